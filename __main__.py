@@ -1,0 +1,44 @@
+"""One region's stable-IP edge: settings in, components in the middle, an inventory out."""
+
+from __future__ import annotations
+
+import pulumi
+
+import outputs
+from components.cluster import kubernetes
+from components.database import TrunkDatabase, TrunkDatabaseArgs
+from components.dns import SipDns, SipDnsArgs
+from components.egress import GatewayUse, NatEgressPool, NatEgressPoolArgs
+from components.ingress import SipIngress, SipIngressArgs, explain_pending
+from engine_record import gateway_use
+from settings import Settings, SettingsError
+
+
+def load() -> Settings:
+    """This stack's settings. What is wrong with them ends the program before any resource is declared."""
+    config = pulumi.runtime.get_config_env()
+    secret = pulumi.runtime.config.get_config_secret_keys_env()
+    try:
+        return Settings.parse(config, secret)
+    except SettingsError as error:
+        raise pulumi.RunError(str(error)) from None
+
+
+def build(settings: Settings, before: GatewayUse | None = None, on_failure: pulumi.ErrorHook | None = None) -> None:
+    """Declare the edge and export what the outside reads. `before`: what the gateway used until now."""
+    region, labels, protect = settings.region, settings.labels, settings.protect
+    cluster = kubernetes("cluster", settings.cluster, settings.project, region)
+    ingress = SipIngress(
+        "ingress",
+        SipIngressArgs(settings.ingress, region, labels, protect, on_failure),
+        pulumi.ResourceOptions(providers=[cluster]),
+    )
+    egress = NatEgressPool("egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before))
+    dns = SipDns("dns", SipDnsArgs(settings.dns, ingress.udp, ingress.tcp, labels, protect))
+    database = TrunkDatabase("database", TrunkDatabaseArgs(settings.database, region, labels, protect))
+    for name, value in outputs.of(settings, ingress, egress, dns, database).items():
+        pulumi.export(name, value)
+
+
+if __name__ == "__main__":
+    build(load(), gateway_use(), pulumi.ErrorHook("explain-pending", explain_pending))

@@ -1,0 +1,121 @@
+"""The differences between the cloud and the settings, from the engine's own preview (`--json`)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from adopt.effects import Effect, effect_of
+
+ABSENT = "(none)"
+# What has no counterpart in a cloud: the engine's own records and generated secrets.
+OURS = ("pulumi:", "warp:", "random:")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One property of one resource, as the cloud has it and as the settings want it."""
+
+    effect: Effect
+    resource: str
+    property: str
+    cloud: str
+    settings: str
+    words: str
+
+    def __str__(self) -> str:
+        why = f": {self.words}" if self.words else ""
+        return f"{self.resource}  {self.property}  {self.cloud} -> {self.settings}{why}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything a first `pulumi up` would do."""
+
+    differences: tuple[Difference, ...]
+    creations: tuple[str, ...]
+    replacements: tuple[str, ...]
+    deletions: tuple[str, ...]
+    unchanged: int
+
+    @property
+    def cutting(self) -> bool:
+        """Whether an update would cut calls."""
+        return bool(self.replacements or self.deletions or self.with_effect(Effect.CUTS))
+
+    def with_effect(self, effect: Effect) -> list[Difference]:
+        """The differences of one group."""
+        return [each for each in self.differences if each.effect is effect]
+
+
+def compare(steps: Sequence[Mapping[str, Any]]) -> Comparison:
+    """From the `steps` of `pulumi preview --json`."""
+    ours = [step for step in steps if not type_of(step["urn"]).startswith(OURS)]
+    by_operation: dict[str, list[Mapping[str, Any]]] = {}
+    for step in ours:
+        by_operation.setdefault(step["op"], []).append(step)
+    updated = [difference for step in by_operation.get("update", []) for difference in _differences(step)]
+    return Comparison(
+        differences=tuple(sorted(updated, key=lambda each: list(Effect).index(each.effect))),
+        creations=tuple(_name(step) for step in by_operation.get("create", [])),
+        replacements=tuple(_name(step) for step in by_operation.get("replace", [])),
+        deletions=tuple(_name(step) for step in by_operation.get("delete", [])),
+        unchanged=len(by_operation.get("same", [])),
+    )
+
+
+def type_of(urn: str) -> str:
+    """`gcp:compute/address:Address`, without the types of the parents before it."""
+    return urn.split("::")[2].rsplit("$", 1)[-1]
+
+
+def logical_name(urn: str) -> str:
+    """The name the program gave."""
+    return urn.split("::", 3)[3]
+
+
+def _name(step: Mapping[str, Any]) -> str:
+    """`Service warp-core/kamailio-sip-udp`: what people know it by."""
+    urn = step["urn"]
+    inputs = (step.get("newState") or step.get("oldState") or {}).get("inputs") or {}
+    metadata = inputs.get("metadata") or {}
+    known = inputs.get("name") or "/".join(filter(None, (metadata.get("namespace"), metadata.get("name"))))
+    record = f" {inputs['type']}" if "rrdatas" in inputs else ""
+    return f"{type_of(urn).rsplit(':', 1)[-1]} {known or logical_name(urn)}{record}"
+
+
+def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
+    before, after = (step.get(state) or {} for state in ("oldState", "newState"))
+    changed = step.get("detailedDiff") or {path: {} for path in step.get("diffReasons") or ()}
+    for path, kind in sorted(changed.items()):
+        effect, words = effect_of(type_of(step["urn"]), path)
+        place = "inputs" if kind.get("inputDiff") else "outputs"
+        yield Difference(
+            effect=effect,
+            resource=_name(step),
+            property=path,
+            cloud=_shown(at(before.get(place) or {}, path)),
+            settings=_shown(at(after.get("inputs") or {}, path)),
+            words=words,
+        )
+
+
+def at(value: Any, path: str) -> Any:
+    """What stands at `path` (`spec.ports[0].name`, `metadata.labels["a.b/c"]`), or None."""
+    for quoted, index, key in re.findall(r'\["([^"]*)"\]|\[(\d+)\]|([^.\[\]]+)', path):
+        if isinstance(value, list) and index:
+            value = value[int(index)] if int(index) < len(value) else None
+        elif isinstance(value, dict):
+            value = value.get(quoted or key or index)
+        else:
+            return None
+    return value
+
+
+def _shown(value: Any) -> str:
+    if value is None or value in ({}, []):
+        return ABSENT
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

@@ -1,0 +1,86 @@
+"""What a difference between cloud and settings would do to traffic, property by property.
+
+A property that no rule knows is UNKNOWN, never harmless: somebody must read it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Effect(Enum):
+    """Worst first; the value is the heading people read."""
+
+    CUTS = "would cut calls"
+    MOVES = "would move traffic"
+    ACCESS = "would change who can connect"
+    RESTARTS = "may restart the database"
+    UNKNOWN = "effect not known here: read the cloud's documentation first"
+    NONE = "no effect on traffic"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Properties of one type, by the path the engine reports, and what changing them does."""
+
+    type: str
+    path: str
+    effect: Effect
+    words: str
+
+
+ADDRESS = "gcp:compute/address:Address"
+NAT = "gcp:compute/routerNat:RouterNat"
+SERVICE = "kubernetes:core/v1:Service"
+ZONE = "gcp:dns/managedZone:ManagedZone"
+RECORD = "gcp:dns/recordSet:RecordSet"
+INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
+ANY = ""
+
+# The first rule that fits decides.
+RULES = (
+    Rule(
+        SERVICE, r"spec\.externalTrafficPolicy", Effect.MOVES, "only nodes with a ready pod take traffic from then on"
+    ),
+    Rule(SERVICE, r"spec\.(loadBalancerIP|loadBalancerClass|type)", Effect.CUTS, "the address may be released"),
+    Rule(SERVICE, r"metadata\.annotations.*(load-balancer-ip-addresses|l4-rbs)", Effect.CUTS, "the rule would move"),
+    Rule(SERVICE, r"spec\.ports\[\d+\]\.name", Effect.NONE, "the port's name"),
+    Rule(SERVICE, r"spec\.ports", Effect.CUTS, "ports that customers use"),
+    Rule(SERVICE, r"spec\.selector", Effect.CUTS, "other pods would answer"),
+    Rule(SERVICE, r"spec\.sessionAffinity", Effect.MOVES, "customers may land on another pod"),
+    Rule(SERVICE, r"spec\.loadBalancerSourceRanges", Effect.ACCESS, "the cloud's firewall lets others in"),
+    Rule(SERVICE, r"metadata\.(labels|annotations)", Effect.NONE, "read by people and tools"),
+    Rule(NAT, r"natIps", Effect.CUTS, "connections on an address that leaves end at once"),
+    Rule(NAT, r"drainNatIps", Effect.MOVES, "nothing new starts on a draining address"),
+    Rule(NAT, r"(enable|min|max).*", Effect.CUTS, "ports are allocated anew; calls may lose theirs"),
+    Rule(NAT, r".*Timeout.*", Effect.MOVES, "how long quiet connections keep their port"),
+    Rule(NAT, r"logConfig", Effect.NONE, "what is logged"),
+    Rule(RECORD, r"rrdatas", Effect.MOVES, "customers are led elsewhere once the TTL is over"),
+    Rule(RECORD, r"ttl", Effect.NONE, "how long resolvers remember"),
+    Rule(ZONE, r"dnssecConfig", Effect.MOVES, "names stop resolving unless the parent's DS records fit"),
+    Rule(ZONE, r"description", Effect.NONE, "read by people"),
+    Rule(
+        INSTANCE, r"settings\.ipConfiguration\.sslMode", Effect.ACCESS, "clients without TLS are refused from then on"
+    ),
+    Rule(INSTANCE, r"settings\.ipConfiguration", Effect.ACCESS, "who reaches the database"),
+    Rule(
+        INSTANCE,
+        r"settings\.(tier|edition|availabilityType|databaseFlags)",
+        Effect.RESTARTS,
+        "calls go on, checks wait",
+    ),
+    Rule(INSTANCE, r"settings\.backupConfiguration", Effect.RESTARTS, "point-in-time recovery restarts it once"),
+    Rule(INSTANCE, r"settings\.(maintenanceWindow|insightsConfig|userLabels|disk.*)", Effect.NONE, "housekeeping"),
+    Rule(INSTANCE, r"(settings\.)?deletionProtection.*", Effect.NONE, "a lock against deletion"),
+    Rule(ANY, r"(labels|deletionPolicy)", Effect.NONE, "housekeeping"),
+)
+
+
+def effect_of(type_token: str, path: str) -> tuple[Effect, str]:
+    """What a change of `path` does, and the words for it."""
+    for rule in RULES:
+        if rule.type in (ANY, type_token) and re.match(rf"{rule.path}(\b|$)", path):
+            return rule.effect, rule.words
+    return Effect.UNKNOWN, ""

@@ -1,0 +1,53 @@
+"""Access to the Kubernetes cluster, without a token in the state."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pulumi
+from pulumi_gcp import container
+from pulumi_kubernetes import Provider
+
+from settings.ingress import Cluster
+
+
+def kubernetes(name: str, cluster: Cluster, project: str, region: str) -> Provider:
+    """The provider for `cluster`: looked up at GKE, or a context of the caller's kubeconfig."""
+    if cluster.access == "kubeconfig":
+        return Provider(name, context=cluster.context)
+    found = container.get_cluster_output(name=cluster.name or "", location=cluster.location or region, project=project)
+    config = pulumi.Output.all(found.endpoint, found.master_auths[0].cluster_ca_certificate).apply(
+        lambda given: json.dumps(kubeconfig(cluster.name or "", *given))
+    )
+    return Provider(name, kubeconfig=config)
+
+
+def kubeconfig(name: str, endpoint: str, certificate_authority: str) -> dict[str, Any]:
+    """Whoever runs the engine signs in as themselves: the plugin fetches a short-lived token when it connects
+    (docs.cloud.google.com/kubernetes-engine/docs/how-to/cluster-access-for-kubectl)."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": name,
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "clusters": [
+            {
+                "name": name,
+                "cluster": {"server": f"https://{endpoint}", "certificate-authority-data": certificate_authority},
+            }
+        ],
+        "users": [
+            {
+                "name": name,
+                "user": {
+                    "exec": {
+                        "apiVersion": "client.authentication.k8s.io/v1beta1",
+                        "command": "gke-gcloud-auth-plugin",
+                        "installHint": "install it with `gcloud components install gke-gcloud-auth-plugin`",
+                        "provideClusterInfo": True,
+                    }
+                },
+            }
+        ],
+    }

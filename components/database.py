@@ -1,0 +1,215 @@
+"""The Cloud SQL instance that holds the trunk ACL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_random as random
+from pulumi_gcp import servicenetworking, sql
+from pulumi_gcp.compute import GlobalAddress
+
+from settings import Settings
+from settings.database import Database
+
+PASSWORD_LENGTH = 32
+PEERING_PREFIX = 16  # a /16 leaves room for further managed services behind the same peering
+
+
+@dataclass(frozen=True)
+class TrunkDatabaseArgs:
+    """`protect` drives all three locks: the engine's, the plugin's and the cloud's."""
+
+    database: Database
+    region: str
+    labels: Mapping[str, str]
+    protect: bool
+
+
+class TrunkDatabase(pulumi.ComponentResource):
+    """`warp:edge:TrunkDatabase`: the database that says who may call.
+
+    Stands up the Cloud SQL instance with its backups, locks and network, one database, its owner with a generated
+    password, IAM users, and private services access when asked for. It deliberately does not manage the VPC network and
+    the schema (that is the trunk ACL's), nor does it ever drop a database or a user: they are abandoned.
+
+    Outputs: `connection_name` (`project:region:instance`), `public_address`, `private_address` (text, empty where there
+    is none), `name`, `user`, `password` (secret).
+    """
+
+    connection_name: pulumi.Output[str]
+    public_address: pulumi.Output[str]
+    private_address: pulumi.Output[str]
+    name: pulumi.Output[str]
+    user: pulumi.Output[str]
+    password: pulumi.Output[str]
+
+    def __init__(self, name: str, args: TrunkDatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("warp:edge:TrunkDatabase", name, None, opts)
+        self._name = name
+        self._args = args
+        settings = args.database
+        instance = self._instance()
+        database = sql.Database(
+            f"{name}-database",
+            name=settings.name,
+            instance=instance.name,
+            # A database or user that owns objects cannot be dropped, and this one must not be: let go of it instead.
+            deletion_policy="ABANDON",
+            opts=self._options(),
+        )
+        password = random.RandomPassword(
+            f"{name}-password", length=PASSWORD_LENGTH, special=False, opts=pulumi.ResourceOptions(parent=self)
+        )
+        user = sql.User(
+            f"{name}-user",
+            name=settings.user,
+            instance=instance.name,
+            password=password.result,
+            deletion_policy="ABANDON",
+            opts=self._options(),
+        )
+        for principal in settings.iam_users:
+            sql.User(
+                f"{name}-{principal}",
+                name=iam_database_user(principal),
+                instance=instance.name,
+                type="CLOUD_IAM_SERVICE_ACCOUNT" if _is_service_account(principal) else "CLOUD_IAM_USER",
+                deletion_policy="ABANDON",
+                opts=self._options(),
+            )
+        self.connection_name = instance.connection_name
+        self.public_address = instance.public_ip_address
+        self.private_address = instance.private_ip_address
+        self.name = database.name
+        self.user = user.name
+        self.password = pulumi.Output.secret(password.result)
+        self.register_outputs({"connectionName": self.connection_name})
+
+    def _instance(self) -> sql.DatabaseInstance:
+        settings = self._args.database
+        network = settings.network
+        needs: list[pulumi.Resource] = []
+        if network.private_network and network.peering_range:
+            needs.append(self._private_services_access(network.private_network, network.peering_range))
+        options = pulumi.ResourceOptions(
+            parent=self,
+            protect=self._args.protect,
+            depends_on=needs,
+            # Once the disk grows by itself its size is the cloud's; asking for the old one would be refused.
+            ignore_changes=["settings.diskSize"] if settings.disk.autoresize else None,
+        )
+        return sql.DatabaseInstance(
+            f"{self._name}-instance",
+            name=self._instance_name(),
+            region=self._args.region,
+            database_version=settings.version,
+            deletion_protection=self._args.protect,
+            settings=instance_settings(settings, self._args.labels, protect=self._args.protect),
+            opts=options,
+        )
+
+    def _instance_name(self) -> pulumi.Input[str]:
+        settings = self._args.database
+        if not settings.unique_name:
+            return settings.instance
+        suffix = random.RandomId(f"{self._name}-suffix", byte_length=3, opts=pulumi.ResourceOptions(parent=self))
+        return pulumi.Output.concat(settings.instance, "-", suffix.hex)
+
+    def _private_services_access(self, network: str, range_name: str) -> pulumi.Resource:
+        """docs.cloud.google.com/vpc/docs/configure-private-services-access"""
+        peering = GlobalAddress(
+            f"{self._name}-peering-range",
+            name=range_name,
+            purpose="VPC_PEERING",
+            address_type="INTERNAL",
+            prefix_length=PEERING_PREFIX,
+            network=network,
+            labels=self._args.labels,
+            opts=self._options(),
+        )
+        return servicenetworking.Connection(
+            f"{self._name}-peering",
+            network=network,
+            service="servicenetworking.googleapis.com",
+            reserved_peering_ranges=[peering.name],
+            opts=self._options(),
+        )
+
+    def _options(self) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self, protect=self._args.protect)
+
+
+def instance_settings(
+    database: Database, labels: Mapping[str, str], *, protect: bool
+) -> sql.DatabaseInstanceSettingsArgs:
+    """The `settings` block of the instance; nothing is left to the cloud's guess."""
+    backups, disk, network = database.backups, database.disk, database.network
+    flags = dict(database.flags)
+    if database.iam_authentication:
+        flags["cloudsql.iam_authentication"] = "on"
+    return sql.DatabaseInstanceSettingsArgs(
+        tier=database.tier,
+        edition=database.edition,
+        availability_type=database.availability,
+        disk_size=disk.size_gb,
+        disk_type=disk.type,
+        disk_autoresize=disk.autoresize,
+        disk_autoresize_limit=disk.limit_gb,
+        deletion_protection_enabled=protect,
+        user_labels=labels,
+        database_flags=[
+            sql.DatabaseInstanceSettingsDatabaseFlagArgs(name=name, value=value)
+            for name, value in sorted(flags.items())
+        ],
+        backup_configuration=sql.DatabaseInstanceSettingsBackupConfigurationArgs(
+            enabled=backups.enabled,
+            start_time=backups.start_time,
+            point_in_time_recovery_enabled=backups.point_in_time_recovery,
+            transaction_log_retention_days=backups.log_retention_days,
+            backup_retention_settings=(
+                sql.DatabaseInstanceSettingsBackupConfigurationBackupRetentionSettingsArgs(
+                    retained_backups=backups.retained
+                )
+            ),
+        ),
+        maintenance_window=sql.DatabaseInstanceSettingsMaintenanceWindowArgs(
+            day=database.maintenance.day, hour=database.maintenance.hour, update_track=database.maintenance.track
+        ),
+        insights_config=sql.DatabaseInstanceSettingsInsightsConfigArgs(query_insights_enabled=database.insights),
+        ip_configuration=sql.DatabaseInstanceSettingsIpConfigurationArgs(
+            ipv4_enabled=network.public,
+            private_network=network.private_network,
+            ssl_mode=database.ssl_mode,
+            authorized_networks=[
+                sql.DatabaseInstanceSettingsIpConfigurationAuthorizedNetworkArgs(name=name, value=value)
+                for name, value in network.authorised.items()
+            ],
+        ),
+    )
+
+
+def iam_database_user(principal: str) -> str:
+    """PostgreSQL user of an IAM principal: service accounts lose `.gserviceaccount.com`
+    (docs.cloud.google.com/sql/docs/postgres/add-manage-iam-users)."""
+    return principal.removesuffix(".gserviceaccount.com")
+
+
+def _is_service_account(principal: str) -> bool:
+    return principal.endswith(".gserviceaccount.com")
+
+
+def import_ids(name: str, settings: Settings) -> dict[str, str]:
+    """Logical name -> the id under which the plugin imports it (docs/adopt.md).
+
+    A stack with a unique name makes a new instance: there is nothing to adopt.
+    """
+    database = settings.database
+    if database.unique_name:
+        return {}
+    instance = f"projects/{settings.project}/instances/{database.instance}"
+    ids = {f"{name}-instance": instance, f"{name}-database": f"{instance}/databases/{database.name}"}
+    if database.network.peering_range:
+        ids[f"{name}-peering-range"] = f"projects/{settings.project}/global/addresses/{database.network.peering_range}"
+    return ids

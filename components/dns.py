@@ -1,0 +1,153 @@
+"""The names that lead to the ingress, on whichever backend hosts the zone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import pulumi
+from pulumi_gcp import dns as cloud_dns
+
+from inventory.endpoint import Listener, Record, SipNames, Srv, records
+from settings import Settings
+from settings.dns import Dns
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SipDnsArgs:
+    """`udp` and `tcp` come from the ingress: no address is ever typed into a record."""
+
+    dns: Dns
+    udp: Listener[pulumi.Output[str]]
+    tcp: Listener[pulumi.Output[str]]
+    labels: Mapping[str, str]
+    protect: bool
+
+
+@dataclass(frozen=True)
+class HostedZone:
+    """What a backend tells of the zone: its name servers, and the DS records for the parent zone when it is signed."""
+
+    name_servers: pulumi.Output[Sequence[str]]
+    ds_records: pulumi.Output[Sequence[str]]
+
+
+class ZoneHost(Protocol):
+    """A DNS backend. A second one joins by implementing this and standing in `HOSTS`."""
+
+    def zone(self) -> HostedZone:
+        """Declare the zone, or look it up when it belongs to somebody else."""
+
+    def record_set(self, name: str, record: Record[pulumi.Output[str]], ttl_seconds: int) -> None:
+        """Declare one whole record set under the logical name `name`."""
+
+
+class SipDns(pulumi.ComponentResource):
+    """`warp:edge:SipDns`: the names customers configure.
+
+    Stands up the zone (unless it belongs to somebody else) and the edge's record sets: the addresses of `sip`,
+    `sip-udp` and `sip-tcp`, the SRV records of RFC 3263, and NAPTR when asked for. It deliberately does not manage
+    other records of the zone, the delegation at the parent, and DS records there.
+
+    Outputs: `name_servers` and `ds_records` (lists of text in presentation format; DS empty while unsigned).
+    """
+
+    name_servers: pulumi.Output[Sequence[str]]
+    ds_records: pulumi.Output[Sequence[str]]
+
+    def __init__(self, name: str, args: SipDnsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("warp:edge:SipDns", name, None, opts)
+        host: ZoneHost = HOSTS[args.dns.backend](self, name, args)
+        zone = host.zone()
+        for record in edge_records(args.dns, args.udp, args.tcp):
+            host.record_set(logical_name(name, args.dns.domain, record), record, args.dns.ttl_seconds)
+        self.name_servers = zone.name_servers
+        self.ds_records = zone.ds_records
+        self.register_outputs({"nameServers": self.name_servers, "dsRecords": self.ds_records})
+
+
+class CloudDns:
+    """Google Cloud DNS."""
+
+    def __init__(self, component: SipDns, name: str, args: SipDnsArgs) -> None:
+        self._component = component
+        self._name = name
+        self._args = args
+        self._zone_name: pulumi.Input[str] = args.dns.zone.name
+
+    def zone(self) -> HostedZone:
+        """See `ZoneHost`. Key signing keys are looked up once the zone is signed."""
+        settings = self._args.dns.zone
+        unsigned: pulumi.Output[Sequence[str]] = pulumi.Output.from_input([])
+        if not settings.manage:
+            existing = cloud_dns.get_managed_zone_output(
+                name=settings.name, opts=pulumi.InvokeOutputOptions(parent=self._component)
+            )
+            return HostedZone(existing.name_servers, unsigned)
+        zone = cloud_dns.ManagedZone(
+            f"{self._name}-zone",
+            name=settings.name,
+            dns_name=f"{self._args.dns.domain}.",
+            description="WARP SIP edge",
+            visibility="public",
+            dnssec_config=cloud_dns.ManagedZoneDnssecConfigArgs(state="on" if settings.dnssec else "off"),
+            labels=self._args.labels,
+            opts=self._options(),
+        )
+        self._zone_name = zone.name
+        return HostedZone(zone.name_servers, self._ds_records(zone) if settings.dnssec else unsigned)
+
+    def record_set(self, name: str, record: Record[pulumi.Output[str]], ttl_seconds: int) -> None:
+        """See `ZoneHost`."""
+        cloud_dns.RecordSet(
+            name,
+            name=record.name,
+            managed_zone=self._zone_name,
+            type=record.type,
+            ttl=ttl_seconds,
+            rrdatas=list(record.data),
+            opts=self._options(),
+        )
+
+    def _ds_records(self, zone: cloud_dns.ManagedZone) -> pulumi.Output[Sequence[str]]:
+        keys = cloud_dns.get_keys_output(
+            managed_zone=zone.id, opts=pulumi.InvokeOutputOptions(parent=self._component, depends_on=[zone])
+        )
+        return keys.key_signing_keys.apply(lambda found: [key.ds_record for key in found])
+
+    def _options(self) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self._component, protect=self._args.protect)
+
+
+HOSTS = {"cloud-dns": CloudDns}
+
+
+def names(dns: Dns) -> SipNames:
+    """The edge's names in this zone."""
+    return SipNames(dns.domain, dns.names.primary, dns.names.udp, dns.names.tcp)
+
+
+def edge_records(dns: Dns, udp: Listener[T], tcp: Listener[T]) -> list[Record[T]]:
+    """The record sets of the edge as the settings want them."""
+    return records(names(dns), udp, tcp, Srv(dns.srv.priority, dns.srv.weight), naptr=dns.naptr)
+
+
+def logical_name(component: str, domain: str, record: Record[T]) -> str:
+    """`dns-sip-a`, `dns-_sip._udp-srv`; the zone's apex is `@`."""
+    label = record.name.removesuffix(f"{domain}.").removesuffix(".") or "@"
+    return f"{component}-{label}-{record.type.lower()}"
+
+
+def import_ids(name: str, settings: Settings) -> dict[str, str]:
+    """Logical name -> the id under which the plugin imports it (docs/adopt.md)."""
+    dns, ingress = settings.dns, settings.ingress
+    zone = f"projects/{settings.project}/managedZones/{dns.zone.name}"
+    ipv6 = "" if ingress.ipv6_subnetwork else None
+    listeners = [Listener(listener.ports, "", ipv6) for listener in (ingress.udp, ingress.tcp)]
+    return {f"{name}-zone": zone} | {
+        logical_name(name, dns.domain, record): f"{zone}/rrsets/{record.name}/{record.type}"
+        for record in edge_records(dns, *listeners)
+    }

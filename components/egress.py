@@ -1,0 +1,164 @@
+"""The way out to vendors: a pool of reserved addresses behind one Cloud NAT gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_gcp.compute import Address as ReservedAddress
+from pulumi_gcp.compute import Router, RouterNat, RouterNatLogConfigArgs
+
+from components.refusal import RefusedError
+from inventory.address import Address, Direction, Kind, Status
+from inventory.capacity import EgressCapacity
+from settings import Settings
+from settings.egress import Egress, Slot
+
+
+@dataclass(frozen=True)
+class GatewayUse:
+    """Names of the addresses that a gateway uses."""
+
+    active: Set[str] = frozenset()
+    draining: Set[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class NatEgressPoolArgs:
+    """`before`: what the gateway used when the stack was last updated; None: there was no gateway."""
+
+    egress: Egress
+    region: str
+    labels: Mapping[str, str]
+    protect: bool
+    before: GatewayUse | None = None
+
+
+class NatEgressPool(pulumi.ComponentResource):
+    """`warp:edge:NatEgressPool`: the addresses that vendors whitelist.
+
+    Stands up one reserved address per slot, keyed by its name and never by a position, the Cloud Router (unless it
+    belongs to somebody else) and the NAT gateway in MANUAL_ONLY mode. A slot's state decides where its address stands:
+    announced is reserved only, active is in `nat_ips`, draining is in `drain_nat_ips` (nothing new starts on it).
+    It deliberately does not manage the VPC network, its subnetworks and whether nodes have external addresses: a node
+    that has one bypasses the pool.
+
+    Outputs: `addresses` (inventory addresses in the order of the settings), `capacity` (ports and concurrent calls).
+    """
+
+    addresses: list[pulumi.Output[Address]]
+    capacity: EgressCapacity
+
+    def __init__(self, name: str, args: NatEgressPoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("warp:edge:NatEgressPool", name, None, opts)
+        refuse_cut(args.egress, args.before)
+        egress = args.egress
+        reserved = {
+            slot: ReservedAddress(
+                slot,
+                name=slot,
+                region=args.region,
+                address_type="EXTERNAL",
+                labels=args.labels,
+                opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+            )
+            for slot in egress.slots
+        }
+        self._gateway(name, args, reserved)
+        self.addresses = [
+            self._address(egress, slot, args.region, reserved[name]) for name, slot in egress.slots.items()
+        ]
+        self.capacity = EgressCapacity(
+            active_addresses=sum(slot.state is Status.ACTIVE for slot in egress.slots.values()),
+            ports_per_call=egress.ports_per_call,
+            min_ports_per_vm=egress.effective_min_ports_per_vm,
+        )
+        self.register_outputs({"ports": self.capacity.ports, "concurrentCalls": self.capacity.concurrent_calls})
+
+    def _gateway(self, name: str, args: NatEgressPoolArgs, reserved: Mapping[str, ReservedAddress]) -> RouterNat:
+        egress, timeouts = args.egress, args.egress.timeouts
+        locked = pulumi.ResourceOptions(parent=self, protect=args.protect)
+        router: pulumi.Input[str] = egress.router.name
+        if egress.router.manage:
+            router = Router(
+                f"{name}-router",
+                name=egress.router.name,
+                region=args.region,
+                network=egress.router.network,
+                opts=locked,
+            ).name
+        return RouterNat(
+            f"{name}-nat",
+            name=egress.nat,
+            router=router,
+            region=args.region,
+            nat_ip_allocate_option="MANUAL_ONLY",
+            nat_ips=_in_state(egress, reserved, Status.ACTIVE),
+            # Always said, also when empty: left out, the plugin keeps the old list and its addresses stay in use.
+            drain_nat_ips=_in_state(egress, reserved, Status.DRAINING),
+            source_subnetwork_ip_ranges_to_nat="ALL_SUBNETWORKS_ALL_IP_RANGES",
+            enable_dynamic_port_allocation=egress.dynamic_ports,
+            enable_endpoint_independent_mapping=egress.endpoint_independent_mapping,
+            min_ports_per_vm=egress.min_ports_per_vm,
+            max_ports_per_vm=egress.max_ports_per_vm,
+            udp_idle_timeout_sec=timeouts.udp_idle_seconds,
+            icmp_idle_timeout_sec=timeouts.icmp_idle_seconds,
+            tcp_established_idle_timeout_sec=timeouts.tcp_established_idle_seconds,
+            tcp_transitory_idle_timeout_sec=timeouts.tcp_transitory_idle_seconds,
+            tcp_time_wait_timeout_sec=timeouts.tcp_time_wait_seconds,
+            log_config=RouterNatLogConfigArgs(enable=True, filter="ERRORS_ONLY"),
+            opts=locked,
+        )
+
+    @staticmethod
+    def _address(egress: Egress, slot: Slot, region: str, reserved: ReservedAddress) -> pulumi.Output[Address]:
+        return pulumi.Output.all(reserved.name, reserved.address).apply(
+            lambda found: Address(
+                purpose=slot.purpose,
+                name=found[0],
+                address=found[1],
+                kind=Kind.NAT,
+                direction=Direction.OUTBOUND,
+                protocols=("UDP", "TCP"),
+                ports=egress.vendor_ports,
+                region=region,
+                status=slot.state,
+            )
+        )
+
+
+def refuse_cut(egress: Egress, before: GatewayUse | None) -> None:
+    """Refuse what would cut calls or cannot work; `before` as in `NatEgressPoolArgs`.
+
+    Taking an address out of the gateway cuts its connections at once, and the plugin does it without a murmur; and a
+    new gateway refuses draining addresses (docs.cloud.google.com/nat/docs/set-up-manage-network-address-translation).
+    """
+    before = before or GatewayUse()
+    for name, slot in egress.slots.items():
+        if slot.state is Status.DRAINING and name not in before.active | before.draining:
+            raise RefusedError(
+                f"egress slot {name} cannot drain: the gateway does not use it",
+                f"set warp-edge:egress.slots.{name}.state to announced, and to active before it can drain",
+            )
+    kept = {name for name, slot in egress.slots.items() if slot.state is not Status.ANNOUNCED}
+    for name in sorted(before.active - kept):
+        gone = "set back to announced" if name in egress.slots else "removed"
+        raise RefusedError(
+            f"egress slot {name} is active and cannot be {gone}: its calls would be cut at once",
+            f"set warp-edge:egress.slots.{name}.state to draining, run `pulumi up`, let its calls end, and remove it in"
+            " a later update",
+        )
+
+
+def _in_state(egress: Egress, reserved: Mapping[str, ReservedAddress], state: Status) -> list[pulumi.Output[str]]:
+    """Self-links: raw addresses answer 404."""
+    return [reserved[name].self_link for name, slot in egress.slots.items() if slot.state is state]
+
+
+def import_ids(name: str, settings: Settings) -> dict[str, str]:
+    """Logical name -> the id under which the plugin imports it (docs/adopt.md)."""
+    region = f"projects/{settings.project}/regions/{settings.region}"
+    router = f"{region}/routers/{settings.egress.router.name}"
+    ids = {slot: f"{region}/addresses/{slot}" for slot in settings.egress.slots}
+    return ids | {f"{name}-router": router, f"{name}-nat": f"{router}/{settings.egress.nat}"}

@@ -1,0 +1,249 @@
+"""Customers' way in: two reserved addresses and a LoadBalancer Service on each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pulumi
+from pulumi_gcp.compute import Address as ReservedAddress
+from pulumi_kubernetes.core.v1 import (
+    ClientIPConfigArgs,
+    Service,
+    ServicePortArgs,
+    ServiceSpecArgs,
+    SessionAffinityConfigArgs,
+)
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+from components.refusal import RefusedError
+from inventory.address import Address, Direction, Kind, Status
+from inventory.endpoint import Listener
+from settings import Settings
+from settings.ingress import Ingress, InternalListener, PublicListener
+
+Protocol = Literal["UDP", "TCP"]
+
+# docs.cloud.google.com/kubernetes-engine/docs/concepts/service-load-balancer-parameters
+PINNED_BY_NAME = "networking.gke.io/load-balancer-ip-addresses"
+BACKEND_SERVICE_CLASS = "networking.gke.io/l4-regional-external"  # what that annotation needs
+
+# The kubernetes plugin waits for exactly the address: pods that are not there yet must not hold `up` back.
+WAIT_FOR = "pulumi.com/waitFor"
+WAIT_SECONDS = "pulumi.com/timeoutSeconds"
+HAS_ADDRESS = "jsonpath={.status.loadBalancer.ingress[0].ip}"
+SKIP_WAIT = "pulumi.com/skipAwait"
+TAKE_OVER = "pulumi.com/patchForce"
+
+
+@dataclass(frozen=True)
+class SipIngressArgs:
+    """`labels` go on addresses and Services; `protect` locks the addresses and the LoadBalancers.
+
+    `on_failure` is run by the engine when a LoadBalancer does not come up; `explain_pending` is made for it.
+    """
+
+    ingress: Ingress
+    region: str
+    labels: Mapping[str, str]
+    protect: bool
+    on_failure: pulumi.ErrorHook | None = None
+
+
+@dataclass(frozen=True)
+class ServicePort:
+    """One port of a Service."""
+
+    name: str
+    port: int
+    protocol: Protocol
+
+
+class SipIngress(pulumi.ComponentResource):
+    """`warp:edge:SipIngress`: customers' way in.
+
+    Stands up the two reserved addresses (with IPv6 two more), the UDP and the TCP LoadBalancer Service, each pinned to
+    its address, and the internal ClusterIP Service. It deliberately does not manage the namespace, the SIP proxy's
+    Deployment, firewall rules (GKE writes them from the Services) and TLS certificates.
+
+    Outputs: `addresses` (inventory addresses, in the order UDP, TCP), `udp` and `tcp` (listeners, for DNS).
+    """
+
+    addresses: list[pulumi.Output[Address]]
+    udp: Listener[pulumi.Output[str]]
+    tcp: Listener[pulumi.Output[str]]
+
+    def __init__(self, name: str, args: SipIngressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("warp:edge:SipIngress", name, None, opts)
+        self._name = name
+        self._args = args
+        self.addresses = []
+        self.udp = self._listener("UDP", args.ingress.udp)
+        self.tcp = self._listener("TCP", args.ingress.tcp)
+        if args.ingress.internal:
+            self._internal(args.ingress.internal)
+        self.register_outputs({"udp": self.udp.ipv4, "tcp": self.tcp.ipv4})
+
+    def _listener(self, protocol: Protocol, listener: PublicListener) -> Listener[pulumi.Output[str]]:
+        role = protocol.lower()
+        reserved = [
+            ReservedAddress(
+                f"{self._name}-{role}-address",
+                name=listener.address,
+                region=self._args.region,
+                address_type="EXTERNAL",
+                labels=self._args.labels,
+                opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect),
+            )
+        ]
+        subnetwork = self._args.ingress.ipv6_subnetwork
+        if subnetwork:
+            reserved.append(
+                ReservedAddress(
+                    f"{self._name}-{role}-address-ipv6",
+                    name=f"{listener.address}-ipv6",
+                    region=self._args.region,
+                    address_type="EXTERNAL",
+                    ip_version="IPV6",
+                    ipv6_endpoint_type="NETLB",
+                    subnetwork=subnetwork,
+                    labels=self._args.labels,
+                    opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect),
+                )
+            )
+        self._load_balancer(protocol, listener, reserved)
+        ports = tuple(listener.ports.values())
+        for each in reserved:
+            described = pulumi.Output.all(each.name, each.address).apply(
+                lambda found: Address(
+                    purpose=f"Customer ingress ({protocol})",
+                    name=found[0],
+                    address=found[1],
+                    kind=Kind.LOAD_BALANCER,
+                    direction=Direction.INBOUND,
+                    protocols=(protocol,),
+                    ports=ports,
+                    region=self._args.region,
+                    status=Status.ACTIVE,
+                )
+            )
+            self.addresses.append(described)
+        return Listener(listener.ports, reserved[0].address, reserved[1].address if subnetwork else None)
+
+    def _load_balancer(self, protocol: Protocol, listener: PublicListener, reserved: Sequence[ReservedAddress]) -> None:
+        ingress, hook = self._args.ingress, self._args.on_failure
+        ports = [ServicePort(role, port, protocol) for role, port in listener.ports.items()]
+        spec = load_balancer_spec(ingress, ports, dual=len(reserved) > 1)
+        annotations: dict[str, pulumi.Input[str]] = {
+            WAIT_FOR: HAS_ADDRESS,
+            WAIT_SECONDS: str(ingress.address_timeout_seconds),
+        }
+        if ingress.pinning == "annotation":
+            annotations[PINNED_BY_NAME] = pulumi.Output.all(*(each.name for each in reserved)).apply(",".join)
+            spec.load_balancer_class = BACKEND_SERVICE_CLASS
+        else:
+            spec.load_balancer_ip = reserved[0].address
+        self._service(
+            f"{self._name}-{protocol.lower()}",
+            listener.service,
+            spec,
+            annotations,
+            pulumi.ResourceOptions(
+                parent=self,
+                protect=self._args.protect,
+                hooks=pulumi.ResourceHookBinding(on_error=[hook]) if hook else None,
+            ),
+        )
+
+    def _internal(self, listener: InternalListener) -> None:
+        spec = ServiceSpecArgs(
+            type="ClusterIP",
+            selector=self._args.ingress.selector,
+            ports=_ports([ServicePort(name, port, "TCP") for name, port in listener.ports.items()]),
+        )
+        # Pods that are not there yet must not hold `up` back, and a ClusterIP has no address to wait for.
+        annotations: dict[str, pulumi.Input[str]] = {SKIP_WAIT: "true"}
+        name = f"{self._name}-internal"
+        self._service(name, listener.service, spec, annotations, pulumi.ResourceOptions(parent=self))
+
+    def _service(
+        self,
+        name: str,
+        service: str,
+        spec: ServiceSpecArgs,
+        annotations: dict[str, pulumi.Input[str]],
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        ingress = self._args.ingress
+        if ingress.take_over_fields:
+            annotations[TAKE_OVER] = "true"
+        Service(
+            name,
+            metadata=ObjectMetaArgs(
+                name=service, namespace=ingress.namespace, labels=self._args.labels, annotations=annotations
+            ),
+            spec=spec,
+            opts=opts,
+        )
+
+
+def load_balancer_spec(ingress: Ingress, ports: Sequence[ServicePort], *, dual: bool = False) -> ServiceSpecArgs:
+    """The spec of a LoadBalancer Service that carries SIP, without its address.
+
+    Raises `RefusedError` for a Service that mixes protocols: on GKE before 1.36 it stays `<pending>` for ever
+    (docs.cloud.google.com/kubernetes-engine/docs/how-to/mixed-protocol-lb).
+    """
+    protocols = sorted({port.protocol for port in ports})
+    if len(protocols) != 1:
+        raise RefusedError(
+            f"a LoadBalancer Service with the protocols {' and '.join(protocols) or 'none'} cannot be declared",
+            "declare one Service per protocol",
+        )
+    return ServiceSpecArgs(
+        type="LoadBalancer",
+        # Delivers on the node and keeps the caller's source address, which is what customers authenticate with.
+        external_traffic_policy="Local",
+        session_affinity="ClientIP",
+        session_affinity_config=SessionAffinityConfigArgs(
+            client_ip=ClientIPConfigArgs(timeout_seconds=ingress.affinity_seconds)
+        ),
+        selector=ingress.selector,
+        ports=_ports(ports),
+        load_balancer_source_ranges=list(ingress.source_ranges) or None,
+        ip_family_policy="RequireDualStack" if dual else None,
+        ip_families=["IPv4", "IPv6"] if dual else None,
+    )
+
+
+def _ports(ports: Sequence[ServicePort]) -> list[ServicePortArgs]:
+    return [
+        ServicePortArgs(name=port.name, port=port.port, target_port=port.port, protocol=port.protocol) for port in ports
+    ]
+
+
+def explain_pending(failed: pulumi.ErrorHookArgs) -> bool:
+    """Says where to look when a LoadBalancer did not come up; False: do not try again by itself."""
+    metadata = (failed.new_inputs or failed.old_inputs or {}).get("metadata", {})
+    service, namespace = metadata.get("name", failed.name), metadata.get("namespace", "default")
+    pulumi.log.error(
+        f"LoadBalancer Service {namespace}/{service}: {failed.failed_operation} failed. If it has no address yet, look"
+        f" at its events (`kubectl --namespace {namespace} describe service {service}`), at the quota of forwarding"
+        " rules in the region, and whether its reserved address is of this region and free"
+        " (`gcloud compute addresses list`). Then run `pulumi up` again."
+    )
+    return False
+
+
+def import_ids(name: str, settings: Settings) -> dict[str, str]:
+    """Logical name -> the id under which the plugin imports it (docs/adopt.md)."""
+    ingress = settings.ingress
+    addresses = f"projects/{settings.project}/regions/{settings.region}/addresses"
+    ids = {}
+    for role, listener in (("udp", ingress.udp), ("tcp", ingress.tcp)):
+        ids[f"{name}-{role}-address"] = f"{addresses}/{listener.address}"
+        ids[f"{name}-{role}-address-ipv6"] = f"{addresses}/{listener.address}-ipv6"
+        ids[f"{name}-{role}"] = f"{ingress.namespace}/{listener.service}"
+    if ingress.internal:
+        ids[f"{name}-internal"] = f"{ingress.namespace}/{ingress.internal.service}"
+    return ids

@@ -1,0 +1,143 @@
+"""The engine's command line for our own tools: run it on one stack, and read what it says as data."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]
+
+STACK_TYPE = "pulumi:pulumi:Stack"
+# The engine's key for "this value is a secret" (pulumi/sdk/go/common/resource/sig).
+_SECRET_MARK = "4dabf18193072939515e22adb298388d"  # noqa: S105
+
+
+class EngineError(Exception):
+    """The engine ended with a failure. `output` is all that it said."""
+
+    def __init__(self, command: str, output: str) -> None:
+        super().__init__(f"`{command}` failed:\n{output.strip()}")
+        self.output = output
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error the engine reported, with the resource it is about; `urn` is empty where there is none."""
+
+    urn: str
+    message: str
+
+
+@dataclass
+class Events:
+    """What happened in a preview or an import, in the shape of `pulumi preview --json`."""
+
+    steps: list[Json] = field(default_factory=list)
+    outputs: Json = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Cli:
+    """`pulumi` on one stack of one project folder. `environment` is added to our own."""
+
+    project: Path
+    stack: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self, *arguments: str, extra: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, whatever its end is."""
+        environment = {**os.environ, **self.environment, **(extra or {})}
+        command = ["pulumi", *self._everywhere(), *arguments]
+        try:
+            return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            raise EngineError("pulumi", "`pulumi` is not on PATH\n  -> install it, or `make up` builds it") from None
+
+    def text(self, *arguments: str) -> str:
+        """Standard output of a command that must succeed. Raises `EngineError`."""
+        done = self.run(*arguments)
+        if done.returncode:
+            raise EngineError(f"pulumi {shlex.join(arguments)}", f"{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def show(self, *arguments: str) -> int:
+        """Run a command for the eyes of whoever started us; its exit status."""
+        environment = {**os.environ, **self.environment}
+        return subprocess.run(["pulumi", *self._everywhere(), *arguments], env=environment, check=False).returncode
+
+    def outputs(self) -> Json:
+        """The stack's outputs, secrets masked."""
+        found: Json = json.loads(self.text("stack", "output", "--json", "--stack", self.stack))
+        return found
+
+    def config(self) -> dict[str, str]:
+        """The stack's configuration as the program gets it; secret values are absent."""
+        listed: dict[str, Json] = json.loads(self.text("config", "--json", "--stack", self.stack))
+        return {key: entry["value"] for key, entry in listed.items() if "value" in entry and not entry.get("secret")}
+
+    def preview(self, *arguments: str) -> Events:
+        """What an update would do. Failures are in the answer; `EngineError` when there is nothing to read."""
+        streamed = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
+        done = self.run("preview", "--json", "--stack", self.stack, *arguments, extra=streamed)
+        events = _events(_lines(done.stdout))
+        if done.returncode and not events.failures:
+            raise EngineError("pulumi preview", f"{done.stdout}{done.stderr}")
+        return events
+
+    def import_resources(self, file: Path, *, protect: bool) -> Events:
+        """Take resources into the state, as `file` lists them. Failures are in the answer."""
+        done = self.run(
+            *("import", "--file", str(file), "--stack", self.stack, "--yes", "--json", "--generate-code=false"),
+            *("--skip-preview", f"--protect={str(protect).lower()}"),
+        )
+        events = _events(_lines(done.stdout))
+        if done.returncode and not events.failures:
+            raise EngineError("pulumi import", f"{done.stdout}{done.stderr}")
+        return events
+
+    def _everywhere(self) -> tuple[str, ...]:
+        return "--cwd", str(self.project), "--non-interactive"
+
+
+def _lines(text: str) -> Iterator[Json]:
+    for line in text.splitlines():
+        if line.startswith("{"):
+            yield json.loads(line)
+
+
+def _events(stream: Iterator[Json]) -> Events:
+    events = Events()
+    for event in stream:
+        if step := event.get("resourcePreEvent"):
+            events.steps.append(_step(step["metadata"]))
+        elif done := event.get("resOutputsEvent"):
+            if done["metadata"]["type"] == STACK_TYPE:
+                events.outputs = _masked((done["metadata"].get("new") or {}).get("outputs") or {})
+        elif (said := event.get("diagnosticEvent")) and said.get("severity") == "error":
+            events.failures.append(Failure(said.get("urn", ""), said["message"].strip()))
+    return events
+
+
+def _step(metadata: Json) -> Json:
+    """One step in the shape of `pulumi preview --json`, which is the documented one."""
+    return {
+        "op": metadata["op"],
+        "urn": metadata["urn"],
+        "oldState": metadata.get("old"),
+        "newState": metadata.get("new"),
+        "detailedDiff": metadata.get("detailedDiff"),
+        "diffReasons": metadata.get("diffs"),
+    }
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return "[secret]" if _SECRET_MARK in value else {key: _masked(inner) for key, inner in value.items()}
+    return [_masked(inner) for inner in value] if isinstance(value, list) else value

@@ -1,0 +1,10 @@
+"""The promise to the outside, as data: addresses, what they carry and cost, and how people read them.
+
+Pure Python: nothing in here imports `pulumi`, reads a file or looks at the clock. The program builds an `Inventory`
+from what the components resolved; everything published is a rendering of it.
+"""
+
+from inventory.address import Address, Direction, Kind, Status
+from inventory.publish import Inventory
+
+__all__ = ["Address", "Direction", "Inventory", "Kind", "Status"]

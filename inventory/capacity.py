@@ -1,0 +1,36 @@
+"""How many calls the egress pool carries.
+
+64,512 ports per address and protocol: 65,536 less the 1,024 well-known ones
+(docs.cloud.google.com/nat/docs/ports-and-addresses).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PORTS_PER_ADDRESS = 64_512
+
+
+@dataclass(frozen=True)
+class EgressCapacity:
+    """Capacity of the active slots of one gateway; announced and draining slots take no new calls."""
+
+    active_addresses: int
+    ports_per_call: int
+    min_ports_per_vm: int
+
+    @property
+    def ports(self) -> int:
+        """Source ports of all active addresses, each for UDP and for TCP."""
+        return self.active_addresses * PORTS_PER_ADDRESS
+
+    @property
+    def concurrent_calls(self) -> int:
+        """Calls at the same time, when each holds `ports_per_call` ports."""
+        return self.ports // self.ports_per_call
+
+    @property
+    def vms(self) -> int:
+        """VMs that can have their minimum of ports at the same time; more get none and drop packets."""
+        per_address = PORTS_PER_ADDRESS // self.min_ports_per_vm
+        return self.active_addresses * per_address

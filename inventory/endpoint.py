@@ -1,0 +1,118 @@
+"""Where customers send SIP: names, listeners, and the DNS records that lead from one to the other.
+
+The order in which a client looks (RFC 3263, section 4): transport parameter; numeric or explicit port; NAPTR; SRV per
+transport; address record. Whoever types `host:5060` skips SRV and speaks UDP, so the plain name is the UDP address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+# Port role -> transport on the wire. RFC 3261 section 19.1.2 (sips), RFC 7118 section 3 (WebSocket).
+TRANSPORT_OF_ROLE = {"sip": "TCP", "sips": "TLS", "ws": "WS", "wss": "WSS"}
+
+
+@dataclass(frozen=True)
+class SipNames:
+    """The zone's domain and the labels below it, `sip-udp` in `sip-udp.ringer.tel`."""
+
+    domain: str
+    primary: str
+    udp: str
+    tcp: str
+
+    def fqdn(self, label: str) -> str:
+        """Without the final dot, as people write it."""
+        return f"{label}.{self.domain}"
+
+
+@dataclass(frozen=True)
+class Listener(Generic[T]):
+    """One LoadBalancer: where it answers and on which ports, by role (`sip`, `sips`, `ws`, `wss`).
+
+    `T` is `str` where addresses are known, an Output of it inside the program.
+    """
+
+    ports: Mapping[str, int]
+    ipv4: T
+    ipv6: T | None = None
+
+
+@dataclass(frozen=True)
+class Record(Generic[T]):
+    """One record set; `name` ends with a dot, `data` are the values in presentation format (RFC 1035, section 5)."""
+
+    name: str
+    type: str
+    data: tuple[str | T, ...]
+
+
+@dataclass(frozen=True)
+class Srv:
+    """RFC 2782: lowest priority first, `weight` shares among equals."""
+
+    priority: int = 10
+    weight: int = 50
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One way in for a customer."""
+
+    role: str
+    server: str
+    address: str
+    port: int
+    transport: str
+
+
+def records(names: SipNames, udp: Listener[T], tcp: Listener[T], srv: Srv, *, naptr: bool) -> list[Record[T]]:
+    """Every record set of the edge, in the order people read them."""
+    found: list[Record[T]] = []
+    for label, listener in ((names.primary, udp), (names.udp, udp), (names.tcp, tcp)):
+        name = f"{names.fqdn(label)}."
+        found.append(Record(name, "A", (listener.ipv4,)))
+        if listener.ipv6 is not None:
+            found.append(Record(name, "AAAA", (listener.ipv6,)))
+    services = _services(names, udp, tcp)
+    for service, port, label in services:
+        data = f"{srv.priority} {srv.weight} {port} {names.fqdn(label)}."
+        found.append(Record(f"{service}.{names.domain}.", "SRV", (data,)))
+    if naptr:
+        found.append(Record(f"{names.domain}.", "NAPTR", tuple(_naptr(names, [s for s, _, _ in services]))))
+    return found
+
+
+def _services(names: SipNames, udp: Listener[T], tcp: Listener[T]) -> list[tuple[str, int, str]]:
+    services = [("_sip._udp", udp.ports["sip"], names.udp), ("_sip._tcp", tcp.ports["sip"], names.tcp)]
+    if "sips" in tcp.ports:
+        services.append(("_sips._tcp", tcp.ports["sips"], names.tcp))
+    return services
+
+
+def _naptr(names: SipNames, services: Sequence[str]) -> list[str]:
+    """RFC 3263 section 4.1: one entry per transport, our preference first (UDP, TCP, TLS)."""
+    field = {"_sip._udp": "SIP+D2U", "_sip._tcp": "SIP+D2T", "_sips._tcp": "SIPS+D2T"}
+    return [
+        f'{order} 50 "s" "{field[service]}" "" {service}.{names.domain}.'
+        for order, service in enumerate(services, start=1)
+    ]
+
+
+def endpoints(names: SipNames, udp: Listener[str], tcp: Listener[str]) -> list[Endpoint]:
+    """What a customer may configure: UDP first, then what the TCP LoadBalancer offers."""
+    primary = names.fqdn(names.primary)
+    found = [
+        Endpoint("primary", primary, udp.ipv4, udp.ports["sip"], "UDP"),
+        Endpoint("secondary", primary, tcp.ipv4, tcp.ports["sip"], "TCP"),
+    ]
+    found += [
+        Endpoint(TRANSPORT_OF_ROLE[role].lower(), names.fqdn(names.tcp), tcp.ipv4, port, TRANSPORT_OF_ROLE[role])
+        for role, port in tcp.ports.items()
+        if role != "sip"
+    ]
+    return found

@@ -1,0 +1,166 @@
+"""The inventory of one region, and the JSON shapes in which the stack's outputs publish it.
+
+Every shape carries `schema`; a field is only ever added under the same number. `docs/outputs.md` documents them.
+Deterministic: the same edge gives the same bytes, there is no clock in here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from inventory import cost, sheets
+from inventory.address import Address, Direction, Status
+from inventory.capacity import PORTS_PER_ADDRESS, EgressCapacity
+from inventory.endpoint import Listener, Record, SipNames, Srv, endpoints, records
+
+SCHEMA = 1
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What one region promises. `addresses` in the order they were declared; retired ones last."""
+
+    region: str
+    addresses: tuple[Address, ...]
+    names: SipNames
+    udp: Listener[str]
+    tcp: Listener[str]
+    srv: Srv
+
+    @property
+    def egress(self) -> list[Address]:
+        """What vendors must accept today: announced, active and draining."""
+        return [a for a in self.addresses if a.direction is Direction.OUTBOUND and a.published]
+
+    def ip_inventory(self) -> Json:
+        """Output `ipInventory`: every address, legacy ones with what replaced them."""
+        by_name = {address.name: address.address for address in self.addresses}
+        body: Json = {
+            "schema": SCHEMA,
+            "region": self.region,
+            "addresses": [_address(address, by_name) for address in self.addresses],
+        }
+        return body | {"digest": digest(body)}
+
+    def vendor_whitelist(self) -> Json:
+        """Output `vendorWhitelist`: what vendors put into their lists, as data and as the text they get."""
+        return {
+            "schema": SCHEMA,
+            "addresses": [address.address for address in self.egress],
+            "cidrs": [address.cidr for address in self.egress],
+            "text": sheets.vendor_sheet(self.egress, self.names.domain),
+        }
+
+    def customer_endpoints(self) -> Json:
+        """Output `customerEndpoints`: everything a customer needs to send calls and to open a firewall."""
+        ways_in = endpoints(self.names, self.udp, self.tcp)
+        srv = [r for r in records(self.names, self.udp, self.tcp, self.srv, naptr=False) if r.type == "SRV"]
+        return {
+            "schema": SCHEMA,
+            "server": self.names.fqdn(self.names.primary),
+            "endpoints": [
+                {"role": e.role, "server": e.server, "address": e.address, "port": e.port, "transport": e.transport}
+                for e in ways_in
+            ],
+            "srv": [_record(record) for record in srv],
+            "firewall": {
+                "outbound": self._outbound(),
+                "inbound": [{"protocols": ["UDP", "TCP"], "from": address.cidr} for address in self.egress],
+            },
+            "codecs": list(sheets.CODECS),
+            "dtmf": sheets.DTMF,
+            "authentication": sheets.AUTHENTICATION,
+            "text": sheets.customer_sheet(ways_in, self.egress),
+        }
+
+    def _outbound(self) -> list[Json]:
+        """Customers open UDP and TCP to the UDP address: a client may retry a large request over TCP
+        (RFC 3261, section 18.1.1), and an open port nobody answers on is better than a silent drop."""
+        rules: list[Json] = [_rule(["UDP", "TCP"], self.udp.ipv4, self.udp.ports["sip"], "SIP")]
+        rules += [_rule(["TCP"], self.tcp.ipv4, port, role.upper()) for role, port in self.tcp.ports.items()]
+        return rules
+
+
+def egress_capacity(capacity: EgressCapacity) -> Json:
+    """Output `egressCapacity`; ports are per protocol, calls are concurrent."""
+    return {
+        "schema": SCHEMA,
+        "portsPerAddress": PORTS_PER_ADDRESS,
+        "activeAddresses": capacity.active_addresses,
+        "ports": capacity.ports,
+        "portsPerCall": capacity.ports_per_call,
+        "concurrentCalls": capacity.concurrent_calls,
+        "minPortsPerVm": capacity.min_ports_per_vm,
+        "vms": capacity.vms,
+    }
+
+
+def monthly_cost(counts: cost.Counts, plan: cost.Plan) -> Json:
+    """Output `monthlyCost`: US dollars a month; the plan's figures and list prices of the same counts."""
+    planned, listed = cost.plan_items(counts, plan), cost.list_items(counts, plan)
+    network = cost.total(planned)
+    compute = sum(plan.compute.values(), Decimal(0))
+    body: Json = {
+        "schema": SCHEMA,
+        "currency": "USD",
+        "plan": {"items": [_item(item) for item in planned], "total": _money(network)},
+        "list": {"items": [_item(item) for item in listed], "total": _money(cost.total(listed))},
+        "before": _money(plan.before),
+        "difference": _money(network - plan.before),
+        "compute": {name: _money(month) for name, month in plan.compute.items()},
+        "platform": _money(network + compute),
+        "oneMoreSlot": {"plan": _money(plan.static_address), "list": _money(cost.HOURS * cost.NAT_ADDRESS_HOUR)},
+    }
+    if plan.customers:
+        body["customers"] = plan.customers
+        body["perCustomer"] = float(round((network + compute) / plan.customers, 3))
+    return body
+
+
+def digest(body: Json) -> str:
+    """SHA-256 of the contents as canonical JSON (sorted keys, no spaces), `sha256:<hex>`."""
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
+
+
+def retired(addresses: Sequence[Address]) -> list[Address]:
+    """The legacy ones among `addresses`."""
+    return [address for address in addresses if address.status is Status.RETIRED]
+
+
+def _address(address: Address, by_name: dict[str, str]) -> Json:
+    return {
+        "purpose": address.purpose,
+        "name": address.name,
+        "address": address.address,
+        "kind": str(address.kind),
+        "direction": str(address.direction),
+        "protocol": "/".join(address.protocols),
+        "ports": list(address.ports),
+        "region": address.region,
+        "status": str(address.status),
+    } | ({"replacedBy": [by_name[name] for name in address.replaced_by]} if address.replaced_by else {})
+
+
+def _record(record: Record[str]) -> Json:
+    return {"name": record.name.rstrip("."), "type": record.type, "data": list(record.data)}
+
+
+def _rule(protocols: list[str], address: str, port: int, purpose: str) -> Json:
+    return {"protocols": protocols, "to": address, "port": port, "for": purpose}
+
+
+def _item(item: cost.Item) -> Json:
+    return {"item": item.item, "count": item.count, "month": _money(item.month), "formula": item.formula}
+
+
+def _money(amount: Decimal) -> float:
+    """JSON has no decimals; two places survive a double exactly as printed."""
+    return float(cost.cents(amount))

@@ -1,0 +1,118 @@
+"""The stack's outputs: what the components resolved, turned into the inventory's published shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pulumi
+
+from components.database import TrunkDatabase
+from components.dns import SipDns, names
+from components.egress import NatEgressPool
+from components.ingress import SipIngress
+from inventory.address import Address, Status
+from inventory.cost import Counts, Plan
+from inventory.endpoint import Listener, Srv
+from inventory.publish import SCHEMA, Inventory, egress_capacity, monthly_cost
+from settings import Settings
+
+POSTGRESQL_PORT = 5432
+
+
+def of(
+    settings: Settings, ingress: SipIngress, egress: NatEgressPool, dns: SipDns, database: TrunkDatabase
+) -> dict[str, pulumi.Input[Any]]:
+    """Output name -> value; `docs/outputs.md` documents each."""
+    inventory = _inventory(settings, ingress, egress)
+
+    def published(render: Callable[[Inventory], dict[str, Any]]) -> pulumi.Output[dict[str, Any]]:
+        return inventory.apply(render)
+
+    return {
+        "ipInventory": published(Inventory.ip_inventory),
+        "vendorWhitelist": published(Inventory.vendor_whitelist),
+        "customerEndpoints": published(Inventory.customer_endpoints),
+        "egressCapacity": egress_capacity(egress.capacity),
+        "monthlyCost": monthly_cost(_counts(settings), _plan(settings)),
+        "dns": {
+            "schema": SCHEMA,
+            "domain": settings.dns.domain,
+            "nameServers": dns.name_servers,
+            "dsRecords": dns.ds_records,
+        },
+        "database": {
+            "schema": SCHEMA,
+            "connectionName": database.connection_name,
+            "publicAddress": database.public_address,
+            "privateAddress": database.private_address,
+            "port": POSTGRESQL_PORT,
+            "name": database.name,
+            "user": database.user,
+            "password": database.password,
+        },
+    }
+
+
+def _inventory(settings: Settings, ingress: SipIngress, egress: NatEgressPool) -> pulumi.Output[Inventory]:
+    living = [*ingress.addresses, *egress.addresses]
+    srv = Srv(settings.dns.srv.priority, settings.dns.srv.weight)
+
+    def build(resolved: Sequence[Address]) -> Inventory:
+        ipv4 = {address.name: address.address for address in resolved}
+        udp, tcp = settings.ingress.udp, settings.ingress.tcp
+        return Inventory(
+            region=settings.region,
+            addresses=(*resolved, *_legacy(settings)),
+            names=names(settings.dns),
+            udp=Listener(udp.ports, ipv4[udp.address]),
+            tcp=Listener(tcp.ports, ipv4[tcp.address]),
+            srv=srv,
+        )
+
+    return pulumi.Output.all(*living).apply(build)
+
+
+def _legacy(settings: Settings) -> list[Address]:
+    return [
+        Address(
+            purpose=retired.purpose,
+            name=name,
+            address=retired.address,
+            kind=retired.kind,
+            direction=retired.direction,
+            protocols=retired.protocols,
+            ports=retired.ports,
+            region=settings.region,
+            status=Status.RETIRED,
+            replaced_by=retired.replaced_by,
+        )
+        for name, retired in settings.legacy.items()
+    ]
+
+
+def _counts(settings: Settings) -> Counts:
+    slots = [slot.state for slot in settings.egress.slots.values()]
+    announced = slots.count(Status.ANNOUNCED)
+    return Counts(
+        ingress_addresses=2,
+        nat_addresses=len(slots) - announced,
+        announced_addresses=announced,
+        load_balancers=2,
+        nat_vms=settings.cost.nat_vms,
+        nat_gib=settings.cost.nat_gib,
+        load_balancer_gib=settings.cost.load_balancer_gib,
+    )
+
+
+def _plan(settings: Settings) -> Plan:
+    cost = settings.cost
+    return Plan(
+        static_address=cost.static_address,
+        load_balancer=cost.load_balancer,
+        nat_gateway=cost.nat_gateway,
+        data_processing=cost.data_processing,
+        before=cost.before,
+        compute=cost.compute,
+        customers=cost.customers,
+    )

@@ -1,0 +1,129 @@
+"""A stack's settings, parsed strictly before any resource is declared.
+
+`Settings.parse` takes the stack's whole configuration and either returns frozen models or raises ONE `SettingsError`
+that lists every problem. Rules that span fields are validators of the later field, so one wrong field never hides
+another's problem. Nothing here knows Pulumi or a region's name; `docs/settings.md` is written from these models.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any, Self
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic import ValidationInfo as Info
+from pydantic.alias_generators import to_camel
+
+from settings.base import Labels, ProjectId, Region, Section
+from settings.database import Database
+from settings.dns import Dns
+from settings.egress import Egress
+from settings.ingress import Cluster, Ingress
+from settings.ledger import Cost, RetiredAddress
+from settings.problems import Problem, SettingsError, config_key, problem_of, refuse, show
+
+__all__ = ["Settings", "SettingsError", "config_key"]
+
+
+class Settings(Section):
+    """All settings of one stack: one region's edge."""
+
+    project: ProjectId = Field(description="Google Cloud project; its key is `gcp:project`")
+    region: Region = Field(description="the region that this stack stands up")
+    protect: bool = Field(True, description="all locks against deletion: the engine's, the plugin's, the cloud's")
+    labels: Labels = Field({}, description="on everything that takes labels")
+    cluster: Cluster = Field(description="how to reach the Kubernetes cluster")
+    ingress: Ingress = Field(description="customers' way in")
+    egress: Egress = Field(description="the way out to vendors")
+    dns: Dns = Field(description="names")
+    database: Database = Field(description="the trunk ACL's database")
+    legacy: dict[str, RetiredAddress] = Field({}, description="retired addresses, by name")
+    cost: Cost = Field(Cost(), description="figures of the monthly plan")
+
+    @classmethod
+    def parse(cls, config: Mapping[str, str], secret_keys: Collection[str] = ()) -> Self:
+        """The settings in a stack's configuration, `namespace:key` to text, objects as JSON (as the engine gives it).
+
+        Raises `SettingsError` with every problem found. Values of `secret_keys` are never shown.
+        """
+        document = {field: _value(field, config[key]) for field, key in _keys(config).items() if key in config}
+        try:
+            return cls.model_validate_json(json.dumps(document), context=config)
+        except ValidationError as error:
+            found = [problem_of(each) for each in error.errors(include_url=False)]
+        raise SettingsError(_without_secrets(found, secret_keys))
+
+    @field_validator("region")
+    @classmethod
+    def _provider_has_the_same_region(cls, region: str, info: Info) -> str:
+        provider = (info.context or {}).get("gcp:region", region)
+        if provider != region:
+            raise refuse(f"gcp:region is {show(provider)}", "give both the same region, or leave gcp:region out")
+        return region
+
+    @field_validator("cluster")
+    @classmethod
+    def _cluster_is_in_the_region(cls, cluster: Cluster, info: Info) -> Cluster:
+        region = info.data.get("region")
+        if cluster.location and region and cluster.location != region and cluster.location[:-2] != region:
+            raise refuse(
+                f"the cluster is in {cluster.location}, the stack in {region}: a LoadBalancer cannot use an address"
+                " of another region",
+                "name a cluster of this region in cluster.location",
+            )
+        return cluster
+
+    @field_validator("egress")
+    @classmethod
+    def _egress_has_its_own_addresses(cls, egress: Egress, info: Info) -> Egress:
+        ingress: Ingress | None = info.data.get("ingress")
+        taken = {ingress.udp.address, ingress.tcp.address} if ingress else set()
+        if shared := sorted(taken & set(egress.slots)):
+            raise refuse(f"{shared[0]} is an ingress address", "an address is one or the other; reserve another")
+        return egress
+
+    @field_validator("legacy")
+    @classmethod
+    def _retired_addresses_fit_the_living(
+        cls, legacy: dict[str, RetiredAddress], info: Info
+    ) -> dict[str, RetiredAddress]:
+        ingress: Ingress | None = info.data.get("ingress")
+        egress: Egress | None = info.data.get("egress")
+        if not ingress or not egress:
+            return legacy
+        living = {ingress.udp.address, ingress.tcp.address, *egress.slots}
+        if both := sorted(living & set(legacy)):
+            raise refuse(f"{both[0]} is in use and retired", "remove it from legacy, or from where it is used")
+        for name, address in legacy.items():
+            if unknown := sorted(set(address.replaced_by) - living - set(legacy)):
+                raise refuse(
+                    f"{show(name)} is replaced by {unknown[0]}, which is not here", "name an address of this stack"
+                )
+        return legacy
+
+
+def _keys(config: Mapping[str, str]) -> dict[str, str]:
+    """Field as the YAML writes it -> configuration key, for every known field and every key of our namespace."""
+    known = {to_camel(field): config_key(to_camel(field)) for field in Settings.model_fields}
+    ours = config_key("")
+    return known | {key.removeprefix(ours): key for key in config if key.startswith(ours)}
+
+
+def _value(field: str, text: str) -> Any:
+    """Configuration arrives as text. Names stay text even when they look like something else (`region: 12`)."""
+    if field in ("project", "region"):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _without_secrets(problems: list[Problem], secret_keys: Collection[str]) -> list[Problem]:
+    return [
+        Problem(problem.key, "[secret]", "see the setting's rules", problem.remedy)
+        if any(problem.key == key or problem.key.startswith((f"{key}.", f"{key}[")) for key in secret_keys)
+        else problem
+        for problem in problems
+    ]

@@ -1,0 +1,76 @@
+"""`python -m settings`: the reference of every setting as Markdown, written from the models."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from settings import Settings, config_key
+
+HEADER = """# Settings
+
+Every key of a stack's YAML, written by `python -m settings` from the package `settings/`; a test compares them.
+Objects are written in YAML below their key. Unknown keys are refused, and all problems are listed at once.
+
+| key | type | default | meaning |
+|---|---|---|---|
+"""
+
+
+def rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """Key, type, default and meaning of every setting, groups before what is in them."""
+    for name, field in model.model_fields.items():
+        alias = to_camel(name)
+        key = f"{prefix}.{alias}" if prefix else config_key(alias)
+        inner = _group(field.annotation)
+        yield key, _type(field.annotation), _default(field, inner), field.description or ""
+        if inner:
+            yield from rows(inner, f"{key}.*" if get_origin(field.annotation) is dict else key)
+
+
+def _group(annotation: Any) -> type[BaseModel] | None:
+    """The model inside `annotation`: itself, optional, or as a mapping's value."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_group, get_args(annotation))), None)
+
+
+def _type(annotation: Any) -> str:
+    text = str(annotation) if get_args(annotation) else getattr(annotation, "__name__", str(annotation))
+    literals = re.findall(r"Literal\[([^\]]*)\]", text)
+    if literals:
+        return " or ".join(f"`{value}`" for value in re.findall(r"'([^']*)'", literals[0]))
+    kinds = {"dict": "mapping", "tuple": "list", "bool": "boolean", "int": "integer", "Decimal": "number"}
+    for python, word in kinds.items():
+        if re.match(rf"(typing\.Optional\[|typing\.Annotated\[)*{python}\b", text):
+            return word
+    if "Decimal" in text:
+        return "number"
+    return "group" if _group(annotation) else "text"
+
+
+def _default(field: FieldInfo, inner: type[BaseModel] | None) -> str:
+    if field.default is PydanticUndefined:
+        return "**needed**"
+    if field.default is None or field.default in ({}, ()) or (inner and isinstance(field.default, inner)):
+        return ""
+    value = field.default
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{list(value) if isinstance(value, tuple) else value}`"
+
+
+def reference() -> str:
+    """The whole page."""
+    lines = (f"| `{key}` | {kind} | {default} | {meaning} |" for key, kind, default, meaning in rows(Settings))
+    return HEADER + "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(reference(), end="")

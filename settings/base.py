@@ -1,0 +1,62 @@
+"""What every group of settings is made of: the strict base model and the types of names, ranges and units."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from ipaddress import ip_address, ip_network
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from settings.problems import refuse
+
+# Names of compute resources: RFC 1035 labels (docs.cloud.google.com/compute/docs/naming-resources).
+Name = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")]
+Region = Annotated[str, Field(pattern=r"^[a-z]+-[a-z]+[0-9]{1,2}$")]
+ProjectId = Annotated[str, Field(pattern=r"^([a-z][-a-z0-9.]{0,40}:)?[a-z][-a-z0-9]{4,28}[a-z0-9]$")]
+# One label of a host name (RFC 1123, section 2.1) and a whole domain.
+HostLabel = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+Domain = Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$", max_length=253)]
+LabelKey = Annotated[str, Field(pattern=r"^[a-z][-_a-z0-9]{0,62}$")]
+LabelValue = Annotated[str, Field(pattern=r"^[-_a-z0-9]{0,63}$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[int, Field(ge=1, le=86400)]
+Money = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+
+
+def _an_address(value: str) -> str:
+    try:
+        return str(ip_address(value))
+    except ValueError:
+        raise refuse("not an IP address", "write it as 192.0.2.1 or 2001:db8::1") from None
+
+
+def _a_range(value: str) -> str:
+    try:
+        network = ip_network(value)
+    except ValueError as error:
+        raise refuse(f"not an address range: {error}", "write it as 192.0.2.0/24, host bits zero") from None
+    if network.prefixlen == 0:
+        raise refuse("open to the whole world", "name the ranges that need access")
+    return str(network)
+
+
+Address = Annotated[str, AfterValidator(_an_address)]
+Range = Annotated[str, AfterValidator(_a_range)]
+
+
+Labels = dict[LabelKey, LabelValue]
+
+
+class Section(BaseModel):
+    """A group of settings: camelCase in the YAML, unknown keys refused, types not coerced."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        alias_generator=to_camel,
+        validate_default=True,
+        populate_by_name=False,
+    )

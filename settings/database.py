@@ -1,0 +1,134 @@
+"""The Cloud SQL instance that holds the trunk ACL."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic import ValidationInfo as Info
+
+from settings.base import Name, Range, Section
+from settings.problems import refuse, show
+
+
+class Disk(Section):
+    """The instance's disk. Once it may grow by itself, its size is the cloud's to decide."""
+
+    size_gb: Annotated[int, Field(ge=10, le=65_536)] = Field(10, description="GB at the start")
+    type: Literal["PD_SSD", "PD_HDD"] = Field("PD_SSD", description="kind of disk")
+    autoresize: bool = Field(True, description="grow when nearly full")
+    limit_gb: Annotated[int, Field(ge=0, le=65_536)] = Field(0, description="GB at most; 0: no limit")
+
+    @field_validator("limit_gb")
+    @classmethod
+    def _limit_leaves_room(cls, limit: int, info: Info) -> int:
+        if 0 < limit < info.data.get("size_gb", 0):
+            raise refuse("smaller than the disk", "raise database.disk.limitGb, or use 0 for no limit")
+        return limit
+
+
+class Backups(Section):
+    """Daily backups and point-in-time recovery."""
+
+    enabled: bool = Field(True, description="daily backups")
+    start_time: str = Field("03:00", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="UTC, HH:MM")
+    retained: Annotated[int, Field(ge=1, le=365)] = Field(7, description="backups kept")
+    point_in_time_recovery: bool = Field(True, description="keep write-ahead logs")
+    log_retention_days: Annotated[int, Field(ge=1, le=7)] = Field(7, description="days of write-ahead logs kept")
+
+    @field_validator("point_in_time_recovery")
+    @classmethod
+    def _recovery_needs_backups(cls, recovery: bool, info: Info) -> bool:
+        if recovery and info.data.get("enabled") is False:
+            raise refuse("point-in-time recovery needs backups", "set database.backups.enabled: true")
+        return recovery
+
+
+class Maintenance(Section):
+    """When Google may restart the instance."""
+
+    day: Annotated[int, Field(ge=1, le=7)] = Field(7, description="1 Monday to 7 Sunday")
+    hour: Annotated[int, Field(ge=0, le=23)] = Field(4, description="UTC")
+    track: Literal["canary", "stable", "week5"] = Field("stable", description="how early updates come")
+
+
+class DatabaseNetwork(Section):
+    """Who can reach the instance."""
+
+    public: bool = Field(True, description="a public address")
+    private_network: str | None = Field(
+        None,
+        pattern=r"^projects/[^/]+/global/networks/[^/]+$",
+        description="VPC network of the private address; it cannot be taken away again",
+    )
+    peering_range: Name | None = Field(
+        None, description="create private services access with a range of this name; absent: it exists already"
+    )
+    authorised: dict[Name, Range] = Field({}, description="name to range that may reach the public address")
+
+    @field_validator("private_network")
+    @classmethod
+    def _reachable(cls, network: str | None, info: Info) -> str | None:
+        if network is None and info.data.get("public") is False:
+            raise refuse("no public and no private address: nobody could reach it", "set one of them")
+        return network
+
+    @field_validator("authorised")
+    @classmethod
+    def _ranges_need_a_public_address(cls, ranges: dict[str, str], info: Info) -> dict[str, str]:
+        if ranges and info.data.get("public") is False:
+            raise refuse("authorised ranges without a public address", "remove them, or set public: true")
+        return ranges
+
+
+SHARED_CORE = ("db-f1-micro", "db-g1-small")
+
+
+class Database(Section):
+    """The Cloud SQL instance that holds the trunk ACL."""
+
+    instance: Name = Field(description="name; after a deletion it cannot be used again for a week")
+    unique_name: bool = Field(False, description="add a random suffix to the name, for stacks that come and go")
+    version: Literal["POSTGRES_15", "POSTGRES_16", "POSTGRES_17", "POSTGRES_18"] = Field(
+        "POSTGRES_15", description="major version"
+    )
+    edition: Literal["ENTERPRISE", "ENTERPRISE_PLUS"] = Field("ENTERPRISE", description="always said, never guessed")
+    tier: str = Field("db-f1-micro", pattern=r"^db-[a-z0-9-]+$", description="machine type")
+    availability: Literal["ZONAL", "REGIONAL"] = Field("ZONAL", description="REGIONAL: a standby in another zone")
+    disk: Disk = Field(Disk(), description="the disk")
+    backups: Backups = Field(Backups(), description="backups")
+    maintenance: Maintenance = Field(Maintenance(), description="maintenance window")
+    flags: dict[str, str] = Field({}, description="PostgreSQL flags, values as strings")
+    insights: bool = Field(False, description="Query Insights")
+    ssl_mode: Literal["ENCRYPTED_ONLY", "TRUSTED_CLIENT_CERTIFICATE_REQUIRED", "ALLOW_UNENCRYPTED_AND_ENCRYPTED"] = (
+        Field("ENCRYPTED_ONLY", description="who may connect without TLS: nobody")
+    )
+    network: DatabaseNetwork = Field(DatabaseNetwork(), description="addresses and who may use them")
+    iam_authentication: bool = Field(False, description="let IAM principals sign in")
+    iam_users: tuple[str, ...] = Field((), description="e-mail addresses of people and service accounts")
+    name: str = Field("warp", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="database in the instance")
+    user: str = Field("warp_edge", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="owner; its password is generated")
+
+    @field_validator("tier")
+    @classmethod
+    def _edition_has_the_tier(cls, tier: str, info: Info) -> str:
+        if tier in SHARED_CORE and info.data.get("edition") == "ENTERPRISE_PLUS":
+            raise refuse("shared-core machines need edition ENTERPRISE", "set database.edition: ENTERPRISE")
+        return tier
+
+    @field_validator("backups")
+    @classmethod
+    def _standby_needs_backups(cls, backups: Backups, info: Info) -> Backups:
+        if info.data.get("availability") == "REGIONAL" and not backups.point_in_time_recovery:
+            raise refuse("REGIONAL needs backups and point-in-time recovery", "turn both on")
+        return backups
+
+    @field_validator("iam_users")
+    @classmethod
+    def _users_need_iam(cls, users: tuple[str, ...], info: Info) -> tuple[str, ...]:
+        if users and info.data.get("iam_authentication") is False:
+            raise refuse("IAM users while IAM authentication is off", "set database.iamAuthentication: true")
+        for user in users:
+            if user.count("@") != 1:
+                raise refuse(f"{show(user)} is no e-mail address", "write it as someone@example.com")
+        return users

@@ -1,0 +1,99 @@
+"""How we reach vendors: the pool of addresses and the gateway they stand behind."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic import ValidationInfo as Info
+
+from inventory.address import Status
+from inventory.capacity import PORTS_PER_ADDRESS
+from settings.base import Name, Port, Seconds, Section
+from settings.problems import refuse
+
+
+class Slot(Section):
+    """One egress address, keyed by its name."""
+
+    state: Literal[Status.ANNOUNCED, Status.ACTIVE, Status.DRAINING] = Field(
+        description="`announced`: published, not used yet; `active`; `draining`: no new connections"
+    )
+    purpose: str = Field("Vendor egress", min_length=1, max_length=80, description="as the inventory tells it")
+
+
+class Router(Section):
+    """The Cloud Router that carries the NAT gateway."""
+
+    name: Name = Field(description="name of the router")
+    manage: bool = Field(True, description="false: it exists and belongs to somebody else, use it by name")
+    network: str = Field("default", min_length=1, description="VPC network it stands in")
+
+
+class NatTimeouts(Section):
+    """Idle timeouts of Cloud NAT; the defaults are the cloud's own (docs.cloud.google.com/nat/docs/tune-nat)."""
+
+    udp_idle_seconds: Seconds = Field(30, description="short for SIP: a quiet registration loses its way back")
+    icmp_idle_seconds: Seconds = Field(30, description="ICMP")
+    tcp_established_idle_seconds: Seconds = Field(1200, description="established TCP connections")
+    tcp_transitory_idle_seconds: Seconds = Field(30, description="half-open TCP connections")
+    tcp_time_wait_seconds: Seconds = Field(120, description="TCP TIME_WAIT")
+
+
+PortsPerVm = Annotated[int, Field(ge=2, le=65_536)]
+SLOTS_AT_MOST = 300  # manual addresses of one gateway (docs.cloud.google.com/nat/quota)
+
+
+class Egress(Section):
+    """The way out: a pool of reserved addresses behind one Cloud NAT gateway."""
+
+    router: Router = Field(description="the Cloud Router")
+    nat: Name = Field("warp-nat", description="name of the NAT gateway")
+    slots: dict[Name, Slot] = Field(description="the pool: address name to its state")
+    dynamic_ports: bool = Field(False, description="VMs get more ports as they need them")
+    endpoint_independent_mapping: bool = Field(False, description="RFC 5128 section 2.3; not with dynamic ports")
+    min_ports_per_vm: PortsPerVm | None = Field(
+        None, description="ports every VM has; default: the cloud's (64; 32 with dynamic ports)"
+    )
+    max_ports_per_vm: PortsPerVm | None = Field(None, description="with dynamic ports: what one VM gets at most")
+    timeouts: NatTimeouts = Field(NatTimeouts(), description="idle timeouts")
+    ports_per_call: Annotated[int, Field(ge=1, le=64)] = Field(2, description="for the capacity figures")
+    vendor_ports: tuple[Port, ...] = Field((5060,), min_length=1, description="ports at which vendors take our calls")
+
+    @field_validator("slots")
+    @classmethod
+    def _something_is_active(cls, slots: dict[str, Slot]) -> dict[str, Slot]:
+        if not any(slot.state is Status.ACTIVE for slot in slots.values()):
+            raise refuse("an egress pool with nothing active: every outgoing call would fail", "set one slot to active")
+        if len(slots) > SLOTS_AT_MOST:
+            raise refuse(f"{len(slots)} addresses on one gateway", f"the cloud takes {SLOTS_AT_MOST} at most")
+        return slots
+
+    @field_validator("endpoint_independent_mapping")
+    @classmethod
+    def _mapping_excludes_dynamic_ports(cls, mapping: bool, info: Info) -> bool:
+        if mapping and info.data.get("dynamic_ports"):
+            raise refuse("endpoint-independent mapping and dynamic ports exclude each other", "turn one of them off")
+        return mapping
+
+    @field_validator("min_ports_per_vm", "max_ports_per_vm")
+    @classmethod
+    def _ports_fit_the_allocation(cls, ports: int | None, info: Info) -> int | None:
+        dynamic = info.data.get("dynamic_ports")
+        if ports is None or dynamic is None:
+            return ports
+        if info.field_name == "max_ports_per_vm" and not dynamic:
+            raise refuse("a maximum needs dynamic ports", "set egress.dynamicPorts, or leave the maximum out")
+        if dynamic and (ports & (ports - 1) or ports < 32):
+            raise refuse("with dynamic ports it must be a power of two from 32", "use 32, 64, 128 and so on")
+        if not dynamic and ports > PORTS_PER_ADDRESS:
+            raise refuse("more ports than one address has", f"use {PORTS_PER_ADDRESS} or less")
+        least = info.data.get("min_ports_per_vm")
+        if info.field_name == "max_ports_per_vm" and ports <= (least or 32):
+            raise refuse("not above the minimum", "raise egress.maxPortsPerVm")
+        return ports
+
+    @property
+    def effective_min_ports_per_vm(self) -> int:
+        """What the cloud gives when nothing is set: 64, or 32 with dynamic port allocation."""
+        return self.min_ports_per_vm or (32 if self.dynamic_ports else 64)

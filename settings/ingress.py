@@ -1,0 +1,145 @@
+"""How customers reach us: the cluster, and the LoadBalancer Services in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic import ValidationInfo as Info
+
+from settings.base import Name, Port, Range, Seconds, Section
+from settings.problems import refuse, show
+
+
+class Cluster(Section):
+    """How to reach the cluster that the Services live in."""
+
+    access: Literal["gke", "kubeconfig"] = Field(
+        "gke", description="`gke`: looked up by name, sign-in by gke-gcloud-auth-plugin; `kubeconfig`: a context"
+    )
+    name: Name | None = Field(None, description="GKE cluster, for access `gke`")
+    location: str | None = Field(
+        None, pattern=r"^[a-z]+-[a-z]+[0-9]{1,2}(-[a-z])?$", description="its region or zone; default: the region"
+    )
+    context: str | None = Field(
+        None, min_length=1, max_length=253, description="context of your kubeconfig, for access `kubeconfig`"
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _gke_needs_a_name(cls, name: str | None, info: Info) -> str | None:
+        if info.data.get("access") == "gke" and name is None:
+            raise refuse("access `gke` needs the cluster's name", "add cluster.name")
+        return name
+
+    @field_validator("context")
+    @classmethod
+    def _kubeconfig_needs_a_context(cls, context: str | None, info: Info) -> str | None:
+        if info.data.get("access") == "kubeconfig" and context is None:
+            raise refuse("access `kubeconfig` needs a context", "add cluster.context (`kubectl config get-contexts`)")
+        return context
+
+
+class PublicListener(Section):
+    """One LoadBalancer Service on one reserved address. It speaks one protocol: its place says which."""
+
+    service: Name = Field(description="name of the Service")
+    address: Name = Field(description="name of the reserved address, never the address itself")
+    ports: dict[str, Port] = Field(description="role to port: `sip`, over TCP also `sips`, `ws`, `wss`")
+
+    @field_validator("ports")
+    @classmethod
+    def _ports_are_usable(cls, ports: dict[str, int]) -> dict[str, int]:
+        _no_port_twice(ports)
+        if unknown := set(ports) - {"sip", "sips", "ws", "wss"}:
+            raise refuse(f"unknown role {show(min(unknown))}", "the roles are sip, sips, ws and wss")
+        if "sip" not in ports:
+            raise refuse("no port for plain SIP", "add sip: 5060")
+        return ports
+
+
+class UdpListener(PublicListener):
+    """The UDP LoadBalancer: plain SIP only."""
+
+    @field_validator("ports")
+    @classmethod
+    def _udp_carries_plain_sip_only(cls, ports: dict[str, int]) -> dict[str, int]:
+        if over_tcp := sorted(set(ports) & {"sips", "ws", "wss"}):
+            raise refuse(
+                f"{', '.join(over_tcp)} runs over TCP (RFC 3261 section 26.2.1, RFC 7118) and clashes with UDP",
+                "move it to ingress.tcp.ports",
+            )
+        return ports
+
+
+class InternalListener(Section):
+    """The ClusterIP Service for metrics and the like."""
+
+    service: Name = Field(description="name of the Service")
+    ports: dict[Name, Port] = Field(description="port name to TCP port")
+
+    @field_validator("ports")
+    @classmethod
+    def _ports_are_usable(cls, ports: dict[str, int]) -> dict[str, int]:
+        _no_port_twice(ports)
+        if not ports:
+            raise refuse("a Service needs a port", "name one, or leave ingress.internal out")
+        return ports
+
+
+def _no_port_twice(ports: Mapping[str, int]) -> None:
+    seen: dict[int, str] = {}
+    for role, port in ports.items():
+        if port in seen:
+            raise refuse(f"port {port} twice, for {show(seen[port])} and {show(role)}", "give each its own port")
+        seen[port] = role
+
+
+class Ingress(Section):
+    """The way in: two reserved addresses, a LoadBalancer Service for each, and the internal Service."""
+
+    namespace: Name = Field("warp-core", description="Kubernetes namespace of the SIP proxy; it must exist")
+    selector: dict[str, str] = Field({"app": "kamailio"}, min_length=1, description="labels of the proxy's pods")
+    pinning: Literal["annotation", "loadBalancerIP"] = Field(
+        "annotation",
+        description="how a Service holds its address: by name (new Services), or `loadBalancerIP` as Services on the"
+        " older target-pool load balancer have it; never flip a live one, its forwarding rule would move",
+    )
+    take_over_fields: bool = Field(
+        False, description="take ownership of fields that kubectl set on an adopted Service (`pulumi.com/patchForce`)"
+    )
+    affinity_seconds: Seconds = Field(10_800, description="ClientIP affinity: a customer stays with one proxy pod")
+    address_timeout_seconds: Annotated[int, Field(ge=10, le=3600)] = Field(
+        300, description="how long `up` waits for a LoadBalancer's address before it fails"
+    )
+    source_ranges: tuple[Range, ...] = Field(
+        (), description="when given, the cloud's firewall lets only these in; empty: all, the trunk ACL decides"
+    )
+    ipv6_subnetwork: str | None = Field(
+        None, min_length=1, description="dual-stack subnetwork; when given, each LoadBalancer also has an IPv6 address"
+    )
+    udp: UdpListener = Field(description="the UDP LoadBalancer")
+    tcp: PublicListener = Field(description="the TCP LoadBalancer")
+    internal: InternalListener | None = Field(None, description="the internal Service")
+
+    @field_validator("tcp")
+    @classmethod
+    def _udp_and_tcp_are_apart(cls, tcp: PublicListener, info: Info) -> PublicListener:
+        udp: PublicListener | None = info.data.get("udp")
+        if udp and udp.service == tcp.service:
+            raise refuse(
+                "one Service for UDP and TCP: it stays <pending> for ever on GKE before 1.36",
+                "give ingress.udp and ingress.tcp a Service each",
+            )
+        if udp and udp.address == tcp.address:
+            raise refuse("one address for UDP and TCP", "reserve an address for each")
+        return tcp
+
+    @field_validator("internal")
+    @classmethod
+    def _internal_is_apart(cls, internal: InternalListener | None, info: Info) -> InternalListener | None:
+        public = {listener.service for listener in map(info.data.get, ("udp", "tcp")) if listener}
+        if internal and internal.service in public:
+            raise refuse("this Service is already a LoadBalancer", "give ingress.internal a Service of its own")
+        return internal

@@ -1,0 +1,104 @@
+"""How a wrong setting is told: the key as it stands in the YAML, the value, what is wrong, what to do.
+
+Models raise `refuse(...)`; pydantic's own complaints are put into the same words here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import PydanticCustomError
+
+PROJECT = "warp-edge"  # the project's name in Pulumi.yaml, hence the namespace of its configuration
+SHOWN = 60  # characters of a wrong value: enough to find it, not enough to flood a terminal
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One wrong setting. `value` is already fit to be shown."""
+
+    key: str
+    value: str
+    wrong: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"  {self.key} = {self.value}\n      {self.wrong}\n      -> {self.remedy}"
+
+
+class SettingsError(Exception):
+    """Every problem of a stack's settings, at once."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = "one setting" if len(self.problems) == 1 else f"{len(self.problems)} settings"
+        listed = "\n".join(str(problem) for problem in self.problems)
+        super().__init__(f"{count} of this stack cannot be used; nothing was declared\n{listed}")
+
+
+def refuse(wrong: str, remedy: str) -> PydanticCustomError:
+    """A model's own refusal, to be raised inside a validator."""
+    return PydanticCustomError("refused", "{wrong}", {"wrong": wrong, "remedy": remedy})
+
+
+def show(value: object) -> str:
+    """A value as one short line without control characters, whatever somebody put into the YAML."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+
+
+def show_key(part: str) -> str:
+    """A key as it stands in the YAML; quoted when it is nothing anybody would write as one."""
+    return part if part.replace("-", "").replace("_", "").isalnum() and len(part) <= SHOWN else show(part)
+
+
+def config_key(field: str) -> str:
+    """Where a top-level field stands in a stack's YAML. The project is the provider's own setting."""
+    return "gcp:project" if field == "project" else f"{PROJECT}:{field}"
+
+
+def problem_of(found: Mapping[str, Any]) -> Problem:
+    """One of pydantic's complaints (`ValidationError.errors()`), as people should read it."""
+    top, *inner = found["loc"] or ("",)
+    steps = (f"[{part}]" if isinstance(part, int) else f".{show_key(part)}" for part in inner)
+    key = config_key(str(top)) + "".join(steps)
+    context: Mapping[str, Any] = found.get("ctx", {})
+    if found["type"] == "refused":
+        return Problem(key, show(found["input"]), context["wrong"], context["remedy"])
+    wrong, remedy = _in_our_words(found["type"], found["msg"], context)
+    value = "(absent)" if found["type"] == "missing" else show(found["input"])
+    return Problem(key, value, wrong, remedy)
+
+
+def _in_our_words(kind: str, message: str, context: Mapping[str, Any]) -> tuple[str, str]:  # noqa: PLR0911 (a table)
+    match kind:
+        case "extra_forbidden":
+            return "no such setting", "check the spelling; docs/settings.md lists every key"
+        case "missing":
+            return "this setting is needed", "add it; docs/settings.md says what it means"
+        case "literal_error" | "enum":
+            return "not one of the known values", f"use {_choices(context['expected'])}"
+        case "int_type" | "int_parsing" | "int_from_float":
+            return "not a whole number", "write a bare number; the unit is in the setting's name"
+        case "greater_than_equal" | "greater_than":
+            least = context.get("ge", context.get("gt"))
+            return "too small", f"use {least} or more" if "ge" in context else f"use more than {least}"
+        case "less_than_equal" | "less_than":
+            return "too large", f"use {context.get('le', context.get('lt'))} or less"
+        case "bool_type":
+            return "neither true nor false", "write true or false, without quotes"
+        case "string_pattern_mismatch":
+            return "not a valid name here", f"it must match {context['pattern']}"
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return "not a group of settings", "write its keys indented below it"
+        case _:
+            return message[:1].lower() + message[1:], "docs/settings.md says what belongs here"
+
+
+def _choices(expected: str) -> str:
+    """pydantic quotes the known values, members of an enum with their class around it: only the values are ours."""
+    quoted = re.findall(r"'([^']*)'", expected)
+    return " or ".join([", ".join(quoted[:-1]), quoted[-1]]) if len(quoted) > 1 else "".join(quoted) or expected
