@@ -13,6 +13,8 @@ from adopt.effects import Effect, effect_of
 ABSENT = "(none)"
 # What has no counterpart in a cloud: the engine's own records and generated secrets.
 OURS = ("pulumi:", "warp:", "random:")
+# The plugin's own mirrors of `labels`.
+MIRRORS = ("effectiveLabels", "pulumiLabels")
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
     before, after = (step.get(state) or {} for state in ("oldState", "newState"))
     changed = step.get("detailedDiff") or {path: {} for path in step.get("diffReasons") or ()}
     for path, kind in sorted(changed.items()):
+        if path.startswith(MIRRORS):
+            continue
         effect, words = effect_of(type_of(step["urn"]), path)
         place = "inputs" if kind.get("inputDiff") else "outputs"
         yield Difference(

@@ -93,7 +93,7 @@ class CloudDns:
             dns_name=f"{self._args.dns.domain}.",
             description="WARP SIP edge",
             visibility="public",
-            dnssec_config=cloud_dns.ManagedZoneDnssecConfigArgs(state="on" if settings.dnssec else "off"),
+            dnssec_config=_dnssec(settings.dnssec),
             labels=self._args.labels,
             opts=self._options(),
         )
@@ -120,6 +120,13 @@ class CloudDns:
 
     def _options(self) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self._component, protect=self._args.protect)
+
+
+def _dnssec(signed: bool | None) -> cloud_dns.ManagedZoneDnssecConfigArgs | None:
+    """None keeps what the zone has: that is how an adopted zone stays untouched."""
+    if signed is None:
+        return None
+    return cloud_dns.ManagedZoneDnssecConfigArgs(state="on" if signed else "off")
 
 
 HOSTS = {"cloud-dns": CloudDns}

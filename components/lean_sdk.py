@@ -36,13 +36,21 @@ class OnDemandPackage(ModuleType):
             raise AttributeError(name)
         for module in _modules_of(name):
             try:
-                value = getattr(importlib.import_module(f"{self.__name__}.{module}"), name)
+                found = importlib.import_module(f"{self.__name__}.{module}")
+                # `from . import outputs` asks for a module itself.
+                value = found if module == name and not hasattr(found, name) else getattr(found, name)
             except (ImportError, AttributeError):
                 continue
             setattr(self, name, value)
             return value
         self._run_init()
         return self.__dict__[name] if name in self.__dict__ else _missing(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """The import system stores a submodule under its name, also where the package has a class or function so named:
+        `Service` of `.Service`, `get_cluster` of `.get_cluster`. What people import is that, not the module.
+        """
+        super().__setattr__(name, getattr(value, name, value) if isinstance(value, ModuleType) else value)
 
     def _run_init(self) -> None:
         """The plain import, into this very module, so that what was loaded before stays the same class."""
@@ -52,7 +60,10 @@ class OnDemandPackage(ModuleType):
 
 
 def load_on_demand(*packages: str) -> None:
-    """Make `packages` load their names on demand; those that were already imported or do not exist stay as they are."""
+    """Make `packages` load their names on demand; those that were already imported or do not exist stay as they are.
+
+    To be called before anybody else takes them: a lazy module of the SDK's own, once replaced here, refuses to work.
+    """
     for package in packages:
         if _has_run(sys.modules.get(package)):
             continue
@@ -79,9 +90,12 @@ def _has_run(module: ModuleType | None) -> bool:
 
 
 def _modules_of(name: str) -> list[str]:
-    """Where the code generator puts a name: `RouterNatLogConfigArgs` -> `_inputs`, `RouterNat` -> `router_nat`."""
+    """Where the code generators put a name: `RouterNatLogConfigArgs` in `_inputs`, `RouterNat` in `router_nat`,
+    `get_keys_output` in `get_keys`; Kubernetes' `Service` in `Service`."""
     snake = _WORD_START.sub("_", name).lower()
-    return ["_inputs", snake.removesuffix("_args")] if name.endswith("Args") else [snake]
+    if name.endswith("Args"):
+        return ["_inputs", snake.removesuffix("_args"), name.removesuffix("Args")]
+    return list(dict.fromkeys((snake.removesuffix("_output"), name)))
 
 
 def _missing(package: ModuleType, name: str) -> Any:

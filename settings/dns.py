@@ -16,11 +16,13 @@ class Zone(Section):
 
     name: Name = Field(description="name of the managed zone")
     manage: bool = Field(True, description="false: it exists and belongs to somebody else, only our records are ours")
-    dnssec: bool = Field(False, description="sign the zone; the DS records are in the output `dns`")
+    dnssec: bool | None = Field(
+        None, description="sign the zone; the DS records are in the output `dns`; absent: leave it as it is"
+    )
 
     @field_validator("dnssec")
     @classmethod
-    def _only_the_owner_signs(cls, dnssec: bool, info: Info) -> bool:
+    def _only_the_owner_signs(cls, dnssec: bool | None, info: Info) -> bool | None:
         if dnssec and info.data.get("manage") is False:
             raise refuse("a zone that is not managed here cannot be signed here", "ask its owner, or set manage: true")
         return dnssec

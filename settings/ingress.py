@@ -123,6 +123,16 @@ class Ingress(Section):
     tcp: PublicListener = Field(description="the TCP LoadBalancer")
     internal: InternalListener | None = Field(None, description="the internal Service")
 
+    @field_validator("ipv6_subnetwork")
+    @classmethod
+    def _both_families_are_pinned(cls, subnetwork: str | None, info: Info) -> str | None:
+        if subnetwork and info.data.get("pinning") == "loadBalancerIP":
+            raise refuse(
+                "loadBalancerIP holds one address: the IPv6 one would be published and never answer",
+                "use ingress.pinning: annotation, or leave IPv6 out",
+            )
+        return subnetwork
+
     @field_validator("tcp")
     @classmethod
     def _udp_and_tcp_are_apart(cls, tcp: PublicListener, info: Info) -> PublicListener:

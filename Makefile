@@ -1,0 +1,55 @@
+# Two commands are enough to begin with: `make up` and `make test`. `make` alone lists the rest.
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+BOOTSTRAP := python3 tools/bootstrap.py
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev up outputs down status rehearse test lint unit sandbox-tests engine bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:
+	@$(BOOTSTRAP)
+
+setup-dev:
+	@$(BOOTSTRAP) --dev
+
+up: setup ## stand the edge up on a cloud on loopback and print its IP inventory
+	@$(PYTHON) -m sandbox.stack up
+
+outputs: ## every output of that stack as one JSON object on standard output
+	@$(BOOTSTRAP) >&2
+	@$(PYTHON) -m sandbox.stack outputs
+
+status: setup ## what runs
+	@$(PYTHON) -m sandbox status
+
+down: setup ## destroy the edge and stop the sandbox
+	@$(PYTHON) -m sandbox.stack down
+
+rehearse: ## adopt the live edge in a sandbox of its own; ipInventory as JSON last
+	@$(BOOTSTRAP) >&2
+	@$(PYTHON) -m sandbox.rehearsal
+
+test: setup-dev lint unit sandbox-tests engine ## everything: linter, types, unit, sandbox and engine tests
+
+lint: setup-dev ## formatter, linter, strict types
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m mypy .
+
+unit: setup-dev ## tests of the program alone, in seconds
+	@$(PYTHON) -m pytest tests/unit
+
+sandbox-tests: setup-dev ## tests of the sandbox: its refusals, its PostgreSQL and its DNS
+	@$(PYTHON) -m pytest tests/sandbox
+
+engine: setup-dev ## tests on the real engine
+	@$(PYTHON) -m pytest tests/engine
+
+bench: setup-dev ## all benchmarks, one JSON object a line
+	@$(PYTHON) -m benchmarks
+
+clean: ## remove what was made here, the engine included
+	@rm -rf .venv .engine .sandbox .sandbox-* build

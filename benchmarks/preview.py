@@ -1,0 +1,79 @@
+"""A preview without changes, as every pull request runs it: against an empty program on the same engine.
+
+The live edge's size first, then 10, 100 and 300 egress slots, to see how it grows.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.measuring import Result, side_by_side
+from sandbox import Sandbox
+from sandbox.workspace import ROOT, Workspace
+
+BARE = Path(__file__).parent / "bare"
+SLOTS = (10, 100, 300)
+RUNS = 7
+RUNS_WHEN_LARGE = 3
+
+
+def run() -> Iterator[Result]:
+    """Results as they come; a sandbox of its own, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="warp-edge-bench-") as folder:
+        sandbox = Sandbox(Path(folder) / "cloud")
+        sandbox.start()
+        try:
+            sandbox.quota("STATIC_ADDRESSES", 2 * sum(SLOTS))
+            yield from _previews(sandbox, Path(folder))
+        finally:
+            sandbox.stop()
+
+
+def _previews(sandbox: Sandbox, folder: Path) -> Iterator[Result]:
+    bare = Workspace(folder / "bare", "bare", sandbox.env(), program=BARE)
+    bare.prepare({})
+    _up(bare)
+    config = yaml.safe_load((ROOT / "Pulumi.sandbox.yaml").read_text())["config"]
+    edge = Workspace(folder / "edge", "sandbox", sandbox.env())
+    edge.prepare(config)
+    _up(edge)
+    yield _against(bare, edge, "preview, no change, live edge / empty program", RUNS)
+    before: tuple[int, float] | None = None
+    for slots in SLOTS:
+        edge.configure(_with_slots(config, slots))
+        _up(edge)
+        result = _against(bare, edge, f"preview, no change, {slots} egress slots / empty program", RUNS_WHEN_LARGE)
+        yield result
+        if before:
+            each = (result.median - before[1]) / (result.size - before[0])
+            print(f"from {before[0]} to {result.size} resources: {1000 * each:.1f} ms each", file=sys.stderr)
+        before = result.size, result.median
+
+
+def _against(bare: Workspace, edge: Workspace, name: str, runs: int) -> Result:
+    resources = len(edge.cli.preview().steps)
+    return side_by_side(name, resources, lambda: _preview(edge), lambda: _preview(bare), runs)
+
+
+def _preview(workspace: Workspace) -> None:
+    workspace.cli.text("preview", "--stack", workspace.stack, "--expect-no-changes")
+
+
+def _up(workspace: Workspace) -> None:
+    workspace.cli.text("up", "--stack", workspace.stack, "--yes", "--skip-preview")
+
+
+def _with_slots(config: dict[str, Any], count: int) -> dict[str, Any]:
+    """More slots beside those that are there: an active one must not vanish."""
+    more = copy.deepcopy(config)
+    slots = more["warp-edge:egress"]["slots"]
+    for number in range(len(slots) + 1, count + 1):
+        slots[f"warp-nat-ip-{number}"] = {"state": "active"}
+    return more

@@ -1,0 +1,83 @@
+"""`make rehearse`: adopt a copy of the live edge with production's settings, and see that nothing moves.
+
+A sandbox of its own is seeded with the live edge as if made by hand; then `python -m adopt` runs as it would in
+production. Standard output is the `ipInventory` alone, as JSON; the story goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from adopt.__main__ import report
+from adopt.adoption import Adoption, adopt
+from engine_cli import EngineError
+from sandbox import Sandbox, SandboxError
+from sandbox.workspace import Workspace
+from settings import Settings, SettingsError
+
+STACK = "prod"
+ADDRESS = "gcp:compute/address:Address"
+
+
+def differences(sandbox: Sandbox, adoption: Adoption) -> Iterator[str]:
+    """What a rehearsal must not find, in words: writes, moved or missing addresses, anything that cuts calls."""
+    for row in sandbox.writes():
+        yield f"the cloud was written to: {row.op} {row.type} {row.id}"
+    compared = adoption.comparison
+    yield from (f"would be replaced: {name}" for name in compared.replacements)
+    yield from (f"would be deleted: {name}" for name in compared.deletions)
+    yield from (f"would be created although it exists: {name}" for name in adoption.absent)
+    in_cloud = {each.body["name"]: each.body["address"] for each in sandbox.resources(ADDRESS)}
+    published = {
+        each["name"]: each["address"]
+        for each in adoption.outputs["ipInventory"]["addresses"]
+        if each["status"] != "retired"
+    }
+    for name in sorted(in_cloud.keys() | published.keys()):
+        if in_cloud.get(name) != published.get(name):
+            yield f"{name}: the cloud has {in_cloud.get(name)}, the inventory {published.get(name)}"
+
+
+def rehearse(folder: Path, console: Console) -> int:
+    """0 when the adopted inventory is the live edge's and nothing was written, 1 on any difference."""
+    sandbox = Sandbox(folder / "cloud")
+    sandbox.start()
+    try:
+        sandbox.seed("live-edge")
+        workspace = Workspace(folder / "stack", STACK, sandbox.env())
+        workspace.prepare()
+        with console.status("adopting") as status:
+            adoption = adopt(workspace.cli, Settings.parse(workspace.cli.config()), status.update)
+        report(adoption, console)
+        found = list(differences(sandbox, adoption))
+    finally:
+        sandbox.stop()
+    for difference in found:
+        console.print(f"[red]difference[/]: {escape(difference)}", highlight=False)
+    if not found:
+        console.print("[green]no difference[/]: the adopted inventory is the live edge's, and nothing was written")
+    print(json.dumps(adoption.outputs["ipInventory"], indent=2))
+    return 1 if found else 0
+
+
+def main() -> int:
+    """In a folder that is gone afterwards."""
+    console = Console(stderr=True)
+    console.print("a copy of the live edge in a cloud of its own, adopted with Pulumi.prod.yaml (about a minute)")
+    try:
+        with tempfile.TemporaryDirectory(prefix="warp-edge-rehearsal-") as folder:
+            return rehearse(Path(folder), console)
+    except (EngineError, SandboxError, SettingsError) as error:
+        console.print(f"[red]not rehearsed[/]: {escape(str(error))}", highlight=False)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

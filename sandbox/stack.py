@@ -1,0 +1,113 @@
+"""`make up`, `make outputs` and `make down`: the stack `sandbox` on the sandbox's cloud, with the real engine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+
+from rich.console import Console
+from rich.markup import escape
+
+from engine_cli import EngineError
+from inventory.table import ip_inventory_table
+from sandbox import Sandbox, SandboxError
+from sandbox.workspace import ROOT, Workspace
+
+STACK = "sandbox"
+DIRECTORY = ROOT / ".sandbox"
+
+
+def up(sandbox: Sandbox, console: Console) -> int:
+    """Start the cloud, run `pulumi up`, and show what came of it."""
+    console.print("[bold]cloud[/]   a stand-in for Google's control plane on loopback, state in .sandbox/ (seconds)")
+    sandbox.start()
+    workspace = _workspace(sandbox)
+    workspace.prepare()
+    console.print(
+        "[bold]engine[/]  pulumi up of stack `sandbox`: the program as production runs it (about 20 s the first time)"
+    )
+    began = time.monotonic()
+    status = workspace.cli.show("up", "--stack", STACK, "--yes", "--skip-preview", "--suppress-outputs")
+    if status:
+        console.print("[red]the edge is not up[/]: the engine says why above; `make up` again goes on from here")
+        return status
+    console.print(f"[dim]{time.monotonic() - began:.0f} s[/]\n")
+    outputs = workspace.cli.outputs()
+    console.print(ip_inventory_table(outputs["ipInventory"]))
+    _write_psql(workspace, outputs["database"])
+    _say_what_next(console, sandbox, outputs["dns"]["domain"])
+    return 0
+
+
+def outputs(sandbox: Sandbox) -> int:
+    """Every output as one JSON object, secrets masked, and nothing else."""
+    print(json.dumps(_workspace(sandbox).cli.outputs(), indent=2))
+    return 0
+
+
+def down(sandbox: Sandbox, console: Console) -> int:
+    """Destroy the stack's resources and stop the cloud."""
+    if not (DIRECTORY / "project").exists():
+        console.print("nothing is up")
+        return 0
+    sandbox.start()
+    workspace = _workspace(sandbox)
+    workspace.prepare()
+    status = workspace.cli.show("destroy", "--stack", STACK, "--yes", "--skip-preview")
+    if status:
+        console.print("[red]not destroyed[/]: the engine says why above; the cloud still runs")
+        return status
+    sandbox.stop()
+    console.print("the edge is destroyed and the cloud stopped; `make up` begins anew")
+    return 0
+
+
+def _workspace(sandbox: Sandbox) -> Workspace:
+    return Workspace(DIRECTORY, STACK, sandbox.env())
+
+
+def _write_psql(workspace: Workspace, database: dict[str, str]) -> None:
+    """A command that opens the database. The password is asked of the engine when it runs, and is written nowhere."""
+    connection = (
+        f"host={database['publicAddress']} port={database['port']} dbname={database['name']} user={database['user']}"
+        " sslmode=require"
+    )
+    read = "import json,sys; print(json.load(sys.stdin)['password'])"
+    ask = f'{workspace.wrapper} stack output database --json --show-secrets | {sys.executable} -c "{read}"'
+    command = workspace.directory / "psql"
+    command.write_text(f'#!/bin/sh\nPGPASSWORD="$({ask})"\nexport PGPASSWORD\nexec psql "{connection}" "$@"\n')
+    command.chmod(0o755)
+
+
+def _say_what_next(console: Console, sandbox: Sandbox, domain: str) -> None:
+    host, port = sandbox.dns_endpoint()
+    console.print("\nLook at next:")
+    for command, why in (
+        (f"dig @{host} -p {port} +short _sip._udp.{domain} SRV", "the zone answers"),
+        (".sandbox/psql -c '\\conninfo'", "the trunk ACL's database, over TLS"),
+        (".sandbox/pulumi stack output vendorWhitelist", "what vendors get; any pulumi command works like this"),
+        ("make outputs", "all outputs as JSON"),
+        ("make status", "what runs"),
+    ):
+        console.print(f"  [bold]{escape(command)}[/]  [dim]{why}[/]", highlight=False, soft_wrap=True)
+
+
+def main() -> int:
+    """Exit status of the engine, or 2 when the sandbox cannot do it."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.stack", description=__doc__)
+    parser.add_argument("command", choices=["up", "outputs", "down"])
+    command = parser.parse_args().command
+    sandbox, console = Sandbox(DIRECTORY), Console(highlight=False)
+    try:
+        if command == "outputs":
+            return outputs(sandbox)
+        return up(sandbox, console) if command == "up" else down(sandbox, console)
+    except (EngineError, SandboxError) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

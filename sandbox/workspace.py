@@ -1,0 +1,108 @@
+"""A project folder beside a sandbox's cloud, in which the real engine runs this repository's program.
+
+The engine writes into the folder of a stack's YAML (the salt of its passphrase), so it gets a folder of its own: the
+repository's `Pulumi.yaml` with `main` pointing back here, and a copy of the stack's settings. State, passphrase and
+workspace settings stay inside the sandbox's folder, apart from anything the user has of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import stat
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from engine_cli import Cli
+
+ROOT = Path(__file__).resolve().parent.parent
+SALT = "encryptionsalt"
+
+
+class Workspace:
+    """One stack in one folder. `attach` is the environment that leads the engine to the sandbox's providers."""
+
+    def __init__(self, directory: Path, stack: str, attach: Mapping[str, str], *, program: Path = ROOT) -> None:
+        self.directory = directory.resolve()
+        self.stack = stack
+        self.project = self.directory / "project"
+        self._attach = dict(attach)
+        self._program = program
+
+    @property
+    def cli(self) -> Cli:
+        """The engine on this stack."""
+        return Cli(self.project, self.stack, self.environment)
+
+    @property
+    def wrapper(self) -> Path:
+        """A command that runs the engine on this stack from anywhere."""
+        return self.directory / "pulumi"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the engine needs in its environment. No secret: the passphrase is in a file only its owner can read."""
+        return {
+            "PATH": os.pathsep.join([str(Path(sys.prefix) / "bin"), str(ROOT / ".engine" / "bin"), os.environ["PATH"]]),
+            "PULUMI_HOME": str(self.directory / "home"),
+            "PULUMI_BACKEND_URL": f"file://{self.directory / 'state'}",
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.directory / "passphrase"),
+            "PULUMI_SKIP_UPDATE_CHECK": "1",
+            **self._attach,
+        }
+
+    def prepare(self, config: Mapping[str, Any] | None = None) -> None:
+        """Write the project folder and make sure the stack exists. Repeatable.
+
+        `config` replaces the settings of `Pulumi.<stack>.yaml`.
+        """
+        for folder in ("home", "state", "project"):
+            (self.directory / folder).mkdir(parents=True, exist_ok=True)
+        self._keep_passphrase()
+        self._write_project()
+        self.configure(config if config is not None else self._settings(self._program)["config"])
+        self._write_wrapper()
+        # Quick where it exists already; another error than "no such stack" shows again, in full, in `init`.
+        if self.cli.run("stack", "select", self.stack).returncode:
+            self.cli.text("stack", "init", self.stack)
+
+    def configure(self, config: Mapping[str, Any]) -> None:
+        """Give the stack these settings, key to value."""
+        written = {"config": dict(config)}
+        if salt := self._settings(self.project).get(SALT):
+            written[SALT] = salt
+        self._settings_file(self.project).write_text(yaml.safe_dump(written, sort_keys=False))
+
+    def _settings_file(self, folder: Path) -> Path:
+        return folder / f"Pulumi.{self.stack}.yaml"
+
+    def _settings(self, folder: Path) -> dict[str, Any]:
+        file = self._settings_file(folder)
+        return dict(yaml.safe_load(file.read_text())) if file.exists() else {}
+
+    def _write_project(self) -> None:
+        project = yaml.safe_load((self._program / "Pulumi.yaml").read_text())
+        # The engine wants `main` inside the project folder, so it goes through a link.
+        project["main"] = "program"
+        project["runtime"]["options"]["virtualenv"] = str(Path(sys.prefix))
+        (self.project / "Pulumi.yaml").write_text(yaml.safe_dump(project, sort_keys=False))
+        link = self.project / "program"
+        if not link.is_symlink():
+            link.symlink_to(self._program)
+
+    def _keep_passphrase(self) -> None:
+        file = self.directory / "passphrase"
+        if not file.exists() or not file.stat().st_size:
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT, stat.S_IRUSR | stat.S_IWUSR)
+            with os.fdopen(descriptor, "w") as out:
+                out.write(secrets.token_urlsafe(32))
+
+    def _write_wrapper(self) -> None:
+        exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in self.environment.items())
+        self.wrapper.write_text(f'#!/bin/sh\n{exports}\nexec pulumi --cwd {shlex.quote(str(self.project))} "$@"\n')
+        self.wrapper.chmod(0o755)

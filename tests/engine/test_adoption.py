@@ -1,0 +1,121 @@
+"""The live edge, made by hand, adopted with production's settings: the proof that nothing moves."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adopt.adoption import adopt
+from adopt.effects import Effect
+from sandbox import Sandbox
+from settings import Settings
+from tests.engine.conftest import Stack
+from tests.stacks import ROOT, as_engine_gives_it, stack_config
+
+# live-edge.md, "Reserved static addresses" and what follows it.
+LIVE = {
+    "kamailio-sip-udp-ip": ("Customer ingress (UDP)", "34.44.183.87", "LoadBalancer", "active"),
+    "kamailio-sip-tcp-ip": ("Customer ingress (TCP)", "34.55.182.145", "LoadBalancer", "active"),
+    "warp-nat-ip-1": ("Vendor egress 1", "34.57.46.26", "NAT", "active"),
+    "warp-nat-ip-2": ("Vendor egress 2", "35.223.15.88", "NAT", "active"),
+    "warp-nat-ip-3": ("Vendor egress 3", "136.111.96.47", "NAT", "active"),
+}
+LEGACY = {
+    "34.58.165.135": ["34.57.46.26", "35.223.15.88", "136.111.96.47"],
+    "35.188.144.139": ["34.44.183.87"],
+}
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, Stack]]:
+    """A cloud that holds the live edge, made by hand, and an empty stack with production's settings."""
+    sandbox = Sandbox(tmp_path_factory.mktemp("live"))
+    sandbox.start()
+    try:
+        sandbox.seed("live-edge")
+        yield sandbox, Stack(tmp_path_factory.mktemp("stack"), sandbox, stack_config("prod"), "prod")
+    finally:
+        sandbox.stop()
+
+
+def settings() -> Settings:
+    return Settings.parse(as_engine_gives_it(stack_config("prod")))
+
+
+def test_adoption_writes_nothing_and_keeps_every_address(live: tuple[Sandbox, Stack]) -> None:
+    cloud, stack = live
+    seeded = len(cloud.writes())
+    adoption = adopt(stack.cli, settings(), lambda _: None)
+
+    assert len(cloud.writes()) == seeded
+    assert adoption.absent == ()
+    assert len(adoption.recorded) == 19
+    compared = adoption.comparison
+    assert compared.replacements == ()
+    assert compared.deletions == ()
+    # What nobody made by hand: the generated password's user.
+    assert compared.creations == ("User warp_edge",)
+    assert compared.with_effect(Effect.CUTS) == []
+    assert compared.with_effect(Effect.UNKNOWN) == []
+    assert {each.property for each in compared.with_effect(Effect.MOVES)} == {"spec.externalTrafficPolicy"}
+
+    inventory = adoption.outputs["ipInventory"]["addresses"]
+    found = {a["name"]: (a["purpose"], a["address"], a["kind"], a["status"]) for a in inventory[:5]}
+    assert found == LIVE
+    assert {a["address"]: a["replacedBy"] for a in inventory[5:]} == LEGACY
+    assert {a["region"] for a in inventory} == {"us-central1"}
+    assert adoption.outputs["monthlyCost"]["plan"]["total"] == 100.60
+    assert adoption.outputs["monthlyCost"]["difference"] == 60.60
+    assert adoption.outputs["egressCapacity"]["ports"] == 193_536
+    assert adoption.outputs["egressCapacity"]["concurrentCalls"] == 96_768
+
+
+def test_a_second_adoption_finds_nothing_left_to_record(live: tuple[Sandbox, Stack]) -> None:
+    cloud, stack = live
+    writes = len(cloud.writes())
+    again = adopt(stack.cli, settings(), lambda _: None)
+    assert again.recorded == ()
+    assert len(cloud.writes()) == writes
+
+
+def test_the_first_up_after_adoption_moves_no_address(live: tuple[Sandbox, Stack]) -> None:
+    _, stack = live
+    stack.up()
+    assert stack.planned() == {}
+    found = {a["name"]: a["address"] for a in stack.cli.outputs()["ipInventory"]["addresses"]}
+    assert {name: found[name] for name in LIVE} == {name: address for name, (_, address, _, _) in LIVE.items()}
+
+
+def test_what_does_not_exist_is_left_to_be_created_and_said(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path / "cloud")
+    sandbox.start()
+    try:
+        sandbox.seed("live-edge")
+        sandbox.delete("kubernetes:core/v1:Service", "warp-core/kamailio-internal")
+        stack = Stack(tmp_path / "stack", sandbox, stack_config("prod"), "prod")
+        adoption = adopt(stack.cli, settings(), lambda _: None)
+        assert adoption.absent == ("ingress-internal",)
+        assert "Service warp-core/kamailio-internal" in adoption.comparison.creations
+        assert len(adoption.recorded) == 18
+    finally:
+        sandbox.stop()
+
+
+def test_make_rehearse_prints_the_inventory_as_json_last() -> None:
+    environment = {**os.environ, "COLUMNS": "200"}
+    done = subprocess.run(
+        [sys.executable, "-m", "sandbox.rehearsal"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert {a["name"] for a in json.loads(done.stdout)["addresses"][:5]} == set(LIVE)

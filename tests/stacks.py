@@ -1,0 +1,40 @@
+"""The stacks' YAML as the engine would hand it to the program, for tests that change one thing in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+Config = dict[str, Any]
+
+
+def stack_config(stack: str) -> Config:
+    """Key -> value as written in `Pulumi.<stack>.yaml`."""
+    text = (ROOT / f"Pulumi.{stack}.yaml").read_text()
+    return dict(yaml.safe_load(text)["config"])
+
+
+def as_engine_gives_it(config: Config) -> dict[str, str]:
+    """Every value as text, objects as JSON; the engine sorts their keys, whatever the order in the YAML."""
+    return {
+        key: value if isinstance(value, str) else json.dumps(value, sort_keys=True) for key, value in config.items()
+    }
+
+
+def paths(value: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The path of everything inside `value`."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield (*prefix, key)
+            yield from paths(inner, (*prefix, key))
+
+
+def changed(config: Config, path: tuple[str, ...], value: Any) -> Config:
+    """A copy with one value replaced, or added."""
+    head, *rest = path
+    return {**config, head: changed(config.get(head, {}), tuple(rest), value) if rest else value}
