@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
+import socket
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +19,9 @@ Json = dict[str, Any]
 STACK_TYPE = "pulumi:pulumi:Stack"
 # The engine's key for "this value is a secret" (pulumi/sdk/go/common/resource/sig).
 _SECRET_MARK = "4dabf18193072939515e22adb298388d"  # noqa: S105
+
+# "created by user@host (pid 123) at ...", one line a lock (pulumi/pkg/backend/diy/lock.go).
+_LOCK = re.compile(r"created by \S+@(\S+) \(pid (\d+)\)")
 
 
 class EngineError(Exception):
@@ -52,13 +58,17 @@ class Cli:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, *arguments: str, extra: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end, whatever its end is."""
+        """Run a command to its end, whatever its end is. A lock that a crash left behind is released first."""
         environment = {**os.environ, **self.environment, **(extra or {})}
-        command = ["pulumi", *self._everywhere(), *arguments]
+        command = ["pulumi", "--cwd", str(self.project), "--non-interactive", *arguments]
         try:
-            return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         except FileNotFoundError:
             raise EngineError("pulumi", "`pulumi` is not on PATH\n  -> install it, or `make up` builds it") from None
+        if done.returncode and locked_by_the_dead(f"{done.stdout}{done.stderr}"):
+            self.text("cancel", "--stack", self.stack, "--yes")
+            return self.run(*arguments, extra=extra)
+        return done
 
     def text(self, *arguments: str) -> str:
         """Standard output of a command that must succeed. Raises `EngineError`."""
@@ -68,9 +78,22 @@ class Cli:
         return done.stdout
 
     def show(self, *arguments: str) -> int:
-        """Run a command for the eyes of whoever started us; its exit status."""
+        """Run a command for the eyes of whoever started us; its exit status. Locks as in `run`."""
         environment = {**os.environ, **self.environment}
-        return subprocess.run(["pulumi", *self._everywhere(), *arguments], env=environment, check=False).returncode
+        command = ["pulumi", "--cwd", str(self.project), "--non-interactive", *arguments]
+        said: list[str] = []
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as engine:
+            for line in engine.stdout or ():
+                said.append(line)
+                sys.stdout.write(line)
+                sys.stdout.flush()
+        if engine.returncode and locked_by_the_dead("".join(said)):
+            print("the lock was left behind by a process that is gone: releasing it")
+            self.text("cancel", "--stack", self.stack, "--yes")
+            return self.show(*arguments)
+        return engine.returncode
 
     def outputs(self) -> Json:
         """The stack's outputs, secrets masked."""
@@ -81,6 +104,15 @@ class Cli:
         """The stack's configuration as the program gets it; secret values are absent."""
         listed: dict[str, Json] = json.loads(self.text("config", "--json", "--stack", self.stack))
         return {key: entry["value"] for key, entry in listed.items() if "value" in entry and not entry.get("secret")}
+
+    def interrupted(self) -> bool:
+        """Whether an update was cut off while it created things: the cloud may have more than the state."""
+        state = json.loads(self.text("stack", "export", "--stack", self.stack))
+        return bool((state["deployment"] or {}).get("pending_operations"))
+
+    def forget_interruption(self) -> None:
+        """Read the recorded resources anew and drop the note of what was under way. The state alone changes."""
+        self.text("refresh", "--stack", self.stack, "--yes", "--skip-preview", "--clear-pending-creates")
 
     def preview(self, *arguments: str) -> Events:
         """What an update would do. Failures are in the answer; `EngineError` when there is nothing to read."""
@@ -102,8 +134,21 @@ class Cli:
             raise EngineError("pulumi import", f"{done.stdout}{done.stderr}")
         return events
 
-    def _everywhere(self) -> tuple[str, ...]:
-        return "--cwd", str(self.project), "--non-interactive"
+
+def locked_by_the_dead(output: str) -> bool:
+    """Whether the engine refused because of locks whose holders, processes of this machine, are all gone."""
+    holders = [(host, int(pid)) for host, pid in _LOCK.findall(output)]
+    return bool(holders) and all(host == socket.gethostname() and not _alive(pid) for host, pid in holders)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _lines(text: str) -> Iterator[Json]:

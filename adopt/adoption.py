@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adopt.differences import Comparison, compare, logical_name
+from adopt.differences import Comparison, compare, logical_name, type_of
 from components import database, dns, egress, ingress
 from engine_cli import Cli, EngineError, Failure
 from settings import Settings
 
-# The logical names that `__main__.py` gives its components.
-COMPONENTS = {"ingress": ingress, "egress": egress, "dns": dns, "database": database}
 ABSENT = "does not exist"  # the engine's words for an id that the cloud does not know
 EXISTS = "already exists"  # the kubernetes plugin's words in a preview
 
@@ -37,30 +35,89 @@ class Adoption:
     outputs: Mapping[str, Any]
 
 
-def import_ids(settings: Settings) -> dict[str, str]:
-    """Logical name -> import id of everything that may exist already."""
+def import_ids(settings: Settings, suffix: str = "") -> dict[str, str]:
+    """Logical name -> import id of everything that may exist already; `suffix` as in `database.import_ids`."""
     return {
-        logical: identity
-        for name, component in COMPONENTS.items()
-        for logical, identity in component.import_ids(name, settings).items()
+        **ingress.import_ids("ingress", settings),
+        **egress.import_ids("egress", settings),
+        **dns.import_ids("dns", settings),
+        **database.import_ids("database", settings, suffix),
     }
 
 
 def adopt(cli: Cli, settings: Settings, say: Say) -> Adoption:
     """Record what exists and compare. Raises `EngineError` when the engine cannot go on."""
-    ids = import_ids(settings)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "import.json"
-        say("asking the engine what it would create")
-        recorded, absent = _record(cli, _wanted(cli, file), ids, file, protect=settings.protect, say=say)
+    if cli.interrupted():
+        say("an update was cut off: reading anew what is recorded")
+        cli.forget_interruption()
+    recorded, absent = _record(cli, settings, say)
     say("comparing the cloud with the settings")
     events = cli.preview()
     _refuse_failures(events.failures)
     return Adoption(recorded, absent, compare(events.steps), events.outputs)
 
 
-def _wanted(cli: Cli, file: Path) -> list[Entry]:
+def _record(cli: Cli, settings: Settings, say: Say) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Import what exists; the names that were recorded, and those that the cloud does not have.
+
+    An import ends at the first id that the cloud does not know, with some of the others recorded and some not. So the
+    engine is asked anew what is left, until nothing is.
+    """
+    tried: dict[str, None] = {}
+    absent: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "import.json"
+        while True:
+            say("asking the engine what it would create")
+            wanted = _wanted(cli, file)
+            ids = import_ids(settings, wanted.suffix)
+            names = [entry["name"] for entry in wanted.entries if entry["name"] in ids.keys() - absent]
+            if not names:
+                break
+            tried |= dict.fromkeys(names)
+            file.write_text(json.dumps(wanted.chosen(ids, names)))
+            say(f"recording {len(names)} resources that exist already")
+            failures = cli.import_resources(file, protect=settings.protect).failures
+            if not failures:
+                break
+            missing = [logical_name(each.urn) for each in failures if each.urn and ABSENT in each.message]
+            if not missing:
+                _refuse_failures(failures)
+            absent += missing
+            say(f"not in the cloud, left to be created: {', '.join(missing)}")
+    return tuple(name for name in tried if name not in absent), tuple(absent)
+
+
+@dataclass(frozen=True)
+class Wanted:
     """What the engine would create, as it writes it for an import.
+
+    `known`: URNs of parents and providers by name; `suffix`: of the database instance's name, once it is drawn.
+    """
+
+    entries: list[Entry]
+    known: Mapping[str, str]
+    suffix: str
+
+    def chosen(self, ids: Mapping[str, str], names: Collection[str]) -> dict[str, Any]:
+        """An import file for `names`: placeholders filled in, with the components and providers that they hang on."""
+        kept = [
+            {**entry, "id": ids[entry["name"]]} if entry["name"] in names else entry
+            for entry in self.entries
+            if entry["name"] in names or _hanger(entry["type"])
+        ]
+        # Those that are recorded already are named by their URN; a name must stand in one place only.
+        listed = {entry["name"] for entry in kept}
+        return {"resources": kept, "nameTable": {name: urn for name, urn in self.known.items() if name not in listed}}
+
+
+def _hanger(type_token: str) -> bool:
+    """Whether resources hang on this: components and explicit providers."""
+    return type_token.startswith(("warp:", "pulumi:providers:"))
+
+
+def _wanted(cli: Cli, file: Path) -> Wanted:
+    """Ask the engine.
 
     The kubernetes plugin (from 4.29) asks the cluster already in the preview, and refuses what exists there. Those are
     left out of the engine's list and put in from what it said about them.
@@ -75,7 +132,16 @@ def _wanted(cli: Cli, file: Path) -> list[Entry]:
         clashing |= {step["urn"]: _entry(step) for step in events.steps if step["urn"] in new}
     _refuse_failures(events.failures)
     listed: list[Entry] = json.loads(file.read_text())["resources"] if file.exists() else []
-    return listed + list(clashing.values())
+    hangers = [step["urn"] for step in events.steps if _hanger(type_of(step["urn"]))]
+    return Wanted(
+        listed + list(clashing.values()), {logical_name(urn): urn for urn in hangers}, _drawn_suffix(events.steps)
+    )
+
+
+def _drawn_suffix(steps: Sequence[Mapping[str, Any]]) -> str:
+    """What was drawn for the database instance's name in an earlier update; empty before that."""
+    drawn = (step["oldState"] for step in steps if logical_name(step["urn"]) == "database-suffix")
+    return next((state["outputs"]["hex"] for state in drawn if state), "")
 
 
 def _entry(step: Mapping[str, Any]) -> Entry:
@@ -89,36 +155,6 @@ def _entry(step: Mapping[str, Any]) -> Entry:
         "parent": logical_name(state["parent"]),
         "provider": logical_name(provider),
     }
-
-
-def _record(
-    cli: Cli, wanted: list[Entry], ids: Mapping[str, str], file: Path, *, protect: bool, say: Say
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Import what exists of `wanted`; the names that were recorded, and those that the cloud does not have."""
-    absent: list[str] = []
-    while True:
-        names = [entry["name"] for entry in wanted if entry["name"] in ids and entry["name"] not in absent]
-        if not names:
-            return (), tuple(absent)
-        file.write_text(json.dumps({"resources": list(_with_ids(wanted, ids, names))}))
-        say(f"recording {len(names)} resources that exist already")
-        failures = cli.import_resources(file, protect=protect).failures
-        if not failures:
-            return tuple(names), tuple(absent)
-        missing = [logical_name(each.urn) for each in failures if each.urn and ABSENT in each.message]
-        if not missing:
-            _refuse_failures(failures)
-        absent += missing
-        say(f"not in the cloud, left to be created: {', '.join(missing)}")
-
-
-def _with_ids(wanted: list[Entry], ids: Mapping[str, str], names: list[str]) -> Iterator[Entry]:
-    """The chosen ones with their placeholders filled in, and the components and providers that they hang on."""
-    for entry in wanted:
-        if entry["name"] in names:
-            yield {**entry, "id": ids[entry["name"]]}
-        elif entry.get("component") or entry["type"].startswith("pulumi:providers:"):
-            yield entry
 
 
 def _refuse_failures(failures: list[Failure]) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import yaml
 
 from benchmarks.measuring import Result, side_by_side
 from sandbox import Sandbox
+from sandbox.aside import sandbox_aside
 from sandbox.workspace import ROOT, Workspace
 
 BARE = Path(__file__).parent / "bare"
@@ -26,14 +26,9 @@ RUNS_WHEN_LARGE = 3
 
 def run() -> Iterator[Result]:
     """Results as they come; a sandbox of its own, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="warp-edge-bench-") as folder:
-        sandbox = Sandbox(Path(folder) / "cloud")
-        sandbox.start()
-        try:
-            sandbox.quota("STATIC_ADDRESSES", 2 * sum(SLOTS))
-            yield from _previews(sandbox, Path(folder))
-        finally:
-            sandbox.stop()
+    with sandbox_aside("warp-edge-bench-") as (sandbox, folder):
+        sandbox.quota("STATIC_ADDRESSES", 2 * max(SLOTS))
+        yield from _previews(sandbox, folder)
 
 
 def _previews(sandbox: Sandbox, folder: Path) -> Iterator[Result]:

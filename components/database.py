@@ -14,6 +14,7 @@ from settings import Settings
 from settings.database import Database
 
 PASSWORD_LENGTH = 32
+PEERING_SERVICE = "servicenetworking.googleapis.com"
 PEERING_PREFIX = 16  # a /16 leaves room for further managed services behind the same peering
 
 
@@ -132,7 +133,7 @@ class TrunkDatabase(pulumi.ComponentResource):
         return servicenetworking.Connection(
             f"{self._name}-peering",
             network=network,
-            service="servicenetworking.googleapis.com",
+            service=PEERING_SERVICE,
             reserved_peering_ranges=[peering.name],
             opts=self._options(),
         )
@@ -200,16 +201,19 @@ def _is_service_account(principal: str) -> bool:
     return principal.endswith(".gserviceaccount.com")
 
 
-def import_ids(name: str, settings: Settings) -> dict[str, str]:
+def import_ids(name: str, settings: Settings, suffix: str = "") -> dict[str, str]:
     """Logical name -> the id under which the plugin imports it (docs/adopt.md).
 
-    A stack with a unique name makes a new instance: there is nothing to adopt.
+    With a unique name there is something to adopt only once its `suffix` is drawn: after an update that was cut off.
     """
     database = settings.database
-    if database.unique_name:
+    if database.unique_name and not suffix:
         return {}
-    instance = f"projects/{settings.project}/instances/{database.instance}"
+    instance_name = f"{database.instance}-{suffix}" if database.unique_name else database.instance
+    instance = f"projects/{settings.project}/instances/{instance_name}"
     ids = {f"{name}-instance": instance, f"{name}-database": f"{instance}/databases/{database.name}"}
-    if database.network.peering_range:
-        ids[f"{name}-peering-range"] = f"projects/{settings.project}/global/addresses/{database.network.peering_range}"
+    network = database.network
+    if network.peering_range:
+        ids[f"{name}-peering-range"] = f"projects/{settings.project}/global/addresses/{network.peering_range}"
+        ids[f"{name}-peering"] = f"{network.private_network}:{PEERING_SERVICE}"
     return ids

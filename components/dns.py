@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -60,7 +60,7 @@ class SipDns(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: SipDnsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("warp:edge:SipDns", name, None, opts)
-        host: ZoneHost = HOSTS[args.dns.backend](self, name, args)
+        host = HOSTS[args.dns.backend](self, name, args)
         zone = host.zone()
         for record in edge_records(args.dns, args.udp, args.tcp):
             host.record_set(logical_name(name, args.dns.domain, record), record, args.dns.ttl_seconds)
@@ -129,7 +129,7 @@ def _dnssec(signed: bool | None) -> cloud_dns.ManagedZoneDnssecConfigArgs | None
     return cloud_dns.ManagedZoneDnssecConfigArgs(state="on" if signed else "off")
 
 
-HOSTS = {"cloud-dns": CloudDns}
+HOSTS: dict[str, Callable[[SipDns, str, SipDnsArgs], ZoneHost]] = {"cloud-dns": CloudDns}
 
 
 def names(dns: Dns) -> SipNames:

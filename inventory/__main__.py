@@ -23,7 +23,7 @@ def main() -> int:
         inventory = json.load(sys.stdin)
         table = ip_inventory_table(inventory)
         known = inventory["schema"] == SCHEMA
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         known = False
     if not known:
         print(

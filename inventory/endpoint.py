@@ -105,10 +105,10 @@ def _naptr(names: SipNames, services: Sequence[str]) -> list[str]:
 
 def endpoints(names: SipNames, udp: Listener[str], tcp: Listener[str]) -> list[Endpoint]:
     """What a customer may configure: UDP first, then what the TCP LoadBalancer offers."""
-    primary = names.fqdn(names.primary)
     found = [
-        Endpoint("primary", primary, udp.ipv4, udp.ports["sip"], "UDP"),
-        Endpoint("secondary", primary, tcp.ipv4, tcp.ports["sip"], "TCP"),
+        Endpoint("primary", names.fqdn(names.primary), udp.ipv4, udp.ports["sip"], "UDP"),
+        # Its own name: the plain one leads to the UDP address, where nothing answers over TCP.
+        Endpoint("secondary", names.fqdn(names.tcp), tcp.ipv4, tcp.ports["sip"], "TCP"),
     ]
     found += [
         Endpoint(TRANSPORT_OF_ROLE[role].lower(), names.fqdn(names.tcp), tcp.ipv4, port, TRANSPORT_OF_ROLE[role])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from adopt.__main__ import report
 from adopt.adoption import Adoption, adopt
 from engine_cli import EngineError
 from sandbox import Sandbox, SandboxError
+from sandbox.aside import sandbox_aside
 from sandbox.workspace import Workspace
 from settings import Settings, SettingsError
 
@@ -45,20 +45,15 @@ def differences(sandbox: Sandbox, adoption: Adoption) -> Iterator[str]:
             yield f"{name}: the cloud has {in_cloud.get(name)}, the inventory {published.get(name)}"
 
 
-def rehearse(folder: Path, console: Console) -> int:
+def rehearse(sandbox: Sandbox, folder: Path, console: Console) -> int:
     """0 when the adopted inventory is the live edge's and nothing was written, 1 on any difference."""
-    sandbox = Sandbox(folder / "cloud")
-    sandbox.start()
-    try:
-        sandbox.seed("live-edge")
-        workspace = Workspace(folder / "stack", STACK, sandbox.env())
-        workspace.prepare()
-        with console.status("adopting") as status:
-            adoption = adopt(workspace.cli, Settings.parse(workspace.cli.config()), status.update)
-        report(adoption, console)
-        found = list(differences(sandbox, adoption))
-    finally:
-        sandbox.stop()
+    sandbox.seed("live-edge")
+    workspace = Workspace(folder / "stack", STACK, sandbox.env())
+    workspace.prepare()
+    with console.status("adopting") as status:
+        adoption = adopt(workspace.cli, Settings.parse(workspace.cli.config()), status.update)
+    report(adoption, console)
+    found = list(differences(sandbox, adoption))
     for difference in found:
         console.print(f"[red]difference[/]: {escape(difference)}", highlight=False)
     if not found:
@@ -72,8 +67,8 @@ def main() -> int:
     console = Console(stderr=True)
     console.print("a copy of the live edge in a cloud of its own, adopted with Pulumi.prod.yaml (about a minute)")
     try:
-        with tempfile.TemporaryDirectory(prefix="warp-edge-rehearsal-") as folder:
-            return rehearse(Path(folder), console)
+        with sandbox_aside("warp-edge-rehearsal-") as (sandbox, folder):
+            return rehearse(sandbox, folder, console)
     except (EngineError, SandboxError, SettingsError) as error:
         console.print(f"[red]not rehearsed[/]: {escape(str(error))}", highlight=False)
         return 2

@@ -9,19 +9,16 @@ from typing import Any
 import pytest
 
 from sandbox import Sandbox
+from sandbox.aside import sandbox_aside
 from sandbox.workspace import Workspace
 from tests.stacks import changed, stack_config
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """A running sandbox, stopped and gone afterwards."""
-    sandbox = Sandbox(tmp_path_factory.mktemp("cloud"))
-    sandbox.start()
-    try:
+def cloud() -> Iterator[Sandbox]:
+    """A running sandbox, gone afterwards."""
+    with sandbox_aside() as (sandbox, _):
         yield sandbox
-    finally:
-        sandbox.stop()
 
 
 class Stack:

@@ -7,13 +7,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from adopt.adoption import adopt
 from adopt.effects import Effect
 from sandbox import Sandbox
+from sandbox.aside import sandbox_aside
 from settings import Settings
 from tests.engine.conftest import Stack
 from tests.stacks import ROOT, as_engine_gives_it, stack_config
@@ -33,15 +33,11 @@ LEGACY = {
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, Stack]]:
+def live() -> Iterator[tuple[Sandbox, Stack]]:
     """A cloud that holds the live edge, made by hand, and an empty stack with production's settings."""
-    sandbox = Sandbox(tmp_path_factory.mktemp("live"))
-    sandbox.start()
-    try:
+    with sandbox_aside() as (sandbox, folder):
         sandbox.seed("live-edge")
-        yield sandbox, Stack(tmp_path_factory.mktemp("stack"), sandbox, stack_config("prod"), "prod")
-    finally:
-        sandbox.stop()
+        yield sandbox, Stack(folder / "stack", sandbox, stack_config("prod"), "prod")
 
 
 def settings() -> Settings:
@@ -92,19 +88,15 @@ def test_the_first_up_after_adoption_moves_no_address(live: tuple[Sandbox, Stack
     assert {name: found[name] for name in LIVE} == {name: address for name, (_, address, _, _) in LIVE.items()}
 
 
-def test_what_does_not_exist_is_left_to_be_created_and_said(tmp_path: Path) -> None:
-    sandbox = Sandbox(tmp_path / "cloud")
-    sandbox.start()
-    try:
+def test_what_does_not_exist_is_left_to_be_created_and_said() -> None:
+    with sandbox_aside() as (sandbox, folder):
         sandbox.seed("live-edge")
         sandbox.delete("kubernetes:core/v1:Service", "warp-core/kamailio-internal")
-        stack = Stack(tmp_path / "stack", sandbox, stack_config("prod"), "prod")
+        stack = Stack(folder / "stack", sandbox, stack_config("prod"), "prod")
         adoption = adopt(stack.cli, settings(), lambda _: None)
         assert adoption.absent == ("ingress-internal",)
         assert "Service warp-core/kamailio-internal" in adoption.comparison.creations
         assert len(adoption.recorded) == 18
-    finally:
-        sandbox.stop()
 
 
 def test_make_rehearse_prints_the_inventory_as_json_last() -> None:

@@ -84,5 +84,4 @@ def test_destroy_is_refused_while_protected_and_works_when_not(edge: Stack, clou
     edge.set(False, "warp-edge:protect")
     edge.up()
     edge.cli.text("destroy", "--stack", edge.cli.stack, "--yes", "--skip-preview")
-    left = [kind for kind, _ in cloud.resources() if kind.startswith("gcp:compute/address")]
-    assert left == []
+    assert cloud.resources("gcp:compute/address:Address") == []
