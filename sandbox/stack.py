@@ -10,10 +10,12 @@ import time
 from rich.console import Console
 from rich.markup import escape
 
+from adopt.adoption import adopt
 from engine_cli import EngineError
 from inventory.table import ip_inventory_table
 from sandbox import Sandbox, SandboxError
 from sandbox.workspace import ROOT, Workspace
+from settings import Settings, SettingsError
 
 STACK = "sandbox"
 DIRECTORY = ROOT / ".sandbox"
@@ -23,8 +25,7 @@ def up(sandbox: Sandbox, console: Console) -> int:
     """Start the cloud, run `pulumi up`, and show what came of it."""
     console.print("[bold]cloud[/]   a stand-in for Google's control plane on loopback, state in .sandbox/ (seconds)")
     sandbox.start()
-    workspace = _workspace(sandbox)
-    workspace.prepare()
+    workspace = _ready(sandbox, console)
     console.print(
         "[bold]engine[/]  pulumi up of stack `sandbox`: the program as production runs it (about 20 s the first time)"
     )
@@ -53,8 +54,7 @@ def down(sandbox: Sandbox, console: Console) -> int:
         console.print("nothing is up")
         return 0
     sandbox.start()
-    workspace = _workspace(sandbox)
-    workspace.prepare()
+    workspace = _ready(sandbox, console)
     status = workspace.cli.show("destroy", "--stack", STACK, "--yes", "--skip-preview")
     if status:
         console.print("[red]not destroyed[/]: the engine says why above; the cloud still runs")
@@ -62,6 +62,16 @@ def down(sandbox: Sandbox, console: Console) -> int:
     sandbox.stop()
     console.print("the edge is destroyed and the cloud stopped; `make up` begins anew")
     return 0
+
+
+def _ready(sandbox: Sandbox, console: Console) -> Workspace:
+    """The stack's workspace, with what a cut-off update created in the state."""
+    workspace = _workspace(sandbox)
+    workspace.prepare()
+    if workspace.cli.interrupted():
+        console.print("[bold]crash[/]   the last update was cut off: recording what it had created")
+        adopt(workspace.cli, Settings.parse(workspace.cli.config()), lambda step: console.print(f"[dim]{step}[/]"))
+    return workspace
 
 
 def _workspace(sandbox: Sandbox) -> Workspace:
@@ -104,7 +114,7 @@ def main() -> int:
         if command == "outputs":
             return outputs(sandbox)
         return up(sandbox, console) if command == "up" else down(sandbox, console)
-    except (EngineError, SandboxError) as error:
+    except (EngineError, SandboxError, SettingsError) as error:
         print(error, file=sys.stderr)
         return 2
 

@@ -7,6 +7,7 @@ workspace settings stay inside the sandbox's folder, apart from anything the use
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shlex
@@ -19,9 +20,18 @@ from typing import Any
 import yaml
 
 from engine_cli import Cli
+from settings.problems import PROJECT
 
 ROOT = Path(__file__).resolve().parent.parent
 SALT = "encryptionsalt"
+
+
+def _is_json(file: Path) -> bool:
+    try:
+        json.loads(file.read_bytes())
+    except ValueError:
+        return False
+    return True
 
 
 class Workspace:
@@ -64,6 +74,7 @@ class Workspace:
         for folder in ("home", "state", "project"):
             (self.directory / folder).mkdir(parents=True, exist_ok=True)
         self._keep_passphrase()
+        self._mend_checkpoint()
         self._write_project()
         self.configure(config if config is not None else self._settings(self._program)["config"])
         self._write_wrapper()
@@ -94,6 +105,13 @@ class Workspace:
         link = self.project / "program"
         if not link.is_symlink():
             link.symlink_to(self._program)
+
+    def _mend_checkpoint(self) -> None:
+        """An engine killed while it writes its file leaves a cut one behind, and the one before beside it."""
+        checkpoint = self.directory / "state" / ".pulumi" / "stacks" / PROJECT / f"{self.stack}.json"
+        backup = checkpoint.with_suffix(".json.bak")
+        if checkpoint.exists() and backup.exists() and not _is_json(checkpoint):
+            backup.replace(checkpoint)
 
     def _keep_passphrase(self) -> None:
         file = self.directory / "passphrase"
