@@ -107,8 +107,15 @@ class Workspace:
             link.symlink_to(self._program)
 
     def _mend_checkpoint(self) -> None:
-        """An engine killed while it writes its file leaves a cut one behind, and the one before beside it."""
-        checkpoint = self.directory / "state" / ".pulumi" / "stacks" / PROJECT / f"{self.stack}.json"
+        """An engine killed while it writes leaves a cut file behind: the state, or the attributes beside it.
+
+        The state before lies beside it as well; attributes (content type, checksum) are nothing the engine needs.
+        """
+        folder = self.directory / "state" / ".pulumi" / "stacks" / PROJECT
+        for attributes in folder.glob(f"{self.stack}.json*.attrs"):
+            if not _is_json(attributes):
+                attributes.unlink()
+        checkpoint = folder / f"{self.stack}.json"
         backup = checkpoint.with_suffix(".json.bak")
         if checkpoint.exists() and backup.exists() and not _is_json(checkpoint):
             backup.replace(checkpoint)

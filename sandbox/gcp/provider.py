@@ -1,0 +1,110 @@
+"""The gcp provider: its configuration, its resource types, its functions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from sandbox.bridged import BridgedProvider
+from sandbox.cloud import Cloud
+from sandbox.errors import CheckFailure
+from sandbox.gcp.addresses import Address, GlobalAddress
+from sandbox.gcp.dns_zones import ManagedZone, RecordSet
+from sandbox.gcp.functions import FUNCTIONS
+from sandbox.gcp.networks import Network, Subnetwork
+from sandbox.gcp.routers import Router, RouterNat
+from sandbox.gcp.rules import ensure_project
+from sandbox.gcp.services import Connection, ProjectService
+from sandbox.gcp.sql_databases import Database, User
+from sandbox.gcp.sql_instances import DatabaseInstance
+from sandbox.gcp.sql_servers import SqlServers
+from sandbox.provider import Checked
+from sandbox.resource_type import ResourceType, Settings
+from sandbox.shapes import coerce
+from sandbox.values import Props
+
+VERSION: Final = "9.35.0"
+CONFIGURATION: Final = frozenset(
+    {
+        "accessToken",
+        "addPulumiAttributionLabel",
+        "batching",
+        "billingProject",
+        "credentials",
+        "defaultLabels",
+        "deletionPolicy",
+        "disableGlobalProjectWarning",
+        "disableGooglePartnerName",
+        "externalCredentials",
+        "googlePartnerName",
+        "impersonateServiceAccount",
+        "impersonateServiceAccountDelegates",
+        "pollInterval",
+        "preferGlobalEndpoints",
+        "preferRegionalEndpoints",
+        "project",
+        "pulumiAttributionLabelAdditionStrategy",
+        "region",
+        "requestReason",
+        "requestTimeout",
+        "scopes",
+        "skipRegionValidation",
+        "universeDomain",
+        "userProjectOverride",
+        "zone",
+    }
+)
+"""Every key but the addresses of single APIs, which all end alike."""
+_ENDPOINT: Final = "CustomEndpoint"
+# What the engine itself adds to a provider's configuration.
+_ENGINE_KEYS: Final = {"version", "pluginDownloadURL", "parameterization", "__internal", "__defaults"}
+
+
+class GcpProvider(BridgedProvider):
+    """Google Cloud."""
+
+    def __init__(self, cloud: Cloud, servers: SqlServers) -> None:
+        types: list[ResourceType] = [
+            one(cloud)
+            for one in (
+                Address,
+                GlobalAddress,
+                Network,
+                Subnetwork,
+                Router,
+                RouterNat,
+                ManagedZone,
+                RecordSet,
+                Connection,
+                ProjectService,
+            )
+        ]
+        types += [one(cloud, servers) for one in (DatabaseInstance, Database, User)]
+        super().__init__(cloud, "gcp", VERSION, types, FUNCTIONS)
+
+    def check_config(self, given: Props) -> Checked:
+        failures = [
+            CheckFailure(name, f"could not validate provider configuration: Invalid or unknown key `{name}`")
+            for name in given
+            if name not in CONFIGURATION | _ENGINE_KEYS and not name.endswith(_ENDPOINT)
+        ]
+        return Checked(given, failures)
+
+    def configure(self, given: Props) -> Settings:
+        attribution = given.get("addPulumiAttributionLabel")
+        settings = Settings(
+            project=str(given.get("project") or ""),
+            region=str(given.get("region") or ""),
+            default_labels=_labels(given.get("defaultLabels")),
+            deletion_policy=str(given.get("deletionPolicy") or "DELETE"),
+            attribution=attribution is None or coerce("bool", attribution) is True,
+        )
+        with self.cloud.change() as tx:
+            ensure_project(tx, settings.project, settings.region)
+        return settings
+
+
+def _labels(value: Any) -> dict[str, str]:
+    """The engine hands structured configuration over as JSON text."""
+    labels: dict[str, str] = json.loads(value) if isinstance(value, str) else dict(value or {})
+    return labels

@@ -1,0 +1,99 @@
+"""APIs that are switched on in a project, and private services access."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, unquote
+
+from sandbox.cloud import Transaction
+from sandbox.errors import CheckFailure, CloudError, google_error
+from sandbox.gcp.rules import find_network
+from sandbox.gcp.sql_instances import CONNECTION
+from sandbox.gcp.sql_servers import INSTANCE
+from sandbox.links import name_of, project_of, relative, self_link
+from sandbox.resource_type import ResourceType, Settings, known
+from sandbox.shapes import Shape
+from sandbox.values import Props
+
+
+class ProjectService(ResourceType):
+    """An API that is switched on."""
+
+    token = "gcp:projects/service:Service"
+    noun = "Service"
+    key_format = "{project}/{service}"
+    import_formats = ("{service}",)
+    stable_name = "service"
+    shape = Shape.parse(
+        """
+        root: service*! checkIfServiceHasUsageOnDestroy:bool% deletionPolicy~% disableDependentServices:bool%
+            disableOnDestroy:bool% project!~
+        """
+    )
+
+    def check(self, inputs: Props) -> list[CheckFailure]:
+        service = known(inputs, "service")
+        if service is None or re.fullmatch(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+", service):
+            return []
+        return [CheckFailure("service", f"{service!r} is not a service such as compute.googleapis.com")]
+
+    def refuse_existing(self, tx: Transaction, planned: Props) -> None:
+        """Switching on what is on already is no error."""
+
+    def delete(self, values: Props) -> None:
+        """Without `disableOnDestroy` the API stays on; only the state forgets it."""
+        if values.get("disableOnDestroy"):
+            super().delete(values)
+
+
+class Connection(ResourceType):
+    """Private services access: a peering of a network with Google's, over reserved ranges."""
+
+    token = CONNECTION
+    noun = "ServiceNetworkingConnection"
+    key_format = "{network}:{service}"
+    stable_name = "service"
+    shape = Shape.parse(
+        """
+        root: network*!@ service*! reservedPeeringRanges[]* deletionPolicy~% updateOnCreationFail:bool% peering^
+        """
+    )
+
+    def key(self, values: Mapping[str, Any]) -> str:
+        return f"{relative(values['network'])}:{values['service']}"
+
+    def engine_id(self, body: Mapping[str, Any]) -> str:
+        return f"{quote(relative(body['network']), safe='')}:{body['service']}"
+
+    def identity(self, id_: str, settings: Settings) -> Props:
+        network, _, service = unquote(id_).lstrip("/").rpartition(":")
+        if not network:
+            raise CloudError(f'Import id "{id_}" doesn\'t match NETWORK:SERVICE')
+        path = network if "/" in network else f"projects/{settings.project}/global/networks/{network}"
+        return {"network": path, "service": service}
+
+    def make(self, tx: Transaction, planned: Props) -> Props:
+        found = find_network(tx, planned["network"], project_of(relative(planned["network"])))
+        if found is None:
+            raise google_error(404, f"The resource '{relative(planned['network'])}' was not found", "notFound")
+        ranges = {one.body["name"]: one.body for one in tx.all("gcp:compute/globalAddress:GlobalAddress")}
+        for name in planned["reservedPeeringRanges"]:
+            if ranges.get(name_of(name), {}).get("purpose") != "VPC_PEERING":
+                message = f"Cannot find reserved peering range '{name}' of purpose VPC_PEERING in {found[0]}"
+                raise google_error(400, message, "invalid")
+        return {**planned, "network": self_link(found[0]), "peering": "servicenetworking-googleapis-com"}
+
+    def change(self, tx: Transaction, body: Props, planned: Props) -> Props:
+        return self.make(tx, {**body, **planned})
+
+    def remove(self, tx: Transaction, body: Props) -> None:
+        for instance in tx.all(INSTANCE):
+            ip = instance.body["settings"].get("ipConfiguration") or {}
+            if ip.get("privateNetwork") and relative(ip["privateNetwork"]) == relative(body["network"]):
+                message = (
+                    "Failed to delete connection; Producer services (e.g. CloudSQL, Cloud Memstore, etc.) are still "
+                    "using this connection."
+                )
+                raise google_error(400, message, "failedPrecondition")

@@ -1,0 +1,99 @@
+"""The PostgreSQL servers behind the sandbox's Cloud SQL instances: which run, where, with which settings.
+
+A server is found by its instance's body, so a restarted sandbox starts exactly those that the cloud has. Instances of a
+seeded edge have no server (`"server": false`): they can be read and adopted, nobody connects to them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sandbox.cloud import Cloud
+from sandbox.errors import google_error
+from sandbox.postgres import PostgresError, PostgresServer
+
+INSTANCE: Final = "gcp:sql/databaseInstance:DatabaseInstance"
+PORT: Final = 5432
+
+
+class SqlServers:
+    """All servers of one sandbox, by instance."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._servers: dict[str, PostgresServer] = {}
+        self._lock = threading.Lock()
+
+    def of(self, body: Mapping[str, Any]) -> PostgresServer | None:
+        """The server of an instance; None when it has none, or is stopped by its activation policy."""
+        if not body.get("server", True) or body["settings"].get("activationPolicy") == "NEVER":
+            return None
+        key = f"{body['project']}.{body['name']}"
+        host = str(body["firstIpAddress"])
+        with self._lock:
+            server = self._servers.get(key)
+            if server is None or server.host != host:
+                if server is not None:
+                    server.stop()
+                server = PostgresServer(
+                    self._folder / key, host, PORT, require_tls=requires_tls(body), flags=flags_of(body)
+                )
+                self._servers[key] = server
+            return server
+
+    def running(self, body: Mapping[str, Any]) -> PostgresServer | None:
+        """The same, started if it is not."""
+        server = self.of(body)
+        if server is not None and not server.running():
+            server.start()
+        return server
+
+    def start_all(self, cloud: Cloud) -> None:
+        """After a restart of the sandbox: every instance the cloud has is up again."""
+        with cloud.view() as tx:
+            instances = tx.all(INSTANCE)
+        for instance in instances:
+            self.running(instance.body)
+
+    def stop_all(self) -> None:
+        with self._lock:
+            for server in self._servers.values():
+                server.stop()
+
+    def destroy(self, body: Mapping[str, Any]) -> None:
+        server = self.of({**body, "settings": {**body["settings"], "activationPolicy": "ALWAYS"}})
+        if server is not None:
+            server.destroy()
+            with self._lock:
+                self._servers.pop(f"{body['project']}.{body['name']}", None)
+
+
+def requires_tls(body: Mapping[str, Any]) -> bool:
+    mode = (body["settings"].get("ipConfiguration") or {}).get("sslMode")
+    return mode in ("ENCRYPTED_ONLY", "TRUSTED_CLIENT_CERTIFICATE_REQUIRED")
+
+
+def flags_of(body: Mapping[str, Any]) -> dict[str, str]:
+    return {flag["name"]: flag["value"] for flag in body["settings"].get("databaseFlags") or []}
+
+
+@contextmanager
+def postgres_words(action: str) -> Iterator[None]:
+    """PostgreSQL's refusals as the API's."""
+    try:
+        yield
+    except PostgresError as error:
+        raise google_error(400, f"Invalid request: {action}. Detail: {error}", "invalid") from error
+
+
+def destroy_all(cloud: Cloud, folder: Path) -> None:
+    """Remove every server's data, wherever it lies, when the sandbox itself goes away."""
+    servers = SqlServers(folder)
+    with cloud.view() as tx:
+        instances = tx.all(INSTANCE)
+    for instance in instances:
+        servers.destroy(instance.body)

@@ -1,0 +1,89 @@
+"""Changes made by hand: what somebody in the console or with kubectl does behind the engine's back."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from sandbox.cloud import Cloud, Resource, Transaction
+from sandbox.kubernetes.apply import leaves, owners, with_owners
+from sandbox.kubernetes.clusters import write_kubeconfig
+from sandbox.process import CLOUD, DEFAULT_NETWORK, KUBECONFIG, SandboxError
+from sandbox.seed import SEEDS
+
+KUBECTL_EDIT: Final = "kubectl-edit"
+
+
+def find(tx: Transaction, type_: str, id_: str) -> Resource | None:
+    """A resource by its id in the cloud, by the end of it, or by the id the engine has."""
+    candidates = tx.all(type_)
+    exact = [one for one in candidates if one.id == id_]
+    ending = [one for one in candidates if one.id.endswith(f"/{id_}") or _engine_id(one) == id_]
+    found = exact or ending
+    if len(found) > 1:
+        raise SandboxError(f"{id_} could be any of {', '.join(one.id for one in found)}")
+    return found[0] if found else None
+
+
+def _engine_id(resource: Resource) -> str:
+    """Ids that the plugin writes differently: a NAT's and a database user's."""
+    body = resource.body
+    if resource.type.endswith(":RouterNat"):
+        return f"{body['project']}/{body['region']}/{body['router']}/{body['name']}"
+    if resource.type.endswith(":User"):
+        return f"{body['name']}//{body['instance']}"
+    return resource.id
+
+
+def existing(tx: Transaction, type_: str, id_: str) -> Resource:
+    found = find(tx, type_, id_)
+    if found is None:
+        raise SandboxError(f"the cloud has no {type_} {id_}")
+    return found
+
+
+def change(tx: Transaction, type_: str, id_: str, path: str, value: Any) -> None:
+    """Set one place; a Kubernetes object's field then belongs to whoever edited it, as after `kubectl edit`."""
+    resource = existing(tx, type_, id_)
+    before = leaves(resource.body) if type_.startswith("kubernetes:") else {}
+    _set(resource.body, path, value)
+    body = resource.body
+    if type_.startswith("kubernetes:"):
+        edited = {field for field, leaf in leaves(body).items() if before.get(field) != leaf}
+        managers = {name: fields - edited for name, fields in owners(body).items()}
+        body = with_owners(body, {**managers, KUBECTL_EDIT: managers.get(KUBECTL_EDIT, set()) | edited})
+    tx.update(type_, resource.id, body)
+
+
+def _set(body: Any, path: str, value: Any) -> None:
+    steps = [
+        int(index) if index else quoted or name
+        for quoted, index, name in re.findall(r'\["([^"]+)"\]|\[(\d+)\]|([^.\[\]]+)', path)
+    ]
+    if not steps:
+        raise SandboxError(f"{path!r} is no place such as settings.tier or rrdatas[0]")
+    node = body
+    try:
+        for step in steps[:-1]:
+            node = node[step]
+        node[steps[-1]] = value
+    except (KeyError, IndexError, TypeError):
+        raise SandboxError(f"the resource has no place {path}") from None
+
+
+def remove(tx: Transaction, type_: str, id_: str) -> None:
+    resource = existing(tx, type_, id_)
+    tx.delete(type_, resource.id)
+
+
+def seed(directory: Path, what: str) -> None:
+    """Put in what somebody made by hand; the sandbox may run or not."""
+    if what not in SEEDS:
+        raise SandboxError(f"no seed {what!r}; there are {', '.join(SEEDS)}")
+    cloud = Cloud(directory / CLOUD)
+    with cloud.change("hand") as tx:
+        if not tx.setting("network"):
+            tx.set_setting("network", DEFAULT_NETWORK)
+        SEEDS[what](tx)
+    write_kubeconfig(cloud, directory / KUBECONFIG)

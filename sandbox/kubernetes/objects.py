@@ -1,0 +1,115 @@
+"""What happens to an object in the cluster: applied, defaulted, refused, looked after by its controller, deleted."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from sandbox.cloud import Transaction, now
+from sandbox.errors import CloudError
+from sandbox.kubernetes import services
+from sandbox.kubernetes.apply import MANAGER, apply, duplicates
+from sandbox.kubernetes.clusters import NAMESPACE
+from sandbox.kubernetes.load_balancers import settle
+from sandbox.kubernetes.services import SERVICE
+from sandbox.kubernetes.waits import DEPLOYMENT, annotation_problems, ready_replicas
+from sandbox.values import Props
+
+CONFIG_MAP: Final = "kubernetes:core/v1:ConfigMap"
+SECRET: Final = "kubernetes:core/v1:Secret"
+CLUSTER_SCOPED: Final = frozenset({NAMESPACE})
+HIDDEN: Final = "events"
+"""Kept beside the object, as the API keeps events beside it."""
+
+_Defaults = Callable[[Transaction, str, Props], Props]
+
+
+def make(tx: Transaction, cluster: str, token: str, given: Props, manager: str = MANAGER) -> Props:
+    """A new object."""
+    refuse_duplicates(given)
+    metadata = given["metadata"]
+    base: Props = {
+        "apiVersion": given["apiVersion"],
+        "kind": given["kind"],
+        "metadata": {
+            "name": metadata["name"],
+            **({} if token in CLUSTER_SCOPED else {"namespace": metadata["namespace"]}),
+            "uid": str(uuid.uuid4()),
+            "creationTimestamp": now(),
+            "generation": 0,
+        },
+    }
+    return settled(tx, cluster, token, apply(base, given, manager=manager), None)
+
+
+def refuse_duplicates(given: Props) -> None:
+    if found := duplicates(given):
+        raise CloudError(f'{given["kind"]} "{given["metadata"]["name"]}" is invalid: {found[0]}')
+
+
+def settled(tx: Transaction, cluster: str, token: str, live: Props, before: Props | None) -> Props:
+    """The object after defaults, validation and its controller."""
+    found = [*annotation_problems(live), *(services.problems(live, before) if token == SERVICE else ())]
+    if found:
+        words = found[0] if len(found) == 1 else f"[{', '.join(found)}]"
+        raise CloudError(f'{live["kind"]} "{live["metadata"]["name"]}" is invalid: {words}')
+    live = looked_after(tx, cluster, token, _DEFAULTS[token](tx, cluster, live))
+    number = str(tx.next_number("resource versions"))
+    generation = int(live["metadata"].get("generation", 0)) + 1
+    return {**live, "metadata": {**live["metadata"], "resourceVersion": number, "generation": generation}}
+
+
+def looked_after(tx: Transaction, cluster: str, token: str, live: Props) -> Props:
+    """What the cluster's controllers make of an object now; they may change their mind as the world changes."""
+    if token == SERVICE:
+        return settle(tx, cluster, live)
+    if token == DEPLOYMENT:
+        ready = ready_replicas(tx, live)
+        return {**live, "status": {"replicas": live["spec"]["replicas"], "readyReplicas": ready}}
+    return live
+
+
+def delete(tx: Transaction, cluster: str, token: str, key: str) -> None:
+    """Delete an object, and with a namespace everything inside it."""
+    if token == NAMESPACE:
+        for kind in _DEFAULTS:
+            for inner in tx.all(kind, f"{key}/"):
+                tx.delete(kind, inner.id)
+    tx.delete(token, key)
+
+
+def refuse_without_namespace(tx: Transaction, cluster: str, token: str, given: Props) -> None:
+    if token in CLUSTER_SCOPED:
+        return
+    namespace = given["metadata"]["namespace"]
+    if tx.get(NAMESPACE, f"{cluster}/{namespace}") is None:
+        raise CloudError(f'namespaces "{namespace}" not found')
+
+
+def _namespace(tx: Transaction, cluster: str, live: Props) -> Props:
+    name = live["metadata"]["name"]
+    labels = {**(live["metadata"].get("labels") or {}), "kubernetes.io/metadata.name": name}
+    spec = {**(live.get("spec") or {}), "finalizers": ["kubernetes"]}
+    return {**live, "metadata": {**live["metadata"], "labels": labels}, "spec": spec, "status": {"phase": "Active"}}
+
+
+def _secret(tx: Transaction, cluster: str, live: Props) -> Props:
+    return {"type": "Opaque", **live}
+
+
+def _deployment(tx: Transaction, cluster: str, live: Props) -> Props:
+    return {**live, "spec": {"replicas": 1, **live["spec"]}}
+
+
+def _unchanged(tx: Transaction, cluster: str, live: Props) -> Props:
+    return live
+
+
+_DEFAULTS: Final[Mapping[str, _Defaults]] = {
+    SERVICE: services.with_defaults,
+    NAMESPACE: _namespace,
+    CONFIG_MAP: _unchanged,
+    SECRET: _secret,
+    DEPLOYMENT: _deployment,
+}

@@ -1,0 +1,360 @@
+"""The kubernetes provider: checks, dry runs, applies, and waits, as the real plugin does in server-side-apply mode."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sandbox import faults
+from sandbox.cloud import Cloud, LogOperation
+from sandbox.errors import CheckFailure, CloudError, InitFailed
+from sandbox.kubernetes import objects, waits
+from sandbox.kubernetes.apply import ConflictError, apply, dropped, leaves, places, value_at
+from sandbox.kubernetes.clusters import find_cluster, parse_kubeconfig
+from sandbox.kubernetes.schema import KINDS, unknown_fields
+from sandbox.kubernetes.services import SERVICE
+from sandbox.planning import Change, ChangeKind
+from sandbox.provider import Checked, Difference, Named, State
+from sandbox.values import UNKNOWN, Path, Props, has_unknown
+
+VERSION: Final = "4.32.0"
+FORCE: Final = "pulumi.com/patchForce"
+AUTONAMED: Final = "pulumi.com/autonamed"
+POLL_SECONDS: Final = 0.2
+CONFIGURATION: Final = frozenset(
+    {
+        "alwaysRender",
+        "cluster",
+        "clusterIdentifier",
+        "context",
+        "deleteUnreachable",
+        "enableConfigMapMutable",
+        "enablePatchForce",
+        "enableSecretMutable",
+        "enableServerSideApply",
+        "helmReleaseSettings",
+        "kubeClientSettings",
+        "kubeconfig",
+        "namespace",
+        "renderYamlToDirectory",
+        "skipUpdateUnreachable",
+        "strictMode",
+        "suppressDeprecationWarnings",
+        "suppressHelmHookWarnings",
+        "upsertExistingObjects",
+    }
+)
+_ENGINE_KEYS: Final = {"version", "pluginDownloadURL", "parameterization", "__internal"}
+# Written by the API server, never part of a program's inputs.
+_SERVER_METADATA: Final = (
+    "managedFields",
+    "uid",
+    "resourceVersion",
+    "creationTimestamp",
+    "generation",
+    "selfLink",
+)
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """Which cluster a provider talks to, or why it cannot."""
+
+    cluster: str
+    namespace: str = "default"
+    unreachable: str = ""
+
+    def reach(self) -> str:
+        if self.unreachable:
+            raise CloudError(self.unreachable)
+        return self.cluster
+
+
+class KubernetesProvider:
+    """One cluster's objects."""
+
+    name = "kubernetes"
+    version = VERSION
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+
+    # Configuration
+
+    def check_config(self, given: Props) -> Checked:
+        failures = [
+            CheckFailure(name, f"could not validate provider configuration: Invalid or unknown key `{name}`")
+            for name in given
+            if name not in CONFIGURATION | _ENGINE_KEYS
+        ]
+        text = given.get("kubeconfig")
+        if isinstance(text, str) and not has_unknown(text):
+            try:
+                parse_kubeconfig(text)
+            except CloudError as error:
+                failures.append(CheckFailure("kubeconfig", str(error)))
+        return Checked(given, failures)
+
+    def diff_config(self, before: Props, after: Props) -> Difference:
+        """Another way to the same cluster changes nothing; another cluster replaces everything."""
+        names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+        if not names or has_unknown(after):
+            return Difference()
+        try:
+            replace = find_cluster(self.cloud, before) != find_cluster(self.cloud, after)
+        except CloudError:
+            replace = False
+        return Difference([Change((name,), "update", replace) for name in names])
+
+    def configure(self, given: Props) -> ClusterSettings:
+        namespace = str(given.get("namespace") or "default")
+        if has_unknown(given):
+            return ClusterSettings("", namespace, "the cluster is not known yet")
+        try:
+            return ClusterSettings(find_cluster(self.cloud, given), namespace)
+        except CloudError as error:
+            return ClusterSettings("", namespace, str(error))
+
+    # Resources
+
+    def check(self, settings: ClusterSettings, resource: Named, prior: Props, given: Props) -> Checked:
+        _kind(resource.type)
+        if given.get("metadata") == UNKNOWN:
+            return Checked(given, unknown_fields(resource.type, given))
+        metadata = dict(given.get("metadata") or {})
+        if not metadata.get("name"):
+            metadata = _autonamed(metadata, resource, prior)
+        if resource.type not in objects.CLUSTER_SCOPED:
+            metadata.setdefault("namespace", settings.namespace)
+        inputs = {**given, "metadata": metadata}
+        return Checked(inputs, unknown_fields(resource.type, inputs))
+
+    def diff(
+        self, settings: ClusterSettings, resource: Named, id_: str, state: Props, inputs: Props, given: Props
+    ) -> Difference:
+        metadata, before = given["metadata"], state.get("metadata", {})
+        if metadata == UNKNOWN:
+            return Difference([Change(("metadata",), "update", replace=False)])
+        moved: list[Change] = [
+            Change(("metadata", name), "update", replace=True)
+            for name in ("name", "namespace")
+            if metadata.get(name) != before.get(name)
+        ]
+        if moved:
+            return Difference(moved)
+        if resource.type == SERVICE and _changes_cluster_ip(state, given):
+            change = Change(("spec", "clusterIP"), "update", replace=True)
+            return Difference([change], delete_before_replace=True)
+        cluster = settings.reach()
+        with self.cloud.dry_run() as tx:
+            live = tx.get(resource.type, f"{cluster}/{id_}")
+            if live is None or has_unknown(given):
+                changes = _changes(state, given, given, set())
+            else:
+                gone = dropped(live, given)
+                after = self._applied(tx, cluster, resource.type, id_, live, given)
+                changes = _changes(state, after, given, gone)
+        return Difference(changes, delete_before_replace=any(change.replace for change in changes))
+
+    def create(
+        self, settings: ClusterSettings, resource: Named, given: Props, *, preview: bool, timeout: float
+    ) -> State:
+        kind = resource.type
+        if preview and (settings.unreachable or has_unknown(given)):
+            return State("", dict(given))
+        cluster = settings.reach()
+        id_ = _id(kind, given)
+        key = f"{cluster}/{id_}"
+        if preview:
+            # The namespace may be another resource of the same run, and an object of this name may be about to be
+            # imported (`pulumi preview --import-file` previews a creation), so neither is a refusal yet.
+            with self.cloud.dry_run() as tx:
+                objects.make(tx, cluster, kind, given)
+            return State("", dict(given))
+        with self._operation("create", kind, id_), self.cloud.change() as tx:
+            self._refuse_existing(tx.get(kind, key), given)
+            objects.refuse_without_namespace(tx, cluster, kind, given)
+            tx.create(kind, key, objects.make(tx, cluster, kind, given))
+        return self._awaited(cluster, kind, id_, given, timeout, "created")
+
+    def read(self, settings: ClusterSettings, resource: Named, id_: str, inputs: Props, state: Props) -> State | None:
+        cluster, kind = settings.reach(), _kind(resource.type)
+        with self._operation("read", kind, id_), self.cloud.change() as tx:
+            tx.record("read", kind, id_)
+            live = tx.get(kind, f"{cluster}/{id_}")
+            if live is None:
+                return None
+            live = objects.looked_after(tx, cluster, kind, live)
+            tx.put(kind, f"{cluster}/{id_}", live)
+            missing = waits.missing(tx, cluster, live)
+        refreshed = _refreshed(inputs, live) if inputs else _imported(live)
+        outputs = _outputs(live)
+        if missing and inputs:
+            message = f"the Kubernetes API server reported that {id_!r} failed to fully initialize or become live"
+            raise InitFailed(id_, outputs, refreshed, message, [*missing, *waits.events_of(live)])
+        return State(id_, outputs, refreshed, _secrets(kind, outputs))
+
+    def update(
+        self, settings: ClusterSettings, resource: Named, prior: State, given: Props, *, preview: bool, timeout: float
+    ) -> State:
+        kind = resource.type
+        if preview and (settings.unreachable or has_unknown(given)):
+            return State(prior.id, {**prior.outputs, **given})
+        cluster = settings.reach()
+        key = f"{cluster}/{prior.id}"
+        if preview:
+            with self.cloud.dry_run() as tx:
+                after = self._applied(tx, cluster, kind, prior.id, self._existing(tx.get(kind, key), prior.id), given)
+            outputs = _outputs(after)
+            if outputs.get("status") != prior.outputs.get("status"):
+                outputs["status"] = UNKNOWN
+            return State(prior.id, outputs, secrets=_secrets(kind, outputs))
+        with self._operation("update", kind, prior.id), self.cloud.change() as tx:
+            live = self._existing(tx.get(kind, key), prior.id)
+            tx.update(kind, key, self._applied(tx, cluster, kind, prior.id, live, given))
+        return self._awaited(cluster, kind, prior.id, given, timeout, "updated")
+
+    def delete(self, settings: ClusterSettings, resource: Named, prior: State, *, timeout: float) -> None:
+        cluster = settings.reach()
+        with self._operation("delete", resource.type, prior.id), self.cloud.change() as tx:
+            key = f"{cluster}/{prior.id}"
+            if tx.get(resource.type, key) is not None:
+                objects.delete(tx, cluster, resource.type, key)
+
+    def invoke(self, settings: ClusterSettings, token: str, arguments: Props) -> Props:
+        raise CloudError(f"the sandbox has no function {token}")
+
+    # Common work
+
+    @contextmanager
+    def _operation(self, operation: LogOperation, kind: str, id_: str) -> Iterator[None]:
+        """Faults before, and a log row for a refusal."""
+        try:
+            faults.meet(self.cloud, kind, operation, id_)
+            yield
+        except CloudError as refusal:
+            with self.cloud.change() as tx:
+                tx.record(operation, kind, id_, refusal=str(refusal))
+            if operation in ("create", "update"):
+                words = f"resource {id_} was not successfully {operation}d by the Kubernetes API server: {refusal}"
+                raise CloudError(words) from refusal
+            raise
+
+    def _refuse_existing(self, live: Props | None, given: Props) -> None:
+        if live is not None:
+            kind = f"{given['kind'].lower()}s"
+            raise CloudError(f'{kind} "{given["metadata"]["name"]}" already exists')
+
+    def _existing(self, live: Props | None, id_: str) -> Props:
+        if live is None:
+            raise CloudError(f'"{id_}" not found')
+        return live
+
+    def _applied(self, tx: Any, cluster: str, kind: str, id_: str, live: Props, given: Props) -> Props:
+        objects.refuse_duplicates(given)
+        force = (given["metadata"].get("annotations") or {}).get(FORCE) == "true"
+        try:
+            after = apply(live, given, force=force)
+        except ConflictError as conflict:
+            raise CloudError(
+                "Server-Side Apply field conflict detected. See https://www.pulumi.com/registry/packages/kubernetes/"
+                "how-to-guides/managing-resources-with-server-side-apply/#handle-field-conflicts-on-existing-resources "
+                f'for troubleshooting help\n: the resource managed by field manager "pulumi-kubernetes" had an apply '
+                f"conflict (server-side apply field conflict): {conflict}"
+            ) from None
+        return objects.settled(tx, cluster, kind, after, live)
+
+    def _awaited(self, cluster: str, kind: str, id_: str, given: Props, timeout: float, done: str) -> State:
+        """The object once it is ready; the controllers go on working while the engine waits."""
+        key = f"{cluster}/{id_}"
+        started = time.monotonic()
+        while True:
+            with self.cloud.change() as tx:
+                live = objects.looked_after(tx, cluster, kind, self._existing(tx.get(kind, key), id_))
+                tx.put(kind, key, live)
+                missing = waits.missing(tx, cluster, live)
+            outputs = _outputs(live)
+            if not missing:
+                return State(id_, outputs, secrets=_secrets(kind, outputs))
+            if time.monotonic() - started > waits.timeout_of(live, timeout):
+                break
+            time.sleep(POLL_SECONDS)
+        late = (
+            "timed out waiting for the condition"
+            if waits.WAIT_FOR in waits.annotations_of(live)
+            else f"'{live['metadata']['name']}' timed out waiting to be Ready"
+        )
+        message = (
+            f"resource {id_} was successfully {done}, but the Kubernetes API server reported that it failed to fully "
+            f"initialize or become live: {late}"
+        )
+        raise InitFailed(id_, outputs, dict(given), message, [*missing, *waits.events_of(live)])
+
+
+def _kind(token: str) -> str:
+    if token not in KINDS:
+        raise CloudError(f"the sandbox has no resource type {token}; it knows {', '.join(sorted(KINDS))}")
+    return token
+
+
+def _id(kind: str, given: Props) -> str:
+    metadata = given["metadata"]
+    name = str(metadata["name"])
+    return name if kind in objects.CLUSTER_SCOPED else f"{metadata['namespace']}/{name}"
+
+
+def _autonamed(metadata: Props, resource: Named, prior: Props) -> Props:
+    """Logical name and eight digits; once made up, a name stays."""
+    before = prior.get("metadata") or {}
+    if (before.get("annotations") or {}).get(AUTONAMED) == "true":
+        name = before["name"]
+    else:
+        name = f"{resource.name}-{hashlib.sha256(resource.seed or resource.urn.encode()).hexdigest()[:8]}"
+    return {**metadata, "name": name, "annotations": {**(metadata.get("annotations") or {}), AUTONAMED: "true"}}
+
+
+def _changes(state: Props, after: Props, given: Props, gone: set[Any]) -> list[Change]:
+    """Where the fields given, and those no longer given, differ between the state and what would be."""
+    changes = []
+    for path in sorted({*leaves(given), *gone}):
+        before_value, after_value = value_at(state, path), value_at(after, path)
+        if before_value == after_value:
+            continue
+        place = places(after, path) or places(state, path) or ()
+        change: ChangeKind = "add" if before_value is None else "delete" if after_value is None else "update"
+        changes.append(Change(place, change, replace=False))
+    return changes
+
+
+def _changes_cluster_ip(state: Props, given: Props) -> bool:
+    """A cluster IP is given once; another one is another Service."""
+    spec = given.get("spec")
+    wanted = spec.get("clusterIP") if isinstance(spec, dict) else None
+    before = state.get("spec", {}).get("clusterIP")
+    return bool(wanted and before and wanted not in (UNKNOWN, before))
+
+
+def _outputs(live: Props) -> Props:
+    return {name: value for name, value in live.items() if name != objects.HIDDEN}
+
+
+def _secrets(kind: str, outputs: Props) -> frozenset[Path]:
+    return frozenset((name,) for name in ("data", "stringData") if kind == objects.SECRET and name in outputs)
+
+
+def _imported(live: Props) -> Props:
+    metadata = {name: value for name, value in live["metadata"].items() if name not in _SERVER_METADATA}
+    return {**{name: value for name, value in _outputs(live).items() if name != "status"}, "metadata": metadata}
+
+
+def _refreshed(inputs: Any, live: Any) -> Any:
+    """The given inputs with what the cluster has now."""
+    if isinstance(inputs, dict) and isinstance(live, dict):
+        return {name: _refreshed(value, live[name]) for name, value in inputs.items() if name in live}
+    if isinstance(inputs, list) and isinstance(live, list) and len(inputs) == len(live):
+        return [_refreshed(one, other) for one, other in zip(inputs, live, strict=True)]
+    return live

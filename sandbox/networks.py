@@ -1,0 +1,71 @@
+"""Where the sandbox's addresses come from.
+
+The first half of the sandbox's loopback network stands for Google's external addresses, the second half for the private
+addresses of Cloud SQL, so that real servers can listen on all of them. Addresses inside a VPC subnetwork are taken from
+that subnetwork's own range, and IPv6 addresses from the documentation prefix (RFC 3849).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import Final
+
+from sandbox.cloud import Transaction
+
+DEFAULT_NETWORK: Final = "127.77.0.0/16"
+IPV6_PREFIX: Final = ipaddress.IPv6Network("2001:db8::/32")
+
+
+def external_pool(tx: Transaction) -> ipaddress.IPv4Network:
+    return next(iter(ipaddress.IPv4Network(tx.setting("network", DEFAULT_NETWORK)).subnets(1)))
+
+
+def private_pool(tx: Transaction) -> ipaddress.IPv4Network:
+    return list(ipaddress.IPv4Network(tx.setting("network", DEFAULT_NETWORK)).subnets(1))[1]
+
+
+def _used(tx: Transaction) -> set[str]:
+    """Every address some resource has now."""
+    used = {resource.body.get("address", "") for resource in tx.all("gcp:compute/address:Address")}
+    for instance in tx.all("gcp:sql/databaseInstance:DatabaseInstance"):
+        used |= {entry["ipAddress"] for entry in instance.body.get("ipAddresses", [])}
+    for service in tx.all("kubernetes:core/v1:Service"):
+        ingress = service.body.get("status", {}).get("loadBalancer", {}).get("ingress", [])
+        used |= {entry["ip"] for entry in ingress}
+    return used
+
+
+def allocate(tx: Transaction, pool: ipaddress.IPv4Network, port: int = 0) -> str:
+    """The next address of a pool; like Google, one just given back is not handed out again at once.
+
+    With a port, nobody else on this machine (another sandbox) may be listening there.
+    """
+    used = _used(tx)
+    size = pool.num_addresses - 10
+    for _ in range(size):
+        address = str(pool[9 + tx.next_number(f"addresses of {pool}") % size])
+        if address not in used and (not port or _is_free(address, port)):
+            return address
+    raise RuntimeError(f"no free address in {pool}")
+
+
+def _is_free(address: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+        return True
+
+
+def allocate_ipv6(tx: Transaction, prefix_length: int) -> str:
+    """The first address of a new range of that length inside the documentation prefix."""
+    step = 1 << (128 - prefix_length)
+    base = int(IPV6_PREFIX[0]) + (tx.next_number("ipv6 ranges") << 64)
+    return str(ipaddress.IPv6Address(base - base % step))
+
+
+def is_in_use(tx: Transaction, address: str) -> bool:
+    return address in _used(tx)

@@ -1,0 +1,252 @@
+"""A sandbox from outside: start and stop its process, read its cloud, change things by hand.
+
+`python -m sandbox` is this class on the command line; tests use it directly. It imports nothing heavy, so that asking a
+running sandbox for its environment is quick.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from sandbox.cloud import Cloud, LogRow, Resource
+    from sandbox.values import Props
+
+CLOUD: Final = "cloud.db"
+RUN: Final = "run.json"
+LOCK: Final = "lock"
+LOG: Final = "sandbox.log"
+KUBECONFIG: Final = "kubeconfig"
+POSTGRES: Final = "postgres"
+PROVIDERS: Final = "PULUMI_DEBUG_PROVIDERS"
+
+DEFAULT_PROJECT: Final = "warp-sandbox"
+DEFAULT_REGION: Final = "us-central1"
+DEFAULT_NETWORK: Final = "127.77.0.0/16"
+DEFAULT_DNS_PORT: Final = 5300
+_START_SECONDS: Final = 90.0
+_STOP_SECONDS: Final = 40.0
+
+
+class SandboxError(Exception):
+    """What a person did wrong or has to know, in one line."""
+
+
+class Sandbox:
+    """The sandbox in one folder, running or not."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        project: str = DEFAULT_PROJECT,
+        region: str = DEFAULT_REGION,
+        network: str = DEFAULT_NETWORK,
+        dns_port: int | None = None,
+    ) -> None:
+        self.directory = Path(directory).absolute()
+        self._options = [
+            *("--project", project),
+            *("--region", region),
+            *("--network", network),
+            *(() if dns_port is None else ("--dns-port", str(dns_port))),
+        ]
+        self._cloud: Cloud | None = None
+
+    # Life
+
+    def start(self) -> bool:
+        """Start it and wait until it is ready. False when it was running already."""
+        if self.running():
+            self._await_ready(None)
+            return False
+        self.directory.mkdir(parents=True, exist_ok=True)
+        (self.directory / RUN).unlink(missing_ok=True)
+        command = [sys.executable, "-m", "sandbox", "--dir", str(self.directory), "start", "--foreground"]
+        root = str(Path(__file__).resolve().parent.parent)
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
+        with self.log_file.open("ab") as log:
+            process = subprocess.Popen(
+                [*command, *self._options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=environment,
+            )
+        self._await_ready(process)
+        return True
+
+    def _await_ready(self, process: subprocess.Popen[bytes] | None) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while not (self.directory / RUN).exists():
+            if process is not None and process.poll() is not None:
+                last = self.log_file.read_text(errors="replace").strip().splitlines()[-1:]
+                raise SandboxError(f"the sandbox did not start: {' '.join(last)} (all of it: {self.log_file})")
+            if time.monotonic() > deadline:
+                raise SandboxError(f"the sandbox is not ready after {_START_SECONDS:.0f} s; see {self.log_file}")
+            time.sleep(0.05)
+
+    def stop(self) -> bool:
+        """Stop it and wait until it is gone. False when it was not running."""
+        if not self.running():
+            (self.directory / RUN).unlink(missing_ok=True)
+            return False
+        pid = self.status()["pid"]
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_SECONDS
+        while self.running():
+            if time.monotonic() > deadline:
+                raise SandboxError(f"process {pid} does not stop; see {self.log_file}")
+            time.sleep(0.05)
+        return True
+
+    def destroy(self) -> None:
+        """Stop it and remove its cloud; files of others in the folder stay."""
+        if self.running():
+            self.stop()
+        if (self.directory / CLOUD).exists():
+            from sandbox.gcp.sql_servers import destroy_all
+
+            destroy_all(self.cloud, self.directory / POSTGRES)
+        self._cloud = None
+        shutil.rmtree(self.directory / POSTGRES, ignore_errors=True)
+        for name in (CLOUD, f"{CLOUD}-wal", f"{CLOUD}-shm", RUN, LOCK, LOG, KUBECONFIG):
+            (self.directory / name).unlink(missing_ok=True)
+
+    def running(self) -> bool:
+        """Whether a live process holds the lock; a process id left behind by a crash does not count."""
+        try:
+            lock = (self.directory / LOCK).open()
+        except FileNotFoundError:
+            return False
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return False
+
+    def status(self) -> dict[str, Any]:
+        """Process id, ports, DNS endpoint, project, region and network of the running sandbox."""
+        if not self.running():
+            raise SandboxError(f"no sandbox runs in {self.directory}; start one with `python -m sandbox start`")
+        self._await_ready(None)
+        run: dict[str, Any] = json.loads((self.directory / RUN).read_text())
+        return run
+
+    def env(self) -> dict[str, str]:
+        """The environment that makes the engine attach to this sandbox's providers."""
+        ports = self.status()["ports"]
+        return {PROVIDERS: ",".join(f"{name}:{port}" for name, port in ports.items())}
+
+    def dns_endpoint(self) -> tuple[str, int]:
+        """Where the zones are answered."""
+        run = self.status()
+        return run["dns_host"], run["dns_port"]
+
+    @property
+    def log_file(self) -> Path:
+        return self.directory / LOG
+
+    @property
+    def kubeconfig(self) -> Path:
+        """A kubeconfig with a context for every cluster; its current context is the sandbox's own cluster."""
+        return self.directory / KUBECONFIG
+
+    # The cloud
+
+    @property
+    def cloud(self) -> Cloud:
+        from sandbox.cloud import Cloud
+
+        if self._cloud is None:
+            if not (self.directory / CLOUD).exists():
+                raise SandboxError(f"there is no sandbox in {self.directory}")
+            self._cloud = Cloud(self.directory / CLOUD)
+        return self._cloud
+
+    def resources(self, type_: str = "") -> list[Resource]:
+        """Everything in the cloud, or all of one type."""
+        with self.cloud.view() as tx:
+            return tx.all(type_) if type_ else tx.everything()
+
+    def resource(self, type_: str, id_: str) -> Props:
+        """One resource as the cloud has it; the id may be the engine's, or the last part of the cloud's own."""
+        from sandbox.hand import existing
+
+        with self.cloud.view() as tx:
+            return existing(tx, type_, id_).body
+
+    def exists(self, type_: str, id_: str) -> bool:
+        from sandbox.hand import find
+
+        with self.cloud.view() as tx:
+            return find(tx, type_, id_) is not None
+
+    def log(self) -> list[LogRow]:
+        with self.cloud.view() as tx:
+            return tx.log()
+
+    def writes(self, *, who: str = "engine") -> list[LogRow]:
+        """Successful creations, updates and deletions; by the engine unless `who` says `hand`."""
+        from sandbox.cloud import WRITES
+
+        return [row for row in self.log() if row.op in WRITES and row.who == who and not row.refusal]
+
+    # By hand
+
+    def set(self, type_: str, id_: str, path: str, value: Any) -> None:
+        """Change one place of a resource, as somebody in the console would."""
+        from sandbox.hand import change
+
+        with self.cloud.change("hand") as tx:
+            change(tx, type_, id_, path, value)
+
+    def delete(self, type_: str, id_: str) -> None:
+        """Delete a resource behind the engine's back."""
+        from sandbox.hand import remove
+
+        with self.cloud.change("hand") as tx:
+            remove(tx, type_, id_)
+
+    def seed(self, what: str) -> None:
+        """Put hand-made resources in: `live-edge`."""
+        from sandbox.hand import seed
+
+        self.directory.mkdir(parents=True, exist_ok=True)
+        seed(self.directory, what)
+
+    def add_fault(
+        self, kind: str, *, type_: str = "", operation: str = "", times: int | None = None, milliseconds: int = 0
+    ) -> None:
+        from sandbox import faults
+
+        if kind not in faults.KINDS:
+            raise SandboxError(f"no fault {kind!r}; there are {', '.join(faults.KINDS)}")
+        with self.cloud.change("hand") as tx:
+            faults.add(tx, kind, type_, operation, times, milliseconds)
+
+    def clear_faults(self, kind: str = "") -> None:
+        from sandbox import faults
+
+        with self.cloud.change("hand") as tx:
+            faults.clear(tx, kind)
+
+    def quota(self, metric: str, maximum: float) -> None:
+        with self.cloud.change("hand") as tx:
+            tx.set_quota(metric, maximum)
+
+    def pods_ready(self, ready: bool) -> None:
+        """Whether the cluster's pods are ready."""
+        with self.cloud.change("hand") as tx:
+            tx.set_setting("pods", "ready" if ready else "not-ready")

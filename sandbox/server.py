@@ -1,0 +1,187 @@
+"""The sandbox's server process: three providers, the PostgreSQL servers and the DNS server, over one cloud.
+
+One process per folder: whoever holds the lock file runs. `process.py` starts and stops it from outside.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent import futures
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Final
+
+import grpc
+from pulumi.runtime.proto import provider_pb2_grpc
+
+from sandbox.cloud import Cloud
+from sandbox.dns_server import DnsServer, DnsServerError, RecordData, ZoneData
+from sandbox.gcp.dns_zones import RECORD_SET, ZONE
+from sandbox.gcp.provider import GcpProvider
+from sandbox.gcp.sql_servers import SqlServers
+from sandbox.kubernetes.clusters import write_kubeconfig
+from sandbox.kubernetes.provider import KubernetesProvider
+from sandbox.postgres import PostgresError
+from sandbox.process import CLOUD, DEFAULT_DNS_PORT, KUBECONFIG, LOCK, POSTGRES, RUN, SandboxError
+from sandbox.provider import Provider
+from sandbox.random_provider import RandomProvider
+from sandbox.seed import new_project
+from sandbox.servicer import ProviderServicer
+
+LOOPBACK: Final = "127.0.0.1"
+# Waiting for a load balancer holds a thread; the engine runs at most 16 operations at once by default.
+THREADS: Final = 64
+_LOG: Final = logging.getLogger("sandbox")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run: where, for which project, on which network and DNS port.
+
+    Port 0 is any free one; None is the usual one, or any free one where another sandbox has it.
+    """
+
+    directory: Path
+    project: str
+    region: str
+    network: str
+    dns_port: int | None
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """What `run.json` says about a running sandbox."""
+
+    pid: int
+    ports: dict[str, int]
+    dns_host: str
+    dns_port: int
+    project: str
+    region: str
+    network: str
+
+
+class Server:
+    """Everything that runs while the sandbox is up."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._lock = _take_lock(options.directory)
+        self.cloud = Cloud(options.directory / CLOUD)
+        with self.cloud.change("hand") as tx:
+            if not tx.setting("network"):
+                tx.set_setting("network", options.network)
+            self._network = tx.setting("network")
+            new_project(tx, options.project, options.region)
+        self._sql = SqlServers(options.directory / POSTGRES)
+        providers: list[Provider] = [
+            GcpProvider(self.cloud, self._sql),
+            KubernetesProvider(self.cloud),
+            RandomProvider(self.cloud),
+        ]
+        # The references matter: a gRPC server that is collected closes its port.
+        self._grpc = {provider.name: _serve(provider) for provider in providers}
+
+    def start(self) -> None:
+        """Be ready, and say so in `run.json`."""
+        self._dns = self._started_dns()
+        try:
+            self._sql.start_all(self.cloud)
+        except PostgresError as error:
+            # The rest of the sandbox is still of use, and the next operation on the instance tries again.
+            _LOG.warning("a database server did not start: %s", error)
+        for server, _ in self._grpc.values():
+            server.start()
+        write_kubeconfig(self.cloud, self._options.directory / KUBECONFIG)
+        run = RunFile(
+            os.getpid(),
+            {name: port for name, (_, port) in self._grpc.items()},
+            LOOPBACK,
+            self._dns.port,
+            self._options.project,
+            self._options.region,
+            self._network,
+        )
+        path = self._options.directory / RUN
+        draft = path.with_suffix(".new")
+        draft.write_text(json.dumps(asdict(run), indent=2) + "\n")
+        draft.replace(path)
+        _LOG.info("ready: %s", run)
+
+    def _started_dns(self) -> DnsServer:
+        wanted = self._options.dns_port
+        ports = (DEFAULT_DNS_PORT, 0) if wanted is None else (wanted,)
+        for port in ports:
+            server = DnsServer(LOOPBACK, port, lambda: list(_zones(self.cloud)))
+            try:
+                server.start()
+            except DnsServerError as error:
+                if port == ports[-1]:
+                    raise SandboxError(f"{error}; another port can be chosen with --dns-port") from error
+                continue
+            return server
+        raise AssertionError("the last port either starts or raises")
+
+    def stop(self) -> None:
+        (self._options.directory / RUN).unlink(missing_ok=True)
+        for server, _ in self._grpc.values():
+            server.stop(grace=1).wait()
+        self._dns.stop()
+        self._sql.stop_all()
+        self._lock.close()
+
+
+def _take_lock(directory: Path) -> IO[str]:
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = (directory / LOCK).open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise SandboxError(f"the sandbox in {directory} is already running") from None
+    return lock
+
+
+def _serve(provider: Provider) -> tuple[grpc.Server, int]:
+    server = grpc.server(
+        futures.ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix=provider.name),
+        # A restarted sandbox must never share a port with one that is going down.
+        options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 64 * 1024 * 1024)],
+    )
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(ProviderServicer(provider), server)
+    port = server.add_insecure_port(f"{LOOPBACK}:0")
+    return server, port
+
+
+def _zones(cloud: Cloud) -> Iterator[ZoneData]:
+    """Public zones as the DNS server answers them."""
+    with cloud.view() as tx:
+        for zone in tx.all(ZONE):
+            if zone.body["visibility"] != "public":
+                continue
+            sets = [one.body for one in tx.all(RECORD_SET, f"{zone.id}/rrsets/")]
+            records = tuple(
+                RecordData(one["name"], one["type"], int(one.get("ttl") or 300), tuple(one["rrdatas"]))
+                for one in sets
+                if one.get("rrdatas")
+            )
+            yield ZoneData(zone.body["dnsName"], records)
+
+
+def run(options: Options) -> None:
+    """Serve until told to stop."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    server = Server(options)
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    server.start()
+    stopped.wait()
+    server.stop()

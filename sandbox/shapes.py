@@ -1,0 +1,279 @@
+"""The shape of a resource type: which inputs exist and how each one behaves.
+
+Written as text, one line per block of fields, in the notation of the provider's own reference:
+
+    root:      name!+ region!~ natIps<>@~ logConfig{} ttl:int description="Managed by Pulumi" id^
+    logConfig: enable:bool* filter*
+
+`:int` `:bool` `:num` type (text when absent) · `[]` list, `<>` set, `{}` map or single block · `*` required ·
+`!` a change forces a replacement · `~` decided by the cloud when left out, and then kept · `@` a link to another
+resource · `$` always secret · `^` output only · `+` named by the engine when left out · `%` the plugin's own, the
+cloud does not know it · `=x` documented default · `?=x` what leaving it out means, not written into the inputs.
+
+What a shape means for a plan is `planning.py`; what the values must look like is each resource type's own business.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+from sandbox.errors import CheckFailure
+from sandbox.values import DEFAULTS, UNKNOWN, Props
+
+Type = Literal["str", "int", "bool", "num"]
+Many = Literal["", "[]", "<>", "{}"]
+
+_FIELD = re.compile(
+    r"(?P<name>\w+)(?::(?P<type>int|bool|num))?(?P<many>\[\]|<>|\{\})?(?P<marks>[*!~@$^+%?]*)(?:=(?P<default>.*))?$"
+)
+_ZERO: Mapping[Type, Any] = {"str": "", "int": 0, "bool": False, "num": 0}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One input or output of a resource type, or of a block inside it."""
+
+    name: str
+    type: Type
+    many: Many
+    marks: str
+    default: Any
+    fields: Mapping[str, Field] = field(default_factory=dict)
+
+    @property
+    def required(self) -> bool:
+        return "*" in self.marks
+
+    @property
+    def force_new(self) -> bool:
+        return "!" in self.marks
+
+    @property
+    def computed(self) -> bool:
+        return "~" in self.marks
+
+    @property
+    def link(self) -> bool:
+        return "@" in self.marks
+
+    @property
+    def secret(self) -> bool:
+        return "$" in self.marks
+
+    @property
+    def output_only(self) -> bool:
+        return "^" in self.marks
+
+    @property
+    def plugin_only(self) -> bool:
+        return "%" in self.marks
+
+    @property
+    def implied(self) -> bool:
+        return "?" in self.marks
+
+    @property
+    def autonamed(self) -> bool:
+        return "+" in self.marks
+
+    @property
+    def block(self) -> bool:
+        """A single object with fields of its own."""
+        return self.many == "{}" and bool(self.fields)
+
+    def zero(self) -> Any:
+        """What the provider reports for a field the cloud has nothing for."""
+        if self.many in ("[]", "<>"):
+            return []
+        if self.many == "{}":
+            return None if self.fields else {}
+        return _ZERO[self.type]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """All fields of a resource type."""
+
+    fields: Mapping[str, Field]
+
+    @staticmethod
+    def parse(text: str) -> Shape:
+        """Read the notation described at the top of this module."""
+        blocks: dict[str, list[str]] = {}
+        for line in text.strip().splitlines():
+            name, _, rest = line.strip().partition(":")
+            if rest.startswith(" "):
+                current = blocks.setdefault(name, [])
+            else:
+                rest = line  # a continuation line
+            current.extend(shlex.split(rest))
+        used = {"root"}
+        fields = _fields("root", blocks, used)
+        if unused := set(blocks) - used:
+            raise ValueError(f"blocks without a field: {', '.join(sorted(unused))}")
+        return Shape(fields)
+
+    def walk(self) -> Iterator[tuple[str, Field]]:
+        """Every field with its dotted name."""
+        yield from _walk(self.fields, "")
+
+    def check(self, inputs: Props, resource: str) -> list[CheckFailure]:
+        """Refuse inputs that do not exist, are missing, or have the wrong type."""
+        return list(_check(self.fields, inputs, "", resource))
+
+    def with_defaults(self, inputs: Props) -> Props:
+        """The inputs with documented defaults filled in and noted, and scalars in the field's own type."""
+        return _with_defaults(self.fields, inputs)
+
+    def with_zeros(self, values: Mapping[str, Any]) -> Props:
+        """Every field, those the cloud says nothing about with the provider's empty value."""
+        return _with_zeros(self.fields, values)
+
+
+def _fields(block: str, blocks: Mapping[str, list[str]], used: set[str]) -> dict[str, Field]:
+    fields: dict[str, Field] = {}
+    for token in blocks[block]:
+        match = _FIELD.match(token)
+        if match is None:
+            raise ValueError(f"not a field: {token!r}")
+        name, kind, many, marks, default = match.group("name", "type", "many", "marks", "default")
+        inner = name if block == "root" else f"{block}.{name}"
+        nested: dict[str, Field] = {}
+        if inner in blocks:
+            used.add(inner)
+            nested = _fields(inner, blocks, used)
+        value = None if default is None else coerce(cast(Type, kind or "str"), default)
+        fields[name] = Field(name, cast(Type, kind or "str"), cast(Many, many or ""), marks, value, nested)
+    return fields
+
+
+def _walk(fields: Mapping[str, Field], prefix: str) -> Iterator[tuple[str, Field]]:
+    for name, one in fields.items():
+        yield prefix + name, one
+        yield from _walk(one.fields, f"{prefix}{name}.")
+
+
+def coerce(kind: Type, value: Any) -> Any:
+    """The bridge accepts "300" for a number and "true" for a boolean; anything it cannot read stays as it is."""
+    if value == UNKNOWN:
+        return value
+    if kind == "str" and isinstance(value, int | float):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    if kind == "bool" and value in ("true", "false"):
+        return value == "true"
+    if kind in ("int", "num") and isinstance(value, str):
+        try:
+            return int(value)
+        except ValueError:
+            pass
+        try:
+            return float(value) if kind == "num" else value
+        except ValueError:
+            return value
+    return value
+
+
+def _is_of(kind: Type, value: Any) -> bool:
+    if value == UNKNOWN:
+        return True
+    if kind == "str":
+        return isinstance(value, str)
+    if kind == "bool":
+        return isinstance(value, bool)
+    return isinstance(value, int | float if kind == "num" else int) and not isinstance(value, bool)
+
+
+def _check(fields: Mapping[str, Field], inputs: Props, prefix: str, resource: str) -> Iterator[CheckFailure]:
+    for name in inputs:
+        if name == DEFAULTS:
+            continue
+        if name not in fields:
+            yield CheckFailure(
+                prefix + name,
+                f'Unsupported argument. An argument named "{name}" is not expected here. '
+                f"Examine values at '{resource}.{prefix}{name}'.",
+            )
+        elif fields[name].output_only:
+            yield CheckFailure(
+                prefix + name,
+                f'Can\'t configure a value for "{prefix}{name}": its value will be decided automatically '
+                f"based on the result of applying this configuration. Examine values at '{resource}.{prefix}{name}'.",
+            )
+    for name, one in fields.items():
+        value = inputs.get(name)
+        if value is None:
+            if one.required:
+                yield CheckFailure(
+                    prefix + name,
+                    f'Missing required argument. The argument "{prefix}{name}" is required, but no definition was '
+                    f"found. Examine values at '{resource}.{prefix}{name}'.",
+                )
+        elif value != UNKNOWN and not one.output_only:
+            yield from _check_value(one, value, prefix + name, resource)
+
+
+def _check_value(one: Field, value: Any, path: str, resource: str) -> Iterator[CheckFailure]:
+    if one.many in ("[]", "<>"):
+        if not isinstance(value, list):
+            yield CheckFailure(path, f"expected a list. Examine values at '{resource}.{path}'.")
+            return
+        for index, item in enumerate(value):
+            if item == UNKNOWN:
+                continue
+            if one.fields and isinstance(item, dict):
+                yield from _check(one.fields, item, f"{path}[{index}].", resource)
+            elif one.fields or not _is_of(one.type, coerce(one.type, item)):
+                yield CheckFailure(f"{path}[{index}]", f"expected {one.type}, got {item!r}.")
+    elif one.many == "{}":
+        if not isinstance(value, dict):
+            yield CheckFailure(path, f"expected an object. Examine values at '{resource}.{path}'.")
+        elif one.fields:
+            yield from _check(one.fields, value, f"{path}.", resource)
+    elif not _is_of(one.type, coerce(one.type, value)):
+        yield CheckFailure(path, f"expected {one.type}, got {value!r}. Examine values at '{resource}.{path}'.")
+
+
+def _with_defaults(fields: Mapping[str, Field], inputs: Props) -> Props:
+    result: Props = {}
+    filled: list[str] = []
+    for name, one in fields.items():
+        value = inputs.get(name)
+        if value is not None:
+            result[name] = _filled(one, value)
+        elif one.default is not None and not one.implied:
+            result[name] = one.default
+            filled.append(name)
+    return {**result, DEFAULTS: sorted({*filled, *inputs.get(DEFAULTS, [])} & set(result))}
+
+
+def _filled(one: Field, value: Any) -> Any:
+    if value == UNKNOWN:
+        return value
+    if one.many in ("[]", "<>"):
+        if one.fields:
+            return [item if item == UNKNOWN else _with_defaults(one.fields, item) for item in value]
+        return [coerce(one.type, item) for item in value]
+    if one.many == "{}":
+        if one.fields:
+            return _with_defaults(one.fields, value)
+        return {key: coerce(one.type, item) for key, item in value.items()}
+    return coerce(one.type, value)
+
+
+def _with_zeros(fields: Mapping[str, Field], values: Mapping[str, Any]) -> Props:
+    result: Props = {}
+    for name, one in fields.items():
+        value = values.get(name)
+        if value is None:
+            result[name] = one.zero()
+        elif value == UNKNOWN or not one.fields:
+            result[name] = value
+        elif one.many == "{}":
+            result[name] = _with_zeros(one.fields, value)
+        else:
+            result[name] = [item if item == UNKNOWN else _with_zeros(one.fields, item) for item in value]
+    return result
