@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic import ValidationInfo as Info
-from pydantic.alias_generators import to_camel
+from pydantic_core import from_json
 
 from settings.base import Labels, ProjectId, Region, Section
 from settings.database import Database
@@ -21,7 +21,7 @@ from settings.dns import Dns
 from settings.egress import Egress
 from settings.ingress import Cluster, Ingress
 from settings.ledger import Cost, RetiredAddress
-from settings.problems import Problem, SettingsError, config_key, problem_of, refuse, show
+from settings.problems import PROJECT_KEY, Problem, SettingsError, config_key, field_of, problem_of, refuse, show
 
 __all__ = ["Settings", "SettingsError", "config_key"]
 
@@ -29,7 +29,7 @@ __all__ = ["Settings", "SettingsError", "config_key"]
 class Settings(Section):
     """All settings of one stack: one region's edge."""
 
-    project: ProjectId = Field(description="Google Cloud project; its key is `gcp:project`")
+    project: ProjectId = Field(alias=PROJECT_KEY, description="Google Cloud project; the provider's own setting")
     region: Region = Field(description="the region that this stack stands up")
     protect: bool = Field(True, description="all locks against deletion: the engine's, the plugin's, the cloud's")
     labels: Labels = Field({}, description="on everything that takes labels")
@@ -51,8 +51,9 @@ class Settings(Section):
         try:
             return cls.model_validate_json(json.dumps(document), context=config)
         except ValidationError as error:
-            found = [problem_of(each) for each in error.errors(include_url=False)]
-        raise SettingsError(_without_secrets(found, secret_keys))
+            secret = {_storable(key) for key in secret_keys}
+            found = [_told(each, secret) for each in error.errors(include_url=False)]
+        raise SettingsError(found)
 
     @field_validator("region")
     @classmethod
@@ -105,25 +106,30 @@ class Settings(Section):
 
 def _keys(config: Mapping[str, str]) -> dict[str, str]:
     """Field as the YAML writes it -> configuration key, for every known field and every key of our namespace."""
-    known = {to_camel(field): config_key(to_camel(field)) for field in Settings.model_fields}
+    known = {alias: config_key(alias) for field in Settings.model_fields.values() if (alias := field.alias)}
     ours = config_key("")
-    return known | {key.removeprefix(ours): key for key in config if key.startswith(ours)}
+    return known | {_storable(key.removeprefix(ours)): key for key in config if key.startswith(ours)}
 
 
 def _value(field: str, text: str) -> Any:
-    """Configuration arrives as text. Names stay text even when they look like something else (`region: 12`)."""
-    if field in ("project", "region"):
-        return text
+    """Configuration arrives as text. Names stay text even when they look like something else (`region: 12`), and so
+    does what JSON cannot carry: halves of characters, groups nested without end."""
+    if field in (PROJECT_KEY, "region"):
+        return _storable(text)
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        from_json(json.dumps({field: value}))
     except (ValueError, RecursionError):
-        return text
+        return _storable(text)
+    return value
 
 
-def _without_secrets(problems: list[Problem], secret_keys: Collection[str]) -> list[Problem]:
-    return [
-        Problem(problem.key, "[secret]", "see the setting's rules", problem.remedy)
-        if any(problem.key == key or problem.key.startswith((f"{key}.", f"{key}[")) for key in secret_keys)
-        else problem
-        for problem in problems
-    ]
+def _storable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _told(found: Mapping[str, Any], secret_keys: Collection[str]) -> Problem:
+    problem = problem_of(found)
+    if config_key(field_of(found)) in secret_keys:
+        return Problem(problem.key, "[secret]", "see the setting's rules", problem.remedy)
+    return problem

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
-from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -26,7 +25,7 @@ Objects are written in YAML below their key. Unknown keys are refused, and all p
 def rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
     """Key, type, default and meaning of every setting, groups before what is in them."""
     for name, field in model.model_fields.items():
-        alias = to_camel(name)
+        alias = field.alias or name
         key = f"{prefix}.{alias}" if prefix else config_key(alias)
         inner = _group(field.annotation)
         yield key, _type(field.annotation), _default(field, inner), field.description or ""

@@ -27,16 +27,20 @@ Money = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 
 def _an_address(value: str) -> str:
     try:
-        return str(ip_address(value))
+        address = ip_address(value)
     except ValueError:
-        raise refuse("not an IP address", "write it as 192.0.2.1 or 2001:db8::1") from None
+        address = None
+    if address is None or "%" in value:
+        raise refuse("not an IP address", "write it as 192.0.2.1 or 2001:db8::1")
+    return str(address)
 
 
 def _a_range(value: str) -> str:
     try:
         network = ip_network(value)
     except ValueError as error:
-        raise refuse(f"not an address range: {error}", "write it as 192.0.2.0/24, host bits zero") from None
+        why = ": it has host bits set" if "host bits" in str(error) else ""
+        raise refuse(f"not an address range{why}", "write it as 192.0.2.0/24, host bits zero") from None
     if network.prefixlen == 0:
         raise refuse("open to the whole world", "name the ranges that need access")
     return str(network)

@@ -73,6 +73,13 @@ class DatabaseNetwork(Section):
             raise refuse("no public and no private address: nobody could reach it", "set one of them")
         return network
 
+    @field_validator("peering_range")
+    @classmethod
+    def _a_range_peers_with_a_network(cls, peering_range: str | None, info: Info) -> str | None:
+        if peering_range and info.data.get("private_network", "") is None:
+            raise refuse("a peering range without a private network", "add database.network.privateNetwork")
+        return peering_range
+
     @field_validator("authorised")
     @classmethod
     def _ranges_need_a_public_address(cls, ranges: dict[str, str], info: Info) -> dict[str, str]:

@@ -32,7 +32,9 @@ class Cost(Section):
     data_processing: Money = Field(Decimal("10.00"), description="USD, estimate")
     before: Money = Field(Decimal("0.00"), description="USD the network cost before")
     compute: dict[str, Money] = Field({}, description="USD by name for what stands beside the network")
-    customers: Annotated[int, Field(ge=0)] = Field(0, description="to share the cost among")
-    nat_vms: Annotated[int, Field(ge=0)] = Field(0, description="VMs behind the gateway, for the list price")
+    customers: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(0, description="to share the cost among")
+    nat_vms: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        0, description="VMs behind the gateway, for the list price"
+    )
     nat_gib: Money | None = Field(None, description="measured GiB a month through NAT")
     load_balancer_gib: Money | None = Field(None, description="measured GiB a month through the LoadBalancers")

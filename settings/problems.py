@@ -10,9 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 PROJECT = "warp-edge"  # the project's name in Pulumi.yaml, hence the namespace of its configuration
+PROJECT_KEY = "gcp:project"  # the one setting of ours that stands elsewhere
 SHOWN = 60  # characters of a wrong value: enough to find it, not enough to flood a terminal
 
 
@@ -57,20 +59,27 @@ def show_key(part: str) -> str:
 
 def config_key(field: str) -> str:
     """Where a top-level field stands in a stack's YAML. The project is the provider's own setting."""
-    return "gcp:project" if field == "project" else f"{PROJECT}:{field}"
+    return field if field == PROJECT_KEY else f"{PROJECT}:{field}"
+
+
+def field_of(found: Mapping[str, Any]) -> str:
+    """The top-level field that one of pydantic's complaints is about."""
+    return str(found["loc"][0])
 
 
 def problem_of(found: Mapping[str, Any]) -> Problem:
     """One of pydantic's complaints (`ValidationError.errors()`), as people should read it."""
-    top, *inner = found["loc"] or ("",)
-    steps = (f"[{part}]" if isinstance(part, int) else f".{show_key(part)}" for part in inner)
-    key = config_key(str(top)) + "".join(steps)
+    _, *inner = found["loc"]
+    # pydantic names a default that another setting rules out as Python does, and marks the key of a mapping.
+    ours = [to_camel(part) if found["type"] == "refused" and "_" in str(part) else part for part in inner]
+    steps = (f"[{part}]" if isinstance(part, int) else f".{show_key(part)}" for part in ours if part != "[key]")
+    top = field_of(found)
+    key = config_key(top if top == PROJECT_KEY else show_key(top)) + "".join(steps)
+    value = "(absent)" if found["type"] == "missing" or found["input"] is None else show(found["input"])
     context: Mapping[str, Any] = found.get("ctx", {})
     if found["type"] == "refused":
-        return Problem(key, show(found["input"]), context["wrong"], context["remedy"])
-    wrong, remedy = _in_our_words(found["type"], found["msg"], context)
-    value = "(absent)" if found["type"] == "missing" else show(found["input"])
-    return Problem(key, value, wrong, remedy)
+        return Problem(key, value, context["wrong"], context["remedy"])
+    return Problem(key, value, *_in_our_words(found["type"], found["msg"], context))
 
 
 def _in_our_words(kind: str, message: str, context: Mapping[str, Any]) -> tuple[str, str]:  # noqa: PLR0911 (a table)

@@ -1,0 +1,219 @@
+"""What the first `pulumi up` after an adoption would change, told from a preview's steps and grouped by its effect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from adopt.differences import compare
+from adopt.effects import Effect, effect_of
+
+ADDRESS = "gcp:compute/address:Address"
+NAT = "gcp:compute/routerNat:RouterNat"
+ROUTER = "gcp:compute/router:Router"
+SERVICE = "kubernetes:core/v1:Service"
+ZONE = "gcp:dns/managedZone:ManagedZone"
+RECORD = "gcp:dns/recordSet:RecordSet"
+INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
+
+
+@pytest.mark.parametrize(
+    ("type_token", "path", "effect"),
+    [
+        (SERVICE, "spec.externalTrafficPolicy", Effect.MOVES),
+        (SERVICE, "spec.sessionAffinity", Effect.MOVES),
+        (SERVICE, "spec.sessionAffinityConfig", Effect.MOVES),
+        (SERVICE, "spec.sessionAffinityConfig.clientIP.timeoutSeconds", Effect.MOVES),
+        (SERVICE, "spec.loadBalancerIP", Effect.CUTS),
+        (SERVICE, "spec.loadBalancerClass", Effect.CUTS),
+        (SERVICE, "spec.type", Effect.CUTS),
+        (SERVICE, "spec.ports", Effect.CUTS),
+        (SERVICE, "spec.ports[0].port", Effect.CUTS),
+        (SERVICE, "spec.ports[1].targetPort", Effect.CUTS),
+        (SERVICE, "spec.ports[0].name", Effect.NONE),
+        (SERVICE, "spec.selector", Effect.CUTS),
+        (SERVICE, "spec.selector.app", Effect.CUTS),
+        (SERVICE, "spec.loadBalancerSourceRanges[0]", Effect.ACCESS),
+        (SERVICE, 'metadata.annotations["networking.gke.io/load-balancer-ip-addresses"]', Effect.CUTS),
+        (SERVICE, 'metadata.annotations["cloud.google.com/l4-rbs"]', Effect.CUTS),
+        (SERVICE, 'metadata.annotations["pulumi.com/patchForce"]', Effect.NONE),
+        (SERVICE, "metadata.labels.app", Effect.NONE),
+        (NAT, "natIps", Effect.CUTS),
+        (NAT, "natIps[2]", Effect.CUTS),
+        (NAT, "drainNatIps[0]", Effect.MOVES),
+        (NAT, "minPortsPerVm", Effect.CUTS),
+        (NAT, "enableDynamicPortAllocation", Effect.CUTS),
+        (NAT, "udpIdleTimeoutSec", Effect.MOVES),
+        (NAT, "logConfig.filter", Effect.NONE),
+        (RECORD, "rrdatas[0]", Effect.MOVES),
+        (RECORD, "ttl", Effect.NONE),
+        (ZONE, "dnssecConfig", Effect.MOVES),
+        (ZONE, "description", Effect.NONE),
+        (ZONE, "labels.platform", Effect.NONE),
+        (INSTANCE, "settings.ipConfiguration.sslMode", Effect.ACCESS),
+        (INSTANCE, "settings.ipConfiguration.authorizedNetworks[0].value", Effect.ACCESS),
+        (INSTANCE, "settings.tier", Effect.RESTARTS),
+        (INSTANCE, "settings.databaseFlags", Effect.RESTARTS),
+        (INSTANCE, "settings.backupConfiguration.pointInTimeRecoveryEnabled", Effect.RESTARTS),
+        (INSTANCE, "settings.userLabels", Effect.NONE),
+        (INSTANCE, "settings.maintenanceWindow", Effect.NONE),
+        (INSTANCE, "settings.diskAutoresizeLimit", Effect.NONE),
+        (INSTANCE, "settings.deletionProtectionEnabled", Effect.NONE),
+        (INSTANCE, "deletionProtection", Effect.NONE),
+        (ADDRESS, "labels", Effect.NONE),
+        (ADDRESS, "labels.component", Effect.NONE),
+        (ROUTER, "deletionPolicy", Effect.NONE),
+    ],
+)
+def test_a_property_that_is_known_says_what_changing_it_does(type_token: str, path: str, effect: Effect) -> None:
+    found, words = effect_of(type_token, path)
+    assert found is effect
+    assert words
+
+
+@pytest.mark.parametrize(
+    ("type_token", "path"),
+    [
+        (ADDRESS, "address"),
+        (ADDRESS, "natIps"),  # a rule of another type
+        (NAT, "sourceSubnetworkIpRangesToNat"),
+        (NAT, "natIpAllocateOption"),
+        (NAT, "natIpsOfTomorrow"),
+        (ROUTER, "network"),
+        (SERVICE, "spec.loadBalancerIPs"),
+        (SERVICE, "spec.healthCheckNodePort"),
+        (INSTANCE, "databaseVersion"),
+        (INSTANCE, "settings.tierOfTomorrow"),
+        ("gcp:new/thing:Thing", "anything"),
+    ],
+)
+def test_a_property_that_no_rule_knows_is_never_called_harmless(type_token: str, path: str) -> None:
+    assert effect_of(type_token, path) == (Effect.UNKNOWN, "")
+
+
+def urn(type_token: str, name: str, component: str = "warp:edge:NatEgressPool") -> str:
+    return f"urn:pulumi:prod::warp-edge::{component}${type_token}::{name}"
+
+
+def step(op: str, type_token: str, name: str, **more: Any) -> dict[str, Any]:
+    return {"op": op, "urn": urn(type_token, name), **more}
+
+
+LINK = "https://www.googleapis.com/compute/v1/projects/warp-prod/regions/us-central1/addresses"
+THREE = [f"{LINK}/warp-nat-ip-{number}" for number in (1, 2, 3)]
+NAT_LOSES_ONE = step(
+    "update",
+    NAT,
+    "egress-nat",
+    oldState={"inputs": {"name": "warp-nat", "natIps": THREE}, "outputs": {"natIps": THREE}},
+    newState={"inputs": {"name": "warp-nat", "natIps": THREE[:2]}},
+    detailedDiff={"natIps[2]": {"kind": "delete", "inputDiff": False}},
+)
+SERVICE_MOVES = step(
+    "update",
+    SERVICE,
+    "ingress-udp",
+    oldState={
+        "inputs": {"metadata": {"namespace": "warp-core", "name": "kamailio-sip-udp"}, "spec": {}},
+        "outputs": {"spec": {"externalTrafficPolicy": "Cluster"}},
+    },
+    newState={
+        "inputs": {
+            "metadata": {"namespace": "warp-core", "name": "kamailio-sip-udp", "labels": {"a.b/c": "x"}},
+            "spec": {"externalTrafficPolicy": "Local"},
+        }
+    },
+    detailedDiff={
+        'metadata.labels["a.b/c"]': {"kind": "add", "inputDiff": True},
+        "spec.externalTrafficPolicy": {"kind": "update", "inputDiff": False},
+        "spec.healthCheckNodePort": {"kind": "delete", "inputDiff": False},
+    },
+)
+RECORD_LED_ELSEWHERE = step(
+    "update",
+    RECORD,
+    "dns-sip-a",
+    oldState={"inputs": {}, "outputs": {"rrdatas": ["35.188.144.139"]}},
+    newState={"inputs": {"name": "sip.ringer.tel.", "type": "A", "rrdatas": ["34.44.183.87"]}},
+    diffReasons=["rrdatas"],
+)
+
+
+def test_an_address_that_leaves_the_gateway_is_told_first() -> None:
+    found = compare([RECORD_LED_ELSEWHERE, SERVICE_MOVES, NAT_LOSES_ONE])
+    assert [(each.effect, each.property) for each in found.differences] == [
+        (Effect.CUTS, "natIps[2]"),
+        (Effect.MOVES, "rrdatas"),
+        (Effect.MOVES, "spec.externalTrafficPolicy"),
+        (Effect.UNKNOWN, "spec.healthCheckNodePort"),
+        (Effect.NONE, 'metadata.labels["a.b/c"]'),
+    ]
+    first = found.differences[0]
+    assert (first.resource, first.cloud, first.settings) == ("RouterNat warp-nat", f"{LINK}/warp-nat-ip-3", "(none)")
+
+
+def test_a_difference_shows_what_is_there_and_what_will_be() -> None:
+    (policy,) = compare([SERVICE_MOVES]).with_effect(Effect.MOVES)[:1]
+    assert str(policy) == (
+        "Service warp-core/kamailio-sip-udp  spec.externalTrafficPolicy  Cluster -> Local:"
+        " only nodes with a ready pod take traffic from then on"
+    )
+    (label,) = compare([SERVICE_MOVES]).with_effect(Effect.NONE)
+    assert (label.cloud, label.settings) == ("(none)", "x")
+
+
+def test_a_whole_list_is_shown_where_the_engine_says_no_more() -> None:
+    (record,) = compare([RECORD_LED_ELSEWHERE]).differences
+    assert (record.resource, record.cloud, record.settings) == (
+        "RecordSet sip.ringer.tel. A",
+        '["35.188.144.139"]',
+        '["34.44.183.87"]',
+    )
+
+
+def test_what_is_created_replaced_and_deleted_is_reported_by_name() -> None:
+    named = {"inputs": {"name": "warp-nat-ip-4"}}
+    found = compare(
+        [
+            step("create", ADDRESS, "warp-nat-ip-4", newState=named),
+            step("create-replacement", ROUTER, "egress-router", newState={"inputs": {"name": "warp-router"}}),
+            step("replace", ROUTER, "egress-router", newState={"inputs": {"name": "warp-router"}}),
+            step("delete-replaced", ROUTER, "egress-router", oldState={"inputs": {"name": "warp-router"}}),
+            step("delete", ADDRESS, "gone", oldState={"inputs": {"name": "warp-nat-ip-3"}}),
+            step("same", ZONE, "dns-zone", newState={"inputs": {"name": "ringer-tel"}}),
+            step("same", NAT, "egress-nat"),
+        ]
+    )
+    assert found.creations == ("Address warp-nat-ip-4",)
+    assert found.replacements == ("Router warp-router",)
+    assert found.deletions == ("Address warp-nat-ip-3",)
+    assert found.unchanged == 2
+    assert found.differences == ()
+
+
+def test_the_engines_own_records_components_and_passwords_are_no_part_of_the_cloud() -> None:
+    found = compare(
+        [
+            {"op": "create", "urn": "urn:pulumi:prod::warp-edge::pulumi:pulumi:Stack::warp-edge-prod"},
+            {"op": "create", "urn": "urn:pulumi:prod::warp-edge::pulumi:providers:kubernetes::cluster"},
+            {"op": "create", "urn": "urn:pulumi:prod::warp-edge::warp:edge:SipDns::dns"},
+            step("create", "random:index/randomPassword:RandomPassword", "database-password"),
+        ]
+    )
+    assert (found.creations, found.unchanged) == ((), 0)
+
+
+@pytest.mark.parametrize(
+    ("steps", "cutting"),
+    [
+        ([NAT_LOSES_ONE], True),
+        ([step("delete", ADDRESS, "gone")], True),
+        ([step("replace", ROUTER, "egress-router")], True),
+        ([SERVICE_MOVES, RECORD_LED_ELSEWHERE], False),
+        ([step("create", ADDRESS, "more"), step("same", NAT, "egress-nat")], False),
+        ([], False),
+    ],
+)
+def test_an_update_that_would_cut_calls_is_known_as_one(steps: list[dict[str, Any]], cutting: bool) -> None:
+    assert compare(steps).cutting is cutting

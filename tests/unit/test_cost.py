@@ -1,0 +1,107 @@
+"""The monthly bill, against sums made by hand from the plan and from the price list."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from inventory.cost import Counts, Plan, cents
+from inventory.publish import monthly_cost
+
+LIVE = Counts(ingress_addresses=2, nat_addresses=3, announced_addresses=0, load_balancers=2, nat_vms=9)
+PLAN = Plan(before=Decimal("40.00"))
+
+
+def bill(which: str, counts: Counts, plan: Plan = PLAN) -> dict[str, float]:
+    return {item["item"]: item["month"] for item in monthly_cost(counts, plan)[which]["items"]}
+
+
+@pytest.mark.parametrize(
+    ("rules", "month"),
+    [
+        pytest.param(0, 0.00, id="none"),
+        pytest.param(1, 18.25, id="730 x 0.025"),
+        pytest.param(5, 18.25, id="the first five cost as much together as one"),
+        pytest.param(6, 25.55, id="the sixth adds 730 x 0.01"),
+        pytest.param(7, 32.85, id="and so does the seventh"),
+    ],
+)
+def test_forwarding_rules_cost_five_together_and_then_one_by_one(rules: int, month: float) -> None:
+    assert bill("list", replace(LIVE, load_balancers=rules))["forwarding rules"] == month
+
+
+@pytest.mark.parametrize(
+    ("vms", "month"),
+    [
+        pytest.param(0, 0.00, id="none"),
+        pytest.param(1, 1.02, id="730 x 0.0014 = 1.022"),
+        pytest.param(9, 9.20, id="730 x 0.0126 = 9.198"),
+        pytest.param(31, 31.68, id="730 x 0.0434 = 31.682, just below the cap"),
+        pytest.param(32, 32.12, id="730 x 0.044, not 0.0448"),
+        pytest.param(500, 32.12, id="capped"),
+    ],
+)
+def test_the_gateway_costs_by_the_vm_up_to_32(vms: int, month: float) -> None:
+    assert bill("list", replace(LIVE, nat_vms=vms))["Cloud NAT gateway"] == month
+
+
+def test_an_announced_address_costs_twice_as_much_as_one_in_use() -> None:
+    found = bill("list", replace(LIVE, announced_addresses=2))
+    assert found["announced addresses"] == 14.60  # 730 x 2 x 0.01
+    assert found["NAT addresses"] == 10.95  # 730 x 3 x 0.005
+    assert found["addresses on forwarding rules"] == 0.00
+
+
+def test_two_more_slots_cost_what_the_formulas_say() -> None:
+    more = replace(LIVE, nat_addresses=5)
+    before, after = monthly_cost(LIVE, PLAN), monthly_cost(more, PLAN)
+    assert after["plan"]["total"] == 106.44  # 100.60 + 2 x 2.92
+    assert after["difference"] == 66.44
+    assert after["list"]["total"] == 55.70  # 48.40 + 2 x 3.65
+    assert before["oneMoreSlot"] == {"plan": 2.92, "list": 3.65}
+
+
+def test_measured_traffic_takes_the_place_of_the_estimate() -> None:
+    measured = replace(LIVE, nat_gib=Decimal(100), load_balancer_gib=Decimal(250))
+    assert bill("list", measured)["data processing"] == 6.50  # 100 x 0.045 + 250 x 0.008
+    assert bill("plan", measured)["data processing"] == 10.00
+    for half in (replace(LIVE, nat_gib=Decimal(100)), replace(LIVE, load_balancer_gib=Decimal(100))):
+        assert bill("list", half)["data processing"] == 10.00, "half a measurement is none"
+
+
+def test_another_regions_plan_is_another_sum() -> None:
+    plan = Plan(
+        static_address=Decimal("3.00"),
+        load_balancer=Decimal("20.50"),
+        nat_gateway=Decimal("45.00"),
+        data_processing=Decimal("0.00"),
+        before=Decimal("200.00"),
+    )
+    found = monthly_cost(LIVE, plan)
+    assert found["plan"]["total"] == 101.00  # 15.00 + 41.00 + 45.00
+    assert found["difference"] == -99.00
+
+
+def test_the_cost_is_shared_among_customers_only_where_there_are_some() -> None:
+    alone = monthly_cost(LIVE, PLAN)
+    assert not {"customers", "perCustomer"} & set(alone)
+    shared = monthly_cost(LIVE, replace(PLAN, customers=3, compute={"GKE": Decimal(150)}))
+    assert shared["platform"] == 250.60
+    assert (shared["customers"], shared["perCustomer"]) == (3, 83.533)
+
+
+@pytest.mark.parametrize(("amount", "rounded"), [("0.005", "0.01"), ("1.004", "1.00"), ("2.675", "2.68")])
+def test_amounts_are_rounded_half_up_as_on_an_invoice(amount: str, rounded: str) -> None:
+    assert cents(Decimal(amount)) == Decimal(rounded)
+
+
+def test_every_line_says_its_formula() -> None:
+    found: dict[str, Any] = monthly_cost(LIVE, PLAN)
+    for item in found["plan"]["items"] + found["list"]["items"]:
+        assert item["formula"], item["item"]
+    by_item = {item["item"]: item["formula"] for item in found["list"]["items"]}
+    assert by_item["NAT addresses"] == "730 h × count × 0.005"
+    assert by_item["Cloud NAT gateway"] == "730 h × min(VMs × 0.0014, 0.044)"

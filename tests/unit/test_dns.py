@@ -1,0 +1,136 @@
+"""`SipDns`: the zone, whoever owns it, and the record sets in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+import pytest
+
+from components import dns as component
+from components.dns import HostedZone, SipDns, SipDnsArgs
+from inventory.endpoint import Listener, Record
+from settings.dns import Dns
+from tests.stacks import Config, changed, stack_config
+from tests.unit.cloud import DS_RECORD, NAME_SERVERS
+from tests.unit.recording import Edge, declare, run
+
+ZONE = "gcp:dns/managedZone:ManagedZone"
+RECORD = "gcp:dns/recordSet:RecordSet"
+
+
+def with_dns(**settings: Any) -> Config:
+    config = stack_config("prod")
+    for name, value in settings.items():
+        config = changed(config, ("warp-edge:dns", name), value)
+    return config
+
+
+def names_and_types(edge: Edge) -> set[tuple[str, str]]:
+    return {(each.inputs["name"], each.inputs["type"]) for each in edge.of_type(RECORD)}
+
+
+def test_a_zone_that_belongs_to_somebody_else_is_looked_up_and_only_our_records_are_declared() -> None:
+    edge = declare(with_dns(zone={"name": "their-zone", "manage": False}))
+    assert edge.of_type(ZONE) == []
+    assert len(edge.of_type(RECORD)) == 6
+    assert {each.inputs["managedZone"] for each in edge.of_type(RECORD)} == {"their-zone"}
+    assert ("gcp:dns/getManagedZone:getManagedZone", {"name": "their-zone"}) in edge.cloud.invocations
+    assert edge.outputs["dns"] == {"schema": 1, "domain": "ringer.tel", "nameServers": NAME_SERVERS, "dsRecords": []}
+
+
+def test_a_zone_of_our_own_is_public_and_its_name_servers_are_told() -> None:
+    edge = declare(stack_config("prod"))
+    (zone,) = edge.of_type(ZONE)
+    assert (zone.inputs["dnsName"], zone.inputs["visibility"]) == ("ringer.tel.", "public")
+    assert edge.outputs["dns"]["nameServers"] == NAME_SERVERS
+
+
+@pytest.mark.parametrize(("signed", "state", "ds"), [(True, "on", [DS_RECORD]), (False, "off", [])])
+def test_a_signed_zone_tells_the_ds_records_for_its_parent(signed: bool, state: str, ds: list[str]) -> None:
+    edge = declare(with_dns(zone={"name": "ringer-tel", "dnssec": signed}))
+    (zone,) = edge.of_type(ZONE)
+    assert zone.inputs["dnssecConfig"] == {"state": state}
+    assert edge.outputs["dns"]["dsRecords"] == ds
+    assert [token for token, _ in edge.cloud.invocations if "getKeys" in token] == ["gcp:dns/getKeys:getKeys"] * signed
+
+
+def test_naptr_is_published_at_the_apex_when_asked_for() -> None:
+    """RFC 3263, section 4.1; UDP first, because that is the primary way in."""
+    edge = declare(with_dns(naptr=True))
+    naptr = edge.named("dns-@-naptr").inputs
+    assert (naptr["name"], naptr["type"], naptr["ttl"]) == ("ringer.tel.", "NAPTR", 300)
+    assert naptr["rrdatas"] == [
+        '1 50 "s" "SIP+D2U" "" _sip._udp.ringer.tel.',
+        '2 50 "s" "SIP+D2T" "" _sip._tcp.ringer.tel.',
+        '3 50 "s" "SIPS+D2T" "" _sips._tcp.ringer.tel.',
+    ]
+    assert ("ringer.tel.", "NAPTR") not in names_and_types(declare(with_dns(naptr=False)))
+
+
+def test_nothing_points_to_tls_where_there_is_none() -> None:
+    config = changed(with_dns(naptr=True), ("warp-edge:ingress", "tcp", "ports"), {"sip": 5060})
+    edge = declare(config)
+    assert ("_sips._tcp.ringer.tel.", "SRV") not in names_and_types(edge)
+    assert not [data for data in edge.named("dns-@-naptr").inputs["rrdatas"] if "sips" in data.lower()]
+
+
+def test_srv_records_follow_the_ports_and_the_weights() -> None:
+    config = changed(with_dns(srv={"priority": 7, "weight": 70}), ("warp-edge:ingress", "udp", "ports"), {"sip": 5080})
+    edge = declare(config)
+    assert edge.named("dns-_sip._udp-srv").inputs["rrdatas"] == ["7 70 5080 sip-udp.ringer.tel."]
+    assert edge.named("dns-_sip._tcp-srv").inputs["rrdatas"] == ["7 70 5060 sip-tcp.ringer.tel."]
+
+
+def test_names_domain_and_ttl_are_settings() -> None:
+    names = {"primary": "voice", "udp": "voice-u", "tcp": "voice-t"}
+    edge = declare(with_dns(domain="edge.example.net", names=names, ttlSeconds=900))
+    assert names_and_types(edge) == {
+        ("voice.edge.example.net.", "A"),
+        ("voice-u.edge.example.net.", "A"),
+        ("voice-t.edge.example.net.", "A"),
+        ("_sip._udp.edge.example.net.", "SRV"),
+        ("_sip._tcp.edge.example.net.", "SRV"),
+        ("_sips._tcp.edge.example.net.", "SRV"),
+    }
+    assert edge.named("dns-_sip._tcp-srv").inputs["rrdatas"] == ["10 50 5060 voice-t.edge.example.net."]
+    assert {each.inputs["ttl"] for each in edge.of_type(RECORD)} == {900}
+    assert edge.named("dns-voice-a")
+    assert edge.outputs["customerEndpoints"]["server"] == "voice.edge.example.net"
+
+
+class PaperHost:
+    """A second backend that writes down what it is given."""
+
+    written: dict[str, tuple[str, str, int]]
+
+    def __init__(self, of: SipDns, name: str, args: SipDnsArgs) -> None:
+        PaperHost.written = {}
+
+    def zone(self) -> HostedZone:
+        return HostedZone(pulumi.Output.from_input(["ns.example."]), pulumi.Output.from_input([]))
+
+    def record_set(self, name: str, record: Record[pulumi.Output[str]], ttl_seconds: int) -> None:
+        self.written[name] = (record.name, record.type, ttl_seconds)
+
+
+def test_a_second_backend_joins_without_touching_the_component(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(component.HOSTS, "cloud-dns", PaperHost)
+
+    def body() -> None:
+        dns = Dns.model_validate({"domain": "ringer.tel", "zone": {"name": "ringer-tel"}})
+        udp, tcp = (
+            Listener({"sip": 5060}, pulumi.Output.from_input(address)) for address in ("192.0.2.1", "192.0.2.2")
+        )
+        pulumi.export("nameServers", SipDns("dns", SipDnsArgs(dns, udp, tcp, {}, protect=True)).name_servers)
+
+    edge = run(body)
+    assert edge.of_type(RECORD) == []
+    assert edge.outputs == {"nameServers": ["ns.example."]}
+    assert PaperHost.written == {
+        "dns-sip-a": ("sip.ringer.tel.", "A", 300),
+        "dns-sip-udp-a": ("sip-udp.ringer.tel.", "A", 300),
+        "dns-sip-tcp-a": ("sip-tcp.ringer.tel.", "A", 300),
+        "dns-_sip._udp-srv": ("_sip._udp.ringer.tel.", "SRV", 300),
+        "dns-_sip._tcp-srv": ("_sip._tcp.ringer.tel.", "SRV", 300),
+    }

@@ -1,0 +1,209 @@
+"""`NatEgressPool`: where a slot stands in each state of its life, and which changes of state are refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+import pulumi
+import pytest
+
+from components.egress import GatewayUse, refuse_cut
+from components.refusal import RefusedError
+from settings.egress import Egress
+from tests.stacks import Config, changed, stack_config
+from tests.unit.cloud import Cloud
+from tests.unit.recording import Declared, Edge, declare
+
+NAT = "gcp:compute/routerNat:RouterNat"
+ROUTER = "gcp:compute/router:Router"
+ADDRESS = "gcp:compute/address:Address"
+SELF_LINK = "https://www.googleapis.com/compute/v1/projects/warp-sandbox/regions/us-central1/addresses"
+
+ALL_STATES = {
+    "old": {"state": "draining", "purpose": "Vendor egress, leaving"},
+    "one": {"state": "active"},
+    "two": {"state": "active"},
+    "new": {"state": "announced"},
+}
+
+
+def with_egress(**settings: Any) -> Config:
+    config = stack_config("sandbox")
+    for name, value in settings.items():
+        config = changed(config, ("warp-edge:egress", name), value)
+    return config
+
+
+def gateway_of(edge: Edge) -> Declared:
+    (gateway,) = edge.of_type(NAT)
+    return gateway
+
+
+def test_each_slot_stands_where_its_state_says() -> None:
+    edge = declare(with_egress(slots=ALL_STATES), before=GatewayUse(active=frozenset({"old", "one"})))
+    gateway = gateway_of(edge).inputs
+    # In the order of the engine, which sorts the keys of a stack's YAML.
+    assert gateway["natIps"] == [f"{SELF_LINK}/one", f"{SELF_LINK}/two"]
+    assert gateway["drainNatIps"] == [f"{SELF_LINK}/old"]
+    assert {"old", "one", "two", "new"} <= set(edge.physical(ADDRESS)), "an announced address is reserved already"
+
+
+def test_the_inventory_tells_the_state_of_every_slot() -> None:
+    edge = declare(with_egress(slots=ALL_STATES), before=GatewayUse(draining=frozenset({"old"})))
+    listed = {each["name"]: each for each in edge.outputs["ipInventory"]["addresses"]}
+    assert {name: listed[name]["status"] for name in ALL_STATES} == {
+        "old": "draining",
+        "one": "active",
+        "two": "active",
+        "new": "announced",
+    }
+    assert listed["old"]["purpose"] == "Vendor egress, leaving"
+    assert edge.outputs["egressCapacity"]["ports"] == 129_024, "only active slots take new calls"
+    assert set(edge.outputs["vendorWhitelist"]["addresses"]) == {listed[name]["address"] for name in ALL_STATES}
+
+
+def pool(**states: str) -> Egress:
+    document = {"router": {"name": "r"}, "slots": {name: {"state": state} for name, state in states.items()}}
+    return Egress.model_validate_json(json.dumps(document))
+
+
+USED = GatewayUse(active=frozenset({"a", "b"}), draining=frozenset({"d"}))
+
+
+@pytest.mark.parametrize(
+    ("slots", "before"),
+    [
+        pytest.param({"a": "active"}, None, id="a first gateway"),
+        pytest.param({"a": "active", "n": "announced"}, None, id="a first gateway with an announced slot"),
+        pytest.param({"a": "active", "b": "active"}, USED, id="draining is over: the slot goes"),
+        pytest.param({"a": "active", "b": "active", "d": "announced"}, USED, id="draining is over: it is kept"),
+        pytest.param({"a": "active", "b": "active", "d": "active"}, USED, id="a draining slot is called back"),
+        pytest.param({"a": "active", "b": "draining", "d": "draining"}, USED, id="another slot starts to drain"),
+        pytest.param({"a": "active", "b": "active", "c": "active", "d": "draining"}, USED, id="a slot is added"),
+        pytest.param({"a": "active"}, GatewayUse(), id="the gateway used nothing"),
+    ],
+)
+def test_a_change_that_cuts_nothing_is_allowed(slots: dict[str, str], before: GatewayUse | None) -> None:
+    refuse_cut(pool(**slots), before)
+
+
+@pytest.mark.parametrize(
+    ("slots", "before", "what", "remedy"),
+    [
+        pytest.param(
+            {"a": "active"},
+            USED,
+            "egress slot b is active and cannot be removed: its calls would be cut at once",
+            "set warp-edge:egress.slots.b.state to draining, run `pulumi up`, let its calls end",
+            id="an active slot is removed",
+        ),
+        pytest.param(
+            {"a": "active", "b": "announced"},
+            USED,
+            "egress slot b is active and cannot be set back to announced: its calls would be cut at once",
+            "set warp-edge:egress.slots.b.state to draining",
+            id="an active slot is set back",
+        ),
+        pytest.param(
+            {"x": "active"},
+            USED,
+            "egress slot a is active and cannot be removed",
+            "set warp-edge:egress.slots.a.state to draining",
+            id="the whole pool is replaced",
+        ),
+        pytest.param(
+            {"a": "active", "b": "draining"},
+            None,
+            "egress slot b cannot drain: the gateway does not use it",
+            "set warp-edge:egress.slots.b.state to announced, and to active before it can drain",
+            id="a new gateway has a draining slot",
+        ),
+        pytest.param(
+            {"a": "active", "b": "active", "n": "draining"},
+            USED,
+            "egress slot n cannot drain: the gateway does not use it",
+            "set warp-edge:egress.slots.n.state to announced",
+            id="a slot drains that was never active",
+        ),
+    ],
+)
+def test_a_change_that_would_cut_calls_is_refused_with_a_remedy(
+    slots: dict[str, str], before: GatewayUse | None, what: str, remedy: str
+) -> None:
+    with pytest.raises(RefusedError) as refused:
+        refuse_cut(pool(**slots), before)
+    told, _, advice = str(refused.value).partition("\n  -> ")
+    assert told.startswith(what)
+    assert advice.startswith(remedy)
+
+
+def test_the_pool_refuses_before_it_declares_anything_of_its_own() -> None:
+    class Watched(Cloud):
+        seen: ClassVar[list[str]] = []
+
+        def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+            self.seen.append(args.name)
+            return super().new_resource(args)
+
+    with pytest.raises(pulumi.RunError, match="egress slot gone is active and cannot be removed"):
+        declare(stack_config("prod"), before=GatewayUse(active=frozenset({"gone"})), cloud=Watched())
+    assert not {"warp-nat-ip-1", "warp-nat-ip-2", "warp-nat-ip-3", "egress-router", "egress-nat"} & set(Watched.seen)
+
+
+def test_the_router_is_declared_in_its_network() -> None:
+    (router,) = declare(with_egress(router={"name": "r", "network": "voice"})).of_type(ROUTER)
+    assert (router.inputs["name"], router.inputs["network"], router.inputs["region"]) == ("r", "voice", "us-central1")
+
+
+def test_a_router_that_belongs_to_somebody_else_is_used_by_name() -> None:
+    edge = declare(with_egress(router={"name": "theirs", "manage": False}))
+    assert edge.of_type(ROUTER) == []
+    assert gateway_of(edge).inputs["router"] == "theirs"
+
+
+def test_every_timeout_is_sent_and_the_defaults_are_the_clouds_own() -> None:
+    expected = {
+        "udpIdleTimeoutSec": 30,
+        "icmpIdleTimeoutSec": 30,
+        "tcpEstablishedIdleTimeoutSec": 1200,
+        "tcpTransitoryIdleTimeoutSec": 30,
+        "tcpTimeWaitTimeoutSec": 120,
+    }
+    gateway = gateway_of(declare(stack_config("sandbox"))).inputs
+    assert {key: gateway[key] for key in expected} == expected
+    timeouts = {
+        "udpIdleSeconds": 301,
+        "icmpIdleSeconds": 302,
+        "tcpEstablishedIdleSeconds": 303,
+        "tcpTransitoryIdleSeconds": 304,
+        "tcpTimeWaitSeconds": 305,
+    }
+    gateway = gateway_of(declare(with_egress(timeouts=timeouts))).inputs
+    assert [gateway[key] for key in expected] == [301, 302, 303, 304, 305]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sent", "least"),
+    [
+        pytest.param({}, (False, False, None, None), 64, id="defaults"),
+        pytest.param({"minPortsPerVm": 128}, (False, False, 128, None), 128, id="static"),
+        pytest.param({"dynamicPorts": True}, (True, False, None, None), 32, id="dynamic"),
+        pytest.param(
+            {"dynamicPorts": True, "minPortsPerVm": 64, "maxPortsPerVm": 4096}, (True, False, 64, 4096), 64, id="range"
+        ),
+        pytest.param({"endpointIndependentMapping": True}, (False, True, None, None), 64, id="mapping"),
+    ],
+)
+def test_ports_are_allocated_as_set(settings: Config, sent: tuple[Any, ...], least: int) -> None:
+    edge = declare(with_egress(**settings))
+    gateway = gateway_of(edge).inputs
+    assert gateway["enableDynamicPortAllocation"] is sent[0]
+    assert gateway["enableEndpointIndependentMapping"] is sent[1]
+    assert (gateway.get("minPortsPerVm"), gateway.get("maxPortsPerVm")) == sent[2:]
+    assert edge.outputs["egressCapacity"]["minPortsPerVm"] == least
+
+
+def test_what_a_call_holds_is_a_setting() -> None:
+    capacity = declare(with_egress(portsPerCall=4)).outputs["egressCapacity"]
+    assert (capacity["ports"], capacity["concurrentCalls"]) == (193_536, 48_384)

@@ -1,0 +1,67 @@
+"""What the gateway used until now, as the engine's own record tells it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.egress import GatewayUse
+from engine_record import gateway_use
+from tests.unit.cloud import Cloud
+from tests.unit.recording import run
+
+PREFIX = "https://www.googleapis.com/compute/v1/projects/warp-prod/regions/us-central1/addresses"
+ROUTER = {"type": "gcp:compute/router:Router", "outputs": {"name": "warp-router"}}
+
+
+class Record(Cloud):
+    """The engine's answer to `readStackResourceOutputs`, by URN as it gives it."""
+
+    def __init__(self, *resources: dict[str, Any]) -> None:
+        super().__init__()
+        self.asked: dict[str, Any] = {}
+        self._resources = {f"urn:{number}": resource for number, resource in enumerate(resources)}
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        assert args.token == "pulumi:pulumi:readStackResourceOutputs"
+        self.asked = dict(args.args)
+        return {"name": args.args["stackName"], "outputs": self._resources}, []
+
+
+def gateway(**outputs: Any) -> dict[str, Any]:
+    return {"type": "gcp:compute/routerNat:RouterNat", "outputs": outputs}
+
+
+def read(record: Record) -> GatewayUse | None:
+    found: list[GatewayUse | None] = []
+    run(lambda: found.append(gateway_use()), record)
+    return found[0]
+
+
+def test_a_stack_without_a_gateway_used_nothing_yet() -> None:
+    assert read(Record()) is None
+    assert read(Record(ROUTER)) is None
+
+
+@pytest.mark.parametrize(
+    ("outputs", "use"),
+    [
+        (
+            {"natIps": [f"{PREFIX}/a", f"{PREFIX}/b"], "drainNatIps": [f"{PREFIX}/c"]},
+            GatewayUse(frozenset({"a", "b"}), frozenset({"c"})),
+        ),
+        ({"natIps": [f"{PREFIX}/a"], "drainNatIps": []}, GatewayUse(frozenset({"a"}))),
+        ({"natIps": ["projects/p/regions/r/addresses/a"]}, GatewayUse(frozenset({"a"}))),
+        ({"natIps": None, "drainNatIps": None}, GatewayUse()),
+    ],
+)
+def test_the_addresses_in_use_are_known_by_name(outputs: dict[str, Any], use: GatewayUse) -> None:
+    assert read(Record(ROUTER, gateway(**outputs))) == use
+
+
+def test_it_asks_for_this_stack_by_its_full_name() -> None:
+    record = Record()
+    read(record)
+    assert record.asked == {"stackName": "organization/warp-edge/unit"}

@@ -1,0 +1,55 @@
+"""The Services as the program sends them, against the published schema of the live cluster's Kubernetes, 1.33."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kubernetes_validate  # type: ignore[import-untyped]
+import pytest
+
+from tests.stacks import Config, changed, stack_config
+from tests.unit.recording import declare
+
+LIVE_VERSION = "1.33"
+SERVICE = "kubernetes:core/v1:Service"
+
+
+def dual_stack() -> Config:
+    config = changed(stack_config("sandbox"), ("warp-edge:ingress", "ipv6Subnetwork"), "dual")
+    return changed(config, ("warp-edge:ingress", "sourceRanges"), ["192.0.2.0/24"])
+
+
+CONFIGURATIONS = {"prod": stack_config("prod"), "sandbox": stack_config("sandbox"), "dual stack": dual_stack()}
+
+
+def manifests(config: Config) -> list[dict[str, Any]]:
+    return [each.inputs for each in declare(config).of_type(SERVICE)]
+
+
+def validate(manifest: dict[str, Any]) -> str:
+    return str(kubernetes_validate.validate(manifest, LIVE_VERSION, strict=True))
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_the_clusters_version_takes_every_service(name: str) -> None:
+    declared = manifests(CONFIGURATIONS[name])
+    assert len(declared) == 3
+    for manifest in declared:
+        assert (manifest["apiVersion"], manifest["kind"]) == ("v1", "Service")
+        assert validate(manifest) == LIVE_VERSION, "the schema of another version was used"
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("spec", "externalTrafficPolicies"), "Local"),
+        (("spec", "sessionAffinityConfig", "clientIp"), {"timeoutSeconds": 10_800}),
+        (("spec", "ports"), [{"port": "5060"}]),
+        (("spec", "ports"), [{"protocol": "UDP"}]),
+        (("metadata", "label"), {}),
+    ],
+)
+def test_a_field_that_the_version_does_not_know_or_take_is_found(where: tuple[str, ...], value: object) -> None:
+    manifest = next(each for each in manifests(stack_config("prod")) if each["spec"]["type"] == "LoadBalancer")
+    with pytest.raises(kubernetes_validate.ValidationError):
+        validate(changed(manifest, where, value))

@@ -1,0 +1,83 @@
+"""What people read about the settings agrees with the models: `Pulumi.yaml`, `docs/settings.md`, the stacks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import yaml
+
+from settings import Settings
+from tests.stacks import ROOT, Config, as_engine_gives_it, stack_config
+from tests.unit.test_settings import LEAST
+
+DECLARED: dict[str, Config] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+NEEDED = {"region", "cluster", "ingress", "egress", "dns", "database"}
+OPTIONAL = {"protect", "labels", "legacy", "cost"}
+REFERENCE = (ROOT / "docs" / "settings.md").read_text()
+# Their keys are people's own.
+FREE = ("warp-edge:labels", "warp-edge:legacy")
+
+
+def test_pulumi_yaml_declares_exactly_the_keys_that_the_settings_read() -> None:
+    assert set(DECLARED) == NEEDED | OPTIONAL
+    assert {field.alias for field in Settings.model_fields.values()} == NEEDED | OPTIONAL | {"gcp:project"}
+
+
+def test_pulumi_yaml_has_a_default_exactly_where_the_settings_have_one() -> None:
+    assert {name for name, declared in DECLARED.items() if "default" in declared} == OPTIONAL
+    required = {field.alias for field in Settings.model_fields.values() if field.is_required()}
+    assert required == NEEDED | {"gcp:project"}
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONAL))
+def test_the_default_of_pulumi_yaml_is_the_models_own(name: str) -> None:
+    silent = Settings.parse(as_engine_gives_it(LEAST))
+    said = Settings.parse(as_engine_gives_it(LEAST | {f"warp-edge:{name}": DECLARED[name]["default"]}))
+    assert said == silent
+
+
+def test_pulumi_yaml_has_the_types_of_the_settings() -> None:
+    kinds = {name: declared["type"] for name, declared in DECLARED.items()}
+    assert kinds == dict.fromkeys(NEEDED | OPTIONAL, "object") | {"region": "string", "protect": "boolean"}
+    assert all(declared["description"] for declared in DECLARED.values())
+
+
+def test_the_reference_is_what_the_models_say() -> None:
+    command = [sys.executable, "-m", "settings"]
+    written = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert written == REFERENCE, "run: python -m settings > docs/settings.md"
+
+
+def test_the_reference_tells_what_every_setting_means() -> None:
+    rows = [line.strip("| ").split(" | ") for line in REFERENCE.splitlines() if line.startswith("| `")]
+    assert len(rows) > 80
+    for key, kind, *_, meaning in rows:
+        assert kind.strip(), key
+        assert meaning.strip(), key
+
+
+def test_the_reference_tells_defaults_as_the_live_edge_has_them() -> None:
+    for row in (
+        "| `warp-edge:dns.ttlSeconds` | integer | `300` |",
+        "| `warp-edge:ingress.affinitySeconds` | integer | `10800` |",
+        "| `warp-edge:protect` | boolean | `true` |",
+        "| `warp-edge:database.sslMode` | `ENCRYPTED_ONLY` or ",
+        "| `warp-edge:egress.slots.*.state` | `announced` or `active` or `draining` | **needed** |",
+        "| `warp-edge:cost.staticAddress` | number | `2.92` |",
+    ):
+        assert row in REFERENCE
+
+
+def keys_of(key: str, value: Any) -> list[str]:
+    inner = [] if key in FREE or not isinstance(value, dict) else [f"{key}.{name}" for name in value]
+    return [key, *inner]
+
+
+@pytest.mark.parametrize("stack", ["prod", "sandbox"])
+def test_every_key_of_a_stacks_yaml_is_in_the_reference(stack: str) -> None:
+    for top, value in stack_config(stack).items():
+        for key in keys_of(top, value) if top.startswith("warp-edge:") else ():
+            assert f"| `{key}` |" in REFERENCE

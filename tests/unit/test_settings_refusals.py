@@ -1,0 +1,159 @@
+"""Everything that the settings refuse: each is one error that names the key, the value and the remedy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from settings import Settings, SettingsError
+from tests.stacks import as_engine_gives_it, changed, stack_config
+
+CLUSTER, INGRESS, EGRESS = "warp-edge:cluster", "warp-edge:ingress", "warp-edge:egress"
+DNS, DATABASE, LEGACY, COST = "warp-edge:dns", "warp-edge:database", "warp-edge:legacy", "warp-edge:cost"
+
+ACTIVE = {"state": "active"}
+RETIRED = {"address": "192.0.2.1", "purpose": "p", "kind": "NAT", "direction": "outbound"}
+# 300 addresses are the most that one gateway takes.
+TOO_MANY = {f"nat-{number}": ACTIVE for number in range(301)}
+UDP_LISTENER = {"service": "kamailio-sip-udp", "address": "kamailio-sip-udp-ip", "ports": {"sip": 5060}}
+
+# Where in `Pulumi.prod.yaml`, what stands there, and: the key, what is wrong and the remedy as they are told.
+REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
+    # Unknown keys
+    (("warp-edge:egres",), {}, "", "no such setting", "check the spelling"),
+    ((EGRESS, "slotz"), {}, "", "no such setting", "docs/settings.md lists every key"),
+    ((DNS, "ttlMinutes"), 5, "", "no such setting", "check the spelling"),
+    ((DNS, "ttl_seconds"), 600, "", "no such setting", "check the spelling"),
+    ((INGRESS, "udp", "protocol"), "UDP", "", "no such setting", "check the spelling"),
+    # Wrong units and types
+    ((DNS, "ttlSeconds"), "300s", "", "not a whole number", "the unit is in the setting's name"),
+    ((DNS, "ttlSeconds"), "300", "", "not a whole number", "write a bare number"),
+    ((DNS, "ttlSeconds"), 300.5, "", "not a whole number", "write a bare number"),
+    ((INGRESS, "affinitySeconds"), "3h", "", "not a whole number", "write a bare number"),
+    ((DATABASE, "disk"), {"sizeGb": "10GB"}, ".sizeGb", "not a whole number", "the unit is in the setting's name"),
+    ((COST, "before"), "40 USD", "", "valid decimal", "docs/settings.md"),
+    ((COST, "before"), -1, "", "too small", "use 0 or more"),
+    (("warp-edge:protect",), "yes", "", "neither true nor false", "write true or false, without quotes"),
+    ((DNS,), "ringer.tel", "", "not a group of settings", "write its keys indented below it"),
+    ((EGRESS, "slots"), [], "", "not a group of settings", "write its keys indented below it"),
+    # Bad names
+    (("gcp:project",), "Warp", "", "not a valid name here", "it must match"),
+    ((EGRESS, "nat"), "Warp_NAT", "", "not a valid name here", "it must match"),
+    ((EGRESS, "nat"), "n" * 64, "", "not a valid name here", "it must match"),
+    ((EGRESS, "nat"), "warp-nat\n", "", "not a valid name here", "it must match"),
+    ((INGRESS, "udp", "address"), "34.44.183.87", "", "not a valid name here", "it must match"),
+    ((INGRESS, "namespace"), "", "", "not a valid name here", "it must match"),
+    ((DNS, "domain"), "ringer.tel.", "", "not a valid name here", "it must match"),
+    ((DNS, "domain"), "-ringer.tel", "", "not a valid name here", "it must match"),
+    ((DNS, "names"), {"udp": "sip_udp"}, ".udp", "not a valid name here", "it must match"),
+    ((DATABASE, "name"), "warp-db", "", "not a valid name here", "it must match"),
+    (("warp-edge:labels", "App"), "warp", "", "not a valid name here", "it must match"),
+    (("warp-edge:labels", "app"), "WARP", "", "not a valid name here", "it must match"),
+    # The region
+    (("warp-edge:region",), "europe-west4", "", "gcp:region is 'us-central1'", "give both the same region"),
+    (("warp-edge:region",), "us-central1-a", "", "not a valid name here", "it must match"),
+    ((CLUSTER, "location"), "europe-west4", "<", "the cluster is in europe-west4, the stack in us-central1", "name a"),
+    ((CLUSTER, "location"), "us-central12-a", "<", "the cluster is in us-central12-a", "a cluster of this region"),
+    # The cluster
+    ((CLUSTER,), {"access": "gke"}, ".name", "access `gke` needs the cluster's name", "add cluster.name"),
+    ((CLUSTER,), {"access": "kubeconfig"}, ".context", "needs a context", "add cluster.context"),
+    ((CLUSTER, "access"), "token", "", "not one of the known values", "use gke or kubeconfig"),
+    # The ingress
+    ((INGRESS, "udp", "ports"), {"sip": 5060, "ws": 5060}, "", "port 5060 twice", "give each its own port"),
+    ((INGRESS, "tcp", "ports"), {"sip": 5060, "sips": 5060}, "", "port 5060 twice", "give each its own port"),
+    ((INGRESS, "internal", "ports"), {"a": 1, "b": 1}, "", "port 1 twice", "give each its own port"),
+    ((INGRESS, "internal", "ports"), {}, "", "a Service needs a port", "leave ingress.internal out"),
+    ((INGRESS, "udp", "ports"), {"sip": 5060, "sips": 5061}, "", "sips runs over TCP", "move it to ingress.tcp.ports"),
+    ((INGRESS, "udp", "ports"), {"sip": 5060, "wss": 443}, "", "wss runs over TCP", "move it to ingress.tcp.ports"),
+    ((INGRESS, "tcp", "ports"), {"sips": 5061}, "", "no port for plain SIP", "add sip: 5060"),
+    ((INGRESS, "tcp", "ports"), {"sip": 5060, "h323": 1720}, "", "unknown role 'h323'", "the roles are sip, sips, ws"),
+    ((INGRESS, "tcp", "ports", "sip"), 0, "", "too small", "use 1 or more"),
+    ((INGRESS, "tcp", "ports", "sip"), 65536, "", "too large", "use 65535 or less"),
+    ((INGRESS, "tcp", "service"), "kamailio-sip-udp", "<", "one Service for UDP and TCP", "a Service each"),
+    ((INGRESS, "tcp", "address"), "kamailio-sip-udp-ip", "<", "one address for UDP and TCP", "an address for each"),
+    ((INGRESS, "internal", "service"), "kamailio-sip-tcp", "<", "already a LoadBalancer", "a Service of its own"),
+    ((INGRESS, "pinning"), "externalIPs", "", "not one of the known values", "use annotation or loadBalancerIP"),
+    ((INGRESS, "ipv6Subnetwork"), "dual", "", "loadBalancerIP holds one address", "use ingress.pinning: annotation"),
+    ((INGRESS, "sourceRanges"), ["192.0.2.1/24"], "[0]", "has host bits set", "write it as 192.0.2.0/24"),
+    ((INGRESS, "sourceRanges"), ["0.0.0.0/0"], "[0]", "open to the whole world", "name the ranges"),
+    ((INGRESS, "addressTimeoutSeconds"), 5, "", "too small", "use 10 or more"),
+    ((INGRESS, "selector"), {}, "", "at least 1 item", "docs/settings.md"),
+    # The egress
+    ((EGRESS, "slots"), {}, "", "an egress pool with nothing active", "set one slot to active"),
+    ((EGRESS, "slots"), {"a": {"state": "announced"}}, "", "with nothing active", "set one slot to active"),
+    ((EGRESS, "slots"), {"a": {"state": "draining"}}, "", "with nothing active", "set one slot to active"),
+    ((EGRESS, "slots"), TOO_MANY, "", "301 addresses on one gateway", "the cloud takes 300 at most"),
+    ((EGRESS, "slots", "warp-nat-ip-1", "state"), "retired", "", "known values", "use announced, active or draining"),
+    ((EGRESS, "slots", "kamailio-sip-udp-ip"), ACTIVE, "<<", "is an ingress address", "reserve another"),
+    ((EGRESS, "minPortsPerVm"), 64_513, "", "more ports than one address has", "use 64512 or less"),
+    ((EGRESS, "maxPortsPerVm"), 128, "", "a maximum needs dynamic ports", "set egress.dynamicPorts"),
+    ((EGRESS, "timeouts"), {"udpIdleSeconds": 0}, ".udpIdleSeconds", "too small", "use 1 or more"),
+    ((EGRESS, "portsPerCall"), 0, "", "too small", "use 1 or more"),
+    # DNS
+    ((DNS, "ttlSeconds"), 299, "", "below 300 s", "use 300 or more"),
+    ((DNS, "ttlSeconds"), 60, "", "below 300 s", "use 300 or more"),
+    ((DNS, "ttlSeconds"), 100_000, "", "too large", "use 86400 or less"),
+    ((DNS, "backend"), "bind", "", "not one of the known values", "use cloud-dns"),
+    ((DNS, "names"), {"udp": "sip"}, ".udp", "two names of the edge are the same", "three different labels"),
+    ((DNS, "names"), {"tcp": "sip-udp"}, ".tcp", "two names of the edge are the same", "three different labels"),
+    ((DNS, "zone"), {"name": "z", "manage": False, "dnssec": True}, ".dnssec", "cannot be signed", "ask its owner"),
+    # The database
+    ((DATABASE, "network"), {"authorised": {"all": "0.0.0.0/0"}}, ".authorised.all", "whole world", "name the ranges"),
+    ((DATABASE, "network"), {"authorised": {"all": "::/0"}}, ".authorised.all", "whole world", "name the ranges"),
+    ((DATABASE, "network"), {"public": False}, ".privateNetwork", "nobody could reach it", "set one of them"),
+    (
+        (DATABASE, "network"),
+        {"peeringRange": "r"},
+        ".peeringRange",
+        "without a private network",
+        "add database.network",
+    ),
+    ((DATABASE, "edition"), "BASIC", "", "not one of the known values", "use ENTERPRISE or ENTERPRISE_PLUS"),
+    ((DATABASE, "edition"), "ENTERPRISE_PLUS", "/tier", "shared-core machines need edition ENTERPRISE", "set database"),
+    ((DATABASE, "disk"), {"sizeGb": 50, "limitGb": 20}, ".limitGb", "smaller than the disk", "or use 0 for no limit"),
+    ((DATABASE, "backups"), {"enabled": False}, ".pointInTimeRecovery", "recovery needs backups", "backups.enabled"),
+    ((DATABASE, "backups"), {"startTime": "24:00"}, ".startTime", "not a valid name here", "it must match"),
+    ((DATABASE, "iamUsers"), ["ann@example.com"], "", "IAM authentication is off", "set database.iamAuthentication"),
+    ((DATABASE, "flags"), {"max_connections": 25}, ".max_connections", "valid string", "docs/settings.md"),
+    # Retired addresses
+    ((LEGACY, "old"), RETIRED | {"address": "34.58.165"}, ".address", "not an IP address", "write it as 192.0.2.1"),
+    ((LEGACY, "old"), RETIRED | {"replacedBy": ["nowhere"]}, "<", "nowhere, which is not here", "of this stack"),
+    ((LEGACY, "warp-nat-ip-1"), RETIRED, "<", "is in use and retired", "remove it from legacy"),
+    ((LEGACY, "old"), RETIRED | {"kind": "VPN"}, ".kind", "known values", "use LoadBalancer or NAT"),
+]
+
+
+def told_key(path: tuple[str, ...], ending: str) -> str:
+    """`<` and `/x` lead from a field to the group that the rule is about, and to its neighbour."""
+    up = ending.count("<")
+    steps = list(path[: len(path) - up]) if up else list(path)
+    if ending.startswith("/"):
+        steps[-1] = ending[1:]
+    return ".".join(steps) + (ending if ending[:1] in (".", "[") else "")
+
+
+def parse(config: dict[str, Any]) -> Settings:
+    return Settings.parse(as_engine_gives_it(config))
+
+
+@pytest.mark.parametrize(("path", "value", "ending", "wrong", "remedy"), REFUSALS)
+def test_a_wrong_setting_is_one_error_with_key_value_and_remedy(
+    path: tuple[str, ...], value: Any, ending: str, wrong: str, remedy: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        parse(changed(stack_config("prod"), path, value))
+    (problem,) = refused.value.problems
+    assert problem.key == told_key(path, ending)
+    assert wrong in problem.wrong
+    assert remedy in problem.remedy
+    assert problem.value
+    assert str(refused.value) == (
+        "one setting of this stack cannot be used; nothing was declared\n"
+        f"  {problem.key} = {problem.value}\n      {problem.wrong}\n      -> {problem.remedy}"
+    )
+
+
+def test_the_live_edge_itself_is_refused_nowhere() -> None:
+    parse(stack_config("prod"))
+    parse(stack_config("sandbox"))
