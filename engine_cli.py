@@ -148,7 +148,9 @@ def _alive(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    # Killed, but not yet collected by its parent: it holds nothing any more.
+    status = Path(f"/proc/{pid}/stat")
+    return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
 def _lines(text: str) -> Iterator[Json]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
 from adopt.adoption import Adoption, adopt
+from adopt.differences import Difference
 from adopt.effects import Effect
 from engine_cli import Cli, EngineError
 from settings import Settings, SettingsError
@@ -50,7 +52,8 @@ def report(adoption: Adoption, console: Console) -> None:
     groups = [
         ("would be REPLACED by the next `pulumi up`", compared.replacements),
         ("would be DELETED by the next `pulumi up`", compared.deletions),
-        *((effect.value, [str(each) for each in compared.with_effect(effect)]) for effect in Effect),
+        *((effect.value, [str(each) for each in compared.with_effect(effect)]) for effect in Effect if effect.matters),
+        (Effect.NONE.value, _by_resource(compared.with_effect(Effect.NONE))),
         ("does not exist yet and would be created", compared.creations),
     ]
     for heading, lines in groups:
@@ -59,6 +62,14 @@ def report(adoption: Adoption, console: Console) -> None:
             for line in lines:
                 console.print(f"  {escape(line)}", highlight=False, soft_wrap=True)
     console.print("\nNothing of this happens until somebody runs `pulumi up`; docs/adopt.md tells in which order.")
+
+
+def _by_resource(differences: Sequence[Difference]) -> list[str]:
+    """One line a resource: what has no effect is worth a list, not a page."""
+    properties: dict[str, list[str]] = {}
+    for each in differences:
+        properties.setdefault(each.resource, []).append(each.property)
+    return [f"{resource}  {', '.join(names)}" for resource, names in sorted(properties.items())]
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def compare(steps: Sequence[Mapping[str, Any]]) -> Comparison:
         by_operation.setdefault(step["op"], []).append(step)
     updated = [difference for step in by_operation.get("update", []) for difference in _differences(step)]
     return Comparison(
-        differences=tuple(sorted(updated, key=lambda each: list(Effect).index(each.effect))),
+        differences=tuple(sorted(updated, key=lambda each: (list(Effect).index(each.effect), each.resource))),
         creations=tuple(_name(step) for step in by_operation.get("create", [])),
         replacements=tuple(_name(step) for step in by_operation.get("replace", [])),
         deletions=tuple(_name(step) for step in by_operation.get("delete", [])),
@@ -120,6 +120,8 @@ def at(value: Any, path: str) -> Any:
 
 
 def _shown(value: Any) -> str:
-    if value is None or value in ({}, []):
+    if isinstance(value, dict):
+        value = {key: inner for key, inner in value.items() if key != "__defaults"}
+    if value is None or value in ({}, [], ""):
         return ABSENT
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

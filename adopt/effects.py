@@ -20,6 +20,11 @@ class Effect(Enum):
     UNKNOWN = "effect not known here: read the cloud's documentation first"
     NONE = "no effect on traffic"
 
+    @property
+    def matters(self) -> bool:
+        """Whether somebody must read it before an update."""
+        return self is not Effect.NONE
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -49,7 +54,7 @@ RULES = (
     Rule(SERVICE, r"spec\.ports\[\d+\]\.name", Effect.NONE, "the port's name"),
     Rule(SERVICE, r"spec\.ports", Effect.CUTS, "ports that customers use"),
     Rule(SERVICE, r"spec\.selector", Effect.CUTS, "other pods would answer"),
-    Rule(SERVICE, r"spec\.sessionAffinity", Effect.MOVES, "customers may land on another pod"),
+    Rule(SERVICE, r"spec\.sessionAffinity(Config)?", Effect.MOVES, "customers may land on another pod"),
     Rule(SERVICE, r"spec\.loadBalancerSourceRanges", Effect.ACCESS, "the cloud's firewall lets others in"),
     Rule(SERVICE, r"metadata\.(labels|annotations)", Effect.NONE, "read by people and tools"),
     Rule(NAT, r"natIps", Effect.CUTS, "connections on an address that leaves end at once"),
