@@ -27,13 +27,14 @@ def load() -> Settings:
 def build(settings: Settings, before: GatewayUse | None = None, on_failure: pulumi.ErrorHook | None = None) -> None:
     """Declare the edge and export what the outside reads. `before`: what the gateway used until now."""
     region, labels, protect = settings.region, settings.labels, settings.protect
+    # First, because it may refuse: what was declared before a refusal is still carried out.
+    egress = NatEgressPool("egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before))
     cluster = kubernetes("cluster", settings.cluster, settings.project, region)
     ingress = SipIngress(
         "ingress",
         SipIngressArgs(settings.ingress, region, labels, protect, on_failure),
         pulumi.ResourceOptions(providers=[cluster]),
     )
-    egress = NatEgressPool("egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before))
     dns = SipDns("dns", SipDnsArgs(settings.dns, ingress.udp, ingress.tcp, labels, protect))
     database = TrunkDatabase("database", TrunkDatabaseArgs(settings.database, region, labels, protect))
     for name, value in outputs.of(settings, ingress, egress, dns, database).items():

@@ -10,7 +10,7 @@ import pulumi
 from components.database import TrunkDatabase
 from components.dns import SipDns, names
 from components.egress import NatEgressPool
-from components.ingress import SipIngress
+from components.ingress import SipIngress, ipv6_name
 from inventory.address import Address, Status
 from inventory.cost import Counts, Plan
 from inventory.endpoint import Listener, Srv
@@ -33,7 +33,7 @@ def of(
         "ipInventory": published(Inventory.ip_inventory),
         "vendorWhitelist": published(Inventory.vendor_whitelist),
         "customerEndpoints": published(Inventory.customer_endpoints),
-        "egressCapacity": egress_capacity(egress.capacity),
+        "egressCapacity": egress.capacity.apply(egress_capacity),
         "monthlyCost": monthly_cost(_counts(settings), _plan(settings)),
         "dns": {
             "schema": SCHEMA,
@@ -59,14 +59,14 @@ def _inventory(settings: Settings, ingress: SipIngress, egress: NatEgressPool) -
     srv = Srv(settings.dns.srv.priority, settings.dns.srv.weight)
 
     def build(resolved: Sequence[Address]) -> Inventory:
-        ipv4 = {address.name: address.address for address in resolved}
+        by_name = {address.name: address.address for address in resolved}
         udp, tcp = settings.ingress.udp, settings.ingress.tcp
         return Inventory(
             region=settings.region,
             addresses=(*resolved, *_legacy(settings)),
             names=names(settings.dns),
-            udp=Listener(udp.ports, ipv4[udp.address]),
-            tcp=Listener(tcp.ports, ipv4[tcp.address]),
+            udp=Listener(udp.ports, by_name[udp.address], by_name.get(ipv6_name(udp.address))),
+            tcp=Listener(tcp.ports, by_name[tcp.address], by_name.get(ipv6_name(tcp.address))),
             srv=srv,
         )
 
@@ -94,11 +94,12 @@ def _legacy(settings: Settings) -> list[Address]:
 def _counts(settings: Settings) -> Counts:
     slots = [slot.state for slot in settings.egress.slots.values()]
     announced = slots.count(Status.ANNOUNCED)
+    families = 2 if settings.ingress.ipv6_subnetwork else 1
     return Counts(
-        ingress_addresses=2,
+        ingress_addresses=2 * families,
         nat_addresses=len(slots) - announced,
         announced_addresses=announced,
-        load_balancers=2,
+        load_balancers=2 * families,
         nat_vms=settings.cost.nat_vms,
         nat_gib=settings.cost.nat_gib,
         load_balancer_gib=settings.cost.load_balancer_gib,

@@ -48,7 +48,7 @@ class NatEgressPool(pulumi.ComponentResource):
     """
 
     addresses: list[pulumi.Output[Address]]
-    capacity: EgressCapacity
+    capacity: pulumi.Output[EgressCapacity]
 
     def __init__(self, name: str, args: NatEgressPoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("warp:edge:NatEgressPool", name, None, opts)
@@ -65,16 +65,19 @@ class NatEgressPool(pulumi.ComponentResource):
             )
             for slot in egress.slots
         }
-        self._gateway(name, args, reserved)
+        nat = self._gateway(name, args, reserved)
         self.addresses = [
             self._address(egress, slot, args.region, reserved[name]) for name, slot in egress.slots.items()
         ]
-        self.capacity = EgressCapacity(
-            active_addresses=sum(slot.state is Status.ACTIVE for slot in egress.slots.values()),
-            ports_per_call=egress.ports_per_call,
-            min_ports_per_vm=egress.effective_min_ports_per_vm,
+        # An adopted gateway keeps its minimum of ports when the settings name none, so the gateway is asked.
+        self.capacity = nat.min_ports_per_vm.apply(
+            lambda minimum: EgressCapacity(
+                active_addresses=sum(slot.state is Status.ACTIVE for slot in egress.slots.values()),
+                ports_per_call=egress.ports_per_call,
+                min_ports_per_vm=minimum or egress.default_min_ports_per_vm,
+            )
         )
-        self.register_outputs({"ports": self.capacity.ports, "concurrentCalls": self.capacity.concurrent_calls})
+        self.register_outputs({"concurrentCalls": self.capacity.apply(lambda capacity: capacity.concurrent_calls)})
 
     def _gateway(self, name: str, args: NatEgressPoolArgs, reserved: Mapping[str, ReservedAddress]) -> RouterNat:
         egress, timeouts = args.egress, args.egress.timeouts

@@ -102,7 +102,7 @@ class SipIngress(pulumi.ComponentResource):
             reserved.append(
                 ReservedAddress(
                     f"{self._name}-{role}-address-ipv6",
-                    name=f"{listener.address}-ipv6",
+                    name=ipv6_name(listener.address),
                     region=self._args.region,
                     address_type="EXTERNAL",
                     ip_version="IPV6",
@@ -188,6 +188,11 @@ class SipIngress(pulumi.ComponentResource):
         )
 
 
+def ipv6_name(address: str) -> str:
+    """Name of the IPv6 address beside a reserved IPv4 one."""
+    return f"{address}-ipv6"
+
+
 def load_balancer_spec(ingress: Ingress, ports: Sequence[ServicePort], *, dual: bool = False) -> ServiceSpecArgs:
     """The spec of a LoadBalancer Service that carries SIP, without its address.
 
@@ -242,7 +247,7 @@ def import_ids(name: str, settings: Settings) -> dict[str, str]:
     ids = {}
     for role, listener in (("udp", ingress.udp), ("tcp", ingress.tcp)):
         ids[f"{name}-{role}-address"] = f"{addresses}/{listener.address}"
-        ids[f"{name}-{role}-address-ipv6"] = f"{addresses}/{listener.address}-ipv6"
+        ids[f"{name}-{role}-address-ipv6"] = f"{addresses}/{ipv6_name(listener.address)}"
         ids[f"{name}-{role}"] = f"{ingress.namespace}/{listener.service}"
     if ingress.internal:
         ids[f"{name}-internal"] = f"{ingress.namespace}/{ingress.internal.service}"

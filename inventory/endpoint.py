@@ -41,6 +41,11 @@ class Listener(Generic[T]):
     ipv4: T
     ipv6: T | None = None
 
+    @property
+    def addresses(self) -> list[T]:
+        """IPv4 first."""
+        return [self.ipv4] if self.ipv6 is None else [self.ipv4, self.ipv6]
+
 
 @dataclass(frozen=True)
 class Record(Generic[T]):
@@ -105,14 +110,18 @@ def _naptr(names: SipNames, services: Sequence[str]) -> list[str]:
 
 def endpoints(names: SipNames, udp: Listener[str], tcp: Listener[str]) -> list[Endpoint]:
     """What a customer may configure: UDP first, then what the TCP LoadBalancer offers."""
-    found = [
-        Endpoint("primary", names.fqdn(names.primary), udp.ipv4, udp.ports["sip"], "UDP"),
-        # Its own name: the plain one leads to the UDP address, where nothing answers over TCP.
-        Endpoint("secondary", names.fqdn(names.tcp), tcp.ipv4, tcp.ports["sip"], "TCP"),
+    # The secondary has its own name: the plain one leads to the UDP address, where nothing answers over TCP.
+    ways = [
+        ("primary", names.primary, udp, udp.ports["sip"], "UDP"),
+        ("secondary", names.tcp, tcp, tcp.ports["sip"], "TCP"),
     ]
-    found += [
-        Endpoint(TRANSPORT_OF_ROLE[role].lower(), names.fqdn(names.tcp), tcp.ipv4, port, TRANSPORT_OF_ROLE[role])
+    ways += [
+        (TRANSPORT_OF_ROLE[role].lower(), names.tcp, tcp, port, TRANSPORT_OF_ROLE[role])
         for role, port in tcp.ports.items()
         if role != "sip"
     ]
-    return found
+    return [
+        Endpoint(role, names.fqdn(label), address, port, transport)
+        for role, label, listener, port, transport in ways
+        for address in listener.addresses
+    ]

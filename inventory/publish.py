@@ -83,8 +83,12 @@ class Inventory:
     def _outbound(self) -> list[Json]:
         """Customers open UDP and TCP to the UDP address: a client may retry a large request over TCP
         (RFC 3261, section 18.1.1), and an open port nobody answers on is better than a silent drop."""
-        rules: list[Json] = [_rule(["UDP", "TCP"], self.udp.ipv4, self.udp.ports["sip"], "SIP")]
-        rules += [_rule(["TCP"], self.tcp.ipv4, port, role.upper()) for role, port in self.tcp.ports.items()]
+        rules = [_rule(["UDP", "TCP"], address, self.udp.ports["sip"], "SIP") for address in self.udp.addresses]
+        rules += [
+            _rule(["TCP"], address, port, role.upper())
+            for role, port in self.tcp.ports.items()
+            for address in self.tcp.addresses
+        ]
         return rules
 
 

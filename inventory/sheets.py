@@ -34,14 +34,26 @@ def vendor_sheet(egress: Sequence[Address], domain: str) -> str:
 
 def customer_sheet(endpoints: Sequence[Endpoint], egress: Sequence[Address]) -> str:
     """The text customers get: where to send calls, and what their firewall must let through."""
-    primary, secondary, *further = endpoints
+    plain = [each for each in endpoints if each.role in ("primary", "secondary")]
+    further = dict.fromkeys(f"  {e.transport:<9}  {e.server}:{e.port}" for e in endpoints if e not in plain)
     lines = [
-        f"SIP server {primary.server}",
-        f"  primary    {primary.address}:{primary.port} ({primary.transport})",
-        f"  secondary  {secondary.address}:{secondary.port} ({secondary.transport})",
-        *(f"  {e.transport:<9}  {e.server}:{e.port}" for e in further),
+        f"SIP server {endpoints[0].server}",
+        *(f"  {each.role:<9}  {_socket(each)} ({each.transport})" for each in plain),
+        *further,
         f"Codecs: {', '.join(CODECS)}; DTMF: {DTMF}; authentication: {AUTHENTICATION}",
-        f"Firewall, outbound: UDP/TCP to {primary.address}:{primary.port}, TCP to {secondary.address}:{secondary.port}",
+        f"Firewall, outbound: {', '.join(_opened(each) for each in plain)}",
         f"Firewall, inbound: UDP/TCP from {', '.join(address.address for address in egress)}",
     ]
     return "\n".join(lines)
+
+
+def _opened(endpoint: Endpoint) -> str:
+    """UDP may turn into TCP for a large request (RFC 3261, section 18.1.1), so both are opened to the UDP address."""
+    protocols = "UDP/TCP" if endpoint.transport == "UDP" else "TCP"
+    return f"{protocols} to {_socket(endpoint)}"
+
+
+def _socket(endpoint: Endpoint) -> str:
+    """`192.0.2.1:5060`, `[2001:db8::1]:5060`."""
+    host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
+    return f"{host}:{endpoint.port}"

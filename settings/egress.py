@@ -8,8 +8,7 @@ from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
 from inventory.address import Status
-from inventory.capacity import PORTS_PER_ADDRESS
-from settings.base import Name, Port, Seconds, Section
+from settings.base import Line, Name, Port, Seconds, Section
 from settings.problems import refuse
 
 
@@ -19,7 +18,7 @@ class Slot(Section):
     state: Literal[Status.ANNOUNCED, Status.ACTIVE, Status.DRAINING] = Field(
         description="`announced`: published, not used yet; `active`; `draining`: no new connections"
     )
-    purpose: str = Field("Vendor egress", min_length=1, max_length=80, description="as the inventory tells it")
+    purpose: Line = Field("Vendor egress", description="as the inventory tells it")
 
 
 class Router(Section):
@@ -41,6 +40,7 @@ class NatTimeouts(Section):
 
 
 PortsPerVm = Annotated[int, Field(ge=2, le=65_536)]
+STATIC_PORTS_AT_MOST = 57_344  # docs.cloud.google.com/nat/docs/ports-and-addresses
 SLOTS_AT_MOST = 300  # manual addresses of one gateway (docs.cloud.google.com/nat/quota)
 
 
@@ -53,7 +53,7 @@ class Egress(Section):
     dynamic_ports: bool = Field(False, description="VMs get more ports as they need them")
     endpoint_independent_mapping: bool = Field(False, description="RFC 5128 section 2.3; not with dynamic ports")
     min_ports_per_vm: PortsPerVm | None = Field(
-        None, description="ports every VM has; default: the cloud's (64; 32 with dynamic ports)"
+        None, description="ports every VM has; absent: what the gateway has (a new one: 64, with dynamic ports 32)"
     )
     max_ports_per_vm: PortsPerVm | None = Field(None, description="with dynamic ports: what one VM gets at most")
     timeouts: NatTimeouts = Field(NatTimeouts(), description="idle timeouts")
@@ -86,14 +86,14 @@ class Egress(Section):
             raise refuse("a maximum needs dynamic ports", "set egress.dynamicPorts, or leave the maximum out")
         if dynamic and (ports & (ports - 1) or ports < 32):
             raise refuse("with dynamic ports it must be a power of two from 32", "use 32, 64, 128 and so on")
-        if not dynamic and ports > PORTS_PER_ADDRESS:
-            raise refuse("more ports than one address has", f"use {PORTS_PER_ADDRESS} or less")
+        if not dynamic and ports > STATIC_PORTS_AT_MOST:
+            raise refuse("more than the cloud gives one VM of an address", f"use {STATIC_PORTS_AT_MOST} or less")
         least = info.data.get("min_ports_per_vm")
         if info.field_name == "max_ports_per_vm" and ports <= (least or 32):
             raise refuse("not above the minimum", "raise egress.maxPortsPerVm")
         return ports
 
     @property
-    def effective_min_ports_per_vm(self) -> int:
-        """What the cloud gives when nothing is set: 64, or 32 with dynamic port allocation."""
-        return self.min_ports_per_vm or (32 if self.dynamic_ports else 64)
+    def default_min_ports_per_vm(self) -> int:
+        """What the cloud gives when a gateway names no minimum: 64, or 32 with dynamic port allocation."""
+        return 32 if self.dynamic_ports else 64

@@ -75,6 +75,12 @@ def test_nothing_points_to_tls_where_there_is_none() -> None:
     assert not [data for data in edge.named("dns-@-naptr").inputs["rrdatas"] if "sips" in data.lower()]
 
 
+def test_a_zone_keeps_the_signatures_it_has_where_the_settings_say_nothing() -> None:
+    """An adopted zone may be signed; the plugin takes an absent input as "keep what is there"."""
+    (zone,) = declare(with_dns(zone={"name": "ringer-tel"})).of_type(ZONE)
+    assert "dnssecConfig" not in zone.inputs
+
+
 def test_srv_records_follow_the_ports_and_the_weights() -> None:
     config = changed(with_dns(srv={"priority": 7, "weight": 70}), ("warp-edge:ingress", "udp", "ports"), {"sip": 5080})
     edge = declare(config)

@@ -122,6 +122,17 @@ def test_ipv6_addresses_are_in_the_names_and_in_the_inventory() -> None:
     assert listed["kamailio-sip-udp-ip-ipv6"] == "2001:db8::5060"
 
 
+def test_customers_are_told_of_ipv6_and_it_is_paid_for() -> None:
+    cloud = Cloud(addresses={"kamailio-sip-udp-ip-ipv6": "2001:db8::5060"})
+    outputs = declare(with_ingress("ipv6Subnetwork", SUBNETWORK), cloud=cloud).outputs
+    told = outputs["customerEndpoints"]
+    assert "primary    [2001:db8::5060]:5060 (UDP)" in told["text"]
+    assert "UDP/TCP to [2001:db8::5060]:5060" in told["text"]
+    assert "2001:db8::5060" in [rule["to"] for rule in told["firewall"]["outbound"]]
+    counted = {item["item"]: item["count"] for item in outputs["monthlyCost"]["plan"]["items"]}
+    assert (counted["static addresses"], counted["LoadBalancers"]) == (7, 4)
+
+
 def test_up_waits_for_the_address_alone_and_not_for_ever() -> None:
     edge = declare(with_ingress("addressTimeoutSeconds", 45))
     for name in ("ingress-udp", "ingress-tcp"):

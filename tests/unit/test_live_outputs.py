@@ -119,7 +119,7 @@ def test_vendors_are_told_to_accept_all_three(outputs: dict[str, Any]) -> None:
     whitelist = outputs["vendorWhitelist"]
     assert whitelist["addresses"] == NAT
     assert whitelist["cidrs"] == ["34.57.46.26/32", "35.223.15.88/32", "136.111.96.47/32"]
-    for words in ("whitelist ALL", "inbound SIP (UDP/TCP 5060)", "ringer.tel", "wholesale termination"):
+    for words in ("whitelist ALL", "As an ACL", "inbound SIP (UDP/TCP 5060)", "ringer.tel", "wholesale termination"):
         assert words in whitelist["text"]
     assert "may be the source of an INVITE" in whitelist["text"]
     for address in NAT:

@@ -86,7 +86,7 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     ((EGRESS, "slots"), TOO_MANY, "", "301 addresses on one gateway", "the cloud takes 300 at most"),
     ((EGRESS, "slots", "warp-nat-ip-1", "state"), "retired", "", "known values", "use announced, active or draining"),
     ((EGRESS, "slots", "kamailio-sip-udp-ip"), ACTIVE, "<<", "is an ingress address", "reserve another"),
-    ((EGRESS, "minPortsPerVm"), 64_513, "", "more ports than one address has", "use 64512 or less"),
+    ((EGRESS, "minPortsPerVm"), 57_345, "", "more than the cloud gives one VM of an address", "use 57344 or less"),
     ((EGRESS, "maxPortsPerVm"), 128, "", "a maximum needs dynamic ports", "set egress.dynamicPorts"),
     ((EGRESS, "timeouts"), {"udpIdleSeconds": 0}, ".udpIdleSeconds", "too small", "use 1 or more"),
     ((EGRESS, "portsPerCall"), 0, "", "too small", "use 1 or more"),
