@@ -1,4 +1,4 @@
-"""A sandbox beside the user's own, for tests, rehearsals and benchmarks: gone, with all it kept, when the block ends."""
+"""A sandbox beside the user's own, for tests, rehearsals and benchmarks: gone when the block ends."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sandbox.links import same_link
+from sandbox.links import relative, same_link
 from sandbox.shapes import Field, Shape
 from sandbox.values import DEFAULTS, UNKNOWN, Path, Props
 
@@ -116,12 +116,28 @@ def _compare_lists(one: Field, before: list[Any], after: list[Any], at: Path, re
 
 
 def _compare_sets(one: Field, before: list[Any], after: list[Any], at: Path, replace: bool) -> Iterator[Change]:
+    was, will_be = _Elements(one, before), _Elements(one, after)
     for index, item in enumerate(after):
-        if not any(same_item(one, item, other) for other in before):
+        if item not in was:
             yield Change((*at, index), "add", replace)
     for index, item in enumerate(before):
-        if not any(same_item(one, item, other) for other in after):
+        if item not in will_be:
             yield Change((*at, index), "delete", replace)
+
+
+class _Elements:
+    """The elements of a set. A gateway may have 300 addresses, so equal spellings are found without comparing all."""
+
+    def __init__(self, one: Field, items: list[Any]) -> None:
+        self._one = one
+        self._items = items
+        self._spellings = {self._spelling(item) for item in items}
+
+    def __contains__(self, item: Any) -> bool:
+        return self._spelling(item) in self._spellings or any(same_item(self._one, item, one) for one in self._items)
+
+    def _spelling(self, item: Any) -> str:
+        return relative(item) if self._one.link and isinstance(item, str) else canonical(item)
 
 
 def same(one: Field, before: Any, after: Any) -> bool:
@@ -139,7 +155,8 @@ def same(one: Field, before: Any, after: Any) -> bool:
         if len(left) != len(right):
             return False
         if one.many == "<>":
-            return all(any(same_item(one, item, other) for other in right) for item in left)
+            elements = _Elements(one, right)
+            return all(item in elements for item in left)
         return all(same_item(one, item, other) for item, other in zip(left, right, strict=True))
     if one.many == "{}":
         return (before or {}) == (after or {})

@@ -6,6 +6,7 @@ One process per folder: whoever holds the lock file runs. `process.py` starts an
 from __future__ import annotations
 
 import fcntl
+import ipaddress
 import json
 import logging
 import os
@@ -38,6 +39,7 @@ from sandbox.servicer import ProviderServicer
 LOOPBACK: Final = "127.0.0.1"
 # Waiting for a load balancer holds a thread; the engine runs at most 16 operations at once by default.
 THREADS: Final = 64
+SMALLEST_NETWORK: Final = 24
 _LOG: Final = logging.getLogger("sandbox")
 
 
@@ -72,6 +74,7 @@ class Server:
     """Everything that runs while the sandbox is up."""
 
     def __init__(self, options: Options) -> None:
+        _check_network(options.network)
         self._options = options
         self._lock = _take_lock(options.directory)
         self.cloud = Cloud(options.directory / CLOUD)
@@ -136,6 +139,15 @@ class Server:
         self._dns.stop()
         self._sql.stop_all()
         self._lock.close()
+
+
+def _check_network(text: str) -> None:
+    try:
+        network = ipaddress.IPv4Network(text)
+    except ValueError as error:
+        raise SandboxError(f"--network {text}: {error}") from None
+    if not network.subnet_of(ipaddress.IPv4Network("127.0.0.0/8")) or network.prefixlen > SMALLEST_NETWORK:
+        raise SandboxError(f"--network {text}: a part of 127.0.0.0/8 with at least a /{SMALLEST_NETWORK}")
 
 
 def _take_lock(directory: Path) -> IO[str]:

@@ -158,12 +158,27 @@ class DatabaseInstance(ResourceType):
         }
 
     def update(self, prior: Props, planned: Props) -> Props:
+        with self.cloud.view() as tx:
+            before = tx.get(INSTANCE, self.key(prior))
         body = super().update(prior, planned)
-        with postgres_words("failed to update instance"):
-            server = self._servers.running(body)
-            if server is not None:
-                server.configure(require_tls=requires_tls(body), flags=flags_of(body))
+        try:
+            with postgres_words("failed to update instance"):
+                server = self._servers.running(body)
+                if server is not None:
+                    server.configure(require_tls=requires_tls(body), flags=flags_of(body))
+        except CloudError:
+            if before is not None:
+                with self.cloud.change() as tx:
+                    tx.put(INSTANCE, self.key(before), before)
+            raise
         return body
+
+    def see(self, tx: Transaction, body: Props) -> Props:
+        """An instance whose creation was cut short by a crash has no certificate in the cloud's file yet."""
+        server = None if body.get("serverCaCerts") else self._servers.of(body)
+        if server is None or not server.running():
+            return body
+        return {**body, "serverCaCerts": [_certificate(server.server_ca)]}
 
     def delete(self, values: Props) -> None:
         if values.get("deletionProtection"):

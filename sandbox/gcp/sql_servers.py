@@ -30,9 +30,12 @@ class SqlServers:
 
     def of(self, body: Mapping[str, Any]) -> PostgresServer | None:
         """The server of an instance; None when it has none, or is stopped by its activation policy."""
-        if not body.get("server", True) or body["settings"].get("activationPolicy") == "NEVER":
+        if not body.get("server", True):
             return None
         key = f"{body['project']}.{body['name']}"
+        if body["settings"].get("activationPolicy") == "NEVER":
+            self._stop(key)
+            return None
         host = str(body["firstIpAddress"])
         with self._lock:
             server = self._servers.get(key)
@@ -44,6 +47,12 @@ class SqlServers:
                 )
                 self._servers[key] = server
             return server
+
+    def _stop(self, key: str) -> None:
+        with self._lock:
+            server = self._servers.pop(key, None)
+            if server is not None:
+                server.stop()
 
     def running(self, body: Mapping[str, Any]) -> PostgresServer | None:
         """The same, started if it is not."""

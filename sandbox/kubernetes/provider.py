@@ -170,9 +170,10 @@ class KubernetesProvider:
         id_ = _id(kind, given)
         key = f"{cluster}/{id_}"
         if preview:
-            # The namespace may be another resource of the same run, and an object of this name may be about to be
-            # imported (`pulumi preview --import-file` previews a creation), so neither is a refusal yet.
+            # A dry run of the creation: from 4.29 the plugin creates and no longer applies, so what exists is refused
+            # here already. The namespace may be another resource of the same run, so that is no refusal yet.
             with self.cloud.dry_run() as tx:
+                self._refuse_existing(tx.get(kind, key), given)
                 objects.make(tx, cluster, kind, given)
             return State("", dict(given))
         with self._operation("create", kind, id_), self.cloud.change() as tx:

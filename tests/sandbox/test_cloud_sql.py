@@ -202,6 +202,28 @@ def test_an_iam_user_needs_iam_authentication_switched_on(gcp: Plugin, running: 
         gcp.create(USER, "iam", inputs)
 
 
+def test_a_setting_postgres_refuses_leaves_the_instance_as_it_was(gcp: Plugin, running: Resource) -> None:
+    flags = [{"name": "max_connections", "value": "no-number"}]
+    settings = {**running.inputs["settings"], "databaseFlags": flags}
+    with pytest.raises(Refused, match="failed to update instance"):
+        gcp.update(running, {**running.inputs, "settings": settings})
+    seen = gcp.read(running)
+    assert seen is not None
+    assert seen.outputs["settings"]["databaseFlags"] == []
+
+
+def test_an_instance_that_is_switched_off_answers_nobody(gcp: Plugin, running: Resource) -> None:
+    host = running.outputs["firstIpAddress"]
+    off = gcp.update(
+        running, {**running.inputs, "settings": {**running.inputs["settings"], "activationPolicy": "NEVER"}}
+    )
+    with pytest.raises(psycopg.OperationalError, match="refused"):
+        psycopg.connect(host=host, user="postgres")
+    gcp.update(off, running.inputs)
+    with pytest.raises(psycopg.OperationalError, match=r"password|no password|encryption"):
+        psycopg.connect(host=host, user="postgres")
+
+
 def test_an_instance_whose_server_cannot_start_leaves_nothing_behind(gcp: Plugin, cloud: Cloud) -> None:
     inputs = instance(databaseFlags=[{"name": "max_connections", "value": "no-number"}])
     with pytest.raises(Refused, match="failed to create instance"):

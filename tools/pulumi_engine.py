@@ -1,0 +1,196 @@
+"""The Pulumi engine: one found on PATH that is new enough, or one built into `.engine/bin` from pinned Go modules.
+
+The pins are `tools/engine` (the command line) and `tools/language-host` (what runs Python programs). Building needs Go
+and a module proxy, not Pulumi's own download site. Leaves the order of the steps to `bootstrap`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from steps import BootstrapError, digest, parse_version, read_stamp, run, say, show_version, write_stamp
+
+if TYPE_CHECKING:
+    from steps import Version
+
+# Protocol and behaviour were tried with this release (requirements.txt pins the SDK of the same one).
+MIN_PULUMI: Version = (3, 258, 0)
+CLI_VERSION = "v3.258.0"
+CLI_PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
+SDK_MODULE = "github.com/pulumi/pulumi/sdk/v3"
+HOST_PACKAGE = f"{SDK_MODULE}/python/cmd/pulumi-language-python"
+# Scripts the language host starts; they come with the SDK module, without their executable bits.
+SDK_SCRIPTS = ("python/cmd/pulumi-language-python-exec", "python/dist/pulumi-resource-pulumi-python")
+# Without the stamped version the CLI calls itself "" and refuses a project that asks for a minimum version.
+CLI_LDFLAGS = f"-s -w -X {SDK_MODULE}/go/common/version.Version={CLI_VERSION}"
+RECIPE = "1"  # counted up when the way of building changes without a change of go.mod or go.sum
+
+
+@dataclasses.dataclass(frozen=True)
+class Pulumi:
+    """One `pulumi` executable found on PATH."""
+
+    path: Path
+    version: Version | None
+    has_python_host: bool
+
+
+def choose_engine(found: Sequence[Pulumi]) -> Pulumi | None:
+    """The first usable `pulumi` in PATH's order; None when the project has to build its own.
+
+    Only the first is what a shell would run, but an old one in front must not hide a good one behind it: whichever is
+    chosen is put first on PATH by --print-env.
+    """
+    return next((one for one in found if one.version and one.version >= MIN_PULUMI and one.has_python_host), None)
+
+
+def why_not(found: Sequence[Pulumi]) -> str:
+    """The reason, in words, for building an engine although these were found."""
+    if not found:
+        return "no pulumi on PATH"
+    first = found[0]
+    if not first.version or first.version < MIN_PULUMI:
+        return f"{first.path} is {show_version(first.version)}, {show_version(MIN_PULUMI)} or newer is needed"
+    return f"{first.path} has no pulumi-language-python beside it or on PATH"
+
+
+def find_pulumi(path: str, own: Path, cache: Path) -> list[Pulumi]:
+    """Every `pulumi` on PATH but the project's own. Asking one for its version takes 0.2 s: answers are remembered."""
+    found: list[Pulumi] = []
+    known = read_stamp(cache)
+    asked = dict(known)
+    folders = dict.fromkeys(Path(entry).absolute() for entry in path.split(os.pathsep) if entry)
+    others = [folder for folder in folders if folder.resolve() != own.resolve()]
+    has_host = shutil.which("pulumi-language-python", path=os.pathsep.join(map(str, others))) is not None
+    for executable in (folder / "pulumi" for folder in others):
+        if not os.access(executable, os.X_OK) or not executable.is_file():
+            continue
+        state = executable.stat()
+        key = f"{executable.resolve()} {state.st_size} {state.st_mtime_ns}"
+        if key not in asked:
+            asked[key] = ask_version(executable)
+        found.append(Pulumi(executable, parse_version(asked[key]), has_host))
+    if asked != known:
+        write_stamp(cache, asked)
+    return found
+
+
+def ask_version(executable: Path) -> str:
+    """What `pulumi version` prints; nothing when it cannot be run."""
+    env = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "1"}
+    command = [str(executable), "version"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return result.stdout.strip()
+
+
+def engine_digest(tools: Path) -> str:
+    """Everything that decides what the built engine is."""
+    pins = [tools / module / name for module in ("engine", "language-host") for name in ("go.mod", "go.sum")]
+    return digest(pins, RECIPE, CLI_LDFLAGS, platform.system(), platform.machine())
+
+
+def engine_is_current(root: Path) -> bool:
+    """Whether the project's own engine is there, complete, and built from today's pins."""
+    return read_stamp(root / ".engine" / "bin" / "stamp.json").get("pins") == engine_digest(root / "tools")
+
+
+def needed_go(go_mod: str) -> Version:
+    """The version the pinned modules ask for."""
+    match = re.search(r"^go (\S+)$", go_mod, re.MULTILINE)
+    version = parse_version(match.group(1)) if match else None
+    if version is None:
+        raise BootstrapError("tools/engine/go.mod has no line `go VERSION`; restore it from the repository")
+    return version
+
+
+def go_problem(needed: Version, have: Version | None, toolchain: str) -> str | None:
+    """Why this Go cannot build the engine. From 1.21 on, Go fetches a newer Go itself unless GOTOOLCHAIN is `local`."""
+    if have is None:
+        return "its version cannot be read"
+    if have >= needed or (have >= (1, 21) and toolchain not in ("local", "path")):
+        return None
+    return f"Go {show_version(have)} is too old"
+
+
+def check_go(root: Path) -> str:
+    """Find a Go that can build the engine, before anything long begins."""
+    needed = needed_go((root / "tools" / "engine" / "go.mod").read_text(encoding="utf-8"))
+    remedy = (
+        f"install Go {show_version(needed)} or newer and put it on PATH, "
+        f"or install Pulumi {show_version(MIN_PULUMI)} or newer, which needs no Go"
+    )
+    go = shutil.which("go")
+    if go is None:
+        raise BootstrapError(f"the engine has to be built and there is no `go` on PATH; {remedy}")
+    # Outside a module's folder: inside one, Go would already try to switch to the version its go.mod asks for.
+    env = {**os.environ, "GOWORK": "off"}
+    version, toolchain = (
+        subprocess.run([go, *words], capture_output=True, text=True, check=False, cwd="/", env=env).stdout
+        for words in (["version"], ["env", "GOTOOLCHAIN"])
+    )
+    problem = go_problem(needed, parse_version(version), toolchain.strip())
+    if problem:
+        raise BootstrapError(f"the engine cannot be built with {go}: {problem}; {remedy}")
+    return go
+
+
+def build_engine(root: Path, reason: str) -> None:
+    """Build in a folder beside, then put it in place with a rename: `.engine/bin` is complete or not there."""
+    go, engine, tools, log = check_go(root), root / ".engine", root / "tools", root / ".engine" / "build.log"
+    for left_over in (*engine.glob("build-*"), *engine.glob("old-*")):
+        shutil.rmtree(left_over, ignore_errors=True)
+    log.unlink(missing_ok=True)
+    engine.mkdir(exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix="build-", dir=engine))
+    # What a shell may have set for other work must not change this build: flags, workspaces, cross-compilation, C.
+    env = {"GOFLAGS": "", "GOWORK": "off", "GOOS": "", "GOARCH": "", "CGO_ENABLED": "0"}
+    remedy = "see that tools/ is as in the repository and `go env` has a module proxy that answers"
+
+    def build(step: str, module: str, package: str, *flags: str) -> None:
+        # -trimpath: what one clone or one module cache compiled, the next one takes from Go's cache.
+        command = [
+            go,
+            "build",
+            "-mod=readonly",
+            "-buildvcs=false",
+            "-trimpath",
+            *flags,
+            "-o",
+            f"{new}{os.sep}",
+            package,
+        ]
+        run(step, command, cwd=tools / module, log=log, remedy=remedy, env=env)
+
+    say(
+        f"Building the Pulumi engine {CLI_VERSION} from pinned Go modules into .engine, because {reason} "
+        "(once; 8 to 10 min on two cores, half a minute when Go's caches are warm; 3 GB in Go's caches)."
+    )
+    build("1/2 pulumi", "engine", CLI_PACKAGE, f"-ldflags={CLI_LDFLAGS}")
+    build("2/2 pulumi-language-python", "language-host", HOST_PACKAGE, "-ldflags=-s -w")
+    where = [go, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", SDK_MODULE]
+    sdk = Path(run("go list", where, cwd=tools / "engine", log=log, remedy=remedy, env=env).strip())
+    for script in SDK_SCRIPTS:
+        target = new / Path(script).name
+        shutil.copyfile(sdk / script, target)
+        target.chmod(0o755)
+    built = ask_version(new / "pulumi")
+    if built != CLI_VERSION:
+        raise BootstrapError(f"the engine just built says {built!r} instead of {CLI_VERSION}; see {log}")
+    write_stamp(new / "stamp.json", {"pins": engine_digest(tools)})
+    new.chmod(0o755)
+    if (engine / "bin").exists():
+        (engine / "bin").rename(engine / f"old-{os.getpid()}")
+    new.rename(engine / "bin")
+    shutil.rmtree(engine / f"old-{os.getpid()}", ignore_errors=True)
