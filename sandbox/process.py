@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -114,12 +113,11 @@ class Sandbox:
         """Stop it and remove its cloud; files of others in the folder stay."""
         if self.running():
             self.stop()
-        if (self.directory / CLOUD).exists():
-            from sandbox.gcp.sql_servers import destroy_all
+        if (self.directory / POSTGRES).exists():
+            from sandbox.postgres import destroy_all
 
-            destroy_all(self.cloud, self.directory / POSTGRES)
+            destroy_all(self.directory / POSTGRES)
         self._cloud = None
-        shutil.rmtree(self.directory / POSTGRES, ignore_errors=True)
         for name in (CLOUD, f"{CLOUD}-wal", f"{CLOUD}-shm", RUN, LOCK, LOG, KUBECONFIG):
             (self.directory / name).unlink(missing_ok=True)
 

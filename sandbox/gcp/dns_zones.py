@@ -1,7 +1,7 @@
 """Cloud DNS: managed zones and record sets.
 
 Names, TTLs and record data are judged by dnspython; which sets may stand together is RFC 1034, section 3.6.2. The
-answers are given by `sandbox/dns_server.py` from what is stored here.
+answers are given by `sandbox/dns_server/` from what is stored here.
 """
 
 from __future__ import annotations

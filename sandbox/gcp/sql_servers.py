@@ -97,12 +97,3 @@ def postgres_words(action: str) -> Iterator[None]:
         yield
     except PostgresError as error:
         raise google_error(400, f"Invalid request: {action}. Detail: {error}", "invalid") from error
-
-
-def destroy_all(cloud: Cloud, folder: Path) -> None:
-    """Remove every server's data, wherever it lies, when the sandbox itself goes away."""
-    servers = SqlServers(folder)
-    with cloud.view() as tx:
-        instances = tx.all(INSTANCE)
-    for instance in instances:
-        servers.destroy(instance.body)

@@ -45,7 +45,7 @@ def test_every_link_and_every_path_leads_somewhere(page: Path) -> None:
     for place in links:
         assert (page.parent / place).exists(), place
     for place in paths:
-        assert any((root / place).exists() for root in (ROOT, ROOT / "sandbox")), place
+        assert any((root / place).exists() for root in (ROOT, ROOT / "sandbox", ROOT / "tests")), place
 
 
 def test_the_readme_begins_with_exactly_two_commands() -> None:
