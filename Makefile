@@ -35,17 +35,21 @@ rehearse: ## adopt the live edge in a sandbox of its own; ipInventory as JSON la
 test: setup-dev lint unit sandbox-tests engine ## everything: linter, types, unit, sandbox and engine tests
 
 lint: setup-dev ## formatter, linter, strict types
+	@echo "lint: formatter, linter, strict types (2 minutes the first time: mypy reads the SDKs once; then seconds)"
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m mypy .
 
 unit: setup-dev ## tests of the program alone, in seconds
+	@echo "unit: the program alone, on mocks (under a minute)"
 	@$(PYTHON) -m pytest tests/unit
 
 sandbox-tests: setup-dev ## tests of the sandbox: its refusals, its PostgreSQL and its DNS
+	@echo "sandbox: what the cloud refuses, with a real PostgreSQL and real DNS answers (4 minutes)"
 	@$(PYTHON) -m pytest tests/sandbox
 
 engine: setup-dev ## tests on the real engine
+	@echo "engine: up, drift, drain, adoption and crashes on the real engine (8 minutes)"
 	@$(PYTHON) -m pytest tests/engine
 
 bench: setup-dev ## all benchmarks, one JSON object a line

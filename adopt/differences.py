@@ -95,7 +95,8 @@ def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
     for path, kind in sorted(changed.items()):
         if path.startswith(MIRRORS):
             continue
-        effect, words = effect_of(type_of(step["urn"]), path)
+        addition = str(kind.get("diffKind") or kind.get("kind")) == "add"
+        effect, words = effect_of(type_of(step["urn"]), path, addition=addition)
         place = "inputs" if kind.get("inputDiff") else "outputs"
         yield Difference(
             effect=effect,

@@ -28,12 +28,13 @@ class Effect(Enum):
 
 @dataclass(frozen=True)
 class Rule:
-    """Properties of one type, by the path the engine reports, and what changing them does."""
+    """Properties of one type, by the path the engine reports, and what changing them does; or only adding to them."""
 
     type: str
     path: str
     effect: Effect
     words: str
+    addition: bool = False
 
 
 ADDRESS = "gcp:compute/address:Address"
@@ -57,6 +58,7 @@ RULES = (
     Rule(SERVICE, r"spec\.sessionAffinity(Config)?", Effect.MOVES, "customers may land on another pod"),
     Rule(SERVICE, r"spec\.loadBalancerSourceRanges", Effect.ACCESS, "the cloud's firewall lets others in"),
     Rule(SERVICE, r"metadata\.(labels|annotations)", Effect.NONE, "read by people and tools"),
+    Rule(NAT, r"natIps\[\d+\]", Effect.MOVES, "new calls may leave from it as well", addition=True),
     Rule(NAT, r"natIps", Effect.CUTS, "connections on an address that leaves end at once"),
     Rule(NAT, r"drainNatIps", Effect.MOVES, "nothing new starts on a draining address"),
     Rule(NAT, r"(enable|min|max).*", Effect.CUTS, "ports are allocated anew; calls may lose theirs"),
@@ -83,9 +85,10 @@ RULES = (
 )
 
 
-def effect_of(type_token: str, path: str) -> tuple[Effect, str]:
-    """What a change of `path` does, and the words for it."""
+def effect_of(type_token: str, path: str, *, addition: bool = False) -> tuple[Effect, str]:
+    """What a change of `path` does, and the words for it; `addition`: nothing stood there before."""
     for rule in RULES:
-        if rule.type in (ANY, type_token) and re.match(rf"{rule.path}(\b|$)", path):
+        fits = rule.type in (ANY, type_token) and (addition or not rule.addition)
+        if fits and re.match(rf"{rule.path}(\b|$)", path):
             return rule.effect, rule.words
     return Effect.UNKNOWN, ""

@@ -153,6 +153,20 @@ def test_an_address_that_leaves_the_gateway_is_told_first() -> None:
     assert (first.resource, first.cloud, first.settings) == ("RouterNat warp-nat", f"{LINK}/warp-nat-ip-3", "(none)")
 
 
+def test_an_address_that_only_joins_the_gateway_cuts_nothing() -> None:
+    joins = step(
+        "update",
+        NAT,
+        "egress-nat",
+        oldState={"inputs": {"name": "warp-nat", "natIps": THREE[:2]}, "outputs": {"natIps": THREE[:2]}},
+        newState={"inputs": {"name": "warp-nat", "natIps": THREE}},
+        detailedDiff={"natIps[2]": {"kind": "add", "inputDiff": False}},
+    )
+    compared = compare([joins])
+    assert [each.effect for each in compared.differences] == [Effect.MOVES]
+    assert not compared.cutting
+
+
 def test_a_difference_shows_what_is_there_and_what_will_be() -> None:
     (policy,) = compare([SERVICE_MOVES]).with_effect(Effect.MOVES)[:1]
     assert str(policy) == (
