@@ -1,7 +1,8 @@
 # Two commands are enough to begin with: `make up` and `make test`. `make` alone lists the rest.
 SHELL := /bin/bash
-PYTHON := .venv/bin/python
 BOOTSTRAP := python3 tools/bootstrap.py
+# The engine that the bootstrap chose comes before any other on PATH.
+PYTHON = eval "$$($(BOOTSTRAP) --print-env)" && .venv/bin/python
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev up outputs down status rehearse test lint unit sandbox-tests engine bench clean
@@ -23,7 +24,7 @@ outputs: ## every output of that stack as one JSON object on standard output
 	@$(PYTHON) -m sandbox.stack outputs
 
 status: setup ## what runs
-	@$(PYTHON) -m sandbox status
+	@$(PYTHON) -m sandbox status || true
 
 down: setup ## destroy the edge and stop the sandbox
 	@$(PYTHON) -m sandbox.stack down
@@ -55,5 +56,6 @@ engine: setup-dev ## tests on the real engine
 bench: setup-dev ## all benchmarks, one JSON object a line
 	@$(PYTHON) -m benchmarks
 
-clean: ## remove what was made here, the engine included
+clean: ## stop the sandbox and remove what was made here, the engine included
+	@if [ -x .venv/bin/python ]; then .venv/bin/python -m sandbox destroy; fi
 	@rm -rf .venv .engine .sandbox .sandbox-* build

@@ -20,8 +20,9 @@ STACK_TYPE = "pulumi:pulumi:Stack"
 # The engine's key for "this value is a secret" (pulumi/sdk/go/common/resource/sig).
 _SECRET_MARK = "4dabf18193072939515e22adb298388d"  # noqa: S105
 
-# "created by user@host (pid 123) at ...", one line a lock (pulumi/pkg/backend/diy/lock.go).
-_LOCK = re.compile(r"created by \S+@(\S+) \(pid (\d+)\)")
+# "file:///...: created by user@host (pid 123) at ...", one line a lock (pulumi/pkg/backend/diy/lock.go). A shared
+# backend's locks never match: two machines may have one name, and neither sees the other's processes.
+_LOCK = re.compile(r"(\w+)://\S+: created by \S+@(\S+) \(pid (\d+)\)")
 
 
 class EngineError(Exception):
@@ -100,10 +101,13 @@ class Cli:
         found: Json = json.loads(self.text("stack", "output", "--json", "--stack", self.stack))
         return found
 
-    def config(self) -> dict[str, str]:
-        """The stack's configuration as the program gets it; secret values are absent."""
-        listed: dict[str, Json] = json.loads(self.text("config", "--json", "--stack", self.stack))
-        return {key: entry["value"] for key, entry in listed.items() if "value" in entry and not entry.get("secret")}
+    def config(self) -> tuple[dict[str, str], set[str]]:
+        """The stack's configuration as the program gets it, and which of its keys hold secrets."""
+        listed: dict[str, Json] = json.loads(self.text("config", "--json", "--show-secrets", "--stack", self.stack))
+        return (
+            {key: entry["value"] for key, entry in listed.items() if "value" in entry},
+            {key for key, entry in listed.items() if entry.get("secret")},
+        )
 
     def interrupted(self) -> bool:
         """Whether an update was cut off while it created things: the cloud may have more than the state."""
@@ -136,9 +140,11 @@ class Cli:
 
 
 def locked_by_the_dead(output: str) -> bool:
-    """Whether the engine refused because of locks whose holders, processes of this machine, are all gone."""
-    holders = [(host, int(pid)) for host, pid in _LOCK.findall(output)]
-    return bool(holders) and all(host == socket.gethostname() and not _alive(pid) for host, pid in holders)
+    """Whether the engine refused because of locks in files whose holders, processes of this machine, are all gone."""
+    holders = _LOCK.findall(output)
+    return bool(holders) and all(
+        backend == "file" and host == socket.gethostname() and not _alive(int(pid)) for backend, host, pid in holders
+    )
 
 
 def _alive(pid: int) -> bool:

@@ -19,7 +19,7 @@ from settings import Settings, SettingsError
 
 
 def main() -> int:
-    """Exit status 0 when adopted, 1 when an update would cut calls, 2 when it could not be done."""
+    """Exit status 0 when adopted, 1 when an update would or might cut calls, 2 when it could not be done."""
     parser = argparse.ArgumentParser(prog="python -m adopt", description=__doc__)
     parser.add_argument("--stack", required=True, help="the stack that shall own the edge")
     parser.add_argument("--cwd", type=Path, default=Path(), help="folder of Pulumi.yaml (default: this one)")
@@ -30,7 +30,7 @@ def main() -> int:
     cli = Cli(chosen.cwd, chosen.stack)
     try:
         with console.status("reading the settings") as status:
-            settings = Settings.parse(cli.config())
+            settings = Settings.parse(*cli.config())
             adoption = adopt(cli, settings, status.update)
     except (EngineError, SettingsError) as error:
         console.print(f"[red]not adopted[/]: {escape(str(error))}", highlight=False)

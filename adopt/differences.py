@@ -45,8 +45,9 @@ class Comparison:
 
     @property
     def cutting(self) -> bool:
-        """Whether an update would cut calls."""
-        return bool(self.replacements or self.deletions or self.with_effect(Effect.CUTS))
+        """Whether an update would cut calls, or do what nobody here knows."""
+        unsafe = self.with_effect(Effect.CUTS) + self.with_effect(Effect.UNKNOWN)
+        return bool(self.replacements or self.deletions or unsafe)
 
     def with_effect(self, effect: Effect) -> list[Difference]:
         """The differences of one group."""
@@ -92,7 +93,7 @@ def _name(step: Mapping[str, Any]) -> str:
 def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
     before, after = (step.get(state) or {} for state in ("oldState", "newState"))
     changed = step.get("detailedDiff") or {path: {} for path in step.get("diffReasons") or ()}
-    for path, kind in sorted(changed.items()):
+    for path, kind in _one_by_one(changed, after.get("inputs") or {}):
         if path.startswith(MIRRORS):
             continue
         addition = str(kind.get("diffKind") or kind.get("kind")) == "add"
@@ -106,6 +107,18 @@ def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
             settings=_shown(at(after.get("inputs") or {}, path)),
             words=words,
         )
+
+
+def _one_by_one(
+    changed: Mapping[str, Mapping[str, Any]], inputs: Mapping[str, Any]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The changed properties; a group of labels or annotations that is new as a whole, key by key."""
+    for path, kind in sorted(changed.items()):
+        group = at(inputs, path) if path.endswith(("labels", "annotations")) else None
+        if isinstance(group, dict) and group:
+            yield from ((f'{path}["{key}"]', kind) for key in group)
+        else:
+            yield path, kind
 
 
 def at(value: Any, path: str) -> Any:

@@ -37,7 +37,6 @@ class Rule:
     addition: bool = False
 
 
-ADDRESS = "gcp:compute/address:Address"
 NAT = "gcp:compute/routerNat:RouterNat"
 SERVICE = "kubernetes:core/v1:Service"
 ZONE = "gcp:dns/managedZone:ManagedZone"
@@ -60,6 +59,7 @@ RULES = (
     Rule(SERVICE, r"metadata\.(labels|annotations)", Effect.NONE, "read by people and tools"),
     Rule(NAT, r"natIps\[\d+\]", Effect.MOVES, "new calls may leave from it as well", addition=True),
     Rule(NAT, r"natIps", Effect.CUTS, "connections on an address that leaves end at once"),
+    Rule(NAT, r"(natIpAllocateOption|sourceSubnetworkIpRangesToNat)", Effect.CUTS, "other source addresses"),
     Rule(NAT, r"drainNatIps", Effect.MOVES, "nothing new starts on a draining address"),
     Rule(NAT, r"(enable|min|max).*", Effect.CUTS, "ports are allocated anew; calls may lose theirs"),
     Rule(NAT, r".*Timeout.*", Effect.MOVES, "how long quiet connections keep their port"),

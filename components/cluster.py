@@ -14,13 +14,17 @@ from settings.ingress import Cluster
 
 def kubernetes(name: str, cluster: Cluster, project: str, region: str) -> Provider:
     """The provider for `cluster`: looked up at GKE, or a context of the caller's kubeconfig."""
+    # Says that it is the same cluster when its endpoint, its certificate or the name of a context changes. Without it
+    # the plugin guesses, and may replace every Service (`clusterIdentifier` in the provider's documentation).
+    location = cluster.location or region
+    identity = f"{project}/{location}/{cluster.name or 'cluster'}"
     if cluster.access == "kubeconfig":
-        return Provider(name, context=cluster.context)
-    found = container.get_cluster_output(name=cluster.name or "", location=cluster.location or region, project=project)
+        return Provider(name, context=cluster.context, cluster_identifier=identity)
+    found = container.get_cluster_output(name=cluster.name or "", location=location, project=project)
     config = pulumi.Output.all(found.endpoint, found.master_auths[0].cluster_ca_certificate).apply(
         lambda given: json.dumps(kubeconfig(cluster.name or "", *given))
     )
-    return Provider(name, kubeconfig=config)
+    return Provider(name, kubeconfig=config, cluster_identifier=identity)
 
 
 def kubeconfig(name: str, endpoint: str, certificate_authority: str) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class TrunkDatabase(pulumi.ComponentResource):
             opts=self._options(),
         )
         password = random.RandomPassword(
-            f"{name}-password", length=PASSWORD_LENGTH, special=False, opts=pulumi.ResourceOptions(parent=self)
+            f"{name}-password", length=PASSWORD_LENGTH, special=False, opts=self._options()
         )
         user = sql.User(
             f"{name}-user",
@@ -115,7 +115,7 @@ class TrunkDatabase(pulumi.ComponentResource):
         settings = self._args.database
         if not settings.unique_name:
             return settings.instance
-        suffix = random.RandomId(f"{self._name}-suffix", byte_length=3, opts=pulumi.ResourceOptions(parent=self))
+        suffix = random.RandomId(f"{self._name}-suffix", byte_length=3, opts=self._options())
         return pulumi.Output.concat(settings.instance, "-", suffix.hex)
 
     def _private_services_access(self, network: str, range_name: str) -> pulumi.Resource:

@@ -44,7 +44,8 @@ class NatEgressPool(pulumi.ComponentResource):
     It deliberately does not manage the VPC network, its subnetworks and whether nodes have external addresses: a node
     that has one bypasses the pool.
 
-    Outputs: `addresses` (inventory addresses in the order of the settings), `capacity` (ports and concurrent calls).
+    Outputs: `addresses` (inventory addresses by slot name, as the engine sorts keys), `capacity`
+    (ports and concurrent calls).
     """
 
     addresses: list[pulumi.Output[Address]]
@@ -56,12 +57,13 @@ class NatEgressPool(pulumi.ComponentResource):
         egress = args.egress
         reserved = {
             slot: ReservedAddress(
-                slot,
+                f"{name}-slot-{slot}",
                 name=slot,
                 region=args.region,
                 address_type="EXTERNAL",
                 labels=args.labels,
-                opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+                # The cloud replaces an address to change a description that somebody gave it by hand.
+                opts=pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=["description"]),
             )
             for slot in egress.slots
         }
@@ -163,5 +165,5 @@ def import_ids(name: str, settings: Settings) -> dict[str, str]:
     """Logical name -> the id under which the plugin imports it (docs/adopt.md)."""
     region = f"projects/{settings.project}/regions/{settings.region}"
     router = f"{region}/routers/{settings.egress.router.name}"
-    ids = {slot: f"{region}/addresses/{slot}" for slot in settings.egress.slots}
+    ids = {f"{name}-slot-{slot}": f"{region}/addresses/{slot}" for slot in settings.egress.slots}
     return ids | {f"{name}-router": router, f"{name}-nat": f"{router}/{settings.egress.nat}"}

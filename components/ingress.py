@@ -29,6 +29,9 @@ Protocol = Literal["UDP", "TCP"]
 PINNED_BY_NAME = "networking.gke.io/load-balancer-ip-addresses"
 BACKEND_SERVICE_CLASS = "networking.gke.io/l4-regional-external"  # what that annotation needs
 
+# An address made by hand may have a description, and the cloud replaces an address to change it.
+KEPT = ["description"]
+
 # The kubernetes plugin waits for exactly the address: pods that are not there yet must not hold `up` back.
 WAIT_FOR = "pulumi.com/waitFor"
 WAIT_SECONDS = "pulumi.com/timeoutSeconds"
@@ -94,7 +97,7 @@ class SipIngress(pulumi.ComponentResource):
                 region=self._args.region,
                 address_type="EXTERNAL",
                 labels=self._args.labels,
-                opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect),
+                opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect, ignore_changes=KEPT),
             )
         ]
         subnetwork = self._args.ingress.ipv6_subnetwork
@@ -109,7 +112,7 @@ class SipIngress(pulumi.ComponentResource):
                     ipv6_endpoint_type="NETLB",
                     subnetwork=subnetwork,
                     labels=self._args.labels,
-                    opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect),
+                    opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect, ignore_changes=KEPT),
                 )
             )
         self._load_balancer(protocol, listener, reserved)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 
 HOURS = 730
+PRICE_REGION = "us-central1"  # prices of other regions differ; the output says which these are
 
 # List prices, US dollars.
 NAT_ADDRESS_HOUR = Decimal("0.005")

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from inventory import cost, sheets
-from inventory.address import Address, Direction, Status
+from inventory.address import Address, Direction
 from inventory.capacity import PORTS_PER_ADDRESS, EgressCapacity
 from inventory.endpoint import Listener, Record, SipNames, Srv, endpoints, records
 
@@ -115,7 +114,11 @@ def monthly_cost(counts: cost.Counts, plan: cost.Plan) -> Json:
         "schema": SCHEMA,
         "currency": "USD",
         "plan": {"items": [_item(item) for item in planned], "total": _money(network)},
-        "list": {"items": [_item(item) for item in listed], "total": _money(cost.total(listed))},
+        "list": {
+            "region": cost.PRICE_REGION,
+            "items": [_item(item) for item in listed],
+            "total": _money(cost.total(listed)),
+        },
         "before": _money(plan.before),
         "difference": _money(network - plan.before),
         "compute": {name: _money(month) for name, month in plan.compute.items()},
@@ -132,11 +135,6 @@ def digest(body: Json) -> str:
     """SHA-256 of the contents as canonical JSON (sorted keys, no spaces), `sha256:<hex>`."""
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
-
-
-def retired(addresses: Sequence[Address]) -> list[Address]:
-    """The legacy ones among `addresses`."""
-    return [address for address in addresses if address.status is Status.RETIRED]
 
 
 def _address(address: Address, by_name: dict[str, str]) -> Json:

@@ -42,6 +42,7 @@ def customer_sheet(endpoints: Sequence[Endpoint], egress: Sequence[Address]) -> 
         *further,
         f"Codecs: {', '.join(CODECS)}; DTMF: {DTMF}; authentication: {AUTHENTICATION}",
         f"Firewall, outbound: {', '.join(_opened(each) for each in plain)}",
+        *(f"  with {each.transport} also {_opened(each)}" for each in endpoints if each not in plain),
         f"Firewall, inbound: UDP/TCP from {', '.join(address.address for address in egress)}",
     ]
     return "\n".join(lines)

@@ -20,8 +20,8 @@ def sandbox_aside(prefix: str = "warp-edge-") -> Iterator[tuple[Sandbox, Path]]:
     octet = FIRST + secrets.randbelow(LAST - FIRST)
     with tempfile.TemporaryDirectory(prefix=prefix) as folder:
         sandbox = Sandbox(Path(folder) / "cloud", network=f"127.{octet}.0.0/16", dns_port=0)
-        sandbox.start()
         try:
+            sandbox.start()
             yield sandbox, Path(folder)
         finally:
             sandbox.destroy()

@@ -82,7 +82,11 @@ class Sandbox:
                 start_new_session=True,
                 env=environment,
             )
-        self._await_ready(process)
+        try:
+            self._await_ready(process)
+        except BaseException:
+            process.terminate()
+            raise
         return True
 
     def _await_ready(self, process: subprocess.Popen[bytes] | None) -> None:
@@ -137,7 +141,7 @@ class Sandbox:
     def status(self) -> dict[str, Any]:
         """Process id, ports, DNS endpoint, project, region and network of the running sandbox."""
         if not self.running():
-            raise SandboxError(f"no sandbox runs in {self.directory}; start one with `python -m sandbox start`")
+            raise SandboxError(f"no sandbox runs in {self.directory}; `make up` starts one")
         self._await_ready(None)
         run: dict[str, Any] = json.loads((self.directory / RUN).read_text())
         return run

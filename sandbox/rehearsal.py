@@ -23,6 +23,8 @@ from sandbox.workspace import Workspace
 from settings import Settings, SettingsError
 
 STACK = "prod"
+# What docs/adopt.md plans for the update after the adoption. Nothing else may differ but labels and the like.
+PLANNED = ("spec.externalTrafficPolicy", "settings.ipConfiguration.sslMode", "settings.backupConfiguration")
 ADDRESS = "gcp:compute/address:Address"
 
 
@@ -34,6 +36,9 @@ def differences(sandbox: Sandbox, adoption: Adoption) -> Iterator[str]:
     yield from (f"would be replaced: {name}" for name in compared.replacements)
     yield from (f"would be deleted: {name}" for name in compared.deletions)
     yield from (f"would be created although it exists: {name}" for name in adoption.absent)
+    for each in compared.differences:
+        if each.effect.matters and not each.property.startswith(PLANNED):
+            yield f"would change: {each}"
     in_cloud = {each.body["name"]: each.body["address"] for each in sandbox.resources(ADDRESS)}
     published = {
         each["name"]: each["address"]
@@ -51,7 +56,7 @@ def rehearse(sandbox: Sandbox, folder: Path, console: Console) -> int:
     workspace = Workspace(folder / "stack", STACK, sandbox.env())
     workspace.prepare()
     with console.status("adopting") as status:
-        adoption = adopt(workspace.cli, Settings.parse(workspace.cli.config()), status.update)
+        adoption = adopt(workspace.cli, Settings.parse(*workspace.cli.config()), status.update)
     report(adoption, console)
     found = list(differences(sandbox, adoption))
     for difference in found:

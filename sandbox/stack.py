@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 import time
 
@@ -42,9 +43,12 @@ def up(sandbox: Sandbox, console: Console) -> int:
     return 0
 
 
-def outputs(sandbox: Sandbox) -> int:
+def outputs() -> int:
     """Every output as one JSON object, secrets masked, and nothing else."""
-    print(json.dumps(_workspace(sandbox).cli.outputs(), indent=2))
+    if not (DIRECTORY / "project").exists():
+        raise SandboxError("nothing is up\n  -> make up")
+    # Outputs are in the state: they can be read while the cloud is stopped.
+    print(json.dumps(Workspace(DIRECTORY, STACK, {}).cli.outputs(), indent=2))
     return 0
 
 
@@ -70,7 +74,7 @@ def _ready(sandbox: Sandbox, console: Console) -> Workspace:
     workspace.prepare()
     if workspace.cli.interrupted():
         console.print("[bold]crash[/]   the last update was cut off: recording what it had created")
-        adopt(workspace.cli, Settings.parse(workspace.cli.config()), lambda step: console.print(f"[dim]{step}[/]"))
+        adopt(workspace.cli, Settings.parse(*workspace.cli.config()), lambda step: console.print(f"[dim]{step}[/]"))
     return workspace
 
 
@@ -85,7 +89,8 @@ def _write_psql(workspace: Workspace, database: dict[str, str]) -> None:
         " sslmode=require"
     )
     read = "import json,sys; print(json.load(sys.stdin)['password'])"
-    ask = f'{workspace.wrapper} stack output database --json --show-secrets | {sys.executable} -c "{read}"'
+    wrapper, python = shlex.quote(str(workspace.wrapper)), shlex.quote(sys.executable)
+    ask = f'{wrapper} stack output database --json --show-secrets | {python} -c "{read}"'
     command = workspace.directory / "psql"
     command.write_text(f'#!/bin/sh\nPGPASSWORD="$({ask})"\nexport PGPASSWORD\nexec psql "{connection}" "$@"\n')
     command.chmod(0o755)
@@ -112,7 +117,7 @@ def main() -> int:
     sandbox, console = Sandbox(DIRECTORY), Console(highlight=False)
     try:
         if command == "outputs":
-            return outputs(sandbox)
+            return outputs()
         return up(sandbox, console) if command == "up" else down(sandbox, console)
     except (EngineError, SandboxError, SettingsError) as error:
         print(error, file=sys.stderr)

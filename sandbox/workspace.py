@@ -26,6 +26,13 @@ ROOT = Path(__file__).resolve().parent.parent
 SALT = "encryptionsalt"
 
 
+def _replace(file: Path, text: str) -> None:
+    """All or nothing: the salt in a stack's YAML is half of the key to its secrets."""
+    new = file.with_name(f".{file.name}.new")
+    new.write_text(text)
+    new.replace(file)
+
+
 def _is_json(file: Path) -> bool:
     try:
         json.loads(file.read_bytes())
@@ -58,7 +65,9 @@ class Workspace:
     def environment(self) -> dict[str, str]:
         """What the engine needs in its environment. No secret: the passphrase is in a file only its owner can read."""
         return {
-            "PATH": os.pathsep.join([str(Path(sys.prefix) / "bin"), str(ROOT / ".engine" / "bin"), os.environ["PATH"]]),
+            # The environment's Python first, as the language host takes the first one. `make` puts the engine that
+            # tools/bootstrap.py chose before the rest; the one built here is for whoever starts us without it.
+            "PATH": os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ["PATH"], str(ROOT / ".engine" / "bin")]),
             "PULUMI_HOME": str(self.directory / "home"),
             "PULUMI_BACKEND_URL": f"file://{self.directory / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.directory / "passphrase"),
@@ -87,14 +96,14 @@ class Workspace:
         written = {"config": dict(config)}
         if salt := self._settings(self.project).get(SALT):
             written[SALT] = salt
-        self._settings_file(self.project).write_text(yaml.safe_dump(written, sort_keys=False))
+        _replace(self._settings_file(self.project), yaml.safe_dump(written, sort_keys=False))
 
     def _settings_file(self, folder: Path) -> Path:
         return folder / f"Pulumi.{self.stack}.yaml"
 
     def _settings(self, folder: Path) -> dict[str, Any]:
         file = self._settings_file(folder)
-        return dict(yaml.safe_load(file.read_text())) if file.exists() else {}
+        return dict(yaml.safe_load(file.read_text()) or {}) if file.exists() else {}
 
     def _write_project(self) -> None:
         project = yaml.safe_load((self._program / "Pulumi.yaml").read_text())
@@ -103,7 +112,8 @@ class Workspace:
         project["runtime"]["options"]["virtualenv"] = str(Path(sys.prefix))
         (self.project / "Pulumi.yaml").write_text(yaml.safe_dump(project, sort_keys=False))
         link = self.project / "program"
-        if not link.is_symlink():
+        if not link.is_symlink() or link.readlink() != self._program:
+            link.unlink(missing_ok=True)
             link.symlink_to(self._program)
 
     def _mend_checkpoint(self) -> None:

@@ -18,8 +18,11 @@ ProjectId = Annotated[str, Field(pattern=r"^([a-z][-a-z0-9.]{0,40}:)?[a-z][-a-z0
 # One label of a host name (RFC 1123, section 2.1) and a whole domain.
 HostLabel = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 Domain = Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$", max_length=253)]
-LabelKey = Annotated[str, Field(pattern=r"^[a-z][-_a-z0-9]{0,62}$")]
-LabelValue = Annotated[str, Field(pattern=r"^[-_a-z0-9]{0,63}$")]
+# What both Google Cloud and Kubernetes take: the labels go on addresses and on Services.
+LabelKey = Annotated[str, Field(pattern=r"^[a-z]([-_a-z0-9]{0,61}[a-z0-9])?$")]
+LabelValue = Annotated[str, Field(pattern=r"^([a-z0-9]([-_a-z0-9]{0,61}[a-z0-9])?)?$")]
+# Kubernetes: IANA service names (RFC 6335, section 5.1).
+PortName = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,13}[a-z0-9])?$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[int, Field(ge=1, le=86400)]
 # What people read: one line, no control characters.
@@ -37,6 +40,10 @@ def _an_address(value: str) -> str:
     return str(address)
 
 
+# The widest range that one registry hands to one network.
+WIDEST = {4: 8, 6: 16}
+
+
 def _a_range(value: str) -> str:
     try:
         network = ip_network(value)
@@ -45,6 +52,11 @@ def _a_range(value: str) -> str:
         raise refuse(f"not an address range{why}", "write it as 192.0.2.0/24, host bits zero") from None
     if network.prefixlen == 0:
         raise refuse("open to the whole world", "name the ranges that need access")
+    if network.prefixlen < WIDEST[network.version]:
+        raise refuse(
+            f"wider than /{WIDEST[network.version]}: two such ranges open it to the world",
+            "name the ranges that need access",
+        )
     return str(network)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -34,7 +35,9 @@ class Backups(Section):
     start_time: str = Field("03:00", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="UTC, HH:MM")
     retained: Annotated[int, Field(ge=1, le=365)] = Field(7, description="backups kept")
     point_in_time_recovery: bool = Field(True, description="keep write-ahead logs")
-    log_retention_days: Annotated[int, Field(ge=1, le=7)] = Field(7, description="days of write-ahead logs kept")
+    log_retention_days: Annotated[int, Field(ge=1, le=35)] = Field(
+        7, description="days of write-ahead logs kept; more than 7 with edition ENTERPRISE_PLUS only"
+    )
 
     @field_validator("point_in_time_recovery")
     @classmethod
@@ -82,6 +85,14 @@ class DatabaseNetwork(Section):
 
     @field_validator("authorised")
     @classmethod
+    def _ranges_are_ipv4(cls, ranges: dict[str, str]) -> dict[str, str]:
+        for name, authorised in ranges.items():
+            if ":" in authorised:
+                raise refuse(f"{show(name)} is IPv6: the public address is IPv4", "name its IPv4 range")
+        return ranges
+
+    @field_validator("authorised")
+    @classmethod
     def _ranges_need_a_public_address(cls, ranges: dict[str, str], info: Info) -> dict[str, str]:
         if ranges and info.data.get("public") is False:
             raise refuse("authorised ranges without a public address", "remove them, or set public: true")
@@ -100,7 +111,7 @@ class Database(Section):
         "POSTGRES_15", description="major version"
     )
     edition: Literal["ENTERPRISE", "ENTERPRISE_PLUS"] = Field("ENTERPRISE", description="always said, never guessed")
-    tier: str = Field("db-f1-micro", pattern=r"^db-[a-z0-9-]+$", description="machine type")
+    tier: str = Field("db-f1-micro", pattern=r"^db-[a-z0-9N-]+$", description="machine type")
     availability: Literal["ZONAL", "REGIONAL"] = Field("ZONAL", description="REGIONAL: a standby in another zone")
     disk: Disk = Field(Disk(), description="the disk")
     backups: Backups = Field(Backups(), description="backups")
@@ -130,12 +141,21 @@ class Database(Section):
             raise refuse("REGIONAL needs backups and point-in-time recovery", "turn both on")
         return backups
 
+    @field_validator("backups")
+    @classmethod
+    def _edition_keeps_logs(cls, backups: Backups, info: Info) -> Backups:
+        if info.data.get("edition") == "ENTERPRISE" and backups.log_retention_days > 7:
+            raise refuse("edition ENTERPRISE keeps write-ahead logs for 7 days at most", "keep 7 days, or less")
+        return backups
+
     @field_validator("iam_users")
     @classmethod
     def _users_need_iam(cls, users: tuple[str, ...], info: Info) -> tuple[str, ...]:
         if users and info.data.get("iam_authentication") is False:
             raise refuse("IAM users while IAM authentication is off", "set database.iamAuthentication: true")
         for user in users:
-            if user.count("@") != 1:
+            if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[a-z]+", user):
                 raise refuse(f"{show(user)} is no e-mail address", "write it as someone@example.com")
+            if users.count(user) > 1:
+                raise refuse(f"{show(user)} stands twice", "name each once")
         return users

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
-from settings.base import Name, Port, Range, Seconds, Section
+from settings.base import Name, Port, PortName, Range, Seconds, Section
 from settings.problems import refuse, show
 
 
@@ -77,7 +77,7 @@ class InternalListener(Section):
     """The ClusterIP Service for metrics and the like."""
 
     service: Name = Field(description="name of the Service")
-    ports: dict[Name, Port] = Field(description="port name to TCP port")
+    ports: dict[PortName, Port] = Field(description="port name to TCP port")
 
     @field_validator("ports")
     @classmethod

@@ -43,7 +43,7 @@ def finish(stack: Stack) -> None:
     """What `make up` and docs/recover.md do."""
     stack.workspace.prepare(stack.config)
     if stack.cli.interrupted():
-        adopt(stack.cli, Settings.parse(stack.cli.config()), lambda _: None)
+        adopt(stack.cli, Settings.parse(*stack.cli.config()), lambda _: None)
     stack.up()
 
 

@@ -61,8 +61,13 @@ def test_no_credential_is_in_the_state() -> None:
     assert not held & keys(kubeconfig_of(declare(with_cluster(name="warp-cluster"))))
 
 
+def test_a_cluster_stays_the_same_one_whatever_its_endpoint_is() -> None:
+    (provider,) = declare(with_cluster(name="warp-cluster")).of_type(PROVIDER)
+    assert provider.inputs["clusterIdentifier"] == "warp-prod/us-central1/warp-cluster"
+
+
 def test_a_context_of_the_kubeconfig_needs_no_look_up() -> None:
     edge = declare(with_cluster(access="kubeconfig", context="kind-sip"))
     (provider,) = edge.of_type(PROVIDER)
-    assert provider.inputs == {"context": "kind-sip"}
+    assert provider.inputs == {"context": "kind-sip", "clusterIdentifier": "warp-prod/us-central1/cluster"}
     assert LOOK_UP not in [token for token, _ in edge.cloud.invocations]

@@ -119,6 +119,11 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     # Retired addresses
     ((LEGACY, "old"), RETIRED | {"address": "34.58.165"}, ".address", "not an IP address", "write it as 192.0.2.1"),
     ((LEGACY, "old"), RETIRED | {"replacedBy": ["nowhere"]}, "<", "nowhere, which is not here", "of this stack"),
+    ((INGRESS, "internal", "ports"), {"a-name-of-sixteen": 1}, ".a-name-of-sixteen", "not a valid name", "must match"),
+    (("warp-edge:labels",), {"team": "sip-"}, ".team", "not a valid name", "must match"),
+    ((DATABASE, "network", "authorised"), {"half": "0.0.0.0/1"}, ".half", "wider than /8", "name the ranges"),
+    ((DATABASE, "network", "authorised"), {"six": "2001:db8::/32"}, "", "is IPv6", "name its IPv4 range"),
+    ((DATABASE, "backups", "logRetentionDays"), 8, "<", "7 days at most", "keep 7 days"),
     ((LEGACY, "warp-nat-ip-1"), RETIRED, "<", "is in use and retired", "remove it from legacy"),
     ((LEGACY, "old"), RETIRED | {"kind": "VPN"}, ".kind", "known values", "use LoadBalancer or NAT"),
 ]
