@@ -7,7 +7,8 @@ connection per provider instance (a default and an explicit provider are two), s
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, NoReturn
 
 import grpc
@@ -114,7 +115,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Create(self, request: provider_pb2.CreateRequest, context: Context) -> provider_pb2.CreateResponse:
         given = decode(request.properties)
-        try:
+        with _told(context, given):
             state = self._provider.create(
                 self._configured(context),
                 _named(request.urn),
@@ -122,22 +123,14 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
                 preview=request.preview,
                 timeout=request.timeout,
             )
-        except InitFailed as failure:
-            _init_failed(context, failure, given)
-        except CloudError as error:
-            _refuse(context, error)
         return provider_pb2.CreateResponse(id=state.id, properties=_outputs(state, given.secrets))
 
     def Read(self, request: provider_pb2.ReadRequest, context: Context) -> provider_pb2.ReadResponse:
         inputs, prior = decode(request.inputs), decode(request.properties)
-        try:
+        with _told(context, inputs):
             state = self._provider.read(
                 self._configured(context), _named(request.urn), request.id, inputs.values, prior.values
             )
-        except InitFailed as failure:
-            _init_failed(context, failure, inputs)
-        except CloudError as error:
-            _refuse(context, error)
         if state is None:
             return provider_pb2.ReadResponse()
         return provider_pb2.ReadResponse(
@@ -149,7 +142,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
     def Update(self, request: provider_pb2.UpdateRequest, context: Context) -> provider_pb2.UpdateResponse:
         given, olds = decode(request.news), decode(request.olds)
         prior = State(request.id, olds.values, decode(request.old_inputs).values, olds.secrets)
-        try:
+        with _told(context, given):
             state = self._provider.update(
                 self._configured(context),
                 _named(request.urn),
@@ -158,10 +151,6 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
                 preview=request.preview,
                 timeout=request.timeout,
             )
-        except InitFailed as failure:
-            _init_failed(context, failure, given)
-        except CloudError as error:
-            _refuse(context, error)
         return provider_pb2.UpdateResponse(properties=_outputs(state, given.secrets))
 
     def Delete(self, request: provider_pb2.DeleteRequest, context: Context) -> empty_pb2.Empty:
@@ -234,6 +223,17 @@ def _refuse(context: Context, error: CloudError) -> NoReturn:
     """The Go plugins report refusals without a code of their own, which arrives as UNKNOWN."""
     context.abort(grpc.StatusCode.UNKNOWN, str(error))
     raise AssertionError("abort does not return")
+
+
+@contextmanager
+def _told(context: Context, given: Decoded) -> Iterator[None]:
+    """Around an operation: refusals, and objects that did not become ready, as the engine expects to hear of them."""
+    try:
+        yield
+    except InitFailed as failure:
+        _init_failed(context, failure, given)
+    except CloudError as error:
+        _refuse(context, error)
 
 
 def _init_failed(context: Context, failure: InitFailed, given: Decoded) -> NoReturn:

@@ -17,7 +17,7 @@ from sandbox.aside import sandbox_aside
 from sandbox.rehearsal import differences
 from settings import Settings
 from tests.engine.conftest import Stack
-from tests.stacks import ROOT, as_engine_gives_it, stack_config
+from tests.stacks import ROOT, as_engine_gives_it, changed, stack_config
 
 # live-edge.md, "Reserved static addresses" and what follows it.
 LIVE = {
@@ -137,8 +137,7 @@ def test_make_rehearse_prints_the_inventory_as_json_last() -> None:
 def test_a_rehearsal_fails_when_the_settings_would_cut_calls() -> None:
     with sandbox_aside() as (sandbox, folder):
         sandbox.seed("live-edge")
-        config = stack_config("prod")
-        config["warp-edge:ingress"]["tcp"]["ports"].pop("wss")
+        config = changed(stack_config("prod"), ("warp-edge:ingress", "selector"), {"app": "another-proxy"})
         adoption = adopt(Stack(folder / "stack", sandbox, config, "prod").cli, settings(), lambda _: None)
         found = list(differences(sandbox, adoption))
-        assert any("kamailio-sip-tcp" in difference and "spec.ports" in difference for difference in found)
+        assert any("kamailio-sip-tcp  spec.selector.app  kamailio -> another-proxy" in each for each in found)
