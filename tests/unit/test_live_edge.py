@@ -230,7 +230,9 @@ def test_a_fourth_slot_touches_nothing_that_is_there(edge: Edge) -> None:
 
 def test_no_logical_name_carries_a_position(edge: Edge) -> None:
     numbered = {each.name for each in edge.resources if each.name[-1].isdigit()}
-    assert numbered == {"egress-slot-warp-nat-ip-1", "egress-slot-warp-nat-ip-2", "egress-slot-warp-nat-ip-3"}, "these are their names in the cloud"
+    assert numbered == {"egress-slot-warp-nat-ip-1", "egress-slot-warp-nat-ip-2", "egress-slot-warp-nat-ip-3"}, (
+        "these are their names in the cloud"
+    )
 
 
 def test_nothing_secret_leaves_in_clear(edge: Edge) -> None:
