@@ -7,6 +7,7 @@ import json
 import shlex
 import sys
 import time
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.markup import escape
@@ -69,13 +70,17 @@ def down(sandbox: Sandbox, console: Console) -> int:
 
 
 def _ready(sandbox: Sandbox, console: Console) -> Workspace:
-    """The stack's workspace, with what a cut-off update created in the state."""
     workspace = _workspace(sandbox)
     workspace.prepare()
-    if workspace.cli.interrupted():
-        console.print("[bold]crash[/]   the last update was cut off: recording what it had created")
-        adopt(workspace.cli, Settings.parse(*workspace.cli.config()), lambda step: console.print(f"[dim]{step}[/]"))
+    record_what_a_crash_left(workspace, lambda step: console.print(f"[dim]{escape(step)}[/]"))
     return workspace
+
+
+def record_what_a_crash_left(workspace: Workspace, say: Callable[[str], None]) -> None:
+    """Take into the state what a cut-off update had created, so that the next one finishes it (docs/recover.md)."""
+    if workspace.cli.interrupted():
+        say("the last update was cut off: recording what it had created")
+        adopt(workspace.cli, Settings.parse(*workspace.cli.config()), say)
 
 
 def _workspace(sandbox: Sandbox) -> Workspace:

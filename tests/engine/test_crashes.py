@@ -13,6 +13,7 @@ import pytest
 from adopt.adoption import adopt
 from sandbox import Sandbox
 from sandbox.aside import sandbox_aside
+from sandbox.stack import record_what_a_crash_left
 from settings import Settings
 from tests.engine.conftest import Stack
 from tests.stacks import as_engine_gives_it, stack_config
@@ -40,10 +41,9 @@ def kill_when(stack: Stack, reached: Callable[[], bool], *command: str) -> None:
 
 
 def finish(stack: Stack) -> None:
-    """What `make up` and docs/recover.md do."""
+    """What `make up` does after a crash."""
     stack.workspace.prepare(stack.config)
-    if stack.cli.interrupted():
-        adopt(stack.cli, Settings.parse(*stack.cli.config()), lambda _: None)
+    record_what_a_crash_left(stack.workspace, lambda _: None)
     stack.up()
 
 
