@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pulumi
 
 import outputs
 from components.cluster import kubernetes
 from components.database import TrunkDatabase, TrunkDatabaseArgs
 from components.dns import SipDns, SipDnsArgs
-from components.egress import GatewayUse, NatEgressPool, NatEgressPoolArgs
+from components.egress import NatEgressPool, NatEgressPoolArgs
 from components.ingress import SipIngress, SipIngressArgs, explain_pending
-from engine_record import gateway_use
+from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, trunk_files
+from engine_record import Record, last_update
 from settings import Settings, SettingsError
 
 
@@ -24,11 +27,12 @@ def load() -> Settings:
         raise pulumi.RunError(str(error)) from None
 
 
-def build(settings: Settings, before: GatewayUse | None = None, on_failure: pulumi.ErrorHook | None = None) -> None:
-    """Declare the edge and export what the outside reads. `before`: what the gateway used until now."""
+def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | None = None) -> None:
+    """Declare the edge and export what the outside reads. `before`: what the last update left."""
     region, labels, protect = settings.region, settings.labels, settings.protect
-    # First, because it may refuse: what was declared before a refusal is still carried out.
-    egress = NatEgressPool("egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before))
+    # First what may refuse: what was declared before a refusal is still carried out.
+    files = trunk_files(settings.trunk_acl, Path(__file__).parent, before.trunks)
+    egress = NatEgressPool("egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before.gateway))
     cluster = kubernetes("cluster", settings.cluster, settings.project, region)
     ingress = SipIngress(
         "ingress",
@@ -37,9 +41,12 @@ def build(settings: Settings, before: GatewayUse | None = None, on_failure: pulu
     )
     dns = SipDns("dns", SipDnsArgs(settings.dns, ingress.udp, ingress.tcp, labels, protect))
     database = TrunkDatabase("database", TrunkDatabaseArgs(settings.database, region, labels, protect))
-    for name, value in outputs.of(settings, ingress, egress, dns, database).items():
+    acl = None
+    if settings.trunk_acl.manage:
+        acl = TrunkAclSchema("trunk-acl", TrunkAclSchemaArgs(settings.trunk_acl, database, files, protect))
+    for name, value in outputs.of(settings, outputs.Edge(ingress, egress, dns, database, acl)).items():
         pulumi.export(name, value)
 
 
 if __name__ == "__main__":
-    build(load(), gateway_use(), pulumi.ErrorHook("explain-pending", explain_pending))
+    build(load(), last_update(), pulumi.ErrorHook("explain-pending", explain_pending))

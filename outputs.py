@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pulumi
@@ -11,6 +12,7 @@ from components.database import TrunkDatabase
 from components.dns import SipDns, names
 from components.egress import NatEgressPool
 from components.ingress import SipIngress, ipv6_name
+from components.trunk_acl.schema import TrunkAclSchema
 from inventory.address import Address, Status
 from inventory.cost import Counts, Plan
 from inventory.endpoint import Listener, Srv
@@ -20,10 +22,20 @@ from settings import Settings
 POSTGRESQL_PORT = 5432
 
 
-def of(
-    settings: Settings, ingress: SipIngress, egress: NatEgressPool, dns: SipDns, database: TrunkDatabase
-) -> dict[str, pulumi.Input[Any]]:
+@dataclass(frozen=True)
+class Edge:
+    """What the program stood up."""
+
+    ingress: SipIngress
+    egress: NatEgressPool
+    dns: SipDns
+    database: TrunkDatabase
+    acl: TrunkAclSchema | None
+
+
+def of(settings: Settings, edge: Edge) -> dict[str, pulumi.Input[Any]]:
     """Output name -> value; `docs/outputs.md` documents each."""
+    ingress, egress, dns, database, acl = edge.ingress, edge.egress, edge.dns, edge.database, edge.acl
     inventory = _inventory(settings, ingress, egress)
 
     def published(render: Callable[[Inventory], dict[str, Any]]) -> pulumi.Output[dict[str, Any]]:
@@ -51,6 +63,18 @@ def of(
             "user": database.user,
             "password": database.password,
         },
+        **({"trunkAcl": _trunk_acl(acl)} if acl else {}),
+    }
+
+
+def _trunk_acl(acl: TrunkAclSchema) -> dict[str, pulumi.Input[Any]]:
+    return {
+        "schema": SCHEMA,
+        **acl.counts,
+        "reader": acl.reader,
+        "readerPassword": acl.reader_password,
+        "writer": acl.writer,
+        "writerPassword": acl.writer_password,
     }
 
 

@@ -36,12 +36,14 @@ class TrunkDatabase(pulumi.ComponentResource):
     the schema (that is the trunk ACL's), nor does it ever drop a database or a user: they are abandoned.
 
     Outputs: `connection_name` (`project:region:instance`), `public_address`, `private_address` (text, empty where there
-    is none), `name`, `user`, `password` (secret).
+    is none), `server_ca` (PEM of the authority that signs the server's certificate), `name`, `user`, `password`
+    (secret).
     """
 
     connection_name: pulumi.Output[str]
     public_address: pulumi.Output[str]
     private_address: pulumi.Output[str]
+    server_ca: pulumi.Output[str]
     name: pulumi.Output[str]
     user: pulumi.Output[str]
     password: pulumi.Output[str]
@@ -83,6 +85,9 @@ class TrunkDatabase(pulumi.ComponentResource):
         self.connection_name = instance.connection_name
         self.public_address = instance.public_ip_address
         self.private_address = instance.private_ip_address
+        self.server_ca = instance.server_ca_certs.apply(
+            lambda certificates: certificates[0].cert or "" if certificates else ""
+        )
         self.name = database.name
         self.user = user.name
         self.password = pulumi.Output.secret(password.result)

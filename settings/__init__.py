@@ -22,6 +22,7 @@ from settings.egress import Egress
 from settings.ingress import Cluster, Ingress
 from settings.ledger import Cost, RetiredAddress
 from settings.problems import PROJECT_KEY, Problem, SettingsError, config_key, field_of, problem_of, refuse, show
+from settings.trunk_acl import TrunkAcl
 
 __all__ = ["Settings", "SettingsError", "config_key"]
 
@@ -38,6 +39,7 @@ class Settings(Section):
     egress: Egress = Field(description="the way out to vendors")
     dns: Dns = Field(description="names")
     database: Database = Field(description="the trunk ACL's database")
+    trunk_acl: TrunkAcl = Field(TrunkAcl(), description="who may call")
     legacy: dict[str, RetiredAddress] = Field({}, description="retired addresses, by name")
     cost: Cost = Field(Cost(), description="figures of the monthly plan")
 

@@ -27,6 +27,7 @@ from pulumi.runtime.stack import run_in_stack
 
 from components.egress import GatewayUse
 from components.ingress import explain_pending
+from engine_record import Record
 from tests.stacks import ROOT, Config, as_engine_gives_it
 from tests.unit.cloud import LIVE_ADDRESSES, Cloud
 
@@ -91,7 +92,7 @@ def declare(config: Config, *, before: GatewayUse | None = None, cloud: Cloud | 
 
         def as_when_run() -> None:
             hook = pulumi.ErrorHook("explain-pending", explain_pending)
-            edge_program.build(edge_program.load(), before, hook)
+            edge_program.build(edge_program.load(), Record(gateway=before), hook)
 
         return run(as_when_run, answering)
 

@@ -1,4 +1,4 @@
-"""What the gateway used until now, as the engine's own record tells it."""
+"""What the last update left, as the engine's own record tells it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pulumi
 import pytest
 
 from components.egress import GatewayUse
-from engine_record import gateway_use
+from engine_record import Record, last_update
 from tests.unit.cloud import Cloud
 from tests.unit.recording import run
 
@@ -16,7 +16,7 @@ PREFIX = "https://www.googleapis.com/compute/v1/projects/warp-prod/regions/us-ce
 ROUTER = {"type": "gcp:compute/router:Router", "outputs": {"name": "warp-router"}}
 
 
-class Record(Cloud):
+class Answering(Cloud):
     """The engine's answer to `readStackResourceOutputs`, by URN as it gives it."""
 
     def __init__(self, *resources: dict[str, Any]) -> None:
@@ -34,15 +34,15 @@ def gateway(**outputs: Any) -> dict[str, Any]:
     return {"type": "gcp:compute/routerNat:RouterNat", "outputs": outputs}
 
 
-def read(record: Record) -> GatewayUse | None:
-    found: list[GatewayUse | None] = []
-    run(lambda: found.append(gateway_use()), record)
+def read(cloud: Answering) -> Record:
+    found: list[Record] = []
+    run(lambda: found.append(last_update()), cloud)
     return found[0]
 
 
 def test_a_stack_without_a_gateway_used_nothing_yet() -> None:
-    assert read(Record()) is None
-    assert read(Record(ROUTER)) is None
+    assert read(Answering()) == Record()
+    assert read(Answering(ROUTER)) == Record()
 
 
 @pytest.mark.parametrize(
@@ -58,10 +58,15 @@ def test_a_stack_without_a_gateway_used_nothing_yet() -> None:
     ],
 )
 def test_the_addresses_in_use_are_known_by_name(outputs: dict[str, Any], use: GatewayUse) -> None:
-    assert read(Record(ROUTER, gateway(**outputs))) == use
+    assert read(Answering(ROUTER, gateway(**outputs))).gateway == use
 
 
 def test_it_asks_for_this_stack_by_its_full_name() -> None:
-    record = Record()
-    read(record)
-    assert record.asked == {"stackName": "organization/warp-edge/unit"}
+    cloud = Answering()
+    read(cloud)
+    assert cloud.asked == {"stackName": "organization/warp-edge/unit"}
+
+
+def test_the_trunks_are_known_customer_by_customer() -> None:
+    acl = {"type": "pulumi-python:dynamic/warp:TrunkAcl", "outputs": {"trunks": {"100001": "acme IP_ACL ..."}}}
+    assert read(Answering(ROUTER, acl)).trunks == {"100001": "acme IP_ACL ..."}

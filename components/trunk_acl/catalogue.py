@@ -1,0 +1,157 @@
+"""What the schema consists of, as PostgreSQL itself tells it, and how to put back what somebody changed by hand.
+
+After every migration the catalogue is recorded beside the registry, in the same transaction. Drift is the difference
+between that record and the catalogue of today. What can be said again (functions, views, constraints, indexes,
+triggers, grants, comments) is repaired from the record; what holds rows is not: there the reason is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import psycopg
+
+from components.trunk_acl.errors import TrunkAclError
+from components.trunk_acl.lock import Connection
+
+_QUERY = Path(__file__).with_name("catalogue.sql").read_text(encoding="utf-8")
+
+# What has to be there before what.
+ORDER = ("schema", "table", "column", "function", "view", "constraint", "index", "trigger", "rows", "grant", "comment")
+HOLDS_ROWS = ("table", "column")
+SERVER = "server PostgreSQL"
+PASSES = 3  # what is made anew has lost its comment and its grants: they come in the next pass
+
+# The registry of reserved ranges is data, and the safety of the ACL hangs on it.
+_RESERVED = """
+SELECT 'rows', 'trunk_acl.reserved_ranges', list, format('DELETE FROM trunk_acl.reserved_ranges;'
+    ' INSERT INTO trunk_acl.reserved_ranges'
+    ' SELECT * FROM jsonb_populate_recordset(NULL::trunk_acl.reserved_ranges, %L)', list), '', 0
+FROM (SELECT coalesce(jsonb_agg(to_jsonb(r) ORDER BY range), '[]')::text FROM trunk_acl.reserved_ranges AS r)
+    AS ranges (list)
+"""
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One object, grant or comment. `create` and `drop`: SQL, empty where there is none; `place`: order of birth."""
+
+    kind: str
+    identity: str
+    definition: str
+    create: str
+    drop: str
+    place: int
+
+    @property
+    def name(self) -> str:
+        """As a person would call it."""
+        return f"{self.kind} {self.identity}"
+
+
+def read(connection: Connection) -> dict[str, Thing]:
+    """Everything of ours that the database has now, by name."""
+    rows = connection.execute(_QUERY.encode()).fetchall()
+    rows.append(("server", "PostgreSQL", str(connection.info.server_version // 10_000), "", "", 0))
+    if connection.execute("SELECT to_regclass('trunk_acl.reserved_ranges')").fetchone() != (None,):
+        rows += connection.execute(_RESERVED.encode()).fetchall()
+    return {thing.name: thing for thing in (Thing(*row) for row in rows)}
+
+
+def record(connection: Connection) -> None:
+    """Write down the catalogue as it is; in the transaction of the migration that made it so."""
+    connection.execute("DELETE FROM trunk_acl.catalogue")
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO trunk_acl.catalogue (kind, identity, definition, creation, removal, place)"
+            " VALUES (%s, %s, %s, %s, %s, %s)",
+            [astuple(thing) for thing in read(connection).values()],
+        )
+
+
+def recorded(connection: Connection) -> dict[str, Thing]:
+    """The catalogue as the last migration left it, by name."""
+    rows = connection.execute("SELECT kind, identity, definition, creation, removal, place FROM trunk_acl.catalogue")
+    return {thing.name: thing for thing in (Thing(*row) for row in rows)}
+
+
+def differences(before: Mapping[str, Thing], now: Mapping[str, Thing]) -> list[str]:
+    """What was changed by hand, one line each. Pure."""
+    return [
+        *(f"{thing.name} {'was changed' if thing.name in now else 'is gone'}" for thing in _wrong(before, now)),
+        *(f"{thing.name} was added" for thing in _extra(before, now)),
+    ]
+
+
+def _matters(extra: Thing) -> bool:
+    """Whether something that nobody recorded changes who gets in. Columns, indexes and comments do not."""
+    return extra.kind in ("grant", "trigger", "constraint")
+
+
+def repair(connection: Connection) -> list[str]:
+    """Put back what differs from the record, in one transaction; what differed, one line each.
+
+    Raises `TrunkAclError` where only a person can: rows may be lost, or something unknown was added.
+    """
+    before = recorded(connection)
+    now = read(connection)
+    changes = differences(before, now)
+    _refuse_what_a_person_must_do(before, now)
+    try:
+        with connection.transaction():
+            for _ in range(PASSES):
+                if not differences(before, now):
+                    if before and before.get(SERVER) != now.get(SERVER):
+                        record(connection)
+                    return changes
+                _put_back(connection, before, now)
+                now = read(connection)
+            left = differences(before, now)
+            raise TrunkAclError(f"after the repair it still differs: {left[0]}", "put it back yourself")
+    except psycopg.Error as error:
+        raise TrunkAclError(
+            f"what was changed by hand cannot be put back ({changes[0]}): {error.diag.message_primary or error}",
+            "put it back yourself; the definition that it should have is in trunk_acl.catalogue",
+        ) from None
+
+
+def _refuse_what_a_person_must_do(before: Mapping[str, Thing], now: Mapping[str, Thing]) -> None:
+    for thing in _wrong(before, now):
+        if thing.kind in HOLDS_ROWS:
+            found = now[thing.name].definition if thing.name in now else "gone"
+            raise TrunkAclError(
+                f"{thing.name} was changed by hand: it should be `{thing.definition}` and is `{found}`",
+                "rows may be lost: put it back yourself, or restore the database from a backup",
+            )
+    for thing in _extra(before, now):
+        if thing.kind != "grant":
+            raise TrunkAclError(
+                f"{thing.name} was added by hand: `{thing.definition}`",
+                "it can change who gets in: drop it, or make it a migration",
+            )
+
+
+def _put_back(connection: Connection, before: Mapping[str, Thing], now: Mapping[str, Thing]) -> None:
+    both = [*_wrong(before, now), *_extra(before, now)]
+    for thing in sorted(both, key=lambda each: (ORDER.index(each.kind), each.place)):
+        if thing.name in now and thing.drop:
+            connection.execute(thing.drop.encode())
+        if thing.name in before:
+            connection.execute(thing.create.encode())
+
+
+def _wrong(before: Mapping[str, Thing], now: Mapping[str, Thing]) -> list[Thing]:
+    """As it should be: what is gone or different."""
+    # Another major version may word the same thing differently; there, only what is gone can be told.
+    same_words = before.get(SERVER) == now.get(SERVER)
+    return [
+        was
+        for name, was in before.items()
+        if name != SERVER and (name not in now or (same_words and now[name].definition != was.definition))
+    ]
+
+
+def _extra(before: Mapping[str, Thing], now: Mapping[str, Thing]) -> list[Thing]:
+    return [thing for name, thing in now.items() if name not in before and _matters(thing)]

@@ -1,0 +1,222 @@
+"""The rows that trunk files declare: read back, and reconciled in one transaction.
+
+Rows of another owner (the portal's) are neither read nor touched; they are in the way only where a range overlaps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+import psycopg
+
+from components.trunk_acl.errors import TrunkAclError
+from components.trunk_acl.lock import Connection
+from components.trunk_acl.trunks import Entry, Trunk, texts
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """Rows that were written; trunks and their entries together."""
+
+    added: int
+    changed: int
+    removed: int
+
+
+def read(connection: Connection, owner: str) -> dict[str, str]:
+    """BAN -> the text of the trunks that `owner` keeps."""
+    rows = connection.execute(
+        """
+        SELECT g.ban, g.name, g.auth_type, g.calls_per_second, g.concurrent_calls, g.active,
+            coalesce(array_agg(i.cidr::text) FILTER (WHERE i.active), '{}'),
+            coalesce(array_agg(i.cidr::text) FILTER (WHERE NOT i.active), '{}')
+        FROM accounts.trunk_groups AS g
+        LEFT JOIN accounts.trunk_ips AS i ON i.trunk_group_id = g.id AND i.owner = g.owner
+        WHERE g.owner = %s GROUP BY g.id
+        """,
+        (owner,),
+    )
+    found = []
+    for ban, name, auth_type, calls_per_second, concurrent_calls, active, on, off in rows:
+        entries = (*(Entry(ip_network(each)) for each in on), *(Entry(ip_network(each), active=False) for each in off))
+        found.append(Trunk(ban, name, auth_type, calls_per_second, concurrent_calls, active, entries))
+    return texts(found)
+
+
+def reconcile(connection: Connection, owner: str, wanted: Iterable[Trunk], places: Mapping[str, str]) -> Reconciled:
+    """Make the rows of `owner` exactly these, all or nothing.
+
+    `places`: BAN to where it is declared, for errors. Raises `TrunkAclError` for an unknown BAN and for a range that
+    the database refuses; then nothing is changed.
+    """
+    with connection.transaction(), connection.cursor() as cursor:
+        _copy(cursor, wanted)
+        # After a large load and before autovacuum comes by, the planner would still think that the tables are empty.
+        cursor.execute("ANALYZE accounts.trunk_groups, accounts.trunk_ips")
+        _refuse_unknown_customers(cursor, places)
+        values = {"owner": owner}
+        # Removals first: a range may move from one trunk or customer to another in one go.
+        removed = cursor.execute(_REMOVE_ENTRIES, values).rowcount + cursor.execute(_REMOVE_TRUNKS, values).rowcount
+        changed = cursor.execute(_CHANGE_TRUNKS, values).rowcount + cursor.execute(_CHANGE_ENTRIES, values).rowcount
+        try:
+            added = cursor.execute(_ADD_TRUNKS, values).rowcount + cursor.execute(_ADD_ENTRIES, values).rowcount
+        except psycopg.errors.ExclusionViolation as error:
+            raise TrunkAclError(
+                _overlap(error, places), "a range has one customer: take it from the other first"
+            ) from None
+        except psycopg.errors.CheckViolation as error:
+            raise TrunkAclError(_unfit(error, places), error.diag.message_hint or "correct the trunk file") from None
+        except psycopg.errors.UniqueViolation as error:
+            raise TrunkAclError(
+                _taken(error, places), "the portal keeps it: remove it there, or from the trunk file"
+            ) from None
+    return Reconciled(added, changed, removed)
+
+
+def set_limits(connection: Connection, widest_ipv4: int, widest_ipv6: int, allowed: Iterable[str]) -> None:
+    """Have the database refuse what is wider, and what is reserved unless inside `allowed`.
+
+    Raises `TrunkAclError` when an entry that is there would not be accepted any more; then nothing is changed.
+    """
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE trunk_acl.limits SET widest_ipv4 = %(four)s, widest_ipv6 = %(six)s"
+            " WHERE (widest_ipv4, widest_ipv6) <> (%(four)s, %(six)s)",
+            {"four": widest_ipv4, "six": widest_ipv6},
+        )
+        changed = cursor.rowcount
+        ranges = list(allowed)
+        cursor.execute("DELETE FROM trunk_acl.allowed_ranges WHERE range <> ALL (%s::cidr[])", (ranges,))
+        changed += cursor.rowcount
+        cursor.execute(
+            "INSERT INTO trunk_acl.allowed_ranges SELECT unnest(%s::cidr[]) ON CONFLICT DO NOTHING", (ranges,)
+        )
+        if not changed:  # more allowed than before makes nothing unfit
+            return
+        unfit = cursor.execute(
+            "SELECT ban, trunk_acl.unfit(cidr) FROM accounts.trunk_ips WHERE trunk_acl.unfit(cidr) IS NOT NULL"
+            " ORDER BY cidr LIMIT 1"
+        ).fetchone()
+        if unfit:
+            raise TrunkAclError(
+                f"the limits would refuse an entry that is there: BAN {unfit[0]}, {unfit[1]}",
+                "remove such entries first, or keep trunkAcl.limits as they were",
+            )
+
+
+def limits(connection: Connection) -> tuple[int, int, list[str]]:
+    """Widest IPv4 and IPv6 prefix, and the reserved ranges that are allowed, sorted."""
+    row = connection.execute(
+        "SELECT widest_ipv4, widest_ipv6, ARRAY(SELECT range::text FROM trunk_acl.allowed_ranges ORDER BY range)"
+        " FROM trunk_acl.limits"
+    ).fetchone()
+    return row or (0, 0, [])
+
+
+def _copy(cursor: psycopg.Cursor[tuple[object, ...]], wanted: Iterable[Trunk]) -> None:
+    cursor.execute(_WANTED)
+    entries: list[tuple[str, str, str, bool]] = []
+    with cursor.copy("COPY pg_temp.wanted_trunks FROM STDIN") as copy:
+        for trunk in wanted:
+            copy.write_row(
+                (trunk.ban, trunk.name, trunk.auth_type, trunk.calls_per_second, trunk.concurrent_calls, trunk.active)
+            )
+            entries += [(trunk.ban, trunk.name, str(entry.range), entry.active) for entry in trunk.entries]
+    with cursor.copy("COPY pg_temp.wanted_entries FROM STDIN") as copy:
+        for entry in entries:
+            copy.write_row(entry)
+    cursor.execute("ANALYZE pg_temp.wanted_trunks, pg_temp.wanted_entries")
+
+
+def _refuse_unknown_customers(cursor: psycopg.Cursor[tuple[object, ...]], places: Mapping[str, str]) -> None:
+    rows = cursor.execute(
+        "SELECT DISTINCT w.ban FROM pg_temp.wanted_trunks AS w"
+        " WHERE NOT EXISTS (SELECT FROM accounts.customers AS c WHERE c.ban = w.ban) ORDER BY 1"
+    ).fetchall()
+    if rows:
+        listed = ", ".join(f"{ban} ({places.get(str(ban), 'in no file')})" for (ban,) in rows[:5])
+        more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
+        raise TrunkAclError(
+            f"no such customer in accounts.customers: BAN {listed}{more}",
+            "create the customer first, or correct the BAN in the trunk file",
+        )
+
+
+def _overlap(error: psycopg.Error, places: Mapping[str, str]) -> str:
+    """`Key (cidr, ban)=(a, x) conflicts with existing key (cidr, ban)=(b, y).`"""
+    keys = [part.partition(")")[0] for part in (error.diag.message_detail or "").split("=(")[1:]]
+    if len(keys) != 2:
+        return error.diag.message_primary or str(error)
+    (range_, ban), (other, other_ban) = (key.split(", ") for key in keys)
+    where = f" ({places[ban]})" if ban in places else ""
+    return f"BAN {ban}{where}: {range_} overlaps {other} of BAN {other_ban}"
+
+
+def _unfit(error: psycopg.Error, places: Mapping[str, str]) -> str:
+    """The primary message says why, the detail `BAN x`."""
+    who = error.diag.message_detail or ""
+    where = places.get(who.removeprefix("BAN "), "")
+    return f"{who}{f' ({where})' if where else ''}: {error.diag.message_primary}"
+
+
+def _taken(error: psycopg.Error, places: Mapping[str, str]) -> str:
+    """`Key (cidr)=(a) already exists.` or `Key (ban, name)=(x, y) already exists.`"""
+    what = (error.diag.message_detail or error.diag.message_primary or "").removeprefix("Key ").rstrip(".")
+    ban = what.partition("=(")[2].partition(",")[0]
+    where = f" ({places[ban]})" if ban in places else ""
+    return f"a row that trunk files do not keep is in the way: {what}{where}"
+
+
+_WANTED = """
+CREATE TEMP TABLE wanted_trunks (
+    ban text, name text, auth_type text, calls_per_second integer, concurrent_calls integer, active boolean
+) ON COMMIT DROP;
+CREATE TEMP TABLE wanted_entries (ban text, trunk text, cidr cidr, active boolean) ON COMMIT DROP;
+"""
+_REMOVE_ENTRIES = """
+DELETE FROM accounts.trunk_ips AS i USING accounts.trunk_groups AS g
+WHERE g.id = i.trunk_group_id AND i.owner = %(owner)s AND NOT EXISTS (
+    SELECT FROM pg_temp.wanted_entries AS w WHERE w.cidr = i.cidr AND w.ban = g.ban AND w.trunk = g.name
+)
+"""
+# A trunk that somebody else's entries hang on is not removed: PostgreSQL refuses, and says which.
+_REMOVE_TRUNKS = """
+DELETE FROM accounts.trunk_groups AS g
+WHERE g.owner = %(owner)s AND NOT EXISTS (
+    SELECT FROM pg_temp.wanted_trunks AS w WHERE w.ban = g.ban AND w.name = g.name
+)
+"""
+_CHANGE_TRUNKS = """
+UPDATE accounts.trunk_groups AS g
+SET auth_type = w.auth_type, calls_per_second = w.calls_per_second, concurrent_calls = w.concurrent_calls,
+    active = w.active
+FROM pg_temp.wanted_trunks AS w
+WHERE g.owner = %(owner)s AND w.ban = g.ban AND w.name = g.name
+    AND (g.auth_type, g.calls_per_second, g.concurrent_calls, g.active)
+        <> (w.auth_type, w.calls_per_second, w.concurrent_calls, w.active)
+"""
+_CHANGE_ENTRIES = """
+UPDATE accounts.trunk_ips AS i SET active = w.active
+FROM pg_temp.wanted_entries AS w
+WHERE i.owner = %(owner)s AND w.cidr = i.cidr AND w.active <> i.active
+"""
+_ADD_TRUNKS = """
+INSERT INTO accounts.trunk_groups (ban, name, auth_type, calls_per_second, concurrent_calls, active, owner)
+SELECT w.ban, w.name, w.auth_type, w.calls_per_second, w.concurrent_calls, w.active, %(owner)s
+FROM pg_temp.wanted_trunks AS w
+WHERE NOT EXISTS (
+    SELECT FROM accounts.trunk_groups AS g WHERE g.owner = %(owner)s AND g.ban = w.ban AND g.name = w.name
+)
+"""
+# Customers in an order without pattern, each one's ranges together: a GiST index that is filled in the order of its
+# keys, or in none at all, takes five to fifteen times as long (measured; benchmarks/trunk_acl.py).
+_ADD_ENTRIES = """
+INSERT INTO accounts.trunk_ips (trunk_group_id, ban, cidr, active, owner)
+SELECT g.id, w.ban, w.cidr, w.active, %(owner)s
+FROM pg_temp.wanted_entries AS w
+JOIN accounts.trunk_groups AS g ON g.ban = w.ban AND g.name = w.trunk AND g.owner = %(owner)s
+WHERE NOT EXISTS (SELECT FROM accounts.trunk_ips AS i WHERE i.owner = %(owner)s AND i.cidr = w.cidr)
+ORDER BY hashtext(w.ban), w.cidr
+"""

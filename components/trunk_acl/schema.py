@@ -1,0 +1,152 @@
+"""The component: the trunk ACL in its database, its two roles, and the customers' trunks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_random as random
+from pulumi.dynamic import Resource
+
+from components.database import PASSWORD_LENGTH, TrunkDatabase, iam_database_user
+from components.refusal import RefusedError
+from components.trunk_acl import migrations
+from components.trunk_acl.provider import TrunkAclProvider
+from components.trunk_acl.trunk_files import TrunkFiles, TrunkFilesError, read
+from components.trunk_acl.trunks import changes, summary
+from settings.trunk_acl import TrunkAcl
+
+POSTGRESQL_PORT = 5432
+
+
+@dataclass(frozen=True)
+class TrunkAclSchemaArgs:
+    """`files`: the customers' trunks, None when the portal alone keeps them."""
+
+    acl: TrunkAcl
+    database: TrunkDatabase
+    files: TrunkFiles | None
+    protect: bool
+
+
+class _TrunkAcl(Resource, module="warp", name="TrunkAcl"):
+    """`pulumi-python:dynamic/warp:TrunkAcl`. The names are part of the state."""
+
+    instance: pulumi.Output[str]
+    user: pulumi.Output[str]
+
+    def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions) -> None:
+        super().__init__(TrunkAclProvider(), name, dict(props), opts)
+
+
+class TrunkAclSchema(pulumi.ComponentResource):
+    """`warp:edge:TrunkAclSchema`: who may call, in the database.
+
+    Stands up the ACL's schema by its migrations, the roles `warp_acl_reader` and `warp_acl_writer` with generated
+    passwords, and the rows of the trunk files. It deliberately does not manage `accounts.customers`, which is the
+    billing system's (a new database may get a minimal one), nor the rows that the portal writes; and it never drops
+    anything, also when it is deleted.
+
+    Outputs: `reader`, `writer` (role names), `reader_password`, `writer_password` (secret; empty when they sign in by
+    IAM), `counts` (customers, trunks and entries of the trunk files).
+    """
+
+    reader: pulumi.Output[str]
+    writer: pulumi.Output[str]
+    reader_password: pulumi.Output[str]
+    writer_password: pulumi.Output[str]
+    counts: Mapping[str, int]
+
+    def __init__(self, name: str, args: TrunkAclSchemaArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("warp:edge:TrunkAclSchema", name, None, opts)
+        self._name = name
+        self._args = args
+        acl, database, files = args.acl, args.database, args.files
+        self.reader_password = self._password("reader")
+        self.writer_password = self._password("writer")
+        reach = acl.reach
+        by_address = database.private_address if reach.address == "private" else database.public_address
+        applied = _TrunkAcl(
+            f"{name}-rows",
+            {
+                "instance": database.connection_name,
+                "database": database.name,
+                "host": by_address,
+                "user": iam_database_user(reach.iam_user) if reach.iam_user else database.user,
+                "password": None if reach.iam_user else database.password,
+                "serverCa": database.server_ca,
+                "reach": {
+                    "access": reach.access,
+                    "port": reach.proxy_port or POSTGRESQL_PORT,
+                    "private": reach.address == "private",
+                    "iam": reach.iam_user is not None,
+                    "deadlineSeconds": reach.deadline_seconds,
+                    "lockSeconds": reach.lock_seconds,
+                    "statementSeconds": reach.statement_seconds,
+                },
+                "migrations": {each.file: each.sha256 for each in migrations.load()},
+                "createCustomers": acl.create_customers,
+                "signIn": {
+                    "readers": [iam_database_user(each) for each in acl.sign_in.readers],
+                    "writers": [iam_database_user(each) for each in acl.sign_in.writers],
+                },
+                "readerPassword": self.reader_password if acl.sign_in.passwords else None,
+                "writerPassword": self.writer_password if acl.sign_in.passwords else None,
+                "limits": {
+                    "widestIpv4": acl.limits.widest_ipv4,
+                    "widestIpv6": acl.limits.widest_ipv6,
+                    "allowReserved": sorted(acl.limits.allow_reserved),
+                },
+                "owner": acl.owner,
+                "trunks": files.customers if files else None,
+                "places": files.places if files else {},
+            },
+            # Users of the instance that roles are given to must be there; they are the database component's.
+            pulumi.ResourceOptions(parent=self, protect=args.protect, depends_on=[database]),
+        )
+        # After the rows are there: nobody gets credentials for a schema that is not.
+        self.reader = applied.id.apply(lambda _: "warp_acl_reader")
+        self.writer = applied.id.apply(lambda _: "warp_acl_writer")
+        self.counts = _counts(files)
+        self.register_outputs({"reader": self.reader, "writer": self.writer})
+
+    def _password(self, role: str) -> pulumi.Output[str]:
+        if not self._args.acl.sign_in.passwords:
+            return pulumi.Output.from_input("")
+        generated = random.RandomPassword(
+            f"{self._name}-{role}-password",
+            length=PASSWORD_LENGTH,
+            special=False,
+            opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect),
+        )
+        return pulumi.Output.secret(generated.result)
+
+
+def trunk_files(acl: TrunkAcl, folder: Path, before: Mapping[str, str] | None) -> TrunkFiles | None:
+    """The customers' trunks in `folder` (what `trunkAcl.trunks` is relative to), and in the log what changes since
+    `before`, for the review. None when the portal alone keeps them.
+
+    Raises `RefusedError` with file, line, BAN and reason of whatever is wrong in them.
+    """
+    if not acl.manage or acl.trunks is None:
+        return None
+    try:
+        files = read(folder / acl.trunks, acl.limits)
+    except TrunkFilesError as error:
+        raise RefusedError(str(error), "correct the files; everything is as it was") from None
+    if different := changes(before or {}, files.customers):
+        pulumi.log.info(summary(different))
+    return files
+
+
+def _counts(files: TrunkFiles | None) -> dict[str, int]:
+    lines = [line for text in files.customers.values() for line in text.split("\n")] if files else []
+    entries = sum(1 for line in lines if line.startswith("  "))
+    return {
+        "customers": len(files.customers) if files else 0,
+        "trunks": len(lines) - entries,
+        "entries": entries,
+    }

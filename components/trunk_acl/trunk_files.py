@@ -1,0 +1,270 @@
+"""Reads customers' trunks from YAML files. Whatever is wrong is told with file, line, BAN and reason, all at once.
+
+Leaves to others: what only the database knows (whether a BAN exists, what the portal's rows cover).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
+
+from components.trunk_acl.trunks import Entry, Network, Trunk, texts
+from settings.problems import problem_of, refuse, show
+from settings.trunk_acl import Limits
+
+LISTED = 20  # problems shown at once
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, and where."""
+
+    file: str
+    line: int
+    ban: str
+    reason: str
+
+    def __str__(self) -> str:
+        customer = f"BAN {self.ban}: " if self.ban else ""
+        return f"  {self.file}:{self.line}: {customer}{self.reason}"
+
+
+class TrunkFilesError(Exception):
+    """Every problem of the trunk files."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = "one entry" if len(self.problems) == 1 else f"{len(self.problems)} entries"
+        lines = [str(problem) for problem in self.problems[:LISTED]]
+        more = len(self.problems) - len(lines)
+        tail = [f"  and {more} more"] if more > 0 else []
+        super().__init__("\n".join([f"{count} of the trunk files cannot be used; nothing was changed", *lines, *tail]))
+
+
+@dataclass(frozen=True)
+class TrunkFiles:
+    """`customers`: BAN to the text of its trunks (`trunks.texts`). `places`: BAN to the file and line it stands in."""
+
+    customers: dict[str, str]
+    places: dict[str, str]
+
+
+def _network(value: object) -> Network:
+    if not isinstance(value, str):
+        raise refuse("not a range", "write it as 203.0.113.0/24")
+    try:
+        return ip_network(value)
+    except ValueError as error:
+        why = ": it has host bits set" if "host bits" in str(error) else ""
+        raise refuse(f"{show(value)} is not a range{why}", "write it as 203.0.113.0/24, host bits zero") from None
+
+
+Range = Annotated[Any, BeforeValidator(_network)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, alias_generator=to_camel)
+
+
+class _Entry(_Section):
+    range: Range
+    active: bool = True
+
+
+class _Trunk(_Section):
+    """One list item of a trunk file."""
+
+    ban: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")
+    trunk: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
+    auth: Literal["IP_ACL", "DIGEST", "BOTH"] = "IP_ACL"
+    calls_per_second: int = Field(gt=0, le=1_000_000)
+    concurrent_calls: int = Field(gt=0, le=10_000_000)
+    active: bool = True
+    ranges: list[Annotated[_Entry, BeforeValidator(lambda item: {"range": item} if isinstance(item, str) else item)]]
+
+
+_ITEM = TypeAdapter(_Trunk)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A trunk with its place, and its ranges with theirs."""
+
+    trunk: Trunk
+    file: str
+    line: int
+    lines: tuple[int, ...]
+
+
+def read(folder: Path, limits: Limits) -> TrunkFiles:
+    """The trunks in the `*.yaml` files of `folder`. Raises `TrunkFilesError` with every problem."""
+    if not folder.is_dir():
+        raise TrunkFilesError([Problem(str(folder), 0, "", "no such folder; trunkAcl.trunks names it")])
+    problems: list[Problem] = []
+    found: list[_Found] = []
+    for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
+        found += _in_file(file, f"{folder.name}/{file.name}", problems)
+    problems += _unfit(found, limits)
+    problems += _clashes(found)
+    if problems:
+        raise TrunkFilesError(sorted(problems, key=lambda each: (each.file, each.line)))
+    places: dict[str, str] = {}
+    for each in found:
+        places.setdefault(each.trunk.ban, f"{each.file}:{each.line}")
+    return TrunkFiles(texts(each.trunk for each in found), places)
+
+
+def _in_file(file: Path, name: str, problems: list[Problem]) -> Iterator[_Found]:
+    try:
+        root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = getattr(error, "problem", None) or "text in UTF-8 is needed"
+        problems.append(Problem(name, mark.line + 1 if mark else 1, "", f"not YAML: {reason}"))
+        return
+    if root is None:
+        return
+    if not isinstance(root, yaml.SequenceNode):
+        problems.append(Problem(name, _line(root), "", "not a list; write one `- ban: ...` per trunk"))
+        return
+    for item in root.value:
+        if one := _item(item, name, problems):
+            yield one
+
+
+def _item(node: yaml.Node, file: str, problems: list[Problem]) -> _Found | None:
+    try:
+        value = _plain(node)
+        item = _ITEM.validate_python(value)
+    except _YamlError as error:
+        problems.append(Problem(file, error.line, "", str(error)))
+        return None
+    except ValidationError as error:
+        ban = value.get("ban", "") if isinstance(value, dict) else ""
+        for complaint in error.errors(include_url=False):
+            problem = problem_of({**complaint, "loc": ("trunk", *complaint["loc"])})
+            key = problem.key.partition(".")[2]
+            reason = f"{key + ': ' if key else ''}{problem.wrong}; {problem.remedy}"
+            problems.append(Problem(file, _line_of(node, complaint["loc"]), str(ban), reason))
+        return None
+    entries = tuple(Entry(each.range, each.active) for each in item.ranges)
+    trunk = Trunk(
+        item.ban, item.trunk, item.auth, item.calls_per_second, item.concurrent_calls, item.active, entries
+    )  # fmt: skip
+    ranges = _child(node, "ranges")
+    lines = tuple(_line(child) for child in ranges.value) if isinstance(ranges, yaml.SequenceNode) else ()
+    return _Found(trunk, file, _line(node), lines)
+
+
+class _YamlError(Exception):
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(reason)
+        self.line = line
+
+
+def _plain(node: yaml.Node) -> Any:
+    """The value of a node; tags and aliases that would grow without end are not for trunk files."""
+    if isinstance(node, yaml.MappingNode):
+        keys = [key.value for key, _ in node.value]
+        if twice := next((key for key, _ in node.value if keys.count(key.value) > 1), None):
+            raise _YamlError(_line(twice), f"{show(twice.value)} stands here twice")
+        return {str(key.value): _plain(value) for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(value) for value in node.value]
+    match node.tag.rpartition(":")[2]:
+        case "str":
+            return node.value
+        case "int" if node.value.isascii() and node.value.lstrip("-").isdigit() and len(node.value) < 19:
+            return int(node.value)
+        case "bool" if node.value in ("true", "false"):
+            return node.value == "true"
+        case "null":
+            return None
+        case kind:
+            raise _YamlError(_line(node), f"{show(node.value)} is read as {kind} by YAML; put it in quotes")
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _child(node: yaml.Node, step: object) -> yaml.Node | None:
+    if isinstance(node, yaml.MappingNode):
+        return next((value for key, value in node.value if key.value == step), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+        return node.value[step] if step < len(node.value) else None
+    return None
+
+
+def _line_of(node: yaml.Node, steps: Sequence[object]) -> int:
+    for step in steps:
+        child = _child(node, step)
+        if child is None:
+            break
+        node = child
+    return _line(node)
+
+
+def _unfit(found: Sequence[_Found], limits: Limits) -> Iterator[Problem]:
+    """What the database would refuse, told before anything is touched."""
+    widest = {4: limits.widest_ipv4, 6: limits.widest_ipv6}
+    allowed = [ip_network(text) for text in limits.allow_reserved]
+    for each, entry, line in _entries(found):
+        network = entry.range
+        if network.prefixlen < widest[network.version]:
+            reason = f"{network} is wider than /{widest[network.version]} (trunkAcl.limits)"
+            yield Problem(each.file, line, each.trunk.ban, reason)
+        elif (not network.is_global or network.is_multicast) and not any(
+            network.version == range_.version and network.subnet_of(range_)  # type: ignore[arg-type] # same version
+            for range_ in allowed
+        ):
+            reason = f"{network} is reserved (RFC 6890): no customer calls from there (trunkAcl.limits.allowReserved)"
+            yield Problem(each.file, line, each.trunk.ban, reason)
+
+
+def _clashes(found: Sequence[_Found]) -> Iterator[Problem]:
+    """A trunk twice, a range twice, and overlapping ranges of two customers."""
+    seen: dict[tuple[str, str], _Found] = {}
+    for each in found:
+        first = seen.setdefault((each.trunk.ban, each.trunk.name), each)
+        if first is not each:
+            reason = f"trunk {each.trunk.name} stands already in {first.file}:{first.line}"
+            yield Problem(each.file, each.line, each.trunk.ban, reason)
+    # Sorted by network, a range comes right after those around it: a stack of them is all that can overlap.
+    around: list[tuple[_Found, Network, int]] = []
+    for each, entry, line in sorted(_entries(found), key=lambda item: _place(item[1].range)):
+        network = entry.range
+        while around and not _contains(around[-1][1], network):
+            around.pop()
+        if around:
+            other, outer, place = around[-1]
+            where = f"{other.file}:{place}"
+            if outer == network:
+                yield Problem(each.file, line, each.trunk.ban, f"{network} stands already in {where}")
+            elif other.trunk.ban != each.trunk.ban:
+                reason = f"{network} overlaps {outer} of BAN {other.trunk.ban} in {where}"
+                yield Problem(each.file, line, each.trunk.ban, reason)
+        around.append((each, network, line))
+
+
+def _entries(found: Sequence[_Found]) -> Iterator[tuple[_Found, Entry, int]]:
+    for each in found:
+        for entry, line in zip(each.trunk.entries, each.lines, strict=True):
+            yield each, entry, line
+
+
+def _place(network: Network) -> tuple[int, int, int]:
+    return network.version, int(network.network_address), network.prefixlen
+
+
+def _contains(outer: Network, inner: Network) -> bool:
+    return outer.version == inner.version and int(outer.network_address) <= int(inner.network_address) <= int(
+        outer.broadcast_address
+    )

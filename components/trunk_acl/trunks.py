@@ -1,0 +1,145 @@
+"""A customer's trunks as data, and as the text that stands in the stack's state and in a review.
+
+One text per customer, a line for each trunk and each range, in one order only: equal trunks have equal texts, and the
+engine shows a change line by line.
+
+    acme-nyc IP_ACL 50 calls/s 500 calls
+      203.0.113.0/24
+      198.51.100.7/32 off
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+Network = IPv4Network | IPv6Network
+
+_TRUNK = re.compile(
+    r"(?P<name>\S+) (?P<auth>\S+) (?P<cps>\d+) calls/s (?P<calls>\d+) calls(?P<off> off)?"
+)  # fmt: skip
+OFF = " off"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One range that calls may come from."""
+
+    range: Network
+    active: bool = True
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """One SIP trunk of a customer. `auth_type`: IP_ACL, DIGEST or BOTH."""
+
+    ban: str
+    name: str
+    auth_type: str
+    calls_per_second: int
+    concurrent_calls: int
+    active: bool
+    entries: tuple[Entry, ...]
+
+
+def texts(trunks: Iterable[Trunk]) -> dict[str, str]:
+    """BAN -> the text of its trunks."""
+    by_customer: dict[str, list[Trunk]] = {}
+    for trunk in trunks:
+        by_customer.setdefault(trunk.ban, []).append(trunk)
+    return {
+        ban: "\n".join(line for trunk in sorted(by_customer[ban], key=lambda each: each.name) for line in _lines(trunk))
+        for ban in sorted(by_customer)
+    }
+
+
+def trunks(customers: Mapping[str, str]) -> list[Trunk]:
+    """What `texts` was made from."""
+    found = []
+    for ban, text in customers.items():
+        header, entries = None, list[Entry]()
+        for line in text.split("\n"):
+            if line.startswith("  "):
+                entries.append(Entry(ip_network(line[2:].removesuffix(OFF)), not line.endswith(OFF)))
+                continue
+            if header:
+                found.append(_trunk(ban, header, entries))
+            header, entries = line, []
+        if header:
+            found.append(_trunk(ban, header, entries))
+    return found
+
+
+def _lines(trunk: Trunk) -> Iterable[str]:
+    limits = f"{trunk.calls_per_second} calls/s {trunk.concurrent_calls} calls"
+    yield f"{trunk.name} {trunk.auth_type} {limits}{'' if trunk.active else OFF}"
+    for entry in sorted(trunk.entries, key=_place):
+        yield f"  {entry.range}{'' if entry.active else OFF}"
+
+
+def _place(entry: Entry) -> tuple[int, int, int]:
+    return entry.range.version, int(entry.range.network_address), entry.range.prefixlen
+
+
+def _trunk(ban: str, header: str, entries: list[Entry]) -> Trunk:
+    match = _TRUNK.fullmatch(header)
+    if not match:
+        raise ValueError(f"not a trunk's line: {header!r}")
+    return Trunk(
+        ban, match["name"], match["auth"], int(match["cps"]), int(match["calls"]), not match["off"], tuple(entries)
+    )
+
+
+@dataclass(frozen=True)
+class Change:
+    """What changes for one customer: lines of its text that come and go."""
+
+    ban: str
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:
+    """Customer by customer, what a review must see; a range that moves between trunks shows with both trunks' names."""
+    found = []
+    for ban in sorted({*before, *after}):
+        if before.get(ban) != after.get(ban):
+            was, will_be = _named(before.get(ban, "")), _named(after.get(ban, ""))
+            found.append(
+                Change(
+                    ban,
+                    tuple(line for line in will_be if line not in was),
+                    tuple(line for line in was if line not in will_be),
+                )
+            )
+    return found
+
+
+def _named(text: str) -> dict[str, None]:
+    """Each line with the trunk it belongs to, in order."""
+    lines, trunk = dict[str, None](), ""
+    for line in text.split("\n"):
+        if line.startswith("  "):
+            lines[f"{trunk}: {line.strip()}"] = None
+        elif line:
+            trunk = line.partition(" ")[0]
+            lines[line] = None
+    return lines
+
+
+def summary(found: Iterable[Change], shown: int = 10) -> str:
+    """For people: how much changes, and the first differences by customer."""
+    listed = list(found)
+    added, removed = sum(len(each.added) for each in listed), sum(len(each.removed) for each in listed)
+    customers = "1 customer" if len(listed) == 1 else f"{len(listed)} customers"
+    lines = [f"trunk files: {added} lines added, {removed} removed, for {customers}"]
+    rows = [
+        f"  BAN {each.ban}: {sign} {line}"
+        for each in listed
+        for sign, group in (("-", each.removed), ("+", each.added))
+        for line in group
+    ]
+    more = len(rows) - shown
+    return "\n".join([*lines, *rows[:shown], *([f"  and {more} more"] if more > 0 else [])])

@@ -1,0 +1,147 @@
+"""Who may call: how the trunk ACL's database is reached, what its schema allows, and how Kamailio gets it."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic import ValidationInfo as Info
+
+from settings.base import Address, Name, Port, Section
+from settings.problems import refuse, show
+
+# What people and software sign in as: PostgreSQL names of IAM principals are e-mail addresses.
+Principal = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[a-z]{2,}$", max_length=63)]
+
+
+class Reach(Section):
+    """How the machine that runs `pulumi up` gets to the database."""
+
+    access: Literal["direct", "proxy", "connector"] = Field(
+        "direct",
+        description="`direct`: TLS to its address; `proxy`: a Cloud SQL Auth Proxy on this machine; `connector`: the"
+        " Cloud SQL Python Connector",
+    )
+    address: Literal["public", "private"] = Field("public", description="which of the instance's addresses")
+    proxy_port: Port | None = Field(None, description="port of the proxy on 127.0.0.1, for access `proxy`")
+    iam_user: Principal | None = Field(
+        None,
+        description="sign in as this IAM principal instead of database.user; with access `connector`, or `proxy`"
+        " started with --auto-iam-authn. It must be a user of the instance (database.iamUsers)",
+    )
+    deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
+        120, description="how long a database that does not accept connections yet is waited for"
+    )
+    lock_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
+        60, description="how long another run's lock, or a table's, is waited for"
+    )
+    statement_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(600, description="longest single statement")
+
+    @field_validator("proxy_port")
+    @classmethod
+    def _proxy_has_a_port(cls, port: int | None, info: Info) -> int | None:
+        if info.data.get("access") == "proxy" and port is None:
+            raise refuse("access `proxy` needs the proxy's port", "add trunkAcl.reach.proxyPort")
+        return port
+
+    @field_validator("iam_user")
+    @classmethod
+    def _iam_needs_a_go_between(cls, user: str | None, info: Info) -> str | None:
+        if user and info.data.get("access") == "direct":
+            raise refuse(
+                "IAM sign-in without a proxy or connector",
+                "use trunkAcl.reach.access: connector (or proxy), or leave iamUser out",
+            )
+        return user
+
+
+class Limits(Section):
+    """What the database itself refuses as an entry."""
+
+    widest_ipv4: Annotated[int, Field(ge=8, le=32)] = Field(20, description="shortest IPv4 prefix of one entry")
+    widest_ipv6: Annotated[int, Field(ge=16, le=128)] = Field(40, description="shortest IPv6 prefix of one entry")
+    allow_reserved: tuple[str, ...] = Field(
+        (), description="ranges inside which entries are accepted although RFC 6890 reserves them"
+    )
+
+    @field_validator("allow_reserved")
+    @classmethod
+    def _ranges(cls, ranges: tuple[str, ...]) -> tuple[str, ...]:
+        for text in ranges:
+            try:
+                ip_network(text)
+            except ValueError:
+                raise refuse(f"{show(text)} is not a range", "write it as 127.0.0.0/8, host bits zero") from None
+        return tuple(str(ip_network(text)) for text in ranges)
+
+
+class SignIn(Section):
+    """How Kamailio (`warp_acl_reader`) and the portal (`warp_acl_writer`) sign in."""
+
+    passwords: bool = Field(True, description="the two roles sign in themselves, with generated passwords")
+    readers: tuple[Principal, ...] = Field((), description="IAM principals that may read as warp_acl_reader does")
+    writers: tuple[Principal, ...] = Field((), description="IAM principals that may write as warp_acl_writer does")
+
+    @field_validator("readers")
+    @classmethod
+    def _somebody_can_read(cls, readers: tuple[str, ...], info: Info) -> tuple[str, ...]:
+        if not readers and info.data.get("passwords") is False:
+            raise refuse("nobody could read the ACL", "name a reader, or set trunkAcl.signIn.passwords: true")
+        return readers
+
+
+Quantity = Annotated[str, Field(pattern=r"^[0-9]+(m|[KMGT]i?)?$")]
+
+
+class Reloader(Section):
+    """The Deployment that has Kamailio load what changed."""
+
+    image: str = Field(min_length=1, max_length=512, pattern=r"^\S+$", description="built from `kamailio/reloader/`")
+    proxies: str = Field(
+        pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$",
+        description="DNS name that resolves to every SIP proxy pod: a headless Service's",
+    )
+    port: Port = Field(8000, description="the proxies' port for RPC over HTTP")
+
+
+class Enforcement(Section):
+    """How the stack hands the ACL to the SIP proxies."""
+
+    table: Literal["mtree", "permissions"] = Field(
+        "mtree", description="Kamailio's modules that hold it: `mtree` and `htable`, or `permissions`"
+    )
+    config_map: Name = Field("warp-acl", description="ConfigMap with the configuration fragment")
+    secret: Name = Field("warp-acl-reader", description="Secret with the reader's credentials")
+    address: Address | None = Field(
+        None, description="where the pods reach the database; absent: the private address, or else the public one"
+    )
+    reloader: Reloader | None = Field(None, description="absent: nothing reloads the proxies")
+
+
+class TrunkAcl(Section):
+    """The trunk ACL: schema, customers' trunks, and enforcement."""
+
+    manage: bool = Field(False, description="false: nothing of the trunk ACL is touched")
+    reach: Reach = Field(Reach(), description="how `pulumi up` gets to the database")
+    create_customers: bool = Field(
+        False, description="create a minimal accounts.customers where there is none; production has its own"
+    )
+    limits: Limits = Field(Limits(), description="what the database refuses")
+    sign_in: SignIn = Field(SignIn(), description="how the two roles sign in")
+    trunks: str | None = Field(
+        None,
+        pattern=r"^[^\x00]+$",
+        description="folder of trunk files (`*.yaml`), relative to the program; absent: rows are the portal's alone",
+    )
+    owner: Annotated[str, Field(pattern=r"^[a-z][-a-z0-9]{0,62}$")] = Field(
+        "warp-edge", description="marks the rows that come from trunk files; other rows are left alone"
+    )
+    enforcement: Enforcement | None = Field(None, description="what the cluster gets; absent: nothing")
+
+    @field_validator("owner")
+    @classmethod
+    def _not_the_portals(cls, owner: str) -> str:
+        if owner == "portal":
+            raise refuse("the portal's own mark: its rows would be removed", "choose another, such as warp-edge")
+        return owner
