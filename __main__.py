@@ -7,6 +7,7 @@ from pathlib import Path
 import pulumi
 
 import outputs
+from components.acl_enforcement import AclEnforcement, AclEnforcementArgs
 from components.cluster import kubernetes
 from components.database import TrunkDatabase, TrunkDatabaseArgs
 from components.dns import SipDns, SipDnsArgs
@@ -44,6 +45,14 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     acl = None
     if settings.trunk_acl.manage:
         acl = TrunkAclSchema("trunk-acl", TrunkAclSchemaArgs(settings.trunk_acl, database, files, protect))
+    if acl and settings.trunk_acl.enforcement:
+        AclEnforcement(
+            "acl-enforcement",
+            AclEnforcementArgs(
+                settings.trunk_acl.enforcement, settings.trunk_acl.sign_in, settings.ingress, acl, database, labels
+            ),
+            pulumi.ResourceOptions(providers=[cluster]),
+        )
     for name, value in outputs.of(settings, outputs.Edge(ingress, egress, dns, database, acl)).items():
         pulumi.export(name, value)
 

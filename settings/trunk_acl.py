@@ -95,28 +95,27 @@ Quantity = Annotated[str, Field(pattern=r"^[0-9]+(m|[KMGT]i?)?$")]
 
 
 class Reloader(Section):
-    """The Deployment that has Kamailio load what changed."""
+    """The Deployment that has every SIP proxy load what changed."""
 
     image: str = Field(min_length=1, max_length=512, pattern=r"^\S+$", description="built from `kamailio/reloader/`")
-    proxies: str = Field(
-        pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$",
-        description="DNS name that resolves to every SIP proxy pod: a headless Service's",
+    name: Name = Field("warp-acl-reloader", description="name of the Deployment")
+    service: Name = Field(
+        "kamailio-rpc", description="name of the headless Service by which it finds every proxy pod; made here"
     )
-    port: Port = Field(8000, description="the proxies' port for RPC over HTTP")
+    port: Port = Field(9061, description="the proxies' port for RPC over HTTP (`kamailio/rpc.cfg`)")
+    cpu: Quantity = Field("50m", description="requested CPU")
+    memory: Quantity = Field("128Mi", description="requested memory, and its limit")
 
 
 class Enforcement(Section):
     """How the stack hands the ACL to the SIP proxies."""
 
-    table: Literal["mtree", "permissions"] = Field(
-        "mtree", description="Kamailio's modules that hold it: `mtree` and `htable`, or `permissions`"
-    )
-    config_map: Name = Field("warp-acl", description="ConfigMap with the configuration fragment")
-    secret: Name = Field("warp-acl-reader", description="Secret with the reader's credentials")
+    config_map: Name = Field("warp-acl", description="ConfigMap with Kamailio's configuration fragments")
+    secret: Name = Field("warp-acl", description="Secret with what the fragments read from the environment")
     address: Address | None = Field(
-        None, description="where the pods reach the database; absent: the private address, or else the public one"
+        None, description="where pods reach the database; absent: the private address, or else the public one"
     )
-    reloader: Reloader | None = Field(None, description="absent: nothing reloads the proxies")
+    reloader: Reloader | None = Field(None, description="absent: nothing tells the proxies what changed")
 
 
 class TrunkAcl(Section):
@@ -138,6 +137,17 @@ class TrunkAcl(Section):
         "warp-edge", description="marks the rows that come from trunk files; other rows are left alone"
     )
     enforcement: Enforcement | None = Field(None, description="what the cluster gets; absent: nothing")
+
+    @field_validator("enforcement")
+    @classmethod
+    def _iam_needs_a_sidecar(cls, enforcement: Enforcement | None, info: Info) -> Enforcement | None:
+        sign_in: SignIn | None = info.data.get("sign_in")
+        if enforcement and sign_in and not sign_in.passwords and enforcement.address is None:
+            raise refuse(
+                "Kamailio signs in with a password, or through a proxy beside it that signs in by IAM",
+                "add trunkAcl.enforcement.address: 127.0.0.1 for the proxy, or set trunkAcl.signIn.passwords: true",
+            )
+        return enforcement
 
     @field_validator("owner")
     @classmethod

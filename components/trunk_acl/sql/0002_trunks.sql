@@ -92,7 +92,7 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION 'range refused: %', refused.reason
             USING ERRCODE = 'check_violation', DETAIL = format('BAN %s', refused.ban),
-            HINT = 'the limits are settings of the stack: trunkAcl.widestIpv4, widestIpv6 and allowReserved';
+            HINT = 'the limits are settings of the stack: widestIpv4, widestIpv6 and allowReserved of trunkAcl.limits';
     END IF;
     RETURN NULL;
 END;

@@ -1,0 +1,195 @@
+"""What the cluster gets of the trunk ACL: Kamailio's fragments, the reader's credentials, and the reloader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import pulumi
+import pulumi_random as random
+from pulumi_kubernetes.apps.v1 import Deployment, DeploymentSpecArgs, DeploymentStrategyArgs
+from pulumi_kubernetes.core.v1 import (
+    CapabilitiesArgs,
+    ConfigMap,
+    ConfigMapVolumeSourceArgs,
+    ContainerArgs,
+    EnvFromSourceArgs,
+    EnvVarArgs,
+    PodSpecArgs,
+    PodTemplateSpecArgs,
+    ResourceRequirementsArgs,
+    Secret,
+    SecretEnvSourceArgs,
+    SecurityContextArgs,
+    Service,
+    ServicePortArgs,
+    ServiceSpecArgs,
+    VolumeArgs,
+    VolumeMountArgs,
+)
+from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
+
+import kamailio
+from components.database import PASSWORD_LENGTH, TrunkDatabase, iam_database_user
+from components.ingress import SKIP_WAIT
+from components.trunk_acl.schema import POSTGRESQL_PORT, TrunkAclSchema
+from settings import Settings
+from settings.ingress import Ingress
+from settings.trunk_acl import Enforcement, Reloader, SignIn
+
+# Where the operator's Deployment mounts the ConfigMap (kamailio/README.md).
+MOUNTED = "/etc/kamailio/warp"
+AUTHORITY = "server-ca.pem"
+NOBODY = 65534
+
+
+@dataclass(frozen=True)
+class AclEnforcementArgs:
+    """`ingress` says where the SIP proxy's pods are."""
+
+    enforcement: Enforcement
+    sign_in: SignIn
+    ingress: Ingress
+    schema: TrunkAclSchema
+    database: TrunkDatabase
+    labels: Mapping[str, str]
+
+
+class AclEnforcement(pulumi.ComponentResource):
+    """`warp:edge:AclEnforcement`: how the SIP proxies come by the trunk ACL.
+
+    Stands up a ConfigMap with Kamailio's fragments and the database's authority, a Secret with what they read from the
+    environment, and, when there is an image for it, the reloader with the headless Service by which it finds every
+    proxy. It deliberately does not manage the proxy's Deployment and kamailio.cfg: kamailio/README.md says what its
+    owner adds to them.
+
+    Outputs: `config_map`, `secret` (names).
+    """
+
+    config_map: pulumi.Output[str]
+    secret: pulumi.Output[str]
+
+    def __init__(self, name: str, args: AclEnforcementArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("warp:edge:AclEnforcement", name, None, opts)
+        self._name = name
+        self._args = args
+        config_map = ConfigMap(
+            f"{name}-fragments",
+            metadata=self._metadata(args.enforcement.config_map),
+            data={**kamailio.fragments(), AUTHORITY: args.database.server_ca},
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        secret = Secret(
+            f"{name}-credentials",
+            metadata=self._metadata(args.enforcement.secret),
+            string_data=self._environment(),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.config_map = config_map.metadata.name.apply(str)
+        self.secret = secret.metadata.name.apply(str)
+        if args.enforcement.reloader:
+            self._reloader(args.enforcement.reloader)
+        self.register_outputs({"configMap": self.config_map, "secret": self.secret})
+
+    def _environment(self) -> dict[str, pulumi.Input[str]]:
+        """What kamailio/ip_auth.cfg, rpc.cfg and the reloader read."""
+        token = random.RandomPassword(
+            f"{self._name}-token", length=PASSWORD_LENGTH, special=False, opts=pulumi.ResourceOptions(parent=self)
+        )
+        sign_in, database, schema = self._args.sign_in, self._args.database, self._args.schema
+        address = self._args.enforcement.address or pulumi.Output.all(
+            database.private_address, database.public_address
+        ).apply(lambda found: str(found[0] or found[1]))
+        if sign_in.passwords:
+            # Generated without special characters: nothing in it needs escaping in a URL.
+            user = pulumi.Output.concat(schema.reader, ":", schema.reader_password)
+        else:
+            user = schema.reader.apply(lambda _: quote(iam_database_user(sign_in.readers[0]), safe=""))
+        url = pulumi.Output.concat("postgres://", user, "@", address, f":{POSTGRESQL_PORT}/", database.name)
+        return {
+            "WARP_ACL_DB_URL": pulumi.Output.secret(url),
+            "WARP_ACL_RPC_TOKEN": pulumi.Output.secret(token.result),
+            # libpq's own, which Kamailio and the reloader both use. A proxy beside the pod encrypts by itself.
+            "PGSSLMODE": "verify-ca" if sign_in.passwords else "prefer",
+            "PGSSLROOTCERT": f"{MOUNTED}/{AUTHORITY}",
+        }
+
+    def _reloader(self, reloader: Reloader) -> None:
+        namespace = self._args.ingress.namespace
+        Service(
+            f"{self._name}-proxies",
+            metadata=self._metadata(reloader.service, {SKIP_WAIT: "true"}),
+            spec=ServiceSpecArgs(
+                cluster_ip="None",
+                # A proxy that is not ready may be so because it has no table yet.
+                publish_not_ready_addresses=True,
+                selector=self._args.ingress.selector,
+                ports=[ServicePortArgs(name="rpc", port=reloader.port, target_port=reloader.port, protocol="TCP")],
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        chosen = {"app": reloader.name}
+        Deployment(
+            f"{self._name}-reloader",
+            # An image that cannot be pulled must not hold the edge back; the proxies go on with the table they have.
+            metadata=self._metadata(reloader.name, {SKIP_WAIT: "true"}),
+            spec=DeploymentSpecArgs(
+                replicas=1,
+                strategy=DeploymentStrategyArgs(type="Recreate"),
+                selector=LabelSelectorArgs(match_labels=chosen),
+                template=PodTemplateSpecArgs(
+                    metadata=ObjectMetaArgs(labels={**self._args.labels, **chosen}),
+                    spec=self._pod(reloader, f"{reloader.service}.{namespace}.svc"),
+                ),
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _pod(self, reloader: Reloader, proxies: str) -> PodSpecArgs:
+        container = ContainerArgs(
+            name="reloader",
+            image=reloader.image,
+            env_from=[EnvFromSourceArgs(secret_ref=SecretEnvSourceArgs(name=self.secret))],
+            env=[
+                EnvVarArgs(name="WARP_ACL_PROXIES", value=proxies),
+                EnvVarArgs(name="WARP_ACL_RPC_PORT", value=str(reloader.port)),
+            ],
+            resources=ResourceRequirementsArgs(
+                requests={"cpu": reloader.cpu, "memory": reloader.memory}, limits={"memory": reloader.memory}
+            ),
+            security_context=SecurityContextArgs(
+                run_as_non_root=True,
+                run_as_user=NOBODY,
+                read_only_root_filesystem=True,
+                allow_privilege_escalation=False,
+                capabilities=CapabilitiesArgs(drop=["ALL"]),
+            ),
+            volume_mounts=[VolumeMountArgs(name="fragments", mount_path=MOUNTED, read_only=True)],
+        )
+        fragments = VolumeArgs(name="fragments", config_map=ConfigMapVolumeSourceArgs(name=self.config_map))
+        return PodSpecArgs(containers=[container], volumes=[fragments], automount_service_account_token=False)
+
+    def _metadata(self, name: str, annotations: Mapping[str, str] | None = None) -> ObjectMetaArgs:
+        return ObjectMetaArgs(
+            name=name,
+            namespace=self._args.ingress.namespace,
+            labels=self._args.labels,
+            annotations=dict(annotations) if annotations else None,
+        )
+
+
+def import_ids(name: str, settings: Settings) -> dict[str, str]:
+    """Logical name -> the id under which the plugin imports it (docs/adopt.md)."""
+    enforcement = settings.trunk_acl.enforcement if settings.trunk_acl.manage else None
+    if not enforcement:
+        return {}
+    namespace = settings.ingress.namespace
+    ids = {
+        f"{name}-fragments": f"{namespace}/{enforcement.config_map}",
+        f"{name}-credentials": f"{namespace}/{enforcement.secret}",
+    }
+    if enforcement.reloader:
+        ids[f"{name}-proxies"] = f"{namespace}/{enforcement.reloader.service}"
+        ids[f"{name}-reloader"] = f"{namespace}/{enforcement.reloader.name}"
+    return ids

@@ -1,0 +1,222 @@
+"""The trunk ACL on the real engine: applied, reconciled, repaired, and never a secret in sight."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from sandbox import Sandbox
+from sandbox.workspace import Workspace
+from tests.engine.conftest import Stack
+from tests.stacks import ROOT, stack_config
+
+ROWS = "trunk-acl-rows"
+PROGRAM = ("*.py", "Pulumi*.yaml")
+FOLDERS = ("components", "inventory", "kamailio", "settings", "trunks")
+
+
+class Edge(Stack):
+    """A stack whose program is a copy, so that its code, its SQL and its trunk files can be edited."""
+
+    def __init__(self, folder: Path, cloud: Sandbox) -> None:
+        self.program = folder / "program"
+        self.program.mkdir()
+        for pattern in PROGRAM:
+            for file in ROOT.glob(pattern):
+                shutil.copy(file, self.program)
+        for name in FOLDERS:
+            shutil.copytree(ROOT / name, self.program / name, ignore=shutil.ignore_patterns("__pycache__"))
+        self.config = stack_config("sandbox")
+        self.workspace = Workspace(folder, "sandbox", cloud.env(), program=self.program)
+        self.workspace.prepare(self.config)
+        self.cli = self.workspace.cli
+
+    @property
+    def trunk_file(self) -> Path:
+        return self.program / "trunks" / "sandbox" / "examples.yaml"
+
+    @property
+    def sql(self) -> Path:
+        return self.program / "components" / "trunk_acl" / "sql"
+
+    def edit(self, file: Path, old: str, new: str) -> None:
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+
+    def output(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(
+            self.cli.text("stack", "output", name, "--json", "--show-secrets", "--stack", self.cli.stack)
+        )
+        return found
+
+    @contextmanager
+    def session(self, user: str = "") -> Iterator[psycopg.Connection[Any]]:
+        """A session as the database's owner, or as the reader or the writer."""
+        database, acl = self.output("database"), self.output("trunkAcl")
+        with psycopg.connect(
+            host=database["publicAddress"],
+            port=database["port"],
+            dbname=database["name"],
+            user=acl[user] if user else database["user"],
+            password=acl[f"{user}Password"] if user else database["password"],
+            sslmode="require",
+            autocommit=True,
+        ) as connection:
+            yield connection
+
+    def customer_of(self, address: str) -> str | None:
+        with self.session("reader") as connection:
+            row = connection.execute("SELECT accounts.get_customer_by_source_ip(%s)", (address,)).fetchone()
+        assert row
+        return row[0]
+
+
+@pytest.fixture(scope="module")
+def acl(cloud: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Edge:
+    """The sandbox's stack, up, from a program of its own."""
+    edge = Edge(tmp_path_factory.mktemp("acl"), cloud)
+    edge.up()
+    return edge
+
+
+def test_up_applies_the_schema_and_the_trunk_files(acl: Edge) -> None:
+    assert acl.customer_of("127.0.0.2") == "100001"
+    assert acl.customer_of("127.0.2.7") is None, "a DIGEST trunk never matches by address"
+    assert acl.customer_of("127.0.3.200") is None, "this entry is switched off"
+    assert {key: acl.output("trunkAcl")[key] for key in ("customers", "trunks", "entries")} == {
+        "customers": 3,
+        "trunks": 5,
+        "entries": 8,
+    }
+
+
+def test_a_preview_without_change_is_clean_also_after_the_providers_code_changed(acl: Edge) -> None:
+    assert acl.planned() == {}
+    for module in ("provider.py", "migrator.py", "entries.py"):
+        with (acl.program / "components" / "trunk_acl" / module).open("a") as file:
+            file.write("\n\ndef of_a_later_release() -> None:\n    return None\n")
+    assert acl.planned() == {}
+
+
+def test_adding_one_range_is_one_update_that_the_preview_tells_by_customer(acl: Edge) -> None:
+    acl.edit(acl.trunk_file, "127.0.3.0/25", "127.0.3.0/25\n    - 127.0.9.0/24")
+    assert acl.customer_of("127.0.9.9") is None
+    told = acl.cli.text("preview", "--stack", acl.cli.stack)
+    assert "trunk files: 1 lines added, 0 removed, for 1 customer" in told
+    assert "BAN 100003: + initech: 127.0.9.0/24" in told
+    assert acl.planned() == {ROWS: "update"}
+    assert acl.customer_of("127.0.9.9") is None, "a preview never writes"
+    acl.up()
+    assert acl.customer_of("127.0.9.9") == "100003"
+    assert acl.planned() == {}
+
+
+def test_rows_of_the_portal_are_left_alone(acl: Edge) -> None:
+    with acl.session("writer") as portal:
+        portal.execute(
+            "WITH t AS (INSERT INTO accounts.trunk_groups (ban, name, calls_per_second, concurrent_calls)"
+            " VALUES ('100002', 'by-portal', 1, 1) RETURNING id)"
+            " INSERT INTO accounts.trunk_ips (trunk_group_id, ban, cidr) SELECT id, '100002', '127.0.20.0/24' FROM t"
+        )
+    acl.edit(acl.trunk_file, "127.0.9.0/24", "127.0.9.0/25")
+    acl.up()
+    assert acl.customer_of("127.0.20.1") == "100002"
+    assert acl.customer_of("127.0.9.200") is None
+
+
+def test_what_was_changed_by_hand_is_seen_by_refresh_and_put_right_by_the_next_update(acl: Edge) -> None:
+    with acl.session() as owner:
+        owner.execute("DROP INDEX accounts.trunk_ips_by_trunk")
+        owner.execute("REVOKE SELECT ON kamailio.acl_hosts FROM warp_acl_reader")
+        owner.execute("DELETE FROM accounts.trunk_ips WHERE cidr = '127.0.0.2/32'")
+    assert acl.planned() == {}, "a preview asks nobody"
+    acl.cli.text("refresh", "--stack", acl.cli.stack, "--yes", "--skip-preview")
+    assert "index accounts.trunk_ips_by_trunk is gone" in acl.state()
+    assert acl.planned() == {ROWS: "update"}
+    acl.up()
+    assert acl.customer_of("127.0.0.2") == "100001"
+    with acl.session("reader") as reader:
+        assert reader.execute("SELECT count(*) FROM kamailio.acl_hosts").fetchone()
+    with acl.session() as owner:
+        assert owner.execute("SELECT to_regclass('accounts.trunk_ips_by_trunk')").fetchone() != (None,)
+    assert acl.planned() == {}
+
+
+def test_a_wrong_trunk_file_changes_nothing_and_says_where(acl: Edge) -> None:
+    before = acl.trunk_file.read_text()
+    acl.edit(acl.trunk_file, "127.0.9.0/25", "127.0.9.1/25")
+    line = next(n for n, text in enumerate(acl.trunk_file.read_text().splitlines(), 1) if "127.0.9.1/25" in text)
+    told = acl.failing("up", "--yes", "--skip-preview")
+    assert f"sandbox/examples.yaml:{line}: BAN 100003" in told
+    assert "host bits" in told
+    assert "Traceback" not in told
+    acl.trunk_file.write_text(before)
+    assert acl.planned() == {}
+
+
+def test_what_only_the_database_knows_is_refused_with_the_place_and_changes_nothing(acl: Edge) -> None:
+    before = acl.trunk_file.read_text()
+    # The portal's range; in the same go another customer loses one.
+    acl.edit(acl.trunk_file, "127.0.9.0/25", "127.0.20.128/25")
+    told = acl.failing("up", "--yes", "--skip-preview")
+    assert "BAN 100003 (sandbox/examples.yaml:" in told
+    assert "127.0.20.128/25 overlaps 127.0.20.0/24 of BAN 100002" in told
+    assert "Traceback" not in told
+    assert acl.customer_of("127.0.9.9") == "100003"
+    acl.trunk_file.write_text(before)
+    acl.up()
+    assert acl.planned() == {}
+
+
+def test_a_failed_migration_leaves_a_stack_that_the_next_update_repairs(acl: Edge) -> None:
+    migration = acl.sql / "0007_later.sql"
+    migration.write_text("CREATE TABLE accounts.trunk_notes (id integer);\nSELECT 1 / 0;\n")
+    told = acl.failing("up", "--yes", "--skip-preview")
+    assert "migration 0007_later.sql: the database refuses: division by zero" in told
+    assert "Traceback" not in told
+    assert acl.customer_of("127.0.0.2") == "100001"
+    with acl.session() as owner:
+        assert owner.execute("SELECT to_regclass('accounts.trunk_notes')").fetchone() == (None,)
+    migration.write_text("CREATE TABLE accounts.trunk_notes (id integer);\n")
+    acl.up()
+    with acl.session() as owner:
+        assert owner.execute("SELECT count(*) FROM trunk_acl.migrations").fetchone() == (7,)
+    assert acl.planned() == {}
+
+
+def test_an_edited_migration_is_refused_before_anything_runs(acl: Edge) -> None:
+    migration = acl.sql / "0007_later.sql"
+    before = migration.read_text()
+    migration.write_text(before + "-- edited\n")
+    told = acl.failing("up", "--yes", "--skip-preview")
+    assert "migration 0007_later.sql was edited after it was applied" in told
+    assert "a change of the schema is a new file" in told
+    migration.write_text(before)
+    assert acl.planned() == {}
+
+
+def test_no_secret_is_in_the_state_or_in_anything_printed(acl: Edge) -> None:
+    database, roles = acl.output("database"), acl.output("trunkAcl")
+    secrets = {database["password"], roles["readerPassword"], roles["writerPassword"]}
+    assert all(len(secret) == 32 for secret in secrets)
+    acl.edit(acl.trunk_file, "127.0.9.0/25", "127.0.9.0/26")
+    printed = [
+        acl.cli.text("preview", "--stack", acl.cli.stack, "--diff"),
+        acl.up(),
+        acl.cli.text("refresh", "--stack", acl.cli.stack, "--yes", "--skip-preview", "--diff"),
+        acl.cli.text("stack", "output", "--json", "--stack", acl.cli.stack),
+        acl.state(),
+        *(file.read_text(errors="replace") for file in acl.workspace.directory.rglob("*") if file.is_file()
+          and acl.program not in file.parents),
+    ]  # fmt: skip
+    for text in printed:
+        assert not any(secret in text for secret in secrets)
+    assert "postgres://warp_acl_reader" not in acl.state()

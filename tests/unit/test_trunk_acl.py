@@ -1,0 +1,162 @@
+"""`TrunkAclSchema` and `AclEnforcement`: what is handed to the database and to the cluster, and how secretly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+
+from components import acl_enforcement
+from settings import Settings, SettingsError
+from tests.stacks import Config, as_engine_gives_it, changed, stack_config
+from tests.unit.recording import HIDDEN, Declared, Edge, declare
+
+ACL = "pulumi-python:dynamic/warp:TrunkAcl"
+CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
+SECRET = "kubernetes:core/v1:Secret"
+DEPLOYMENT = "kubernetes:apps/v1:Deployment"
+SERVICE = "kubernetes:core/v1:Service"
+
+
+def with_acl(*path: str, value: Any = True, stack: str = "sandbox") -> Config:
+    config = changed(stack_config(stack), ("warp-edge:trunkAcl", "manage"), True)
+    return changed(config, ("warp-edge:trunkAcl", *path), value) if path else config
+
+
+def one(edge: Edge, token: str) -> Declared:
+    (found,) = edge.of_type(token)
+    return found
+
+
+def refusals(config: Config) -> str:
+    with pytest.raises(SettingsError) as error:
+        Settings.parse(as_engine_gives_it(config))
+    return str(error.value)
+
+
+def test_nothing_of_the_acl_is_declared_until_it_is_to_be_managed() -> None:
+    edge = declare(stack_config("prod"))
+    assert not [each for each in edge.resources if "acl" in each.name]
+    assert "trunkAcl" not in edge.outputs
+
+
+def test_the_provider_gets_every_password_as_a_secret_and_says_so_in_the_outputs() -> None:
+    edge = declare(with_acl())
+    acl = one(edge, ACL)
+    assert [acl.clear[key] for key in ("password", "readerPassword", "writerPassword")] == [HIDDEN] * 3
+    told = edge.clear_outputs["trunkAcl"]
+    assert [told["readerPassword"], told["writerPassword"]] == [HIDDEN] * 2
+    assert (told["customers"], told["trunks"], told["entries"]) == (3, 5, 8)
+
+
+def test_what_is_pickled_into_the_state_is_a_name_and_nothing_else() -> None:
+    provider = one(declare(with_acl()), ACL).clear["__provider"]
+    assert len(provider) < 150, "a provider pickled by value changes with every edit of its code"
+    assert provider != HIDDEN
+
+
+def test_the_migrations_are_named_with_their_hashes() -> None:
+    migrations = one(declare(with_acl()), ACL).inputs["migrations"]
+    assert min(migrations) == "0001_ranges.sql"
+    assert all(len(sha256) == 64 for sha256 in migrations.values())
+
+
+def test_without_trunk_files_the_rows_are_the_portals_alone() -> None:
+    assert one(declare(with_acl("trunks", value=None)), ACL).inputs.get("trunks") is None
+
+
+def test_the_acl_is_protected_like_the_database() -> None:
+    assert one(declare(with_acl(stack="prod")), ACL).protect
+    assert not one(declare(with_acl()), ACL).protect
+
+
+def test_wrong_trunk_files_end_the_program_before_anything_is_declared() -> None:
+    with pytest.raises(pulumi.RunError, match="no such folder"):
+        declare(with_acl("trunks", value="trunks/nowhere"))
+
+
+def test_an_iam_principal_signs_in_without_a_password() -> None:
+    who = "deploy@warp-prod.iam.gserviceaccount.com"
+    config = with_acl("reach", value={"access": "connector", "iamUser": who})
+    inputs = one(declare(config), ACL).inputs
+    assert inputs["user"] == "deploy@warp-prod.iam"
+    assert inputs.get("password") is None
+    assert inputs["reach"]["iam"] is True
+
+
+def test_kamailio_gets_its_fragments_and_the_databases_authority() -> None:
+    data = one(declare(with_acl()), CONFIG_MAP).inputs["data"]
+    assert {"ip_auth.cfg", "rpc.cfg", "server-ca.pem"} <= set(data)
+    assert "route[IP_AUTH]" in data["ip_auth.cfg"]
+
+
+def test_the_readers_credentials_are_in_the_secret_and_nowhere_else() -> None:
+    edge = declare(with_acl())
+    secret = one(edge, SECRET)
+    assert secret.clear["stringData"] == HIDDEN or secret.clear["stringData"]["WARP_ACL_DB_URL"] == HIDDEN
+    url = secret.inputs["stringData"]["WARP_ACL_DB_URL"]
+    assert url.startswith("postgres://warp_acl_reader:")
+    assert secret.inputs["stringData"]["PGSSLMODE"] == "verify-ca"
+    for each in edge.resources:
+        if each.type != SECRET:
+            assert url not in repr(each.inputs)
+
+
+def test_the_reloader_finds_every_proxy_pod_ready_or_not() -> None:
+    edge = declare(with_acl())
+    service = next(each for each in edge.of_type(SERVICE) if each.name == "acl-enforcement-proxies").inputs["spec"]
+    assert service["clusterIP"] == "None"
+    assert service["publishNotReadyAddresses"] is True
+    assert service["selector"] == {"app": "kamailio"}
+    (container,) = one(edge, DEPLOYMENT).inputs["spec"]["template"]["spec"]["containers"]
+    environment = {each["name"]: each["value"] for each in container["env"]}
+    assert environment["WARP_ACL_PROXIES"] == "kamailio-rpc.warp-core.svc"
+    assert container["image"] == "warp-acl-reloader:sandbox"
+    assert container["securityContext"]["runAsNonRoot"] is True
+
+
+def test_without_an_image_there_is_no_reloader() -> None:
+    edge = declare(with_acl("enforcement", value={}))
+    assert not edge.of_type(DEPLOYMENT)
+    assert edge.of_type(CONFIG_MAP)
+
+
+def test_what_the_cluster_has_already_can_be_adopted() -> None:
+    edge = declare(with_acl())
+    ids = acl_enforcement.import_ids("acl-enforcement", Settings.parse(as_engine_gives_it(with_acl())))
+    ours = {each.name: each for each in edge.resources if each.name.startswith("acl-enforcement-") and each.custom}
+    assert set(ids) == set(ours) - {"acl-enforcement-token"}
+    for name, import_id in ids.items():
+        metadata = ours[name].inputs["metadata"]
+        assert import_id == f"{metadata['namespace']}/{metadata['name']}"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        (("reach",), {"access": "proxy"}, "add trunkAcl.reach.proxyPort"),
+        (("reach",), {"access": "direct", "iamUser": "a@b.iam"}, "IAM sign-in without a proxy or connector"),
+        (("limits", "widestIpv4"), 4, "use 8 or more"),
+        (("limits", "allowReserved"), ["10.0.0.1/8"], "is not a range"),
+        (("signIn",), {"passwords": False}, "nobody could read the ACL"),
+        (("owner",), "portal", "its rows would be removed"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_the_remedy(path: tuple[str, ...], value: object, told: str) -> None:
+    assert told in refusals(with_acl(*path, value=value))
+
+
+def test_kamailio_without_a_password_needs_a_proxy_beside_it() -> None:
+    reader = {"passwords": False, "readers": ["kamailio@warp-prod.iam.gserviceaccount.com"]}
+    config = with_acl("signIn", value=reader)
+    assert "add trunkAcl.enforcement.address" in refusals(config)
+    config = changed(config, ("warp-edge:trunkAcl", "enforcement", "address"), "127.0.0.1")
+    url = one(declare(config), SECRET).inputs["stringData"]["WARP_ACL_DB_URL"]
+    assert url == "postgres://kamailio%40warp-prod.iam@127.0.0.1:5432/warp"
+
+
+def test_the_examples_of_the_sandbox_are_a_folder_of_this_repository() -> None:
+    folder = stack_config("sandbox")["warp-edge:trunkAcl"]["trunks"]
+    assert (Path(__file__).parents[2] / folder).is_dir()
