@@ -10,12 +10,17 @@ from components.refusal import RefusedError
 from settings.ingress import Ingress
 from tests.stacks import Config, changed, stack_config
 from tests.unit.cloud import Cloud
-from tests.unit.recording import Edge, declare, run
+from tests.unit.recording import Declared, Edge, declare, run
 
 ADDRESS = "gcp:compute/address:Address"
 SERVICE = "kubernetes:core/v1:Service"
 BY_NAME = "networking.gke.io/load-balancer-ip-addresses"
 SUBNETWORK = "projects/warp-prod/regions/us-central1/subnetworks/dual-stack"
+
+
+def services(edge: Edge) -> dict[str, Declared]:
+    """The ingress's own, by name."""
+    return {name: each for name, each in edge.physical(SERVICE).items() if each.name.startswith("ingress-")}
 
 
 def with_ingress(setting: str, value: object, config: Config | None = None) -> Config:
@@ -146,7 +151,7 @@ def test_up_waits_for_the_address_alone_and_not_for_ever() -> None:
 @pytest.mark.parametrize(("setting", "taken"), [(True, "true"), (False, None)])
 def test_fields_of_kubectl_are_taken_over_only_when_asked(setting: bool, taken: str | None) -> None:
     edge = declare(with_ingress("takeOverFields", setting))
-    for service in edge.of_type(SERVICE):
+    for service in services(edge).values():
         assert service.inputs["metadata"]["annotations"].get("pulumi.com/patchForce") == taken
 
 
@@ -168,7 +173,7 @@ def test_affinity_and_selector_are_settings() -> None:
 def test_the_internal_service_can_be_left_out() -> None:
     config = stack_config("sandbox")
     del config["warp-edge:ingress"]["internal"]
-    assert set(declare(config).physical(SERVICE)) == {"kamailio-sip-udp", "kamailio-sip-tcp"}
+    assert set(services(declare(config))) == {"kamailio-sip-udp", "kamailio-sip-tcp"}
 
 
 def test_every_service_goes_to_the_cluster_of_the_settings() -> None:

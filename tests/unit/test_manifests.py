@@ -1,4 +1,4 @@
-"""The Services as the program sends them, against the published schema of the live cluster's Kubernetes, 1.33."""
+"""What goes to the cluster, against the published schema of the live cluster's Kubernetes, 1.33."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from tests.stacks import Config, changed, stack_config
 from tests.unit.recording import declare
 
 LIVE_VERSION = "1.33"
-SERVICE = "kubernetes:core/v1:Service"
 
 
 def dual_stack() -> Config:
@@ -23,19 +22,23 @@ CONFIGURATIONS = {"prod": stack_config("prod"), "sandbox": stack_config("sandbox
 
 
 def manifests(config: Config) -> list[dict[str, Any]]:
-    return [each.inputs for each in declare(config).of_type(SERVICE)]
+    """Everything but the provider: Services, and the trunk ACL's objects where there are any."""
+    return [each.inputs for each in declare(config).resources if each.type.startswith("kubernetes:")]
 
 
 def validate(manifest: dict[str, Any]) -> str:
     return str(kubernetes_validate.validate(manifest, LIVE_VERSION, strict=True))
 
 
+ACL_OBJECTS = ["ConfigMap", "Deployment", "Secret", "Service"]
+KINDS = {"prod": ["Service"] * 3, "sandbox": [*ACL_OBJECTS, *["Service"] * 3]}
+
+
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_the_clusters_version_takes_every_service(name: str) -> None:
+def test_the_clusters_version_takes_every_object(name: str) -> None:
     declared = manifests(CONFIGURATIONS[name])
-    assert len(declared) == 3
+    assert sorted(each["kind"] for each in declared) == KINDS.get(name, KINDS["sandbox"])
     for manifest in declared:
-        assert (manifest["apiVersion"], manifest["kind"]) == ("v1", "Service")
         assert validate(manifest) == LIVE_VERSION, "the schema of another version was used"
 
 
@@ -50,6 +53,6 @@ def test_the_clusters_version_takes_every_service(name: str) -> None:
     ],
 )
 def test_a_field_that_the_version_does_not_know_or_take_is_found(where: tuple[str, ...], value: object) -> None:
-    manifest = next(each for each in manifests(stack_config("prod")) if each["spec"]["type"] == "LoadBalancer")
+    manifest = next(each for each in manifests(stack_config("prod")) if each["spec"].get("type") == "LoadBalancer")
     with pytest.raises(kubernetes_validate.ValidationError):
         validate(changed(manifest, where, value))
