@@ -5,7 +5,7 @@ BOOTSTRAP := python3 tools/bootstrap.py
 PYTHON = eval "$$($(BOOTSTRAP) --print-env)" && .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up outputs down status rehearse test lint unit sandbox-tests engine bench clean
+.PHONY: help setup setup-dev up outputs down status rehearse test lint unit sandbox-tests database test-sip engine bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ rehearse: ## adopt the live edge in a sandbox of its own; ipInventory as JSON la
 	@$(BOOTSTRAP) >&2
 	@$(PYTHON) -m sandbox.rehearsal
 
-test: setup-dev lint unit sandbox-tests engine ## everything: linter, types, unit, sandbox and engine tests
+test: setup-dev lint unit sandbox-tests database test-sip engine ## everything: linter, types and all tests
 
 lint: setup-dev ## formatter, linter, strict types
 	@echo "lint: formatter, linter, strict types (2 minutes the first time: mypy reads the SDKs once; then seconds)"
@@ -48,6 +48,14 @@ unit: setup-dev ## tests of the program alone, in seconds
 sandbox-tests: setup-dev ## tests of the sandbox: its refusals, its PostgreSQL and its DNS
 	@echo "sandbox: what the cloud refuses, with a real PostgreSQL and real DNS answers (4 minutes)"
 	@$(PYTHON) -m pytest tests/sandbox
+
+database: setup-dev ## the trunk ACL on real PostgreSQL servers
+	@echo "database: schema, migrator and rows on PostgreSQL 15 and the embedded one (4 minutes)"
+	@$(PYTHON) -m pytest tests/database
+
+test-sip: setup-dev ## the trunk ACL in a real Kamailio, with real SIP traffic
+	@echo "sip: who gets in, over UDP, TCP and TLS, and what a change, a crash and an outage do (3 minutes)"
+	@$(PYTHON) -m pytest tests/sip
 
 engine: setup-dev ## tests on the real engine
 	@echo "engine: up, drift, drain, adoption and crashes on the real engine (8 minutes)"

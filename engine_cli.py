@@ -96,9 +96,10 @@ class Cli:
             return self.show(*arguments)
         return engine.returncode
 
-    def outputs(self) -> Json:
-        """The stack's outputs, secrets masked."""
-        found: Json = json.loads(self.text("stack", "output", "--json", "--stack", self.stack))
+    def outputs(self, *, secrets: bool = False) -> Json:
+        """The stack's outputs, secrets masked unless asked for."""
+        shown = ["--show-secrets"] if secrets else []
+        found: Json = json.loads(self.text("stack", "output", "--json", *shown, "--stack", self.stack))
         return found
 
     def config(self) -> tuple[dict[str, str], set[str]]:

@@ -59,6 +59,7 @@ def of(settings: Settings, edge: Edge) -> dict[str, pulumi.Input[Any]]:
             "publicAddress": database.public_address,
             "privateAddress": database.private_address,
             "port": POSTGRESQL_PORT,
+            "serverCa": database.server_ca,
             "name": database.name,
             "user": database.user,
             "password": database.password,

@@ -85,8 +85,9 @@ class TrunkDatabase(pulumi.ComponentResource):
         self.connection_name = instance.connection_name
         self.public_address = instance.public_ip_address
         self.private_address = instance.private_ip_address
-        self.server_ca = instance.server_ca_certs.apply(
-            lambda certificates: certificates[0].cert or "" if certificates else ""
+        # The plugin calls it secret; it is what clients check the server by, and no secret of anybody's.
+        self.server_ca = pulumi.Output.unsecret(
+            instance.server_ca_certs.apply(lambda certificates: certificates[0].cert or "" if certificates else "")
         )
         self.name = database.name
         self.user = user.name

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from sandbox import sip_probe
 from sandbox.cloud import WRITES
 from sandbox.faults import KINDS, faults
 from sandbox.process import (
@@ -71,6 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     quota = commands.add_parser("quota", help="set a quota, e.g. STATIC_ADDRESSES 400")
     quota.add_argument("metric")
     quota.add_argument("maximum", type=float)
+    sip = commands.add_parser("sip-options", help="send one SIP OPTIONS and say what came back")
+    sip.add_argument("address", help="where to, for instance the customer ingress")
+    sip.add_argument("--port", type=int, default=0, help="5060, with --transport tls 5061")
+    sip.add_argument("--transport", choices=["udp", "tcp", "tls"], default="udp")
+    sip.add_argument("--from", dest="source", default="127.0.0.1", help="an address of this machine (%(default)s)")
     pods = commands.add_parser("pods", help="whether the cluster's pods are ready")
     pods.add_argument("state", choices=["ready", "not-ready"])
     return parser
@@ -212,7 +218,18 @@ def _pods(given: argparse.Namespace) -> None:
     _sandbox(given).pods_ready(given.state == "ready")
 
 
+def _sip_options(given: argparse.Namespace) -> None:
+    port = given.port or (5061 if given.transport == "tls" else 5060)
+    text = sip_probe.request("OPTIONS", given.address, port, given.transport, given.source)
+    answer = sip_probe.ask(text, given.address, port, given.transport, given.source)
+    whose = (
+        f" BAN {answer.headers['x-warp-ban']}, trunk {answer.headers['x-warp-trunk']}" if answer.status == 200 else ""
+    )
+    print(f"{answer.status}{whose}")
+
+
 _COMMANDS = {
+    "sip-options": _sip_options,
     "start": _start,
     "stop": _stop,
     "destroy": _destroy,

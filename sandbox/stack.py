@@ -8,6 +8,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,7 +16,7 @@ from rich.markup import escape
 from adopt.adoption import adopt
 from engine_cli import EngineError
 from inventory.table import ip_inventory_table
-from sandbox import Sandbox, SandboxError
+from sandbox import Sandbox, SandboxError, sip_edge
 from sandbox.workspace import ROOT, Workspace
 from settings import Settings, SettingsError
 
@@ -37,10 +38,14 @@ def up(sandbox: Sandbox, console: Console) -> int:
         console.print("[red]the edge is not up[/]: the engine says why above; `make up` again goes on from here")
         return status
     console.print(f"[dim]{time.monotonic() - began:.0f} s[/]\n")
-    outputs = workspace.cli.outputs()
+    outputs = workspace.cli.outputs(secrets=True)
+    if "trunkAcl" in outputs:
+        console.print("[bold]sip[/]     Kamailio on these addresses, with the trunk ACL")
+        if missing := sip_edge.start(DIRECTORY, outputs):
+            console.print(f"[yellow]no SIP proxy[/]: {escape(missing)}", highlight=False)
     console.print(ip_inventory_table(outputs["ipInventory"]))
     _write_psql(workspace, outputs["database"])
-    _say_what_next(console, sandbox, outputs["dns"]["domain"])
+    _say_what_next(console, sandbox, outputs)
     return 0
 
 
@@ -60,6 +65,7 @@ def down(sandbox: Sandbox, console: Console) -> int:
         return 0
     sandbox.start()
     workspace = _ready(sandbox, console)
+    sip_edge.stop(DIRECTORY)
     status = workspace.cli.show("destroy", "--stack", STACK, "--yes", "--skip-preview")
     if status:
         console.print("[red]not destroyed[/]: the engine says why above; the cloud still runs")
@@ -101,10 +107,14 @@ def _write_psql(workspace: Workspace, database: dict[str, str]) -> None:
     command.chmod(0o755)
 
 
-def _say_what_next(console: Console, sandbox: Sandbox, domain: str) -> None:
+def _say_what_next(console: Console, sandbox: Sandbox, outputs: dict[str, Any]) -> None:
     host, port = sandbox.dns_endpoint()
+    domain = outputs["dns"]["domain"]
+    sip = f".venv/bin/python -m sandbox sip-options {outputs['customerEndpoints']['endpoints'][0]['address']} --from"
     console.print("\nLook at next:")
     for command, why in (
+        (f"{sip} 127.0.0.2", "200: trunks/sandbox/ lets this caller in"),
+        (f"{sip} 127.0.9.9", "403: nobody's"),
         (f"dig @{host} -p {port} +short _sip._udp.{domain} SRV", "the zone answers"),
         (".sandbox/psql -c '\\conninfo'", "the trunk ACL's database, over TLS"),
         (".sandbox/pulumi stack output vendorWhitelist", "what vendors get; any pulumi command works like this"),

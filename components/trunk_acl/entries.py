@@ -82,8 +82,9 @@ def set_limits(connection: Connection, widest_ipv4: int, widest_ipv6: int, allow
     """
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE trunk_acl.limits SET widest_ipv4 = %(four)s, widest_ipv6 = %(six)s"
-            " WHERE (widest_ipv4, widest_ipv6) <> (%(four)s, %(six)s)",
+            "INSERT INTO trunk_acl.limits AS now (widest_ipv4, widest_ipv6) VALUES (%(four)s, %(six)s)"
+            " ON CONFLICT (only_row) DO UPDATE SET widest_ipv4 = %(four)s, widest_ipv6 = %(six)s"
+            " WHERE (now.widest_ipv4, now.widest_ipv6) <> (%(four)s, %(six)s)",
             {"four": widest_ipv4, "six": widest_ipv6},
         )
         changed = cursor.rowcount

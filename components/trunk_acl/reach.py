@@ -5,12 +5,16 @@ A database that does not take connections yet is waited for, up to a deadline; o
 
 from __future__ import annotations
 
+import asyncio
 import getpass
+import logging
 import os
 import socket
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,12 +59,14 @@ class Target:
 def connected(target: Target) -> Iterator[Connection]:
     """A connection in autocommit. Raises `TrunkAclError` when there is none by the deadline, or the server says no."""
     with ExitStack() as stack:
-        attempt = _attempt(target, stack)
         deadline, pause = time.monotonic() + target.deadline_seconds, FIRST_PAUSE
+        attempt = _attempt(target, stack, deadline)
         while True:
             try:
                 connection = attempt()
                 break
+            except TrunkAclError:
+                raise
             except Exception as error:  # the connector's own errors have no common base
                 reason = " ".join(str(error).split())
                 if _final(reason) or time.monotonic() + pause > deadline:
@@ -86,9 +92,9 @@ def _told(target: Target, reason: str) -> TrunkAclError:
     return TrunkAclError(f"cannot connect to {target.where}: {reason}", remedy)
 
 
-def _attempt(target: Target, stack: ExitStack) -> Any:
+def _attempt(target: Target, stack: ExitStack, deadline: float) -> Callable[[], Connection]:
     if target.access == "connector":
-        return _by_connector(target, stack)
+        return _by_connector(target, deadline)
     parameters: dict[str, Any] = {
         "host": target.host,
         "port": target.port,
@@ -108,35 +114,107 @@ def _attempt(target: Target, stack: ExitStack) -> Any:
         dbname=target.database,
         user=target.user,
         password=target.password,
-        autocommit=True,
         connect_timeout=ATTEMPT_SECONDS,
-        application_name=application_name(),
+        **_every_session(),
+        **parameters,
+    )
+
+
+def _every_session() -> dict[str, Any]:
+    return {
+        "autocommit": True,
+        "application_name": application_name(),
         # What the environment of whoever runs us could change.
-        gssencmode="disable",
-        target_session_attrs="any",
-        options="",
-        **parameters,
-    )
+        "gssencmode": "disable",
+        "target_session_attrs": "any",
+        "options": "",
+    }
 
 
-def _by_connector(target: Target, stack: ExitStack) -> Any:
-    """docs: github.com/GoogleCloudPlatform/cloud-sql-python-connector; psycopg since its 1.22."""
-    # Imported here: it brings Google's authentication libraries, which no other way needs.
+def _by_connector(target: Target, deadline: float) -> Callable[[], Connection]:
+    """github.com/GoogleCloudPlatform/cloud-sql-python-connector; psycopg since its 1.22."""
+    # One try is enough: a metadata server is near and answers at once. google-auth reads this when it is imported.
+    os.environ.setdefault("GCE_METADATA_DETECT_RETRIES", "1")
+    logging.getLogger("google.auth").setLevel(logging.ERROR)
+    # Imported here: it brings Google's libraries (0.7 s), which no other way needs.
+    import google.auth  # noqa: PLC0415
+    from aiohttp import ClientResponseError  # noqa: PLC0415
+    from google.auth.exceptions import DefaultCredentialsError, RefreshError  # noqa: PLC0415
     from google.cloud.sql.connector import Connector, IPTypes  # noqa: PLC0415
+    from google.cloud.sql.connector.exceptions import CloudSQLIPTypeError  # noqa: PLC0415
 
-    connector = stack.enter_context(Connector(refresh_strategy="lazy", enable_iam_auth=target.iam))
-    # The connector ends its connections at the server's address without naming TLS: it has encrypted already.
-    parameters = {"password": target.password} if target.password and not target.iam else {}
-    return lambda: connector.connect(
-        target.instance,
-        "psycopg",
-        user=target.user,
-        db=target.database,
-        ip_type=IPTypes.PRIVATE if target.private else IPTypes.PUBLIC,
-        autocommit=True,
-        application_name=application_name(),
-        **parameters,
-    )
+    async def connect() -> Connection:
+        credentials, _ = google.auth.default()
+        # For the answer to one question: it connects by a thread of its own, which needs neither loop nor connector.
+        async with Connector(
+            loop=asyncio.get_running_loop(),
+            refresh_strategy="lazy",
+            credentials=credentials,
+            # The connector asks the environment only; people's own credentials name one as well.
+            quota_project=getattr(credentials, "quota_project_id", None),
+            enable_iam_auth=target.iam,
+            ip_type=IPTypes.PRIVATE if target.private else IPTypes.PUBLIC,
+            timeout=ATTEMPT_SECONDS,
+        ) as connector:
+            connection: Connection = await connector.connect_async(
+                target.instance,
+                "psycopg",
+                user=target.user,
+                password=None if target.iam else target.password,
+                db=target.database,
+                **_every_session(),
+            )
+            return connection
+
+    def attempt() -> Connection:
+        try:
+            return _within(deadline - time.monotonic(), lambda: asyncio.run(connect()))
+        except DefaultCredentialsError as error:
+            raise _no_more(target, "this machine has no Google credentials", SIGN_IN, error) from None
+        except RefreshError as error:
+            if error.retryable:
+                raise
+            raise _no_more(target, "Google refuses the credentials of this machine", SIGN_IN, error) from None
+        except ClientResponseError as error:
+            if error.status not in REFUSALS:
+                raise
+            raise _no_more(target, "Google refuses", ROLE, error.message) from None
+        except CloudSQLIPTypeError:
+            kind, other = ("private", "public") if target.private else ("public", "private")
+            raise _no_more(target, f"it has no {kind} address", f"set trunkAcl.reach.address: {other}") from None
+
+    return attempt
+
+
+SIGN_IN = "sign in with `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS"
+ROLE = "is the instance's name right, has the account the role Cloud SQL Client, is sqladmin.googleapis.com enabled?"
+REFUSALS = (400, 401, 403, 404)
+
+
+def _no_more(target: Target, what: str, remedy: str, words: object = "") -> TrunkAclError:
+    """What trying again does not change."""
+    told = " ".join(str(words).split())
+    return TrunkAclError(f"cannot connect to {target.where}: {what}{f': {told}' if told else ''}", remedy)
+
+
+def _within(seconds: float, work: Callable[[], Connection]) -> Connection:
+    """The connector opens its socket without a bound, where nothing can interrupt it: late work is left behind."""
+    outcome: Future[Connection] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except Exception as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name="cloud-sql-connector", daemon=True).start()
+    try:
+        return outcome.result(max(seconds, 0))
+    except TimeoutError:
+        if outcome.done():
+            raise
+        outcome.add_done_callback(lambda late: None if late.exception() else late.result().close())
+        raise TimeoutError("no answer in time") from None
 
 
 def application_name() -> str:

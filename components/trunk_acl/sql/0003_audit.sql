@@ -43,10 +43,11 @@ $$;
 CREATE FUNCTION trunk_acl.audit_updated() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    -- Keys are identity columns that are always generated: they do not change.
+    -- A key can change: an identity that is always generated may still be set to its DEFAULT, the next number. Such a
+    -- row has no partner; it is recorded in two rows.
     INSERT INTO accounts.trunk_acl_audit (relation, operation, ban, before, after)
-    SELECT TG_TABLE_NAME, TG_OP, is_now.ban, to_jsonb(was), to_jsonb(is_now)
-    FROM is_now JOIN was USING (id)
+    SELECT TG_TABLE_NAME, TG_OP, coalesce(is_now.ban, was.ban), to_jsonb(was), to_jsonb(is_now)
+    FROM is_now FULL JOIN was USING (id)
     WHERE was IS DISTINCT FROM is_now;
     RETURN NULL;
 END;

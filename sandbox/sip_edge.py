@@ -1,0 +1,50 @@
+"""The SIP proxy of `make up`: a real Kamailio on the stack's own addresses, with the trunk ACL that the stack applied.
+
+Not Google's control plane, so not of the cloud: it stands where the operator's Deployment stands in production. Without
+Kamailio on this machine everything else works, and how to get it is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sandbox.process import SandboxError
+from sandbox.sip_proxy import Database, SipProxy
+
+FOLDER = "sip"
+
+
+def of_stack(directory: Path, outputs: Mapping[str, Any]) -> SipProxy:
+    """The proxy for a stack's outputs, secrets included."""
+    addresses = {endpoint["transport"]: endpoint["address"] for endpoint in outputs["customerEndpoints"]["endpoints"]}
+    database, acl = outputs["database"], outputs["trunkAcl"]
+    return SipProxy(
+        directory / FOLDER,
+        addresses["UDP"],
+        addresses["TCP"],
+        Database(
+            host=database["publicAddress"],
+            port=database["port"],
+            name=database["name"],
+            user=acl["reader"],
+            password=acl["readerPassword"],
+            authority=database["serverCa"],
+        ),
+    )
+
+
+def start(directory: Path, outputs: Mapping[str, Any]) -> str:
+    """Start it, or leave it as it runs. What is in the way, in one line, where it cannot be started; else nothing."""
+    try:
+        of_stack(directory, outputs).start()
+    except SandboxError as error:
+        return str(error)
+    return ""
+
+
+def stop(directory: Path) -> None:
+    """End it, whatever it was started with."""
+    nobody = Database("", 0, "", "", "", "")
+    SipProxy(directory / FOLDER, "", "", nobody).stop()
