@@ -60,6 +60,21 @@ def read(connection: Connection) -> dict[str, Thing]:
     return {thing.name: thing for thing in (Thing(*row) for row in rows)}
 
 
+def refuse_strangers(connection: Connection) -> None:
+    """Raise `TrunkAclError` when something stands where the migrations will build that they did not make.
+
+    Only for a database without a registry: the schema may have been made by hand before.
+    """
+    found = sorted(thing.identity for thing in read(connection).values() if thing.kind in ("table", "view", "function"))
+    if found:
+        raise TrunkAclError(
+            f"{found[0]} is there already and was not made by these migrations"
+            + (f" (nor {', '.join(found[1:])})" if found[1:] else ""),
+            "move it out of the way with its rows, and copy them back afterwards: docs/trunk-acl.md, 'Tables that are"
+            " there already'",
+        )
+
+
 def record(connection: Connection) -> None:
     """Write down the catalogue as it is; in the transaction of the migration that made it so."""
     connection.execute("DELETE FROM trunk_acl.catalogue")
@@ -111,6 +126,8 @@ def repair(connection: Connection) -> list[str]:
             left = differences(before, now)
             raise TrunkAclError(f"after the repair it still differs: {left[0]}", "put it back yourself")
     except psycopg.Error as error:
+        if isinstance(error, psycopg.OperationalError) or not changes:
+            raise  # nothing that was changed by hand is in the way: a lost connection, a lock, a timeout
         raise TrunkAclError(
             f"what was changed by hand cannot be put back ({changes[0]}): {error.diag.message_primary or error}",
             "put it back yourself; the definition that it should have is in trunk_acl.catalogue",

@@ -152,6 +152,7 @@ def _prepare(connection: Connection, wishes: Wishes) -> None:
 
 def _make_registry(connection: Connection) -> None:
     if connection.execute("SELECT to_regclass('trunk_acl.migrations')").fetchone() == (None,):
+        catalogue.refuse_strangers(connection)
         with connection.transaction():
             connection.execute(REGISTRY)
 
