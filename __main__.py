@@ -8,9 +8,9 @@ import outputs
 from components.cluster import kubernetes
 from components.database import TrunkDatabase, TrunkDatabaseArgs
 from components.dns import SipDns, SipDnsArgs
-from components.egress import GatewayUse, NatEgressPool, NatEgressPoolArgs
-from components.ingress import SipIngress, SipIngressArgs, explain_pending
-from engine_record import gateway_use
+from components.egress import NatEgressPool, NatEgressPoolArgs
+from components.ingress import SipIngress, SipIngressArgs, explain_pending, refuse_cut
+from engine_record import InUse, in_use
 from settings import Settings, SettingsError
 
 
@@ -24,11 +24,15 @@ def load() -> Settings:
         raise pulumi.RunError(str(error)) from None
 
 
-def build(settings: Settings, before: GatewayUse | None = None, on_failure: pulumi.ErrorHook | None = None) -> None:
-    """Declare the edge and export what the outside reads. `before`: what the gateway used until now."""
-    region, labels, protect = settings.region, settings.labels, settings.protect
-    # First, because it may refuse: what was declared before a refusal is still carried out.
-    egress = NatEgressPool("egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before))
+def build(settings: Settings, before: InUse | None = None, on_failure: pulumi.ErrorHook | None = None) -> None:
+    """Declare the edge and export what the outside reads. `before`: what was in use until now."""
+    region, labels, protect, legacy = settings.region, settings.labels, settings.protect, settings.legacy
+    before = before or InUse()
+    # What may refuse comes first: what was declared before a refusal is still carried out.
+    refuse_cut(settings.ingress, before.serving, legacy)
+    egress = NatEgressPool(
+        "egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before.gateway, legacy)
+    )
     cluster = kubernetes("cluster", settings.cluster, settings.project, region)
     ingress = SipIngress(
         "ingress",
@@ -42,4 +46,4 @@ def build(settings: Settings, before: GatewayUse | None = None, on_failure: pulu
 
 
 if __name__ == "__main__":
-    build(load(), gateway_use(), pulumi.ErrorHook("explain-pending", explain_pending))
+    build(load(), in_use(), pulumi.ErrorHook("explain-pending", explain_pending))

@@ -8,7 +8,7 @@ import pulumi
 import pytest
 
 from components.egress import GatewayUse
-from engine_record import gateway_use
+from engine_record import InUse, in_use
 from tests.unit.cloud import Cloud
 from tests.unit.recording import run
 
@@ -35,9 +35,9 @@ def gateway(**outputs: Any) -> dict[str, Any]:
 
 
 def read(record: Record) -> GatewayUse | None:
-    found: list[GatewayUse | None] = []
-    run(lambda: found.append(gateway_use()), record)
-    return found[0]
+    found: list[InUse] = []
+    run(lambda: found.append(in_use()), record)
+    return found[0].gateway
 
 
 def test_a_stack_without_a_gateway_used_nothing_yet() -> None:
@@ -65,3 +65,33 @@ def test_it_asks_for_this_stack_by_its_full_name() -> None:
     record = Record()
     read(record)
     assert record.asked == {"stackName": "organization/warp-edge/unit"}
+
+
+def address(name: str, address: str) -> dict[str, Any]:
+    return {"type": "gcp:compute/address:Address", "outputs": {"name": name, "address": address}}
+
+
+def service(*ips: str, **status: Any) -> dict[str, Any]:
+    points = {"loadBalancer": {"ingress": [{"ip": ip, "ipMode": "VIP"} for ip in ips]}}
+    return {"type": "kubernetes:core/v1:Service", "outputs": {"status": points | status}}
+
+
+@pytest.mark.parametrize(
+    ("services", "serving"),
+    [
+        ([service("192.0.2.1"), service("192.0.2.2")], {"udp", "tcp"}),
+        ([service("192.0.2.1", "2001:db8::1")], {"udp", "udp-ipv6"}),
+        ([service("203.0.113.77")], set()),
+        ([service(), service(loadBalancer={}), service(loadBalancer=None)], set()),
+        ([{"type": "kubernetes:core/v1:Service", "outputs": {}}], set()),
+        ([], set()),
+    ],
+)
+def test_an_ingress_address_is_in_use_when_a_load_balancer_answers_there(
+    services: list[dict[str, Any]], serving: set[str]
+) -> None:
+    reserved = [address("udp", "192.0.2.1"), address("tcp", "192.0.2.2"), address("udp-ipv6", "2001:db8::1")]
+    found: list[InUse] = []
+    record = Record(*reserved, address("nat", "192.0.2.3"), *services)
+    run(lambda: found.append(in_use()), record)
+    assert found[0].serving == serving
