@@ -12,7 +12,7 @@ from components.cluster import kubernetes
 from components.database import TrunkDatabase, TrunkDatabaseArgs
 from components.dns import SipDns, SipDnsArgs
 from components.egress import NatEgressPool, NatEgressPoolArgs
-from components.ingress import SipIngress, SipIngressArgs, explain_pending
+from components.ingress import SipIngress, SipIngressArgs, explain_pending, refuse_cut
 from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, trunk_files
 from engine_record import Record, last_update
 from settings import Settings, SettingsError
@@ -30,10 +30,13 @@ def load() -> Settings:
 
 def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | None = None) -> None:
     """Declare the edge and export what the outside reads. `before`: what the last update left."""
-    region, labels, protect = settings.region, settings.labels, settings.protect
-    # First what may refuse: what was declared before a refusal is still carried out.
+    region, labels, protect, legacy = settings.region, settings.labels, settings.protect, settings.legacy
+    # What may refuse comes first: what was declared before a refusal is still carried out.
     files = trunk_files(settings.trunk_acl, Path(__file__).parent, before.trunks)
-    egress = NatEgressPool("egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before.gateway))
+    refuse_cut(settings.ingress, before.serving, legacy)
+    egress = NatEgressPool(
+        "egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before.gateway, legacy)
+    )
     cluster = kubernetes("cluster", settings.cluster, settings.project, region)
     ingress = SipIngress(
         "ingress",

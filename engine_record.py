@@ -1,13 +1,13 @@
 """What the stack's last update left, read from the engine's own record before anything is declared.
 
-Only the program can refuse to take an address out of the gateway while calls run on it, and for that it must know what
-the gateway uses; and only with the trunks as they were can a review see what changes. The record is the state, so it is
-right after a crash and after an adoption as well.
+Only the program can refuse to take an address out of use while calls run on it, and for that it must know what is in
+use; and only with the trunks as they were can a review see what changes. The record is the state, so it is right after
+a crash and after an adoption as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +17,17 @@ from components.egress import GatewayUse
 
 GATEWAY = "gcp:compute/routerNat:RouterNat"
 TRUNK_ACL = "pulumi-python:dynamic/warp:TrunkAcl"
+ADDRESS = "gcp:compute/address:Address"
+SERVICE = "kubernetes:core/v1:Service"
 
 
 @dataclass(frozen=True)
 class Record:
-    """`gateway`: what the NAT gateway used; `trunks`: BAN to trunks' text. None before the first update."""
+    """`gateway`: what the NAT gateway used; `serving`: names of the addresses at which LoadBalancers answered;
+    `trunks`: BAN to trunks' text. None: there was none."""
 
     gateway: GatewayUse | None = None
+    serving: frozenset[str] = frozenset()
     trunks: Mapping[str, str] | None = None
 
 
@@ -32,15 +36,29 @@ def last_update() -> Record:
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     # Built into the engine; the Node SDK's `listResourceOutputs` is made of the same call.
     answer = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}).value
-    gateway: GatewayUse | None = None
-    trunks: Mapping[str, str] | None = None
-    for resource in (answer or {}).get("outputs", {}).values():
-        outputs: dict[str, Any] = resource["outputs"]
-        if resource["type"] == GATEWAY:
-            gateway = GatewayUse(_names(outputs.get("natIps")), _names(outputs.get("drainNatIps")))
-        elif resource["type"] == TRUNK_ACL:
-            trunks = outputs.get("trunks")
-    return Record(gateway, trunks)
+    resources = (answer or {}).get("outputs", {}).values()
+    gateways = [
+        GatewayUse(_names(outputs.get("natIps")), _names(outputs.get("drainNatIps")))
+        for outputs in _outputs_of(resources, GATEWAY)
+    ]
+    trunks = [outputs.get("trunks") for outputs in _outputs_of(resources, TRUNK_ACL)]
+    return Record(gateways[0] if gateways else None, _serving(resources), trunks[0] if trunks else None)
+
+
+def _serving(resources: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """Reserved addresses at which a LoadBalancer answers, as the cluster says."""
+    answering = {
+        point.get("ip")
+        for service in _outputs_of(resources, SERVICE)
+        for point in ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+    }
+    return frozenset(
+        address["name"] for address in _outputs_of(resources, ADDRESS) if address.get("address") in answering
+    )
+
+
+def _outputs_of(resources: Iterable[Mapping[str, Any]], token: str) -> Iterable[dict[str, Any]]:
+    return (resource["outputs"] for resource in resources if resource["type"] == token)
 
 
 def _names(self_links: list[str] | None) -> frozenset[str]:

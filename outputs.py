@@ -11,13 +11,15 @@ import pulumi
 from components.database import TrunkDatabase
 from components.dns import SipDns, names
 from components.egress import NatEgressPool
-from components.ingress import SipIngress, ipv6_name
+from components.ingress import SipIngress
 from components.trunk_acl.schema import TrunkAclSchema
 from inventory.address import Address, Status
 from inventory.cost import Counts, Plan
 from inventory.endpoint import Listener, Srv
 from inventory.publish import SCHEMA, Inventory, egress_capacity, monthly_cost
 from settings import Settings
+from settings.ingress import ipv6_name
+from settings.lifecycle import reason_of
 
 POSTGRESQL_PORT = 5432
 
@@ -93,6 +95,7 @@ def _inventory(settings: Settings, ingress: SipIngress, egress: NatEgressPool) -
             udp=Listener(udp.ports, by_name[udp.address], by_name.get(ipv6_name(udp.address))),
             tcp=Listener(tcp.ports, by_name[tcp.address], by_name.get(ipv6_name(tcp.address))),
             srv=srv,
+            notice_days=settings.notice_days,
         )
 
     return pulumi.Output.all(*living).apply(build)
@@ -111,6 +114,11 @@ def _legacy(settings: Settings) -> list[Address]:
             region=settings.region,
             status=Status.RETIRED,
             replaced_by=retired.replaced_by,
+            announced_on=retired.announced_on,
+            active_on=retired.active_on,
+            drained_on=retired.drained_on,
+            retired_on=retired.retired_on,
+            notice_reason=reason_of(retired.notice_override),
         )
         for name, retired in settings.legacy.items()
     ]
@@ -118,12 +126,12 @@ def _legacy(settings: Settings) -> list[Address]:
 
 def _counts(settings: Settings) -> Counts:
     slots = [slot.state for slot in settings.egress.slots.values()]
-    announced = slots.count(Status.ANNOUNCED)
     families = 2 if settings.ingress.ipv6_subnetwork else 1
+    announced = slots.count(Status.ANNOUNCED)
     return Counts(
         ingress_addresses=2 * families,
         nat_addresses=len(slots) - announced,
-        announced_addresses=announced,
+        announced_addresses=announced + len(settings.ingress.announced) * families,
         load_balancers=2 * families,
         nat_vms=settings.cost.nat_vms,
         nat_gib=settings.cost.nat_gib,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 from pulumi_gcp.compute import Address as ReservedAddress
@@ -14,6 +14,8 @@ from inventory.address import Address, Direction, Kind, Status
 from inventory.capacity import EgressCapacity
 from settings import Settings
 from settings.egress import Egress, Slot
+from settings.ledger import RetiredAddress
+from settings.lifecycle import reason_of
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,17 @@ class GatewayUse:
 
 @dataclass(frozen=True)
 class NatEgressPoolArgs:
-    """`before`: what the gateway used when the stack was last updated; None: there was no gateway."""
+    """`before`: what the gateway used when the stack was last updated; None: there was no gateway.
+
+    `legacy`: retired addresses by name; a slot that drained ends there.
+    """
 
     egress: Egress
     region: str
     labels: Mapping[str, str]
     protect: bool
     before: GatewayUse | None = None
+    legacy: Mapping[str, RetiredAddress] = field(default_factory=dict)
 
 
 class NatEgressPool(pulumi.ComponentResource):
@@ -53,7 +59,9 @@ class NatEgressPool(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: NatEgressPoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("warp:edge:NatEgressPool", name, None, opts)
-        refuse_cut(args.egress, args.before)
+        refuse_cut(args.egress, args.before, args.legacy)
+        for line in unannounced(args.egress, args.before):
+            pulumi.log.warn(line, self)
         egress = args.egress
         reserved = {
             slot: ReservedAddress(
@@ -129,31 +137,74 @@ class NatEgressPool(pulumi.ComponentResource):
                 ports=egress.vendor_ports,
                 region=region,
                 status=slot.state,
+                replaced_by=slot.replaced_by,
+                announced_on=slot.announced_on,
+                active_on=slot.active_on,
+                drained_on=slot.drained_on,
+                notice_reason=reason_of(slot.notice_override),
             )
         )
 
 
-def refuse_cut(egress: Egress, before: GatewayUse | None) -> None:
-    """Refuse what would cut calls or cannot work; `before` as in `NatEgressPoolArgs`.
+def refuse_cut(egress: Egress, before: GatewayUse | None, legacy: Mapping[str, RetiredAddress] | None = None) -> None:
+    """Refuse what would cut calls or cannot work; arguments as in `NatEgressPoolArgs`.
 
     Taking an address out of the gateway cuts its connections at once, and the plugin does it without a murmur; and a
     new gateway refuses draining addresses (docs.cloud.google.com/nat/docs/set-up-manage-network-address-translation).
+    Nothing but people can see that the last call has ended: `retiredOn` is how they say it.
     """
-    before = before or GatewayUse()
-    for name, slot in egress.slots.items():
-        if slot.state is Status.DRAINING and name not in before.active | before.draining:
+    slots, legacy = egress.slots, legacy or {}
+    used = before or GatewayUse()
+    for name, slot in slots.items():
+        if slot.state is Status.DRAINING and name not in used.active | used.draining:
+            none = "" if before else ": there is none yet, and a new one refuses draining addresses"
             raise RefusedError(
-                f"egress slot {name} cannot drain: the gateway does not use it",
+                f"egress slot {name} cannot drain: the gateway does not use it{none}",
                 f"set warp-edge:egress.slots.{name}.state to announced, and to active before it can drain",
             )
-    kept = {name for name, slot in egress.slots.items() if slot.state is not Status.ANNOUNCED}
-    for name in sorted(before.active - kept):
-        gone = "set back to announced" if name in egress.slots else "removed"
+    kept = {name for name, slot in slots.items() if slot.state is not Status.ANNOUNCED}
+    for name in sorted(used.active - kept):
+        gone = "set back to announced" if name in slots else "retired" if name in legacy else "removed"
         raise RefusedError(
             f"egress slot {name} is active and cannot be {gone}: its calls would be cut at once",
             f"set warp-edge:egress.slots.{name}.state to draining, run `pulumi up`, let its calls end, and remove it in"
             " a later update",
         )
+    for name in sorted(used.draining - kept):
+        _refuse_unfinished_drain(name, legacy.get(name), announced=name in slots)
+
+
+def _refuse_unfinished_drain(name: str, retired: RetiredAddress | None, *, announced: bool) -> None:
+    """Refuse to take a draining address out of the gateway when nobody says that its calls have ended."""
+    if announced:
+        raise RefusedError(
+            f"egress slot {name} drains and cannot be set back to announced: its last calls would be cut",
+            f"set warp-edge:egress.slots.{name}.state to active to call it back, or retire it when its calls have ended"
+            " (docs/addresses.md)",
+        )
+    if retired and retired.drained_on and retired.retired_on:
+        return
+    gone = f"cannot be retired: warp-edge:legacy.{name} does not say" if retired else "cannot be removed: nothing says"
+    raise RefusedError(
+        f"egress slot {name} still drains and {gone} that its calls have ended",
+        f"when `gcloud compute routers get-nat-mapping-info` shows it no more, put {name} under warp-edge:legacy with"
+        " drainedOn (when it began to drain), retiredOn (a later day) and replacedBy; until then keep the slot",
+    )
+
+
+def unannounced(egress: Egress, before: GatewayUse | None) -> list[str]:
+    """What vendors were perhaps not told in time, a line each: a notice period without dates cannot be checked."""
+    used = before.active | before.draining if before else set(egress.slots)
+    lines = []
+    for name, slot in egress.slots.items():
+        if slot.announced_on:
+            continue
+        key = f"warp-edge:egress.slots.{name}.announcedOn"
+        if slot.state is Status.ANNOUNCED:
+            lines.append(f"egress slot {name} is announced and does not say since when: add {key}")
+        elif name not in used:
+            lines.append(f"egress slot {name} becomes active and does not say when vendors were told: add {key}")
+    return lines
 
 
 def _in_state(egress: Egress, reserved: Mapping[str, ReservedAddress], state: Status) -> list[pulumi.Output[str]]:

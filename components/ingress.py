@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,7 +21,9 @@ from components.refusal import RefusedError
 from inventory.address import Address, Direction, Kind, Status
 from inventory.endpoint import Listener
 from settings import Settings
-from settings.ingress import Ingress, InternalListener, PublicListener
+from settings.ingress import AnnouncedIngress, Ingress, InternalListener, PublicListener, ipv6_name
+from settings.ledger import RetiredAddress
+from settings.lifecycle import reason_of
 
 Protocol = Literal["UDP", "TCP"]
 
@@ -67,10 +69,11 @@ class SipIngress(pulumi.ComponentResource):
     """`warp:edge:SipIngress`: customers' way in.
 
     Stands up the two reserved addresses (with IPv6 two more), the UDP and the TCP LoadBalancer Service, each pinned to
-    its address, and the internal ClusterIP Service. It deliberately does not manage the namespace, the SIP proxy's
+    its address, the internal ClusterIP Service, and the reserved addresses that are announced: nothing answers there
+    until a LoadBalancer moves to them. It deliberately does not manage the namespace, the SIP proxy's
     Deployment, firewall rules (GKE writes them from the Services) and TLS certificates.
 
-    Outputs: `addresses` (inventory addresses, in the order UDP, TCP), `udp` and `tcp` (listeners, for DNS).
+    Outputs: `addresses` (inventory addresses, in the order UDP, TCP, announced), `udp` and `tcp` (listeners, for DNS).
     """
 
     addresses: list[pulumi.Output[Address]]
@@ -84,55 +87,101 @@ class SipIngress(pulumi.ComponentResource):
         self.addresses = []
         self.udp = self._listener("UDP", args.ingress.udp)
         self.tcp = self._listener("TCP", args.ingress.tcp)
+        for address, coming in args.ingress.announced.items():
+            self._announce(address, coming)
         if args.ingress.internal:
             self._internal(args.ingress.internal)
         self.register_outputs({"udp": self.udp.ipv4, "tcp": self.tcp.ipv4})
 
     def _listener(self, protocol: Protocol, listener: PublicListener) -> Listener[pulumi.Output[str]]:
-        role = protocol.lower()
+        reserved = self._reserve(protocol, listener.address)
+        self._load_balancer(protocol, listener, reserved)
+        successors = [name for name, coming in self._args.ingress.announced.items() if coming.protocol == protocol]
+        for number, each in enumerate(reserved):
+            replaced_by = [name if number == 0 else ipv6_name(name) for name in successors]
+            self._publish(
+                protocol,
+                each,
+                listener,
+                purpose=f"Customer ingress ({protocol})",
+                status=Status.ACTIVE,
+                replaced_by=replaced_by,
+            )
+        return Listener(listener.ports, reserved[0].address, reserved[1].address if len(reserved) > 1 else None)
+
+    def _announce(self, address: str, coming: AnnouncedIngress) -> None:
+        """Reserve an address that a LoadBalancer will move to, and publish it."""
+        purpose = coming.purpose or f"Customer ingress ({coming.protocol})"
+        for each in self._reserve(coming.protocol, address):
+            self._publish(coming.protocol, each, coming, purpose=purpose, status=Status.ANNOUNCED)
+
+    def _reserve(self, protocol: Protocol, address: str) -> list[ReservedAddress]:
+        """The IPv4 address, and the IPv6 one beside it. Keyed by name, so that an announced one becomes active as it
+        is; stacks of before know the active ones by their role alone."""
+        role, args = f"{self._name}-{protocol.lower()}-address", self._args
+
+        def options(alias: str) -> pulumi.ResourceOptions:
+            serves = address == self._listener_of(protocol).address
+            aliases = [pulumi.Alias(name=alias)] if serves else None
+            return pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=KEPT, aliases=aliases)
+
         reserved = [
             ReservedAddress(
-                f"{self._name}-{role}-address",
-                name=listener.address,
-                region=self._args.region,
+                f"{role}-{address}",
+                name=address,
+                region=args.region,
                 address_type="EXTERNAL",
-                labels=self._args.labels,
-                opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect, ignore_changes=KEPT),
+                labels=args.labels,
+                opts=options(role),
             )
         ]
-        subnetwork = self._args.ingress.ipv6_subnetwork
-        if subnetwork:
+        if subnetwork := args.ingress.ipv6_subnetwork:
             reserved.append(
                 ReservedAddress(
-                    f"{self._name}-{role}-address-ipv6",
-                    name=ipv6_name(listener.address),
-                    region=self._args.region,
+                    f"{role}-{ipv6_name(address)}",
+                    name=ipv6_name(address),
+                    region=args.region,
                     address_type="EXTERNAL",
                     ip_version="IPV6",
                     ipv6_endpoint_type="NETLB",
                     subnetwork=subnetwork,
-                    labels=self._args.labels,
-                    opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect, ignore_changes=KEPT),
+                    labels=args.labels,
+                    opts=options(f"{role}-ipv6"),
                 )
             )
-        self._load_balancer(protocol, listener, reserved)
-        ports = tuple(listener.ports.values())
-        for each in reserved:
-            described = pulumi.Output.all(each.name, each.address).apply(
-                lambda found: Address(
-                    purpose=f"Customer ingress ({protocol})",
-                    name=found[0],
-                    address=found[1],
-                    kind=Kind.LOAD_BALANCER,
-                    direction=Direction.INBOUND,
-                    protocols=(protocol,),
-                    ports=ports,
-                    region=self._args.region,
-                    status=Status.ACTIVE,
-                )
+        return reserved
+
+    def _listener_of(self, protocol: Protocol) -> PublicListener:
+        return self._args.ingress.udp if protocol == "UDP" else self._args.ingress.tcp
+
+    def _publish(
+        self,
+        protocol: Protocol,
+        reserved: ReservedAddress,
+        life: PublicListener | AnnouncedIngress,
+        *,
+        purpose: str,
+        status: Status,
+        replaced_by: Sequence[str] = (),
+    ) -> None:
+        described = pulumi.Output.all(reserved.name, reserved.address).apply(
+            lambda found: Address(
+                purpose=purpose,
+                name=found[0],
+                address=found[1],
+                kind=Kind.LOAD_BALANCER,
+                direction=Direction.INBOUND,
+                protocols=(protocol,),
+                ports=tuple(self._listener_of(protocol).ports.values()),
+                region=self._args.region,
+                status=status,
+                replaced_by=tuple(replaced_by),
+                announced_on=life.announced_on,
+                active_on=life.active_on,
+                notice_reason=reason_of(life.notice_override),
             )
-            self.addresses.append(described)
-        return Listener(listener.ports, reserved[0].address, reserved[1].address if subnetwork else None)
+        )
+        self.addresses.append(described)
 
     def _load_balancer(self, protocol: Protocol, listener: PublicListener, reserved: Sequence[ReservedAddress]) -> None:
         ingress, hook = self._args.ingress, self._args.on_failure
@@ -191,9 +240,28 @@ class SipIngress(pulumi.ComponentResource):
         )
 
 
-def ipv6_name(address: str) -> str:
-    """Name of the IPv6 address beside a reserved IPv4 one."""
-    return f"{address}-ipv6"
+def refuse_cut(ingress: Ingress, serving: Set[str], legacy: Mapping[str, RetiredAddress]) -> None:
+    """Refuse to take an address from customers without a word; `serving`: those that answered until now.
+
+    A LoadBalancer that moves leaves its old address at once, so the old one must be told as retired, with what
+    replaced it. To be called before anything is declared: what was declared before a refusal is still carried out.
+    """
+    answering = {ingress.udp.address, ingress.tcp.address}
+    if ingress.ipv6_subnetwork:
+        answering |= {ipv6_name(name) for name in answering}
+    for name in sorted(serving - answering):
+        if name in ingress.address_names:
+            raise RefusedError(
+                f"ingress address {name} is active and cannot be set back to announced: customers send calls to it",
+                "leave it where it was, and announce another under warp-edge:ingress.announced",
+            )
+        retired = legacy.get(name)
+        if not (retired and retired.retired_on and retired.replaced_by):
+            raise RefusedError(
+                f"ingress address {name} is active and cannot just go: customers send calls to it",
+                "announce another under warp-edge:ingress.announced; when the LoadBalancer moves to it, put"
+                f" {name} under warp-edge:legacy with retiredOn and replacedBy",
+            )
 
 
 def load_balancer_spec(ingress: Ingress, ports: Sequence[ServicePort], *, dual: bool = False) -> ServiceSpecArgs:
@@ -249,8 +317,10 @@ def import_ids(name: str, settings: Settings) -> dict[str, str]:
     addresses = f"projects/{settings.project}/regions/{settings.region}/addresses"
     ids = {}
     for role, listener in (("udp", ingress.udp), ("tcp", ingress.tcp)):
-        ids[f"{name}-{role}-address"] = f"{addresses}/{listener.address}"
-        ids[f"{name}-{role}-address-ipv6"] = f"{addresses}/{ipv6_name(listener.address)}"
+        coming = [each for each, announced in ingress.announced.items() if announced.protocol == role.upper()]
+        for ipv4 in (listener.address, *coming):
+            for address in (ipv4, ipv6_name(ipv4)):
+                ids[f"{name}-{role}-address-{address}"] = f"{addresses}/{address}"
         ids[f"{name}-{role}"] = f"{ingress.namespace}/{listener.service}"
     if ingress.internal:
         ids[f"{name}-internal"] = f"{ingress.namespace}/{ingress.internal.service}"

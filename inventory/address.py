@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from ipaddress import ip_address
 
@@ -36,7 +37,8 @@ class Address:
 
     `ports` are the destination ports of the traffic it carries: ours on an ingress address, the vendor's on an
     egress address (source ports behind Cloud NAT are arbitrary, so nobody can match on them).
-    `replaced_by` names addresses by their cloud name.
+    `replaced_by` names addresses by their cloud name. The dates are those on which each state began, where known; on
+    an announced address `active_on` is still to come. `notice_reason`: why people had less than the notice period.
     """
 
     purpose: str
@@ -49,6 +51,11 @@ class Address:
     region: str
     status: Status
     replaced_by: tuple[str, ...] = ()
+    announced_on: date | None = None
+    active_on: date | None = None
+    drained_on: date | None = None
+    retired_on: date | None = None
+    notice_reason: str | None = None
 
     @property
     def cidr(self) -> str:

@@ -13,9 +13,9 @@ from decimal import Decimal
 from typing import Any
 
 from inventory import cost, sheets
-from inventory.address import Address, Direction
+from inventory.address import Address, Direction, Status
 from inventory.capacity import PORTS_PER_ADDRESS, EgressCapacity
-from inventory.endpoint import Listener, Record, SipNames, Srv, endpoints, records
+from inventory.endpoint import Endpoint, Listener, Record, SipNames, Srv, endpoints, records
 
 SCHEMA = 1
 
@@ -32,6 +32,12 @@ class Inventory:
     udp: Listener[str]
     tcp: Listener[str]
     srv: Srv
+    notice_days: int = 30
+
+    @property
+    def announced_ingress(self) -> list[Address]:
+        """Where customers will send calls: reserved, nothing answers there yet."""
+        return [a for a in self.addresses if a.direction is Direction.INBOUND and a.status is Status.ANNOUNCED]
 
     @property
     def egress(self) -> list[Address]:
@@ -44,6 +50,9 @@ class Inventory:
         body: Json = {
             "schema": SCHEMA,
             "region": self.region,
+            "domain": self.names.domain,
+            "noticeDays": self.notice_days,
+            "endpoints": [_endpoint(each) for each in endpoints(self.names, self.udp, self.tcp)],
             "addresses": [_address(address, by_name) for address in self.addresses],
         }
         return body | {"digest": digest(body)}
@@ -64,10 +73,8 @@ class Inventory:
         return {
             "schema": SCHEMA,
             "server": self.names.fqdn(self.names.primary),
-            "endpoints": [
-                {"role": e.role, "server": e.server, "address": e.address, "port": e.port, "transport": e.transport}
-                for e in ways_in
-            ],
+            "endpoints": [_endpoint(each) for each in ways_in],
+            "announced": [_coming(address) for address in self.announced_ingress],
             "srv": [_record(record) for record in srv],
             "firewall": {
                 "outbound": self._outbound(),
@@ -76,7 +83,7 @@ class Inventory:
             "codecs": list(sheets.CODECS),
             "dtmf": sheets.DTMF,
             "authentication": sheets.AUTHENTICATION,
-            "text": sheets.customer_sheet(ways_in, self.egress),
+            "text": sheets.customer_sheet(ways_in, self.egress, self.announced_ingress),
         }
 
     def _outbound(self) -> list[Json]:
@@ -87,6 +94,11 @@ class Inventory:
             _rule(["TCP"], address, port, role.upper())
             for role, port in self.tcp.ports.items()
             for address in self.tcp.addresses
+        ]
+        rules += [
+            _rule(list(address.protocols), address.address, port, "announced")
+            for address in self.announced_ingress
+            for port in address.ports
         ]
         return rules
 
@@ -148,7 +160,42 @@ def _address(address: Address, by_name: dict[str, str]) -> Json:
         "ports": list(address.ports),
         "region": address.region,
         "status": str(address.status),
-    } | ({"replacedBy": [by_name[name] for name in address.replaced_by]} if address.replaced_by else {})
+    } | _life(address, by_name)
+
+
+def _life(address: Address, by_name: dict[str, str]) -> Json:
+    """What is known of an address's life; what is not known has no key."""
+    dates = {
+        "announcedOn": address.announced_on,
+        "activeOn": address.active_on,
+        "drainedOn": address.drained_on,
+        "retiredOn": address.retired_on,
+    }
+    known: Json = {key: day.isoformat() for key, day in dates.items() if day}
+    if address.notice_reason:
+        known["noticeOverride"] = {"reason": address.notice_reason}
+    if address.replaced_by:
+        known["replacedBy"] = [by_name[name] for name in address.replaced_by]
+    return known
+
+
+def _coming(address: Address) -> Json:
+    days = {"announcedOn": address.announced_on, "activeOn": address.active_on}
+    return {
+        "address": address.address,
+        "protocols": list(address.protocols),
+        "ports": list(address.ports),
+    } | {key: day.isoformat() for key, day in days.items() if day}
+
+
+def _endpoint(each: Endpoint) -> Json:
+    return {
+        "role": each.role,
+        "server": each.server,
+        "address": each.address,
+        "port": each.port,
+        "transport": each.transport,
+    }
 
 
 def _record(record: Record[str]) -> Json:

@@ -11,10 +11,18 @@ CODECS = ("G.711 ulaw", "G.711 alaw", "G.729")
 DTMF = "RFC 2833"
 AUTHENTICATION = "source IP, no credentials"
 
-_WHEN = {
-    Status.ANNOUNCED: " (announced: will be used soon, accept it now)",
-    Status.DRAINING: " (draining: accept it until it is retired)",
-}
+
+def when(address: Address) -> str:
+    """What a vendor should know of an address that is not simply in use."""
+    match address.status:
+        case Status.ANNOUNCED:
+            start = f"from {address.active_on}" if address.active_on else "soon"
+            return f"announced: will be used {start}, accept it now"
+        case Status.DRAINING:
+            since = f" since {address.drained_on}" if address.drained_on else ""
+            return f"draining{since}: accept it until it is retired"
+        case _:
+            return ""
 
 
 def vendor_sheet(egress: Sequence[Address], domain: str) -> str:
@@ -24,7 +32,7 @@ def vendor_sheet(egress: Sequence[Address], domain: str) -> str:
         f"WARP ({domain}), wholesale termination: please whitelist ALL of these addresses",
         f"for inbound SIP (UDP/TCP {port}). Any of them may be the source of an INVITE.",
         "",
-        *(f"  {address.address}{_WHEN.get(address.status, '')}" for address in egress),
+        *(f"  {address.address}{f' ({note})' if (note := when(address)) else ''}" for address in egress),
         "",
         "As an ACL:",
         *(f"  allow from {address.cidr}" for address in egress),
@@ -32,29 +40,38 @@ def vendor_sheet(egress: Sequence[Address], domain: str) -> str:
     return "\n".join(lines)
 
 
-def customer_sheet(endpoints: Sequence[Endpoint], egress: Sequence[Address]) -> str:
-    """The text customers get: where to send calls, and what their firewall must let through."""
+def customer_sheet(endpoints: Sequence[Endpoint], egress: Sequence[Address], announced: Sequence[Address] = ()) -> str:
+    """The text customers get: where to send calls, now and soon, and what their firewall must let through."""
     plain = [each for each in endpoints if each.role in ("primary", "secondary")]
     further = dict.fromkeys(f"  {e.transport:<9}  {e.server}:{e.port}" for e in endpoints if e not in plain)
     lines = [
         f"SIP server {endpoints[0].server}",
-        *(f"  {each.role:<9}  {_socket(each)} ({each.transport})" for each in plain),
+        *(f"  {each.role:<9}  {socket(each)} ({each.transport})" for each in plain),
         *further,
         f"Codecs: {', '.join(CODECS)}; DTMF: {DTMF}; authentication: {AUTHENTICATION}",
         f"Firewall, outbound: {', '.join(_opened(each) for each in plain)}",
         *(f"  with {each.transport} also {_opened(each)}" for each in endpoints if each not in plain),
         f"Firewall, inbound: UDP/TCP from {', '.join(address.address for address in egress)}",
+        *(f"Announced: {coming(address)}" for address in announced),
     ]
     return "\n".join(lines)
+
+
+def coming(address: Address) -> str:
+    """What a customer should know of an address that will answer."""
+    host = f"[{address.address}]" if ":" in address.address else address.address
+    ports = ", ".join(str(port) for port in address.ports)
+    start = f"from {address.active_on}" if address.active_on else "soon"
+    return f"{host} ({'/'.join(address.protocols)} {ports}) will answer {start}; open your firewall to it now"
 
 
 def _opened(endpoint: Endpoint) -> str:
     """UDP may turn into TCP for a large request (RFC 3261, section 18.1.1), so both are opened to the UDP address."""
     protocols = "UDP/TCP" if endpoint.transport == "UDP" else "TCP"
-    return f"{protocols} to {_socket(endpoint)}"
+    return f"{protocols} to {socket(endpoint)}"
 
 
-def _socket(endpoint: Endpoint) -> str:
+def socket(endpoint: Endpoint) -> str:
     """`192.0.2.1:5060`, `[2001:db8::1]:5060`."""
     host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
     return f"{host}:{endpoint.port}"

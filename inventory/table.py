@@ -8,15 +8,23 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+# What the state of an address makes most interesting, and what stands before the addresses that replace it.
+DATES = {
+    "announced": (("announcedOn", "on"), ("activeOn", "active from")),
+    "active": (("activeOn", "since"),),
+    "draining": (("drainedOn", "since"),),
+    "retired": (("retiredOn", "on"),),
+}
+DIRECTION = {"vendors": "outbound", "customers": "inbound"}
 COLOUR = {"active": "green", "announced": "cyan", "draining": "yellow", "retired": "dim"}
 
 
-def ip_inventory_table(inventory: dict[str, Any]) -> Table:
+def ip_inventory_table(inventory: dict[str, Any], audience: str | None = None) -> Table:
     """Rows in the order of the output `ipInventory`; legacy addresses last, with what replaced them."""
     table = Table(
-        title=f"IP inventory, {escape(inventory['region'])}",
+        title=f"IP inventory, {_text(inventory['region'])}",
         title_justify="left",
-        caption=escape(inventory["digest"]),
+        caption=_text(inventory["digest"]),
         caption_justify="left",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -24,12 +32,25 @@ def ip_inventory_table(inventory: dict[str, Any]) -> Table:
     for heading in ("Purpose", "Address", "Name", "Ports", "Status"):
         table.add_column(heading, no_wrap=heading not in ("Ports", "Status"))
     for address in inventory["addresses"]:
-        replaced = f", now {escape(', '.join(address['replacedBy']))}" if "replacedBy" in address else ""
-        table.add_row(
-            escape(address["purpose"]),
-            escape(address["address"]),
-            escape(address["name"]),
-            f"{escape(address['protocol'])} {' '.join(str(port) for port in address['ports'])}",
-            f"[{COLOUR[address['status']]}]{address['status']}[/]{replaced}",
-        )
+        if DIRECTION.get(audience or "", address["direction"]) == address["direction"]:
+            table.add_row(
+                _text(address["purpose"]),
+                _text(address["address"]),
+                _text(address["name"]),
+                f"{_text(address['protocol'])} {' '.join(str(port) for port in address['ports'])}",
+                f"[{COLOUR[address['status']]}]{address['status']}[/]{_life(address)}",
+            )
     return table
+
+
+def _life(address: dict[str, Any]) -> str:
+    told = [f"{word} {address[key]}" for key, word in DATES[address["status"]] if address.get(key)]
+    text = f" {', '.join(told)}" if told else ""
+    if replaced_by := address.get("replacedBy"):
+        text += f", {'now' if address['status'] == 'retired' else 'next'} {_text(', '.join(replaced_by))}"
+    return text
+
+
+def _text(text: str) -> str:
+    """Free text: no style of ours, nothing that a terminal would obey."""
+    return escape("".join(character if character.isprintable() else "?" for character in text))

@@ -15,12 +15,14 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic import ValidationInfo as Info
 from pydantic_core import from_json
 
+from inventory.address import Status
 from settings.base import Labels, ProjectId, Region, Section
 from settings.database import Database
 from settings.dns import Dns
 from settings.egress import Egress
 from settings.ingress import Cluster, Ingress
 from settings.ledger import Cost, RetiredAddress
+from settings.lifecycle import NOTICE_DAYS, NoticeDays, refuse_short_notice
 from settings.problems import PROJECT_KEY, Problem, SettingsError, config_key, field_of, problem_of, refuse, show
 from settings.trunk_acl import TrunkAcl
 
@@ -34,6 +36,9 @@ class Settings(Section):
     region: Region = Field(description="the region that this stack stands up")
     protect: bool = Field(True, description="all locks against deletion: the engine's, the plugin's, the cloud's")
     labels: Labels = Field({}, description="on everything that takes labels")
+    notice_days: NoticeDays = Field(
+        NOTICE_DAYS, description="days from the announcement of an address to its first use"
+    )
     cluster: Cluster = Field(description="how to reach the Kubernetes cluster")
     ingress: Ingress = Field(description="customers' way in")
     egress: Egress = Field(description="the way out to vendors")
@@ -77,11 +82,26 @@ class Settings(Section):
             )
         return cluster
 
+    @field_validator("ingress")
+    @classmethod
+    def _customers_have_their_notice(cls, ingress: Ingress, info: Info) -> Ingress:
+        if "notice_days" in info.data:
+            listeners = [(listener.address, listener) for listener in (ingress.udp, ingress.tcp)]
+            refuse_short_notice([*listeners, *ingress.announced.items()], info.data["notice_days"])
+        return ingress
+
+    @field_validator("egress")
+    @classmethod
+    def _vendors_have_their_notice(cls, egress: Egress, info: Info) -> Egress:
+        if "notice_days" in info.data:
+            refuse_short_notice(egress.slots.items(), info.data["notice_days"])
+        return egress
+
     @field_validator("egress")
     @classmethod
     def _egress_has_its_own_addresses(cls, egress: Egress, info: Info) -> Egress:
         ingress: Ingress | None = info.data.get("ingress")
-        taken = {ingress.udp.address, ingress.tcp.address} if ingress else set()
+        taken = ingress.address_names if ingress else set()
         if shared := sorted(taken & set(egress.slots)):
             raise refuse(f"{shared[0]} is an ingress address", "an address is one or the other; reserve another")
         return egress
@@ -95,7 +115,13 @@ class Settings(Section):
         egress: Egress | None = info.data.get("egress")
         if not ingress or not egress:
             return legacy
-        living = {ingress.udp.address, ingress.tcp.address, *egress.slots}
+        living = ingress.address_names | set(egress.slots)
+        draining = {name for name, slot in egress.slots.items() if slot.state is Status.DRAINING}
+        if both := sorted(draining & set(legacy)):
+            raise refuse(
+                f"{both[0]} is retired and still drains",
+                f"remove it from egress.slots when its calls have ended, or legacy.{both[0]} until then",
+            )
         if both := sorted(living & set(legacy)):
             raise refuse(f"{both[0]} is in use and retired", "remove it from legacy, or from where it is used")
         for name, address in legacy.items():

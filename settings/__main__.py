@@ -51,6 +51,8 @@ def _type(annotation: Any) -> str:
             return word
     if "Decimal" in text:
         return "number"
+    if "datetime.date" in text:
+        return "date"
     return "group" if _group(annotation) else "text"
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from datetime import date
 from decimal import Decimal
 from ipaddress import ip_address, ip_network
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from settings.problems import refuse
@@ -60,7 +62,26 @@ def _a_range(value: str) -> str:
     return str(network)
 
 
+# The engine reads an unquoted date of the YAML as a time, and hands it on (and writes it back) as Go prints one.
+A_DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})( 00:00:00 \+0000 UTC)?")
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
+
+
+def _a_day(value: object) -> date:
+    found = A_DAY.fullmatch(value) if isinstance(value, str) else None
+    try:
+        day = date.fromisoformat(found[1]) if found else None
+    except ValueError:
+        day = None
+    if day is None:
+        raise refuse("not a date", 'write it as "2026-01-31"')
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise refuse("a date that no address of ours can have", f"use one from {FIRST_DAY} to {LAST_DAY}")
+    return day
+
+
 Address = Annotated[str, AfterValidator(_an_address)]
+Day = Annotated[date, BeforeValidator(_a_day)]
 Range = Annotated[str, AfterValidator(_a_range)]
 
 

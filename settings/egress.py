@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
 from inventory.address import Status
-from settings.base import Line, Name, Port, Seconds, Section
+from settings.base import Day, Line, Name, Port, Seconds, Section
+from settings.lifecycle import NoticeOverride, in_order, override_shortens_something, said_with
 from settings.problems import refuse
 
 
@@ -19,6 +21,35 @@ class Slot(Section):
         description="`announced`: published, not used yet; `active`; `draining`: no new connections"
     )
     purpose: Line = Field("Vendor egress", description="as the inventory tells it")
+    announced_on: Day | None = Field(None, description="when vendors were told; the notice period counts from here")
+    active_on: Day | None = Field(
+        None, description="when it became active; while announced: when it will at the earliest"
+    )
+    drained_on: Day | None = Field(None, description="when it began to drain")
+    notice_override: NoticeOverride | None = Field(None, description="for less notice than noticeDays")
+    replaced_by: tuple[Name, ...] = Field((), description="slots that take over")
+
+    @field_validator("active_on")
+    @classmethod
+    def _active_after_its_announcement(cls, day: date | None, info: Info) -> date | None:
+        state = info.data.get("state")
+        if state in (Status.ACTIVE, Status.DRAINING):
+            said_with(day, info, "announced_on")
+        if day and state is Status.ANNOUNCED and info.data.get("announced_on", day) is None:
+            raise refuse("announced, and since when?", "add announcedOn: vendors count their notice from it")
+        return in_order(day, info)
+
+    @field_validator("drained_on")
+    @classmethod
+    def _drains_after_it_was_active(cls, day: date | None, info: Info) -> date | None:
+        state = info.data.get("state")
+        if state is Status.DRAINING:
+            said_with(day, info, "announced_on", "active_on")
+        elif day and state:
+            raise refuse(f"the slot is {state} and does not drain", "set its state to draining, or remove drainedOn")
+        return in_order(day, info)
+
+    _notice = field_validator("notice_override")(override_shortens_something)
 
 
 class Router(Section):
@@ -67,6 +98,18 @@ class Egress(Section):
             raise refuse("an egress pool with nothing active: every outgoing call would fail", "set one slot to active")
         if len(slots) > SLOTS_AT_MOST:
             raise refuse(f"{len(slots)} addresses on one gateway", f"the cloud takes {SLOTS_AT_MOST} at most")
+        return slots
+
+    @field_validator("slots")
+    @classmethod
+    def _replacements_are_there(cls, slots: dict[str, Slot]) -> dict[str, Slot]:
+        lasting = {name for name, slot in slots.items() if slot.state is not Status.DRAINING}
+        for name, slot in slots.items():
+            if wrong := sorted(set(slot.replaced_by) - (lasting - {name})):
+                raise refuse(
+                    f"{name} is replaced by {wrong[0]}, which is no other slot that is announced or active",
+                    "name a slot that takes over",
+                )
         return slots
 
     @field_validator("endpoint_independent_mapping")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
-from settings.base import Name, Port, PortName, Range, Seconds, Section
+from settings.base import Day, Line, Name, Port, PortName, Range, Seconds, Section
+from settings.lifecycle import NoticeOverride, in_order, override_shortens_something, said_with
 from settings.problems import refuse, show
 
 
@@ -47,6 +49,16 @@ class PublicListener(Section):
     service: Name = Field(description="name of the Service")
     address: Name = Field(description="name of the reserved address, never the address itself")
     ports: dict[str, Port] = Field(description="role to port: `sip`, over TCP also `sips`, `ws`, `wss`")
+    announced_on: Day | None = Field(None, description="when customers were told of the address")
+    active_on: Day | None = Field(None, description="when it began to answer")
+    notice_override: NoticeOverride | None = Field(None, description="for less notice than noticeDays")
+
+    @field_validator("active_on")
+    @classmethod
+    def _active_after_its_announcement(cls, day: date | None, info: Info) -> date | None:
+        return in_order(said_with(day, info, "announced_on"), info)
+
+    _notice = field_validator("notice_override")(override_shortens_something)
 
     @field_validator("ports")
     @classmethod
@@ -88,6 +100,33 @@ class InternalListener(Section):
         return ports
 
 
+class AnnouncedIngress(Section):
+    """An address that a LoadBalancer will move to, keyed by its name: reserved and published, nothing answers on it.
+
+    It becomes active when its name is put into `address` of the listener; the one that stood there goes to `legacy`.
+    """
+
+    protocol: Literal["UDP", "TCP"] = Field(description="which LoadBalancer will move to it; it keeps its ports")
+    purpose: Line | None = Field(None, description="as the inventory tells it; default: that of the one it replaces")
+    announced_on: Day | None = Field(None, description="when customers were told; the notice period counts from here")
+    active_on: Day | None = Field(None, description="when it will answer at the earliest")
+    notice_override: NoticeOverride | None = Field(None, description="for less notice than noticeDays")
+
+    @field_validator("active_on")
+    @classmethod
+    def _active_after_its_announcement(cls, day: date | None, info: Info) -> date | None:
+        if day and info.data.get("announced_on", day) is None:
+            raise refuse("announced, and since when?", "add announcedOn: customers count their notice from it")
+        return in_order(day, info)
+
+    _notice = field_validator("notice_override")(override_shortens_something)
+
+
+def ipv6_name(address: str) -> str:
+    """Name of the IPv6 address beside a reserved IPv4 one."""
+    return f"{address}-ipv6"
+
+
 def _no_port_twice(ports: Mapping[str, int]) -> None:
     seen: dict[int, str] = {}
     for role, port in ports.items():
@@ -121,6 +160,7 @@ class Ingress(Section):
     )
     udp: UdpListener = Field(description="the UDP LoadBalancer")
     tcp: PublicListener = Field(description="the TCP LoadBalancer")
+    announced: dict[Name, AnnouncedIngress] = Field({}, description="addresses to come, one a LoadBalancer at most")
     internal: InternalListener | None = Field(None, description="the internal Service")
 
     @field_validator("ipv6_subnetwork")
@@ -145,6 +185,27 @@ class Ingress(Section):
         if udp and udp.address == tcp.address:
             raise refuse("one address for UDP and TCP", "reserve an address for each")
         return tcp
+
+    @field_validator("announced")
+    @classmethod
+    def _announced_are_apart(cls, announced: dict[str, AnnouncedIngress], info: Info) -> dict[str, AnnouncedIngress]:
+        for protocol, key in (("UDP", "udp"), ("TCP", "tcp")):
+            listener: PublicListener | None = info.data.get(key)
+            if listener and listener.address in announced:
+                raise refuse(f"{listener.address} is active and announced", "remove it from ingress.announced")
+            coming = [name for name, address in announced.items() if address.protocol == protocol]
+            if len(coming) > 1:
+                raise refuse(
+                    f"{' and '.join(sorted(coming)[:2])} are announced for {protocol}: a LoadBalancer moves to one",
+                    f"announce one address for {protocol}",
+                )
+        return announced
+
+    @property
+    def address_names(self) -> set[str]:
+        """Names of all reserved addresses, active and announced, those of IPv6 included."""
+        names = {self.udp.address, self.tcp.address, *self.announced}
+        return names | {ipv6_name(name) for name in names} if self.ipv6_subnetwork else names
 
     @field_validator("internal")
     @classmethod

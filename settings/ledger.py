@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic import ValidationInfo as Info
 
 from inventory.address import Direction, Kind
-from settings.base import Address, Line, Money, Name, Port, Section
+from settings.base import Address, Day, Line, Money, Name, Port, Section
+from settings.lifecycle import DATES, NoticeOverride, in_order, override_shortens_something, said_with
+from settings.problems import refuse
 
 
 class RetiredAddress(Section):
@@ -20,7 +24,37 @@ class RetiredAddress(Section):
     direction: Direction = Field(description="inbound: customers sent to it; outbound: vendors saw it")
     protocols: tuple[Literal["UDP", "TCP"], ...] = Field(("UDP", "TCP"), min_length=1, description="what it carried")
     ports: tuple[Port, ...] = Field((5060,), description="destination ports")
+    announced_on: Day | None = Field(None, description="when people were told of it")
+    active_on: Day | None = Field(None, description="when it became active")
+    drained_on: Day | None = Field(None, description="when it began to drain (egress)")
+    retired_on: Day | None = Field(None, description="when it was released: its calls had ended")
+    notice_override: NoticeOverride | None = Field(None, description="why its notice was shorter than noticeDays")
     replaced_by: tuple[Name, ...] = Field((), description="names of the addresses that took over")
+
+    @field_validator("active_on")
+    @classmethod
+    def _active_after_its_announcement(cls, day: date | None, info: Info) -> date | None:
+        return in_order(day, info)
+
+    @field_validator("drained_on")
+    @classmethod
+    def _only_egress_drains(cls, day: date | None, info: Info) -> date | None:
+        if day and info.data.get("direction") is Direction.INBOUND:
+            raise refuse("only egress drains", "remove drainedOn, or correct the direction")
+        return in_order(day, info)
+
+    @field_validator("retired_on")
+    @classmethod
+    def _retired_last(cls, day: date | None, info: Info) -> date | None:
+        said_with(day, info, *DATES[:-1])
+        if day and info.data.get("drained_on") == day:
+            raise refuse(
+                "retired on the day on which it began to drain: its calls had no time to end",
+                "retire it on a later day, when `gcloud compute routers get-nat-mapping-info` shows it no more",
+            )
+        return in_order(day, info)
+
+    _notice = field_validator("notice_override")(override_shortens_something)
 
 
 class Cost(Section):

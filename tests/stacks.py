@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,14 @@ def stack_config(stack: str) -> Config:
 def as_engine_gives_it(config: Config) -> dict[str, str]:
     """Every value as text, objects as JSON; the engine sorts their keys, whatever the order in the YAML."""
     return {
-        key: value if isinstance(value, str) else json.dumps(value, sort_keys=True) for key, value in config.items()
+        key: value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=_as_go_prints_it)
+        for key, value in config.items()
     }
+
+
+def _as_go_prints_it(day: date) -> str:
+    """An unquoted date of the YAML, as engine 3.258 hands it to a program (`pulumi config --json` shows the same)."""
+    return f"{day.isoformat()} 00:00:00 +0000 UTC"
 
 
 def paths(value: Any, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

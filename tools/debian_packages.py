@@ -54,6 +54,20 @@ NEEDED_BY_TESTS = (
             "# Only while tools/bootstrap.py installs PostgreSQL.\ncreate_main_cluster = false\n",
         ),
     ),
+    DebianPackage(
+        name="nftables",
+        file=Path("/usr/sbin/nft"),
+        purpose="reads the inventory's nftables form",
+        without="tests of the nftables form are skipped (in CI they fail)",
+        seconds=5,
+    ),
+    DebianPackage(
+        name="iptables",
+        file=Path("/usr/sbin/iptables-restore"),
+        purpose="reads the inventory's iptables form",
+        without="tests of the iptables form are skipped (in CI they fail)",
+        seconds=5,
+    ),
 )
 
 

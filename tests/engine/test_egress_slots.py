@@ -47,13 +47,22 @@ def test_a_slot_from_announcement_to_removal_touches_no_other_address(edge: Stac
     edge.up()
     assert in_gateway(cloud, "drainNatIps") == ["warp-nat-ip-4"]
 
+    drained = next(a for a in edge.cli.outputs()["ipInventory"]["addresses"] if a["name"] == "warp-nat-ip-4")
     edge.config["warp-edge:egress"]["slots"].pop("warp-nat-ip-4")
     edge.workspace.configure(edge.config)
+    refused = edge.failing("preview")
+    assert "egress slot warp-nat-ip-4 still drains and cannot be removed" in refused
+    assert "Traceback" not in refused
+
+    retired = {key: drained[key] for key in ("address", "purpose", "kind", "direction")}
+    ended = {"drainedOn": "2026-03-01", "retiredOn": "2026-03-02", "replacedBy": ["warp-nat-ip-1"]}
+    edge.set({"warp-nat-ip-4": retired | ended}, "warp-edge:legacy")
     assert edge.planned() == {"egress-nat": "update", "egress-slot-warp-nat-ip-4": "delete"}
     edge.up()
     assert in_gateway(cloud, "drainNatIps") == []
-    after = {a["name"]: a["address"] for a in edge.cli.outputs()["ipInventory"]["addresses"]}
-    assert after == addresses
+    *living, last = edge.cli.outputs()["ipInventory"]["addresses"]
+    assert {a["name"]: a["address"] for a in living} == addresses
+    assert (last["address"], last["status"], last["retiredOn"]) == (drained["address"], "retired", "2026-03-02")
 
 
 def test_an_active_slot_cannot_be_dropped(slots: Stack, cloud: Sandbox) -> None:

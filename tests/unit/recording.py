@@ -84,15 +84,24 @@ class Edge:
         return next((each for each in self.resources if each.urn == child.parent), None)
 
 
-def declare(config: Config, *, before: GatewayUse | None = None, cloud: Cloud | None = None) -> Edge:
-    """Run the whole program with a stack's configuration; `before`: what the gateway used until now."""
+def declare(
+    config: Config,
+    *,
+    before: GatewayUse | None = None,
+    serving: frozenset[str] = frozenset(),
+    cloud: Cloud | None = None,
+) -> Edge:
+    """Run the whole program with a stack's configuration.
+
+    `before`: what the gateway used until now; `serving`: names of the addresses at which LoadBalancers answered.
+    """
     answering = cloud or Cloud(str(config["gcp:project"]), LIVE_ADDRESSES)
     with patch.dict(os.environ, {"PULUMI_CONFIG": json.dumps(as_engine_gives_it(config))}):
         edge_program = program()
 
         def as_when_run() -> None:
             hook = pulumi.ErrorHook("explain-pending", explain_pending)
-            edge_program.build(edge_program.load(), Record(gateway=before), hook)
+            edge_program.build(edge_program.load(), Record(before, serving), hook)
 
         return run(as_when_run, answering)
 

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import pulumi
 import pytest
 
-from components.egress import GatewayUse, refuse_cut
+from components.egress import GatewayUse, refuse_cut, unannounced
 from components.refusal import RefusedError
 from settings.egress import Egress
+from settings.ledger import RetiredAddress
 from tests.stacks import Config, changed, stack_config
 from tests.unit.cloud import Cloud
 from tests.unit.recording import Declared, Edge, declare
@@ -76,8 +77,6 @@ USED = GatewayUse(active=frozenset({"a", "b"}), draining=frozenset({"d"}))
     [
         pytest.param({"a": "active"}, None, id="a first gateway"),
         pytest.param({"a": "active", "n": "announced"}, None, id="a first gateway with an announced slot"),
-        pytest.param({"a": "active", "b": "active"}, USED, id="draining is over: the slot goes"),
-        pytest.param({"a": "active", "b": "active", "d": "announced"}, USED, id="draining is over: it is kept"),
         pytest.param({"a": "active", "b": "active", "d": "active"}, USED, id="a draining slot is called back"),
         pytest.param({"a": "active", "b": "draining", "d": "draining"}, USED, id="another slot starts to drain"),
         pytest.param({"a": "active", "b": "active", "c": "active", "d": "draining"}, USED, id="a slot is added"),
@@ -136,6 +135,74 @@ def test_a_change_that_would_cut_calls_is_refused_with_a_remedy(
     told, _, advice = str(refused.value).partition("\n  -> ")
     assert told.startswith(what)
     assert advice.startswith(remedy)
+
+
+STILL_DRAINS = "put d under warp-edge:legacy with drainedOn"
+
+
+@pytest.mark.parametrize(
+    ("slots", "legacy", "what", "remedy"),
+    [
+        pytest.param({}, {}, "still drains and cannot be removed: nothing says", STILL_DRAINS, id="it just goes"),
+        pytest.param({}, {"drainedOn": None}, "warp-edge:legacy.d does not say", STILL_DRAINS, id="no dates at all"),
+        pytest.param({}, {"retiredOn": "2026-03-02"}, "legacy.d does not say", STILL_DRAINS, id="drained when?"),
+        pytest.param(
+            {"d": "announced"}, {}, "drains and cannot be set back to announced", "slots.d.state to active", id="back"
+        ),
+    ],
+)
+def test_what_still_drains_is_kept(
+    slots: dict[str, str], legacy: dict[str, str | None], what: str, remedy: str
+) -> None:
+    retired = {"d": retired_address(**legacy)} if legacy else {}
+    with pytest.raises(RefusedError) as refused:
+        refuse_cut(pool(a="active", b="active", **slots), USED, retired)
+    told, _, advice = str(refused.value).partition("\n  -> ")
+    assert told.startswith("egress slot d ")
+    assert what in told
+    assert remedy in advice
+
+
+def test_a_drained_slot_is_retired_when_its_dates_say_that_its_calls_have_ended() -> None:
+    retired = retired_address(drainedOn="2026-03-01", retiredOn="2026-03-02")
+    refuse_cut(pool(a="active", b="active"), USED, {"d": retired})
+
+
+def test_an_active_slot_is_not_retired_whatever_its_dates_say() -> None:
+    retired = retired_address(drainedOn="2026-03-01", retiredOn="2026-03-02")
+    with pytest.raises(RefusedError, match="egress slot b is active and cannot be retired: its calls would be cut"):
+        refuse_cut(pool(a="active", d="draining"), USED, {"b": retired})
+
+
+def test_a_stack_with_draining_slots_cannot_be_made_from_nothing() -> None:
+    with pytest.raises(RefusedError, match="there is none yet, and a new one refuses draining addresses"):
+        refuse_cut(pool(a="active", b="draining"), None)
+
+
+def retired_address(**dates: str | None) -> RetiredAddress:
+    document = {"address": "192.0.2.9", "purpose": "p", "kind": "NAT", "direction": "outbound", **dates}
+    return RetiredAddress.model_validate_json(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("slots", "before", "named"),
+    [
+        pytest.param({"a": {"state": "active"}}, None, [], id="a first gateway"),
+        pytest.param({"a": {"state": "active"}}, GatewayUse(active=frozenset({"a"})), [], id="nothing new"),
+        pytest.param({"a": {"state": "active"}, "n": {"state": "announced"}}, USED, ["n is announced"], id="announced"),
+        pytest.param({"a": {"state": "active"}, "n": {"state": "active"}}, USED, ["n becomes active"], id="new"),
+        pytest.param(
+            {"a": {"state": "active"}, "n": {"state": "announced", "announcedOn": "2026-01-01"}}, USED, [], id="dated"
+        ),
+    ],
+)
+def test_a_slot_without_a_date_of_announcement_is_warned_about(
+    slots: dict[str, Any], before: GatewayUse | None, named: list[str]
+) -> None:
+    egress = Egress.model_validate_json(json.dumps({"router": {"name": "r"}, "slots": slots}))
+    lines = unannounced(egress, before)
+    assert [line.removeprefix("egress slot ")[: len(name)] for line, name in zip(lines, named, strict=True)] == named
+    assert all("add warp-edge:egress.slots.n.announcedOn" in line for line in lines)
 
 
 def test_a_refused_update_changes_nothing_at_all() -> None:

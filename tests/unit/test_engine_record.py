@@ -70,3 +70,31 @@ def test_it_asks_for_this_stack_by_its_full_name() -> None:
 def test_the_trunks_are_known_customer_by_customer() -> None:
     acl = {"type": "pulumi-python:dynamic/warp:TrunkAcl", "outputs": {"trunks": {"100001": "acme IP_ACL ..."}}}
     assert read(Answering(ROUTER, acl)).trunks == {"100001": "acme IP_ACL ..."}
+
+
+def address(name: str, address: str) -> dict[str, Any]:
+    return {"type": "gcp:compute/address:Address", "outputs": {"name": name, "address": address}}
+
+
+def service(*ips: str, **status: Any) -> dict[str, Any]:
+    points = {"loadBalancer": {"ingress": [{"ip": ip, "ipMode": "VIP"} for ip in ips]}}
+    return {"type": "kubernetes:core/v1:Service", "outputs": {"status": points | status}}
+
+
+@pytest.mark.parametrize(
+    ("services", "serving"),
+    [
+        ([service("192.0.2.1"), service("192.0.2.2")], {"udp", "tcp"}),
+        ([service("192.0.2.1", "2001:db8::1")], {"udp", "udp-ipv6"}),
+        ([service("203.0.113.77")], set()),
+        ([service(), service(loadBalancer={}), service(loadBalancer=None)], set()),
+        ([{"type": "kubernetes:core/v1:Service", "outputs": {}}], set()),
+        ([], set()),
+    ],
+)
+def test_an_ingress_address_is_in_use_when_a_load_balancer_answers_there(
+    services: list[dict[str, Any]], serving: set[str]
+) -> None:
+    reserved = [address("udp", "192.0.2.1"), address("tcp", "192.0.2.2"), address("udp-ipv6", "2001:db8::1")]
+    cloud = Answering(*reserved, address("nat", "192.0.2.3"), *services)
+    assert read(cloud).serving == serving

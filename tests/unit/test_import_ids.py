@@ -19,8 +19,8 @@ ADDRESSES = "projects/warp-prod/regions/us-central1/addresses"
 ROUTERS = "projects/warp-prod/regions/us-central1/routers"
 RRSETS = "projects/warp-prod/managedZones/ringer-tel/rrsets"
 LIVE_EDGE = {
-    "ingress-udp-address": f"{ADDRESSES}/kamailio-sip-udp-ip",
-    "ingress-tcp-address": f"{ADDRESSES}/kamailio-sip-tcp-ip",
+    "ingress-udp-address-kamailio-sip-udp-ip": f"{ADDRESSES}/kamailio-sip-udp-ip",
+    "ingress-tcp-address-kamailio-sip-tcp-ip": f"{ADDRESSES}/kamailio-sip-tcp-ip",
     "ingress-udp": "warp-core/kamailio-sip-udp",
     "ingress-tcp": "warp-core/kamailio-sip-tcp",
     "ingress-internal": "warp-core/kamailio-internal",
@@ -96,8 +96,8 @@ def test_what_is_optional_can_be_adopted_as_well(path: tuple[str, ...], value: A
 def test_ipv6_addresses_and_records_can_be_adopted_as_well() -> None:
     config = changed(stack_config("prod"), ("warp-edge:ingress", "pinning"), "annotation")
     found = of_declared(changed(config, ("warp-edge:ingress", "ipv6Subnetwork"), "dual"))
-    assert found["ingress-udp-address-ipv6"] == f"{ADDRESSES}/kamailio-sip-udp-ip-ipv6"
-    assert found["ingress-tcp-address-ipv6"] == f"{ADDRESSES}/kamailio-sip-tcp-ip-ipv6"
+    assert found["ingress-udp-address-kamailio-sip-udp-ip-ipv6"] == f"{ADDRESSES}/kamailio-sip-udp-ip-ipv6"
+    assert found["ingress-tcp-address-kamailio-sip-tcp-ip-ipv6"] == f"{ADDRESSES}/kamailio-sip-tcp-ip-ipv6"
     assert found["dns-sip-aaaa"] == f"{RRSETS}/sip.ringer.tel./AAAA"
     assert len(found) == len(LIVE_EDGE) + 5
 

@@ -166,6 +166,11 @@ addresses = some.builds(
     ports=some.lists(some.integers(1, 65535), min_size=1, max_size=3).map(tuple),
     region=some.sampled_from(["us-central1", "europe-west4"]),
     status=some.sampled_from(Status),
+    announced_on=some.none() | some.dates(),
+    active_on=some.none() | some.dates(),
+    drained_on=some.none() | some.dates(),
+    retired_on=some.none() | some.dates(),
+    notice_reason=some.none() | some.text(min_size=1, max_size=9),
 )
 
 

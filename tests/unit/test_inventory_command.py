@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from inventory.formats import FORMATS
 from tests.stacks import ROOT
+from tests.unit.published import EUROPE, EUROPES_EGRESS, LIVE, NAT
 
 ADDRESS: dict[str, Any] = {
     "purpose": "Vendor egress 1",
@@ -81,6 +84,15 @@ def test_brackets_in_a_purpose_are_text_and_not_style() -> None:
         INVENTORY | {"addresses": [ADDRESS | {"ports": 5060}]},
         INVENTORY | {"addresses": [ADDRESS | {"address": 5}]},
         INVENTORY | {"addresses": [ADDRESS | {"replacedBy": [5]}]},
+        INVENTORY | {"addresses": [ADDRESS | {"address": "34.57.46.26 0.0.0.0"}]},
+        INVENTORY | {"addresses": [ADDRESS | {"address": "fe80::1%eth0\nevil"}]},
+        INVENTORY | {"addresses": [ADDRESS | {"ports": ["5060"]}]},
+        INVENTORY | {"addresses": [ADDRESS | {"ports": []}]},
+        INVENTORY | {"addresses": [ADDRESS | {"protocol": "UDP\n"}]},
+        INVENTORY | {"addresses": [ADDRESS | {"announcedOn": "soon"}]},
+        {"one": INVENTORY, "two": 5},
+        [INVENTORY, [INVENTORY]],
+        {},
     ],
     ids=lambda given: json.dumps(given)[-60:],
 )
@@ -91,3 +103,82 @@ def test_anything_else_is_refused_in_one_sentence(given: object) -> None:
         "standard input is no ipInventory of schema 1\n"
         "  -> pulumi stack output ipInventory --json | python -m inventory render\n"
     )
+
+
+def test_the_table_tells_since_when_and_what_comes_next() -> None:
+    coming = {"status": "announced", "announcedOn": "2026-01-01", "activeOn": "2026-02-01"}
+    leaving = {"name": "b", "status": "draining", "drainedOn": "2026-03-01", "replacedBy": ["34.57.46.27"]}
+    document = INVENTORY | {"addresses": [ADDRESS | coming, ADDRESS | leaving | {"address": "34.57.46.28"}]}
+    words = " ".join(render(document).stdout.split())
+    assert "announced" in words
+    for told in ("2026-01-01", "2026-02-01", "2026-03-01", "34.57.46.27"):
+        assert told in words
+
+
+def test_a_terminal_obeys_nothing_in_a_purpose() -> None:
+    assert "\x1b" not in render(INVENTORY | {"addresses": [ADDRESS | {"purpose": "\x1b[31mred\x07"}]}).stdout
+
+
+EVERY_EGRESS = [*NAT, *EUROPES_EGRESS, "2001:db8::5"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [LIVE, EUROPE],
+        {"prod": LIVE, "eu": EUROPE},
+        [{"ipInventory": LIVE, "vendorWhitelist": {"schema": 1}}, EUROPE],
+        {"prod": {"ipInventory": LIVE, "dns": {}}, "eu": {"ipInventory": EUROPE}},
+    ],
+    ids=["a list", "an object", "all outputs of a stack", "all outputs of several"],
+)
+def test_several_inventories_on_standard_input_are_one(given: object) -> None:
+    assert render(given, "--format", "addresses").stdout.splitlines() == EVERY_EGRESS
+
+
+def test_several_files_are_one(tmp_path: Path) -> None:
+    for name, document in (("a.json", LIVE), ("b.json", EUROPE)):
+        (tmp_path / name).write_text(json.dumps(document))
+    done = render("", "--format", "addresses", str(tmp_path / "a.json"), str(tmp_path / "b.json"))
+    assert (done.stdout.splitlines(), done.stderr) == (EVERY_EGRESS, "")
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_bytes(b"\xff")
+    for name, wrong in (("none.json", "No such file or directory"), ("bad.json", "is no ipInventory of schema 1")):
+        done = render("", str(tmp_path / name))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(str(tmp_path / name))
+        assert wrong in done.stderr
+
+
+def test_whom_a_list_is_for_can_be_chosen() -> None:
+    assert render(LIVE, "--format", "addresses").stdout.splitlines() == NAT
+    chosen = render(LIVE, "--format", "addresses", "--for", "customers").stdout.splitlines()
+    assert chosen == ["34.44.183.87", "34.55.182.145"]
+    table = render(LIVE, "--for", "customers").stdout
+    assert "kamailio-sip-udp-ip" in table
+    assert "warp-nat-ip-1" not in table
+
+
+@pytest.mark.parametrize(
+    ("options", "wrong"),
+    [
+        (("--format", "addresses", "--ip", "6"), "no IPv6 address for vendors that is in use"),
+        (("--format", "iptables", "--for", "everybody"), "iptables is not for everybody"),
+    ],
+)
+def test_what_cannot_be_listed_is_said_in_one_sentence(options: tuple[str, ...], wrong: str) -> None:
+    done = render(LIVE, *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(wrong)
+    assert "\n  -> choose with --for and --ip" in done.stderr
+
+
+def test_help_and_docs_list_every_format() -> None:
+    told = render("", "--help").stdout
+    page = (ROOT / "docs" / "formats.md").read_text()
+    for name, form in FORMATS.items():
+        assert f"  {name} " in told
+        assert f"| `{name}` |" in page
+        assert form.about in told

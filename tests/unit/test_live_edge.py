@@ -30,8 +30,8 @@ INGRESS, EGRESS, DNS, TRUNKS = (
 # Logical name -> type and the component it stands in. These names are in the state: renaming one replaces a resource.
 EVERYTHING = {
     "cluster": ("pulumi:providers:kubernetes", None),
-    "ingress-udp-address": (ADDRESS, INGRESS),
-    "ingress-tcp-address": (ADDRESS, INGRESS),
+    "ingress-udp-address-kamailio-sip-udp-ip": (ADDRESS, INGRESS),
+    "ingress-tcp-address-kamailio-sip-tcp-ip": (ADDRESS, INGRESS),
     "ingress-udp": (SERVICE, INGRESS),
     "ingress-tcp": (SERVICE, INGRESS),
     "ingress-internal": (SERVICE, INGRESS),

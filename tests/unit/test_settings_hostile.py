@@ -15,6 +15,26 @@ from settings import Settings, SettingsError
 from tests.stacks import Config, as_engine_gives_it, changed, paths, stack_config
 
 VALID = {stack: stack_config(stack) for stack in ("prod", "sandbox")}
+VALID["dated"] = {
+    **VALID["prod"],
+    "warp-edge:noticeDays": 14,
+    "warp-edge:ingress": VALID["prod"]["warp-edge:ingress"]
+    | {"announced": {"new": {"protocol": "UDP", "announcedOn": "2026-01-01", "activeOn": "2026-02-01"}}},
+    "warp-edge:egress": VALID["prod"]["warp-edge:egress"]
+    | {
+        "slots": {
+            "a": {"state": "active", "announcedOn": "2026-01-01", "activeOn": "2026-02-01"},
+            "warp-nat-ip-1": {"state": "active", "replacedBy": ["a"]},
+            "warp-nat-ip-2": {"state": "draining", "activeOn": "2026-01-01", "drainedOn": "2026-02-01"},
+            "warp-nat-ip-3": {
+                "state": "announced",
+                "announcedOn": "2026-01-01",
+                "activeOn": "2026-01-02",
+                "noticeOverride": {"reason": "r"},
+            },
+        }
+    },
+}
 PLACES = [(stack, path) for stack, config in VALID.items() for path in paths(config)]
 GROUPS = [(stack, path) for stack, path in PLACES if path[0].startswith("warp-edge:")]
 UNREADABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}

@@ -15,7 +15,7 @@ from tests.unit.test_settings import LEAST
 
 DECLARED: dict[str, Config] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
 NEEDED = {"region", "cluster", "ingress", "egress", "dns", "database"}
-OPTIONAL = {"protect", "labels", "legacy", "cost", "trunkAcl"}
+OPTIONAL = {"protect", "labels", "noticeDays", "legacy", "cost", "trunkAcl"}
 REFERENCE = (ROOT / "docs" / "settings.md").read_text()
 # Their keys are people's own.
 FREE = ("warp-edge:labels", "warp-edge:legacy")
@@ -41,7 +41,11 @@ def test_the_default_of_pulumi_yaml_is_the_models_own(name: str) -> None:
 
 def test_pulumi_yaml_has_the_types_of_the_settings() -> None:
     kinds = {name: declared["type"] for name, declared in DECLARED.items()}
-    assert kinds == dict.fromkeys(NEEDED | OPTIONAL, "object") | {"region": "string", "protect": "boolean"}
+    assert kinds == dict.fromkeys(NEEDED | OPTIONAL, "object") | {
+        "region": "string",
+        "protect": "boolean",
+        "noticeDays": "integer",
+    }
     assert all(declared["description"] for declared in DECLARED.values())
 
 

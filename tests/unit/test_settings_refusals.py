@@ -16,6 +16,18 @@ ACTIVE = {"state": "active"}
 RETIRED = {"address": "192.0.2.1", "purpose": "p", "kind": "NAT", "direction": "outbound"}
 # 300 addresses are the most that one gateway takes.
 TOO_MANY = {f"nat-{number}": ACTIVE for number in range(301)}
+ANNOUNCED, DRAINING = {"state": "announced"}, {"state": "draining"}
+SLOT = (EGRESS, "slots", "warp-nat-ip-1")
+WHY = {"noticeOverride": {"reason": "the carrier asked for it"}}
+NEW_UDP = {"protocol": "UDP"}
+SAME_DAY = {"drainedOn": "2026-01-01", "retiredOn": "2026-01-01"}
+BACKWARDS = {"activeOn": "2026-01-02", "retiredOn": "2026-01-01"}
+
+
+def dates(*days: str) -> dict[str, str]:
+    return dict(zip(("announcedOn", "activeOn", "drainedOn", "retiredOn"), days, strict=False))
+
+
 UDP_LISTENER = {"service": "kamailio-sip-udp", "address": "kamailio-sip-udp-ip", "ports": {"sip": 5060}}
 
 # Where in `Pulumi.prod.yaml`, what stands there, and: the key, what is wrong and the remedy as they are told.
@@ -125,12 +137,74 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     ((DATABASE, "network", "authorised"), {"six": "2001:db8::/32"}, "", "is IPv6", "name its IPv4 range"),
     ((DATABASE, "backups", "logRetentionDays"), 8, "<", "7 days at most", "keep 7 days"),
     ((LEGACY, "warp-nat-ip-1"), RETIRED, "<", "is in use and retired", "remove it from legacy"),
+    # The life of an address
+    (("warp-edge:noticeDays",), -1, "", "too small", "use 0 or more"),
+    (("warp-edge:noticeDays",), 30.5, "", "not a whole number", "write a bare number"),
+    ((*SLOT, "announcedOn"), "31.01.2026", "", "not a date", 'write it as "2026-01-31"'),
+    ((*SLOT, "announcedOn"), "2026-02-30", "", "not a date", "write it as"),
+    ((*SLOT, "announcedOn"), "2026-01-31T10:00:00Z", "", "not a date", "write it as"),
+    ((*SLOT, "announcedOn"), "2026-01-31 10:00:00 +0000 UTC", "", "not a date", "write it as"),
+    ((*SLOT, "announcedOn"), 20260131, "", "not a date", "write it as"),
+    ((*SLOT, "announcedOn"), "9999-12-31", "", "no address of ours can have", "use one from 2000-01-01"),
+    (SLOT, ACTIVE | {"announcedOn": "2026-01-01"}, ".activeOn", "announcedOn is given and this is not", "add activeOn"),
+    (SLOT, DRAINING | {"activeOn": "2026-01-01"}, ".drainedOn", "activeOn is given and this is not", "add drainedOn"),
+    (
+        SLOT,
+        DRAINING | dates("2026-03-01", "2026-02-01", "2026-04-01"),
+        ".activeOn",
+        "announcedOn is 2026-03-01",
+        "corr",
+    ),
+    (SLOT, DRAINING | dates("2026-01-01", "2026-02-01", "2026-01-31"), ".drainedOn", "activeOn is 2026-02-01", "corr"),
+    (
+        SLOT,
+        ACTIVE | dates("2026-01-01", "2026-02-01", "2026-03-01"),
+        ".drainedOn",
+        "is active and does not drain",
+        "or",
+    ),
+    (SLOT, ANNOUNCED | {"drainedOn": "2026-01-01"}, ".drainedOn", "announced and does not drain", "remove drainedOn"),
+    (SLOT, ANNOUNCED | {"activeOn": "2026-01-01"}, ".activeOn", "since when?", "add announcedOn"),
+    (SLOT, ACTIVE | {"retiredOn": "2026-01-01"}, ".retiredOn", "no such setting", "docs/settings.md"),
+    (SLOT, ACTIVE | dates("2026-01-01", "2026-01-30"), "<<", "29 days after it is announced", "2026-01-31 or later"),
+    (
+        SLOT,
+        ANNOUNCED | dates("2026-01-01", "2026-01-01"),
+        "<<",
+        "warp-nat-ip-1 becomes active 0 days",
+        "noticeOverride",
+    ),
+    (SLOT, ACTIVE | dates("2026-01-01", "2026-01-31") | WHY, "<<", "30 days of notice", "remove its noticeOverride"),
+    (SLOT, ACTIVE | WHY, ".noticeOverride", "no notice to shorten", "give announcedOn and activeOn"),
+    (SLOT, ACTIVE | {"noticeOverride": {"reason": ""}}, ".noticeOverride.reason", "at least 1 character", "docs"),
+    (SLOT, ACTIVE | {"noticeOverride": {}}, ".noticeOverride.reason", "this setting is needed", "add it"),
+    (SLOT, ACTIVE | {"replacedBy": ["warp-nat-ip-9"]}, "<", "warp-nat-ip-9, which is no other slot", "name a slot"),
+    (SLOT, ACTIVE | {"replacedBy": ["warp-nat-ip-1"]}, "<", "warp-nat-ip-1, which is no other slot", "name a slot"),
+    ((LEGACY, "old"), RETIRED | {"drainedOn": "2026-01-01"}, ".retiredOn", "drainedOn is given", "add retiredOn"),
+    ((LEGACY, "old"), RETIRED | SAME_DAY, ".retiredOn", "on the day on which it began to drain", "on a later day"),
+    (
+        (LEGACY, "old"),
+        RETIRED | {"direction": "inbound", "drainedOn": "2026-01-01", "retiredOn": "2026-01-02"},
+        ".drainedOn",
+        "only egress drains",
+        "remove drainedOn",
+    ),
+    ((LEGACY, "old"), RETIRED | BACKWARDS, ".retiredOn", "activeOn is 2026-01-02", "correct one of the dates"),
+    ((INGRESS, "udp", "announcedOn"), "2026-01-01", "/activeOn", "announcedOn is given", "add activeOn"),
+    ((INGRESS, "announced"), {"kamailio-sip-udp-ip": NEW_UDP}, "", "is active and announced", "remove it from"),
+    ((INGRESS, "announced"), {"a": NEW_UDP, "b": NEW_UDP}, "", "a and b are announced for UDP", "announce one"),
+    ((INGRESS, "announced"), {"warp-nat-ip-1": NEW_UDP}, EGRESS, "is an ingress address", "reserve another"),
+    ((INGRESS, "announced"), {"a": NEW_UDP | {"activeOn": "2026-01-01"}}, ".a.activeOn", "since when?", "add announ"),
+    ((INGRESS, "announced"), {"a": NEW_UDP | dates("2026-01-01", "2026-01-09")}, "<", "a becomes active 8 days", "or"),
+    ((INGRESS, "announced"), {"a": {"protocol": "SCTP"}}, ".a.protocol", "known values", "use UDP or TCP"),
     ((LEGACY, "old"), RETIRED | {"kind": "VPN"}, ".kind", "known values", "use LoadBalancer or NAT"),
 ]
 
 
 def told_key(path: tuple[str, ...], ending: str) -> str:
-    """`<` and `/x` lead from a field to the group that the rule is about, and to its neighbour."""
+    """`<` and `/x` lead from a field to the group that the rule is about, and to its neighbour; a key is one."""
+    if ending.startswith("warp-edge:"):
+        return ending
     up = ending.count("<")
     steps = list(path[: len(path) - up]) if up else list(path)
     if ending.startswith("/"):

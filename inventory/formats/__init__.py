@@ -1,0 +1,18 @@
+"""Every form in which the inventory leaves the house, by name.
+
+A format is a pure function from a `Selection` to text; one module for each world that reads them. Free text (purposes,
+names, regions) never reaches a machine's configuration but through `remark`: a purpose must not become a rule.
+"""
+
+from __future__ import annotations
+
+from inventory.formats.clouds import CLOUDS
+from inventory.formats.documents import DOCUMENTS
+from inventory.formats.firewalls import FIREWALLS
+from inventory.formats.lists import LISTS
+from inventory.formats.selection import Audience, Family, Format, NothingToListError, Selection, merged
+from inventory.formats.voice import VOICE
+
+__all__ = ["FORMATS", "Audience", "Family", "Format", "NothingToListError", "Selection", "merged"]
+
+FORMATS: dict[str, Format] = {each.name: each for each in (*LISTS, *DOCUMENTS, *FIREWALLS, *VOICE, *CLOUDS)}

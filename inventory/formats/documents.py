@@ -1,0 +1,203 @@
+"""What people read: the vendor's and the customer's sheet, as Markdown and as a page that prints well.
+
+A sheet is built once, as headings, paragraphs, tables and listings; how they look is the last step. `inventory/sheets`
+has the short texts that stand in the stack's outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from inventory import sheets
+from inventory.address import Address, Direction, Status
+from inventory.endpoint import Endpoint
+from inventory.formats.selection import Audience, Format, Selection
+
+TEMPLATES = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Block:
+    """A heading and what stands below it; only what is there is shown."""
+
+    heading: str
+    text: str = ""
+    head: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+    listing: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One document."""
+
+    title: str
+    blocks: Sequence[Block]
+    footer: Sequence[str]
+
+
+def vendor_sheet(selection: Selection) -> Sheet:
+    """What a vendor needs to take our calls."""
+    living = selection.living
+    ports = ", ".join(str(port) for port in sorted({port for address in living for port in address.ports}))
+    protocols = "/".join(p for p in ("UDP", "TCP") if any(p in address.protocols for address in living))
+    domains = ", ".join(dict.fromkeys(each.domain for each in selection.inventories if each.domain))
+    blocks = [
+        Block(
+            "Whitelist ALL of these addresses",
+            f"WARP{f' ({domains})' if domains else ''}, wholesale termination. Please accept inbound SIP"
+            f" ({protocols} {ports}) from all of them: any may be the source of an INVITE, from any source port.",
+            ("Address", "Region", "Status", "Remark"),
+            [(a.address, a.region, str(a.status), sheets.when(a)) for a in living],
+        ),
+        Block("As an ACL", listing=[f"allow from {address.cidr}" for address in living]),
+        *_shortened(living),
+        *_retired(selection),
+    ]
+    return Sheet("Vendor sheet: addresses of our calls", blocks, _footer(selection))
+
+
+def customer_sheet(selection: Selection) -> Sheet:
+    """What a customer needs to send us calls and to take ours."""
+    announced = [address for address in selection.living if address.status is Status.ANNOUNCED]
+    ways = [_endpoints(selection, number) for number in range(len(selection.inventories))]
+    ingress = [address for address in selection.living if address.direction is Direction.INBOUND]
+    egress = [
+        address
+        for inventory in selection.inventories
+        for address in (each.known for each in inventory.addresses)
+        if address.direction is Direction.OUTBOUND and address.published
+    ]
+    blocks = [
+        Block(
+            "Where to send calls",
+            f"Codecs: {', '.join(sheets.CODECS)}. DTMF: {sheets.DTMF}. Authentication: {sheets.AUTHENTICATION}.",
+            ("Region", "Role", "Server", "Address", "Transport"),
+            [
+                (inventory.region, way.role, way.server, sheets.socket(way), way.transport)
+                for inventory, found in zip(selection.inventories, ways, strict=True)
+                for way in found
+            ],
+        ),
+        Block(
+            "Your firewall, outbound",
+            head=("To", "Protocol", "Ports", "Region", "Status"),
+            rows=[
+                # A large request over UDP may be tried over TCP (RFC 3261, section 18.1.1).
+                (
+                    a.address,
+                    "UDP/TCP" if a.protocols == ("UDP",) else "/".join(a.protocols),
+                    ", ".join(str(port) for port in a.ports),
+                    a.region,
+                    str(a.status),
+                )
+                for a in ingress
+            ],
+        ),
+        Block(
+            "Your firewall, inbound",
+            "Our calls to you come from these addresses.",
+            ("From", "Protocol", "Region", "Status", "Remark"),
+            [(a.cidr, "/".join(a.protocols), a.region, str(a.status), sheets.when(a)) for a in egress],
+        ),
+    ]
+    if announced:
+        blocks.append(Block("Announced", listing=[sheets.coming(address) for address in announced]))
+    blocks += [*_shortened([*ingress, *egress]), *_retired(selection)]
+    return Sheet("Customer sheet: how to reach us", blocks, _footer(selection))
+
+
+def _endpoints(selection: Selection, number: int) -> list[Endpoint]:
+    """As published; an inventory of before they were part of it still has its addresses."""
+    inventory = selection.inventories[number]
+    if inventory.endpoints:
+        return [
+            Endpoint(each.role, each.server, each.address, each.port, each.transport) for each in inventory.endpoints
+        ]
+    known = [each.known for each in inventory.addresses]
+    return [
+        Endpoint("SIP", address.address, address.address, address.ports[0], protocol)
+        for address in known
+        if address.direction is Direction.INBOUND and address.status is Status.ACTIVE
+        for protocol in address.protocols
+    ]
+
+
+def _shortened(addresses: Sequence[Address]) -> list[Block]:
+    rows = [
+        (a.address, f"{a.announced_on} to {a.active_on}", a.notice_reason)
+        for a in addresses
+        if a.notice_reason is not None
+    ]
+    text = "These addresses come with less notice than we promise."
+    return [Block("Shortened notice", text, ("Address", "Notice", "Reason"), rows)] if rows else []
+
+
+def _retired(selection: Selection) -> list[Block]:
+    gone = [address for address in selection.everything if address.status is Status.RETIRED]
+    rows = [(a.address, str(a.retired_on or ""), ", ".join(a.replaced_by)) for a in gone]
+    text = "No longer ours: please remove them."
+    return [Block("Retired", text, ("Address", "Since", "Now"), rows)] if rows else []
+
+
+def _footer(selection: Selection) -> list[str]:
+    return [
+        f"{inventory.region}: {inventory.digest}"
+        + (f"; new addresses are announced {inventory.notice_days} days ahead" if inventory.notice_days else "")
+        for inventory in selection.inventories
+    ]
+
+
+MARKDOWN = str.maketrans({character: f"\\{character}" for character in r"\`*_[]<>|&~#!"})
+
+
+def markdown(text: str) -> str:
+    """Free text inside Markdown (CommonMark, "Backslash escapes"): it stays on its line and is nothing but text."""
+    one_line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return one_line.translate(MARKDOWN)
+
+
+def as_markdown(sheet: Sheet) -> str:
+    """CommonMark with tables."""
+    text = [f"# {markdown(sheet.title)}"]
+    for block in sheet.blocks:
+        text.append(f"## {markdown(block.heading)}")
+        if block.text:
+            text.append(markdown(block.text))
+        if block.rows:
+            table = [block.head, ["---"] * len(block.head), *[[markdown(cell) for cell in row] for row in block.rows]]
+            text.append("\n".join(f"| {' | '.join(row)} |" for row in table))
+        if block.listing:
+            text.append("\n".join(f"    {' '.join(line.split())}" for line in block.listing))
+    text += [markdown(line) for line in sheet.footer]
+    return "\n\n".join(text) + "\n"
+
+
+def as_html(sheet: Sheet) -> str:
+    """One page without anything from elsewhere; a browser's "print to PDF" gives A4 pages."""
+    # Here, because the program that deploys needs none of it.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["printable"] = lambda text: "".join(c if c.isprintable() else " " for c in text)
+    return environment.get_template("sheet.html").render(sheet=sheet) + "\n"
+
+
+VENDORS, CUSTOMERS = (Audience.VENDORS,), (Audience.CUSTOMERS,)
+PRINT = "the same to print, or to save as PDF"
+DOCUMENTS = (
+    Format("vendor-sheet", "Markdown: what to whitelist", lambda s: as_markdown(vendor_sheet(s)), VENDORS),
+    Format("vendor-sheet-html", PRINT, lambda s: as_html(vendor_sheet(s)), VENDORS),
+    Format(
+        "customer-sheet", "Markdown: where to call, what to open", lambda s: as_markdown(customer_sheet(s)), CUSTOMERS
+    ),
+    Format("customer-sheet-html", PRINT, lambda s: as_html(customer_sheet(s)), CUSTOMERS),
+)

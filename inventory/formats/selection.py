@@ -1,0 +1,159 @@
+"""What a format lists: the addresses of one or more regions, chosen for whom they concern."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from ipaddress import ip_address
+from typing import Literal
+
+from inventory.address import Address, Direction, Status
+from inventory.published import Json, PublishedInventory
+
+Family = Literal[4, 6]
+
+
+class Audience(StrEnum):
+    """Whom a list is for."""
+
+    VENDORS = "vendors"  # they see our egress addresses
+    CUSTOMERS = "customers"  # they send to our ingress addresses
+    EVERYBODY = "everybody"  # all addresses, retired ones included
+
+    @property
+    def label(self) -> str:
+        """What its addresses are called in names of lists, chains and variables."""
+        return {Audience.VENDORS: "egress", Audience.CUSTOMERS: "ingress"}.get(self, "edge")
+
+
+# Whom a format can be for: a bare list for anybody, a rule for one side of the call.
+FOR_ANYBODY = (Audience.VENDORS, Audience.CUSTOMERS, Audience.EVERYBODY)
+FOR_ONE_SIDE = (Audience.VENDORS, Audience.CUSTOMERS)
+
+DIRECTION = {Audience.VENDORS: Direction.OUTBOUND, Audience.CUSTOMERS: Direction.INBOUND}
+
+
+class NothingToListError(Exception):
+    """No address fits, or more than the format takes. An empty list would be a list that blocks every call."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """One request: whose inventories, for whom, and (where a format takes one family only) which family.
+
+    `raw` are the inventories as they came, for formats that hand on what they do not understand.
+    """
+
+    inventories: tuple[PublishedInventory, ...]
+    raw: tuple[Json, ...]
+    audience: Audience
+    family: Family | None = None
+
+    @cached_property
+    def everything(self) -> list[Address]:
+        """All addresses for this audience, retired ones included, in the order of the inventories."""
+        return [
+            found
+            for inventory in self.inventories
+            for found in (address.known for address in inventory.addresses)
+            if DIRECTION.get(self.audience, found.direction) is found.direction
+            and self.family in (None, ip_address(found.address).version)
+        ]
+
+    @cached_property
+    def living(self) -> list[Address]:
+        """What must be in somebody's list today: announced, active and draining. Never empty."""
+        found = [address for address in self.everything if address.status is not Status.RETIRED]
+        if not found:
+            family = f"IPv{self.family} " if self.family else ""
+            raise NothingToListError(f"no {family}address for {self.audience} that is in use")
+        return found
+
+    def of_family(self, family: Family) -> list[Address]:
+        """Of the living ones."""
+        return [address for address in self.living if ip_address(address.address).version == family]
+
+    @property
+    def regions(self) -> str:
+        """As people read it."""
+        return ", ".join(dict.fromkeys(inventory.region for inventory in self.inventories))
+
+    @property
+    def heading(self) -> str:
+        """The one comment that every configuration begins with."""
+        return f"WARP {self.audience.label} addresses, {remark(self.regions)}"
+
+
+@dataclass(frozen=True)
+class Format:
+    """One form. `audiences`: whom it can be for, first whom it is for unless somebody says otherwise; `one_family`:
+    it takes IPv4 or IPv6."""
+
+    name: str
+    about: str
+    render: Callable[[Selection], str]
+    audiences: tuple[Audience, ...]
+    one_family: bool = False
+
+    def select(
+        self,
+        inventories: tuple[PublishedInventory, ...],
+        raw: tuple[Json, ...],
+        audience: Audience | None = None,
+        family: Family | None = None,
+    ) -> str:
+        """The whole text. Raises `NothingToListError` when there would be nothing in it."""
+        audience = audience or self.audiences[0]
+        if audience not in self.audiences:
+            raise NothingToListError(f"{self.name} is not for {audience}: it is for {' or '.join(self.audiences)}")
+        family = family or (4 if self.one_family else None)
+        return self.render(Selection(inventories, raw, audience, family))
+
+
+def merged(found: Sequence[tuple[Json, PublishedInventory]]) -> tuple[tuple[PublishedInventory, ...], tuple[Json, ...]]:
+    """Inventories of several regions as one; the same one twice counts once.
+
+    Raises `NothingToListError` when two regions claim one living address: one of the files is of yesterday.
+    """
+    distinct = {inventory.model_dump_json(): (inventory, raw) for raw, inventory in found}
+    holder: dict[str, PublishedInventory] = {}
+    for inventory, _ in distinct.values():
+        for address in inventory.addresses:
+            if address.status is Status.RETIRED:
+                continue
+            other = holder.setdefault(address.address, inventory)
+            if other is not inventory:
+                raise NothingToListError(
+                    f"{address.address} is in use in two inventories, of {remark(other.region)} and"
+                    f" {remark(inventory.region)}: one of them is old"
+                )
+    return tuple(each for each, _ in distinct.values()), tuple(raw for _, raw in distinct.values())
+
+
+# What no syntax that we write gives a meaning to, inside a comment or between double quotes.
+HARMLESS = frozenset(string.ascii_letters + string.digits + " .,:/+_()-")
+
+
+def remark(text: str, longest: int = 60) -> str:
+    """Free text as part of a comment or a quoted string in a machine's configuration: harmless, and one line."""
+    return "".join(character if character in HARMLESS else "_" for character in text)[:longest].strip()
+
+
+def described(address: Address) -> str:
+    """An address in a comment: what it is, where, and whether it is coming or going."""
+    status = "" if address.status is Status.ACTIVE else f", {address.status}"
+    return f"{remark(address.purpose, 40)}, {remark(address.region, 20)}{status}"
+
+
+def token(text: str, longest: int = 60) -> str:
+    """Free text as one word: letters, digits, `-` and `_`."""
+    word = "".join(character if character.isascii() and character.isalnum() else "-" for character in text)
+    return word[:longest].strip("-") or "unnamed"
+
+
+def lines(*parts: str) -> str:
+    """A text file: every line ends."""
+    return "".join(f"{part}\n" for part in parts)

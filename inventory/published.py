@@ -1,0 +1,149 @@
+"""The output `ipInventory` as it is read: checked once, so that no rendering has to ask again.
+
+What stands in it was written by this project, but it travels: through files, mail and pipes. So addresses are parsed
+as addresses and ports as ports, and free text is free text, which every format has to quote. Fields that are added
+later are ignored here. `python -m inventory schema` writes the JSON Schema from these models.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date
+from ipaddress import ip_address
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from inventory.address import Address, Direction, Kind, Status
+from inventory.publish import SCHEMA
+
+Json = dict[str, Any]
+
+
+def _canonical(text: str) -> str:
+    if "%" in text:
+        raise ValueError("a zone is no part of an address")
+    return str(ip_address(text))
+
+
+IpAddress = Annotated[str, AfterValidator(_canonical), Field(description="IPv4 or IPv6")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Published(BaseModel):
+    """One object of the JSON: camelCase, types not coerced, unknown fields ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, alias_generator=to_camel)
+
+
+class NoticeOverride(Published):
+    """Why people had less notice than promised."""
+
+    reason: str
+
+
+class PublishedAddress(Published):
+    """One address of one region."""
+
+    purpose: str
+    name: str = Field(description="its name in the cloud")
+    address: IpAddress
+    kind: Kind = Field(description="what holds it")
+    direction: Direction = Field(description="inbound: customers send to it; outbound: vendors see it")
+    protocol: Annotated[str, Field(pattern=r"^(UDP|TCP|UDP/TCP|TCP/UDP)$")]
+    ports: Annotated[tuple[Port, ...], Field(min_length=1, description="destination ports")]
+    region: str
+    status: Status
+    announced_on: date | None = Field(None, description="when people were told of it")
+    active_on: date | None = Field(None, description="when it became active; of an announced one: when it will")
+    drained_on: date | None = Field(None, description="when it began to drain")
+    retired_on: date | None = Field(None, description="when it was released")
+    notice_override: NoticeOverride | None = Field(None, description="why its notice was shortened")
+    replaced_by: tuple[IpAddress, ...] = Field((), description="what people should have instead")
+
+    @property
+    def known(self) -> Address:
+        """The same as the rest of `inventory` knows it; `replaced_by` are addresses here, not names."""
+        return Address(
+            purpose=self.purpose,
+            name=self.name,
+            address=self.address,
+            kind=self.kind,
+            direction=self.direction,
+            protocols=tuple(self.protocol.split("/")),
+            ports=self.ports,
+            region=self.region,
+            status=self.status,
+            replaced_by=self.replaced_by,
+            announced_on=self.announced_on,
+            active_on=self.active_on,
+            drained_on=self.drained_on,
+            retired_on=self.retired_on,
+            notice_reason=self.notice_override.reason if self.notice_override else None,
+        )
+
+
+class PublishedEndpoint(Published):
+    """One way in for customers."""
+
+    role: str
+    server: str
+    address: IpAddress
+    port: Port
+    transport: Literal["UDP", "TCP", "TLS", "WS", "WSS"]
+
+
+class PublishedInventory(Published):
+    """The output `ipInventory` of one stack."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    region: str
+    domain: str | None = Field(None, description="domain of the SIP names")
+    notice_days: int | None = Field(None, ge=0, description="days from announcement to first use, as promised")
+    endpoints: tuple[PublishedEndpoint, ...] = Field((), description="where customers send calls")
+    addresses: tuple[PublishedAddress, ...]
+    digest: str = Field(description="SHA-256 of the rest as canonical JSON")
+
+
+class UnreadableError(Exception):
+    """The input is no inventory."""
+
+
+def inventories_in(document: object) -> Iterator[Json]:
+    """Every inventory of a JSON document: one, a list of them, or an object of them by whatever name.
+
+    The whole of `pulumi stack output --json` is taken as well: its `ipInventory` is meant.
+    """
+    if isinstance(document, dict):
+        if "addresses" in document or not document:
+            yield document
+        elif "ipInventory" in document:
+            yield from inventories_in(document["ipInventory"])
+        else:
+            yield from inventories_in(list(document.values()))
+    elif isinstance(document, list) and document:
+        for inner in document:
+            if not isinstance(inner, dict):
+                raise UnreadableError
+            yield from inventories_in(inner)
+    else:
+        raise UnreadableError
+
+
+def read(text: str) -> list[tuple[Json, PublishedInventory]]:
+    """The inventories of one file, as they came and as they are understood. Raises `UnreadableError`."""
+    try:
+        documents = list(inventories_in(json.loads(text)))
+        return [(each, PublishedInventory.model_validate_json(json.dumps(each))) for each in documents]
+    except (ValueError, RecursionError):
+        raise UnreadableError from None
+
+
+def json_schema() -> Json:
+    """The JSON Schema of `ipInventory`, draft 2020-12."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"ipInventory, schema {SCHEMA}",
+    } | {key: value for key, value in PublishedInventory.model_json_schema().items() if key != "title"}

@@ -1,0 +1,16 @@
+"""The policy pack, as the engine starts it. To construct it blocks until the engine is done: nothing else is here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# The engine starts this folder as a program; its modules are the repository's, which is where imports begin.
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from pulumi_policy import EnforcementLevel, PolicyPack  # noqa: E402
+
+from policies.pack import NAME, policies  # noqa: E402
+
+if __name__ == "__main__":
+    PolicyPack(NAME, policies(), EnforcementLevel.MANDATORY)

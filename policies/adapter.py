@@ -1,0 +1,83 @@
+"""From what `pulumi_policy` hands over to plain data, and back.
+
+Its values are proxies that raise when they are asked for something unknown, and one raise ends a policy for the whole
+resource. So every value is read once, here, and what is unknown becomes `UNKNOWN`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pulumi_policy import PolicyResource, ResourceValidationArgs, Secret
+from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError
+
+from policies.declared import UNKNOWN, Declared
+
+
+class NotJudgedError(UnknownValueError):
+    """Told by `pulumi_policy` as an advisory note beside the violations that were reported before."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(UNKNOWN_STRING_VALUE, [])
+        self.message = message
+
+
+def declared(resource: ResourceValidationArgs | PolicyResource, secret: frozenset[str] | None = None) -> Declared:
+    """A resource as rules see it; `secret` as in `Declared`."""
+    return Declared(
+        resource.resource_type,
+        resource.name,
+        resource.urn,
+        plain(resource.props),
+        protect=resource.opts.protect,
+        secret=secret,
+    )
+
+
+def plain(value: Any) -> Any:
+    """A value without proxies, `UNKNOWN` for what a preview does not know."""
+    if isinstance(value, Mapping):
+        return {key: _known(value, key) for key in value}
+    if _is_list(value):
+        return [_known(value, index) for index in range(len(value))]
+    return value
+
+
+def _known(container: Any, key: Any) -> Any:
+    try:
+        return plain(container[key])
+    except UnknownValueError:
+        return UNKNOWN
+
+
+def bare(value: Any) -> Any:
+    """The inputs that a remedy gets, as plain data that may be changed; secrets stay `Secret`, unknowns as they came.
+
+    `__target` is how the library's own serializer looks behind a proxy: asking the proxy itself unwraps secrets.
+    """
+    if isinstance(value, Secret):
+        return Secret(bare(value.value))
+    if isinstance(value, Mapping):
+        behind = value if isinstance(value, dict) else value["__target"]
+        return {key: bare(inner) for key, inner in behind.items()}
+    if _is_list(value):
+        behind = value if isinstance(value, list) else value["__target"]
+        return [bare(inner) for inner in behind]
+    return value
+
+
+def secret_paths(value: Any, path: str = "") -> Iterator[str]:
+    """Paths of the secrets inside bare inputs, as `leaves` writes paths."""
+    if isinstance(value, Secret):
+        yield path
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from secret_paths(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from secret_paths(inner, f"{path}[{index}]")
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)

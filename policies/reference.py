@@ -1,0 +1,43 @@
+"""`python -m policies.reference`: the tables of `docs/policies.md`, written from the rules; a test compares them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic_core import to_json
+
+from policies.rule import Level, Options, Rule, StackRule
+from policies.rules import RULES
+
+
+def rules() -> str:
+    """Every rule: its name, its level, where it looks, why, and what to do."""
+    rows = (f"| `{rule.name}` | {_level(rule)} | {rule.says}: {rule.why} | {rule.remedy} |" for rule in RULES)
+    return "\n".join(("| rule | level | what and why | remedy |", "|---|---|---|---|", *rows))
+
+
+def options() -> str:
+    """Every option of every rule; `exceptions`, which all have, aside."""
+    rows = (row for rule in RULES for row in _options(rule))
+    return "\n".join(("| rule | option | default | meaning |", "|---|---|---|---|", *rows))
+
+
+def _level(rule: Rule) -> str:
+    level = Level.MANDATORY if rule.level is Level.REMEDIATE else rule.level
+    return f"{level}, whole stack" if isinstance(rule, StackRule) else str(level)
+
+
+def _options(rule: Rule) -> Iterator[str]:
+    for name, field in rule.options.model_fields.items():
+        if name not in Options.model_fields:
+            default = to_json(_default(field.default)).decode()
+            yield f"| `{rule.name}` | `{field.alias}` | `{default}` | {field.description} |"
+
+
+def _default(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+if __name__ == "__main__":
+    print(f"{rules()}\n\n{options()}")

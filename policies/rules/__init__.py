@@ -1,0 +1,15 @@
+"""Every rule, in the order of `docs/policies.md`. A new one stands in its module's `RULES` and nowhere else."""
+
+from policies.rule import Rule
+from policies.rules import database, dns, egress, firewall, ingress, labels, locks, secrets
+
+RULES: tuple[Rule, ...] = (
+    *ingress.RULES,
+    *locks.RULES,
+    *egress.RULES,
+    *dns.RULES,
+    *database.RULES,
+    *labels.RULES,
+    *secrets.RULES,
+    *firewall.RULES,
+)

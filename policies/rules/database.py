@@ -1,0 +1,128 @@
+"""The Cloud SQL instance that says who may call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from policies.declared import INSTANCE, UNKNOWN, Declared, at, items
+from policies.rule import Finding, InProduction, Level, Options, ResourceRule, Unjudged, Violation
+from policies.rules.ranges import is_the_world
+
+ENCRYPTED = frozenset({"ENCRYPTED_ONLY", "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"})
+
+
+class Tier(InProduction):
+    """Which machines production must not run on."""
+
+    shared_core: tuple[str, ...] = Field(
+        ("db-f1-micro", "db-g1-small"), description="tiers without SLA (docs.cloud.google.com/sql/docs/postgres)"
+    )
+
+
+def _open_networks(instance: Declared, _: Options) -> Iterator[Finding]:
+    path = "settings.ipConfiguration.authorizedNetworks"
+    networks = instance.at(path)
+    if networks is UNKNOWN:
+        yield Unjudged(path)
+    for index, network in enumerate(items(networks)):
+        value = at(network, "value")
+        if value is UNKNOWN:
+            yield Unjudged(f"{path}[{index}]")
+        elif is_the_world(value):
+            yield Violation(f"{value} may connect")
+
+
+def _tls_only(instance: Declared, _: Options) -> Iterator[Finding]:
+    path = "settings.ipConfiguration.sslMode"
+    mode = instance.at(path)
+    if mode is UNKNOWN:
+        yield Unjudged(path)
+    elif mode not in ENCRYPTED:
+        yield Violation(f"sslMode is {mode or 'left out, which allows connections in clear'}")
+
+
+def _backups(instance: Declared, options: InProduction) -> Iterator[Finding]:
+    if not options.production:
+        return
+    for key, missing in (
+        ("enabled", "no daily backups"),
+        ("pointInTimeRecoveryEnabled", "no point-in-time recovery"),
+    ):
+        path = f"settings.backupConfiguration.{key}"
+        value = instance.at(path)
+        if value is UNKNOWN:
+            yield Unjudged(path)
+        elif value is not True:
+            yield Violation(missing)
+
+
+def _tier(instance: Declared, options: Tier) -> Iterator[Finding]:
+    tier = instance.at("settings.tier")
+    if not options.production:
+        return
+    if tier is UNKNOWN:
+        yield Unjudged("settings.tier")
+    elif tier in options.shared_core:
+        yield Violation(f"{tier} shares its core: no SLA, about 25 connections")
+
+
+def _private(instance: Declared, _: Options) -> Iterator[Finding]:
+    network = instance.at("settings.ipConfiguration.privateNetwork")
+    public = instance.at("settings.ipConfiguration.ipv4Enabled")
+    if network is None:
+        yield Violation("it has no private address")
+    if public is UNKNOWN:
+        yield Unjudged("settings.ipConfiguration.ipv4Enabled")
+    elif public is not False and network is not None:
+        yield Violation("it also has a public address")
+
+
+_INSTANCE = frozenset({INSTANCE})
+RULES = (
+    ResourceRule(
+        "database-no-open-network",
+        "A database is not open to the world",
+        "whoever reaches it can try passwords; two halves of the world are the world too",
+        "name the ranges that need access in warp-edge:database.network.authorised, or use the private address",
+        _INSTANCE,
+        check=_open_networks,
+    ),
+    ResourceRule(
+        "database-tls-only",
+        "A database takes encrypted connections only",
+        "a password in clear is everybody's, also inside a VPC",
+        "set warp-edge:database.sslMode to ENCRYPTED_ONLY",
+        _INSTANCE,
+        check=_tls_only,
+    ),
+    ResourceRule(
+        "database-backups",
+        "A database in production has backups and point-in-time recovery",
+        "without the trunk ACL nobody may call",
+        "set warp-edge:database.backups.enabled and .pointInTimeRecovery to true",
+        _INSTANCE,
+        options=InProduction,
+        check=_backups,
+    ),
+    ResourceRule(
+        "database-tier",
+        "A database in production has a core of its own",
+        "shared cores have no SLA; advisory, because the live one has it",
+        "set warp-edge:database.tier to db-custom-1-3840 or larger; it restarts the instance",
+        _INSTANCE,
+        level=Level.ADVISORY,
+        options=Tier,
+        check=_tier,
+    ),
+    ResourceRule(
+        "database-private-address",
+        "A database has a private address only",
+        "what the internet cannot reach it cannot try; advisory, because the live one has both",
+        "set warp-edge:database.network.privateNetwork, and .public to false once nobody uses the public address",
+        _INSTANCE,
+        level=Level.ADVISORY,
+        check=_private,
+    ),
+)

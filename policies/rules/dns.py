@@ -1,0 +1,139 @@
+"""Names: what customers type must lead to the ingress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from policies.declared import RECORD_SET, SERVICE, STACK, UNKNOWN, Declared, items
+from policies.rule import Finding, Options, ResourceRule, StackRule, Unjudged, Violation
+from policies.rules.ingress import addresses, is_load_balancer, protocols
+
+
+class Ttl(Options):
+    """How long resolvers may keep an answer."""
+
+    least_seconds: Annotated[int, Field(ge=1)] = Field(300, description="the least that DNS hosts accept")
+
+
+class PrimaryName(Options):
+    """The name customers type."""
+
+    label: str = Field("sip", description="first label of the name; as warp-edge:dns.names.primary")
+
+
+def _ttl(record: Declared, options: Ttl) -> Iterator[Finding]:
+    seconds = record.at("ttl")
+    if seconds is UNKNOWN:
+        yield Unjudged("ttl")
+    elif not isinstance(seconds, int | float) or seconds < options.least_seconds:
+        given = f"{seconds:g} s" if isinstance(seconds, int | float) else "left out"
+        yield Violation(f"TTL is {given}, {options.least_seconds} s is the least")
+
+
+def _srv_target(record: Declared, stack: Sequence[Declared], _: Options) -> Iterator[Finding]:
+    kind, data = record.at("type"), record.at("rrdatas")
+    if UNKNOWN in (kind, data):
+        yield Unjudged("rrdatas")
+    if kind != "SRV" or data is UNKNOWN:
+        return
+    domain = _domain(record.at("name"))
+    for value in items(data):
+        if value is UNKNOWN:
+            yield Unjudged("rrdatas")
+            continue
+        target = _full(str(value).split()[-1])
+        if target == ".":  # RFC 2782: the service is decidedly not available here
+            continue
+        yield from _there(target, domain, stack)
+
+
+def _there(target: str, domain: str, stack: Sequence[Declared]) -> Iterator[Finding]:
+    records = [each for each in stack if each.type == RECORD_SET]
+    found = {each.at("type") for each in records if _full(each.at("name")) == target}
+    if {"A", "AAAA"} & found:
+        return
+    if "CNAME" in found:
+        yield Violation(f"its target {target} is an alias, which RFC 2782 rules out")
+    elif UNKNOWN in found or any(each.at("name") is UNKNOWN for each in records):
+        yield Unjudged(f"whether {target} has an address")
+    elif domain and (target == domain or target.endswith(f".{domain}")):
+        yield Violation(f"its target {target} has no address record")
+    else:
+        yield Unjudged(f"its target {target} is in a zone of somebody else")
+
+
+def _primary_name(subject: Declared, stack: Sequence[Declared], options: PrimaryName) -> Iterator[Finding]:
+    """Asked of every record, and of the stack itself for the record that is missing."""
+    balancers = [each for each in stack if each.type == SERVICE and is_load_balancer(each) is not False]
+    udp = [each for each in balancers if {"UDP", UNKNOWN} & protocols(each)]
+    if subject.type == STACK:
+        records = [each for each in stack if each.type == RECORD_SET]
+        if udp and not any(_is_primary(each, options.label) for each in records):
+            if any(UNKNOWN in (each.at("name"), each.at("type")) for each in records):
+                yield Unjudged(f"whether {options.label} has an A record")
+            else:
+                yield Violation(f"there is no A record of {options.label}, but a UDP ingress")
+    elif _is_primary(subject, options.label):
+        answers = [address for each in udp for address in addresses(each, stack)]
+        yield from _is_one_of(subject.at("rrdatas"), answers)
+
+
+def _is_one_of(data: Any, answers: Sequence[Any]) -> Iterator[Finding]:
+    if data is UNKNOWN or UNKNOWN in items(data):
+        yield Unjudged("rrdatas")
+        return
+    given = list(items(data))
+    if len(given) == 1 and given[0] in answers:
+        return
+    if len(given) == 1 and UNKNOWN in answers:
+        yield Unjudged("the address of the UDP ingress")
+    else:
+        wanted = ", ".join(map(str, (each for each in answers if each is not UNKNOWN))) or "no address"
+        yield Violation(f"it leads to {', '.join(map(str, given)) or 'nothing'}, the UDP ingress has {wanted}")
+
+
+def _is_primary(record: Declared, label: str) -> bool:
+    return record.at("type") == "A" and str(record.at("name")).split(".")[0].lower() == label.lower()
+
+
+def _full(name: Any) -> str:
+    """A name as one compares it: lower case (RFC 4343), with its final dot."""
+    return f"{str(name).lower().removesuffix('.')}."
+
+
+def _domain(service: Any) -> str:
+    """`_sip._udp.ringer.tel.` -> `ringer.tel.`"""
+    return "" if service is UNKNOWN else _full(".".join(_full(service).split(".")[2:]))
+
+
+RULES = (
+    ResourceRule(
+        "dns-ttl",
+        "A record set's TTL is 300 s or more",
+        "DNS hosts refuse less, and a record that cannot move to another host is a trap",
+        "set warp-edge:dns.ttlSeconds to 300 or more",
+        frozenset({RECORD_SET}),
+        options=Ttl,
+        check=_ttl,
+    ),
+    StackRule(
+        "srv-target-exists",
+        "The target of an SRV record has an address record",
+        "phones that follow RFC 3263 ask for the SRV record first and end at its target",
+        "declare an A record for the target, or point the SRV record at a name that has one",
+        frozenset({RECORD_SET}),
+        check=_srv_target,
+    ),
+    StackRule(
+        "sip-name-is-udp-ingress",
+        "The A record of the name customers type equals the UDP ingress",
+        "whoever types host:5060 skips SRV (RFC 3263) and sends UDP to the A record",
+        "let the record take the address of the UDP LoadBalancer, as SipDns does; never type it in",
+        frozenset({RECORD_SET, STACK}),
+        options=PrimaryName,
+        check=_primary_name,
+    ),
+)

@@ -1,0 +1,74 @@
+"""Labels: whose it is, and what it costs whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import Field
+
+from policies.declared import ADDRESS, GLOBAL_ADDRESS, INSTANCE, SERVICE, UNKNOWN, ZONE, Declared
+from policies.rule import Finding, Options, ResourceRule, Unjudged, Violation
+
+# Where each type that takes labels keeps them.
+WHERE = {
+    ADDRESS: "labels",
+    GLOBAL_ADDRESS: "labels",
+    ZONE: "labels",
+    INSTANCE: "settings.userLabels",
+    SERVICE: "metadata.labels",
+}
+
+
+class Labels(Options):
+    """The labels everything has. Where a value is given, it is that one."""
+
+    required: dict[str, str] = Field(
+        {"platform": "", "component": "", "managed-by": "pulumi"}, description="label to value; empty: any value"
+    )
+
+
+def _labelled(resource: Declared, options: Labels) -> Iterator[Finding]:
+    labels = resource.at(WHERE[resource.type])
+    if labels is UNKNOWN:
+        yield Unjudged(WHERE[resource.type])
+        return
+    for key, wanted in options.required.items():
+        value = (labels or {}).get(key)
+        if value is UNKNOWN:
+            yield Unjudged(f"label {key}")
+        elif not value:
+            yield Violation(f"label {key} is missing")
+        elif wanted and value != wanted:
+            yield Violation(f"label {key} is {value}, it should be {wanted}")
+
+
+def mend_labels(inputs: dict[str, Any], options: Labels) -> bool:
+    """Add the labels whose value is known. What carries none so far, and values that differ, are left to people."""
+    place = next((where for where in dict.fromkeys(WHERE.values()) if isinstance(_inside(inputs, where), dict)), None)
+    labels = _inside(inputs, place) if place else None
+    missing = {key: value for key, value in options.required.items() if value and labels and key not in labels}
+    if labels and missing:
+        labels.update(missing)
+    return bool(missing)
+
+
+def _inside(inputs: dict[str, Any], path: str) -> Any:
+    value: Any = inputs
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
+RULES = (
+    ResourceRule(
+        "labels",
+        "Everything that takes labels has ours",
+        "bills and alerts are split by them, and they say who to ask",
+        "set warp-edge:labels to {platform: warp, component: edge, managed-by: pulumi}",
+        frozenset(WHERE),
+        options=Labels,
+        check=_labelled,
+        mend=mend_labels,
+    ),
+)

@@ -1,0 +1,49 @@
+"""What nobody outside can do without is locked against deletion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from policies.declared import ADDRESS, DATABASE, GLOBAL_ADDRESS, INSTANCE, NAT, UNKNOWN, ZONE, Declared
+from policies.rule import Finding, InProduction, ResourceRule, Unjudged, Violation
+
+
+def _protected(resource: Declared, options: InProduction) -> Iterator[Finding]:
+    if options.production and not resource.protect:
+        yield Violation("it is not protected: removing it from the program would delete it")
+
+
+def _deletion_locks(instance: Declared, options: InProduction) -> Iterator[Finding]:
+    if not options.production:
+        return
+    for path, whose in (
+        ("deletionProtection", "the plugin's"),
+        ("settings.deletionProtectionEnabled", "the cloud's"),
+    ):
+        locked = instance.at(path)
+        if locked is UNKNOWN:
+            yield Unjudged(path)
+        elif locked is not True:
+            yield Violation(f"{whose} lock is open ({path})")
+
+
+RULES = (
+    ResourceRule(
+        "protected",
+        "Static addresses, NAT, database instance, database and zone are protected",
+        "their loss breaks the contract with customers and vendors",
+        "leave warp-edge:protect at true; what must go is unprotected on its own: pulumi state unprotect URN",
+        frozenset({ADDRESS, GLOBAL_ADDRESS, NAT, INSTANCE, DATABASE, ZONE}),
+        options=InProduction,
+        check=_protected,
+    ),
+    ResourceRule(
+        "database-deletion-locks",
+        "A database instance in production has both deletion locks",
+        "the engine's protection does not hold for whoever uses the console, and backups go with their instance",
+        "leave warp-edge:protect at true, it drives deletionProtection and settings.deletionProtectionEnabled",
+        frozenset({INSTANCE}),
+        options=InProduction,
+        check=_deletion_locks,
+    ),
+)

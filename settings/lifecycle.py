@@ -1,0 +1,97 @@
+"""The life of an address in dates: when it was announced, became active, began to drain, was retired.
+
+Dates are facts that people write down, so most may be left out: nobody knows when the live edge was announced. Those
+that are given must tell one story. What the cloud does at a change of state is the components' part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import Annotated, Protocol
+
+from pydantic import Field
+from pydantic import ValidationInfo as Info
+from pydantic.alias_generators import to_camel
+
+from settings.base import Line, Section
+from settings.problems import refuse
+
+NOTICE_DAYS = 30
+NoticeDays = Annotated[int, Field(ge=0, le=365)]
+
+# One date for each state, in the order of an address's life.
+DATES = ("announced_on", "active_on", "drained_on", "retired_on")
+
+
+class NoticeOverride(Section):
+    """Says that an address becomes active before the notice period is over, and why."""
+
+    reason: Line = Field(description="published with the address")
+
+
+def reason_of(override: NoticeOverride | None) -> str | None:
+    """Why the notice was shortened; None: it was not."""
+    return override.reason if override else None
+
+
+class Noticed(Protocol):
+    """What the notice period is checked on."""
+
+    @property
+    def announced_on(self) -> date | None: ...  # noqa: D102
+    @property
+    def active_on(self) -> date | None: ...  # noqa: D102
+    @property
+    def notice_override(self) -> NoticeOverride | None: ...  # noqa: D102
+
+
+def in_order(day: date | None, info: Info) -> date | None:
+    """Refuse a date that is before one of an earlier state."""
+    name = info.field_name or ""
+    for earlier in DATES[: DATES.index(name)]:
+        before: date | None = info.data.get(earlier)
+        if day and before and day < before:
+            raise refuse(
+                f"dates out of order: {to_camel(earlier)} is {before}",
+                "an address is announced, active, drained and retired in this order; correct one of the dates",
+            )
+    return day
+
+
+def said_with(day: date | None, info: Info, *earlier: str) -> date | None:
+    """Refuse a gap: whoever says when an earlier state began also says when this one did."""
+    given = [name for name in earlier if info.data.get(name)]
+    if given and day is None:
+        raise refuse(
+            f"{to_camel(given[-1])} is given and this is not",
+            f"add {to_camel(info.field_name or '')}: the date on which this state began, or leave all dates out",
+        )
+    return day
+
+
+def override_shortens_something(override: NoticeOverride | None, info: Info) -> NoticeOverride | None:
+    """Refuse a reason for nothing."""
+    days = info.data.get("announced_on"), info.data.get("active_on")
+    if override and None in days and {"announced_on", "active_on"} <= set(info.data):
+        raise refuse("there is no notice to shorten", "give announcedOn and activeOn, or remove noticeOverride")
+    return override
+
+
+def refuse_short_notice(addresses: Iterable[tuple[str, Noticed]], notice_days: int) -> None:
+    """Refuse an address that becomes active before the outside had time to accept it, unless a reason is given."""
+    for name, life in addresses:
+        if life.announced_on is None or life.active_on is None:
+            continue
+        days = (life.active_on - life.announced_on).days
+        if days < notice_days and life.notice_override is None:
+            first = life.announced_on + timedelta(days=notice_days)
+            raise refuse(
+                f"{name} becomes active {days} days after it is announced, the notice period is {notice_days}",
+                f"set its activeOn to {first} or later, or give noticeOverride: {{reason: ...}}, which is published",
+            )
+        if days >= notice_days and life.notice_override is not None:
+            raise refuse(
+                f"{name} has a noticeOverride, and {days} days of notice: it would be published as shortened",
+                "remove its noticeOverride",
+            )

@@ -1,0 +1,161 @@
+"""Rules about names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from policies.declared import ADDRESS, RECORD_SET, SERVICE, STACK, UNKNOWN, Declared
+from tests.unit.policies_under_test import refused, resource, silent, unjudged
+
+BY_NAME = "networking.gke.io/load-balancer-ip-addresses"
+# live-edge.md, "DNS".
+UDP, TCP = "34.44.183.87", "34.55.182.145"
+THE_STACK = resource(STACK, "warp-edge-prod")
+
+
+def record(name: str, kind: Any, *data: Any, ttl: Any = 300.0) -> Declared:
+    return resource(RECORD_SET, f"dns-{name}", name=name, type=kind, rrdatas=list(data), ttl=ttl)
+
+
+def srv(target: Any, name: str = "_sip._udp.ringer.tel.") -> Declared:
+    return record(name, "SRV", target if target is UNKNOWN else f"10 50 5060 {target}")
+
+
+def balancer(protocol: Any = "UDP", *, annotations: Any = None, **spec: Any) -> Declared:
+    ports = [{"port": 5060, "protocol": protocol}]
+    return resource(
+        SERVICE, protocol, metadata={"annotations": annotations}, spec={"type": "LoadBalancer", "ports": ports, **spec}
+    )
+
+
+def reserved(name: str, address: Any) -> Declared:
+    return resource(ADDRESS, name, name=name, address=address)
+
+
+EDGE = (
+    THE_STACK,
+    reserved("udp-ip", UDP),
+    reserved("tcp-ip", TCP),
+    balancer("UDP", annotations={BY_NAME: "udp-ip"}),
+    balancer("TCP", annotations={BY_NAME: "tcp-ip"}),
+)
+
+
+def test_300_seconds_is_the_least_ttl() -> None:
+    assert silent("dns-ttl", record("sip.ringer.tel.", "A", UDP))
+    assert refused("dns-ttl", record("sip.ringer.tel.", "A", UDP, ttl=299.0)) == [
+        "dns-sip.ringer.tel.: TTL is 299 s, 300 s is the least"
+    ]
+    assert refused("dns-ttl", record("sip.ringer.tel.", "A", UDP, ttl=None)) == [
+        "dns-sip.ringer.tel.: TTL is left out, 300 s is the least"
+    ]
+    assert unjudged("dns-ttl", record("sip.ringer.tel.", "A", UDP, ttl=UNKNOWN)) == ["dns-sip.ringer.tel.: ttl"]
+
+
+@pytest.mark.parametrize("kind", ["A", "AAAA"])
+def test_an_srv_target_with_an_address_exists(kind: str) -> None:
+    target = record("SIP-UDP.ringer.tel.", kind, UDP)
+    assert silent("srv-target-exists", srv("sip-udp.ringer.tel."), target)
+    assert silent("srv-target-exists", srv("sip-udp.ringer.tel"), target), "without its final dot too"
+
+
+def test_a_target_that_is_not_there_dangles() -> None:
+    assert refused("srv-target-exists", srv("sip-udp.ringer.tel."), record("sip.ringer.tel.", "A", UDP)) == [
+        "dns-_sip._udp.ringer.tel.: its target sip-udp.ringer.tel. has no address record"
+    ]
+
+
+def test_a_target_with_other_records_only_dangles() -> None:
+    text = record("sip-udp.ringer.tel.", "TXT", "hello")
+    assert len(refused("srv-target-exists", srv("sip-udp.ringer.tel."), text)) == 1
+
+
+def test_a_target_must_not_be_an_alias() -> None:
+    alias = record("sip-udp.ringer.tel.", "CNAME", "sip.ringer.tel.")
+    assert refused("srv-target-exists", srv("sip-udp.ringer.tel."), alias) == [
+        "dns-_sip._udp.ringer.tel.: its target sip-udp.ringer.tel. is an alias, which RFC 2782 rules out"
+    ]
+
+
+def test_a_service_that_is_decidedly_not_available_has_no_target() -> None:
+    assert silent("srv-target-exists", srv("."))
+
+
+def test_every_target_of_a_record_set_is_looked_for() -> None:
+    both = record("_sip._udp.ringer.tel.", "SRV", UNKNOWN, "10 50 5060 gone.ringer.tel.")
+    assert len(refused("srv-target-exists", both)) == 1, "an unknown target hides no dangling one"
+    assert unjudged("srv-target-exists", both) == ["dns-_sip._udp.ringer.tel.: rrdatas"]
+
+
+def test_targets_that_cannot_be_looked_up_are_left_open() -> None:
+    assert unjudged("srv-target-exists", srv("sip.example.net.")) == [
+        "dns-_sip._udp.ringer.tel.: its target sip.example.net. is in a zone of somebody else"
+    ]
+    unknown = resource(RECORD_SET, "r", name=UNKNOWN, type="A", rrdatas=[UDP])
+    assert unjudged("srv-target-exists", srv("sip-udp.ringer.tel."), unknown) == [
+        "dns-_sip._udp.ringer.tel.: whether sip-udp.ringer.tel. has an address"
+    ]
+    whole = resource(RECORD_SET, "dns-srv", name="_sip._udp.ringer.tel.", type="SRV", rrdatas=UNKNOWN)
+    assert unjudged("srv-target-exists", whole) == ["dns-srv: rrdatas"]
+
+
+def test_other_records_have_no_target() -> None:
+    assert silent("srv-target-exists", record("sip.ringer.tel.", "A", UDP))
+
+
+def test_the_name_customers_type_is_the_udp_ingress() -> None:
+    assert silent("sip-name-is-udp-ingress", *EDGE, record("sip.ringer.tel.", "A", UDP))
+
+
+@pytest.mark.parametrize("wrong", [(TCP,), (UDP, TCP), ()])
+def test_any_other_answer_is_refused(wrong: tuple[str, ...]) -> None:
+    told = ", ".join(wrong) or "nothing"
+    assert refused("sip-name-is-udp-ingress", *EDGE, record("sip.ringer.tel.", "A", *wrong)) == [
+        f"dns-sip.ringer.tel.: it leads to {told}, the UDP ingress has {UDP}"
+    ]
+
+
+def test_a_missing_record_is_refused_at_the_stack() -> None:
+    others = record("sip-udp.ringer.tel.", "A", UDP), record("sip.ringer.tel.", "TXT", "hello")
+    assert refused("sip-name-is-udp-ingress", *EDGE, *others) == [
+        "warp-edge-prod: there is no A record of sip, but a UDP ingress"
+    ]
+    assert silent("sip-name-is-udp-ingress", THE_STACK), "no ingress, no name"
+
+
+def test_the_name_is_an_option() -> None:
+    assert silent("sip-name-is-udp-ingress", *EDGE, record("voice.ringer.tel.", "A", UDP), label="voice")
+    assert len(refused("sip-name-is-udp-ingress", *EDGE, record("voice.ringer.tel.", "A", TCP), label="voice")) == 1
+
+
+def test_the_ingress_may_be_pinned_by_address_or_say_what_it_has() -> None:
+    name = record("sip.ringer.tel.", "A", UDP)
+    assert silent("sip-name-is-udp-ingress", balancer(loadBalancerIP=UDP), name)
+    assert len(refused("sip-name-is-udp-ingress", balancer(loadBalancerIP=TCP), name)) == 1
+    given = resource(
+        SERVICE,
+        "s",
+        spec={"type": "LoadBalancer", "ports": [{"protocol": "UDP"}]},
+        status={"loadBalancer": {"ingress": [{"ip": UDP}]}},
+    )
+    assert silent("sip-name-is-udp-ingress", given, name)
+
+
+def test_a_preview_of_the_first_update_leaves_the_name_open() -> None:
+    unknown = (THE_STACK, reserved("udp-ip", UNKNOWN), balancer("UDP", annotations={BY_NAME: "udp-ip"}))
+    assert unjudged("sip-name-is-udp-ingress", *unknown, record("sip.ringer.tel.", "A", UNKNOWN)) == [
+        "dns-sip.ringer.tel.: rrdatas"
+    ]
+    assert unjudged("sip-name-is-udp-ingress", *unknown, record("sip.ringer.tel.", "A", UDP)) == [
+        "dns-sip.ringer.tel.: the address of the UDP ingress"
+    ]
+    assert unjudged("sip-name-is-udp-ingress", *EDGE, resource(RECORD_SET, "r", name=UNKNOWN, type="A")) == [
+        "warp-edge-prod: whether sip has an A record"
+    ]
+
+
+def test_a_preview_never_takes_two_answers_for_one() -> None:
+    unknown = (reserved("udp-ip", UNKNOWN), balancer("UDP", annotations={BY_NAME: "udp-ip"}))
+    assert len(refused("sip-name-is-udp-ingress", *unknown, record("sip.ringer.tel.", "A", UDP, TCP))) == 1
