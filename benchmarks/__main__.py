@@ -1,8 +1,13 @@
-"""`make bench`: every benchmark, one JSON object a line."""
+"""`make bench`: every benchmark, or those named on the command line, one JSON object a line."""
 
 from __future__ import annotations
 
-from benchmarks import preview
+import sys
 
-for result in preview.run():
-    print(result, flush=True)
+from benchmarks import preview, trunk_acl
+
+BENCHMARKS = {"trunk_acl": trunk_acl.run, "preview": preview.run}
+
+for name in sys.argv[1:] or BENCHMARKS:
+    for result in BENCHMARKS[name]():
+        print(result, flush=True)

@@ -14,10 +14,13 @@ from pulumi_kubernetes.core.v1 import (
     ConfigMap,
     ConfigMapVolumeSourceArgs,
     ContainerArgs,
+    ContainerPortArgs,
     EnvFromSourceArgs,
     EnvVarArgs,
+    HTTPGetActionArgs,
     PodSpecArgs,
     PodTemplateSpecArgs,
+    ProbeArgs,
     ResourceRequirementsArgs,
     Secret,
     SecretEnvSourceArgs,
@@ -42,6 +45,7 @@ from settings.trunk_acl import Enforcement, Reloader, SignIn
 MOUNTED = "/etc/kamailio/warp"
 AUTHORITY = "server-ca.pem"
 NOBODY = 65534
+STATUS_PORT = 9062  # /metrics for Prometheus, /healthz
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,7 @@ class AclEnforcement(pulumi.ComponentResource):
             # libpq's own, which Kamailio and the reloader both use. A proxy beside the pod encrypts by itself.
             "PGSSLMODE": "verify-ca" if sign_in.passwords else "prefer",
             "PGSSLROOTCERT": f"{MOUNTED}/{AUTHORITY}",
+            "PGCONNECT_TIMEOUT": "5",  # so that a reload does not hang
         }
 
     def _reloader(self, reloader: Reloader) -> None:
@@ -154,7 +159,11 @@ class AclEnforcement(pulumi.ComponentResource):
             env=[
                 EnvVarArgs(name="WARP_ACL_PROXIES", value=proxies),
                 EnvVarArgs(name="WARP_ACL_RPC_PORT", value=str(reloader.port)),
+                EnvVarArgs(name="WARP_ACL_TABLE", value=self._args.enforcement.table),
+                EnvVarArgs(name="WARP_ACL_STATUS_LISTEN", value=f"0.0.0.0:{STATUS_PORT}"),
             ],
+            ports=[ContainerPortArgs(name="status", container_port=STATUS_PORT)],
+            liveness_probe=ProbeArgs(http_get=HTTPGetActionArgs(path="/healthz", port="status"), period_seconds=30),
             resources=ResourceRequirementsArgs(
                 requests={"cpu": reloader.cpu, "memory": reloader.memory}, limits={"memory": reloader.memory}
             ),

@@ -110,6 +110,10 @@ class Reloader(Section):
 class Enforcement(Section):
     """How the stack hands the ACL to the SIP proxies."""
 
+    table: Literal["mtree", "permissions"] = Field(
+        "mtree",
+        description="which of the fragments' two tables the proxies use (kamailio/README.md); the reloader must know",
+    )
     config_map: Name = Field("warp-acl", description="ConfigMap with Kamailio's configuration fragments")
     secret: Name = Field("warp-acl", description="Secret with what the fragments read from the environment")
     address: Address | None = Field(

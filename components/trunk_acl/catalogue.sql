@@ -89,7 +89,8 @@ SELECT 'constraint', format('%I ON %s', conname, identity),
     pg_get_constraintdef(c.oid) || CASE WHEN convalidated THEN '' ELSE ' NOT VALID' END,
     format('ALTER TABLE %s ADD CONSTRAINT %I %s', identity, conname, pg_get_constraintdef(c.oid)),
     format('ALTER TABLE %s DROP CONSTRAINT %I', identity, conname), c.oid::bigint
-FROM relations JOIN pg_constraint AS c ON conrelid = relations.oid AND contype <> 't'
+-- Triggers have a kind of their own; NOT NULL stands with its column, and is a constraint too since version 18.
+FROM relations JOIN pg_constraint AS c ON conrelid = relations.oid AND contype NOT IN ('t', 'n')
 UNION ALL
 SELECT 'index', indexrelid::regclass::text, pg_get_indexdef(indexrelid) || CASE WHEN indisvalid THEN '' ELSE ' INVALID' END,
     pg_get_indexdef(indexrelid), format('DROP INDEX %s', indexrelid::regclass), indexrelid::bigint

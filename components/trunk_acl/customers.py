@@ -27,6 +27,7 @@ TEXTS = ("text", "character varying")
 
 def ensure(connection: Connection, *, create: bool) -> None:
     """Have `accounts.customers` there, with what the ACL builds on. Raises `TrunkAclError` with the remedy."""
+    _check_rights(connection)
     if connection.execute("SELECT to_regclass('accounts.customers')").fetchone() == (None,):
         if not create:
             raise TrunkAclError(
@@ -48,7 +49,7 @@ def add(connection: Connection, bans: Iterable[str]) -> None:
 
 
 def check(connection: Connection) -> None:
-    """Raise `TrunkAclError` unless `accounts.customers` has a unique `ban`, a flag `active`, and may be referenced."""
+    """Raise `TrunkAclError` unless `accounts.customers` has a unique `ban` and a flag `active`."""
     columns: dict[str, tuple[str, bool]] = {
         str(name): (str(kind), bool(required))
         for name, kind, required in connection.execute(
@@ -73,7 +74,6 @@ def check(connection: Connection) -> None:
             "accounts.customers has no column `active boolean NOT NULL`: nobody could be switched off",
             "ALTER TABLE accounts.customers ADD COLUMN active boolean NOT NULL DEFAULT true",
         )
-    _check_rights(connection)
 
 
 def _ban_is_unique(connection: Connection) -> bool:
@@ -89,18 +89,21 @@ def _ban_is_unique(connection: Connection) -> bool:
 
 
 def _check_rights(connection: Connection) -> None:
-    """Where somebody else owns the schema or the table, they must let us in."""
+    """Where somebody else owns the schema or the table, they must let us in. First of all: a name in it cannot even be
+    looked up without. The two roles get USAGE from us; who may not pass it on is told so by a warning only."""
     row = connection.execute(
         """
-        SELECT current_user, has_schema_privilege('accounts', 'CREATE'),
-            has_table_privilege('accounts.customers', 'SELECT')
-                AND has_table_privilege('accounts.customers', 'REFERENCES')
+        SELECT current_user,
+            has_schema_privilege(n.oid, 'CREATE') AND has_schema_privilege(n.oid, 'USAGE WITH GRANT OPTION'),
+            c.oid IS NULL OR has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'REFERENCES')
+        FROM pg_namespace AS n LEFT JOIN pg_class AS c ON relnamespace = n.oid AND relname = 'customers'
+        WHERE nspname = 'accounts'
         """
     ).fetchone()
-    user, may_create, may_refer = row or ("", False, False)
+    user, may_create, may_refer = row or ("", True, True)
     if not (may_create and may_refer):
         raise TrunkAclError(
             f"user {user} may not build on schema accounts",
-            f'its owner runs: GRANT CREATE, USAGE ON SCHEMA accounts TO "{user}";'
+            f'its owner runs: GRANT CREATE, USAGE ON SCHEMA accounts TO "{user}" WITH GRANT OPTION;'
             f' GRANT SELECT, REFERENCES ON accounts.customers TO "{user}"',
         )

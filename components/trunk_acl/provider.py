@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 from pulumi.dynamic import ConfigureRequest, CreateResult, DiffResult, ReadResult, ResourceProvider, UpdateResult
 
 from components.trunk_acl import customers, entries, migrations, migrator, reach, roles
@@ -108,6 +109,8 @@ def _connected(props: Props) -> Iterator[Connection]:
     except TrunkAclError as error:
         # Without the context: a chain of exceptions would be printed as tracebacks.
         raise TrunkAclError(*str(error).split("\n  -> ", 1)) from None
+    except psycopg.Error as error:  # of a reader: who writes has told already
+        raise TrunkAclError(*migrator.told(error)) from None
 
 
 def _target(props: Mapping[str, Any]) -> reach.Target:

@@ -10,6 +10,7 @@ import getpass
 import logging
 import os
 import socket
+import ssl
 import tempfile
 import threading
 import time
@@ -29,6 +30,7 @@ PROXY_HOST = "127.0.0.1"
 ATTEMPT_SECONDS = 10
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 8.0
 # A server that answers FATAL has made up its mind, but for these (PostgreSQL's own words, and its poolers').
+REFUSED = ("FATAL:", "no password supplied")
 PASSING = ("starting up", "shutting down", "recovery", "too many", "remaining connection slots", "not yet accepting")
 
 
@@ -60,7 +62,7 @@ def connected(target: Target) -> Iterator[Connection]:
     """A connection in autocommit. Raises `TrunkAclError` when there is none by the deadline, or the server says no."""
     with ExitStack() as stack:
         deadline, pause = time.monotonic() + target.deadline_seconds, FIRST_PAUSE
-        attempt = _attempt(target, stack, deadline)
+        attempt, reason = _attempt(target, stack, deadline), ""
         while True:
             try:
                 connection = attempt()
@@ -68,7 +70,8 @@ def connected(target: Target) -> Iterator[Connection]:
             except TrunkAclError:
                 raise
             except Exception as error:  # the connector's own errors have no common base
-                reason = " ".join(str(error).split())
+                # An attempt that the deadline cut off knows less than the one before.
+                reason = reason if reason and isinstance(error, TimeoutError) else " ".join(str(error).split())
                 if _final(reason) or time.monotonic() + pause > deadline:
                     raise _told(target, reason) from None
             time.sleep(pause)
@@ -78,7 +81,7 @@ def connected(target: Target) -> Iterator[Connection]:
 
 
 def _final(reason: str) -> bool:
-    return "FATAL:" in reason and not any(words in reason for words in PASSING)
+    return any(words in reason for words in REFUSED) and not any(words in reason for words in PASSING)
 
 
 def _told(target: Target, reason: str) -> TrunkAclError:
@@ -115,6 +118,7 @@ def _attempt(target: Target, stack: ExitStack, deadline: float) -> Callable[[], 
         user=target.user,
         password=target.password,
         connect_timeout=ATTEMPT_SECONDS,
+        hostaddr="",  # PGHOSTADDR would lead elsewhere
         **_every_session(),
         **parameters,
     )
@@ -179,6 +183,10 @@ def _by_connector(target: Target, deadline: float) -> Callable[[], Connection]:
             if error.status not in REFUSALS:
                 raise
             raise _no_more(target, "Google refuses", ROLE, error.message) from None
+        except ssl.SSLCertVerificationError as error:
+            raise _no_more(target, "who answers is not the instance", PRETENDER, error.verify_message) from None
+        except ValueError as error:  # a name without region, or with another
+            raise _no_more(target, "the name is not the instance's", ROLE, error) from None
         except CloudSQLIPTypeError:
             kind, other = ("private", "public") if target.private else ("public", "private")
             raise _no_more(target, f"it has no {kind} address", f"set trunkAcl.reach.address: {other}") from None
@@ -188,6 +196,7 @@ def _by_connector(target: Target, deadline: float) -> Callable[[], Connection]:
 
 SIGN_IN = "sign in with `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS"
 ROLE = "is the instance's name right, has the account the role Cloud SQL Client, is sqladmin.googleapis.com enabled?"
+PRETENDER = "what stands between here and Google? If the instance's authority was just changed, run again"
 REFUSALS = (400, 401, 403, 404)
 
 

@@ -56,11 +56,12 @@ def _ensure(connection: Connection, role: Role) -> None:
         verifier = connection.pgconn.encrypt_password(role.password.encode(), role.name.encode(), b"scram-sha-256")
         secret = sql.Literal(verifier.decode())
         connection.execute(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(name, secret))
+    for member in role.members:
+        _must_exist(connection, member)
     for each in (role.name, *role.members):
         setting = sql.SQL("ALTER ROLE {} SET search_path = {}")
         connection.execute(setting.format(sql.Identifier(each), sql.Identifier(role.search_path)))
     for member in role.members:
-        _must_exist(connection, member)
         connection.execute(sql.SQL("GRANT {} TO {}").format(name, sql.Identifier(member)))
 
 

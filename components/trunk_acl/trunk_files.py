@@ -5,6 +5,7 @@ Leaves to others: what only the database knows (whether a BAN exists, what the p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -20,6 +21,10 @@ from settings.problems import problem_of, refuse, show
 from settings.trunk_acl import Limits
 
 LISTED = 20  # problems shown at once
+DEEPEST = 8  # a file's list, a trunk, its ranges, a range: four are enough
+_BAN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+# Not 010, which is eight in YAML and ten to whoever reads it.
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ def _network(value: object) -> Network:
     if not isinstance(value, str):
         raise refuse("not a range", "write it as 203.0.113.0/24")
     try:
-        return ip_network(value)
+        return ip_network(value.replace("%", " "))  # no interface of one machine: `fe80::1%eth0`
     except ValueError as error:
         why = ": it has host bits set" if "host bits" in str(error) else ""
         raise refuse(f"{show(value)} is not a range{why}", "write it as 203.0.113.0/24, host bits zero") from None
@@ -81,7 +86,7 @@ class _Entry(_Section):
 class _Trunk(_Section):
     """One list item of a trunk file."""
 
-    ban: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")
+    ban: str = Field(pattern=f"^{_BAN.pattern}$")
     trunk: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
     auth: Literal["IP_ACL", "DIGEST", "BOTH"] = "IP_ACL"
     calls_per_second: int = Field(gt=0, le=1_000_000)
@@ -123,11 +128,19 @@ def read(folder: Path, limits: Limits) -> TrunkFiles:
 
 def _in_file(file: Path, name: str, problems: list[Problem]) -> Iterator[_Found]:
     try:
-        root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        text = file.read_text(encoding="utf-8")
+        _refuse_tricks(text)
+        root = yaml.compose(text, Loader=yaml.CSafeLoader)
+    except OSError as error:
+        problems.append(Problem(name, 1, "", f"cannot be read: {error.strerror}"))
+        return
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
-        reason = getattr(error, "problem", None) or "text in UTF-8 is needed"
+        reason = getattr(error, "problem", None) or "plain text in UTF-8 is needed"
         problems.append(Problem(name, mark.line + 1 if mark else 1, "", f"not YAML: {reason}"))
+        return
+    except _YamlError as error:
+        problems.append(Problem(name, error.line, "", str(error)))
         return
     if root is None:
         return
@@ -148,10 +161,15 @@ def _item(node: yaml.Node, file: str, problems: list[Problem]) -> _Found | None:
         return None
     except ValidationError as error:
         ban = value.get("ban", "") if isinstance(value, dict) else ""
+        if ban != "" and not _BAN.fullmatch(str(ban)):
+            ban = show(ban)
         for complaint in error.errors(include_url=False):
             problem = problem_of({**complaint, "loc": ("trunk", *complaint["loc"])})
             key = problem.key.partition(".")[2]
-            reason = f"{key + ': ' if key else ''}{problem.wrong}; {problem.remedy}"
+            what = f"{problem.wrong}; {problem.remedy.replace('docs/settings.md', 'docs/trunk-acl.md')}"
+            if complaint["type"] == "string_type":
+                what = f"{problem.value} is no text to YAML; put it in quotes"
+            reason = f"{key + ': ' if key else ''}{what}"
             problems.append(Problem(file, _line_of(node, complaint["loc"]), str(ban), reason))
         return None
     entries = tuple(Entry(each.range, each.active) for each in item.ranges)
@@ -169,26 +187,47 @@ class _YamlError(Exception):
         self.line = line
 
 
+def _refuse_tricks(text: str) -> None:
+    """A few bytes of aliases or brackets can become more than there is memory or stack for: PyYAML minds neither."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            trick = "nested too deeply for a trunk"
+        elif isinstance(event, yaml.AliasEvent):
+            trick = "an alias; write out what it stands for"
+        elif tag := getattr(event, "tag", None):
+            trick = f"a tag, {show(tag)}; leave it out"
+        else:
+            continue
+        raise _YamlError(int(event.start_mark.line) + 1 if event.start_mark else 1, trick)
+
+
 def _plain(node: yaml.Node) -> Any:
-    """The value of a node; tags and aliases that would grow without end are not for trunk files."""
+    """The value of a node. What YAML reads differently from a person is not for trunk files."""
     if isinstance(node, yaml.MappingNode):
-        keys = [key.value for key, _ in node.value]
-        if twice := next((key for key, _ in node.value if keys.count(key.value) > 1), None):
-            raise _YamlError(_line(twice), f"{show(twice.value)} stands here twice")
-        return {str(key.value): _plain(value) for key, value in node.value}
+        seen = set[str]()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise _YamlError(_line(key), "a key must be a word")
+            if key.value in seen:
+                raise _YamlError(_line(key), f"{show(key.value)} stands here twice")
+            seen.add(key.value)
+        return {key.value: _plain(value) for key, value in node.value}
     if isinstance(node, yaml.SequenceNode):
         return [_plain(value) for value in node.value]
     match node.tag.rpartition(":")[2]:
         case "str":
             return node.value
-        case "int" if node.value.isascii() and node.value.lstrip("-").isdigit() and len(node.value) < 19:
+        case "int" if _NUMBER.fullmatch(node.value):
             return int(node.value)
         case "bool" if node.value in ("true", "false"):
             return node.value == "true"
         case "null":
             return None
         case kind:
-            raise _YamlError(_line(node), f"{show(node.value)} is read as {kind} by YAML; put it in quotes")
+            remedy = "put a name in quotes; write a number in digits only, a flag as true or false"
+            raise _YamlError(_line(node), f"{show(node.value)} is read as {kind} by YAML; {remedy}")
 
 
 def _line(node: yaml.Node) -> int:

@@ -55,6 +55,21 @@ def test_the_tests_database_is_production_s_major_version_and_starts_no_cluster(
     assert database.setting.path.suffix == ".conf"
 
 
+def test_the_sip_proxy_of_the_tests_starts_no_service() -> None:
+    by_name = {one.name: one for one in debian_packages.NEEDED_BY_TESTS}
+    assert {"kamailio", "kamailio-postgres-modules", "kamailio-tls-modules", "sip-tester"} <= by_name.keys()
+    setting = by_name["kamailio"].setting
+    # systemd.unit(5): a drop-in, and a condition that is never met
+    assert setting is not None
+    assert (setting.path.parent.name, setting.path.suffix) == ("kamailio.service.d", ".conf")
+    assert setting.content.splitlines()[-2:] == ["[Unit]", "ConditionPathExists=/nonexistent"]
+
+
+def test_what_happens_without_several_packages_is_said_once(tmp_path: Path) -> None:
+    two = [DebianPackage(name, tmp_path / name, "", "nothing rings", 1) for name in ("one", "two")]
+    assert debian_packages.consequence(two) == "until then nothing rings"
+
+
 def test_an_installation_asks_nothing_and_removes_nothing() -> None:
     command = debian_packages.install_command(["one", "two"])
     assert command[:2] == ["apt-get", "install"]

@@ -1,6 +1,7 @@
 -- What Kamailio reads, in the shapes its modules want (kamailio/README.md): permissions' address table, and a hash
 -- table of hosts beside a prefix tree. Every view has what matches and one row more, which matches no address: Kamailio
--- tells by it an empty table from one that is not there. A value is `trunk|BAN`.
+-- tells by it an empty table from one that is not there. A value is `trunk|BAN`. Every column of every part has its name:
+-- only then is a view's text the same again after it was made from it (a repair).
 
 CREATE SCHEMA kamailio;
 COMMENT ON SCHEMA kamailio IS 'Views for Kamailio: the trunk ACL as its modules load it';
@@ -27,14 +28,16 @@ CREATE VIEW kamailio.address AS
         SELECT id, 1 AS grp, host(cidr) AS ip_addr, masklen(cidr) AS mask, 0 AS port, trunk || '|' || ban AS tag
         FROM kamailio.entries
         UNION ALL
-        SELECT 0, 2, '0.0.0.0', 1, 0, 'loaded'
+        SELECT 0 AS id, 2 AS grp, '0.0.0.0' AS ip_addr, 1 AS mask, 0 AS port, 'loaded' AS tag
     ) AS rows
     ORDER BY grp, mask DESC, id;
 COMMENT ON VIEW kamailio.address IS 'For module permissions: first match in the order loaded, so longest prefix first; group 2 says that all is loaded';
 
+-- A host is called by its key only in IPv6, which people and programs write in several ways: making a key takes Kamailio
+-- longer than the rest of its decision.
 CREATE VIEW kamailio.acl_hosts AS
     SELECT
-        kamailio.key(cidr)::varchar(64) AS key_name,
+        (CASE family(cidr) WHEN 4 THEN host(cidr) ELSE kamailio.key(cidr) END)::varchar(64) AS key_name,
         0 AS key_type,
         0 AS value_type,
         (trunk || '|' || ban)::varchar(128) AS key_value,
@@ -43,7 +46,7 @@ CREATE VIEW kamailio.acl_hosts AS
     FROM kamailio.entries
     WHERE masklen(cidr) = CASE family(cidr) WHEN 4 THEN 32 ELSE 128 END
     UNION ALL
-    SELECT 'loaded', 0, 0, 'loaded', 0, NULL;
+    SELECT 'loaded' AS key_name, 0 AS key_type, 0 AS value_type, 'loaded' AS key_value, 0 AS expires, NULL AS cidr;
 COMMENT ON VIEW kamailio.acl_hosts IS 'For module htable: single hosts; key `loaded` says that the table is there. Column cidr is for the reloader';
 
 -- A tree of hexadecimal digits: a prefix that ends inside a digit becomes up to eight keys. Where two entries give the
@@ -62,14 +65,15 @@ CREATE VIEW kamailio.acl_prefixes AS
             LATERAL generate_series(0, CASE WHEN masklen(cidr) % 4 = 0 THEN 0 ELSE (1 << (4 - masklen(cidr) % 4)) - 1 END) AS digit
         WHERE masklen(cidr) < CASE family(cidr) WHEN 4 THEN 32 ELSE 128 END
         UNION ALL
-        SELECT '0', 'loaded', 0
+        SELECT '0' AS tprefix, 'loaded' AS tvalue, 0 AS length
     ) AS keys
     ORDER BY tprefix, length DESC;
 COMMENT ON VIEW kamailio.acl_prefixes IS 'For module mtree: ranges, as prefixes of the key in hexadecimal; prefix 0 says that the tree is there';
 
 CREATE VIEW kamailio.dedicated AS
     SELECT
-        kamailio.key(dedicated.address)::varchar(64) AS key_name,
+        (CASE family(dedicated.address) WHEN 4 THEN host(dedicated.address) ELSE kamailio.key(dedicated.address) END)::varchar(64)
+            AS key_name,
         0 AS key_type,
         0 AS value_type,
         dedicated.ban::varchar(64) AS key_value,
@@ -78,7 +82,7 @@ CREATE VIEW kamailio.dedicated AS
     JOIN accounts.customers AS customer ON customer.ban = dedicated.ban AND customer.active
     WHERE dedicated.active
     UNION ALL
-    SELECT 'loaded', 0, 0, 'loaded', 0;
+    SELECT 'loaded' AS key_name, 0 AS key_type, 0 AS value_type, 'loaded' AS key_value, 0 AS expires;
 COMMENT ON VIEW kamailio.dedicated IS 'For module htable: dedicated addresses of the premium tier, value BAN; key `loaded` says that the table is there';
 
 CREATE VIEW kamailio.acl_counts AS

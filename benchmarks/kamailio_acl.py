@@ -1,0 +1,238 @@
+"""Kamailio on the trunk ACL: what a decision costs, and a reload, for both of its tables.
+
+    python -m benchmarks kamailio_acl          100,000 hosts and 10,000 ranges
+    python -m benchmarks.kamailio_acl 1000000  as many hosts as said, and a tenth of it ranges
+
+A decision is the round trip of one OPTIONS over UDP on loopback, from one client that waits for each answer. The
+reference is the same Kamailio answering without an ACL. All proxies run at the same time and are asked by turns; the
+ranges are /24, and the one that is hit is the last that was loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median, quantiles
+from typing import LiteralString
+
+import psycopg
+
+from benchmarks.measuring import Result
+from components.trunk_acl import migrations, migrator, roles
+from kamailio.reloader.tables import TABLES
+from kamailio.reloader.work import EVERYTHING
+from sandbox.postgres import PostgresServer
+from sandbox.sip_probe import request
+from sandbox.sip_proxy import Database, SipProxy, require_kamailio
+
+USUAL_SIZE = 100_000
+ROUNDS, ASKED_A_ROUND, RELOADS = 10, 300, 3
+HOST, RANGE, MISS = "127.0.0.2", "127.0.1.7", "127.0.99.9"
+NETWORK = "127.96.0"
+PASSWORD = "benchmarkpassword"  # noqa: S105
+
+# As the proxies of the sandbox have it, with nothing to decide.
+BARE = """#!KAMAILIO
+debug=2
+log_stderror=yes
+children=2
+listen=udp:{address}:5060
+loadmodule "sl.so"
+loadmodule "pv.so"
+loadmodule "textops.so"
+request_route {{
+    append_to_reply("X-WARP-BAN: nobody\\r\\nX-WARP-Trunk: none\\r\\n");
+    sl_send_reply("200", "OK");
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Round trips in microseconds; `ratio` is that of the medians. `size` is the number of hosts."""
+
+    name: str
+    ratio: float
+    p50_us: float
+    p99_us: float
+    reference_p50_us: float
+    reference_p99_us: float
+    size: int
+
+    def __str__(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def run(size: int = USUAL_SIZE) -> Iterator[Decision | Result]:
+    """Results as they come; servers of its own, gone afterwards."""
+    program = require_kamailio()
+    with contextlib.ExitStack() as stack:
+        folder = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="warp-edge-bench-", ignore_cleanup_errors=True))
+        )
+        folder.chmod(0o755)
+        server = PostgresServer(folder / "pg", f"{NETWORK}.1", 5432, require_tls=True, flags={"max_wal_size": "8GB"})
+        server.start()
+        stack.callback(server.destroy)
+        _load(server, size)
+        address = stack.enter_context(_bare(program, folder))
+        proxies = {}
+        for number, table in enumerate(TABLES):
+            slots = "20" if size > USUAL_SIZE else "17"
+            proxy = SipProxy(
+                folder / table,
+                f"{NETWORK}.{10 + number}",
+                f"{NETWORK}.{20 + number}",
+                Database(server.host, server.port, "bench", "warp_acl_reader", PASSWORD, server.server_ca),
+                table=table,
+                reload=False,
+                start_seconds=600,
+                substitutions=(("WARP_MAX_SUBNETS", str(size)), ("WARP_HOSTS_SIZE", slots)),
+                shared_memory=max(512, size // 300),
+                package_memory=max(64, size // 500),
+            )
+            began = time.monotonic()
+            proxy.start()
+            stack.callback(proxy.stop)
+            print(f"{table}: started with {size} hosts in {time.monotonic() - began:.1f} s", file=sys.stderr)
+            proxies[table] = proxy
+        yield from _decisions(address, proxies, size)
+        yield from _reloads(proxies, size)
+
+
+def _load(server: PostgresServer, size: int) -> None:
+    server.create_database("bench", "UTF8", "C.UTF-8")
+    server.create_user("warp", PASSWORD)
+    wishes = migrator.Wishes(
+        migrations.load(), [roles.reader(PASSWORD, ()), roles.writer(None, ())], create_customers=True
+    )
+    began = time.monotonic()
+    with psycopg.connect(
+        host=server.host, dbname="bench", user="warp", password=PASSWORD, sslmode="require", autocommit=True
+    ) as connection:
+        migrator.migrate(connection, wishes)
+        connection.execute("SET search_path = public")
+        connection.execute("INSERT INTO accounts.customers VALUES ('BENCH')")
+        connection.execute(
+            "INSERT INTO accounts.trunk_groups (ban, name, calls_per_second, concurrent_calls)"
+            " VALUES ('BENCH', 'main', 1, 1)"
+        )
+        # Neither checks nor audit are what is measured.
+        connection.execute("ALTER TABLE accounts.trunk_ips DISABLE TRIGGER USER")
+        into: LiteralString = "INSERT INTO accounts.trunk_ips (trunk_group_id, ban, cidr) SELECT 1, 'BENCH', "
+        connection.execute(into + "('20.0.0.0'::inet + 7 * n)::cidr FROM generate_series(1, %s) AS n", (size,))
+        connection.execute(
+            into + "set_masklen('60.0.0.0'::inet + 256 * n, 24)::cidr FROM generate_series(1, %s) AS n", (size // 10,)
+        )
+        own = [HOST, "127.0.99.16/28", "127.0.1.0/24"]
+        connection.execute(into + "unnest(%s::cidr[])", (own,))
+        connection.execute("ANALYZE")
+    print(f"loaded in {time.monotonic() - began:.1f} s", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _bare(program: str, folder: Path) -> Iterator[str]:
+    address = f"{NETWORK}.5"
+    file = folder / "bare.cfg"
+    file.write_text(BARE.format(address=address))
+    command = [program, "-f", str(file), "-DD", "-E", "-Y", str(folder), "-w", str(folder)]
+    with (folder / "bare.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        time.sleep(2)
+        try:
+            yield address
+        finally:
+            process.terminate()
+
+
+def _decisions(bare: str, proxies: dict[str, SipProxy], size: int) -> Iterator[Decision]:
+    clients = {("", "without ACL"): _Client(bare, HOST)}
+    for table, proxy in proxies.items():
+        for name, source in (("host, hit", HOST), ("range, hit", RANGE), ("miss", MISS)):
+            clients[table, name] = _Client(proxy.udp_address, source)
+    for _ in range(ROUNDS):
+        for client in clients.values():
+            client.ask(ASKED_A_ROUND)
+    reference = clients.pop(("", "without ACL"))
+    for (table, name), client in clients.items():
+        expected = {403} if name == "miss" else {200}
+        if client.statuses != expected:
+            raise RuntimeError(f"{table}, {name}: answered {client.statuses}, not {expected}")
+        yield Decision(
+            f"decision by {table}, {name} / without ACL",
+            round(client.p50 / reference.p50, 2),
+            client.p50,
+            client.p99,
+            reference.p50,
+            reference.p99,
+            size,
+        )
+
+
+class _Client:
+    """One source that waits for each answer."""
+
+    def __init__(self, address: str, source: str) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.settimeout(5)
+        self._socket.bind((source, 0))
+        self._socket.connect((address, 5060))
+        self._request = request("OPTIONS", address, 5060, "udp", source).encode()
+        self.statuses: set[int] = set()
+        self._taken: list[float] = []
+
+    def ask(self, times: int) -> None:
+        """So many requests; the first of them does not count."""
+        for number in range(times + 1):
+            began = time.perf_counter()
+            self._socket.send(self._request)
+            answer = self._socket.recv(65535)
+            if number:
+                self._taken.append(time.perf_counter() - began)
+            self.statuses.add(int(answer.split()[1]))
+
+    @property
+    def p50(self) -> float:
+        return round(1e6 * median(self._taken), 1)
+
+    @property
+    def p99(self) -> float:
+        return round(1e6 * quantiles(self._taken, n=100)[98], 1)
+
+
+def _reloads(proxies: dict[str, SipProxy], size: int) -> Iterator[Result]:
+    """Everything, as the reloader does it."""
+    taken: dict[str, list[float]] = {table: [] for table in proxies}
+    parts: dict[str, list[float]] = {}
+    for _ in range(RELOADS if size <= USUAL_SIZE else 1):
+        for table, proxy in proxies.items():
+            whole = 0.0
+            for call in TABLES[table].calls(EVERYTHING, {}):
+                began = time.perf_counter()
+                proxy.rpc().call(*call, seconds=600)
+                parts.setdefault(" ".join(call), []).append(time.perf_counter() - began)
+                whole += time.perf_counter() - began
+            taken[table].append(whole)
+        time.sleep(1.1)  # reload_delta
+    ours, theirs = median(taken["mtree"]), median(taken["permissions"])
+    yield Result(
+        "reload of everything, mtree / permissions", round(ours / theirs, 2), round(ours, 3), round(theirs, 3), size
+    )
+    for name, seconds in parts.items():
+        print(f"{name}: {median(seconds):.2f} s", file=sys.stderr)
+    for table, proxy in proxies.items():
+        used = proxy.rpc().call("core.shmmem")
+        most, now = used["max_used"] / 1e6, used["real_used"] / 1e6
+        print(f"{table}: {most:.0f} MB of shared memory at the most, {now:.0f} MB now", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    for result in run(int(sys.argv[1]) if sys.argv[1:] else USUAL_SIZE):
+        print(result, flush=True)

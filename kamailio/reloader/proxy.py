@@ -1,0 +1,178 @@
+"""One proxy and the thread that keeps its table true.
+
+Work that comes while it is busy is added up. A failure of any kind, of the proxy or of the database, turns into the
+wish to load everything, tried again until it succeeds. A proxy that was restarted is seen by its uptime.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Protocol
+
+from kamailio.reloader.database import DatabaseDown
+from kamailio.reloader.environment import Endpoint, Settings
+from kamailio.reloader.rpc import Refused, RpcError
+from kamailio.reloader.status import Status
+from kamailio.reloader.tables import Caller, incomplete
+from kamailio.reloader.work import EVERYTHING, NOTHING, Network, Work
+
+log = logging.getLogger("reloader")
+
+LONGEST_PAUSE = 10.0
+CALL_SECONDS = 3.0
+# reload_delta of table_permissions.cfg is a second; Kamailio compares whole ones.
+TOO_SOON_SECONDS, TOO_SOON_TRIES = 0.25, 12
+# Rows that came between load and count are no alert: what told of them is waited for, and done before the next count.
+ARRIVAL_SECONDS = 1.0
+# Kamailio's words: the key to delete was not there, and reload_delta has not passed since the last reload.
+GONE_ALREADY, TOO_SOON = "not found", "ongoing reload"
+
+
+class Source(Protocol):
+    """What a proxy's thread asks the database: `Views`."""
+
+    def values(self, hosts: frozenset[Network]) -> dict[Network, str]:
+        """The value of every one of these hosts that has an entry."""
+
+    def counts(self) -> dict[str, int]:
+        """Rows that a complete load of each part has."""
+
+
+class Proxy:
+    """One address that answers RPC. It begins with everything to do."""
+
+    def __init__(self, where: Endpoint, rpc: Caller, source: Source, status: Status, settings: Settings) -> None:
+        self.where, self._rpc, self._source, self._status, self._settings = where, rpc, source, status, settings
+        self._table = settings.table
+        self._todo, self._changed, self._ended = EVERYTHING, threading.Condition(), False
+        self._up_since = ""
+        self._pause = 0.0
+        self._alert = ""
+        self._to_count = False
+        self._doubt: dict[str, int] | None = None
+        self._thread = threading.Thread(target=self._run, name=f"proxy {where}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def add(self, work: Work) -> None:
+        """More to do."""
+        with self._changed:
+            self._todo |= work
+            self._changed.notify()
+
+    def end(self) -> None:
+        """It is gone: do nothing more. What is under way ends by itself."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+        self._status.forget(str(self.where))
+
+    def _run(self) -> None:
+        while not self._ended:
+            with self._changed:
+                if not self._todo or self._pause:
+                    self._changed.wait(self._pause or self._settings.watch_seconds)
+                if self._ended:
+                    return
+                work, self._todo = self._todo, NOTHING
+            self.turn(work)
+
+    def turn(self, work: Work) -> None:
+        """Do the work, and see whether the proxy was restarted. Whatever fails is wished for again."""
+        try:
+            work |= self._look()
+            if work:
+                self._do(work)
+        except (Refused, DatabaseDown) as failure:
+            self._failed(str(failure), answers=True)
+        except RpcError as failure:
+            self._failed(str(failure), answers=False)
+        except (LookupError, TypeError, ValueError):
+            self._failed("it answers something else; are both sides set to the same WARP_ACL_TABLE?", answers=True)
+        else:
+            self._pause = 0.0
+            self._status.set("warp_acl_proxy_up", 1, proxy=str(self.where))
+
+    def _failed(self, reason: str, *, answers: bool) -> None:
+        self._pause = min(LONGEST_PAUSE, max(0.5, self._pause * 2))
+        self._status.add("warp_acl_failures_total", proxy=str(self.where))
+        self._status.set("warp_acl_proxy_up", answers, proxy=str(self.where))
+        log.error("%s keeps its old table: %s; next try in %.1f s", self.where, reason, self._pause)
+        self.add(EVERYTHING)
+
+    def _look(self) -> Work:
+        """A proxy that was restarted loaded its table by itself, but what changed while it did so may be missing."""
+        label = str(self.where)
+        up_since = str(self._rpc.call("core.uptime", seconds=CALL_SECONDS)["up_since"])
+        restarted = self._up_since not in ("", up_since)
+        self._up_since = up_since
+        counted = self._rpc.call("stats.fetchn", "warp_acl_rejected", "warp_acl_no_table", seconds=CALL_SECONDS)
+        for name in ("warp_acl_rejected", "warp_acl_no_table"):
+            self._status.set(name, float(counted[f"script.{name}"]), proxy=label)
+        if restarted:
+            log.info("%s was restarted", label)
+        return EVERYTHING if restarted else NOTHING
+
+    def _do(self, work: Work) -> None:
+        label = str(self.where)
+        values = self._source.values(work.hosts) if work.hosts and self._table.single_hosts else {}
+        began = time.monotonic()
+        reloaded = 0
+        for method, *parameters in self._table.calls(work, values):
+            self._call(method, *parameters)
+            reloaded += method.lower().endswith("reload")
+        taken = time.monotonic() - began
+        log.info("%s: %d single hosts, %d reloads in %.3f s", label, len(work.hosts), reloaded, taken)
+        if reloaded:
+            self._status.add("warp_acl_reloads_total", proxy=label)
+            self._status.set("warp_acl_reload_seconds", taken, proxy=label)
+        if reloaded or self._to_count:
+            self._count()
+
+    def _call(self, method: str, *parameters: str) -> None:
+        is_reload = method.lower().endswith("reload")
+        seconds = self._settings.reload_seconds if is_reload else CALL_SECONDS
+        for _ in range(TOO_SOON_TRIES):
+            try:
+                self._rpc.call(method, *parameters, seconds=seconds)
+            except Refused as refusal:
+                if TOO_SOON in str(refusal):
+                    time.sleep(TOO_SOON_SECONDS)
+                    continue
+                if method == "htable.delete" and GONE_ALREADY in str(refusal):
+                    return
+                raise
+            return
+        raise Refused(f"{method}: {TOO_SOON}")
+
+    def _count(self) -> None:
+        """The guard: Kamailio drops what exceeds max_subnets and says OK."""
+        label = str(self.where)
+        counted = self._source.counts()
+        held = self._table.counts(self._rpc)
+        lines = incomplete(self._table, held, counted)
+        self._to_count = bool(lines) and self._more_arrives()
+        if self._to_count:
+            return
+        if lines and self._doubt != counted:
+            self._doubt = counted
+            self.add(EVERYTHING)
+            return
+        for part in self._table.parts:
+            self._status.set("warp_acl_rows", held[part], proxy=label, part=part, side="proxy")
+            self._status.set("warp_acl_rows", counted[part], proxy=label, part=part, side="database")
+        self._status.set("warp_acl_proxy_complete", not lines, proxy=label)
+        alert = "; ".join(lines)
+        if alert:
+            log.error("ALERT %s %s", label, alert)
+        elif self._alert:
+            log.info("%s is complete again", label)
+        self._alert, self._doubt = alert, None
+
+    def _more_arrives(self) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: bool(self._todo), ARRIVAL_SECONDS)

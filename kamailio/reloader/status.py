@@ -1,0 +1,117 @@
+"""What the reloader knows of every proxy, as metrics and for the cluster's liveness probe.
+
+`/metrics` is Prometheus text, `/healthz` is 200 while the main loop turns: a database or a proxy that is down is no
+reason to restart the reloader.
+"""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kamailio.reloader.environment import Endpoint
+
+STALE_SECONDS = 60.0
+Labels = tuple[tuple[str, str], ...]
+
+HELP: Mapping[str, str] = {
+    "warp_acl_database_up": "gauge 1 while the reloader listens to the database",
+    "warp_acl_proxy_up": "gauge 1 while the proxy answers RPC",
+    "warp_acl_proxy_complete": "gauge 1 when the last count of the proxy's rows was the database's; 0 is an alert",
+    "warp_acl_rows": "gauge rows by part, as the proxy holds them and as the database has them",
+    "warp_acl_reloads_total": "counter reloads that were done",
+    "warp_acl_failures_total": "counter work that a proxy or the database did not let be done",
+    "warp_acl_reload_seconds": "gauge duration of the last reload",
+    "warp_acl_rejected": "gauge requests of unknown sources that the proxy answered with 403 since it was started",
+    "warp_acl_no_table": "gauge requests that the proxy answered with 503 for want of a table since it was started",
+}
+
+
+@dataclass
+class Status:
+    """Numbers by name and labels; any thread may change them."""
+
+    _values: dict[tuple[str, Labels], float] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _turned: float = field(default_factory=time.monotonic)
+
+    def set(self, name: str, value: float, **labels: str) -> None:
+        """Give a number its value."""
+        with self._lock:
+            self._values[name, tuple(sorted(labels.items()))] = value
+
+    def add(self, name: str, **labels: str) -> None:
+        """Count one more."""
+        with self._lock:
+            place = name, tuple(sorted(labels.items()))
+            self._values[place] = self._values.get(place, 0) + 1
+
+    def forget(self, proxy: str) -> None:
+        """A proxy that is gone has no numbers."""
+        with self._lock:
+            self._values = {place: value for place, value in self._values.items() if ("proxy", proxy) not in place[1]}
+
+    def turn(self) -> None:
+        """The main loop is alive."""
+        self._turned = time.monotonic()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it was lately."""
+        return time.monotonic() - self._turned < STALE_SECONDS
+
+    def text(self) -> str:
+        """All numbers, as Prometheus reads them."""
+        with self._lock:
+            values = sorted(self._values.items())
+        lines = []
+        for name, described in HELP.items():
+            kind, _, words = described.partition(" ")
+            lines += [f"# HELP {name} {words}", f"# TYPE {name} {kind}"]
+            for (owner, labels), value in values:
+                if owner == name:
+                    inside = ",".join(f'{label}="{text}"' for label, text in labels)
+                    lines.append(f"{name}{{{inside}}} {value:g}" if inside else f"{name} {value:g}")
+        return "\n".join(lines) + "\n"
+
+
+def serve(status: Status, where: Endpoint) -> http.server.ThreadingHTTPServer:
+    """Answer on that address, in threads of its own."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        """Two pages."""
+
+        def do_GET(self) -> None:
+            """The numbers, or whether the main loop turns."""
+            if self.path == "/metrics":
+                self._send(200, status.text())
+            elif self.path == "/healthz":
+                self._send(200 if status.alive else 503, "ok\n" if status.alive else "the main loop stands still\n")
+            else:
+                self._send(404, "/metrics and /healthz\n")
+
+        def _send(self, code: int, text: str) -> None:
+            body = text.encode()
+            self.send_response(code)
+            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Probes are no news."""
+
+    class Server(http.server.ThreadingHTTPServer):
+        """On IPv6 too."""
+
+        address_family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
+        daemon_threads = True
+
+    server = Server((where.host, where.port), Handler)
+    threading.Thread(target=server.serve_forever, name="status", daemon=True).start()
+    return server

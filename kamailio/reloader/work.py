@@ -1,0 +1,69 @@
+"""What a notification asks for. Pure: payloads in, `Work` out.
+
+A payload is `all`, or the ranges whose entries changed, separated by spaces (components/trunk_acl/sql/0005). It says
+where to look, never what is there.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+# Above it one reload of the hosts is less work for everybody.
+MOST_SINGLE_HOSTS = 200
+
+
+@dataclass(frozen=True)
+class Work:
+    """Single hosts to look up again, and parts to load anew. The sum of two is what both ask for."""
+
+    hosts: frozenset[Network] = frozenset()
+    all_hosts: bool = False
+    ranges: bool = False
+    dedicated: bool = False
+
+    def __or__(self, other: Work) -> Work:
+        hosts = self.hosts | other.hosts
+        all_hosts = self.all_hosts or other.all_hosts or len(hosts) > MOST_SINGLE_HOSTS
+        return Work(
+            frozenset() if all_hosts else hosts,
+            all_hosts,
+            self.ranges or other.ranges,
+            self.dedicated or other.dedicated,
+        )
+
+    def __bool__(self) -> bool:
+        return self != NOTHING
+
+    @property
+    def reloads(self) -> bool:
+        """Whether any part is loaded anew."""
+        return self.all_hosts or self.ranges or self.dedicated
+
+
+NOTHING = Work()
+EVERYTHING = Work(all_hosts=True, ranges=True, dedicated=True)
+
+
+def work_for(payload: str) -> Work:
+    """What one notification asks for; everything when it is not understood."""
+    try:
+        networks = [ipaddress.ip_network(word) for word in payload.split()]
+    except ValueError:
+        return EVERYTHING
+    if not networks:
+        return EVERYTHING
+    hosts = frozenset(network for network in networks if is_host(network))
+    return NOTHING | Work(hosts=hosts, ranges=len(hosts) < len(set(networks)))
+
+
+def is_host(network: Network) -> bool:
+    """Whether it is a single address."""
+    return network.prefixlen == network.max_prefixlen
+
+
+def name(host: Network) -> str:
+    """What a host's entry is called in view acl_hosts and in Kamailio: its address, or for IPv6 `6` and hexadecimal."""
+    address = host.network_address
+    return str(address) if host.version == 4 else f"6{address.packed.hex()}"

@@ -1,0 +1,367 @@
+"""A real Kamailio on loopback, with the fragments of `kamailio/` and the reloader beside it: the edge of the sandbox.
+
+Answers OPTIONS and INVITE with 200 after IP_AUTH, and says in headers of its own which BAN and trunk it found. It runs
+until it is stopped, also when whoever started it has ended. Leaves to others: the database and its rows, how it is
+reached (`database_relay.py`), and what asks the proxy (`sip_probe.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import pwd
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import trustme
+
+from kamailio import fragments
+from kamailio.reloader.rpc import Rpc, RpcError
+from sandbox.postgres.account import Account, private_file
+from sandbox.process import SandboxError
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+PACKAGES: Final = ("kamailio", "kamailio-postgres-modules", "kamailio-tls-modules")
+MARK: Final = "WARP_SANDBOX_SIP"
+START_SECONDS: Final = 30.0
+STOP_SECONDS: Final = 10.0
+
+CONFIGURATION: Final = """#!KAMAILIO
+# Written by sandbox/sip_proxy.py: the least that the fragments need around them.
+#!substdef "!WARP_RPC_LISTEN!tcp:{tcp}:{rpc_port}!g"
+#!substdef "!WARP_RPC_PORT!{rpc_port}!g"
+{defines}
+debug=2
+log_stderror=yes
+children=2
+tcp_children=2
+enable_tls=yes
+{listens}
+loadmodule "tls.so"
+modparam("tls", "tls_method", "TLSv1.2+")
+modparam("tls", "certificate", "{folder}/certificate.pem")
+modparam("tls", "private_key", "{folder}/key.pem")
+loadmodule "textops.so"
+include_file "{folder}/ip_auth.cfg"
+include_file "{folder}/rpc.cfg"
+
+request_route {{
+    route(IP_AUTH);
+    if (is_method("ACK")) {{
+        exit;
+    }}
+    append_to_reply("X-WARP-BAN: $avp(warp_ban)\\r\\nX-WARP-Trunk: $avp(warp_trunk)\\r\\n");
+    sl_send_reply("200", "OK");
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Database:
+    """Where the trunk ACL is and how warp_acl_reader signs in; `authority` is PEM, and checks its certificate."""
+
+    host: str
+    port: int
+    name: str
+    user: str
+    password: str
+    authority: str
+
+    def url(self, host: str, port: int) -> str:
+        """As both Kamailio and psycopg read it. Kamailio decodes nothing: the password must need no quoting."""
+        if quote(self.password, safe="") != self.password:
+            raise SandboxError(f"the password of {self.user} has characters that Kamailio's database URL cannot hold")
+        return f"postgres://{self.user}:{self.password}@{host}:{port}/{self.name}"
+
+
+@dataclass(frozen=True)
+class SipProxy:
+    """The proxy of one folder. Ports are SIP's own unless said otherwise; memory is in megabytes."""
+
+    directory: Path
+    udp_address: str
+    tcp_address: str
+    database: Database
+    table: str = "mtree"
+    port: int = 5060
+    tls_port: int = 5061
+    rpc_port: int = 9061
+    status_port: int = 9062
+    relay_port: int = 6432
+    also_listen: tuple[str, ...] = ()
+    substitutions: tuple[tuple[str, str], ...] = ()
+    reload: bool = True
+    full_seconds: float = 300
+    shared_memory: int = 128
+    package_memory: int = 16
+    start_seconds: float = START_SECONDS
+
+    # Life
+
+    def start(self) -> bool:
+        """Start both processes and wait until the proxy answers. False when they ran already, as they are wanted."""
+        program = require_kamailio()
+        if self.running() and self._recorded().get("wanted") == self._wanted():
+            return False
+        self.stop()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        account = _account()
+        folder = self._make_folder(account)
+        token = secrets.token_urlsafe(32)
+        self._write_files(folder, account)
+        private_file(
+            self._record, json.dumps({"folder": str(folder), "wanted": self._wanted(), "token": token}).encode()
+        )
+        try:
+            self._start_relay(folder)
+            self._start_kamailio(program, account, folder, token)
+            if self.reload:
+                self._start_reloader(folder, token)
+        except BaseException:
+            self.stop()
+            raise
+        return True
+
+    def stop(self) -> bool:
+        """End both, and whatever a crash left of them. False when nothing ran."""
+        found = list(self._processes())
+        for number, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
+            for pid in self._processes():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            if _within(seconds, lambda: not any(self._processes())):
+                break
+        else:
+            raise SandboxError(f"the SIP proxy of {self.directory} does not end; see {self.log_file}")
+        if folder := self._recorded().get("folder"):
+            shutil.rmtree(folder, ignore_errors=True)
+        self._record.unlink(missing_ok=True)
+        return bool(found)
+
+    def running(self) -> bool:
+        """Whether the proxy answers; children that outlived it do not count."""
+        if self._recorded().get("pid") not in set(self._processes()):
+            return False
+        try:
+            return bool(self.rpc().call("core.uptime"))
+        except RpcError:
+            return False
+
+    # Looking
+
+    def rpc(self, seconds: float = 2.0) -> Rpc:
+        """The proxy's own RPC, as the reloader uses it."""
+        return Rpc(self.tcp_address, self.rpc_port, str(self._recorded().get("token", "")), seconds)
+
+    @property
+    def authority(self) -> bytes:
+        """PEM of the authority that signed the proxy's certificate."""
+        return (self.directory / "sip-ca.pem").read_bytes()
+
+    @property
+    def log_file(self) -> Path:
+        return self.directory / "kamailio.log"
+
+    @property
+    def reloader_log(self) -> Path:
+        return self.directory / "reloader.log"
+
+    @property
+    def relay_log(self) -> Path:
+        return self.directory / "relay.log"
+
+    # Files
+
+    @property
+    def _record(self) -> Path:
+        return self.directory / "sip.json"
+
+    def _recorded(self) -> dict[str, Any]:
+        with contextlib.suppress(OSError, ValueError):
+            record: dict[str, Any] = json.loads(self._record.read_text())
+            return record
+        return {}
+
+    def _note(self, **more: object) -> None:
+        """Keep what the next command has to know: where the files are, the token, Kamailio's process."""
+        private_file(self._record, json.dumps(self._recorded() | more).encode())
+
+    def _wanted(self) -> str:
+        """What the running processes were made from, in one word."""
+        return hashlib.sha256(f"{self!r}{sorted(fragments().items())}{CONFIGURATION}".encode()).hexdigest()
+
+    def _make_folder(self, account: Account) -> Path:
+        """A folder that the proxy's system user can reach: inside ours, or in the system's place for such."""
+        for place in (self.directory, Path(tempfile.gettempdir())):
+            if account.can_enter(place):
+                folder = Path(tempfile.mkdtemp(prefix="warp-edge-sip-", dir=place))
+                account.own(folder)
+                return folder
+        raise SandboxError(
+            f"the system user of the SIP proxy (uid {account.uid}) can reach neither {self.directory} nor TMPDIR"
+        )
+
+    def _write_files(self, folder: Path, account: Account) -> None:
+        authority = trustme.CA(organization_name="warp-edge sandbox SIP")
+        certificate = authority.issue_cert(self.tcp_address, "localhost")
+        files = {
+            **{name: text.encode() for name, text in fragments().items()},
+            "kamailio.cfg": self._configuration(folder).encode(),
+            "certificate.pem": b"".join(blob.bytes() for blob in certificate.cert_chain_pems),
+            "key.pem": certificate.private_key_pem.bytes(),
+            "database-ca.pem": self.database.authority.encode(),
+        }
+        for name, content in files.items():
+            private_file(folder / name, content)
+            account.own(folder / name)
+        (self.directory / "sip-ca.pem").write_bytes(authority.cert_pem.bytes())
+
+    def _configuration(self, folder: Path) -> str:
+        defines = ["#!define WARP_TABLE_PERMISSIONS"] if self.table == "permissions" else []
+        defines += [f'#!substdef "!{name}!{value}!g"' for name, value in self.substitutions]
+        listens = [
+            f"udp:{self.udp_address}:{self.port}",
+            f"tcp:{self.tcp_address}:{self.port}",
+            f"tls:{self.tcp_address}:{self.tls_port}",
+            *self.also_listen,
+        ]
+        return CONFIGURATION.format(
+            tcp=self.tcp_address,
+            rpc_port=self.rpc_port,
+            folder=folder,
+            defines="\n".join(defines),
+            listens="\n".join(f"listen={one}" for one in listens),
+        )
+
+    # Processes
+
+    def _environment(self, token: str) -> dict[str, str]:
+        """What every process gets: the token, and the mark that it is found by."""
+        return {MARK: str(self.directory.absolute()), "WARP_ACL_RPC_TOKEN": token, "PGCONNECT_TIMEOUT": "5"}
+
+    def _start_relay(self, folder: Path) -> None:
+        ends = [self.tcp_address, str(self.relay_port), self.database.host, str(self.database.port)]
+        command = [sys.executable, "-m", "sandbox.database_relay", *ends, str(folder / "database-ca.pem")]
+        relay = self._spawn(command, self.relay_log, {"cwd": ROOT}, {MARK: str(self.directory.absolute())})
+        if not _within(START_SECONDS, lambda: relay.poll() is not None or _listens(self.tcp_address, self.relay_port)):
+            raise SandboxError(f"the relay to the database is not ready; see {self.relay_log}")
+        if relay.poll() is not None:
+            raise SandboxError(f"the relay to the database did not start; see {self.relay_log}")
+
+    def _start_kamailio(self, program: str, account: Account, folder: Path, token: str) -> None:
+        options = ["-DD", "-E", "-m", str(self.shared_memory), "-M", str(self.package_memory)]
+        command = [program, "-f", str(folder / "kamailio.cfg"), *options, "-Y", str(folder), "-w", str(folder)]
+        environment = self._environment(token) | {
+            "WARP_ACL_DB_URL": self.database.url(self.tcp_address, self.relay_port),
+            "PGSSLMODE": "disable",
+            "PGGSSENCMODE": "disable",
+        }
+        begun = self.log_file.stat().st_size if self.log_file.exists() else 0
+        kamailio = self._spawn(command, self.log_file, account.of_child, environment)
+        self._note(pid=kamailio.pid)
+        _within(self.start_seconds, lambda: kamailio.poll() is not None or self.running())
+        if not self.running():
+            said = self.log_file.read_bytes()[begun:].decode(errors="replace")
+            words = re.findall(r"(?:CRITICAL|ERROR): (.*)", said)
+            why = "; ".join(words[-3:]) or "it said nothing"
+            raise SandboxError(f"Kamailio did not start: {why}; see {self.log_file}")
+        self._note(wanted=self._wanted())
+
+    def _start_reloader(self, folder: Path, token: str) -> None:
+        environment = self._environment(token) | {
+            "PATH": os.defpath,
+            "WARP_ACL_DB_URL": self.database.url(self.database.host, self.database.port),
+            "PGSSLMODE": "verify-full",
+            "PGSSLROOTCERT": str(folder / "database-ca.pem"),
+            "WARP_ACL_TABLE": self.table,
+            "WARP_ACL_PROXIES": f"{self.tcp_address}:{self.rpc_port}",
+            "WARP_ACL_STATUS_LISTEN": f"{self.tcp_address}:{self.status_port}",
+            "WARP_ACL_FULL_SECONDS": str(self.full_seconds),
+            "WARP_ACL_WATCH_SECONDS": "1",
+        }
+        command = [sys.executable, "-m", "kamailio.reloader"]
+        reloader = self._spawn(command, self.reloader_log, {"cwd": ROOT}, environment)
+        place = self.tcp_address, self.status_port
+        _within(START_SECONDS, lambda: reloader.poll() is not None or _listens(*place))
+        if reloader.poll() is not None or not _listens(*place):
+            raise SandboxError(f"the reloader did not start; see {self.reloader_log}")
+
+    def _spawn(
+        self, command: list[str], log_file: Path, options: dict[str, Any], environment: dict[str, str]
+    ) -> subprocess.Popen[bytes]:
+        environment = options.get("env", {}) | environment
+        with log_file.open("ab") as log:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **(options | {"env": environment}),
+            )
+
+    def _processes(self) -> Iterator[int]:
+        """Every living process that carries our mark: Kamailio's children do too, also when their parent was killed."""
+        mark = f"{MARK}={self.directory.absolute()}".encode()
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if mark in (entry / "environ").read_bytes().split(b"\0") and not _is_dead(entry):
+                    yield int(entry.name)
+
+
+def require_kamailio() -> str:
+    """Path of the program; says how to get it where it is not."""
+    program = shutil.which("kamailio", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+    modules = program and all(
+        any(Path("/usr/lib").glob(f"*/kamailio/modules/{name}.so")) for name in ("db_postgres", "tls")
+    )
+    if program is None or not modules:
+        raise SandboxError(
+            f"Kamailio is not installed; as root: apt-get install --no-install-recommends {' '.join(PACKAGES)}"
+        )
+    return program
+
+
+def _account() -> Account:
+    """Ourselves, or as root a user without rights."""
+    if os.geteuid() != 0:
+        return Account(os.geteuid(), os.getegid())
+    for name in ("kamailio", "nobody"):
+        with contextlib.suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return Account(entry.pw_uid, entry.pw_gid)
+    raise SandboxError("this system has neither a user kamailio nor nobody, and a SIP proxy must not run as root")
+
+
+def _is_dead(entry: Path) -> bool:
+    """Ended, and not waited for yet (proc(5), field 3 of stat)."""
+    return (entry / "stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+
+
+def _listens(host: str, port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1):
+        return True
+    return False
+
+
+def _within(seconds: float, met: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + seconds
+    while not met():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True

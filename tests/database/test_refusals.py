@@ -1,0 +1,339 @@
+"""What the database itself refuses as a row, and the words it does it in."""
+
+from __future__ import annotations
+
+import random
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from components.trunk_acl import entries
+from components.trunk_acl.errors import TrunkAclError
+from components.trunk_acl.trunk_files import TrunkFilesError, read
+from settings.trunk_acl import Limits
+from tests.database.servers import CUSTOMERS, Database
+
+FIRST, SECOND = CUSTOMERS[:2]
+GROUP = "INSERT INTO accounts.trunk_groups (ban, name, auth_type, calls_per_second, concurrent_calls) VALUES"
+DEDICATED = "INSERT INTO accounts.customer_dedicated_ips (ban, address, gcp_address_name, gcp_service_name) VALUES"
+
+
+@pytest.fixture
+def trunk(acl: Database) -> int:
+    return acl.add_trunk(FIRST)
+
+
+# --- ranges -----------------------------------------------------------------------------------------------------------
+
+# The blocks of RFC 6890 (its tables 1 to 27) and of the two IANA registries that go on from it.
+SPECIAL_PURPOSE = (
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+    "192.0.0.0/29", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24",
+    "203.0.113.0/24", "240.0.0.0/4", "255.255.255.255/32", "192.0.0.170/32",
+    "::1/128", "::/128", "64:ff9b::/96", "::ffff:0:0/96", "100::/64", "2001::/23", "2001::/32", "2001:2::/48",
+    "2001:db8::/32", "2001:10::/28", "2002::/16", "fc00::/7", "fe80::/10", "64:ff9b:1::/48", "3fff::/20", "5f00::/16",
+    # Multicast has registries of its own (RFC 5771, RFC 4291).
+    "224.0.0.0/4", "ff00::/8",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("block", SPECIAL_PURPOSE)
+def test_a_range_of_a_special_purpose_block_is_refused_with_its_name(acl: Database, trunk: int, block: str) -> None:
+    network = ip_network(block)
+    longest = network.max_prefixlen
+    inside = network if network.prefixlen >= 40 else ip_network((network[-1], longest))
+    with pytest.raises(psycopg.errors.CheckViolation, match=r"range refused: \S+ is in \S+, reserved: .* \(RFC \d"):
+        acl.add_entry(trunk, str(inside))
+
+
+def test_a_range_around_a_special_purpose_block_is_refused(acl: Database, trunk: int) -> None:
+    with pytest.raises(
+        psycopg.errors.CheckViolation, match=r"192\.88\.98\.0/23 is in 192\.88\.99\.0/24, reserved: 6to4 relay anycast"
+    ):
+        acl.add_entry(trunk, "192.88.98.0/23")
+
+
+@pytest.mark.parametrize("neighbour", ["11.0.0.0/24", "9.255.255.0/24", "172.32.0.0/24", "192.167.255.255/32",
+                                       "100.128.0.0/24", "203.0.112.0/24", "203.0.114.0/24", "223.255.255.0/24",
+                                       "2001:200::/48", "2003::/48", "fbff:ffff:ffff::/48"])  # fmt: skip
+def test_the_ranges_beside_special_purpose_blocks_are_accepted(acl: Database, trunk: int, neighbour: str) -> None:
+    acl.add_entry(trunk, neighbour)
+
+
+def test_no_address_that_python_knows_as_not_global_is_accepted(acl: Database) -> None:
+    """Python's own table of the IANA registries, asked at random and at the edges of every block."""
+    chance = random.Random(6890)
+    numbers = [chance.getrandbits(32) for _ in range(20_000)]
+    addresses = {ip_address(number) for number in numbers} | {
+        ip_address(chance.getrandbits(128) & ~(1 << 127)) for _ in range(20_000)
+    }
+    for block in map(ip_network, SPECIAL_PURPOSE):
+        first, last = int(block[0]), int(block[-1])
+        kind = type(block[0])
+        edges = {first - 1, first, last, last + 1, *(chance.randint(first, last) for _ in range(50))}
+        addresses |= {kind(number) for number in edges if 0 <= number < 2**block.max_prefixlen}
+    with acl.connect() as connection:
+        rows = connection.execute(
+            "SELECT host(address), trunk_acl.unfit(address::cidr) IS NULL FROM unnest(%s::inet[]) AS address",
+            ([str(address) for address in addresses],),
+        ).fetchall()
+    accepted = {ip_address(text) for text, fit in rows if fit}
+    assert len(rows) == len(addresses)
+    assert [address for address in accepted if not address.is_global or address.is_multicast] == []
+    assert len(accepted) > 20_000
+
+
+def test_ranges_wider_than_the_limit_are_refused(acl: Database, trunk: int) -> None:
+    for wide, limit in (("34.0.0.0/19", 20), ("34.0.0.0/8", 20), ("2600:1900::/39", 40), ("2600::/12", 40)):
+        with pytest.raises(psycopg.errors.CheckViolation, match=f"range refused: {wide} is wider than /{limit}"):
+            acl.add_entry(trunk, wide)
+    acl.add_entry(trunk, "34.0.0.0/20")
+    acl.add_entry(trunk, "2600:1900::/40")
+
+
+@pytest.mark.parametrize("everything", ["0.0.0.0/0", "::/0"])
+def test_the_whole_internet_is_nobody_s(acl: Database, trunk: int, everything: str) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation, match="is wider than"):
+        acl.add_entry(trunk, everything)
+
+
+def test_the_limit_is_a_setting(acl: Database, trunk: int) -> None:
+    acl.allow(widest=(24, 48))
+    with pytest.raises(psycopg.errors.CheckViolation, match=r"34\.0\.0\.0/23 is wider than /24"):
+        acl.add_entry(trunk, "34.0.0.0/23")
+    acl.allow(widest=(16, 48))
+    acl.add_entry(trunk, "34.0.0.0/16")
+
+
+def test_a_refusal_names_the_customer(acl: Database, trunk: int) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation) as refused:
+        acl.add_entry(trunk, "10.1.2.0/24")
+    assert refused.value.diag.message_detail == f"BAN {FIRST}"
+
+
+def test_reserved_ranges_are_accepted_only_inside_what_is_allowed(acl: Database, trunk: int) -> None:
+    acl.allow("127.0.0.0/8", "::1/128")
+    acl.add_entry(trunk, "127.0.1.0/24")
+    acl.add_entry(trunk, "::1/128")
+    for still_reserved in ("10.0.0.0/24", "fe80::1/128"):
+        with pytest.raises(psycopg.errors.CheckViolation, match="reserved"):
+            acl.add_entry(trunk, still_reserved)
+
+
+def test_limits_that_an_entry_would_break_are_refused_and_change_nothing(acl: Database, trunk: int) -> None:
+    acl.allow("127.0.0.0/8")
+    acl.add_entry(trunk, "127.0.1.0/24")
+    for allowed, widest, reason in (
+        (("10.0.0.0/8",), (20, 40), r"BAN 100001, 127\.0\.1\.0/24 is in 127\.0\.0\.0/8, reserved: loopback"),
+        (("127.0.0.0/8", "10.0.0.0/8"), (25, 40), r"BAN 100001, 127\.0\.1\.0/24 is wider than /25"),
+    ):
+        with pytest.raises(TrunkAclError, match=rf"would refuse an entry that is there: {reason}"):
+            acl.allow(*allowed, widest=widest)
+        with acl.connect() as connection:
+            assert entries.limits(connection) == (20, 40, ["127.0.0.0/8"])
+    acl.do("DELETE FROM accounts.trunk_ips")
+    acl.allow("10.0.0.0/8", widest=(25, 40))
+    with acl.connect() as connection:
+        assert entries.limits(connection) == (25, 40, ["10.0.0.0/8"])
+
+
+def test_limits_that_somebody_deleted_come_back(own: Database) -> None:
+    own.do("DELETE FROM trunk_acl.limits")
+    own.allow(widest=(24, 48))
+    with own.connect() as connection:
+        assert entries.limits(connection) == (24, 48, [])
+
+
+def test_host_bits_are_refused_with_a_message_that_says_so(acl: Database, trunk: int) -> None:
+    for text in ("34.1.2.3/24", "2600:1900::1/64"):
+        with pytest.raises(psycopg.errors.InvalidTextRepresentation, match="invalid cidr value") as refused:
+            acl.add_entry(trunk, text)
+        assert refused.value.diag.message_detail == "Value has bits set to right of mask."
+
+
+def test_an_update_is_refused_as_an_insert_is(acl: Database, trunk: int) -> None:
+    acl.add_entry(trunk, "34.1.2.0/24")
+    for wrong in ("10.0.0.0/24", "34.0.0.0/9"):
+        with pytest.raises(psycopg.errors.CheckViolation, match="range refused"):
+            acl.do(f"UPDATE accounts.trunk_ips SET cidr = '{wrong}'", user="warp_acl_writer")
+    assert acl.ask("SELECT cidr::text FROM accounts.trunk_ips") == ["34.1.2.0/24"]
+
+
+def test_one_unfit_entry_of_many_refuses_them_all(acl: Database, trunk: int) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation, match=r"10\.0\.0\.0/24"):
+        acl.do(
+            "INSERT INTO accounts.trunk_ips (trunk_group_id, ban, cidr)"
+            f" VALUES ({trunk}, '{FIRST}', '34.1.2.0/24'), ({trunk}, '{FIRST}', '10.0.0.0/24')",
+            user="warp_acl_writer",
+        )
+    assert acl.ask("SELECT count(*) FROM accounts.trunk_ips") == [0]
+
+
+# --- one range, one customer ------------------------------------------------------------------------------------------
+
+OVERLAPS = [
+    ("34.1.2.0/24", "34.1.2.0/25"), ("34.1.2.0/25", "34.1.2.0/24"), ("34.1.2.0/24", "34.1.2.255/32"),
+    ("2600:1900::/48", "2600:1900:0:1::/64"), ("2600:1900::1/128", "2600:1900::/48"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "second"), OVERLAPS)
+def test_two_customers_cannot_own_overlapping_ranges(acl: Database, trunk: int, first: str, second: str) -> None:
+    acl.add_entry(trunk, first)
+    other = acl.add_trunk(SECOND)
+    with pytest.raises(psycopg.errors.ExclusionViolation, match="trunk_ips_one_customer"):
+        acl.add_entry(other, second, SECOND)
+    acl.add_entry(trunk, second)  # within one customer, ranges nest
+
+
+def test_nobody_owns_a_range_twice(acl: Database, trunk: int) -> None:
+    acl.add_entry(trunk, "34.1.2.0/24")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        acl.add_entry(trunk, "34.1.2.0/24")
+    with pytest.raises((psycopg.errors.UniqueViolation, psycopg.errors.ExclusionViolation)):
+        acl.add_entry(acl.add_trunk(SECOND), "34.1.2.0/24", SECOND)
+
+
+def test_a_range_that_is_switched_off_is_still_its_customer_s(acl: Database, trunk: int) -> None:
+    acl.add_entry(trunk, "34.1.2.0/24", active=False)
+    with pytest.raises(psycopg.errors.ExclusionViolation):
+        acl.add_entry(acl.add_trunk(SECOND), "34.1.2.0/25", SECOND)
+
+
+def test_an_update_cannot_bring_about_an_overlap(acl: Database, trunk: int) -> None:
+    acl.add_entry(trunk, "34.1.2.0/24")
+    acl.add_entry(acl.add_trunk(SECOND), "34.1.3.0/24", SECOND)
+    with pytest.raises((psycopg.errors.ExclusionViolation, psycopg.errors.UniqueViolation)):
+        acl.do(
+            "UPDATE accounts.trunk_ips SET cidr = '34.1.2.128/25' WHERE cidr = '34.1.3.0/24'", user="warp_acl_writer"
+        )
+
+
+def test_an_entry_cannot_name_another_customer_than_its_trunk_s(acl: Database, trunk: int) -> None:
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        acl.add_entry(trunk, "34.1.2.0/24", SECOND)
+
+
+def test_adjacent_ranges_of_two_customers_are_accepted(acl: Database, trunk: int) -> None:
+    acl.add_entry(trunk, "34.1.2.0/24")
+    other = acl.add_trunk(SECOND)
+    acl.add_entry(other, "34.1.3.0/24", SECOND)
+    acl.add_entry(other, "34.1.1.255/32", SECOND)
+    asked = ("34.1.1.254", "34.1.1.255", "34.1.2.0", "34.1.2.255", "34.1.3.0", "34.1.4.0")
+    assert [acl.owner_of(each) for each in asked] == [None, SECOND, FIRST, FIRST, SECOND, None]
+
+
+# --- trunks -----------------------------------------------------------------------------------------------------------
+
+WRONG_TRUNKS = {
+    f"('{FIRST}', 'a', 'IP_ACL', 0, 1)": "calls_per_second_positive",
+    f"('{FIRST}', 'a', 'IP_ACL', -1, 1)": "calls_per_second_positive",
+    f"('{FIRST}', 'a', 'IP_ACL', 1, 0)": "concurrent_calls_positive",
+    f"('{FIRST}', 'a', 'IP_ACL', 1, -5)": "concurrent_calls_positive",
+    f"('{FIRST}', 'a', 'NONE', 1, 1)": "auth_type_is_known",
+    f"('{FIRST}', 'a', 'ip_acl', 1, 1)": "auth_type_is_known",
+    f"('{FIRST}', 'a|b', 'IP_ACL', 1, 1)": "name_is_plain",
+    f"('{FIRST}', '', 'IP_ACL', 1, 1)": "name_is_plain",
+    f"('{FIRST}', E'a\\n', 'IP_ACL', 1, 1)": "name_is_plain",
+}
+
+
+@pytest.mark.parametrize("row", WRONG_TRUNKS)
+def test_a_wrong_trunk_is_refused_by_the_rule_that_it_breaks(acl: Database, row: str) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation, match=WRONG_TRUNKS[row]):
+        acl.do(f"{GROUP} {row}", user="warp_acl_writer")
+
+
+@pytest.mark.parametrize("missing", ["calls_per_second", "concurrent_calls", "ban", "name", "auth_type", "active"])
+def test_a_trunk_has_all_it_needs(acl: Database, trunk: int, missing: str) -> None:
+    with pytest.raises(psycopg.errors.NotNullViolation, match=missing):
+        acl.do(f"UPDATE accounts.trunk_groups SET {missing} = NULL", user="warp_acl_writer")
+
+
+def test_a_trunk_of_nobody_is_refused(acl: Database) -> None:
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        acl.do(f"{GROUP} ('424242', 'a', 'IP_ACL', 1, 1)", user="warp_acl_writer")
+
+
+def test_a_trunk_s_name_is_its_customer_s_once(acl: Database, trunk: int) -> None:
+    acl.add_trunk(SECOND)
+    with pytest.raises(psycopg.errors.UniqueViolation, match="trunk_groups_name_once"):
+        acl.add_trunk(FIRST)
+
+
+def test_a_trunk_with_entries_stays(acl: Database, trunk: int) -> None:
+    acl.add_entry(trunk, "34.1.2.0/24")
+    for statement in ("DELETE FROM accounts.trunk_groups", f"UPDATE accounts.trunk_groups SET ban = '{SECOND}'"):
+        with pytest.raises(psycopg.errors.ForeignKeyViolation):
+            acl.do(statement, user="warp_acl_writer")
+
+
+# --- dedicated addresses ----------------------------------------------------------------------------------------------
+
+
+def test_a_dedicated_address_is_one_customer_s(acl: Database) -> None:
+    acl.do(f"{DEDICATED} ('{FIRST}', '34.9.9.9', 'acme-in', 'acme-sip')", user="warp_acl_writer")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        acl.do(f"{DEDICATED} ('{SECOND}', '34.9.9.9', 'x', 'y')", user="warp_acl_writer")
+
+
+@pytest.mark.parametrize("network", ["34.9.9.0/24", "34.9.9.9/31", "2600::/64"])
+def test_a_dedicated_address_is_a_single_one(acl: Database, network: str) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation, match="single_address"):
+        acl.do(f"{DEDICATED} ('{FIRST}', '{network}', 'x', 'y')", user="warp_acl_writer")
+
+
+def test_a_dedicated_address_keeps_the_names_of_its_resources(acl: Database) -> None:
+    for values in (f"('{FIRST}', '34.9.9.9', NULL, 'y')", f"('{FIRST}', '34.9.9.9', 'x', NULL)"):
+        with pytest.raises(psycopg.errors.NotNullViolation, match="gcp_"):
+            acl.do(f"{DEDICATED} {values}", user="warp_acl_writer")
+
+
+def test_truncating_is_refused_also_to_the_owner(acl: Database, trunk: int) -> None:
+    for table in ("trunk_ips", "trunk_groups CASCADE", "customer_dedicated_ips"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="cannot be truncated: it would leave no audit"):
+            acl.do(f"TRUNCATE accounts.{table}")
+
+
+# --- what a trunk file refuses the database refuses too --------------------------------------------------------------
+
+
+def networks(chance: random.Random, count: int) -> set[IPv4Network | IPv6Network]:
+    """At random, half of them in and around special-purpose blocks."""
+    blocks = [ip_network(block) for block in SPECIAL_PURPOSE]
+    found: set[IPv4Network | IPv6Network] = set()
+    while len(found) < count:
+        block = chance.choice(blocks)
+        width = block.max_prefixlen
+        near = int(block[0]) + chance.randint(-(2 ** (width // 2)), 2 ** (width // 2))
+        start = near if chance.random() < 0.5 else chance.getrandbits(width)
+        if 0 <= start < 2**width:
+            length = chance.randint(width // 8, width)
+            start = start >> (width - length) << (width - length)
+            found.add((IPv4Network if width == 32 else IPv6Network)((start, length)))
+    return found
+
+
+def test_what_is_refused_in_a_trunk_file_is_refused_by_the_database_too(acl: Database, tmp_path: Path) -> None:
+    """So that the check of the files, which comes first, stands in nobody's way."""
+    asked = networks(random.Random(5), 3000)
+    lines = [f'- {{ban: "1", trunk: t, callsPerSecond: 1, concurrentCalls: 1, ranges: ["{each}"]}}' for each in asked]
+    (tmp_path / "all.yaml").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(TrunkFilesError) as refused:
+        read(tmp_path, Limits())
+    why = "|".join(re.escape(words) for words in (" is reserved", " is wider"))
+    by_file = {
+        ip_network(match[1]) for each in refused.value.problems if (match := re.match(rf"(\S+)(?:{why})", each.reason))
+    }
+    with acl.connect() as connection:
+        rows = connection.execute(
+            "SELECT range::text FROM unnest(%s::cidr[]) AS range WHERE trunk_acl.unfit(range) IS NOT NULL",
+            ([str(each) for each in asked],),
+        ).fetchall()
+    by_database = {ip_network(text) for (text,) in rows}
+    assert len(by_file) > 1000
+    assert len(asked - by_database) > 100
+    assert by_file - by_database == set()

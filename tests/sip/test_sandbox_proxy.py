@@ -1,0 +1,85 @@
+"""The sandbox's proxy as a thing to start and stop."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sandbox import SandboxError, sip_proxy
+from sandbox.sip_probe import options
+from tests.sip.acl import Acl
+from tests.sip.conftest import ProxyMaker
+from tests.sip.edge import KNOWN, UNKNOWN
+from tests.sip.test_reloading import kill_kamailio
+
+
+def test_it_starts_once_and_stops_cleanly(acl: Acl, new_proxy: ProxyMaker) -> None:
+    edge = new_proxy("mtree")
+    assert edge.proxy.start()
+    assert not edge.proxy.start()
+    assert edge.proxy.running()
+    assert (options(edge.proxy.udp_address, source=KNOWN), options(edge.proxy.udp_address, source=UNKNOWN)) == (
+        200,
+        403,
+    )
+    assert edge.proxy.stop()
+    assert not edge.proxy.stop()
+    assert not edge.proxy.running()
+    assert sorted(path.name for path in edge.proxy.directory.iterdir()) == [
+        "kamailio.log",
+        "relay.log",
+        "reloader.log",
+        "sip-ca.pem",
+    ]
+    with pytest.raises(SandboxError, match=r"no SIP answer from .*:5060/udp"):
+        options(edge.proxy.udp_address, source=KNOWN)
+
+
+def test_other_wishes_restart_it(acl: Acl, new_proxy: ProxyMaker) -> None:
+    edge = new_proxy("mtree", reload=False)
+    edge.proxy.start()
+    other = dataclasses.replace(edge.proxy, table="permissions")
+    assert other.start()
+    assert other.rpc().call("permissions.subnetDump")
+
+
+def test_what_a_crash_left_is_cleared_away(acl: Acl, new_proxy: ProxyMaker) -> None:
+    edge = new_proxy("mtree")
+    edge.proxy.start()
+    kill_kamailio(edge)
+    (edge.proxy.directory / "sip.json").unlink()
+    assert edge.proxy.start()
+    assert edge.proxy.running()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_root_runs_it_as_somebody_without_rights(acl: Acl, new_proxy: ProxyMaker) -> None:
+    edge = new_proxy("mtree", reload=False)
+    edge.proxy.start()
+    owners = {
+        Path(f"/proc/{pid}").stat().st_uid
+        for pid in edge.proxy._processes()
+        if b"kamailio.cfg" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    }
+    assert owners
+    assert 0 not in owners
+
+
+def test_without_kamailio_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    with pytest.raises(
+        SandboxError, match=r"apt-get install .* kamailio kamailio-postgres-modules kamailio-tls-modules"
+    ):
+        sip_proxy.require_kamailio()
+
+
+def test_a_password_that_kamailio_cannot_read_is_refused(acl: Acl, new_proxy: ProxyMaker) -> None:
+    edge = new_proxy("mtree")
+    wrong = dataclasses.replace(edge.proxy, database=dataclasses.replace(acl.database, password="a@b:c/d"))
+    with pytest.raises(SandboxError, match="the password of warp_acl_reader has characters"):
+        wrong.start()
+    assert not wrong.stop()

@@ -1,0 +1,414 @@
+"""The reloader's decisions: what a payload asks for, which calls do it, what a count and what a failure means."""
+
+from __future__ import annotations
+
+import http.server
+import ipaddress
+import logging
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kamailio.reloader import service
+from kamailio.reloader.database import DatabaseDown, Views
+from kamailio.reloader.environment import Endpoint, SettingError, Settings
+from kamailio.reloader.proxy import Proxy
+from kamailio.reloader.rpc import Refused, Rpc, RpcError
+from kamailio.reloader.status import Status
+from kamailio.reloader.tables import TABLES, incomplete
+from kamailio.reloader.work import EVERYTHING, MOST_SINGLE_HOSTS, NOTHING, Network, Work, name, work_for
+
+ENVIRONMENT = {
+    "WARP_ACL_DB_URL": "postgres://warp_acl_reader:secretpassword@db:5432/warp",
+    "WARP_ACL_RPC_TOKEN": "secrettoken",
+    "WARP_ACL_PROXIES": "kamailio-acl.warp-core:9061",
+}
+FOUR, SIX = ipaddress.ip_network("192.0.2.1"), ipaddress.ip_network("2001:db8::1")
+
+
+# What a payload asks for
+
+
+def test_hosts_are_looked_up_one_by_one() -> None:
+    assert work_for("192.0.2.1/32 2001:db8::1/128") == Work(hosts=frozenset({FOUR, SIX}))
+
+
+def test_a_range_loads_the_ranges() -> None:
+    assert work_for("192.0.2.0/24") == Work(ranges=True)
+    assert work_for("192.0.2.1/32 2001:db8::/48") == Work(hosts=frozenset({FOUR}), ranges=True)
+
+
+@pytest.mark.parametrize("payload", ["all", "", " ", "192.0.2.1/24", "192.0.2.1/32;", "x", "192.0.2.1/32 \x00", "/"])
+def test_what_is_not_understood_loads_everything(payload: str) -> None:
+    assert work_for(payload) == EVERYTHING
+
+
+@given(st.text())
+def test_no_payload_is_an_error_or_nothing(payload: str) -> None:
+    assert work_for(payload)
+
+
+def test_many_hosts_are_one_reload() -> None:
+    hosts = [f"10.{n // 250}.{n % 250}.1/32" for n in range(MOST_SINGLE_HOSTS + 1)]
+    assert len(work_for(" ".join(hosts[:-1])).hosts) == MOST_SINGLE_HOSTS
+    assert work_for(" ".join(hosts[:-1])) | work_for(hosts[-1]) == Work(all_hosts=True)
+
+
+works = st.builds(Work, st.frozensets(st.sampled_from([FOUR, SIX])), st.booleans(), st.booleans(), st.booleans()).map(
+    lambda work: NOTHING | work
+)
+
+
+@given(works, works, works)
+def test_the_order_in_which_work_comes_does_not_matter(one: Work, two: Work, three: Work) -> None:
+    assert one | two == two | one
+    assert (one | two) | three == one | (two | three)
+    assert one | NOTHING == one == one | one
+    assert one | EVERYTHING == EVERYTHING
+
+
+def test_a_host_is_called_as_the_view_calls_it() -> None:
+    assert name(FOUR) == "192.0.2.1"
+    assert name(SIX) == "620010db8000000000000000000000001"
+
+
+# Which calls do it
+
+
+def test_mtree_sets_what_is_there_and_deletes_what_is_not() -> None:
+    calls = list(TABLES["mtree"].calls(Work(hosts=frozenset({FOUR, SIX})), {SIX: "main|ACME"}))
+    assert calls == [
+        ("htable.delete", "acl_hosts", "192.0.2.1"),
+        ("htable.sets", "acl_hosts", "620010db8000000000000000000000001", "main|ACME"),
+    ]
+
+
+def test_mtree_loads_hosts_ranges_and_dedicated_addresses_anew() -> None:
+    assert list(TABLES["mtree"].calls(EVERYTHING, {})) == [
+        ("htable.reload", "acl_hosts"),
+        ("mtree.reload", "acl_prefixes"),
+        ("htable.reload", "dedicated"),
+    ]
+    assert list(TABLES["mtree"].calls(Work(ranges=True), {})) == [("mtree.reload", "acl_prefixes")]
+
+
+@pytest.mark.parametrize("work", [Work(hosts=frozenset({FOUR})), Work(all_hosts=True), Work(ranges=True)])
+def test_permissions_loads_all_entries_for_any(work: Work) -> None:
+    assert list(TABLES["permissions"].calls(work, {})) == [("permissions.addressReload",)]
+
+
+# When a count is an alert
+
+
+def test_a_count_names_part_both_figures_and_remedy() -> None:
+    held, counted = {"subnets": 512, "dedicated": 1}, {"hosts": 9, "subnets": 600, "prefixes": 9, "dedicated": 1}
+    (line,) = incomplete(TABLES["permissions"], held, counted)
+    assert line.startswith("holds 512 of 600 subnets; raise WARP_MAX_SUBNETS ")
+    assert incomplete(TABLES["permissions"], held | {"subnets": 600}, counted) == []
+
+
+class FakeProxy:
+    """Kamailio's side: what it was asked, and what it answers."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, ...]] = []
+        self.up_since = "Monday"
+        self.hosts = 3
+        self.failures: dict[str, list[RpcError]] = {}
+
+    def call(self, method: str, *parameters: str, seconds: float | None = None) -> Any:
+        self.asked.append((method, *parameters))
+        if self.failures.get(method):
+            raise self.failures[method].pop(0)
+        return {
+            "core.uptime": {"up_since": self.up_since},
+            "stats.fetchn": {"script.warp_acl_rejected": 7, "script.warp_acl_no_table": 0},
+            "htable.stats": [{"name": "acl_hosts", "all": self.hosts}, {"name": "dedicated", "all": 1}],
+            "mtree.summary": [{"table": "acl_prefixes", "item": {"nritems": 5}}],
+        }.get(method, "Ok")
+
+    def reloads(self) -> list[str]:
+        return [call[0] for call in self.asked if call[0].endswith("reload")]
+
+
+class FakeDatabase:
+    def __init__(self) -> None:
+        self.entries: dict[Network, str] = {FOUR: "main|ACME"}
+        self.rows = {"hosts": 3, "subnets": 4, "prefixes": 5, "dedicated": 1}
+        self.down = False
+
+    def values(self, hosts: frozenset[Network]) -> dict[Network, str]:
+        return {host: value for host, value in self.entries.items() if host in hosts}
+
+    def counts(self) -> dict[str, int]:
+        if self.down:
+            raise DatabaseDown("no database")
+        return dict(self.rows)
+
+
+@pytest.fixture
+def kamailio() -> FakeProxy:
+    return FakeProxy()
+
+
+@pytest.fixture
+def database() -> FakeDatabase:
+    return FakeDatabase()
+
+
+@pytest.fixture
+def status() -> Status:
+    return Status()
+
+
+@pytest.fixture
+def proxy(kamailio: FakeProxy, database: FakeDatabase, status: Status, monkeypatch: pytest.MonkeyPatch) -> Proxy:
+    """One with nothing to do, to which nothing arrives by itself."""
+    monkeypatch.setattr("kamailio.reloader.proxy.ARRIVAL_SECONDS", 0)
+    proxy = Proxy(Endpoint("192.0.2.9", 9061), kamailio, database, status, Settings.read(ENVIRONMENT))
+    proxy._todo = NOTHING
+    return proxy
+
+
+def test_a_proxy_begins_with_everything_to_do(kamailio: FakeProxy, database: FakeDatabase, status: Status) -> None:
+    assert Proxy(Endpoint("h", 1), kamailio, database, status, Settings.read(ENVIRONMENT))._todo == EVERYTHING
+
+
+def test_a_single_host_is_set_from_the_view_without_a_reload(proxy: Proxy, kamailio: FakeProxy) -> None:
+    proxy.turn(work_for("192.0.2.1/32"))
+    assert kamailio.asked[-1] == ("htable.sets", "acl_hosts", "192.0.2.1", "main|ACME")
+    assert kamailio.reloads() == []
+    assert not proxy._todo
+
+
+def test_a_complete_reload_is_told_as_complete(proxy: Proxy, kamailio: FakeProxy, status: Status) -> None:
+    proxy.turn(EVERYTHING)
+    assert len(kamailio.reloads()) == 3
+    assert 'warp_acl_proxy_complete{proxy="192.0.2.9:9061"} 1\n' in status.text()
+    assert 'warp_acl_rejected{proxy="192.0.2.9:9061"} 7\n' in status.text()
+
+
+def test_rows_that_stay_missing_are_an_alert_with_both_figures(
+    proxy: Proxy, kamailio: FakeProxy, status: Status, caplog: pytest.LogCaptureFixture
+) -> None:
+    kamailio.hosts = 2
+    proxy.turn(EVERYTHING)
+    assert "ALERT" not in caplog.text
+    assert proxy._todo == EVERYTHING  # once more, to be sure
+    proxy._todo = NOTHING
+    proxy.turn(EVERYTHING)
+    assert [record.levelno for record in caplog.records if "holds 2 of 3 hosts" in record.message] == [logging.ERROR]
+    assert 'warp_acl_proxy_complete{proxy="192.0.2.9:9061"} 0\n' in status.text()
+    assert not proxy._todo
+
+
+def test_rows_that_come_between_load_and_count_are_no_alert(
+    proxy: Proxy, kamailio: FakeProxy, database: FakeDatabase, status: Status, caplog: pytest.LogCaptureFixture
+) -> None:
+    database.rows["hosts"] = 4
+    proxy.turn(EVERYTHING)
+    kamailio.hosts = 4
+    proxy.turn(EVERYTHING)
+    assert "ALERT" not in caplog.text
+    assert "warp_acl_proxy_complete" in status.text()
+
+
+def test_a_host_that_comes_during_a_reload_costs_no_other_reload(
+    proxy: Proxy, kamailio: FakeProxy, database: FakeDatabase, status: Status, caplog: pytest.LogCaptureFixture
+) -> None:
+    database.rows["hosts"] = 4
+    proxy.add(work_for("192.0.2.1/32"))
+    proxy.turn(EVERYTHING)
+    assert proxy._todo == work_for("192.0.2.1/32")
+    assert "warp_acl_proxy_complete{" not in status.text()
+    kamailio.hosts, proxy._todo = 4, NOTHING
+    proxy.turn(work_for("192.0.2.1/32"))
+    assert len(kamailio.reloads()) == 3
+    assert "ALERT" not in caplog.text
+    assert 'warp_acl_proxy_complete{proxy="192.0.2.9:9061"} 1\n' in status.text()
+
+
+# What a failure means
+
+
+@pytest.mark.parametrize("failure", [Refused("Htable reload failed"), RpcError("no answer: timed out")])
+def test_work_that_fails_is_done_as_a_whole_later(proxy: Proxy, kamailio: FakeProxy, failure: RpcError) -> None:
+    kamailio.failures["htable.sets"] = [failure]
+    proxy.turn(work_for("192.0.2.1/32"))
+    assert proxy._todo == EVERYTHING
+    assert proxy._pause > 0
+    proxy.turn(EVERYTHING)
+    assert proxy._pause == 0
+
+
+def test_pauses_grow_and_have_an_end(proxy: Proxy, kamailio: FakeProxy) -> None:
+    kamailio.failures["core.uptime"] = [RpcError("no answer")] * 10
+    pauses = []
+    for _ in range(10):
+        proxy.turn(NOTHING)
+        pauses.append(proxy._pause)
+    assert pauses == sorted(pauses)
+    assert pauses[0] < 1
+    assert pauses[-1] == 10
+
+
+def test_a_database_that_is_down_is_no_proxy_that_is_down(proxy: Proxy, database: FakeDatabase, status: Status) -> None:
+    database.down = True
+    proxy.turn(EVERYTHING)
+    assert proxy._todo == EVERYTHING
+    assert 'warp_acl_proxy_up{proxy="192.0.2.9:9061"} 1\n' in status.text()
+
+
+def test_a_proxy_set_to_the_other_table_is_told_and_tried_again(
+    proxy: Proxy, kamailio: FakeProxy, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counts(rpc: object) -> dict[str, int]:
+        raise KeyError("acl_hosts")
+
+    monkeypatch.setattr(TABLES["mtree"], "counts", counts)
+    proxy.turn(EVERYTHING)
+    assert "WARP_ACL_TABLE" in caplog.text
+    assert proxy._todo == EVERYTHING
+
+
+def test_a_proxy_that_was_restarted_is_loaded_anew(proxy: Proxy, kamailio: FakeProxy) -> None:
+    proxy.turn(NOTHING)
+    proxy.turn(NOTHING)
+    assert kamailio.reloads() == []
+    kamailio.up_since = "Tuesday"
+    proxy.turn(NOTHING)
+    assert len(kamailio.reloads()) == 3
+
+
+def test_a_host_that_was_gone_already_is_no_failure(proxy: Proxy, kamailio: FakeProxy, database: FakeDatabase) -> None:
+    database.entries.clear()
+    kamailio.failures["htable.delete"] = [Refused("htable.delete: Key not found in htable.")]
+    proxy.turn(work_for("192.0.2.1/32"))
+    assert not proxy._todo
+
+
+def test_a_reload_too_soon_after_the_last_is_tried_again(
+    proxy: Proxy, kamailio: FakeProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kamailio.reloader.proxy.TOO_SOON_SECONDS", 0)
+    kamailio.failures["mtree.reload"] = [Refused("ongoing reload")] * 2
+    proxy.turn(Work(ranges=True))
+    assert kamailio.reloads() == ["mtree.reload"] * 3
+    assert not proxy._todo
+
+
+# Settings
+
+
+@pytest.mark.parametrize("name", list(ENVIRONMENT))
+def test_a_missing_variable_is_named_with_its_remedy(name: str) -> None:
+    with pytest.raises(SettingError, match=f"{name} is not set; "):
+        Settings.read(ENVIRONMENT | {name: " "})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WARP_ACL_TABLE", "redis"),
+        ("WARP_ACL_PROXIES", "a:0"),
+        ("WARP_ACL_PROXIES", "a,,b"),
+        ("WARP_ACL_PROXIES", "a:http"),
+        ("WARP_ACL_PROXIES", ":9061"),
+        ("WARP_ACL_STATUS_LISTEN", ":"),
+        ("WARP_ACL_FULL_SECONDS", "0"),
+        ("WARP_ACL_FULL_SECONDS", "nan"),
+        ("WARP_ACL_WATCH_SECONDS", "soon"),
+    ],
+)
+def test_a_wrong_variable_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingError, match=f"{name} "):
+        Settings.read(ENVIRONMENT | {name: value})
+
+
+def test_proxies_may_be_many_and_have_a_usual_port() -> None:
+    settings = Settings.read(ENVIRONMENT | {"WARP_ACL_PROXIES": "one, two:1,[2001:db8::1]:2"})
+    assert settings.proxies == (Endpoint("one", 9061), Endpoint("two", 1), Endpoint("2001:db8::1", 2))
+    other = Settings.read(ENVIRONMENT | {"WARP_ACL_PROXIES": "one,two:1", "WARP_ACL_RPC_PORT": "9070"})
+    assert other.proxies == (Endpoint("one", 9070), Endpoint("two", 1))
+
+
+def test_secrets_are_in_no_representation() -> None:
+    assert "secret" not in repr(Settings.read(ENVIRONMENT))
+
+
+def test_a_database_that_is_not_there_is_told_without_the_password() -> None:
+    with pytest.raises(DatabaseDown) as down:
+        Views("postgres://warp_acl_reader:secretpassword@127.0.0.1:9/warp").counts()
+    assert "127.0.0.1" in str(down.value)
+    assert "secretpassword" not in str(down.value)
+
+
+# Proxies' addresses
+
+
+def test_every_address_of_a_name_is_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers(host: str, port: int, **_: object) -> list[tuple[Any, ...]]:
+        if host == "gone":
+            raise OSError("no such name")
+        return [(0, 0, 0, "", (address, port)) for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1")]
+
+    monkeypatch.setattr("kamailio.reloader.service.socket.getaddrinfo", answers)
+    both = {Endpoint("192.0.2.1", 9061), Endpoint("192.0.2.2", 9061)}
+    assert service.resolve([Endpoint("pods", 9061)]) == (both, True)
+    assert service.resolve([Endpoint("pods", 9061), Endpoint("gone", 9061)]) == (both, False)
+
+
+# RPC
+
+
+class Answering(http.server.BaseHTTPRequestHandler):
+    """Answers with what the path's test put here."""
+
+    status, body = 200, b""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def rpc() -> Iterator[Rpc]:
+    server = http.server.HTTPServer(("127.0.0.1", 0), Answering)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield Rpc("127.0.0.1", server.server_port, "secrettoken", 5)
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "words"),
+    [
+        (403, b"", RpcError, "refuses the token"),
+        (200, b"not json", RpcError, "no JSON"),
+        (500, b'{"error": {"code": 500, "message": "Reload failed."}}', Refused, "core.uptime: Reload failed."),
+    ],
+)
+def test_an_answer_that_is_no_result_is_one_line_without_the_token(
+    rpc: Rpc, status: int, body: bytes, kind: type[RpcError], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Answering, "status", status)
+    monkeypatch.setattr(Answering, "body", body)
+    with pytest.raises(kind, match=words) as failure:
+        rpc.call("core.uptime")
+    assert type(failure.value) is kind
+    assert "secrettoken" not in str(failure.value)
+
+
+def test_a_proxy_that_is_not_there_is_one_line() -> None:
+    with pytest.raises(RpcError, match=r"core\.uptime: no answer: .*refused"):
+        Rpc("127.0.0.1", 9, "secrettoken", 5).call("core.uptime")

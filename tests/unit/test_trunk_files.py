@@ -1,0 +1,383 @@
+"""Trunk files: what is read from them, and what is said about one that is wrong, with file, line, BAN and reason."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as some
+
+from components.trunk_acl.trunk_files import LISTED, Problem, TrunkFiles, TrunkFilesError, read
+from components.trunk_acl.trunks import trunks
+from settings.trunk_acl import Limits
+
+# Global addresses: no limit is in the way.
+GOOD = """\
+- ban: "100234"
+  trunk: acme-nyc
+  callsPerSecond: 50
+  concurrentCalls: 500
+  ranges:
+    - 34.1.0.0/24
+    - {range: 34.1.1.0/24, active: false}
+    - 34.1.2.7
+- ban: A-7.x
+  trunk: b
+  auth: BOTH
+  callsPerSecond: 1
+  concurrentCalls: 1
+  active: false
+  ranges: ["2600:1900::/48"]
+"""
+
+
+def write(folder: Path, **files: str | bytes) -> Path:
+    place = folder / "trunks"
+    place.mkdir(exist_ok=True)
+    for name, content in files.items():
+        (place / f"{name}.yaml").write_bytes(content if isinstance(content, bytes) else content.encode())
+    return place
+
+
+def item(ban: str = '"100234"', trunk: str = "main", ranges: str = "[34.1.0.0/24]", more: str = "") -> str:
+    """Five lines, or more."""
+    return f"- ban: {ban}\n  trunk: {trunk}\n  callsPerSecond: 5\n  concurrentCalls: 50\n  ranges: {ranges}\n{more}"
+
+
+def refused(folder: Path, limits: Limits | None = None, **files: str | bytes) -> tuple[Problem, ...]:
+    with pytest.raises(TrunkFilesError) as failed:
+        read(write(folder, **files), limits or Limits())
+    return failed.value.problems
+
+
+def one(folder: Path, content: str | bytes, limits: Limits | None = None) -> tuple[int, str, str]:
+    """Line, BAN and reason of the only problem."""
+    (problem,) = refused(folder, limits, a=content)
+    assert problem.file == "trunks/a.yaml"
+    return problem.line, problem.ban, problem.reason
+
+
+# --- what is read -----------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_read_with_its_defaults_and_its_places(tmp_path: Path) -> None:
+    assert read(write(tmp_path, acme=GOOD), Limits()) == TrunkFiles(
+        customers={
+            "100234": "acme-nyc IP_ACL 50 calls/s 500 calls\n  34.1.0.0/24\n  34.1.1.0/24 off\n  34.1.2.7/32",
+            "A-7.x": "b BOTH 1 calls/s 1 calls off\n  2600:1900::/48",
+        },
+        places={"100234": "trunks/acme.yaml:1", "A-7.x": "trunks/acme.yaml:9"},
+    )
+
+
+def test_a_customer_s_trunks_may_stand_in_several_files_and_other_files_are_left_alone(tmp_path: Path) -> None:
+    folder = write(tmp_path, b=item(trunk="two", ranges="[34.2.0.0/24]"), a=item(), empty="", comment="# nothing yet\n")
+    (folder / "README.md").write_text("- ban: x", encoding="utf-8")
+    (folder / "c.yml").write_text(item(ban="B", ranges="[34.3.0.0/24]"), encoding="utf-8")
+    files = read(folder, Limits())
+    assert list(files.customers) == ["100234", "B"]
+    assert [(each.name, each.ban) for each in trunks(files.customers)] == [
+        ("main", "100234"),
+        ("two", "100234"),
+        ("main", "B"),
+    ]
+    assert files.places == {"100234": "trunks/a.yaml:1", "B": "trunks/c.yml:1"}
+
+
+def test_an_empty_folder_is_a_customer_list_with_nobody_in_it(tmp_path: Path) -> None:
+    assert read(write(tmp_path), Limits()) == TrunkFiles({}, {})
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrunkFilesError, match=r"no such folder; trunkAcl\.trunks names it"):
+        read(tmp_path / "nowhere", Limits())
+
+
+def test_nested_ranges_of_one_customer_are_fine(tmp_path: Path) -> None:
+    read(write(tmp_path, a=item(ranges="[34.1.0.0/20, 34.1.2.0/24, 34.1.2.3]")), Limits())
+
+
+# --- hostile YAML -----------------------------------------------------------------------------------------------------
+
+HOSTILE = {
+    "a number for a BAN": (item(ban="100234"), (1, "100234", "ban: 100234 is no text to YAML; put it in quotes")),
+    "digits with an underscore": (item(ban="1_000"), (1, "", "'1_000' is read as int by YAML; put a name in quotes")),
+    "an octal number": (item().replace(": 50\n", ": 050\n"), (4, "", "'050' is read as int by YAML")),
+    "a date": (item(trunk="2024-01-01"), (2, "", "'2024-01-01' is read as timestamp by YAML")),
+    "base 60": (item(trunk="1:30"), (2, "", "'1:30' is read as int by YAML")),
+    "yes": (item(more="  active: yes\n"), (6, "", "'yes' is read as bool by YAML")),
+    "a float": (item().replace(": 50\n", ": 5.0\n"), (4, "", "'5.0' is read as float by YAML")),
+    "infinity": (item().replace(": 50\n", ": .inf\n"), (4, "", "'.inf' is read as float by YAML")),
+    "a key twice": (item(more='  ban: "9"\n'), (6, "", "'ban' stands here twice")),
+    "an alias": (item(ranges="&a [34.1.0.0/24]") + item(trunk="u", ranges="*a"), (10, "", "an alias; write out")),
+    "an alias of itself": ("- &a [*a]\n", (1, "", "an alias; write out")),
+    "an alias for a key": ('- &k ban: "1"\n  *k : x\n', (2, "", "an alias; write out")),
+    "a tag": (item(ban='!!python/object/apply:os.system ["id"]'), (1, "", "a tag, 'tag:yaml.org,2002:python/object")),
+    "a tag on a trunk": (item().replace("- ban", "- !!python/object:x.Y\n  ban"), (1, "", "a tag, ")),
+    "a merge": (item(more="  <<: {active: false}\n"), (6, "100234", "'<<': no such setting")),
+    "deep nesting": ("- " + "[" * 1000 + "]" * 1000, (1, "", "nested too deeply for a trunk")),
+    "nesting without an end": ("[" * 200_000, (1, "", "nested too deeply for a trunk")),
+    "a key that is a list": (item(more="  ? [a]\n  : 1\n"), (6, "", "a key must be a word")),
+    "two documents": (item() + "---\n" + item(), (6, "", "not YAML: but found another document")),
+    "no list": ("ban: x\n", (1, "", "not a list; write one `- ban: ...` per trunk")),
+    "a word": ("nothing", (1, "", "not a list; write one `- ban: ...` per trunk")),
+    "an unclosed bracket": ("- [a\n", (2, "", "not YAML: ")),
+    "a tabulator": (item().replace("  trunk", "\ttrunk"), (2, "", "not YAML: ")),
+    "bad UTF-8": (b'- ban: "\xff"\n', (1, "", "not YAML: plain text in UTF-8 is needed")),
+    "UTF-16": (item().encode("utf-16"), (1, "", "not YAML: plain text in UTF-8 is needed")),
+    "a zero byte": (item() + "\0", (1, "", "not YAML: plain text in UTF-8 is needed")),
+    "a null": (item(ranges=""), (5, "100234", "ranges: ")),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_yaml_is_refused_with_its_line_and_its_reason(tmp_path: Path, case: str) -> None:
+    content, (line, ban, words) = HOSTILE[case]
+    found = one(tmp_path, content)
+    assert found[:2] == (line, ban)
+    assert found[2].startswith(words)
+
+
+def test_a_billion_laughs_are_not_laughed(tmp_path: Path) -> None:
+    levels = "".join(
+        f"- &{after} [{', '.join([f'*{before}'] * 10)}]\n"
+        for before, after in zip("abcdefghi", "bcdefghij", strict=True)
+    )
+    began = time.process_time()
+    assert one(tmp_path, f"- &a [{', '.join('x' * 10)}]\n{levels}")[0] == 2
+    assert time.process_time() - began < 5, "10^10 elements are not made"
+
+
+def test_a_file_that_cannot_be_read_is_a_problem_of_that_file(tmp_path: Path) -> None:
+    (write(tmp_path) / "a.yaml").mkdir()
+    assert [(each.file, each.reason) for each in refused(tmp_path)] == [
+        ("trunks/a.yaml", "cannot be read: Is a directory")
+    ]
+
+
+def test_no_value_breaks_the_message_into_more_lines(tmp_path: Path) -> None:
+    (problem,) = refused(tmp_path, a=item(ban=r'"1\n  trunks/b.yaml:1: BAN 2\e[31m"'))
+    assert not any(unicodedata.category(character) in ("Cc", "Cf") for character in str(problem))
+
+
+@given(some.text(some.characters(exclude_categories=("Cs",)), max_size=60))
+def test_any_text_at_all_is_read_or_refused_in_words(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    folder = write(tmp_path_factory.mktemp("any"), a=text)
+    try:
+        read(folder, Limits())
+    except TrunkFilesError as error:
+        assert error.problems
+
+
+bits = some.sampled_from(
+    [
+        *("- ", "ban: ", '"1"', "trunk: ", "t", "callsPerSecond: 1", "concurrentCalls: 1", "ranges: ", "[34.1.0.0/24]"),
+        *("\n  ", "\n", "{", "}", "[", "]", "? ", ": ", "*a", "&a ", "!t ", "- - ", "'", "#", "| \n", "34.0.0.0/8"),
+        *("null", "%YAML 9\n---\n", "2600::%64", '"', "<<: "),
+    ]
+)
+
+
+@given(some.lists(bits, max_size=25).map("".join))
+def test_any_heap_of_yaml_is_read_or_refused_in_words(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    folder = write(tmp_path_factory.mktemp("any"), a=text)
+    try:
+        read(folder, Limits())
+    except TrunkFilesError as error:
+        assert all(problem.line >= 1 and problem.reason for problem in error.problems)
+
+
+# --- wrong values -----------------------------------------------------------------------------------------------------
+
+WRONG = {
+    "host bits": (
+        item(ranges="[34.1.0.1/24]"),
+        5,
+        "ranges[0].range: '34.1.0.1/24' is not a range: it has host bits set",
+    ),
+    "no range": (item(ranges="[34.1.0.0/33]"), 5, "ranges[0].range: '34.1.0.0/33' is not a range"),
+    "an interface that looks like a length": (
+        item(ranges='["2600::%64"]'),
+        5,
+        "ranges[0].range: '2600::%64' is not a range",
+    ),
+    "an interface": (item(ranges='["2600::1%eth0"]'), 5, "ranges[0].range: '2600::1%eth0' is not a range"),
+    "a name": (item(ranges="[sip.example.com]"), 5, "ranges[0].range: 'sip.example.com' is not a range"),
+    "an unknown key": (item(more="  cps: 7\n"), 6, "cps: no such setting"),
+    "a trunk's name": (item(trunk="Acme NYC"), 2, "trunk: not a valid name here"),
+    "zero calls": (item().replace("Second: 5", "Second: 0"), 3, "callsPerSecond: too small"),
+    "less than none": (item().replace("Calls: 50", "Calls: -1"), 4, "concurrentCalls: too small"),
+    "more than an integer": (item().replace("Calls: 50", "Calls: 10000001"), 4, "concurrentCalls: too large"),
+    "an unknown auth": (
+        item(more="  auth: NONE\n"),
+        6,
+        "auth: not one of the known values; use IP_ACL, DIGEST or BOTH",
+    ),
+    "a pipe in a name": (item(trunk='"a|b"'), 2, "trunk: not a valid name here"),
+    "quotes round a number": (item().replace("Second: 5", 'Second: "5"'), 3, "callsPerSecond: not a whole number"),
+    "too wide": (item(ranges="[34.1.0.0/19]"), 5, "34.1.0.0/19 is wider than /20 (trunkAcl.limits)"),
+    "too wide in IPv6": (item(ranges='["2600:1900::/39"]'), 5, "2600:1900::/39 is wider than /40 (trunkAcl.limits)"),
+    "everything": (item(ranges="[0.0.0.0/0]"), 5, "0.0.0.0/0 is wider than /20"),
+    "private": (item(ranges="[10.1.0.0/24]"), 5, "10.1.0.0/24 is reserved (RFC 6890)"),
+    "multicast": (item(ranges="[224.0.1.0/24]"), 5, "224.0.1.0/24 is reserved (RFC 6890)"),
+    "loopback": (item(ranges="[127.0.0.1]"), 5, "127.0.0.1/32 is reserved (RFC 6890)"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_value_is_told_with_line_ban_and_reason(tmp_path: Path, case: str) -> None:
+    content, line, words = WRONG[case]
+    found = one(tmp_path, content)
+    assert found[:2] == (line, "100234")
+    assert found[2].startswith(words)
+
+
+def test_each_line_of_a_list_is_told_by_its_own_number(tmp_path: Path) -> None:
+    content = item(ranges="\n    - 34.1.0.0/24\n    - 10.0.0.0/24\n    - {range: 34.0.0.0/8}\n    - x")
+    assert [(each.line, each.reason.split(" ")[0]) for each in refused(tmp_path, a=content.replace("    - x", ""))] == [
+        (7, "10.0.0.0/24"), (8, "34.0.0.0/8"),
+    ]  # fmt: skip
+
+
+def test_limits_and_allowed_ranges_are_settings(tmp_path: Path) -> None:
+    limits = Limits.model_validate({"widestIpv4": 16, "widestIpv6": 32, "allowReserved": ("127.0.0.0/8", "::1/128")})
+    read(write(tmp_path, a=item(ranges='[34.1.0.0/16, 127.0.1.0/24, "::1"]')), limits)
+    assert one(tmp_path, item(ranges="[10.0.0.0/16]"), limits)[2].startswith("10.0.0.0/16 is reserved")
+
+
+# --- between trunks ---------------------------------------------------------------------------------------------------
+
+BETWEEN = {
+    "a trunk twice": (item() + item(ranges="[]"), 6, "100234", "trunk main stands already in trunks/a.yaml:1"),
+    "a range twice": (
+        item() + item(trunk="u"), 10, "100234", "34.1.0.0/24 stands already in trunks/a.yaml:5",
+    ),
+    "two customers": (
+        item() + item(ban='"2"'), 10, "2", "34.1.0.0/24 stands already in trunks/a.yaml:5",
+    ),
+    "inside another's": (
+        item() + item(ban='"2"', ranges="[34.1.0.128/25]"), 10, "2",
+        "34.1.0.128/25 overlaps 34.1.0.0/24 of BAN 100234 in trunks/a.yaml:5",
+    ),
+    "around another's": (
+        item(ranges="[34.1.0.7]") + item(ban='"2"', ranges="[34.1.0.0/24]"), 5, "100234",
+        "34.1.0.7/32 overlaps 34.1.0.0/24 of BAN 2 in trunks/a.yaml:10",
+    ),
+    "switched off": (
+        item(ranges="[{range: 34.1.0.0/24, active: false}]") + item(ban='"2"', ranges="[34.1.0.7]"), 10, "2",
+        "34.1.0.7/32 overlaps 34.1.0.0/24 of BAN 100234 in trunks/a.yaml:5",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BETWEEN)
+def test_what_two_trunks_claim_is_told_with_both_places(tmp_path: Path, case: str) -> None:
+    content, line, ban, words = BETWEEN[case]
+    assert one(tmp_path, content) == (line, ban, words)
+
+
+@given(
+    some.lists(
+        some.tuples(some.sampled_from("ABC"), some.integers(0, 255), some.sampled_from([24, 26, 28, 30, 32])),
+        min_size=1, max_size=12, unique_by=lambda one: (one[1] >> (32 - one[2]), one[2]),
+    )
+)  # fmt: skip
+def test_an_overlap_of_two_customers_is_found_wherever_it_is(
+    tmp_path_factory: pytest.TempPathFactory, claims: list[tuple[str, int, int]]
+) -> None:
+    """The oracle compares all with all."""
+    made = [
+        (ban, ip_network(((34 << 24) | (host >> (32 - length) << (32 - length)), length)))
+        for ban, host, length in claims
+    ]
+    content = "".join(
+        item(ban=ban, trunk=f"t{place}", ranges=f"[{range_}]") for place, (ban, range_) in enumerate(made)
+    )
+    clash = any(
+        first.overlaps(second)  # type: ignore[arg-type] # all IPv4
+        for place, (ban, first) in enumerate(made)
+        for other, second in made[place + 1 :]
+        if ban != other
+    )
+    folder = write(tmp_path_factory.mktemp("clash"), a=content)
+    if not clash:
+        read(folder, Limits())
+        return
+    with pytest.raises(TrunkFilesError) as failed:
+        read(folder, Limits())
+    assert all(" overlaps " in problem.reason for problem in failed.value.problems)
+
+
+# --- the message ------------------------------------------------------------------------------------------------------
+
+
+def test_all_problems_of_all_files_are_told_in_the_order_of_files_and_lines(tmp_path: Path) -> None:
+    bad = item(ban="1") + item(trunk="X") + item(trunk="y", ranges="[10.0.0.0/24, 34.0.0.0/8]")
+    problems = refused(tmp_path, b=bad, a=bad, c="nothing")
+    lines = [("a.yaml", 1), ("a.yaml", 7), ("a.yaml", 15), ("a.yaml", 15)]
+    assert [(each.file.removeprefix("trunks/"), each.line) for each in problems] == [
+        *lines,
+        *(("b.yaml", line) for _, line in lines),
+        ("c.yaml", 1),
+    ]
+
+
+def test_a_message_says_that_nothing_was_changed_and_ends_after_so_many(tmp_path: Path) -> None:
+    ranges = "\n".join(f"    - 10.0.{number}.0/24" for number in range(LISTED + 5))
+    with pytest.raises(TrunkFilesError) as failed:
+        read(write(tmp_path, a=item(ranges=f"\n{ranges}")), Limits())
+    lines = str(failed.value).split("\n")
+    assert lines[0] == f"{LISTED + 5} entries of the trunk files cannot be used; nothing was changed"
+    assert lines[1].startswith("  trunks/a.yaml:6: BAN 100234: 10.0.0.0/24 is reserved")
+    assert lines[-1] == "  and 5 more"
+    assert len(lines) == LISTED + 2
+
+
+# --- size -------------------------------------------------------------------------------------------------------------
+
+
+def processor_seconds(folder: Path) -> float:
+    began = time.process_time()
+    read(folder, Limits())
+    return time.process_time() - began
+
+
+def ranges_of(count: int) -> str:
+    return "\n".join(f"    - 34.{number >> 16}.{number >> 8 & 255}.{number & 255}" for number in range(count))
+
+
+def test_ten_times_as_many_entries_take_about_ten_times_as_long(tmp_path: Path) -> None:
+    """Of the processor's time, so that a busy machine is none of its business; a square would be a hundred times."""
+    few, many = tmp_path / "few", tmp_path / "many"
+    for folder, count in ((few, 10_000), (many, 100_000)):
+        folder.mkdir()
+        write(folder, a=item(ranges="\n" + ranges_of(count)))
+    once = min(processor_seconds(few / "trunks") for _ in range(2))
+    assert processor_seconds(many / "trunks") < 30 * once
+
+
+def test_a_hundred_thousand_keys_in_one_trunk_take_no_square_either(tmp_path: Path) -> None:
+    def seconds(name: str, count: int) -> float:
+        (tmp_path / name).mkdir()
+        keys = "".join(f"  k{number}: 1\n" for number in range(count)) + "  k0: 1\n"
+        folder = write(tmp_path / name, a=item(more=keys))
+        began = time.process_time()
+        with pytest.raises(TrunkFilesError, match="'k0' stands here twice"):
+            read(folder, Limits())
+        return time.process_time() - began
+
+    assert seconds("many", 100_000) < 30 * seconds("few", 10_000)
+
+
+def test_what_the_reader_takes_is_what_pyyaml_takes(tmp_path: Path) -> None:
+    """The same trunks by another way: the loader's own construction of values."""
+    plain = yaml.safe_load(GOOD)
+    found = trunks(read(write(tmp_path, a=GOOD), Limits()).customers)
+    assert [(each["ban"], each["trunk"], each["callsPerSecond"]) for each in plain] == [
+        (each.ban, each.name, each.calls_per_second) for each in found
+    ]
