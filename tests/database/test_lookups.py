@@ -218,7 +218,9 @@ def fill(acl: Database, world: World) -> None:
             with cursor.copy(f"COPY accounts.trunk_groups {columns} FROM STDIN") as copy:
                 for ban, name, auth_type, active in world.trunks:
                     copy.write_row((ban, name, auth_type, 10, 100, active))
-            ids = dict(cursor.execute("SELECT ban || ' ' || name, id FROM accounts.trunk_groups").fetchall())
+            ids: dict[str, int] = dict(
+                cursor.execute("SELECT ban || ' ' || name, id FROM accounts.trunk_groups").fetchall()
+            )
             with cursor.copy("COPY accounts.trunk_ips (trunk_group_id, ban, cidr, active) FROM STDIN") as copy:
                 for each in world.ranges:
                     ban, name, _, _ = world.trunks[each.trunk]
@@ -376,8 +378,8 @@ def test_kamailio_s_views_give_the_customer_that_the_function_gives_and_the_trun
     asked = questions(world, 2000, seed + 100)
     with acl.connect("warp_acl_reader") as connection:
         address = connection.execute("SELECT grp, ip_addr, mask, tag FROM address").fetchall()
-        hosts = dict(connection.execute("SELECT key_name, key_value FROM acl_hosts").fetchall())
-        prefixes = dict(connection.execute("SELECT tprefix, tvalue FROM acl_prefixes").fetchall())
+        hosts: dict[str, str] = dict(connection.execute("SELECT key_name, key_value FROM acl_hosts").fetchall())
+        prefixes: dict[str, str] = dict(connection.execute("SELECT tprefix, tvalue FROM acl_prefixes").fetchall())
     with acl.connect() as connection:
         load_questions(connection, asked)
         answers = all_answers(connection)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -131,13 +132,13 @@ def test_a_server_that_begins_to_listen_meanwhile_is_reached(acl: Database, rela
 def test_pauses_between_attempts_grow(acl: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
     now = [0.0]
-    monkeypatch.setattr(reach.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
 
     def sleep(seconds: float) -> None:
         pauses.append(seconds)
         now[0] += seconds
 
-    monkeypatch.setattr(reach.time, "sleep", sleep)
+    monkeypatch.setattr(time, "sleep", sleep)
     with pytest.raises(TrunkAclError), reach.connected(acl.target(port=free_port(), deadline_seconds=60)):
         pass
     assert pauses[:6] == [0.25, 0.5, 1, 2, 4, 8]
@@ -216,7 +217,7 @@ def test_what_stands_in_the_environment_changes_nothing(acl: Database, monkeypat
 def test_the_authority_s_file_is_gone_afterwards(
     acl: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(reach.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with reach.connected(acl.target()):
         assert any(tmp_path.iterdir())
     assert not any(tmp_path.iterdir())

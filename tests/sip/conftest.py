@@ -18,7 +18,7 @@ from sandbox import SandboxError
 from sandbox.postgres import PostgresServer
 from sandbox.sip_proxy import SipProxy, require_kamailio
 from tests.sip.acl import Acl, migrated
-from tests.sip.edge import Edge
+from tests.sip.edge import Edge, seconds_until
 
 NETWORK = f"127.{100 + os.getpid() % 100}.{os.getpid() // 100 % 250}"
 
@@ -101,7 +101,9 @@ def edge(acl: Acl, table: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         ),
     )
     proxy.start()
-    yield Edge(proxy)
+    edge = Edge(proxy)
+    seconds_until(lambda: (edge.metric("warp_acl_reloads_total") or 0) > 0, 20)
+    yield edge
     proxy.stop()
 
 
