@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
 
-from benchmarks import preview, trunk_acl
+from benchmarks import kamailio_acl, preview, trunk_acl
 
-BENCHMARKS = {"trunk_acl": trunk_acl.run, "preview": preview.run}
+BENCHMARKS: dict[str, Callable[[], Iterator[object]]] = {
+    "trunk_acl": trunk_acl.run,
+    "kamailio_acl": kamailio_acl.run,
+    "preview": preview.run,
+}
 
 for name in sys.argv[1:] or BENCHMARKS:
     for result in BENCHMARKS[name]():

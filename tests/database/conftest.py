@@ -38,7 +38,9 @@ def started(kind: str, folder: Path) -> Iterator[Server]:
         postgres.start()
     try:
         postgres.create_user(USER, PASSWORD)
-        yield Server(postgres, kind)
+        server = Server(postgres, kind)
+        yield server
+        server.close()
     finally:
         postgres.destroy()
 

@@ -137,6 +137,12 @@ class Server:
     postgres: PostgresServer
     kind: str
     made: dict[str, Database] = field(default_factory=dict)
+    cleaning: list[Connection] = field(default_factory=list)
+
+    def close(self) -> None:
+        """End the connection that stays open."""
+        for connection in self.cleaning:
+            connection.close()
 
     @contextlib.contextmanager
     def empty(self) -> Iterator[Database]:
@@ -155,12 +161,13 @@ class Server:
         if "shared" not in self.made:
             self.made["shared"] = Database(self.postgres, "shared")
             self._create("shared", self._template().name)
-        with self.made["shared"].connect() as connection:
-            connection.execute(AS_NEW.encode(), prepare=False)
+            self.cleaning.append(self.made["shared"].connect())
+        self.cleaning[-1].execute(AS_NEW.encode(), prepare=False)
         return self.made["shared"]
 
     def forget_shared(self) -> None:
         """Whoever asks next gets a new one."""
+        self.cleaning.pop().close()
         shared = self.made.pop("shared")
         self._execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(shared.name)))
 

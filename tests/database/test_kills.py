@@ -16,6 +16,7 @@ from ipaddress import ip_network
 import pytest
 
 from components.trunk_acl import catalogue, entries, migrations, migrator
+from components.trunk_acl.lock import Connection
 from components.trunk_acl.trunks import Entry, Trunk, texts
 from tests.database import processes
 from tests.database.killing_relay import KillingRelay
@@ -26,7 +27,7 @@ KNOWN = migrations.load()
 STEP_BACK = 10
 NEVER = 1 << 30
 
-OTHERS = "FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Assassin:
     killed_at: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.by_hand = Database(self.database.server, "postgres").connect()
+        self.by_hand = self.database.connect(sslmode="disable", options="-c search_path=pg_catalog,pg_temp")
 
     def run(self, number: int, work: processes.Work, argument: object = None) -> tuple[KillingRelay, str | None]:
         """`number`: of the statement that it is killed at. The relay, and what the run said at its end."""
@@ -51,7 +52,7 @@ class Assassin:
                     time.sleep(0.001)
                 os.kill(pid[0], signal.SIGKILL)
             else:
-                self.by_hand.execute(f"SELECT pg_terminate_backend(pid) {OTHERS}".encode(), (self.database.name,))
+                self.by_hand.execute(f"SELECT pg_terminate_backend(pid) {OTHERS}".encode())
 
         with KillingRelay(server.host, server.port, number, strike, deliver=self.way == "backend") as relay:
             process, pipe = processes.start(processes.worked, relay.port, self.database.name, work, argument)
@@ -64,7 +65,7 @@ class Assassin:
 
     def _wait_until_the_server_has_noticed(self) -> None:
         deadline = time.monotonic() + 20
-        while self.by_hand.execute(f"SELECT {OTHERS}".encode(), (self.database.name,)).fetchall():
+        while self.by_hand.execute(f"SELECT {OTHERS}".encode()).fetchall():
             assert time.monotonic() < deadline
             time.sleep(0.002)
 
@@ -85,17 +86,30 @@ def way(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def state(database: Database) -> tuple[int, dict[str, str]]:
-    """How many migrations are applied, in order and unedited, and the catalogue; the record of it agrees."""
-    with database.connect(sslmode="disable") as connection:
-        connection.execute("SET search_path = pg_catalog, pg_temp")
-        registry = migrator.applied(connection)
-        now = catalogue.read(connection)
-        recorded = catalogue.recorded(connection) if registry else {}
+@dataclass(frozen=True)
+class State:
+    """How far a database is: migrations applied, transactions before and with them, and the catalogue."""
+
+    done: int
+    steps: int
+    definitions: dict[str, str]
+
+
+def state(connection: Connection) -> State:
+    """What is applied is in order and unedited, and the record of the catalogue agrees with it."""
+    registry = migrator.applied(connection)
+    now = catalogue.read(connection)
+    recorded = catalogue.recorded(connection) if registry else {}
     done = len(registry)
     assert [(row.version, row.sha256) for row in registry] == [(each.version, each.sha256) for each in KNOWN[:done]]
     assert not done or catalogue.differences(recorded, now) == []
-    return done, {name: thing.definition for name, thing in now.items()}
+    # The table of customers, the registry and the roles (the server's: there is one from the first test on) come before
+    # the migrations, each in a transaction of its own.
+    before = connection.execute(
+        "SELECT relname FROM pg_class WHERE relname IN ('customers', 'migrations')"
+        " UNION ALL SELECT rolname FROM pg_roles WHERE rolname IN ('warp_acl_reader', 'warp_acl_writer')"
+    ).rowcount
+    return State(done, before + done, {name: thing.definition for name, thing in now.items()})
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +121,8 @@ def undisturbed(server: Server) -> Iterator[Callable[[int], dict[str, str]]]:
         if count not in found:
             with server.empty() as database:
                 database.migrate(wishes(KNOWN[:count]))
-                found[count] = state(database)[1]
+                with database.connect(options="-c search_path=pg_catalog,pg_temp") as connection:
+                    found[count] = state(connection).definitions
         return found[count]
 
     yield after
@@ -117,40 +132,26 @@ def test_a_migrator_killed_at_any_statement_leaves_a_prefix_and_the_next_run_fin
     server: Server, empty: Database, way: str, undisturbed: Callable[[int], dict[str, str]]
 ) -> None:
     assassin = Assassin(empty, way)
-    number, done, steps = 1, 0, 0
+    number, before = 1, state(assassin.by_hand)
     while True:
         relay, end = assassin.run(number, processes.migrate)
         assassin.check(relay, end)
-        before, (done, now) = (done, steps), state(empty)
-        # The table of customers and the registry come before the migrations, each in a transaction of its own.
-        steps = done + len(empty.ask("SELECT FROM pg_class WHERE relname IN ('customers', 'migrations')"))
-        assert before[0] <= done <= before[0] + 1
-        assert before[1] <= steps <= before[1] + 1
-        if done:
-            assert now == undisturbed(done)
+        now = state(assassin.by_hand)
+        assert before.done <= now.done <= before.done + 1
+        assert before.steps <= now.steps <= before.steps + 1
+        if now.done:
+            assert now.definitions == undisturbed(now.done)
         if not relay.struck:
             break
-        number = max(1, number - STEP_BACK) if steps > before[1] else number + 1
-    assert done == len(KNOWN)
+        number = max(1, number - STEP_BACK) if now.steps > before.steps else number + 1
+        before = now
+    assert now.done == len(KNOWN)
     assert empty.drift() == []
     # The walk left no statement out: what a run sends that is left in peace, was all struck.
     with server.empty() as other:
         relay, end = Assassin(other, way).run(NEVER, processes.migrate)
     assert end == "done"
     assert set(relay.statements) - assassin.killed_at == set()
-
-
-def test_a_run_that_is_killed_once_is_finished_by_the_next(
-    server: Server, undisturbed: Callable[[int], dict[str, str]]
-) -> None:
-    """From the beginning each time, at a few places: the test above goes on from where it was killed."""
-    for number in (5, 20, 40, 60):
-        with server.empty() as database:
-            relay, end = Assassin(database, "process").run(number, processes.migrate)
-            assert (relay.struck, end) == (True, None)
-            database.migrate()
-            assert state(database) == (len(KNOWN), undisturbed(len(KNOWN)))
-            assert database.drift() == []
 
 
 def trunk(ban: str, name: str, *ranges: str, calls: int = 100) -> Trunk:
@@ -177,13 +178,13 @@ def test_trunk_files_killed_at_any_statement_leave_the_old_rows_or_the_new_ones(
     while True:
         relay, end = assassin.run(number, processes.reconcile, new)
         assassin.check(relay, end)
-        with own.connect() as connection:
-            rows = entries.read(connection, "warp-edge")
+        rows = entries.read(assassin.by_hand, "warp-edge")
         assert rows in (old, new)
         states.append("old" if rows == old else "new")
-        assert own.ask("SELECT count(*) FROM accounts.trunk_acl_audit WHERE operation = 'DELETE'") == [
-            0 if rows == old else 3
-        ]
+        (removals,) = assassin.by_hand.execute(
+            "SELECT count(*) FROM accounts.trunk_acl_audit WHERE operation = 'DELETE'"
+        ).fetchall()
+        assert removals == ((0,) if rows == old else (3,))
         if not relay.struck:
             break
         number += 1

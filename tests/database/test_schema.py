@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+from components.trunk_acl.lock import Connection
 from tests.database.servers import CUSTOMERS, Database
 
 TABLES = {
@@ -41,17 +42,14 @@ UNCOMMENTED = {
 }
 
 
-@pytest.mark.parametrize("table", TABLES)
-def test_the_tables_of_the_specification_have_their_columns(acl: Database, table: str) -> None:
-    columns = acl.ask(
-        "SELECT column_name FROM information_schema.columns WHERE table_schema = 'accounts' AND table_name = %s", table
-    )
-    assert TABLES[table] <= set(columns)
+def test_the_tables_of_the_specification_have_their_columns(acl: Database) -> None:
+    rows = acl.ask("SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'accounts'")
+    for table, columns in TABLES.items():
+        assert columns <= {column for name, column in rows if name == table}
 
 
-@pytest.mark.parametrize("kind", UNCOMMENTED)
-def test_every_object_has_a_comment(acl: Database, kind: str) -> None:
-    assert acl.ask(UNCOMMENTED[kind]) == []
+def test_every_object_has_a_comment(acl: Database) -> None:
+    assert {kind: acl.ask(query) for kind, query in UNCOMMENTED.items()} == {kind: [] for kind in UNCOMMENTED}
 
 
 def test_an_object_without_a_comment_would_be_found(own: Database) -> None:
@@ -136,6 +134,15 @@ NOT_FOR_THE_READER = (
 )
 
 
+def is_denied(connection: Connection, statement: str) -> bool:
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute(statement.encode())
+    except psycopg.errors.InsufficientPrivilege:
+        return True
+    return False
+
+
 def test_the_reader_reads_every_view_of_kamailio_s(acl: Database) -> None:
     with acl.connect("warp_acl_reader") as connection:
         for view in ("address", "version", "acl_hosts", "acl_prefixes", "dedicated", "acl_counts"):
@@ -150,10 +157,10 @@ def test_both_roles_may_look_up(acl: Database, role: str, function: str) -> None
     assert acl.ask(f"SELECT {name}('34.1.2.3')", user=role) == [None]
 
 
-@pytest.mark.parametrize("statement", NOT_FOR_THE_READER)
-def test_the_reader_may_do_nothing_else(acl: Database, statement: str) -> None:
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        acl.do(statement, user="warp_acl_reader")
+def test_the_reader_may_do_nothing_else(acl: Database) -> None:
+    with acl.connect("warp_acl_reader") as connection:
+        allowed = [statement for statement in NOT_FOR_THE_READER if not is_denied(connection, statement)]
+    assert allowed == []
 
 
 # --- the writer: rows, no DDL -----------------------------------------------------------------------------------------
@@ -199,10 +206,10 @@ def test_the_writer_writes_rows(acl: Database) -> None:
     assert acl.ask("SELECT count(*) FROM accounts.trunk_acl_audit", user="warp_acl_writer") == [8]
 
 
-@pytest.mark.parametrize("statement", NOT_FOR_THE_WRITER)
-def test_the_writer_may_do_nothing_else(acl: Database, statement: str) -> None:
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        acl.do(statement, user="warp_acl_writer")
+def test_the_writer_may_do_nothing_else(acl: Database) -> None:
+    with acl.connect("warp_acl_writer") as connection:
+        allowed = [statement for statement in NOT_FOR_THE_WRITER if not is_denied(connection, statement)]
+    assert allowed == []
 
 
 def test_neither_role_has_an_attribute_or_a_membership_that_gives_more(acl: Database) -> None:

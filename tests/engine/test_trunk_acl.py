@@ -76,7 +76,8 @@ class Edge(Stack):
         with self.session("reader") as connection:
             row = connection.execute("SELECT accounts.get_customer_by_source_ip(%s)", (address,)).fetchone()
         assert row
-        return row[0]
+        found: str | None = row[0]
+        return found
 
 
 @pytest.fixture(scope="module")
