@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from sandbox import sip_probe
+from sandbox import sip_edge, sip_probe
 from sandbox.cloud import WRITES
 from sandbox.faults import KINDS, faults
 from sandbox.process import (
@@ -113,10 +113,12 @@ def _start(given: argparse.Namespace) -> None:
 
 
 def _stop(given: argparse.Namespace) -> None:
+    sip_edge.stop(given.dir)
     print("stopped" if _sandbox(given).stop() else "was not running")
 
 
 def _destroy(given: argparse.Namespace) -> None:
+    sip_edge.stop(given.dir)
     _sandbox(given).destroy()
     print("removed")
 
@@ -129,6 +131,7 @@ def _status(given: argparse.Namespace) -> None:
     for name, port in run["ports"].items():
         table.add_row(f"provider {name}", f"127.0.0.1:{port}")
     table.add_row("DNS", f"{run['dns_host']}:{run['dns_port']}")
+    table.add_row("SIP proxy", "Kamailio and its reloader" if sip_edge.runs(given.dir) else "none")
     table.add_row("project", f"{run['project']} ({run['region']})")
     table.add_row("network", run["network"])
     table.add_row("resources", str(len(sandbox.resources())))

@@ -44,7 +44,16 @@ def start(directory: Path, outputs: Mapping[str, Any]) -> str:
     return ""
 
 
-def stop(directory: Path) -> None:
-    """End it, whatever it was started with."""
-    nobody = Database("", 0, "", "", "", "")
-    SipProxy(directory / FOLDER, "", "", nobody).stop()
+def stop(directory: Path) -> bool:
+    """End it, whatever it was started with. False when nothing ran."""
+    return _whatever_runs(directory).stop()
+
+
+def runs(directory: Path) -> bool:
+    """Whether anything of it runs."""
+    return _whatever_runs(directory).present()
+
+
+def _whatever_runs(directory: Path) -> SipProxy:
+    """A proxy is found by its folder alone."""
+    return SipProxy(directory / FOLDER, "", "", Database("", 0, "", "", "", ""))

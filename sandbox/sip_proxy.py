@@ -152,6 +152,10 @@ class SipProxy:
         self._record.unlink(missing_ok=True)
         return bool(found)
 
+    def present(self) -> bool:
+        """Whether any process of it is there, answering or not."""
+        return any(True for _ in self._processes())
+
     def running(self) -> bool:
         """Whether the proxy answers; children that outlived it do not count."""
         if self._recorded().get("pid") not in set(self._processes()):
