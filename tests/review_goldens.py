@@ -32,6 +32,8 @@ FOLDER = ROOT / "tests" / "unit" / "review_golden"
 STREAM = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
 PACK = ("--policy-pack", str(ROOT / "policies" / "run"))
 JUDGED = (*PACK, "--policy-pack-config", str(ROOT / "policies" / "config" / "sandbox.json"))
+# Addresses of sandboxes beside the user's own; not 127.0.0.0/8, which settings name.
+SANDBOXED = r"\b127\.(?!0\.)\d+\.(\d+\.\d+)"
 SLOTS = ("warp-edge:egress", "slots")
 HOSTILE = "Vendor egress`` <img src=x> @everyone [x](https://example.test) | **x** #1"
 
@@ -206,7 +208,7 @@ def same_everywhere(page: str) -> str:
 
 def trimmed(text: str) -> str:
     """A preview as it is kept."""
-    text = re.sub(r"\b127\.\d+\.(\d+\.\d+)", r"127.100.\1", text)
+    text = re.sub(SANDBOXED, r"127.100.\1", text)
     if "\n{" not in text:
         kept = _without_places(json.loads(text))
         return json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
@@ -251,7 +253,7 @@ def main() -> int:
         if names and name not in names:
             continue
         kept = trimmed(text)
-        if page(kept) != re.sub(r"\b127\.\d+\.(\d+\.\d+)", r"127.100.\1", page(text)):
+        if page(kept) != re.sub(SANDBOXED, r"127.100.\1", page(text)):
             print(f"{name}: what was left out of the preview is missed in the report", file=sys.stderr)
             return 1
         (FOLDER / f"{name}.json").write_text(kept)
