@@ -35,11 +35,12 @@ rehearse: ## adopt the live edge in a sandbox of its own; ipInventory as JSON la
 
 test: setup-dev lint unit sandbox-tests database test-sip engine ## everything: linter, types and all tests
 
-lint: setup-dev ## formatter, linter, strict types
-	@echo "lint: formatter, linter, strict types (2 minutes the first time: mypy reads the SDKs once; then seconds)"
+lint: setup-dev ## formatter, linter, strict types, workflows
+	@echo "lint: formatter, linter, strict types, workflows (2 minutes the first time: mypy reads the SDKs once; then seconds)"
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m mypy .
+	@python3 tools/actionlint.py
 
 unit: setup-dev ## tests of the program alone, in seconds
 	@echo "unit: the program alone, on mocks (under a minute)"

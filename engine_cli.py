@@ -170,16 +170,16 @@ def _events(stream: Iterator[Json]) -> Events:
     events = Events()
     for event in stream:
         if step := event.get("resourcePreEvent"):
-            events.steps.append(_step(step["metadata"]))
+            events.steps.append(step_of(step["metadata"]))
         elif done := event.get("resOutputsEvent"):
             if done["metadata"]["type"] == STACK_TYPE:
-                events.outputs = _masked((done["metadata"].get("new") or {}).get("outputs") or {})
+                events.outputs = masked((done["metadata"].get("new") or {}).get("outputs") or {})
         elif (said := event.get("diagnosticEvent")) and said.get("severity") == "error":
             events.failures.append(Failure(said.get("urn", ""), said["message"].strip()))
     return events
 
 
-def _step(metadata: Json) -> Json:
+def step_of(metadata: Json) -> Json:
     """One step in the shape of `pulumi preview --json`, which is the documented one."""
     return {
         "op": metadata["op"],
@@ -188,10 +188,12 @@ def _step(metadata: Json) -> Json:
         "newState": metadata.get("new"),
         "detailedDiff": metadata.get("detailedDiff"),
         "diffReasons": metadata.get("diffs"),
+        "replaceReasons": metadata.get("keys"),
     }
 
 
-def _masked(value: Any) -> Any:
+def masked(value: Any) -> Any:
+    """A value of a state without its secrets."""
     if isinstance(value, dict):
-        return "[secret]" if _SECRET_MARK in value else {key: _masked(inner) for key, inner in value.items()}
-    return [_masked(inner) for inner in value] if isinstance(value, list) else value
+        return "[secret]" if _SECRET_MARK in value else {key: masked(inner) for key, inner in value.items()}
+    return [masked(inner) for inner in value] if isinstance(value, list) else value

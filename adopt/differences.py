@@ -63,9 +63,9 @@ def compare(steps: Sequence[Mapping[str, Any]]) -> Comparison:
     updated = [difference for step in by_operation.get("update", []) for difference in _differences(step)]
     return Comparison(
         differences=tuple(sorted(updated, key=lambda each: (list(Effect).index(each.effect), each.resource))),
-        creations=tuple(_name(step) for step in by_operation.get("create", [])),
-        replacements=tuple(_name(step) for step in by_operation.get("replace", [])),
-        deletions=tuple(_name(step) for step in by_operation.get("delete", [])),
+        creations=tuple(known_as(step) for step in by_operation.get("create", [])),
+        replacements=tuple(known_as(step) for step in by_operation.get("replace", [])),
+        deletions=tuple(known_as(step) for step in by_operation.get("delete", [])),
         unchanged=len(by_operation.get("same", [])),
     )
 
@@ -80,7 +80,7 @@ def logical_name(urn: str) -> str:
     return urn.split("::", 3)[3]
 
 
-def _name(step: Mapping[str, Any]) -> str:
+def known_as(step: Mapping[str, Any]) -> str:
     """`Service warp-core/kamailio-sip-udp`: what people know it by."""
     urn = step["urn"]
     inputs = (step.get("newState") or step.get("oldState") or {}).get("inputs") or {}
@@ -101,7 +101,7 @@ def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
         place = "inputs" if kind.get("inputDiff") else "outputs"
         yield Difference(
             effect=effect,
-            resource=_name(step),
+            resource=known_as(step),
             property=path,
             cloud=_shown(at(before.get(place) or {}, path)),
             settings=_shown(at(after.get("inputs") or {}, path)),

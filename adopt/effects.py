@@ -68,9 +68,7 @@ RULES = (
     Rule(RECORD, r"ttl", Effect.NONE, "how long resolvers remember"),
     Rule(ZONE, r"dnssecConfig", Effect.MOVES, "names stop resolving unless the parent's DS records fit"),
     Rule(ZONE, r"description", Effect.NONE, "read by people"),
-    Rule(
-        INSTANCE, r"settings\.ipConfiguration\.sslMode", Effect.ACCESS, "clients without TLS are refused from then on"
-    ),
+    Rule(INSTANCE, r"settings\.ipConfiguration\.sslMode", Effect.ACCESS, "whether clients without TLS are let in"),
     Rule(INSTANCE, r"settings\.ipConfiguration", Effect.ACCESS, "who reaches the database"),
     Rule(
         INSTANCE,

@@ -8,13 +8,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
+import actionlint  # noqa: E402
 import bootstrap  # noqa: E402
 import debian_packages  # noqa: E402
 import pulumi_engine  # noqa: E402
 import python_environment  # noqa: E402
 import steps  # noqa: E402
 
-__all__ = ["ROOT", "bootstrap", "debian_packages", "pulumi_engine", "python_environment", "steps"]
+__all__ = ["ROOT", "actionlint", "bootstrap", "debian_packages", "pulumi_engine", "python_environment", "steps"]
 
 
 BUILDS = 'name="$out/$(basename "$last")"; printf "#!/bin/sh\\necho v3.258.0\\n" > "$name"; chmod 755 "$name"'

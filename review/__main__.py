@@ -1,0 +1,88 @@
+"""`python -m review --stack prod --preview FILE`: a preview as a Markdown report for a pull request.
+
+    PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true pulumi preview --json --stack prod > preview.json
+    python -m review --stack prod --preview preview.json > report.md
+
+exit status:
+  0  no change visible outside (of a refresh: no drift)
+  3  vendors or customers see a change, or may (of a refresh: there is drift); the report says who and what
+  4  the preview failed, or a mandatory policy refused it: there is a report, and nothing to deploy
+  2  the input is no whole preview; standard error says why, and there is no report
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from engine_cli import Json
+from review.markdown import markdown
+from review.preview import UnreadableError, read
+from review.report import report
+
+VISIBLE, FAILED, UNREADABLE = 3, 4, 2
+
+
+def main() -> int:
+    """The exit statuses of the module's docstring."""
+    parser = argparse.ArgumentParser(
+        prog="python -m review", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--preview", type=Path, help="what the engine wrote; default: standard input")
+    parser.add_argument("--outputs", type=Path, help="the stack's outputs as they are (default: as in the preview)")
+    parser.add_argument("--stack", default="", help="its name, for the heading")
+    parser.add_argument("--marker", default="", help="first line, an HTML comment by which the report is found again")
+    chosen = parser.parse_args()
+    if chosen.marker and not _is_comment(chosen.marker):
+        parser.error("--marker is one HTML comment of letters, digits, spaces, dots, colons and dashes")
+    try:
+        preview = read(_text(chosen.preview))
+    except (UnreadableError, OSError, UnicodeDecodeError) as error:
+        return _refuse(
+            f"{chosen.preview or 'standard input'}: {_reason(error)}",
+            "PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true pulumi preview --json > FILE",
+        )
+    try:
+        published = _outputs(chosen.outputs) if chosen.outputs else None
+    except (ValueError, OSError, RecursionError) as error:
+        return _refuse(f"{chosen.outputs}: {_reason(error)}", "pulumi stack output --json > FILE")
+    found = report(preview, chosen.stack, published)
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    sys.stdout.write(markdown(found, chosen.marker))
+    if found.failed:
+        return FAILED
+    return VISIBLE if found.visible else 0
+
+
+def _is_comment(marker: str) -> bool:
+    inside = marker.removeprefix("<!--").removesuffix("-->")
+    plain = all(character.isascii() and (character.isalnum() or character in " .:-_/") for character in inside)
+    return marker == f"<!--{inside}-->" and "--" not in inside and plain
+
+
+def _text(file: Path | None) -> str:
+    return file.read_text(encoding="utf-8") if file else sys.stdin.buffer.read().decode("utf-8")
+
+
+def _outputs(file: Path) -> Json:
+    found = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise ValueError("it is no object of outputs")  # noqa: TRY004 - told like any other bad input
+    return found
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return str(error) if isinstance(error, UnreadableError) or type(error) is ValueError else "it is no JSON in UTF-8"
+
+
+def _refuse(wrong: str, remedy: str) -> int:
+    print(f"{wrong}\n  -> {remedy}", file=sys.stderr)
+    return UNREADABLE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

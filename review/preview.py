@@ -1,0 +1,275 @@
+"""What `pulumi preview --json` wrote, as data; also of `pulumi refresh --preview-only --json`.
+
+Two forms. The documented one is a single object: changed resources, the configuration and messages, but neither the
+outputs as they will be nor anything about policies (pulumi/pkg/backend/display/json.go leaves them out). With
+`PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true` it is one event a line, which tells all of it. What a form does not tell is
+None here, never "nothing". Values that the engine marks as secret are gone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from adopt.differences import type_of
+from engine_cli import STACK_TYPE, Json, masked, step_of
+
+# The engine's words for "not known before the update" (pulumi/sdk/go/common/resource/plugin/rpc.go).
+UNKNOWN = frozenset(
+    (
+        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
+        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
+        "04da6b54-80e4-46f7-96ec-b56ff0331ba9",
+        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
+        "030794c1-ac77-496b-92df-f27374a8bd58",
+        "e48ece36-62e2-4504-bad9-02848725956a",
+        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
+    )
+)
+# The steps of one replacement, in whatever order they come (pulumi/pkg/resource/deploy/step.go).
+REPLACING = ("replace", "create-replacement", "delete-replaced", "import-replacement", "remove-pending-replace")
+# Steps that change nothing in the cloud.
+IDLE = ("same", "refresh", "read", "read-replacement", "discard", "discard-replaced", "import", "diff")
+_OBJECT = frozenset(("steps", "changeSummary", "config", "duration"))
+
+
+class UnreadableError(Exception):
+    """The input is no preview, or not a whole one; the text says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """Something the engine or the program said; `urn` is empty where it is about no resource."""
+
+    urn: str
+    text: str
+
+
+class Violation(BaseModel):
+    """A rule of a policy pack that is broken. `level` is `mandatory` or `advisory`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    rule: str = Field(alias="policyName")
+    level: str = Field(alias="enforcementLevel")
+    message: str
+    urn: str = Field("", alias="resourceUrn")
+
+
+@dataclass(frozen=True)
+class Policies:
+    """What the policy packs said. `rules`: the names of all that judged."""
+
+    violations: tuple[Violation, ...]
+    rules: frozenset[str]
+    mended: tuple[Message, ...]
+
+
+class Step(BaseModel):
+    """What would happen to one resource, in the engine's names. A replacement is one step here."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    op: str
+    urn: str = Field(pattern=r"^urn:pulumi:.*?::.*?::.*?::")
+    oldState: Json | None = None
+    newState: Json | None = None
+    detailedDiff: dict[str, Json] | None = None
+    diffReasons: list[str] | None = None
+    replaceReasons: list[str] | None = None
+
+    @property
+    def type(self) -> str:
+        """`gcp:compute/address:Address`."""
+        return type_of(self.urn)
+
+    def state(self, which: str, place: str) -> Mapping[str, Any]:
+        """`inputs` or `outputs` of `oldState` or `newState`; empty where there is none."""
+        found = (getattr(self, which) or {}).get(place)
+        return found if isinstance(found, dict) else {}
+
+
+@dataclass(frozen=True)
+class Preview:
+    """One preview. `before`, `after`: the stack's outputs, None: not told; `complete`: the form tells all there is;
+    `refresh`: it tells what the cloud has, not what an update would do."""
+
+    steps: tuple[Step, ...]
+    before: Json | None
+    after: Json | None
+    config: Mapping[str, str]
+    policies: Policies | None
+    errors: tuple[Message, ...]
+    warnings: tuple[Message, ...]
+    failed: bool
+    complete: bool
+    refresh: bool
+
+    @property
+    def partial(self) -> bool:
+        """Whether it broke off before the program was through; a refused policy alone does not stop a preview."""
+        return self.failed and any(not message.text.strip().endswith("preview failed") for message in self.errors)
+
+    @property
+    def changes(self) -> list[Step]:
+        """What is not left as it is."""
+        return [step for step in self.steps if step.op not in IDLE]
+
+
+def read(text: str) -> Preview:
+    """A preview in either form. Raises `UnreadableError`."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        document = None
+    try:
+        if isinstance(document, dict) and _OBJECT & document.keys():
+            return _object(document)
+        return _stream(_lines(text))
+    except (ValidationError, RecursionError, AttributeError, KeyError, TypeError, IndexError):
+        raise UnreadableError("it does not have the shape of a preview") from None
+
+
+def is_unknown(value: Any) -> bool:
+    """Whether the engine does not know a value before the update."""
+    return isinstance(value, str) and value in UNKNOWN
+
+
+def _lines(text: str) -> list[Json]:
+    """The events. A plugin or a language host may have written its own lines among them."""
+    found = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.startswith("{"):
+            try:
+                found.append(json.loads(line))
+            except (ValueError, RecursionError):
+                raise UnreadableError(f"line {number} is cut off or no JSON") from None
+    if not any("sequence" in event for event in found):
+        raise UnreadableError("there is no preview in it")
+    return found
+
+
+def _object(digest: Json) -> Preview:
+    steps = [Step.model_validate(masked(step)) for step in digest.get("steps") or ()]
+    root = next((step for step in steps if step.type == STACK_TYPE), None)
+    said = [
+        # This form writes the severity in front of the text, too.
+        (severity, Message(each.get("urn", ""), str(each["message"]).removeprefix(f"{severity}: ")))
+        for each in digest.get("diagnostics") or ()
+        for severity in (str(each.get("severity")),)
+    ]
+    errors = tuple(message for severity, message in said if severity == "error")
+    return Preview(
+        steps=_by_resource(steps),
+        before=dict(root.state("oldState", "outputs")) if root and root.oldState else None,
+        after=None,
+        config=dict(digest.get("config") or {}),
+        policies=None,
+        errors=errors,
+        warnings=tuple(message for severity, message in said if severity == "warning"),
+        failed=bool(errors),
+        complete=False,
+        refresh=any(step.op == "refresh" for step in steps),
+    )
+
+
+def _stream(events: Iterable[Json]) -> Preview:
+    steps: list[Step] = []
+    outputs: Json | None = None
+    config: Json = {}
+    errors, warnings, ended, failed, cancelled = list[Message](), list[Message](), False, False, False
+    policies = _Policies()
+    for event in events:
+        if prelude := event.get("preludeEvent"):
+            config = dict(prelude.get("config") or {})
+        elif before := event.get("resourcePreEvent"):
+            steps.append(_step(before["metadata"]))
+        elif done := event.get("resOutputsEvent"):
+            step = _step(done["metadata"])
+            if step.type == STACK_TYPE:
+                outputs = dict(step.state("newState", "outputs"))
+            # A refresh says only afterwards what it found: as an update or a deletion.
+            if step.op in ("update", "delete") and any(s.urn == step.urn and s.op == "refresh" for s in steps):
+                steps.append(step)
+        elif (said := event.get("diagnosticEvent")) and said["severity"] in ("error", "warning"):
+            message = Message(said.get("urn", ""), str(said["message"]))
+            (errors if said["severity"] == "error" else warnings).append(message)
+        elif summary := event.get("summaryEvent"):
+            ended, failed = True, summary.get("result", "succeeded") != "succeeded"
+        elif "cancelEvent" in event:
+            cancelled = True
+        else:
+            policies.take(event)
+    if not ended and not cancelled:
+        raise UnreadableError("it is cut off: the engine's last event is missing")
+    root = next((step for step in steps if step.type == STACK_TYPE), None)
+    return Preview(
+        steps=_by_resource(steps),
+        before=dict(root.state("oldState", "outputs")) if root and root.oldState else None,
+        after=outputs,
+        config={key: str(value) for key, value in config.items()},
+        policies=policies.found(),
+        errors=tuple(errors),
+        warnings=tuple(warnings),
+        failed=failed or not ended or bool(errors),
+        complete=True,
+        refresh=any(step.op == "refresh" for step in steps),
+    )
+
+
+class _Policies:
+    """Collects the policy packs' events."""
+
+    def __init__(self) -> None:
+        self._violations: list[Violation] = []
+        self._rules: set[str] = set()
+        self._mended: list[Message] = []
+        self._loaded = False
+
+    def take(self, event: Json) -> None:
+        """One event, of whatever kind."""
+        if violation := event.get("policyEvent"):
+            self._violations.append(Violation.model_validate(violation))
+        elif mended := event.get("policyRemediationEvent"):
+            self._mended.append(Message(mended.get("resourceUrn", ""), str(mended["policyName"])))
+        elif "policyLoadEvent" in event:
+            self._loaded = True
+        else:
+            for kind in ("policyAnalyzeSummaryEvent", "policyAnalyzeStackSummaryEvent"):
+                summary = event.get(kind) or {}
+                self._rules.update(summary.get("passed") or (), summary.get("failed") or ())
+
+    def found(self) -> Policies | None:
+        """None when no pack was there."""
+        if not (self._loaded or self._violations or self._rules):
+            return None
+        rules = self._rules | {violation.rule for violation in self._violations}
+        return Policies(tuple(self._violations), frozenset(rules), tuple(self._mended))
+
+
+def _step(metadata: Json) -> Step:
+    return Step.model_validate(masked(step_of(metadata)))
+
+
+def _by_resource(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """One step a resource, in the engine's order."""
+    found: dict[str, Step] = {}
+    for step in steps:
+        earlier = found.get(step.urn)
+        if step.op in REPLACING:
+            states = [each for each in (step, earlier) if each]
+            step = step.model_copy(  # noqa: PLW2901 - one step instead of the two or three
+                update={"op": "replace"}
+                | {
+                    name: next((value for each in states if (value := getattr(each, name))), None)
+                    for name in ("oldState", "newState", "detailedDiff", "diffReasons", "replaceReasons")
+                }
+            )
+        elif earlier and earlier.op not in IDLE:
+            continue
+        found[step.urn] = step
+    return tuple(found.values())

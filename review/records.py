@@ -1,0 +1,72 @@
+"""What happens to names: record sets, zones, and what the owner of the parent zone must know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from adopt.effects import RECORD
+from review.preview import Preview, Step, is_unknown
+from review.resources import Operation
+
+_OPERATIONS = {"create": Operation.CREATE, "delete": Operation.DELETE, "replace": Operation.REPLACE}
+
+
+@dataclass(frozen=True)
+class RecordChange:
+    """One record set, or what the parent zone must say of ours. Empty data: assigned at update."""
+
+    operation: Operation
+    name: str
+    type: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    ttl: tuple[int | None, int | None] = (None, None)
+    at_parent: bool = False
+
+
+def record_changes(preview: Preview, *, parent: bool = True) -> list[RecordChange]:
+    """Record sets by name and type, then the parent zone's part; that is in the outputs."""
+    found = [_record(step) for step in preview.changes if step.type == RECORD]
+    return [*sorted(found, key=lambda each: (each.name, each.type)), *(_parent(preview) if parent else ())]
+
+
+def _record(step: Step) -> RecordChange:
+    before, after = step.state("oldState", "inputs"), step.state("newState", "inputs")
+    if step.op == "delete":
+        after = {}
+    known = after or before
+    return RecordChange(
+        operation=_OPERATIONS.get(step.op, Operation.UPDATE),
+        name=str(known.get("name", "")),
+        type=str(known.get("type", "")),
+        before=_data(before.get("rrdatas")),
+        after=_data(after.get("rrdatas")),
+        ttl=(_seconds(before.get("ttl")), _seconds(after.get("ttl"))),
+    )
+
+
+def _parent(preview: Preview) -> list[RecordChange]:
+    before, after = ((outputs or {}).get("dns") for outputs in (preview.before, preview.after))
+    if not isinstance(before, Mapping) or not isinstance(after, Mapping):
+        return []
+    found = []
+    for field, type_ in (("nameServers", "NS"), ("dsRecords", "DS")):
+        was, will_be = before.get(field), after.get(field)
+        if was != will_be:
+            domain = str(after.get("domain", ""))
+            found.append(RecordChange(Operation.UPDATE, domain, type_, _data(was), _data(will_be), at_parent=True))
+    return found
+
+
+def _data(value: Any) -> tuple[str, ...]:
+    if is_unknown(value):
+        return ("",)
+    if not isinstance(value, list):
+        return ()
+    return tuple("" if is_unknown(each) else str(each) for each in value)
+
+
+def _seconds(value: Any) -> int | None:
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -1,0 +1,137 @@
+"""Foreign text on the page is data: no markup of it survives. CommonMark is read by markdown-it-py, not by us."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from review.markdown import LONGEST, code, markdown
+from review.report import report
+from tests.unit.published import LIVE
+from tests.unit.review_events import ACL, INSTANCE, RECORD, SERVICE, preview_of, said, step, urn, violation
+
+READER = MarkdownIt("commonmark", {"html": True}).enable("table").enable("strikethrough")
+# What a page of ours may consist of.
+OURS = {
+    *("heading_open", "heading_close", "paragraph_open", "paragraph_close", "inline", "text", "softbreak"),
+    *("bullet_list_open", "bullet_list_close", "list_item_open", "list_item_close"),
+    *("strong_open", "strong_close", "code_inline"),
+    *("table_open", "table_close", "thead_open", "thead_close", "tbody_open", "tbody_close"),
+    *("tr_open", "tr_close", "th_open", "th_close", "td_open", "td_close"),
+}
+HOSTILE = [
+    "`",
+    "``",
+    "`` `",
+    "```\ncode",
+    "a|b|c",
+    "\\|",
+    "\\",
+    "` | ` | `",
+    "<script>alert(1)</script>",
+    "<!-- x -->",
+    "</code></td></table><h1>all clear</h1>",
+    "@everyone and @org/team",
+    "#1, GH-1, org/repo#1 and https://example.test",
+    "[click](https://example.test)",
+    "![x](https://example.test/x.png)",
+    "**No change visible outside.**",
+    "\n## No change visible outside.\n",
+    "\r\n\r\n- approve",
+    "\u2028## one\u2029## two\x85## three\x0b\x0c",
+    "safe\u202eexe.txt\u2066\u200b\ufeff",
+    "\x1b[2J\x07\x00",
+    "Zalgo\u0300\u0301\u0302\u0303",
+    "&lt;b&gt; &amp; &#64;all",
+    "~~gone~~ ~~~",
+    " ",
+    "🙂 mañana 号",
+    "`" * 500,
+    "x" * 5000,
+]
+
+
+def tokens(page: str) -> Iterator[Token]:
+    for token in READER.parse(page):
+        yield token
+        yield from token.children or ()
+
+
+def hostile_page(text: str) -> str:
+    """A page with a text in every place where foreign text may stand."""
+    outbound = {"purpose": text, "name": text, "address": "192.0.2.7", "kind": "NAT", "direction": "outbound"}
+    address: dict[str, Any] = outbound | {"protocol": "UDP", "ports": [5060], "region": text, "status": "announced"}
+    address["noticeOverride"] = {"reason": text}
+    retired = LIVE["addresses"][-1] | {"region": text, "status": "active"}
+    after = LIVE | {"addresses": [*LIVE["addresses"][:-1], retired, address]}
+    sheets = {"customerEndpoints": {"text": "a"}}, {"customerEndpoints": {"text": f"a\n{text}"}}
+    record = {"name": text, "type": text, "rrdatas": [text], "ttl": 300}
+    trunks = {text: f"{text} IP_ACL 1 calls/s 1 calls\n  {text}"}
+    service = {
+        "metadata": {"name": text, "namespace": text},
+        "spec": {"type": "LoadBalancer", "selector": {"app": text}},
+    }
+    events = [
+        step("update", RECORD, "r", record | {"rrdatas": []}, record),
+        step("delete", SERVICE, text, service, None),
+        step("update", SERVICE, "s", service | {"spec": {"type": "LoadBalancer"}}, service),
+        step("replace", INSTANCE, text, {"name": "a"}, {"name": text}, keys=["name", text]),
+        step("update", ACL, "acl", {"trunks": {}}, {"trunks": trunks, text: text}),
+        said("error", text, urn(INSTANCE, text)),
+        said("warning", text, text),
+        violation(text, text, text, urn(INSTANCE, text)),
+        {"sequence": 1, "policyRemediationEvent": {"policyName": text, "resourceUrn": urn(INSTANCE, text)}},
+        said("error", "preview failed"),
+    ]
+    preview = preview_of(*events, before={"ipInventory": LIVE} | sheets[0], after={"ipInventory": after} | sheets[1])
+    whole = markdown(report(preview, text))
+    calm = preview_of(*events[:5], before={"ipInventory": LIVE} | sheets[0], after={"ipInventory": after} | sheets[1])
+    return whole + markdown(report(calm, text))
+
+
+def structure(page: str) -> list[str]:
+    return [token.type for token in tokens(page)]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_no_markup_of_a_foreign_text_survives_wherever_it_stands(text: str) -> None:
+    page = hostile_page(text)
+    assert set(structure(page)) <= OURS | {"html_inline"}
+    assert {token.content for token in tokens(page) if token.type == "html_inline"} <= {"<br>"}
+
+
+@pytest.mark.parametrize("text", [each for each in HOSTILE if each.strip() and len(each.splitlines()) == 1], ids=ascii)
+def test_a_foreign_text_never_changes_the_structure_of_the_page(text: str) -> None:
+    assert structure(hostile_page(text)) == structure(hostile_page("harmless"))
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_nothing_on_the_page_moves_the_eye_or_the_cursor(text: str) -> None:
+    for character in hostile_page(text):
+        assert character == "\n" or character.isprintable(), hex(ord(character))
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_one_code_span_and_nothing_beside_it(text: str) -> None:
+    children = list(READER.parseInline(code(text))[0].children or [])
+    expected = ["code_inline"] if text.strip() else ["text"]
+    assert [token.type for token in children] == expected
+    cells = [token.type for token in tokens(f"| a | b |\n|---|---|\n| {code(text)} | {code(text)} |\n")]
+    assert cells.count("td_open") == 2
+    assert cells.count("tr_open") == 2
+
+
+@given(st.text(alphabet=st.characters(categories=("Ll", "Nd"), max_codepoint=0x7F), min_size=1, max_size=LONGEST))
+def test_a_plain_text_stands_there_as_it_is(text: str) -> None:
+    (token,) = READER.parseInline(code(text))[0].children or []
+    assert token.content == text
+
+
+def test_a_long_text_is_cut_and_says_so() -> None:
+    assert code("x" * 5000) == f"`{'x' * LONGEST}…`"

@@ -1,0 +1,273 @@
+"""The workflows: who gets which token, what is pinned, and the scripts they run. actionlint reads the rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.review_goldens import FOLDER
+from tests.stacks import ROOT
+from tests.unit.toolchain import actionlint, executable, steps
+
+Yaml = dict[Any, Any]
+GITHUB = ROOT / ".github"
+WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
+FILES = [*WORKFLOWS, *sorted((GITHUB / "actions").glob("*/action.yml"))]
+SCRIPTS = GITHUB / "scripts"
+PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+LINT = [sys.executable, str(ROOT / "tools" / "actionlint.py")]
+
+
+def loaded(file: Path) -> Yaml:
+    return dict(yaml.safe_load(file.read_text()))
+
+
+def triggers(workflow: Yaml) -> Yaml:
+    """YAML 1.1 takes the key `on` for true."""
+    return workflow[True] if isinstance(workflow[True], dict) else dict.fromkeys(workflow[True])
+
+
+def jobs() -> Iterator[tuple[str, str, Yaml]]:
+    for file in WORKFLOWS:
+        for name, job in loaded(file)["jobs"].items():
+            yield file.name, name, job
+
+
+def test_the_linter_finds_nothing() -> None:
+    done = subprocess.run(LINT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
+
+def test_the_linter_would_find_something(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yml"
+    title = "${{ github.event.pull_request.title }}"
+    wrong.write_text(f"on: push\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: echo {title}\n")
+    done = subprocess.run([*LINT, str(wrong)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "potentially untrusted" in done.stdout
+
+
+@pytest.fixture
+def pinned(tmp_path: Path) -> Path:
+    """A project folder with the linter's pins, and a `go` that builds something."""
+    (tmp_path / "tools" / "actionlint").mkdir(parents=True)
+    (tmp_path / "tools" / "actionlint" / "go.mod").write_text("module x\n\ngo 1.25.11\n")
+    (tmp_path / "tools" / "actionlint" / "go.sum").write_text("sum\n")
+    script = """case $1 in
+version) echo go version go1.26.8 linux/amd64 ;;
+env) echo auto ;;
+build) echo "$@" >> "$0.builds"; while [ "$1" != -o ]; do shift; done; touch "$2" ;;
+esac"""
+    executable(tmp_path / "bin" / "go", script)
+    return tmp_path
+
+
+def test_the_linter_is_built_once_for_its_pins(pinned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{pinned / 'bin'}:{os.environ['PATH']}")
+    for _ in range(2):
+        assert actionlint.build(pinned) == pinned / ".engine" / "actionlint" / "actionlint"
+    (pinned / "tools" / "actionlint" / "go.sum").write_text("another sum\n")
+    actionlint.build(pinned)
+    builds = (pinned / "bin" / "go.builds").read_text().splitlines()
+    assert len(builds) == 2
+    assert "-mod=readonly" in builds[0]
+
+
+def test_without_go_the_linter_says_what_to_install(pinned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(pinned))
+    with pytest.raises(steps.BootstrapError, match=r"no `go` on PATH; install Go 1\.25\.11 or newer"):
+        actionlint.build(pinned)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(GITHUB)))
+def test_every_action_is_ours_or_pinned_to_a_commit_with_its_release_beside_it(file: Path) -> None:
+    used = re.findall(r"^\s*(?:- )?uses: (.+)$", file.read_text(), re.MULTILINE)
+    for action in used:
+        assert action.startswith("./.github/") or PINNED.fullmatch(action), action
+
+
+def test_one_release_of_an_action_everywhere() -> None:
+    used = {found for file in FILES for found in PINNED.findall(file.read_text())}
+    assert len({action.partition("@")[0] for action in used}) == len(used)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(GITHUB)))
+def test_no_secret_is_used_and_nothing_foreign_is_pasted_into_a_script(file: Path) -> None:
+    text = file.read_text()
+    assert "secrets." not in text
+    assert "credentials_json" not in text
+    for job in loaded(file).get("jobs", {}).values():
+        for step in job.get("steps", ()):
+            assert "${{" not in step.get("run", "")
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+def test_no_workflow_runs_foreign_code_with_our_tokens(file: Path) -> None:
+    workflow = loaded(file)
+    assert workflow["permissions"] == {}, "every job says what it needs"
+    assert not {"pull_request_target", "workflow_run", "issue_comment"} & set(triggers(workflow))
+
+
+def test_a_job_that_runs_a_program_writes_nothing_but_to_the_cloud() -> None:
+    for file, name, job in jobs():
+        permissions = job["permissions"]
+        writes = {what for what, access in permissions.items() if access == "write"}
+        if "id-token" in writes:
+            assert permissions == {"contents": "read", "id-token": "write"}, f"{file}: {name}"
+        elif writes:
+            # It posts a text and checks nothing out.
+            assert writes in ({"pull-requests"}, {"issues"}), f"{file}: {name}"
+            assert not any("checkout" in step.get("uses", "") or "./" in step.get("uses", "") for step in job["steps"])
+
+
+def test_a_checkout_leaves_no_token_behind() -> None:
+    for file, name, job in jobs():
+        for step in job.get("steps", ()):
+            if "actions/checkout@" in step.get("uses", ""):
+                assert step["with"] == {"persist-credentials": False}, f"{file}: {name}"
+
+
+def test_a_fork_gets_checks_and_no_identity() -> None:
+    own = "github.event.pull_request.head.repo.full_name == github.repository"
+    for file, name, job in jobs():
+        if "pull_request" in triggers(loaded(GITHUB / "workflows" / file)) and "id-token" in job["permissions"]:
+            assert own in job["if"], f"{file}: {name}"
+    assert "pull_request" in triggers(loaded(GITHUB / "workflows" / "checks.yml"))
+    assert all("if" not in job for file, _, job in jobs() if file == "checks.yml")
+
+
+def test_whoever_gets_an_identity_gets_it_from_an_environment() -> None:
+    for file, name, job in jobs():
+        if "id-token" in job["permissions"] and "uses" not in job:
+            assert job["environment"], f"{file}: {name}"
+
+
+def test_what_is_not_plainly_invisible_waits_for_an_approval() -> None:
+    deploy = loaded(GITHUB / "workflows" / "deploy-stack.yml")["jobs"]["deploy"]
+    assert deploy["environment"] == (
+        "${{ needs.preview.outputs.visible == 'false' && inputs.stack || format('{0}-visible', inputs.stack) }}"
+    )
+    steps = [step.get("run", step.get("if", "")) for step in deploy["steps"]]
+    again, up = (next(n for n, step in enumerate(steps) if script in step) for script in ("review.sh", "up.sh"))
+    refused = next(n for n, step in enumerate(deploy["steps"]) if "needs.preview.outputs.report" in step.get("if", ""))
+    assert again < refused < up
+
+
+def test_two_updates_of_a_stack_never_overlap_and_none_is_cut_off() -> None:
+    deploy = loaded(GITHUB / "workflows" / "deploy.yml")["jobs"]["deploy"]
+    assert deploy["concurrency"] == {"group": "deploy-${{ matrix.stack }}", "cancel-in-progress": False}
+    assert deploy["strategy"]["max-parallel"] == 1
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.sh")), ids=lambda file: file.name)
+def test_every_script_is_one_that_bash_can_read(script: Path) -> None:
+    subprocess.run(["bash", "-n", str(script)], check=True)
+    assert os.access(script, os.X_OK) or script.name == "policies.sh"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The repository as a runner has it, with an engine that writes what it is told to."""
+    for each in ROOT.iterdir():
+        if each.suffix in (".py", ".yaml", "") and each.name not in (".venv", ".git"):
+            (tmp_path / each.name).symlink_to(each)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    executable(tmp_path / "bin" / "pulumi", 'echo "$@" >> arguments\ncat "$PREVIEW"\nexit "${ENGINE_STATUS:-0}"')
+    return tmp_path
+
+
+def run(folder: Path, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [f".github/scripts/{script}", *arguments],
+        cwd=folder,
+        env=os.environ
+        | {
+            "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
+            "GITHUB_OUTPUT": "output",
+            "GITHUB_STEP_SUMMARY": "summary",
+        }
+        | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("golden", "status", "visible"),
+    [("nothing", 0, "false"), ("announce", 0, "true"), ("refused-by-policy", 4, "true")],
+)
+def test_the_review_says_what_needs_an_approval_and_fails_for_what_cannot_be_deployed(
+    folder: Path, golden: str, status: int, visible: str
+) -> None:
+    done = run(
+        folder, "review.sh", "preview", "prod", PREVIEW=str(FOLDER / f"{golden}.json"), ENGINE_STATUS=str(status)
+    )
+    assert done.returncode == status, done.stderr
+    told = dict(line.split("=") for line in (folder / "output").read_text().splitlines())
+    assert told["visible"] == visible
+    report = (folder / "report.md").read_text()
+    assert report.startswith("<!-- warp-edge review: prod -->\n## Preview of stack `prod`\n")
+    assert (folder / "summary").read_text() == report
+    assert (folder / "arguments").read_text().split() == [
+        *("preview", "--json", "--policy-pack", "policies", "--policy-pack-config", "policies/config/prod.json"),
+        *("--non-interactive", "--stack", "prod"),
+    ]
+
+
+def test_the_same_report_has_the_same_hash_and_another_one_another(folder: Path) -> None:
+    hashes = []
+    for golden in ("nothing", "nothing", "announce"):
+        run(folder, "review.sh", "preview", "prod", PREVIEW=str(FOLDER / f"{golden}.json"))
+        hashes.append((folder / "output").read_text().splitlines()[-1])
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_an_engine_that_says_nothing_readable_fails_the_job_and_the_comment_says_so(folder: Path) -> None:
+    wrong = folder / "wrong"
+    wrong.write_text("error: no such stack\n")
+    done = run(folder, "review.sh", "preview", "new", PREVIEW=str(wrong), ENGINE_STATUS="255")
+    assert done.returncode == 2
+    assert "visible=true" in (folder / "output").read_text()
+    assert (folder / "report.md").read_text() == (
+        "<!-- warp-edge review: new -->\n## Stack `new`\n\n**There is no report: the log of this run says why.**\n"
+    )
+    assert "--policy-pack-config" not in (folder / "arguments").read_text(), "a stack without a file of its own"
+
+
+@pytest.mark.parametrize("golden", ["drift", "drift-refused"])
+def test_drift_is_looked_for_without_touching_anything_and_is_no_failure(folder: Path, golden: str) -> None:
+    done = run(folder, "review.sh", "refresh", "prod", PREVIEW=str(FOLDER / f"{golden}.json"))
+    assert done.returncode == 0, done.stderr
+    assert "visible=true" in (folder / "output").read_text()
+    assert (folder / "arguments").read_text().split()[:3] == ["refresh", "--preview-only", "--json"]
+
+
+def test_an_update_is_held_to_the_policies_that_were_previewed(folder: Path) -> None:
+    run(folder, "up.sh", "prod", PREVIEW="/dev/null")
+    used = (folder / "arguments").read_text()
+    assert used.startswith("up --yes --skip-preview --non-interactive ")
+    assert used.endswith("--stack prod --policy-pack policies --policy-pack-config policies/config/prod.json\n")
+
+
+def test_the_stacks_are_those_that_have_settings_but_the_sandbox(tmp_path: Path) -> None:
+    script = SCRIPTS / "stacks.sh"
+
+    def listed(*names: str) -> subprocess.CompletedProcess[str]:
+        for name in names:
+            (tmp_path / f"Pulumi.{name}.yaml").touch()
+        return subprocess.run([str(script)], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert json.loads(listed("prod", "sandbox", "europe-west4").stdout) == ["europe-west4", "prod"]
+    done = listed('x"];rm')
+    assert done.returncode == 1
+    assert "small letters, digits and dashes only" in done.stderr
