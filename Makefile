@@ -42,8 +42,8 @@ lint: setup-dev ## formatter, linter, strict types, workflows
 	@$(PYTHON) -m mypy .
 	@python3 tools/actionlint.py
 
-unit: setup-dev ## tests of the program alone, in seconds
-	@echo "unit: the program alone, on mocks (under a minute)"
+unit: setup-dev ## tests of the program alone
+	@echo "unit: the program alone, on mocks (2 minutes)"
 	@$(PYTHON) -m pytest tests/unit
 
 sandbox-tests: setup-dev ## tests of the sandbox: its refusals, its PostgreSQL and its DNS
@@ -51,15 +51,15 @@ sandbox-tests: setup-dev ## tests of the sandbox: its refusals, its PostgreSQL a
 	@$(PYTHON) -m pytest tests/sandbox
 
 database: setup-dev ## the trunk ACL on real PostgreSQL servers
-	@echo "database: schema, migrator and rows on PostgreSQL 15 and the embedded one (4 minutes)"
+	@echo "database: schema, migrator and rows on PostgreSQL 15 and the embedded one (6 to 10 minutes)"
 	@$(PYTHON) -m pytest tests/database
 
 test-sip: setup-dev ## the trunk ACL in a real Kamailio, with real SIP traffic
-	@echo "sip: who gets in, over UDP, TCP and TLS, and what a change, a crash and an outage do (3 minutes)"
+	@echo "sip: who gets in, over UDP, TCP and TLS, and what a change, a crash and an outage do (5 minutes)"
 	@$(PYTHON) -m pytest tests/sip
 
 engine: setup-dev ## tests on the real engine
-	@echo "engine: up, drift, drain, adoption and crashes on the real engine (8 minutes)"
+	@echo "engine: up, drift, drain, adoption, policies, reviews, trunks and crashes on the real engine (15 minutes)"
 	@$(PYTHON) -m pytest tests/engine
 
 bench: setup-dev ## all benchmarks, one JSON object a line
