@@ -266,7 +266,7 @@ def test_the_connector_reaches_the_database_with_a_certificate_made_for_this_run
         ).fetchone()
         assert row == (USER, "warp", reach.application_name())
         assert connection.autocommit
-    assert cloud.instance.clients == [f"made for this run at {PUBLIC}"]
+    assert set(cloud.instance.clients) == {f"made for this run at {PUBLIC}"}  # an attempt may be made twice
     api = [headers["Authorization"] for path, headers, _ in cloud.google.asked if path != "/token"]
     assert len(api) == 2
     assert all(each.startswith("Bearer token for https://www.googleapis.com/auth/sqlservice.admin") for each in api)
@@ -317,7 +317,7 @@ def test_nothing_is_left_behind_when_the_connection_ends(
 def test_the_private_address_is_used_where_the_settings_say_so(cloud: Cloud) -> None:
     with reach.connected(target(private=True)) as connection:
         connection.execute("SELECT 1")
-    assert cloud.instance.clients == [f"made for this run at {PRIVATE}"]
+    assert set(cloud.instance.clients) == {f"made for this run at {PRIVATE}"}  # an attempt may be made twice
 
 
 def test_an_instance_without_a_private_address_says_so_at_once(cloud: Cloud) -> None:
