@@ -55,7 +55,7 @@ def test_an_update_killed_in_the_middle_is_finished_by_the_next(writes: int) -> 
         finish(stack)
         assert stack.planned() == {}
         assert len(cloud.resources("gcp:compute/address:Address")) == 5
-        created = [row.id for row in cloud.writes() if row.op == "create"]
+        created = [(row.type, row.id) for row in cloud.writes() if row.op == "create"]
         assert len(created) == len(set(created))
 
 
