@@ -19,7 +19,6 @@ from inventory.endpoint import Listener, Srv
 from inventory.publish import SCHEMA, Inventory, egress_capacity, monthly_cost
 from settings import Settings
 from settings.ingress import ipv6_name
-from settings.lifecycle import reason_of
 
 POSTGRESQL_PORT = 5432
 
@@ -83,6 +82,7 @@ def _trunk_acl(acl: TrunkAclSchema) -> dict[str, pulumi.Input[Any]]:
 
 def _inventory(settings: Settings, ingress: SipIngress, egress: NatEgressPool) -> pulumi.Output[Inventory]:
     living = [*ingress.addresses, *egress.addresses]
+    retired = [each.published(name, settings.region) for name, each in settings.legacy.items()]
     srv = Srv(settings.dns.srv.priority, settings.dns.srv.weight)
 
     def build(resolved: Sequence[Address]) -> Inventory:
@@ -90,7 +90,7 @@ def _inventory(settings: Settings, ingress: SipIngress, egress: NatEgressPool) -
         udp, tcp = settings.ingress.udp, settings.ingress.tcp
         return Inventory(
             region=settings.region,
-            addresses=(*resolved, *_legacy(settings)),
+            addresses=(*resolved, *retired),
             names=names(settings.dns),
             udp=Listener(udp.ports, by_name[udp.address], by_name.get(ipv6_name(udp.address))),
             tcp=Listener(tcp.ports, by_name[tcp.address], by_name.get(ipv6_name(tcp.address))),
@@ -99,29 +99,6 @@ def _inventory(settings: Settings, ingress: SipIngress, egress: NatEgressPool) -
         )
 
     return pulumi.Output.all(*living).apply(build)
-
-
-def _legacy(settings: Settings) -> list[Address]:
-    return [
-        Address(
-            purpose=retired.purpose,
-            name=name,
-            address=retired.address,
-            kind=retired.kind,
-            direction=retired.direction,
-            protocols=retired.protocols,
-            ports=retired.ports,
-            region=settings.region,
-            status=Status.RETIRED,
-            replaced_by=retired.replaced_by,
-            announced_on=retired.announced_on,
-            active_on=retired.active_on,
-            drained_on=retired.drained_on,
-            retired_on=retired.retired_on,
-            notice_reason=reason_of(retired.notice_override),
-        )
-        for name, retired in settings.legacy.items()
-    ]
 
 
 def _counts(settings: Settings) -> Counts:

@@ -10,12 +10,11 @@ from pulumi_gcp.compute import Address as ReservedAddress
 from pulumi_gcp.compute import Router, RouterNat, RouterNatLogConfigArgs
 
 from components.refusal import RefusedError
-from inventory.address import Address, Direction, Kind, Status
+from inventory.address import Address, Status
 from inventory.capacity import EgressCapacity
 from settings import Settings
-from settings.egress import Egress, Slot
+from settings.egress import Egress
 from settings.ledger import RetiredAddress
-from settings.lifecycle import reason_of
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,8 @@ class NatEgressPool(pulumi.ComponentResource):
         }
         nat = self._gateway(name, args, reserved)
         self.addresses = [
-            self._address(egress, slot, args.region, reserved[name]) for name, slot in egress.slots.items()
+            pulumi.Output.all(slot, address.address).apply(lambda it: egress.published(it[0], it[1], args.region))
+            for slot, address in reserved.items()
         ]
         # An adopted gateway keeps its minimum of ports when the settings name none, so the gateway is asked.
         self.capacity = nat.min_ports_per_vm.apply(
@@ -122,27 +122,6 @@ class NatEgressPool(pulumi.ComponentResource):
             tcp_time_wait_timeout_sec=timeouts.tcp_time_wait_seconds,
             log_config=RouterNatLogConfigArgs(enable=True, filter="ERRORS_ONLY"),
             opts=locked,
-        )
-
-    @staticmethod
-    def _address(egress: Egress, slot: Slot, region: str, reserved: ReservedAddress) -> pulumi.Output[Address]:
-        return pulumi.Output.all(reserved.name, reserved.address).apply(
-            lambda found: Address(
-                purpose=slot.purpose,
-                name=found[0],
-                address=found[1],
-                kind=Kind.NAT,
-                direction=Direction.OUTBOUND,
-                protocols=("UDP", "TCP"),
-                ports=egress.vendor_ports,
-                region=region,
-                status=slot.state,
-                replaced_by=slot.replaced_by,
-                announced_on=slot.announced_on,
-                active_on=slot.active_on,
-                drained_on=slot.drained_on,
-                notice_reason=reason_of(slot.notice_override),
-            )
         )
 
 

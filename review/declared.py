@@ -17,7 +17,11 @@ from settings.lifecycle import reason_of
 
 def declared(settings: Settings) -> list[Address]:
     """Every address of the stack, in no special order; `replaced_by` are names."""
-    return [*_ingress(settings), *_egress(settings), *_legacy(settings)]
+    return [
+        *_ingress(settings),
+        *(settings.egress.published(name, "", settings.region) for name in settings.egress.slots),
+        *(each.published(name, settings.region) for name, each in settings.legacy.items()),
+    ]
 
 
 def _ingress(settings: Settings) -> Iterator[Address]:
@@ -71,44 +75,3 @@ def _inbound(
         active_on=life.active_on,
         notice_reason=reason_of(life.notice_override),
     )
-
-
-def _egress(settings: Settings) -> Iterator[Address]:
-    for name, slot in settings.egress.slots.items():
-        yield Address(
-            purpose=slot.purpose,
-            name=name,
-            address="",
-            kind=Kind.NAT,
-            direction=Direction.OUTBOUND,
-            protocols=("UDP", "TCP"),
-            ports=settings.egress.vendor_ports,
-            region=settings.region,
-            status=slot.state,
-            replaced_by=slot.replaced_by,
-            announced_on=slot.announced_on,
-            active_on=slot.active_on,
-            drained_on=slot.drained_on,
-            notice_reason=reason_of(slot.notice_override),
-        )
-
-
-def _legacy(settings: Settings) -> Iterator[Address]:
-    for name, retired in settings.legacy.items():
-        yield Address(
-            purpose=retired.purpose,
-            name=name,
-            address=retired.address,
-            kind=retired.kind,
-            direction=retired.direction,
-            protocols=retired.protocols,
-            ports=retired.ports,
-            region=settings.region,
-            status=Status.RETIRED,
-            replaced_by=retired.replaced_by,
-            announced_on=retired.announced_on,
-            active_on=retired.active_on,
-            drained_on=retired.drained_on,
-            retired_on=retired.retired_on,
-            notice_reason=reason_of(retired.notice_override),
-        )

@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
-from inventory.address import Direction, Kind
+from inventory.address import Address as Published
+from inventory.address import Direction, Kind, Status
 from settings.base import Address, Day, Line, Money, Name, Port, Section
-from settings.lifecycle import DATES, NoticeOverride, in_order, override_shortens_something, said_with
+from settings.lifecycle import DATES, NoticeOverride, in_order, override_shortens_something, reason_of, said_with
 from settings.problems import refuse
 
 
@@ -55,6 +56,26 @@ class RetiredAddress(Section):
         return in_order(day, info)
 
     _notice = field_validator("notice_override")(override_shortens_something)
+
+    def published(self, name: str, region: str) -> Published:
+        """As the inventory lists it."""
+        return Published(
+            purpose=self.purpose,
+            name=name,
+            address=self.address,
+            kind=self.kind,
+            direction=self.direction,
+            protocols=self.protocols,
+            ports=self.ports,
+            region=region,
+            status=Status.RETIRED,
+            replaced_by=self.replaced_by,
+            announced_on=self.announced_on,
+            active_on=self.active_on,
+            drained_on=self.drained_on,
+            retired_on=self.retired_on,
+            notice_reason=reason_of(self.notice_override),
+        )
 
 
 class Cost(Section):

@@ -54,6 +54,9 @@ def venv_is_current(root: Path, wanted: str) -> bool:
 def make_venv(root: Path, wanted: str) -> None:
     """Create or complete .venv. Its stamp is written last: whatever a crash leaves is completed by the next run."""
     venv, log = root / ".venv", root / ".engine" / "venv.log"
+    if venv.is_symlink():
+        # What it points to is somebody else's, and --clear would empty it.
+        raise BootstrapError(f"{venv} is a link to {venv.resolve()}; remove the link, then run it again")
     python, version = venv / "bin" / "python", show_version(sys.version_info[:2])
     stamp = read_stamp(venv / "warp-edge.json")
     log.unlink(missing_ok=True)

@@ -29,8 +29,10 @@ from components.trunk_acl.lock import Connection
 PROXY_HOST = "127.0.0.1"
 ATTEMPT_SECONDS = 10
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 8.0
-# A server that answers FATAL has made up its mind, but for these (PostgreSQL's own words, and its poolers').
-REFUSED = ("FATAL:", "no password supplied")
+# A server that answers FATAL has made up its mind, but for the passing states (PostgreSQL's own words, and its
+# poolers'); another authority than the instance's does not become the right one by waiting (OpenSSL's words).
+WRONG_AUTHORITY = "certificate verify failed"
+REFUSED = ("FATAL:", "no password supplied", WRONG_AUTHORITY)
 PASSING = ("starting up", "shutting down", "recovery", "too many", "remaining connection slots", "not yet accepting")
 
 
@@ -90,7 +92,9 @@ def _told(target: Target, reason: str) -> TrunkAclError:
         "proxy": f"start it: cloud-sql-proxy --port {target.port} {target.instance}",
         "connector": "sign in with `gcloud auth application-default login`; the Cloud SQL Client role is needed",
     }[target.access]
-    if _final(reason):
+    if WRONG_AUTHORITY in reason:
+        remedy = PRETENDER
+    elif _final(reason):
         remedy = "the server answers and refuses: look at the user, its password and the database's name"
     return TrunkAclError(f"cannot connect to {target.where}: {reason}", remedy)
 

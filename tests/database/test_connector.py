@@ -163,6 +163,9 @@ class Instance:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=self.authority)
         context.verify_mode = ssl.CERT_REQUIRED
         context.minimum_version = ssl.TLSVersion.TLSv1_3
+        # On loopback a session ticket can overtake the first message of psycopg, and the connector's proxy, which reads
+        # without a timeout, then waits for ever (reach tries again). Over a network the message is always ahead.
+        context.num_tickets = 0
         self.certificate.configure_cert(context)
         loop = asyncio.new_event_loop()
         threading.Thread(target=loop.run_forever, daemon=True).start()
@@ -266,7 +269,7 @@ def test_the_connector_reaches_the_database_with_a_certificate_made_for_this_run
         ).fetchone()
         assert row == (USER, "warp", reach.application_name())
         assert connection.autocommit
-    assert set(cloud.instance.clients) == {f"made for this run at {PUBLIC}"}  # an attempt may be made twice
+    assert cloud.instance.clients == [f"made for this run at {PUBLIC}"]
     api = [headers["Authorization"] for path, headers, _ in cloud.google.asked if path != "/token"]
     assert len(api) == 2
     assert all(each.startswith("Bearer token for https://www.googleapis.com/auth/sqlservice.admin") for each in api)
@@ -317,7 +320,7 @@ def test_nothing_is_left_behind_when_the_connection_ends(
 def test_the_private_address_is_used_where_the_settings_say_so(cloud: Cloud) -> None:
     with reach.connected(target(private=True)) as connection:
         connection.execute("SELECT 1")
-    assert set(cloud.instance.clients) == {f"made for this run at {PRIVATE}"}  # an attempt may be made twice
+    assert cloud.instance.clients == [f"made for this run at {PRIVATE}"]
 
 
 def test_an_instance_without_a_private_address_says_so_at_once(cloud: Cloud) -> None:

@@ -117,9 +117,9 @@ def test_a_dedicated_address_is_found_and_its_neighbours_are_not(acl: Database) 
         f" VALUES {values}",
         user="warp_acl_writer",
     )
-    asked = ("34.9.9.8", "34.9.9.9", "34.9.9.10", "34.9.9.11", "2600::9", "2600::8")
+    asked = ("34.9.9.8", "34.9.9.9", "34.9.9.10", "34.9.9.11", "2600::9", "2600::8", "::ffff:34.9.9.9", "::34.9.9.9")
     found = [acl.ask("SELECT accounts.get_customer_by_dest_ip(%s)", each, user="warp_acl_reader")[0] for each in asked]
-    assert found == [None, FIRST, SECOND, None, FIRST, None]
+    assert found == [None, FIRST, SECOND, None, FIRST, None, FIRST, None]
 
 
 # --- a million --------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -270,6 +271,14 @@ def test_a_failure_is_one_error_without_secrets_and_without_a_chain(empty: Datab
         assert "\n  -> " in str(failed.value), name
         for secret in (*SECRETS, "wrong-Secret-9"):
             assert secret not in told, name
+
+
+def test_another_authority_is_told_at_once_and_not_waited_for(empty: Database) -> None:
+    other = trustme.CA().cert_pem.bytes().decode()
+    began = time.monotonic()
+    with pytest.raises(TrunkAclError, match=r"certificate verify failed\n  -> what stands between here and Google"):
+        PROVIDER.create(reaching({**props_of(empty), "serverCa": other}, deadlineSeconds=60))
+    assert time.monotonic() - began < 15
 
 
 def test_what_a_reader_is_refused_is_told_in_one_error_too(empty: Database) -> None:

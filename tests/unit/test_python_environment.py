@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.toolchain import ROOT, project_folder, python_environment, stamped_venv
+from tests.unit.toolchain import ROOT, executable, project_folder, python_environment, stamped_venv, steps
 
 
 @pytest.fixture
@@ -39,3 +39,12 @@ def test_an_environment_is_current_until_something_it_depends_on_changes(project
     stamped_venv(project, python_environment.SANDBOX_SET)
     (project / "requirements.txt").write_text("pulumi==2\n", encoding="utf-8")
     assert not python_environment.venv_is_current(project, python_environment.SANDBOX_SET)
+
+
+def test_a_link_in_the_place_of_the_environment_is_refused_and_what_it_points_to_kept(project: Path) -> None:
+    other = project.parent / "other"
+    executable(other / "bin" / "python", "exit 0")
+    (project / ".venv").symlink_to(other)
+    with pytest.raises(steps.BootstrapError, match=r"is a link to .*other; remove the link"):
+        python_environment.make_venv(project, python_environment.SANDBOX_SET)
+    assert [str(each.relative_to(other)) for each in sorted(other.rglob("*"))] == ["bin", "bin/python"]

@@ -57,7 +57,10 @@ BEGIN ATOMIC
     FROM accounts.customer_dedicated_ips AS dedicated
     JOIN accounts.customers AS customer ON customer.ban = dedicated.ban AND customer.active
     WHERE dedicated.active
-        AND dedicated.address = set_masklen(destination, CASE family(destination) WHEN 4 THEN 32 ELSE 128 END);
+        AND dedicated.address = CASE
+            WHEN destination <<= '::ffff:0:0/96'::inet THEN '0.0.0.0'::inet + (destination - '::ffff:0:0'::inet)
+            ELSE set_masklen(destination, CASE family(destination) WHEN 4 THEN 32 ELSE 128 END)
+        END;
 END;
 COMMENT ON FUNCTION accounts.get_customer_by_dest_ip(inet) IS 'BAN of the customer whose dedicated address this destination address is; NULL when it is nobody''s';
 
