@@ -121,12 +121,16 @@ class Cli:
 
     def preview(self, *arguments: str) -> Events:
         """What an update would do. Failures are in the answer; `EngineError` when there is nothing to read."""
-        streamed = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
-        done = self.run("preview", "--json", "--stack", self.stack, *arguments, extra=streamed)
+        done = self.preview_stream(*arguments)
         events = _events(_lines(done.stdout))
         if done.returncode and not events.failures:
             raise EngineError("pulumi preview", f"{done.stdout}{done.stderr}")
         return events
+
+    def preview_stream(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """What an update would do, as the engine's events, one JSON object a line."""
+        streamed = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
+        return self.run("preview", "--json", "--stack", self.stack, *arguments, extra=streamed)
 
     def import_resources(self, file: Path, *, protect: bool) -> Events:
         """Take resources into the state, as `file` lists them. Failures are in the answer."""

@@ -1,4 +1,4 @@
-"""`make up`, `make outputs` and `make down`: the stack `sandbox` on the sandbox's cloud, with the real engine."""
+"""`make up`, `review`, `outputs` and `down`: the stack `sandbox` on the sandbox's cloud, with the real engine."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ from rich.markup import escape
 from adopt.adoption import adopt
 from engine_cli import EngineError
 from inventory.table import ip_inventory_table
+from review.markdown import markdown
+from review.preview import UnreadableError, read
+from review.report import report
 from sandbox import Sandbox, SandboxError, sip_edge
 from sandbox.workspace import ROOT, Workspace
 from settings import Settings, SettingsError
 
 STACK = "sandbox"
+REFUSED = 4  # as `python -m review` has it
 DIRECTORY = ROOT / ".sandbox"
 
 
@@ -47,6 +51,21 @@ def up(sandbox: Sandbox, console: Console) -> int:
     _write_psql(workspace, outputs["database"])
     _say_what_next(console, sandbox, outputs)
     return 0
+
+
+def review(sandbox: Sandbox, console: Console) -> int:
+    """The report of a pull request (docs/review.md) on what an update would do now."""
+    sandbox.start()
+    workspace = _ready(sandbox, console)
+    console.print("[bold]review[/]  pulumi preview under policies/, as a pull request has it (about 20 s)")
+    pack, rules = ROOT / "policies" / "run", ROOT / "policies" / "config" / f"{STACK}.json"
+    done = workspace.cli.preview_stream("--policy-pack", str(pack), "--policy-pack-config", str(rules))
+    try:
+        found = report(read(done.stdout), STACK)
+    except UnreadableError:
+        raise EngineError("pulumi preview", f"{done.stdout}{done.stderr}") from None
+    print(markdown(found))
+    return REFUSED if found.failed else 0
 
 
 def outputs() -> int:
@@ -127,13 +146,14 @@ def _say_what_next(console: Console, sandbox: Sandbox, outputs: dict[str, Any]) 
 def main() -> int:
     """Exit status of the engine, or 2 when the sandbox cannot do it."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.stack", description=__doc__)
-    parser.add_argument("command", choices=["up", "outputs", "down"])
+    parser.add_argument("command", choices=["up", "review", "outputs", "down"])
     command = parser.parse_args().command
-    sandbox, console = Sandbox(DIRECTORY), Console(highlight=False)
+    # A report is the standard output of `review`, and nothing else is.
+    sandbox, console = Sandbox(DIRECTORY), Console(highlight=False, stderr=command == "review")
     try:
         if command == "outputs":
             return outputs()
-        return up(sandbox, console) if command == "up" else down(sandbox, console)
+        return {"up": up, "review": review, "down": down}[command](sandbox, console)
     except (EngineError, SandboxError, SettingsError) as error:
         print(error, file=sys.stderr)
         return 2

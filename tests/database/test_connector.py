@@ -168,13 +168,16 @@ class Instance:
         context.num_tickets = 0
         self.certificate.configure_cert(context)
         loop = asyncio.new_event_loop()
-        threading.Thread(target=loop.run_forever, daemon=True).start()
+        thread = threading.Thread(target=loop.run_forever, daemon=True)
+        thread.start()
         for address in (PUBLIC, PRIVATE):
             opening = asyncio.start_server(partial(self._serve, address), address, 3307, ssl=context)
             self._servers.append(asyncio.run_coroutine_threadsafe(opening, loop).result(10))
         yield
         asyncio.run_coroutine_threadsafe(self._end(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
 
     async def _serve(self, address: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         ((name,),) = (writer.get_extra_info("peercert") or {"subject": ((("", "nobody"),),)})["subject"]

@@ -27,7 +27,11 @@ KNOWN = migrations.load()
 STEP_BACK = 10
 NEVER = 1 << 30
 
-OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+# Clients only: a worker of autovacuum may be there, too.
+OTHERS = (
+    "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " AND backend_type = 'client backend'"
+)
 
 
 @dataclass
