@@ -52,12 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         promise = _promise(chosen)
         resolvers = _resolvers(chosen.resolver)
         trust = _trust(chosen.ca)
-        _can_send_from(chosen.source)
+        source = _can_send_from(chosen.source or "")
     except (UnreadableError, EngineError) as error:
         print(error, file=sys.stderr)
         return UNREADABLE
     began = time.monotonic()
-    caller = Caller(trust, certificate.utc_now(), chosen.source, chosen.expect, chosen.expiry_days)
+    caller = Caller(trust, certificate.utc_now(), source, chosen.expect, chosen.expiry_days)
     findings = _run(lambda checks: _look(checks, chosen, promise, resolvers, caller), chosen.timeout)
     seconds = time.monotonic() - began
     if chosen.json:
@@ -126,13 +126,14 @@ def _trust(authority: Path | None) -> ssl.SSLContext:
         ) from None
 
 
-def _can_send_from(source: str) -> None:
+def _can_send_from(source: str) -> str:
     if source:
         with socket.socket(socket.AF_INET6 if ":" in source else socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:
                 probe.bind((source, 0))
             except OSError as error:
                 raise UnreadableError(f"--source {source}: {error.strerror}", "an address of this machine") from None
+    return source
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -154,7 +155,7 @@ def _parser() -> argparse.ArgumentParser:
         "--authority", action="append", type=_place, default=[], metavar="HOST[:PORT]",
         help="ask this as name server of the zone; may be repeated (those that the delegation leads to)",
     )  # fmt: skip
-    parser.add_argument("--source", type=_address, default="", help="address that SIP and TLS come from")
+    parser.add_argument("--source", type=_address, help="address that SIP and TLS come from")
     parser.add_argument(
         "--expect", type=_status, default=answering.ANY, metavar="200|403|any",
         help="answer to OPTIONS: 200 where --source is a customer's, 403 where it is nobody's (any below 500)",
