@@ -67,7 +67,14 @@ def verify(sandbox: Sandbox) -> int:
     host, port = sandbox.dns_endpoint()
     options = ["--resolver", f"{host}:{port}", "--authority", f"{host}:{port}"]
     if sip_edge.runs(DIRECTORY):
-        options += ["--ca", str(sip_edge.authority_file(DIRECTORY)), "--source", CUSTOMER, "--expect", "200"]
+        options += [
+            "--ca",
+            str(sip_edge.authority_file(DIRECTORY).relative_to(ROOT)),
+            "--source",
+            CUSTOMER,
+            "--expect",
+            "200",
+        ]
     else:
         options += ["--only", "dns"]
         print("SIP and TLS are not checked: no SIP proxy runs here; `make up` says why", file=sys.stderr)

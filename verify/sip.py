@@ -111,7 +111,7 @@ async def ask(
     except ssl.SSLError as error:
         raise SipError(f"no TLS: {error.reason or error}") from None
     except OSError as error:
-        raise _why(error) from None
+        raise why(error) from None
 
 
 async def options(peer: Peer, *, server_name: str | None = None, seconds: float = SECONDS) -> Answer:
@@ -127,10 +127,11 @@ def _own_address(peer: Peer) -> str:
             chosen.connect((peer.address, peer.port))
             return str(chosen.getsockname()[0])
     except OSError as error:
-        raise _why(error) from None
+        raise why(error) from None
 
 
-def _why(error: OSError) -> SipError:
+def why(error: OSError) -> SipError:
+    """What a failure of the network means."""
     if error.errno in _NOT_HERE:
         return NoWayError(f"not from this machine: {error.strerror or error}")
     if isinstance(error, ConnectionRefusedError):

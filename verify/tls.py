@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from verify.finding import said
-from verify.sip import Peer, SilentError, SipError, unverified
+from verify.sip import Peer, SilentError, SipError, unverified, why
 
 SECONDS = 8.0
 
@@ -46,7 +46,7 @@ async def show(peer: Peer, name: str, trust: ssl.SSLContext) -> Shown:
     except ssl.SSLError as error:
         raise SipError(f"no TLS: {said(error.reason or str(error))}") from None
     except OSError as error:
-        raise SilentError(f"no TLS: {error.strerror or error}") from None
+        raise why(error) from None
 
 
 async def _shake(peer: Peer, name: str, context: ssl.SSLContext, untrusted: str) -> Shown:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ import trustme
 from tests.promises import outputs
 from tests.sandbox.sip_servers import Behaviour, Servers, answer, servers
 from verify.__main__ import main
+from verify.endpoint_checks import _looking, _options
+from verify.finding import Judgement, Verdict
+from verify.sip import Peer
 
 Json = dict[str, Any]
 Run = Callable[..., tuple[int, Json]]
@@ -121,7 +125,7 @@ def test_provisional_answers_and_answers_to_others_are_passed_over(run: Run, loo
     ("behaviour", "told"),
     [
         (lambda request: b"x" * 4096, "an answer without end: no head within 16384 bytes"),
-        (lambda request: b"SIP/2.0 200 OK\r\n" + b"A: b\r\n" * 100, "an answer without end: no head within 16384 bytes"),
+        (lambda request: b"SIP/2.0 200 OK\r\n" + b"A: b\r\n" * 99, "an answer without end: no head within 16384 bytes"),
         (lambda request: b"\r\n\r\n", "no answer within"),
         (lambda request: b"HTTP/1.1 400 Bad\x1b[2J Request\r\n\r\n", "no SIP: 'HTTP/1.1 400 Bad"),
         (lambda request: b"\x16\x03\x01\xff\xff\r\n\r\n", "no SIP: "),
@@ -236,6 +240,22 @@ def test_an_egress_address_that_answers_like_an_ingress_one_breaks_the_promise(r
     }
     holding = [each for each in report["findings"] if "egress" in each["what"] and each["verdict"] == "holds"]
     assert len(holding) == 2
+
+
+def test_what_this_machine_cannot_reach_at_all_is_unchecked_and_not_broken() -> None:
+    """For instance IPv6 from a machine without it. Nobody's address stands for the missing family here."""
+
+    async def look() -> Judgement:
+        return await _options(Peer("198.51.100.1", 5060, "udp", "198.51.100.2"), "sip.ringer.tel", 0)
+
+    judgement = asyncio.run(_reached(look))
+    assert judgement.verdict is Verdict.UNCHECKED
+    assert judgement.found == "not from this machine: Cannot assign requested address"
+    assert judgement.remedy
+
+
+async def _reached(look: Callable[[], Awaitable[Judgement]]) -> Judgement:
+    return await _looking(look)()
 
 
 def test_with_everything_hanging_the_run_ends_in_time_and_nothing_is_left_out(run: Run, loopback: Servers) -> None:

@@ -34,7 +34,7 @@ def command(*options: str, given: str = "") -> subprocess.CompletedProcess[str]:
         (("--outputs", "/nonexistent/x"), "", "/nonexistent/x: No such file or directory\n  -> "),
         (("--ca", "/nonexistent/x"), "right", "--ca /nonexistent/x: No such file or directory\n  -> "),
         (("--ca", "README.md"), "right", "--ca README.md: "),
-        (("--source", "192.0.2.1"), "right", "--source 192.0.2.1: Cannot assign requested address\n  -> "),
+        (("--source", "198.51.100.1"), "right", "--source 198.51.100.1: Cannot assign requested address\n  -> "),
         (("--source", "here"), "right", "'here' is no IPv4 or IPv6 address"),
         (("--resolver", "dns.example"), "right", "'dns.example' is no address with a port"),
         (("--resolver", "127.0.0.1:0"), "right", "is no address with a port"),
