@@ -78,19 +78,21 @@ class Names:
         async def ds_records() -> Judgement:
             reply = await self._reply(promise.domain, "DS")
             parent.update(data for data in reply.data if isinstance(data, DS))
-            return signatures.judge_parent(reply, frozenset(parent), promise.ds_records)
+            own = frozenset[DS]() if records.is_twin(delegated, promise.name_servers) else promise.ds_records
+            return signatures.judge_parent(reply, frozenset(parent), own)
 
         told = said(", ".join(sorted(promise.name_servers))) or "name servers"
-        await asyncio.gather(
-            self.checks.check(self._asked(f"{promise.domain} NS", told), delegation),
-            self.checks.check(self._asked(f"{promise.domain} DS", signatures.expected(promise)), ds_records),
-        )
+        await self.checks.check(self._asked(f"{promise.domain} NS", told), delegation)
+        await self.checks.check(self._asked(f"{promise.domain} DS", signatures.expected(promise)), ds_records)
         for server in given:
-            self._ask_authority(server, frozenset(parent))
+            self._ask_authority(server, frozenset(parent), promise.ds_records)
         for name in () if given else sorted(delegated | promise.name_servers)[:MOST_SERVERS]:
-            self.group.create_task(self._ask_name_server(name, frozenset(parent)))
+            # The parent's DS speaks of whom it delegates to; the keys of our own zone are its name servers' alone.
+            above = frozenset(parent) if name in delegated else frozenset[DS]()
+            below = promise.ds_records if name in promise.name_servers else frozenset[DS]()
+            self.group.create_task(self._ask_name_server(name, above, below))
 
-    async def _ask_name_server(self, name: str, parent: frozenset[DS]) -> None:
+    async def _ask_name_server(self, name: str, parent: frozenset[DS], own: frozenset[DS]) -> None:
         """One name server: its addresses, then everything it must answer."""
         found: list[str] = []
 
@@ -106,11 +108,11 @@ class Names:
 
         await self.checks.check(self._asked(f"name server {said(name)}", "an address"), addresses)
         if places := tuple(Place(address) for address in found[:MOST_PLACES]):
-            self._ask_authority(Server(said(name), places, authority=True), parent)
+            self._ask_authority(Server(said(name), places, authority=True), parent, own)
 
-    def _ask_authority(self, server: Server, parent: frozenset[DS]) -> None:
+    def _ask_authority(self, server: Server, parent: frozenset[DS], own: frozenset[DS]) -> None:
         self.ask_all(server)
-        if trusted := parent or self.promise.ds_records:
+        if trusted := parent or own:
             tags = ", ".join(str(each.key_tag) for each in sorted(trusted))
             subject = Subject(Part.DNS, f"{self.promise.domain} signatures", server.name, f"signed as DS {tags} says")
             self._begin(subject, partial(signatures.look, server, self.promise, trusted, at_parent=bool(parent)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 
 import dns.rdata
@@ -91,6 +91,11 @@ def _ttl(expected: RecordSet, reply: Reply, authority: bool) -> Problems:
         yield Verdict.WARNING, told, PUT_BACK
 
 
+def is_twin(delegated: Set[str], own: Set[str]) -> bool:
+    """Whether the world asks others altogether for a zone of this name (docs/adopt.md, "The zone")."""
+    return bool(own and delegated and not own & delegated)
+
+
 def judge_delegation(reply: Reply, delegated: set[str], own: frozenset[str]) -> Judgement:
     """Whom the world asks. Others altogether: ours is a twin (docs/adopt.md); a mixture: some answers are theirs."""
     if reply.problem or not delegated:
@@ -100,7 +105,7 @@ def judge_delegation(reply: Reply, delegated: set[str], own: frozenset[str]) -> 
             "see that the parent zone delegates the domain, and that this resolver runs",
         )
     found = said(", ".join(sorted(delegated)))
-    if own and not own & delegated:
+    if is_twin(delegated, own):
         return Judgement(
             Verdict.WARNING,
             f"{found}: the world asks others, our zone is a twin of theirs",

@@ -294,6 +294,18 @@ def test_a_missing_signature_breaks_the_promise_where_the_parent_says_that_the_z
     assert "_sip._udp.ringer.tel SRV: no signature" in found["found"]
 
 
+def test_a_twins_host_signs_with_keys_of_its_own(run: Run) -> None:
+    """The parent's DS is theirs then, and what they answer is checked by it."""
+    theirs, ours = Signed(), Signed()
+    served = theirs.sign(zone())
+    served.answers["ringer.tel", "NS"] = ["ns1.gandi.example."]
+    served.wire["ringer.tel", "DS"] = [(43, theirs.ds.to_wire() or b"")]
+    with serving(served) as port:
+        status, report = run(port, promised=outputs(ds_records=(str(ours.ds),)))
+    assert (status, broken(report)) == (0, {})
+    assert [each["what"] for each in report["findings"] if each["verdict"] == "warning"] == ["ringer.tel NS"]
+
+
 def test_another_key_and_a_forged_record_are_found_by_their_signatures(run: Run) -> None:
     signed, other = Signed(), Signed()
     served = signed.sign(zone())
