@@ -39,7 +39,7 @@ class SipError(Exception):
 
 
 class SilentError(SipError):
-    """Nobody is there: refused, or no word in time."""
+    """Nobody is there: refused, or no word in time, not even a connection."""
 
 
 class NoWayError(SipError):
@@ -101,12 +101,17 @@ async def ask(
     seconds: float = SECONDS,
 ) -> Answer:
     """Send a request and wait for the final answer to it. Raises `SipError`."""
+    connected = False
     try:
         async with asyncio.timeout(seconds):
             if peer.transport == "udp":
                 return await _by_datagram(text, peer)
-            return await _by_stream(text, peer, tls, server_name)
+            reader, writer = await _connect(peer, tls, server_name)
+            connected = True
+            return await _by_stream(text, reader, writer)
     except TimeoutError:
+        if connected:
+            raise SipError(f"connected, and no answer within {seconds:g} s") from None
         raise SilentError(f"no answer within {seconds:g} s") from None
     except ssl.SSLError as error:
         raise SipError(f"no TLS: {error.reason or error}") from None
@@ -136,6 +141,8 @@ def why(error: OSError) -> SipError:
         return NoWayError(f"not from this machine: {error.strerror or error}")
     if isinstance(error, ConnectionRefusedError):
         return SilentError("refused: nothing listens there")
+    if isinstance(error, ConnectionResetError | BrokenPipeError):
+        return SipError("the connection was cut off")
     return SilentError(f"no answer: {error.strerror or error}")
 
 
@@ -183,15 +190,20 @@ async def _datagrams(mailbox: _Mailbox) -> AsyncIterator[bytes]:
         yield came.partition(b"\r\n\r\n")[0][:LARGEST_HEAD]
 
 
-async def _by_stream(text: str, peer: Peer, tls: ssl.SSLContext | None, server_name: str | None) -> Answer:
+async def _connect(
+    peer: Peer, tls: ssl.SSLContext | None, server_name: str | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     encrypted = {"ssl": tls or unverified(), "server_hostname": server_name or peer.address}
-    reader, writer = await asyncio.open_connection(
+    return await asyncio.open_connection(
         peer.address,
         peer.port,
         limit=LARGEST_HEAD,
         local_addr=(peer.source, 0) if peer.source else None,
         **(encrypted if peer.transport == "tls" else {}),  # type: ignore[arg-type]
     )
+
+
+async def _by_stream(text: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Answer:
     try:
         began = time.monotonic()
         writer.write(text.encode())

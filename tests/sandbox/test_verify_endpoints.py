@@ -227,7 +227,8 @@ def test_plain_text_on_the_tls_port_is_no_tls(run: Run, loopback: Servers) -> No
 def test_an_egress_address_that_answers_like_an_ingress_one_breaks_the_promise(run: Run, loopback: Servers) -> None:
     loopback.udp(answer, last=3, port=5060)
     loopback.tcp(lambda request: b"SSH-2.0-x\r\n\r\n", last=4, port=5060)
-    status, report = run("--only", "sip", nat=(f"{loopback.network}.3", f"{loopback.network}.4"))
+    loopback.tcp(lambda request: None, last=5, port=5060)
+    status, report = run("--only", "sip", nat=tuple(f"{loopback.network}.{last}" for last in (3, 4, 5)))
     assert status == 3
     told = {
         (each["what"], each["where"].split(":")[0][-1]): each["found"]
@@ -237,9 +238,10 @@ def test_an_egress_address_that_answers_like_an_ingress_one_breaks_the_promise(r
     assert told == {
         ("silence UDP (egress)", "3"): "it answers 200 to OPTIONS",
         ("silence TCP (egress)", "4"): "something listens: no SIP: 'SSH-2.0-x'",
+        ("silence TCP (egress)", "5"): "something listens: connected, and no answer within 4 s",
     }
     holding = [each for each in report["findings"] if "egress" in each["what"] and each["verdict"] == "holds"]
-    assert len(holding) == 2
+    assert len(holding) == 3
 
 
 def test_what_this_machine_cannot_reach_at_all_is_unchecked_and_not_broken() -> None:
