@@ -5,7 +5,7 @@ BOOTSTRAP := python3 tools/bootstrap.py
 PYTHON = eval "$$($(BOOTSTRAP) --print-env)" && .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up review outputs down status rehearse test lint unit sandbox-tests database test-sip engine bench clean
+.PHONY: help setup setup-dev up review outputs verify down status rehearse test lint unit sandbox-tests database test-sip engine bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ review: ## what an update of that stack would do, as a pull request's report (Ma
 outputs: ## every output of that stack as one JSON object on standard output
 	@$(BOOTSTRAP) >&2
 	@$(PYTHON) -m sandbox.stack outputs
+
+verify: ## check that stack from outside: names, SIP servers, certificates
+	@$(BOOTSTRAP) >&2
+	@$(PYTHON) -m sandbox.stack verify
 
 status: setup ## what runs
 	@$(PYTHON) -m sandbox status || true

@@ -30,8 +30,8 @@ from components.trunk_acl import migrations, migrator, roles
 from kamailio.reloader.tables import TABLES
 from kamailio.reloader.work import EVERYTHING
 from sandbox.postgres import PostgresServer
-from sandbox.sip_probe import request
 from sandbox.sip_proxy import Database, SipProxy, require_kamailio
+from verify.sip import Peer, request
 
 USUAL_SIZE = 100_000
 ROUNDS, ASKED_A_ROUND, RELOADS = 10, 300, 3
@@ -184,7 +184,7 @@ class _Client:
         self._socket.settimeout(5)
         self._socket.bind((source, 0))
         self._socket.connect((address, 5060))
-        self._request = request("OPTIONS", address, 5060, "udp", source).encode()
+        self._request = request("OPTIONS", Peer(address, 5060, "udp", source)).encode()
         self.statuses: set[int] = set()
         self._taken: list[float] = []
 

@@ -86,6 +86,11 @@ class Inventory:
             "text": sheets.customer_sheet(ways_in, self.egress, self.announced_ingress),
         }
 
+    def record_sets(self, ttl_seconds: int, *, naptr: bool) -> list[Json]:
+        """The part `records` of output `dns`: every record set of the edge, as name servers must answer it."""
+        found = records(self.names, self.udp, self.tcp, self.srv, naptr=naptr)
+        return [_record(record) | {"ttl": ttl_seconds} for record in found]
+
     def _outbound(self) -> list[Json]:
         """Customers open UDP and TCP to the UDP address: a client may retry a large request over TCP
         (RFC 3261, section 18.1.1), and an open port nobody answers on is better than a silent drop."""

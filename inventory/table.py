@@ -51,6 +51,11 @@ def _life(address: dict[str, Any]) -> str:
     return text
 
 
+def printable(text: str) -> str:
+    """Free text with nothing in it that a terminal would obey."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 def _text(text: str) -> str:
-    """Free text: no style of ours, nothing that a terminal would obey."""
-    return escape("".join(character if character.isprintable() else "?" for character in text))
+    """Free text in a cell: no style of ours either."""
+    return escape(printable(text))

@@ -24,6 +24,7 @@ from sandbox.process import (
     Sandbox,
     SandboxError,
 )
+from verify.sip import Peer, request
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -223,8 +224,8 @@ def _pods(given: argparse.Namespace) -> None:
 
 def _sip_options(given: argparse.Namespace) -> None:
     port = given.port or (5061 if given.transport == "tls" else 5060)
-    text = sip_probe.request("OPTIONS", given.address, port, given.transport, given.source)
-    answer = sip_probe.ask(text, given.address, port, given.transport, given.source)
+    peer = Peer(given.address, port, given.transport, given.source)
+    answer = sip_probe.ask(request("OPTIONS", peer), peer)
     whose = (
         f" BAN {answer.headers['x-warp-ban']}, trunk {answer.headers['x-warp-trunk']}" if answer.status == 200 else ""
     )

@@ -18,7 +18,9 @@ FOLDER = "sip"
 
 def of_stack(directory: Path, outputs: Mapping[str, Any]) -> SipProxy:
     """The proxy for a stack's outputs, secrets included."""
-    addresses = {endpoint["transport"]: endpoint["address"] for endpoint in outputs["customerEndpoints"]["endpoints"]}
+    endpoints = outputs["customerEndpoints"]["endpoints"]
+    addresses = {endpoint["transport"]: endpoint["address"] for endpoint in endpoints}
+    encrypted = [endpoint["server"] for endpoint in endpoints if endpoint["transport"] == "TLS"]
     database, acl = outputs["database"], outputs["trunkAcl"]
     return SipProxy(
         directory / FOLDER,
@@ -32,6 +34,7 @@ def of_stack(directory: Path, outputs: Mapping[str, Any]) -> SipProxy:
             password=acl["readerPassword"],
             authority=database["serverCa"],
         ),
+        names=(*dict.fromkeys(encrypted), outputs["dns"]["domain"]),
     )
 
 
@@ -42,6 +45,11 @@ def start(directory: Path, outputs: Mapping[str, Any]) -> str:
     except SandboxError as error:
         return str(error)
     return ""
+
+
+def authority_file(directory: Path) -> Path:
+    """PEM of the authority that signed the proxy's certificate."""
+    return _whatever_runs(directory).authority_file
 
 
 def stop(directory: Path) -> bool:

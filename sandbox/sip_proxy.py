@@ -90,7 +90,10 @@ class Database:
 
 @dataclass(frozen=True)
 class SipProxy:
-    """The proxy of one folder. Ports are SIP's own unless said otherwise; memory is in megabytes."""
+    """The proxy of one folder. Ports are SIP's own unless said otherwise; memory is in megabytes.
+
+    `names` are those that customers set out for: the certificate has them (RFC 5922).
+    """
 
     directory: Path
     udp_address: str
@@ -103,6 +106,7 @@ class SipProxy:
     status_port: int = 9062
     relay_port: int = 6432
     also_listen: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     substitutions: tuple[tuple[str, str], ...] = ()
     reload: bool = True
     full_seconds: float = 300
@@ -172,9 +176,14 @@ class SipProxy:
         return Rpc(self.tcp_address, self.rpc_port, str(self._recorded().get("token", "")), seconds)
 
     @property
+    def authority_file(self) -> Path:
+        """The authority that signed the proxy's certificate, as PEM."""
+        return self.directory / "sip-ca.pem"
+
+    @property
     def authority(self) -> bytes:
-        """PEM of the authority that signed the proxy's certificate."""
-        return (self.directory / "sip-ca.pem").read_bytes()
+        """Its contents."""
+        return self.authority_file.read_bytes()
 
     @property
     def log_file(self) -> Path:
@@ -221,7 +230,7 @@ class SipProxy:
 
     def _write_files(self, folder: Path, account: Account) -> None:
         authority = trustme.CA(organization_name="warp-edge sandbox SIP")
-        certificate = authority.issue_cert(self.tcp_address, "localhost")
+        certificate = authority.issue_cert(*self.names, self.tcp_address, "localhost")
         files = {
             **{name: text.encode() for name, text in fragments().items()},
             "kamailio.cfg": self._configuration(folder).encode(),
@@ -232,7 +241,7 @@ class SipProxy:
         for name, content in files.items():
             private_file(folder / name, content)
             account.own(folder / name)
-        (self.directory / "sip-ca.pem").write_bytes(authority.cert_pem.bytes())
+        self.authority_file.write_bytes(authority.cert_pem.bytes())
 
     def _configuration(self, folder: Path) -> str:
         defines = ["#!define WARP_TABLE_PERMISSIONS"] if self.table == "permissions" else []

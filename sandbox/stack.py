@@ -1,10 +1,11 @@
-"""`make up`, `review`, `outputs` and `down`: the stack `sandbox` on the sandbox's cloud, with the real engine."""
+"""`make up`, `review`, `outputs`, `verify`, `down`: the stack `sandbox` on the sandbox's cloud, with the real engine."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import shlex
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from settings import Settings, SettingsError
 
 STACK = "sandbox"
 REFUSED = 4  # as `python -m review` has it
+CUSTOMER = "127.0.0.2"  # trunks/sandbox/ lets it in
 DIRECTORY = ROOT / ".sandbox"
 
 
@@ -75,6 +77,30 @@ def outputs() -> int:
     # Outputs are in the state: they can be read while the cloud is stopped.
     print(json.dumps(Workspace(DIRECTORY, STACK, {}).cli.outputs(), indent=2))
     return 0
+
+
+def verify(sandbox: Sandbox) -> int:
+    """`python -m verify` on that stack: the sandbox's DNS stands for resolver and name server, a known caller asks."""
+    if not (DIRECTORY / "project").exists() or not sandbox.running():
+        raise SandboxError("nothing is up\n  -> make up")
+    host, port = sandbox.dns_endpoint()
+    options = ["--resolver", f"{host}:{port}", "--authority", f"{host}:{port}"]
+    if sip_edge.runs(DIRECTORY):
+        options += [
+            "--ca",
+            str(sip_edge.authority_file(DIRECTORY).relative_to(ROOT)),
+            "--source",
+            CUSTOMER,
+            "--expect",
+            "200",
+        ]
+    else:
+        options += ["--only", "dns"]
+        print("SIP and TLS are not checked: no SIP proxy runs here; `make up` says why", file=sys.stderr)
+    command = [sys.executable, "-m", "verify", *options]
+    print(f"make outputs | {shlex.join(['.venv/bin/python', *command[1:]])}", file=sys.stderr, flush=True)
+    found = Workspace(DIRECTORY, STACK, {}).cli.outputs()
+    return subprocess.run(command, cwd=ROOT, input=json.dumps(found), text=True, check=False).returncode
 
 
 def down(sandbox: Sandbox, console: Console) -> int:
@@ -132,11 +158,12 @@ def _say_what_next(console: Console, sandbox: Sandbox, outputs: dict[str, Any]) 
     sip = f".venv/bin/python -m sandbox sip-options {outputs['customerEndpoints']['endpoints'][0]['address']} --from"
     console.print("\nLook at next:")
     for command, why in (
-        (f"{sip} 127.0.0.2", "200: trunks/sandbox/ lets this caller in"),
+        (f"{sip} {CUSTOMER}", "200: trunks/sandbox/ lets this caller in"),
         (f"{sip} 127.0.9.9", "403: nobody's"),
         (f"dig @{host} -p {port} +short _sip._udp.{domain} SRV", "the zone answers"),
         (".sandbox/psql -c '\\conninfo'", "the trunk ACL's database, over TLS"),
         (".sandbox/pulumi stack output vendorWhitelist", "what vendors get; any pulumi command works like this"),
+        ("make verify", "the promise, checked from outside: names, SIP, certificates"),
         ("make outputs", "all outputs as JSON"),
         ("make status", "what runs"),
     ):
@@ -146,13 +173,15 @@ def _say_what_next(console: Console, sandbox: Sandbox, outputs: dict[str, Any]) 
 def main() -> int:
     """Exit status of the engine, or 2 when the sandbox cannot do it."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.stack", description=__doc__)
-    parser.add_argument("command", choices=["up", "review", "outputs", "down"])
+    parser.add_argument("command", choices=["up", "review", "outputs", "verify", "down"])
     command = parser.parse_args().command
     # A report is the standard output of `review`, and nothing else is.
     sandbox, console = Sandbox(DIRECTORY), Console(highlight=False, stderr=command == "review")
     try:
         if command == "outputs":
             return outputs()
+        if command == "verify":
+            return verify(sandbox)
         return {"up": up, "review": review, "down": down}[command](sandbox, console)
     except (EngineError, SandboxError, SettingsError) as error:
         print(error, file=sys.stderr)

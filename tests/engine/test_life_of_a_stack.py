@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import psycopg
 from dns import message, query
 
 from sandbox import Sandbox
 from tests.engine.conftest import Stack
+from verify.__main__ import main as verify
 
 RECORD = "gcp:dns/recordSet:RecordSet"
 SIP_A = "projects/warp-sandbox/managedZones/ringer-tel/rrsets/sip.ringer.tel./A"
@@ -34,6 +36,22 @@ def test_the_zone_answers_with_the_ingress_address(edge: Stack, cloud: Sandbox) 
     udp = next(address["address"] for address in inventory if address["name"] == "kamailio-sip-udp-ip")
     answer = query.udp(message.make_query("sip.ringer.tel", "A"), host, port=port, timeout=5)
     assert [record.to_text() for record in answer.answer[0]] == [udp]
+
+
+def test_the_promise_holds_from_outside_until_somebody_changes_a_record_by_hand(
+    edge: Stack, cloud: Sandbox, tmp_path: Path
+) -> None:
+    """docs/verify.md, on the outputs as the engine gives them."""
+    file, (host, port) = tmp_path / "outputs.json", cloud.dns_endpoint()
+    file.write_text(json.dumps(edge.cli.outputs()))
+    places = ["--resolver", f"{host}:{port}", "--authority", f"{host}:{port}"]
+    verified = ["--outputs", str(file), "--only", "dns", *places]
+    assert verify(verified) == 0
+    right = cloud.resource(RECORD, SIP_A)["rrdatas"]
+    cloud.set(RECORD, SIP_A, "rrdatas", ["127.9.9.9"])
+    assert verify(verified) == 3
+    cloud.set(RECORD, SIP_A, "rrdatas", right)
+    assert verify(verified) == 0
 
 
 def test_the_database_lets_its_user_in_over_tls_and_nobody_in_without(edge: Stack) -> None:

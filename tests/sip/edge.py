@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from sandbox.sip_probe import Answer, ask, request
+from sandbox.sip_probe import ask
 from sandbox.sip_proxy import SipProxy
+from verify.sip import Answer, Peer, request
 
 KNOWN, UNKNOWN = "127.0.0.2", "127.0.99.9"
 SOON = 2.0  # how long a change may take, from the statement's end
@@ -36,8 +37,8 @@ class Edge:
         address, usual = self.place(transport)
         port = port or usual
         authority = self.proxy.authority if transport == "tls" else None
-        text = request(method, address, port, transport, source, more)
-        return ask(text, address, port, transport, source, authority)
+        peer = Peer(address, port, transport, source)
+        return ask(request(method, peer, more), peer, authority)
 
     def status(self, source: str, port: int = 0) -> int:
         return self.ask(source, port=port).status
@@ -48,8 +49,8 @@ class Edge:
 
     def six(self) -> Answer:
         """An OPTIONS from ::1."""
-        port = self.six_port
-        return ask(request("OPTIONS", "::1", port, "udp", "::1"), "::1", port, "udp", "::1")
+        peer = Peer("::1", self.six_port, "udp", "::1")
+        return ask(request("OPTIONS", peer), peer)
 
     def metrics(self) -> dict[str, float]:
         url = f"http://{self.proxy.tcp_address}:{self.proxy.status_port}/metrics"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.sip_probe import request
 from tests.sip import sipp
 from tests.sip.edge import KNOWN, UNKNOWN, Edge
+from verify.sip import Peer, request
 
 ACME_MAIN = {"X-WARP-BAN": "ACME", "X-WARP-Trunk": "main"}
 ACME_INNER = {"X-WARP-BAN": "ACME", "X-WARP-Trunk": "inner"}
@@ -88,7 +88,7 @@ def test_a_first_via_that_names_a_customer_makes_an_unknown_source_no_customer(e
         named.bind((KNOWN, 0))
         sender.bind((UNKNOWN, 0))
         sender.settimeout(3)
-        text = request("INVITE", address, port, "udp", KNOWN).replace(
+        text = request("INVITE", Peer(address, port, "udp", KNOWN)).replace(
             f"UDP {KNOWN};", f"UDP {KNOWN}:{named.getsockname()[1]};received={KNOWN};"
         )
         sender.sendto(text.encode(), (address, port))
@@ -105,8 +105,9 @@ def test_an_ack_of_an_unknown_source_is_not_answered(edge: Edge) -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as sender:
         sender.bind((UNKNOWN, 0))
         sender.settimeout(1)
-        sender.sendto(request("ACK", address, port, "udp", UNKNOWN).encode(), (address, port))
-        sender.sendto(request("OPTIONS", address, port, "udp", UNKNOWN).encode(), (address, port))
+        for method in ("ACK", "OPTIONS"):
+            text = request(method, Peer(address, port, "udp", UNKNOWN))
+            sender.sendto(text.encode(), (address, port))
         assert b"OPTIONS" in sender.recv(65535)
         with pytest.raises(TimeoutError):
             sender.recv(65535)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.promises import outputs
 from tests.review_goldens import FOLDER
 from tests.stacks import ROOT
 from tests.unit.toolchain import actionlint, executable, steps
@@ -257,6 +258,17 @@ def test_an_update_is_held_to_the_policies_that_were_previewed(folder: Path) -> 
     used = (folder / "arguments").read_text()
     assert used.startswith("up --yes --skip-preview --non-interactive ")
     assert used.endswith("--stack prod --policy-pack policies --policy-pack-config policies/config/prod.json\n")
+
+
+def test_a_promise_that_does_not_hold_fails_the_job_with_the_table_in_its_summary(folder: Path) -> None:
+    (folder / "outputs.json").write_text(json.dumps(outputs("127.94.255.1", "127.94.255.2", ())))
+    done = run(folder, "verify.sh", "prod", "--only", "tls", PREVIEW="outputs.json")
+    assert done.returncode == 3, done.stderr
+    assert "refused" in done.stdout.lower()
+    summary = (folder / "summary").read_text()
+    assert summary == f"## Promise of stack `prod`\n\n```\n{done.stdout}```\n"
+    assert not [line for line in done.stdout.splitlines() if line.lstrip().startswith("`")]
+    assert (folder / "arguments").read_text().split()[-5:] == ["stack", "output", "--json", "--stack", "prod"]
 
 
 def test_the_stacks_are_those_that_have_settings_but_the_sandbox(tmp_path: Path) -> None:

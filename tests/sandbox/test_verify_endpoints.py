@@ -1,0 +1,274 @@
+"""`python -m verify --only sip` and `--only tls` over real sockets: right servers, and every kind that is not."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from tests.promises import outputs
+from tests.sandbox.sip_servers import Behaviour, Servers, answer, servers
+from verify.__main__ import main
+from verify.endpoint_checks import _looking, _options
+from verify.finding import Judgement, Verdict
+from verify.sip import Peer
+
+Json = dict[str, Any]
+Run = Callable[..., tuple[int, Json]]
+NAMES = ("sip-tcp.ringer.tel", "ringer.tel")
+
+
+@pytest.fixture
+def loopback() -> Iterator[Servers]:
+    with servers() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def run(loopback: Servers, authority: trustme.CA, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Exit status and JSON of a run against the servers of this test; ports that nobody was given refuse."""
+    (tmp_path / "ca.pem").write_bytes(authority.cert_pem.bytes())
+
+    def verified(*options: str, sip: int = 9, sips: int = 9, nat: tuple[str, ...] = ()) -> tuple[int, Json]:
+        place = loopback.network
+        promised = outputs(f"{place}.1", f"{place}.2", nat, ports={"sip": sip, "sips": sips})
+        (tmp_path / "outputs.json").write_text(json.dumps(promised))
+        usual = ["--outputs", str(tmp_path / "outputs.json"), "--json", "--ca", str(tmp_path / "ca.pem")]
+        status = main([*usual, *options])
+        return status, json.loads(capsys.readouterr().out)
+
+    return verified
+
+
+def found(report: Json) -> dict[str, tuple[str, str]]:
+    """What -> verdict and what was found."""
+    return {each["what"]: (each["verdict"], each["found"]) for each in report["findings"]}
+
+
+def context(authority: trustme.CA, *names: str, **options: Any) -> ssl.SSLContext:
+    made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(*names, **options).configure_cert(made)
+    return made
+
+
+def everything(loopback: Servers, behaviour: Behaviour, tls: ssl.SSLContext) -> dict[str, int]:
+    port = loopback.udp(behaviour)
+    loopback.tcp(behaviour, port=port)
+    return {"sip": port, "sips": loopback.tcp(behaviour, tls=tls)}
+
+
+def test_every_endpoint_is_asked_over_its_transport_and_tells_time_and_server(
+    run: Run, loopback: Servers, authority: trustme.CA
+) -> None:
+    ports = everything(loopback, answer, context(authority, *NAMES))
+    status, report = run("--only", "sip", "--only", "tls", "--source", "127.0.0.5", **ports)
+    assert status == 0
+    told = found(report)
+    for what in ("OPTIONS UDP (primary)", "OPTIONS TCP (secondary)", "OPTIONS TLS (tls)"):
+        assert told[what] == ("holds", "200, serves this source, Server: test")
+    assert all(told[f"certificate for {name}"][0] == "holds" for name in NAMES)
+    asked = [each for each in report["findings"] if each["part"] == "sip"]
+    assert all(0 < each["milliseconds"] < 5000 for each in asked)
+    (over_udp,) = (text for text, _ in loopback.came)
+    assert "Via: SIP/2.0/UDP 127.0.0.5;branch=z9hG4bK" in over_udp
+
+
+@pytest.mark.parametrize(("first", "status"), [("SIP/2.0 403 Forbidden", 0), ("SIP/2.0 503 Service Unavailable", 3)])
+def test_a_refusal_proves_life_and_503_breaks_the_promise(run: Run, loopback: Servers, first: str, status: int) -> None:
+    port = loopback.udp(lambda request: answer(request, first))
+    loopback.tcp(lambda request: answer(request, first), port=port)
+    _, report = run("--only", "sip", sip=port, sips=port)
+    assert found(report)["OPTIONS UDP (primary)"][0] == ("broken" if status else "holds")
+    assert first.split()[1] in found(report)["OPTIONS TCP (secondary)"][1]
+
+
+def test_a_lost_datagram_is_sent_again_after_half_a_second_then_a_second(run: Run, loopback: Servers) -> None:
+    """RFC 3261, section 17.1.2.2: T1, then twice T1."""
+    number = itertools.count()
+    port = loopback.udp(lambda request: answer(request) if next(number) == 2 else None)
+    _, report = run("--only", "sip", sip=port)
+    assert found(report)["OPTIONS UDP (primary)"][0] == "holds"
+    (first, a), (second, b), (third, c) = loopback.came
+    assert first == second == third
+    assert b - a == pytest.approx(0.5, abs=0.2)
+    assert c - b == pytest.approx(1.0, abs=0.2)
+
+
+def test_provisional_answers_and_answers_to_others_are_passed_over(run: Run, loopback: Servers) -> None:
+    def first_the_wrong_ones(request: str) -> bytes:
+        other = answer(request.replace("branch=z9hG4bK", "branch=z9hG4bKother"), "SIP/2.0 404 Not Found")
+        trying = answer(request, "SIP/2.0 100 Trying")
+        return (
+            other.replace(b"Content-Length: 0", b"Content-Length: 4") + b"body" + trying + b"\r\n\r\n" + answer(request)
+        )
+
+    port = loopback.tcp(first_the_wrong_ones)
+    _, report = run("--only", "sip", sip=port)
+    assert found(report)["OPTIONS TCP (secondary)"] == ("holds", "200, serves this source, Server: test")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "told"),
+    [
+        (lambda request: b"x" * 4096, "an answer without end: no head within 16384 bytes"),
+        (lambda request: b"SIP/2.0 200 OK\r\n" + b"A: b\r\n" * 99, "an answer without end: no head within 16384 bytes"),
+        (lambda request: b"\r\n\r\n", "no answer within"),
+        (lambda request: b"HTTP/1.1 400 Bad\x1b[2J Request\r\n\r\n", "no SIP: 'HTTP/1.1 400 Bad"),
+        (lambda request: b"\x16\x03\x01\xff\xff\r\n\r\n", "no SIP: "),
+        (lambda request: answer(request, more="Content-Length: 99999999999\r\n"), "a body out of all bounds"),
+        (lambda request: answer(request, more="Content-Length: -1\r\n"), "a body out of all bounds"),
+        (lambda request: answer(request.replace("CSeq: 1", "CSeq: 7")), "the connection was closed without an answer"),
+        (lambda request: b"", "the connection was closed without an answer"),
+        (lambda request: None, "no answer within 8 s"),
+    ],
+)  # fmt: skip
+def test_a_connection_that_brings_anything_but_the_answer_is_told_within_bounds(
+    run: Run, loopback: Servers, behaviour: Behaviour, told: str
+) -> None:
+    if "bounds" in told:
+        right = behaviour
+        behaviour = lambda request: right(request).replace(b"200 OK", b"100 Trying")  # type: ignore[union-attr]  # noqa: E731
+    port = loopback.tcp(behaviour)
+    began = time.monotonic()
+    status, report = run("--only", "sip", sip=port)
+    assert time.monotonic() - began < 10
+    assert status == 3
+    verdict, text = found(report)["OPTIONS TCP (secondary)"]
+    assert verdict == "broken"
+    assert told in text
+    assert text.isprintable()
+
+
+def test_what_a_server_writes_reaches_no_terminal(
+    loopback: Servers, run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    evil = "Server: \x1b]0;owned\x07\x1b[31m[bold red]x[/nothing]\u202e\x9b2J" + "y" * 5000 + "\r\n"
+    port = loopback.udp(lambda request: answer(request, more=evil))
+    _, report = run("--only", "sip", sip=port)
+    told = found(report)["OPTIONS UDP (primary)"][1]
+    assert "[bold red]x[/nothing]" in told
+    assert told.isprintable()
+    assert len(told) < 400
+    main(["--outputs", str(tmp_path / "outputs.json"), "--only", "sip"])
+    table = capsys.readouterr().out
+    assert "red]x[/nothing]" in table
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(table)
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "verdict", "told"),
+    [
+        (NAMES, {}, "holds", "days left"),
+        (("elsewhere.example",), {}, "broken", "elsewhere.example; until "),
+        (("*.ringer.tel",), {}, "broken", "SIP takes no wildcard"),
+        (NAMES, {"not_after": -1}, "broken", "expired on "),
+        (NAMES, {"not_after": 3}, "warning", "it expires within 14 days"),
+    ],
+)
+def test_the_certificate_has_the_names_that_clients_set_out_for_and_lasts(
+    run: Run, loopback: Servers, authority: trustme.CA, names: tuple[str, ...], options: dict[str, int], verdict: str,
+    told: str,
+) -> None:  # fmt: skip
+    now = datetime.now(UTC)
+    dated = {key: now + timedelta(days=days) for key, days in options.items()}
+    if dated:
+        dated["not_before"] = now - timedelta(days=30)
+    port = loopback.tcp(answer, tls=context(authority, *names, **dated))
+    status, report = run("--only", "tls", sips=port)
+    assert status == (3 if verdict == "broken" else 0)
+    judged = found(report)["certificate for sip-tcp.ringer.tel"]
+    assert judged[0] == verdict
+    assert told in judged[1]
+
+
+def test_an_authority_that_nobody_trusts_is_told_with_the_names_all_the_same(run: Run, loopback: Servers) -> None:
+    port = loopback.tcp(answer, tls=context(trustme.CA(), *NAMES))
+    status, report = run("--only", "tls", sips=port)
+    assert status == 3
+    verdict, text = found(report)["certificate for ringer.tel"]
+    assert verdict == "broken"
+    assert text.startswith("sip-tcp.ringer.tel, ringer.tel; until ")
+    assert "not trusted: unable to get local issuer certificate" in text
+
+
+def test_a_name_that_is_missing_for_the_domain_alone_is_named(
+    run: Run, loopback: Servers, authority: trustme.CA
+) -> None:
+    """Who follows the SRV record of ringer.tel compares with ringer.tel (RFC 5922, section 4)."""
+    port = loopback.tcp(answer, tls=context(authority, "sip-tcp.ringer.tel"))
+    status, report = run("--only", "tls", sips=port)
+    assert status == 3
+    assert found(report)["certificate for sip-tcp.ringer.tel"][0] == "holds"
+    assert "not for ringer.tel" in found(report)["certificate for ringer.tel"][1]
+
+
+def test_plain_text_on_the_tls_port_is_no_tls(run: Run, loopback: Servers) -> None:
+    port = loopback.tcp(lambda request: b"SIP/2.0 400 Bad Request\r\n\r\n")
+    status, report = run("--only", "tls", "--only", "sip", sips=port)
+    assert status == 3
+    assert found(report)["certificate for ringer.tel"][1].startswith("no TLS: ")
+    assert found(report)["OPTIONS TLS (tls)"][1].startswith("no TLS: ")
+
+
+def test_an_egress_address_that_answers_like_an_ingress_one_breaks_the_promise(run: Run, loopback: Servers) -> None:
+    loopback.udp(answer, last=3, port=5060)
+    loopback.tcp(lambda request: b"SSH-2.0-x\r\n\r\n", last=4, port=5060)
+    loopback.tcp(lambda request: None, last=5, port=5060)
+    status, report = run("--only", "sip", nat=tuple(f"{loopback.network}.{last}" for last in (3, 4, 5)))
+    assert status == 3
+    told = {
+        (each["what"], each["where"].split(":")[0][-1]): each["found"]
+        for each in report["findings"]
+        if "egress" in each["what"] and each["verdict"] == "broken"
+    }
+    assert told == {
+        ("silence UDP (egress)", "3"): "it answers 200 to OPTIONS",
+        ("silence TCP (egress)", "4"): "something listens: no SIP: 'SSH-2.0-x'",
+        ("silence TCP (egress)", "5"): "something listens: connected, and no answer within 4 s",
+    }
+    holding = [each for each in report["findings"] if "egress" in each["what"] and each["verdict"] == "holds"]
+    assert len(holding) == 3
+
+
+def test_what_this_machine_cannot_reach_at_all_is_unchecked_and_not_broken() -> None:
+    """For instance IPv6 from a machine without it. Nobody's address stands for the missing family here."""
+
+    async def look() -> Judgement:
+        return await _options(Peer("198.51.100.1", 5060, "udp", "198.51.100.2"), "sip.ringer.tel", 0)
+
+    judgement = asyncio.run(_reached(look))
+    assert judgement.verdict is Verdict.UNCHECKED
+    assert judgement.found == "not from this machine: Cannot assign requested address"
+    assert judgement.remedy
+
+
+async def _reached(look: Callable[[], Awaitable[Judgement]]) -> Judgement:
+    return await _looking(look)()
+
+
+def test_with_everything_hanging_the_run_ends_in_time_and_nothing_is_left_out(run: Run, loopback: Servers) -> None:
+    port = loopback.udp(lambda request: None)
+    loopback.tcp(lambda request: None, port=port)
+    hanging = loopback.tcp(lambda request: None)
+    began = time.monotonic()
+    silent = ("--resolver", f"{loopback.network}.1:{port}", "--authority", f"{loopback.network}.1:{port}")
+    status, report = run("--timeout", "1.5", *silent, sip=port, sips=hanging)
+    assert time.monotonic() - began < 2.5
+    assert status == 3
+    late = [each for each in report["findings"] if each["found"] == "no answer in time"]
+    assert len(late) == len(report["findings"])
+    assert {each["part"] for each in late} == {"dns", "sip", "tls"}

@@ -1,0 +1,115 @@
+"""Every endpoint of the inventory: SIP OPTIONS, certificates, and that no egress address answers like one."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from inventory.published import PublishedEndpoint
+from verify import answering, certificate, tls
+from verify.checks import Checks
+from verify.finding import Judgement, Part, Subject, Verdict, said
+from verify.promise import Promise
+from verify.sip import NoWayError, Peer, SilentError, SipError, bracketed, options
+
+# How long nobody has to answer before it counts as silence: three retransmissions.
+SILENCE_SECONDS = 4.0
+SIP_PORT = 5060
+ASKED = {"UDP": "udp", "TCP": "tcp", "TLS": "tls"}
+ELSEWHERE = "run it on a machine that can"
+
+Work = Coroutine[Any, Any, object]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: from where, the status it expects, whom it trusts, and how long a certificate has to last for it."""
+
+    trust: ssl.SSLContext
+    now: datetime
+    source: str = ""
+    expected: int = answering.ANY
+    expiry_days: int = 14
+
+    def towards(self, way: PublishedEndpoint) -> Peer:
+        """An endpoint, as it is asked."""
+        return _peer(way.address, way.port, ASKED[way.transport], self.source)
+
+
+def sip_checks(checks: Checks, promise: Promise, caller: Caller) -> Iterator[Work]:
+    """One OPTIONS to every endpoint, and to every egress address, which must stay silent."""
+    for way in promise.endpoints:
+        expected = answering.expectation(caller.expected)
+        subject = Subject(Part.SIP, f"OPTIONS {way.transport} ({said(way.role)})", _where(way), expected)
+        if way.transport not in ASKED:
+            checks.settled(subject, Judgement(Verdict.UNCHECKED, "SIP over WebSocket is not spoken here"))
+            continue
+        yield checks.check(subject, _looking(partial(_options, caller.towards(way), way.server, caller.expected)))
+    for address in promise.egress:
+        for transport in ("udp", "tcp"):
+            peer = _peer(address, SIP_PORT, transport, caller.source)
+            what = f"silence {transport.upper()} (egress)"
+            subject = Subject(Part.SIP, what, f"{bracketed(address)}:{SIP_PORT}", "no answer")
+            yield checks.check(subject, _looking(partial(_silence, peer)))
+
+
+def tls_checks(checks: Checks, promise: Promise, caller: Caller) -> Iterator[Work]:
+    """The certificate of every TLS endpoint, for each name that clients set out for."""
+    for way in promise.endpoints:
+        for name in dict.fromkeys((way.server.lower(), promise.domain)) if way.transport == "TLS" else ():
+            expected = f"{name}, trusted, {caller.expiry_days} days left"
+            subject = Subject(Part.TLS, f"certificate for {name}", _where(way), expected)
+            yield checks.check(subject, _looking(partial(_certificate, caller, way, name)))
+
+
+async def _certificate(caller: Caller, way: PublishedEndpoint, name: str) -> Judgement:
+    shown = await tls.show(caller.towards(way), name, caller.trust)
+    try:
+        found = certificate.read(shown.der, shown.untrusted)
+    except certificate.UnreadableCertificateError as error:
+        return Judgement(Verdict.BROKEN, f"no readable certificate: {error}", certificate.RENEW)
+    return certificate.judge(found, name, caller.now, caller.expiry_days, shown.milliseconds)
+
+
+def _where(way: PublishedEndpoint) -> str:
+    return f"{bracketed(way.address)}:{way.port}"
+
+
+def _peer(address: str, port: int, transport: str, source: str) -> Peer:
+    """A source of the other family is none for this address."""
+    return Peer(address, port, transport, source if (":" in source) == (":" in address) else "")
+
+
+def _looking(look: Callable[[], Awaitable[Judgement]]) -> Callable[[], Awaitable[Judgement]]:
+    """The same for whatever can be in the way of an answer."""
+
+    async def looked() -> Judgement:
+        try:
+            return await look()
+        except NoWayError as error:
+            return Judgement(Verdict.UNCHECKED, str(error), ELSEWHERE)
+        except SipError as error:
+            return Judgement(Verdict.BROKEN, str(error), answering.LIVES)
+
+    return looked
+
+
+async def _options(peer: Peer, name: str, expected: int) -> Judgement:
+    return answering.judge(await options(peer, server_name=name), expected)
+
+
+async def _silence(peer: Peer) -> Judgement:
+    remedy = "vendors know this address as our source, and something listens there: see what uses it beside the gateway"
+    try:
+        answer = await options(peer, seconds=SILENCE_SECONDS)
+    except SilentError as silent:
+        return Judgement(Verdict.HOLDS, str(silent))
+    except NoWayError:
+        raise
+    except SipError as error:
+        return Judgement(Verdict.BROKEN, f"something listens: {error}", remedy)
+    return Judgement(Verdict.BROKEN, f"it answers {answer.status} to OPTIONS", remedy, answer.milliseconds)

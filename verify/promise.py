@@ -1,0 +1,240 @@
+"""What a stack promises, from its outputs alone: the inventory, and the record sets that lead to it.
+
+The outputs were written by the program, but they travel, so they are read like anybody's text: what does not fit is
+refused with the field's name. Leaves to others: whether any of it is true.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Annotated, Any, Literal, TypeVar
+
+import dns.exception
+import dns.name
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+from dns.rdtypes.ANY.DS import DS
+from dns.rdtypes.IN.A import A
+from dns.rdtypes.IN.AAAA import AAAA
+from dns.rdtypes.IN.SRV import SRV
+from pydantic import Field, ValidationError
+
+from inventory.address import Direction, Status
+from inventory.publish import digest
+from inventory.published import Published, PublishedEndpoint, PublishedInventory
+from verify.finding import said
+
+ADDRESS_TYPES = ("A", "AAAA")
+Type = Literal["A", "AAAA", "SRV", "NAPTR"]
+T = TypeVar("T", bound=Published)
+# RFC 1035 section 2.3.4. Underscores begin the labels of services (RFC 2782).
+_LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+HostName = Annotated[str, Field(pattern=rf"^{_LABEL}(\.{_LABEL})*$", max_length=253)]
+
+
+class UnreadableError(Exception):
+    """The input says no promise; the message tells what is wrong and the remedy."""
+
+    def __init__(self, wrong: str, remedy: str) -> None:
+        super().__init__(f"{wrong}\n  -> {remedy}")
+
+
+class PublishedRecord(Published):
+    """One record set of output `dns`."""
+
+    name: HostName
+    type: Type
+    ttl: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    data: Annotated[tuple[str, ...], Field(min_length=1, max_length=100)]
+
+
+class NamedEndpoint(PublishedEndpoint):
+    """One way in; its server is asked for by name, so it has to be one."""
+
+    server: HostName
+
+
+class ReachableInventory(PublishedInventory):
+    """Output `ipInventory`, with endpoints that can be asked."""
+
+    endpoints: Annotated[tuple[NamedEndpoint, ...], Field(max_length=100)]
+
+
+class PublishedDns(Published):
+    """Output `dns`, as far as it is checked."""
+
+    domain: HostName
+    name_servers: Annotated[tuple[str, ...], Field(max_length=50)]
+    ds_records: Annotated[tuple[str, ...], Field(max_length=50)]
+    records: Annotated[tuple[PublishedRecord, ...], Field(max_length=500)]
+
+
+@dataclass(frozen=True)
+class RecordSet:
+    """What a name server must answer: exactly this data. Empty data: nothing of that type may be there."""
+
+    name: str
+    type: str
+    data: frozenset[dns.rdata.Rdata] = frozenset()
+    ttl: int = 0
+
+    @property
+    def what(self) -> str:
+        """As people say it."""
+        return f"{self.name} {self.type}"
+
+    @property
+    def expected(self) -> str:
+        """As people write it."""
+        return texts(self.data) or "nothing"
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A stack's promise. `standing`: every address of the inventory, in words that begin `active ...`."""
+
+    domain: str
+    endpoints: tuple[PublishedEndpoint, ...]
+    egress: tuple[str, ...]
+    standing: Mapping[str, str]
+    active_ingress: frozenset[str]
+    records: tuple[RecordSet, ...]
+    name_servers: frozenset[str]
+    ds_records: frozenset[DS]
+
+    @property
+    def absences(self) -> tuple[RecordSet, ...]:
+        """What would lead clients elsewhere if it were there: the other family of our names, other SIP services."""
+        present = {(each.name, each.type) for each in self.records}
+        names = dict.fromkeys(each.name for each in self.records if each.type in ADDRESS_TYPES)
+        services = [f"{service}.{self.domain}" for service in ("_sip._udp", "_sip._tcp", "_sips._tcp")]
+        wanted = [(name, type_) for name in names for type_ in ADDRESS_TYPES]
+        wanted += [(service, "SRV") for service in services] + [(self.domain, "NAPTR")]
+        return tuple(RecordSet(name, type_) for name, type_ in wanted if (name, type_) not in present)
+
+    @property
+    def foreign_targets(self) -> tuple[str, ...]:
+        """Names that services lead to and that are nobody's record set here."""
+        own = {each.name for each in self.records if each.type in ADDRESS_TYPES}
+        targets = [
+            data.target.to_text(omit_final_dot=True).lower()
+            for each in self.records
+            for data in sorted(each.data)
+            if isinstance(data, SRV)
+        ]
+        return tuple(name for name in dict.fromkeys(targets) if name not in own)
+
+    def contradictions(self) -> Iterator[str]:
+        """Where the outputs do not agree with themselves, so that no answer could be right."""
+        for each in self.records:
+            if each.type in ADDRESS_TYPES:
+                for address in sorted(address_of(data) for data in each.data):
+                    if address not in self.active_ingress:
+                        yield f"{each.what} leads to {address}, which is {self.standing.get(address, 'not listed')}"
+        for way in self.endpoints:
+            family = "AAAA" if ":" in way.address else "A"
+            sets = [each for each in self.records if (each.name, each.type) == (way.server.lower(), family)]
+            if way.address not in {address_of(data) for each in sets for data in each.data}:
+                yield f"endpoint {said(way.role)}: {said(way.server)} {family} does not lead to {way.address}"
+
+
+def address_of(data: dns.rdata.Rdata) -> str:
+    """The address of an A or AAAA record, as the inventory writes it; empty for any other."""
+    return str(ip_address(data.address)) if isinstance(data, A | AAAA) else ""
+
+
+def texts(data: frozenset[dns.rdata.Rdata]) -> str:
+    """Record data in presentation format (RFC 1035, section 5), sorted."""
+    return ", ".join(sorted(each.to_text() for each in data))
+
+
+def read(text: str) -> Promise:
+    """The promise in `pulumi stack output --json`. Raises `UnreadableError`."""
+    try:
+        outputs = json.loads(text)
+    except (ValueError, RecursionError):
+        raise _no_outputs("it is no JSON") from None
+    if not isinstance(outputs, dict):
+        raise _no_outputs("it is no object of outputs")
+    return of(outputs)
+
+
+def of(outputs: Mapping[str, Any]) -> Promise:
+    """The promise in a stack's outputs. Raises `UnreadableError`."""
+    for name in ("ipInventory", "dns"):
+        if not isinstance(outputs.get(name), dict):
+            raise _no_outputs(f"there is no output {name}")
+    raw, zone = outputs["ipInventory"], outputs["dns"]
+    if "records" not in zone:
+        raise UnreadableError(
+            "output dns has no `records`: an older program wrote it", "pulumi up (it changes outputs alone)"
+        )
+    inventory, published = _model(ReachableInventory, "ipInventory", raw), _model(PublishedDns, "dns", zone)
+    if digest({key: value for key, value in raw.items() if key != "digest"}) != inventory.digest:
+        raise UnreadableError(
+            "output ipInventory: its digest is not that of its contents, so somebody edited it",
+            "take it from the stack: pulumi stack output --json",
+        )
+    known = [address.known for address in inventory.addresses]
+    active = [each for each in known if each.direction is Direction.INBOUND and each.status is Status.ACTIVE]
+    return Promise(
+        domain=published.domain.lower(),
+        endpoints=inventory.endpoints,
+        egress=tuple(each.address for each in known if each.direction is Direction.OUTBOUND and each.published),
+        standing={each.address: f"{each.status} ({said(each.purpose)})" for each in known},
+        active_ingress=frozenset(each.address for each in active),
+        records=tuple(_record_set(each) for each in published.records),
+        name_servers=frozenset(_name(each) for each in published.name_servers),
+        ds_records=frozenset(_ds(each) for each in published.ds_records),
+    )
+
+
+def _no_outputs(wrong: str) -> UnreadableError:
+    return UnreadableError(
+        f"this is not what a stack's outputs look like: {wrong}", "pulumi stack output --json > FILE"
+    )
+
+
+def _model(kind: type[T], name: str, value: object) -> T:
+    try:
+        return kind.model_validate_json(json.dumps(value))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(step) for step in first["loc"])
+        raise UnreadableError(
+            f"output {name}: {said(field)} = {said(repr(first['input']))}: {said(first['msg'])}",
+            "take it from the stack: pulumi stack output --json",
+        ) from None
+
+
+def _record_set(each: PublishedRecord) -> RecordSet:
+    data = frozenset(_rdata(each.type, text, f"{each.name} {each.type}") for text in each.data)
+    return RecordSet(each.name.lower(), each.type, data, each.ttl)
+
+
+def _rdata(type_: str, text: str, where: str) -> dns.rdata.Rdata:
+    try:
+        return dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.from_text(type_), text)
+    except (dns.exception.DNSException, ValueError):
+        raise UnreadableError(
+            f"output dns: {where}: {said(repr(text))} is no data of that type", "see docs/outputs.md, `dns`"
+        ) from None
+
+
+def _ds(text: str) -> DS:
+    found = _rdata("DS", text, "dsRecords")
+    assert isinstance(found, DS)
+    return found
+
+
+def _name(text: str) -> str:
+    try:
+        return dns.name.from_text(text).to_text(omit_final_dot=True).lower()
+    except (dns.exception.DNSException, ValueError):
+        raise UnreadableError(
+            f"output dns: nameServers: {said(repr(text))} is no name", "see docs/outputs.md, `dns`"
+        ) from None

@@ -1,0 +1,120 @@
+"""What a name server answered, judged against what it must answer. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass
+
+import dns.rdata
+from dns.rdtypes.IN.NAPTR import NAPTR
+
+from verify.finding import Judgement, Verdict, judged, said
+from verify.promise import RecordSet, address_of, texts
+
+# The least that DNS hosts accept (settings/dns.py refuses less): whatever has less is not what we published.
+LEAST_TTL = 300
+PUT_BACK = "`pulumi refresh` shows what was changed, `pulumi up` puts it back"
+NO_ANSWER = "no answer in time"
+
+Problems = Iterator[tuple[Verdict, str, str]]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer. `problem`: why there is none, and nothing else counts then. `cname`: what the name is an alias of."""
+
+    rcode: str = "NOERROR"
+    authoritative: bool = False
+    cname: str = ""
+    data: frozenset[dns.rdata.Rdata] = frozenset()
+    ttl: int = 0
+    problem: str = ""
+    milliseconds: float | None = None
+
+
+def judge(expected: RecordSet, reply: Reply, standing: Mapping[str, str], *, authority: bool) -> Judgement:
+    """One record set at one server. An authority must say it with authority; a resolver may have it for less long."""
+    if reply.problem:
+        return Judgement(Verdict.BROKEN, reply.problem, "see that this server runs and can be reached from here")
+    found = said(texts(_ours(expected, reply))) or "nothing"
+    problems = [*_answer(reply, authority), *_data(expected, reply, standing, authority)]
+    if not problems:
+        problems = list(_ttl(expected, reply, authority))
+    return judged(found, problems, reply.milliseconds)
+
+
+def _ours(expected: RecordSet, reply: Reply) -> frozenset[dns.rdata.Rdata]:
+    """Other services may have NAPTR records at the apex where we publish none: E.164 numbers, for instance."""
+    if expected.type == "NAPTR" and not expected.data:
+        return frozenset(
+            each
+            for each in reply.data
+            if isinstance(each, NAPTR) and each.service.upper().startswith((b"SIP+", b"SIPS+"))
+        )
+    return reply.data
+
+
+def _answer(reply: Reply, authority: bool) -> Problems:
+    # NXDOMAIN is an answer: that there is nothing.
+    if reply.rcode not in ("NOERROR", "NXDOMAIN"):
+        yield Verdict.BROKEN, f"it answers {reply.rcode}", "see this server's log, and that it has the zone"
+    elif authority and not reply.authoritative:
+        yield (
+            Verdict.BROKEN,
+            "it answers without authority",
+            "take this server out of the delegation, or give it the zone",
+        )
+
+
+def _data(expected: RecordSet, reply: Reply, standing: Mapping[str, str], authority: bool) -> Problems:
+    if reply.cname:
+        # RFC 2782: a target must not be an alias; RFC 2181 section 10.1: an alias has nothing beside it.
+        yield Verdict.BROKEN, f"an alias of {said(reply.cname)}", f"remove the CNAME; {PUT_BACK}"
+        return
+    found = _ours(expected, reply)
+    late = "" if authority else "where its name servers are right, wait until its copy expires; else "
+    if missing := expected.data - found:
+        yield Verdict.BROKEN, f"missing: {said(texts(missing))}", f"{late}{PUT_BACK}"
+    for each in sorted(found - expected.data):
+        address = address_of(each)
+        whose = f", which is {standing.get(address, 'none of ours')}" if address else ""
+        yield Verdict.BROKEN, f"not ours to be there: {said(each.to_text())}{whose}", f"{late}{PUT_BACK}"
+
+
+def _ttl(expected: RecordSet, reply: Reply, authority: bool) -> Problems:
+    if not expected.data or reply.ttl == expected.ttl or (not authority and reply.ttl < expected.ttl):
+        return
+    told = f"TTL {reply.ttl} s instead of {expected.ttl} s"
+    if authority and reply.ttl < LEAST_TTL:
+        yield Verdict.BROKEN, f"{told}, below {LEAST_TTL} s", PUT_BACK
+    else:
+        yield Verdict.WARNING, told, PUT_BACK
+
+
+def is_twin(delegated: Set[str], own: Set[str]) -> bool:
+    """Whether the world asks others altogether for a zone of this name (docs/adopt.md, "The zone")."""
+    return bool(own and delegated and not own & delegated)
+
+
+def judge_delegation(reply: Reply, delegated: set[str], own: frozenset[str]) -> Judgement:
+    """Whom the world asks. Others altogether: ours is a twin (docs/adopt.md); a mixture: some answers are theirs."""
+    if reply.problem or not delegated:
+        return Judgement(
+            Verdict.BROKEN,
+            reply.problem or f"no name servers ({reply.rcode})",
+            "see that the parent zone delegates the domain, and that this resolver runs",
+        )
+    found = said(", ".join(sorted(delegated)))
+    if is_twin(delegated, own):
+        return Judgement(
+            Verdict.WARNING,
+            f"{found}: the world asks others, our zone is a twin of theirs",
+            "delegate the domain to the stack's name servers when it shall count (docs/adopt.md, `The zone`)",
+            reply.milliseconds,
+        )
+    if own and own != delegated:
+        return Judgement(
+            Verdict.BROKEN, f"{found}: not the stack's name servers alone", "make them the same at the parent zone",
+            reply.milliseconds,
+        )  # fmt: skip
+    return Judgement(Verdict.HOLDS, found, milliseconds=reply.milliseconds)
