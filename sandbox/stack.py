@@ -1,4 +1,4 @@
-"""`make up`, `review`, `outputs`, `verify`, `down`: the stack `sandbox` on the sandbox's cloud, with the real engine."""
+"""`make up`, `review`, `outputs`, `verify`, `down`: stack `sandbox` on the sandbox's cloud, with the real engine."""
 
 from __future__ import annotations
 
