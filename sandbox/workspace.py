@@ -63,7 +63,8 @@ class Workspace:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the engine needs in its environment. No secret: the passphrase is in a file only its owner can read."""
+        """What the engine needs in its environment. Nobody's secret: the passphrase is in a file only its owner can
+        read, and the token for Gandi opens the stand-in alone."""
         return {
             # The environment's Python first, as the language host takes the first one. `make` puts the engine that
             # tools/bootstrap.py chose before the rest; the one built here is for whoever starts us without it.
