@@ -96,7 +96,7 @@ def known_as(step: Mapping[str, Any]) -> str:
 
 def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
     before, after = (step.get(state) or {} for state in ("oldState", "newState"))
-    changed = step.get("detailedDiff") or {path: {} for path in step.get("diffReasons") or ()}
+    changed = step.get("detailedDiff") or {path: {} for path in step.get("diffReasons") or _untold(before, after)}
     for path, kind in _one_by_one(changed, after.get("inputs") or {}):
         if path.startswith(MIRRORS):
             continue
@@ -111,6 +111,14 @@ def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
             settings=_shown(at(after.get("inputs") or {}, path)),
             words=words,
         )
+
+
+def _untold(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """What changes, where only that something does is told: the protocol of dynamic providers has no more."""
+    was, will_be = before.get("outputs") or {}, after.get("inputs") or {}
+    for key in sorted({*was, *will_be} - {"__provider"}):
+        if was.get(key) != will_be.get(key) and (was.get(key) or will_be.get(key)):
+            yield key
 
 
 def _one_by_one(

@@ -57,6 +57,7 @@ class Settings(Section):
     dns: Dns = Field(description="names")
     gandi_token: SecretStr = Field(
         SecretStr(""),
+        validate_default=False,  # as JSON it would have to be text
         description="Gandi's personal access token, as a secret (docs/dns.md); empty: GANDI_TOKEN of the environment",
     )
     database: Database = Field(description="the trunk ACL's database")

@@ -103,7 +103,7 @@ class Api:
             except requests.exceptions.RequestException as error:
                 raise self._told(record, f"cannot be asked: {error}", "look at dns.gandi.api and HTTPS_PROXY") from None
             if time.monotonic() + wait > deadline:
-                raise self._told(record, f"no use in {self.deadline_seconds:g} s: {reason}", AGAIN)
+                raise self._told(record, f"not done within {self.deadline_seconds:g} s: {reason}", AGAIN)
             time.sleep(wait)
             pause = min(2 * pause, LONGEST_PAUSE)
 

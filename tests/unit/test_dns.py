@@ -20,8 +20,9 @@ RECORD = "gcp:dns/recordSet:RecordSet"
 
 
 def with_dns(**settings: Any) -> Config:
+    """Production's settings with the zone at Cloud DNS."""
     config = stack_config("prod")
-    for name, value in settings.items():
+    for name, value in ({"backend": "cloud-dns", "zone": {"name": "ringer-tel"}} | settings).items():
         config = changed(config, ("warp-edge:dns", name), value)
     return config
 
@@ -40,7 +41,7 @@ def test_a_zone_that_belongs_to_somebody_else_is_looked_up_and_only_our_records_
 
 
 def test_a_zone_of_our_own_is_public_and_its_name_servers_are_told() -> None:
-    edge = declare(stack_config("prod"))
+    edge = declare(with_dns())
     (zone,) = edge.of_type(ZONE)
     assert (zone.inputs["dnsName"], zone.inputs["visibility"]) == ("ringer.tel.", "public")
     assert edge.outputs["dns"]["nameServers"] == NAME_SERVERS
