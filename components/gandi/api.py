@@ -84,7 +84,7 @@ class Api:
 
     def _ask(self, method: Method, record: RecordSet, path: str, body: Mapping[str, Any] | None = None) -> _Answer:
         """The API's answer, whatever it is, unless it is that somebody should come again."""
-        deadline, pause = time.monotonic() + self.deadline_seconds, FIRST_PAUSE
+        deadline, pause, reason = time.monotonic() + self.deadline_seconds, FIRST_PAUSE, ""
         while True:
             wait = pause
             try:
@@ -96,7 +96,10 @@ class Api:
             except requests.exceptions.SSLError as error:
                 remedy = "what stands between here and Gandi?"
                 raise self._told(record, f"who answers is not Gandi: {error}", remedy) from None
-            except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
+            except requests.exceptions.Timeout as error:
+                # An attempt that the deadline cut off knows less than the one before.
+                reason = reason or str(error)
+            except requests.exceptions.ConnectionError as error:
                 reason = str(error)
             except requests.exceptions.ChunkedEncodingError as error:
                 reason = f"the answer is cut off: {error}"
@@ -123,8 +126,10 @@ class Api:
             text = b""
             for chunk in response.iter_content(65_536):
                 text += chunk
-                if len(text) > LONGEST_BODY or time.monotonic() > deadline:
-                    raise requests.exceptions.ConnectionError("the answer has no end")
+                if len(text) > LONGEST_BODY:
+                    raise requests.exceptions.RequestException("its answer has no end")
+                if time.monotonic() > deadline:
+                    raise requests.exceptions.Timeout("no whole answer in time")
             return _Answer(response.status_code, _parsed(text), response.headers.get("Retry-After", ""))
 
     def _refuse(self, record: RecordSet, answer: _Answer) -> None:

@@ -98,7 +98,7 @@ class _Http(ThreadingHTTPServer):
             while self._asked and now - self._asked[0] >= 60:
                 self._asked.popleft()
             if len(self._asked) >= limit:
-                return int(60 - (now - self._asked[0])) + 1
+                return int(60 - (now - self._asked[0])) + 1 if self._asked else 60
             self._asked.append(now)
             return 0
 
