@@ -44,6 +44,7 @@ def test_a_zone_of_our_own_is_public_and_its_name_servers_are_told() -> None:
     edge = declare(with_dns())
     (zone,) = edge.of_type(ZONE)
     assert (zone.inputs["dnsName"], zone.inputs["visibility"]) == ("ringer.tel.", "public")
+    assert zone.inputs["labels"] == {"platform": "warp", "component": "edge", "managed-by": "pulumi"}
     assert edge.outputs["dns"]["nameServers"] == NAME_SERVERS
 
 
