@@ -112,13 +112,13 @@ def test_both_hosts_get_the_same_record_sets() -> None:
 
 
 def test_the_first_host_is_not_touched_by_the_second() -> None:
-    def at_cloud_dns(backend: str) -> list[Any]:
+    def at_cloud_dns(backend: str) -> dict[str, Any]:
         found = [each for each in declare(with_backend(backend)).resources if each.type.startswith("gcp:dns/")]
-        return [(each.urn, each.inputs, each.protect, each.parent) for each in found]
+        return {each.urn: (each.inputs, each.protect, each.parent) for each in found}
 
     assert at_cloud_dns("both") == at_cloud_dns("cloud-dns")
     assert len(at_cloud_dns("both")) == 7
-    assert at_cloud_dns("gandi") == []
+    assert at_cloud_dns("gandi") == {}
 
 
 def test_a_record_set_carries_how_gandi_is_spoken_to_and_no_token() -> None:
