@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -133,32 +134,27 @@ def test_a_change_by_hand_is_found_by_refresh_and_put_right_by_up(names: Stack, 
 
 
 def test_drift_and_its_repair_are_told_to_reviewers(names: Stack, cloud: Sandbox) -> None:
+    (ours,) = cloud.resource(RECORD, SIP)["rrset_values"]
     cloud.set(RECORD, SIP, "rrset_values", [STRANGER])
+    status, told = reviewed(names, "refresh", "--preview-only")
+    assert f"`sip.ringer.tel.` `A` at Gandi changed: `{ours}` → `{STRANGER}`" in told
+    assert status == 3, "drift"
+
     refresh(names)
-    streamed = names.cli.run(
-        "preview", "--json", "--stack", names.cli.stack, extra={"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
-    ).stdout
-    done = subprocess.run(
-        [".venv/bin/python", "-m", "review", "--stack", "sandbox"],
-        cwd=ROOT,
-        input=streamed,
-        text=True,
-        capture_output=True,
-        check=False,
-    )
-    (ours,) = at_gandi_inputs(streamed)
-    assert f"`sip.ringer.tel.` `A` at Gandi changed: `{STRANGER}` → `{ours}`" in done.stdout
-    assert "customers are led elsewhere once the TTL is over" in done.stdout
-    assert done.returncode == 3, "customers would see it"
+    status, told = reviewed(names, "preview")
+    assert f"`sip.ringer.tel.` `A` at Gandi changed: `{STRANGER}` → `{ours}`" in told
+    assert "customers are led elsewhere once the TTL is over" in told
+    assert status == 3, "customers would see it"
     names.up()
 
 
-def at_gandi_inputs(streamed: str) -> list[str]:
-    events = (json.loads(line) for line in streamed.splitlines() if line.startswith("{"))
-    steps = (event["resourcePreEvent"]["metadata"] for event in events if "resourcePreEvent" in event)
-    (wanted,) = [step["new"]["inputs"]["rrdatas"] for step in steps if step["urn"].endswith("::dns-gandi-sip-a")]
-    found: list[str] = wanted
-    return found
+def reviewed(stack: Stack, *command: str) -> tuple[int, str]:
+    """What the review says of a preview, or of a refresh that only looks."""
+    streamed = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
+    written = stack.cli.run(*command, "--json", "--stack", stack.cli.stack, extra=streamed).stdout
+    review = [sys.executable, "-m", "review", "--stack", stack.cli.stack]
+    done = subprocess.run(review, cwd=ROOT, input=written, text=True, capture_output=True, check=False)
+    return done.returncode, done.stdout
 
 
 def test_a_change_by_hand_that_nobody_has_seen_is_not_overwritten(names: Stack, cloud: Sandbox) -> None:
