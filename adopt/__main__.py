@@ -17,6 +17,8 @@ from adopt.effects import Effect
 from engine_cli import Cli, EngineError
 from settings import Settings, SettingsError
 
+AT_GANDI = "at Gandi: taken over where it holds the same, created where there is none, refused where it differs"
+
 
 def main() -> int:
     """Exit status 0 when adopted, 1 when an update would or might cut calls, 2 when it could not be done."""
@@ -55,6 +57,7 @@ def report(adoption: Adoption, console: Console) -> None:
         *((effect.value, [str(each) for each in compared.with_effect(effect)]) for effect in Effect if effect.matters),
         (Effect.NONE.value, _by_resource(compared.with_effect(Effect.NONE))),
         ("does not exist yet and would be created", compared.creations),
+        (AT_GANDI, compared.at_gandi),
     ]
     for heading, lines in groups:
         if lines:

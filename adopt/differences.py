@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adopt.effects import Effect, effect_of
+from adopt.effects import GANDI_RECORD, Effect, effect_of
 
 ABSENT = "(none)"
 # What has no counterpart in a cloud: the engine's own records and generated secrets.
@@ -35,10 +35,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything a first `pulumi up` would do."""
+    """Everything a first `pulumi up` would do. `at_gandi`: record sets that it takes over or creates, which only Gandi
+    can tell; it refuses those that hold something else (docs/dns.md)."""
 
     differences: tuple[Difference, ...]
     creations: tuple[str, ...]
+    at_gandi: tuple[str, ...]
     replacements: tuple[str, ...]
     deletions: tuple[str, ...]
     unchanged: int
@@ -60,10 +62,12 @@ def compare(steps: Sequence[Mapping[str, Any]]) -> Comparison:
     by_operation: dict[str, list[Mapping[str, Any]]] = {}
     for step in ours:
         by_operation.setdefault(step["op"], []).append(step)
+    created = by_operation.get("create", [])
     updated = [difference for step in by_operation.get("update", []) for difference in _differences(step)]
     return Comparison(
         differences=tuple(sorted(updated, key=lambda each: (list(Effect).index(each.effect), each.resource))),
-        creations=tuple(known_as(step) for step in by_operation.get("create", [])),
+        creations=tuple(known_as(step) for step in created if type_of(step["urn"]) != GANDI_RECORD),
+        at_gandi=tuple(known_as(step) for step in created if type_of(step["urn"]) == GANDI_RECORD),
         replacements=tuple(known_as(step) for step in by_operation.get("replace", [])),
         deletions=tuple(known_as(step) for step in by_operation.get("delete", [])),
         unchanged=len(by_operation.get("same", [])),
@@ -92,7 +96,7 @@ def known_as(step: Mapping[str, Any]) -> str:
 
 def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
     before, after = (step.get(state) or {} for state in ("oldState", "newState"))
-    changed = step.get("detailedDiff") or {path: {} for path in step.get("diffReasons") or ()}
+    changed = step.get("detailedDiff") or {path: {} for path in step.get("diffReasons") or _untold(before, after)}
     for path, kind in _one_by_one(changed, after.get("inputs") or {}):
         if path.startswith(MIRRORS):
             continue
@@ -107,6 +111,14 @@ def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
             settings=_shown(at(after.get("inputs") or {}, path)),
             words=words,
         )
+
+
+def _untold(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """What changes, where only that something does is told: the protocol of dynamic providers has no more."""
+    was, will_be = before.get("outputs") or {}, after.get("inputs") or {}
+    for key in sorted({*was, *will_be} - {"__provider"}):
+        if was.get(key) != will_be.get(key) and (was.get(key) or will_be.get(key)):
+            yield key
 
 
 def _one_by_one(

@@ -41,6 +41,7 @@ NAT = "gcp:compute/routerNat:RouterNat"
 SERVICE = "kubernetes:core/v1:Service"
 ZONE = "gcp:dns/managedZone:ManagedZone"
 RECORD = "gcp:dns/recordSet:RecordSet"
+GANDI_RECORD = "pulumi-python:dynamic/warp:GandiRecordSet"
 INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
 ANY = ""
 
@@ -64,8 +65,15 @@ RULES = (
     Rule(NAT, r"(enable|min|max).*", Effect.CUTS, "ports are allocated anew; calls may lose theirs"),
     Rule(NAT, r".*Timeout.*", Effect.MOVES, "how long quiet connections keep their port"),
     Rule(NAT, r"logConfig", Effect.NONE, "what is logged"),
-    Rule(RECORD, r"rrdatas", Effect.MOVES, "customers are led elsewhere once the TTL is over"),
-    Rule(RECORD, r"ttl", Effect.NONE, "how long resolvers remember"),
+    *(
+        rule
+        for record in (RECORD, GANDI_RECORD)
+        for rule in (
+            Rule(record, r"rrdatas", Effect.MOVES, "customers are led elsewhere once the TTL is over"),
+            Rule(record, r"ttl", Effect.NONE, "how long resolvers remember"),
+        )
+    ),
+    Rule(GANDI_RECORD, r"(api|adopt|deadlineSeconds|__provider)", Effect.NONE, "how Gandi is spoken to"),
     Rule(ZONE, r"dnssecConfig", Effect.MOVES, "names stop resolving unless the parent's DS records fit"),
     Rule(ZONE, r"description", Effect.NONE, "read by people"),
     Rule(INSTANCE, r"settings\.ipConfiguration\.sslMode", Effect.ACCESS, "whether clients without TLS are let in"),

@@ -9,9 +9,10 @@ from typing import Protocol, TypeVar
 import pulumi
 from pulumi_gcp import dns as cloud_dns
 
+from components.gandi.record_set import GandiRecordSet, GandiRecordSetArgs
 from inventory.endpoint import Listener, Record, SipNames, Srv, records
 from settings import Settings
-from settings.dns import Dns
+from settings.dns import Dns, Zone
 
 T = TypeVar("T")
 
@@ -36,7 +37,7 @@ class HostedZone:
 
 
 class ZoneHost(Protocol):
-    """A DNS backend. A second one joins by implementing this and standing in `HOSTS`."""
+    """A DNS backend. Another one joins by implementing this and standing in `HOSTS`."""
 
     def zone(self) -> HostedZone:
         """Declare the zone, or look it up when it belongs to somebody else."""
@@ -48,11 +49,13 @@ class ZoneHost(Protocol):
 class SipDns(pulumi.ComponentResource):
     """`warp:edge:SipDns`: the names customers configure.
 
-    Stands up the zone (unless it belongs to somebody else) and the edge's record sets: the addresses of `sip`,
-    `sip-udp` and `sip-tcp`, the SRV records of RFC 3263, and NAPTR when asked for. It deliberately does not manage
-    other records of the zone, the delegation at the parent, and DS records there.
+    Stands up the zone at Cloud DNS (unless it belongs to somebody else) and the edge's record sets, at one host or,
+    while the zone moves, the same ones at both: the addresses of `sip`, `sip-udp` and `sip-tcp`, the SRV records of
+    RFC 3263, and NAPTR when asked for. It deliberately does not manage other records of the zone, a zone at Gandi, the
+    delegation at the parent, and DS records there.
 
-    Outputs: `name_servers` and `ds_records` (lists of text in presentation format; DS empty while unsigned).
+    Outputs: `name_servers` and `ds_records` (lists of text in presentation format; DS empty while unsigned), of Cloud
+    DNS; empty where the zone is at Gandi alone, who keeps the delegation itself.
     """
 
     name_servers: pulumi.Output[Sequence[str]]
@@ -60,12 +63,17 @@ class SipDns(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: SipDnsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("warp:edge:SipDns", name, None, opts)
-        host = HOSTS[args.dns.backend](self, name, args)
-        zone = host.zone()
-        for record in edge_records(args.dns, args.udp, args.tcp):
-            host.record_set(logical_name(name, args.dns.domain, record), record, args.dns.ttl_seconds)
-        self.name_servers = zone.name_servers
-        self.ds_records = zone.ds_records
+        wanted = edge_records(args.dns, args.udp, args.tcp)
+        zones = []
+        for backend in args.dns.hosts:
+            # Cloud DNS was first: its resources are known by these names in states.
+            prefix = name if backend == "cloud-dns" else f"{name}-{backend}"
+            host = HOSTS[backend](self, prefix, args)
+            zones.append(host.zone())
+            for record in wanted:
+                host.record_set(logical_name(prefix, args.dns.domain, record), record, args.dns.ttl_seconds)
+        self.name_servers = zones[0].name_servers
+        self.ds_records = zones[0].ds_records
         self.register_outputs({"nameServers": self.name_servers, "dsRecords": self.ds_records})
 
 
@@ -76,11 +84,12 @@ class CloudDns:
         self._component = component
         self._name = name
         self._args = args
-        self._zone_name: pulumi.Input[str] = args.dns.zone.name
+        self._zone = _of_cloud_dns(args.dns)
+        self._zone_name: pulumi.Input[str] = self._zone.name
 
     def zone(self) -> HostedZone:
         """See `ZoneHost`. Key signing keys are looked up once the zone is signed."""
-        settings = self._args.dns.zone
+        settings = self._zone
         unsigned: pulumi.Output[Sequence[str]] = pulumi.Output.from_input([])
         if not settings.manage:
             existing = cloud_dns.get_managed_zone_output(
@@ -122,6 +131,13 @@ class CloudDns:
         return pulumi.ResourceOptions(parent=self._component, protect=self._args.protect)
 
 
+def _of_cloud_dns(dns: Dns) -> Zone:
+    """The settings refuse Cloud DNS without a zone."""
+    if dns.zone is None:
+        raise AssertionError("the settings let Cloud DNS through without a zone")
+    return dns.zone
+
+
 def _dnssec(signed: bool | None) -> cloud_dns.ManagedZoneDnssecConfigArgs | None:
     """None keeps what the zone has: that is how an adopted zone stays untouched."""
     if signed is None:
@@ -129,7 +145,29 @@ def _dnssec(signed: bool | None) -> cloud_dns.ManagedZoneDnssecConfigArgs | None
     return cloud_dns.ManagedZoneDnssecConfigArgs(state="on" if signed else "off")
 
 
-HOSTS: dict[str, Callable[[SipDns, str, SipDnsArgs], ZoneHost]] = {"cloud-dns": CloudDns}
+class GandiDns:
+    """Gandi LiveDNS. The zone is there as long as the domain's name servers are Gandi's; only record sets are ours."""
+
+    def __init__(self, component: SipDns, _name: str, args: SipDnsArgs) -> None:
+        self._component = component
+        self._args = args
+
+    def zone(self) -> HostedZone:
+        """See `ZoneHost`. The zone is there already, and so is its delegation: nobody has to be told of it."""
+        nothing: pulumi.Output[Sequence[str]] = pulumi.Output.from_input([])
+        return HostedZone(nothing, nothing)
+
+    def record_set(self, name: str, record: Record[pulumi.Output[str]], ttl_seconds: int) -> None:
+        """See `ZoneHost`."""
+        dns = self._args.dns
+        GandiRecordSet(
+            name,
+            GandiRecordSetArgs(dns.domain, record.name, record.type, ttl_seconds, record.data, dns.gandi),
+            pulumi.ResourceOptions(parent=self._component, protect=self._args.protect),
+        )
+
+
+HOSTS: dict[str, Callable[[SipDns, str, SipDnsArgs], ZoneHost]] = {"cloud-dns": CloudDns, "gandi": GandiDns}
 
 
 def names(dns: Dns) -> SipNames:
@@ -149,8 +187,11 @@ def logical_name(component: str, domain: str, record: Record[T]) -> str:
 
 
 def import_ids(name: str, settings: Settings) -> dict[str, str]:
-    """Logical name -> the id under which the plugin imports it (docs/adopt.md)."""
+    """Logical name -> the id under which the plugin imports it (docs/adopt.md). What is at Gandi is not imported: the
+    first update takes over what is the same."""
     dns, ingress = settings.dns, settings.ingress
+    if dns.zone is None:
+        return {}
     zone = f"projects/{settings.project}/managedZones/{dns.zone.name}"
     ipv6 = "" if ingress.ipv6_subnetwork else None
     listeners = [Listener(listener.ports, "", ipv6) for listener in (ingress.udp, ingress.tcp)]

@@ -14,6 +14,9 @@ GLOBAL_ADDRESS = "gcp:compute/globalAddress:GlobalAddress"
 NAT = "gcp:compute/routerNat:RouterNat"
 ZONE = "gcp:dns/managedZone:ManagedZone"
 RECORD_SET = "gcp:dns/recordSet:RecordSet"
+GANDI_RECORD_SET = "pulumi-python:dynamic/warp:GandiRecordSet"
+# One host each; their properties have the same names.
+RECORD_SETS = frozenset({RECORD_SET, GANDI_RECORD_SET})
 INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
 DATABASE = "gcp:sql/database:Database"
 FIREWALL = "gcp:compute/firewall:Firewall"

@@ -17,7 +17,7 @@ from inventory.address import Address, Status
 from inventory.published import PublishedInventory
 from review.audience import Audience, audience_of
 from review.declared import declared
-from review.preview import Preview, Step, is_unknown
+from review.preview import SECRET, Preview, Step, is_unknown
 from settings import Settings, SettingsError
 
 ADDRESS = "gcp:compute/address:Address"
@@ -174,7 +174,7 @@ def _published(inventory: Any) -> dict[str, Address] | None:
 def _declared(preview: Preview, before: Mapping[str, Address]) -> dict[str, Address] | None:
     """What the settings of the preview declare, with every address that stays."""
     try:
-        settings = Settings.parse(preview.config)
+        settings = Settings.parse(preview.config, _secret_keys(preview))
     except SettingsError:
         return None
     addresses = {each.name: each.address for each in before.values()} | _reserved(preview)
@@ -184,6 +184,11 @@ def _declared(preview: Preview, before: Mapping[str, Address]) -> dict[str, Addr
         each.name: replace(each, replaced_by=tuple(by_name.get(name) or name for name in each.replaced_by))
         for each in found
     }
+
+
+def _secret_keys(preview: Preview) -> set[str]:
+    """The engine tells of a secret setting only that it is one."""
+    return {key for key, value in preview.config.items() if value == SECRET}
 
 
 def _reserved(preview: Preview) -> dict[str, str]:
@@ -203,7 +208,7 @@ def _recorded(preview: Preview) -> dict[str, Address]:
     if not exists:
         return {}
     try:
-        settings = Settings.parse(preview.config)
+        settings = Settings.parse(preview.config, _secret_keys(preview))
     except SettingsError:
         return {}
     in_use = _in_gateway(preview)

@@ -21,7 +21,7 @@ from policies.rules.secrets import NAMES, SHAPES
 from review.acl import AclChange, Count
 from review.addresses import ADDRESS, AddressChange
 from review.audience import Audience
-from review.preview import UNKNOWN, Message, Policies, Violation
+from review.preview import SECRET, UNKNOWN, Message, Policies, Violation
 from review.records import RecordChange
 from review.report import Figure, Report, Sheet
 from review.resources import ACL, Effected, Operation, ResourceChange
@@ -29,7 +29,6 @@ from review.resources import ACL, Effected, Operation, ResourceChange
 T = TypeVar("T")
 
 AT_UPDATE = "assigned at update"
-SECRET = "[secret]"  # noqa: S105
 LONGEST = 200  # characters of one value
 ROWS = 50  # of one list
 LINES = 12  # of one message
@@ -250,7 +249,7 @@ def _letters(path: str) -> str:
 
 
 def _record(change: RecordChange) -> Iterator[str]:
-    name = f"{code(change.name)} {code(change.type)}"
+    name = f"{code(change.name)} {code(change.type)}{' at Gandi' if change.at_gandi else ''}"
     before, after = (
         ", ".join(code(each) if each else AT_UPDATE for each in data[:ROWS]) for data in (change.before, change.after)
     )

@@ -30,6 +30,8 @@ UNKNOWN = frozenset(
         "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
     )
 )
+# What stands in the place of a secret, in the engine's words and in ours.
+SECRET = "[secret]"  # noqa: S105
 # The steps of one replacement, in whatever order they come (pulumi/pkg/resource/deploy/step.go).
 REPLACING = ("replace", "create-replacement", "delete-replaced", "import-replacement", "remove-pending-replace")
 # Steps that change nothing in the cloud.

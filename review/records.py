@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from adopt.effects import RECORD
+from adopt.effects import GANDI_RECORD, RECORD
 from review.preview import Preview, Step, is_unknown
 from review.resources import Operation
 
@@ -24,12 +24,14 @@ class RecordChange:
     after: tuple[str, ...]
     ttl: tuple[int | None, int | None] = (None, None)
     at_parent: bool = False
+    at_gandi: bool = False
 
 
 def record_changes(preview: Preview, *, parent: bool = True) -> list[RecordChange]:
     """Record sets by name and type, then the parent zone's part; that is in the outputs."""
-    found = [_record(step) for step in preview.changes if step.type == RECORD]
-    return [*sorted(found, key=lambda each: (each.name, each.type)), *(_parent(preview) if parent else ())]
+    found = [_record(step) for step in preview.changes if step.type in (RECORD, GANDI_RECORD)]
+    found.sort(key=lambda each: (each.name, each.type, each.at_gandi))
+    return [*found, *(_parent(preview) if parent else ())]
 
 
 def _record(step: Step) -> RecordChange:
@@ -44,6 +46,7 @@ def _record(step: Step) -> RecordChange:
         before=_data(before.get("rrdatas")),
         after=_data(after.get("rrdatas")),
         ttl=(_seconds(before.get("ttl")), _seconds(after.get("ttl"))),
+        at_gandi=step.type == GANDI_RECORD,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from adopt.differences import OURS, Difference, compare, known_as, logical_name
-from adopt.effects import INSTANCE, NAT, RECORD, SERVICE, ZONE, Effect
+from adopt.effects import GANDI_RECORD, INSTANCE, NAT, RECORD, SERVICE, ZONE, Effect
 from review.addresses import ADDRESS, gateway_addresses
 from review.audience import Audience
 from review.preview import UNKNOWN, Preview, Step
@@ -28,6 +28,7 @@ _SEEN_BY = {
     SERVICE: Audience.CUSTOMERS,
     ZONE: Audience.CUSTOMERS,
     RECORD: Audience.CUSTOMERS,
+    GANDI_RECORD: Audience.CUSTOMERS,
     ACL: Audience.CUSTOMERS,
     INSTANCE: Audience.NOBODY,
     DATABASE: Audience.NOBODY,

@@ -132,6 +132,7 @@ def _status(given: argparse.Namespace) -> None:
     for name, port in run["ports"].items():
         table.add_row(f"provider {name}", f"127.0.0.1:{port}")
     table.add_row("DNS", f"{run['dns_host']}:{run['dns_port']}")
+    table.add_row("Gandi", f"{sandbox.gandi_api()}, its DNS {run['dns_host']}:{run['gandi_dns_port']}")
     table.add_row("SIP proxy", "Kamailio and its reloader" if sip_edge.runs(given.dir) else "none")
     table.add_row("project", f"{run['project']} ({run['region']})")
     table.add_row("network", run["network"])

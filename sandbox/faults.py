@@ -21,6 +21,8 @@ KINDS: Final[dict[str, str]] = {
     "permission-denied": "the caller's role lacks the permission",
     "lb-pending": "a LoadBalancer Service never gets its address",
     "pods-not-ready": "no pod is ready",
+    "token-expired": "Gandi's token is over its date",
+    "answer-lost": "Gandi does what it is asked and the answer never comes",
 }
 _CONDITIONS: Final = ("lb-pending", "pods-not-ready")
 
@@ -85,6 +87,12 @@ def switched_on(tx: Transaction, kind: str) -> bool:
 
 def meet(cloud: Cloud, type_: str, operation: str, id_: str) -> None:
     """Suffer the faults that are set for an operation: wait, or be refused."""
+    if kind := suffered(cloud, type_, operation):
+        raise _refusal(kind, type_, operation, id_)
+
+
+def suffered(cloud: Cloud, type_: str, operation: str) -> str:
+    """Wait as long as is set for an operation; the kind of fault that it then meets, empty: none."""
     with cloud.view() as tx:
         due = [fault for fault in faults(tx) if fault.kind not in _CONDITIONS and _concerns(fault, type_, operation)]
     for fault in due:
@@ -92,10 +100,10 @@ def meet(cloud: Cloud, type_: str, operation: str, id_: str) -> None:
             with cloud.change() as tx:
                 tx.execute("UPDATE faults SET times = times - 1 WHERE number = ?", (fault.number,))
                 tx.execute("DELETE FROM faults WHERE times <= 0")
-        if fault.kind == "latency":
-            time.sleep(fault.milliseconds / 1000)
-        else:
-            raise _refusal(fault.kind, type_, operation, id_)
+        if fault.kind != "latency":
+            return fault.kind
+        time.sleep(fault.milliseconds / 1000)
+    return ""
 
 
 def _concerns(fault: Fault, type_: str, operation: str) -> bool:

@@ -26,6 +26,7 @@ LOCK: Final = "lock"
 LOG: Final = "sandbox.log"
 KUBECONFIG: Final = "kubeconfig"
 POSTGRES: Final = "postgres"
+GANDI_TOKEN: Final = "gandi token"  # a setting of the cloud
 PROVIDERS: Final = "PULUMI_DEBUG_PROVIDERS"
 
 DEFAULT_PROJECT: Final = "warp-sandbox"
@@ -147,14 +148,28 @@ class Sandbox:
         return run
 
     def env(self) -> dict[str, str]:
-        """The environment that makes the engine attach to this sandbox's providers."""
+        """The environment that makes the engine attach to this sandbox's providers.
+
+        Gandi's token is the stand-in's, so that nobody's own ever gets here; nothing else takes it.
+        """
         ports = self.status()["ports"]
-        return {PROVIDERS: ",".join(f"{name}:{port}" for name, port in ports.items())}
+        with self.cloud.view() as tx:
+            token = tx.setting(GANDI_TOKEN)
+        return {PROVIDERS: ",".join(f"{name}:{port}" for name, port in ports.items()), "GANDI_TOKEN": token}
 
     def dns_endpoint(self) -> tuple[str, int]:
         """Where the zones are answered."""
         run = self.status()
         return run["dns_host"], run["dns_port"]
+
+    def gandi_api(self) -> str:
+        """Where Gandi's API is stood in for: the setting `dns.gandi.api` of a stack with that backend."""
+        return f"http://127.0.0.1:{self.status()['gandi_port']}"
+
+    def gandi_dns_endpoint(self) -> tuple[str, int]:
+        """Where the zones at Gandi are answered."""
+        run = self.status()
+        return run["dns_host"], run["gandi_dns_port"]
 
     @property
     def log_file(self) -> Path:

@@ -1,26 +1,30 @@
 """`make rehearse`: adopt a copy of the live edge with production's settings, and see that nothing moves.
 
 A sandbox of its own is seeded with the live edge as if made by hand; then `python -m adopt` runs as it would in
-production. Standard output is the `ipInventory` alone, as JSON; the story goes to standard error.
+production, and an update of the names at Gandi alone, which takes over what is the same there. Of production's settings
+one is another: where Gandi's API is. Standard output is the `ipInventory` alone, as JSON; the story goes to standard
+error.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
 from adopt.__main__ import report
 from adopt.adoption import Adoption, adopt
+from adopt.effects import GANDI_RECORD
 from engine_cli import EngineError
 from sandbox import Sandbox, SandboxError
 from sandbox.aside import sandbox_aside
 from sandbox.workspace import Workspace
-from settings import Settings, SettingsError
+from settings import Settings, SettingsError, config_key
 
 STACK = "prod"
 # What docs/adopt.md plans for the update after the adoption. Nothing else may differ but labels and the like.
@@ -50,15 +54,34 @@ def differences(sandbox: Sandbox, adoption: Adoption) -> Iterator[str]:
             yield f"{name}: the cloud has {in_cloud.get(name)}, the inventory {published.get(name)}"
 
 
+def at_the_stand_in(config: Mapping[str, Any], sandbox: Sandbox) -> dict[str, Any]:
+    """A stack's settings with the sandbox's Gandi in the place of the real one."""
+    key = config_key("dns")
+    gandi = {**config[key].get("gandi", {}), "api": sandbox.gandi_api()}
+    return {**config, key: {**config[key], "gandi": gandi}}
+
+
+def names_at_gandi(workspace: Workspace, sandbox: Sandbox) -> Iterator[str]:
+    """What an update of the record sets at Gandi, and of nothing else, would do there, in words."""
+    try:
+        workspace.cli.text("up", "--stack", STACK, "--yes", "--skip-preview", "--target", f"**{GANDI_RECORD}::*")
+    except EngineError as error:
+        yield f"the names at Gandi cannot be taken over: {error}"
+    yield from (f"Gandi was written to: {row.op} {row.id}" for row in sandbox.writes())
+
+
 def rehearse(sandbox: Sandbox, folder: Path, console: Console) -> int:
     """0 when the adopted inventory is the live edge's and nothing was written, 1 on any difference."""
     sandbox.seed("live-edge")
     workspace = Workspace(folder / "stack", STACK, sandbox.env())
-    workspace.prepare()
+    workspace.prepare(at_the_stand_in(workspace.shipped_settings(), sandbox))
     with console.status("adopting") as status:
         adoption = adopt(workspace.cli, Settings.parse(*workspace.cli.config()), status.update)
     report(adoption, console)
     found = list(differences(sandbox, adoption))
+    if not found and adoption.comparison.at_gandi:
+        console.print("taking over the names at Gandi", highlight=False)
+        found = list(names_at_gandi(workspace, sandbox))
     for difference in found:
         console.print(f"[red]difference[/]: {escape(difference)}", highlight=False)
     if not found:

@@ -12,6 +12,7 @@ from typing import Final
 import trustme
 
 from sandbox.cloud import Transaction
+from sandbox.gandi import zones as gandi
 from sandbox.gcp.addresses import ADDRESS, ROUTER_NAT
 from sandbox.gcp.dns_zones import RECORD_SET, ZONE
 from sandbox.gcp.routers import ROUTER
@@ -31,6 +32,7 @@ NAMESPACE_NAME: Final = "warp-core"
 
 LIVE_PROJECT: Final = "warp-prod"
 LIVE_REGION: Final = "us-central1"
+LIVE_DOMAIN: Final = "ringer.tel"
 LIVE_ADDRESSES: Final = {
     "kamailio-sip-udp-ip": "34.44.183.87",
     "kamailio-sip-tcp-ip": "34.55.182.145",
@@ -53,6 +55,8 @@ _LIVE_MADE: Final = "2025-11-10T09:00:00.000-08:00"
 def new_project(tx: Transaction, project: str, region: str) -> None:
     """A project with its network, a cluster, and in it the namespace and pods that the edge's Services point at."""
     ensure_project(tx, project, region)
+    gandi.new_domain(tx, LIVE_DOMAIN)
+    gandi.new_domain(tx, "somebody-else.example", ours=False)
     if tx.setting(f"cluster certificate of {project}"):
         return
     certificate = trustme.CA().cert_pem.bytes().decode()
@@ -79,7 +83,8 @@ def new_project(tx: Transaction, project: str, region: str) -> None:
 
 
 def live_edge(tx: Transaction) -> None:
-    """The five addresses, router and NAT, zone and records, database, and the three Services made with kubectl."""
+    """The five addresses, router and NAT, the zone at Gandi and its twin at Cloud DNS, database, and the three Services
+    made with kubectl."""
     region = f"projects/{LIVE_PROJECT}/regions/{LIVE_REGION}"
     if tx.get(ROUTER, f"{region}/routers/warp-router") is not None:
         return
@@ -102,6 +107,7 @@ def live_edge(tx: Transaction) -> None:
         }
         tx.create(ADDRESS, path, body)
     _live_egress(tx, region, common)
+    _live_names(tx)
     _live_zone(tx)
     _live_database(tx)
     for service in _live_services():
@@ -134,7 +140,18 @@ def _live_egress(tx: Transaction, region: str, common: Props) -> None:
     tx.create(ROUTER_NAT, f"{router}/warp-nat", nat)
 
 
+def _live_names(tx: Transaction) -> None:
+    """Where the zone is hosted."""
+    for label, type_, value in LIVE_RECORDS:
+        for there in gandi.records(tx, LIVE_DOMAIN):  # Gandi's own www goes
+            if there["rrset_name"] == label:
+                tx.drop(gandi.RECORD, gandi.record_id(LIVE_DOMAIN, label, there["rrset_type"]))
+        id_ = gandi.record_id(LIVE_DOMAIN, label, type_)
+        tx.create(gandi.RECORD, id_, gandi.body_of(label, type_, 300, [value]))
+
+
 def _live_zone(tx: Transaction) -> None:
+    """The twin at Cloud DNS, for those who rehearse how the zone moves there."""
     zone = f"projects/{LIVE_PROJECT}/managedZones/ringer-tel"
     servers = [f"ns-cloud-a{number}.googledomains.com." for number in range(1, 5)]
     body = {

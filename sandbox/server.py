@@ -1,4 +1,4 @@
-"""The sandbox's server process: three providers, the PostgreSQL servers and the DNS server, over one cloud.
+"""The sandbox's server process: three providers, PostgreSQL servers, Gandi's API and two DNS servers, over one cloud.
 
 One process per folder: whoever holds the lock file runs. `process.py` starts and stops it from outside.
 """
@@ -24,6 +24,8 @@ from pulumi.runtime.proto import provider_pb2_grpc
 
 from sandbox.cloud import Cloud
 from sandbox.dns_server import DnsServer, DnsServerError, RecordData, ZoneData
+from sandbox.gandi import zones as gandi_zones
+from sandbox.gandi.server import GandiServer
 from sandbox.gcp.dns_zones import RECORD_SET, ZONE
 from sandbox.gcp.provider import GcpProvider
 from sandbox.gcp.sql_servers import SqlServers
@@ -65,6 +67,8 @@ class RunFile:
     ports: dict[str, int]
     dns_host: str
     dns_port: int
+    gandi_port: int
+    gandi_dns_port: int
     project: str
     region: str
     network: str
@@ -95,6 +99,10 @@ class Server:
     def start(self) -> None:
         """Be ready, and say so in `run.json`."""
         self._dns = self._started_dns()
+        self._gandi_dns = DnsServer(LOOPBACK, 0, lambda: list(_gandi_zones(self.cloud)))
+        self._gandi_dns.start()
+        self._gandi = GandiServer(self.cloud)
+        self._gandi.start()
         try:
             self._sql.start_all(self.cloud)
         except PostgresError as error:
@@ -108,6 +116,8 @@ class Server:
             {name: port for name, (_, port) in self._grpc.items()},
             LOOPBACK,
             self._dns.port,
+            self._gandi.port,
+            self._gandi_dns.port,
             self._options.project,
             self._options.region,
             self._network,
@@ -136,6 +146,8 @@ class Server:
         (self._options.directory / RUN).unlink(missing_ok=True)
         for server, _ in self._grpc.values():
             server.stop(grace=1).wait()
+        self._gandi.stop()
+        self._gandi_dns.stop()
         self._dns.stop()
         self._sql.stop_all()
         self._lock.close()
@@ -185,6 +197,12 @@ def _zones(cloud: Cloud) -> Iterator[ZoneData]:
                 if one.get("rrdatas")
             )
             yield ZoneData(zone.body["dnsName"], records)
+
+
+def _gandi_zones(cloud: Cloud) -> Iterator[ZoneData]:
+    """Domains as Gandi's own name servers answer them: a zone that moves is at both hosts."""
+    with cloud.view() as tx:
+        yield from gandi_zones.served(tx)
 
 
 def run(options: Options) -> None:

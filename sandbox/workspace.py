@@ -63,7 +63,8 @@ class Workspace:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the engine needs in its environment. No secret: the passphrase is in a file only its owner can read."""
+        """What the engine needs in its environment. Nobody's secret: the passphrase is in a file only its owner can
+        read, and the token for Gandi opens the stand-in alone."""
         return {
             # The environment's Python first, as the language host takes the first one. `make` puts the engine that
             # tools/bootstrap.py chose before the rest; the one built here is for whoever starts us without it.
@@ -85,11 +86,15 @@ class Workspace:
         self._keep_passphrase()
         self._mend_checkpoint()
         self._write_project()
-        self.configure(config if config is not None else self._settings(self._program)["config"])
+        self.configure(config if config is not None else self.shipped_settings())
         self._write_wrapper()
         # Quick where it exists already; another error than "no such stack" shows again, in full, in `init`.
         if self.cli.run("stack", "select", self.stack).returncode:
             self.cli.text("stack", "init", self.stack)
+
+    def shipped_settings(self) -> dict[str, Any]:
+        """The settings in `Pulumi.<stack>.yaml`, key to value."""
+        return dict(self._settings(self._program)["config"])
 
     def configure(self, config: Mapping[str, Any]) -> None:
         """Give the stack these settings, key to value."""

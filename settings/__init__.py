@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic import ValidationInfo as Info
 from pydantic_core import from_json
 
@@ -29,6 +30,17 @@ from settings.trunk_acl import TrunkAcl
 __all__ = ["Settings", "SettingsError", "config_key"]
 
 
+OF_GANDI = "gandiToken"
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What rules need that is no setting of ours."""
+
+    config: Mapping[str, str]
+    secret_keys: frozenset[str]
+
+
 class Settings(Section):
     """All settings of one stack: one region's edge."""
 
@@ -43,6 +55,11 @@ class Settings(Section):
     ingress: Ingress = Field(description="customers' way in")
     egress: Egress = Field(description="the way out to vendors")
     dns: Dns = Field(description="names")
+    gandi_token: SecretStr = Field(
+        SecretStr(""),
+        validate_default=False,  # as JSON it would have to be text
+        description="Gandi's personal access token, as a secret (docs/dns.md); empty: GANDI_TOKEN of the environment",
+    )
     database: Database = Field(description="the trunk ACL's database")
     trunk_acl: TrunkAcl = Field(TrunkAcl(), description="who may call")
     legacy: dict[str, RetiredAddress] = Field({}, description="retired addresses, by name")
@@ -56,16 +73,16 @@ class Settings(Section):
         """
         document = {field: _value(field, config[key]) for field, key in _keys(config).items() if key in config}
         try:
-            return cls.model_validate_json(json.dumps(document), context=config)
+            return cls.model_validate_json(json.dumps(document), context=_Given(config, frozenset(secret_keys)))
         except ValidationError as error:
-            secret = {_storable(key) for key in secret_keys}
+            secret = {_storable(key) for key in secret_keys} | {config_key(OF_GANDI)}
             found = [_told(each, secret) for each in error.errors(include_url=False)]
         raise SettingsError(found)
 
     @field_validator("region")
     @classmethod
     def _provider_has_the_same_region(cls, region: str, info: Info) -> str:
-        provider = (info.context or {}).get("gcp:region", region)
+        provider = info.context.config.get("gcp:region", region) if info.context else region
         if provider != region:
             raise refuse(f"gcp:region is {show(provider)}", "give both the same region, or leave gcp:region out")
         return region
@@ -89,6 +106,16 @@ class Settings(Section):
             listeners = [(listener.address, listener) for listener in (ingress.udp, ingress.tcp)]
             refuse_short_notice([*listeners, *ingress.announced.items()], info.data["notice_days"])
         return ingress
+
+    @field_validator("gandi_token")
+    @classmethod
+    def _token_is_kept_as_a_secret(cls, token: SecretStr, info: Info) -> SecretStr:
+        if token.get_secret_value() and info.context and config_key(OF_GANDI) not in info.context.secret_keys:
+            raise refuse(
+                "a token in clear, in a file that many can read",
+                f"give it up at Gandi, make a new one, and run `pulumi config set --secret {OF_GANDI}`",
+            )
+        return token
 
     @field_validator("egress")
     @classmethod
@@ -142,7 +169,7 @@ def _keys(config: Mapping[str, str]) -> dict[str, str]:
 def _value(field: str, text: str) -> Any:
     """Configuration arrives as text. Names stay text even when they look like something else (`region: 12`), and so
     does what JSON cannot carry: halves of characters, groups nested without end."""
-    if field in (PROJECT_KEY, "region"):
+    if field in (PROJECT_KEY, "region", OF_GANDI):
         return _storable(text)
     try:
         value = json.loads(text)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -62,6 +62,8 @@ def _default(field: FieldInfo, inner: type[BaseModel] | None) -> str:
     if field.default is None or field.default in ({}, ()) or (inner and isinstance(field.default, inner)):
         return ""
     value = field.default
+    if isinstance(value, SecretStr):
+        return ""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f"`{list(value) if isinstance(value, tuple) else value}`"

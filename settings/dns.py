@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
@@ -10,9 +13,12 @@ from pydantic import ValidationInfo as Info
 from settings.base import Domain, HostLabel, Name, Section
 from settings.problems import refuse
 
+# RFC 3986, section 3: scheme and authority, nobody's name before and nothing behind them.
+PLACE = re.compile(r"(?P<scheme>https?)://(?P<host>[a-z0-9.-]+|\[[0-9a-f:]+\])(:(?P<port>[0-9]{1,5}))?")
+
 
 class Zone(Section):
-    """The DNS zone at the backend."""
+    """The zone at Cloud DNS."""
 
     name: Name = Field(description="name of the managed zone")
     manage: bool = Field(True, description="false: it exists and belongs to somebody else, only our records are ours")
@@ -50,16 +56,66 @@ class DnsNames(Section):
         return label
 
 
+class Gandi(Section):
+    """Gandi LiveDNS. Its token is `gandiToken`, or GANDI_TOKEN in the environment (docs/dns.md)."""
+
+    api: str = Field(
+        "https://api.gandi.net", max_length=200, description="where its API answers; http:// on this machine only"
+    )
+    adopt: bool = Field(False, description="put ours where Gandi has other data under our name; else that is an error")
+    deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
+        60, description="how long an API that is busy or does not answer is asked again"
+    )
+
+    @field_validator("api")
+    @classmethod
+    def _token_stays_secret(cls, api: str) -> str:
+        """The token travels in a header: over TLS, or not further than this machine."""
+        place = PLACE.fullmatch(api)
+        if place is None or not 0 < int(place["port"] or 443) <= 65535:
+            raise refuse("not the place of an API", "write it as https://api.gandi.net, with nothing behind it")
+        if place["scheme"] == "http" and not _is_this_machine(place["host"].strip("[]")):
+            raise refuse("the token would travel in clear", "use https://")
+        return api
+
+
+def _is_this_machine(host: str) -> bool:
+    """An address, not a name: a name can lead anywhere."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+Backend = Literal["cloud-dns", "gandi", "both"]
+
+
 class Dns(Section):
     """The names that lead to the ingress."""
 
-    backend: Literal["cloud-dns"] = Field("cloud-dns", description="who hosts the zone")
+    backend: Backend = Field("cloud-dns", description="who hosts the zone; `both`: while it moves (docs/dns.md)")
     domain: Domain = Field(description="the zone's domain, without final dot")
-    zone: Zone = Field(description="the zone")
+    zone: Zone | None = Field(None, description="the zone at Cloud DNS; needed there")
+    gandi: Gandi = Field(Gandi(), description="how Gandi LiveDNS is spoken to")
     names: DnsNames = Field(DnsNames(), description="labels")
     ttl_seconds: int = Field(300, le=86_400, description="of every record; 300 is the least that DNS hosts accept")
     srv: SrvWeights = Field(SrvWeights(), description="priority and weight of the SRV records")
     naptr: bool = Field(False, description="publish NAPTR (RFC 3263 section 4.1)")
+
+    @property
+    def hosts(self) -> Sequence[str]:
+        """The backends that host the zone; the one that the parent zone shall lead to comes first."""
+        return [each for each in get_args(Backend) if each != "both"] if self.backend == "both" else [self.backend]
+
+    @field_validator("zone")
+    @classmethod
+    def _cloud_dns_has_a_zone(cls, zone: Zone | None, info: Info) -> Zone | None:
+        backend = info.data.get("backend")
+        if zone is None and backend in ("cloud-dns", "both"):
+            raise refuse(f"backend `{backend}` needs the zone's name", "add dns.zone.name")
+        if zone and backend == "gandi":
+            raise refuse("a zone at Cloud DNS, but the backend is `gandi`", "remove dns.zone, or use backend: both")
+        return zone
 
     @field_validator("ttl_seconds")
     @classmethod

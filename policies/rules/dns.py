@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from policies.declared import RECORD_SET, SERVICE, STACK, UNKNOWN, Declared, items
+from policies.declared import RECORD_SETS, SERVICE, STACK, UNKNOWN, Declared, items
 from policies.rule import Finding, Options, ResourceRule, StackRule, Unjudged, Violation
 from policies.rules.ingress import addresses, is_load_balancer, protocols
 
@@ -47,11 +47,11 @@ def _srv_target(record: Declared, stack: Sequence[Declared], _: Options) -> Iter
         target = _full(str(value).split()[-1])
         if target == ".":  # RFC 2782: the service is decidedly not available here
             continue
-        yield from _there(target, domain, stack)
+        # While a zone moves it has two hosts, and each must answer whole.
+        yield from _there(target, domain, [each for each in stack if each.type == record.type])
 
 
-def _there(target: str, domain: str, stack: Sequence[Declared]) -> Iterator[Finding]:
-    records = [each for each in stack if each.type == RECORD_SET]
+def _there(target: str, domain: str, records: Sequence[Declared]) -> Iterator[Finding]:
     found = {each.at("type") for each in records if _full(each.at("name")) == target}
     if {"A", "AAAA"} & found:
         return
@@ -70,15 +70,22 @@ def _primary_name(subject: Declared, stack: Sequence[Declared], options: Primary
     balancers = [each for each in stack if each.type == SERVICE and is_load_balancer(each) is not False]
     udp = [each for each in balancers if {"UDP", UNKNOWN} & protocols(each)]
     if subject.type == STACK:
-        records = [each for each in stack if each.type == RECORD_SET]
-        if udp and not any(_is_primary(each, options.label) for each in records):
-            if any(UNKNOWN in (each.at("name"), each.at("type")) for each in records):
-                yield Unjudged(f"whether {options.label} has an A record")
-            else:
-                yield Violation(f"there is no A record of {options.label}, but a UDP ingress")
+        hosts = {each.type for each in stack} & RECORD_SETS
+        for host in sorted(hosts) or [""] if udp else ():
+            records = [each for each in stack if each.type == host]
+            yield from _has_primary(records, options, " at every host of the zone" if len(hosts) > 1 else "")
     elif _is_primary(subject, options.label):
         answers = [address for each in udp for address in addresses(each, stack)]
         yield from _is_one_of(subject.at("rrdatas"), answers)
+
+
+def _has_primary(records: Sequence[Declared], options: PrimaryName, where: str) -> Iterator[Finding]:
+    if any(_is_primary(each, options.label) for each in records):
+        return
+    if any(UNKNOWN in (each.at("name"), each.at("type")) for each in records):
+        yield Unjudged(f"whether {options.label} has an A record{where}")
+    else:
+        yield Violation(f"there is no A record of {options.label}{where}, but a UDP ingress")
 
 
 def _is_one_of(data: Any, answers: Sequence[Any]) -> Iterator[Finding]:
@@ -115,7 +122,7 @@ RULES = (
         "A record set's TTL is 300 s or more",
         "DNS hosts refuse less, and a record that cannot move to another host is a trap",
         "set warp-edge:dns.ttlSeconds to 300 or more",
-        frozenset({RECORD_SET}),
+        RECORD_SETS,
         options=Ttl,
         check=_ttl,
     ),
@@ -124,7 +131,7 @@ RULES = (
         "The target of an SRV record has an address record",
         "phones that follow RFC 3263 ask for the SRV record first and end at its target",
         "declare an A record for the target, or point the SRV record at a name that has one",
-        frozenset({RECORD_SET}),
+        RECORD_SETS,
         check=_srv_target,
     ),
     StackRule(
@@ -132,7 +139,7 @@ RULES = (
         "The A record of the name customers type equals the UDP ingress",
         "whoever types host:5060 skips SRV (RFC 3263) and sends UDP to the A record",
         "let the record take the address of the UDP LoadBalancer, as SipDns does; never type it in",
-        frozenset({RECORD_SET, STACK}),
+        RECORD_SETS | {STACK},
         options=PrimaryName,
         check=_primary_name,
     ),

@@ -14,7 +14,8 @@ from adopt.adoption import adopt
 from adopt.effects import Effect
 from sandbox import Sandbox
 from sandbox.aside import sandbox_aside
-from sandbox.rehearsal import differences
+from sandbox.gandi.zones import RECORD
+from sandbox.rehearsal import at_the_stand_in, differences, names_at_gandi
 from settings import Settings
 from tests.engine.conftest import Stack
 from tests.stacks import ROOT, as_engine_gives_it, changed, stack_config
@@ -48,7 +49,7 @@ def live() -> Iterator[tuple[Sandbox, Stack]]:
     """A cloud that holds the live edge, made by hand, and an empty stack with production's settings."""
     with sandbox_aside() as (sandbox, folder):
         sandbox.seed("live-edge")
-        yield sandbox, Stack(folder / "stack", sandbox, stack_config("prod"), "prod")
+        yield sandbox, Stack(folder / "stack", sandbox, at_the_stand_in(stack_config("prod"), sandbox), "prod")
 
 
 def settings() -> Settings:
@@ -62,12 +63,17 @@ def test_adoption_writes_nothing_and_keeps_every_address(live: tuple[Sandbox, St
 
     assert len(cloud.writes()) == seeded
     assert adoption.absent == ()
-    assert len(adoption.recorded) == 19
+    assert len(adoption.recorded) == 12
     compared = adoption.comparison
     assert compared.replacements == ()
     assert compared.deletions == ()
     # What nobody made by hand: the generated password's user.
     assert compared.creations == ("User warp_edge",)
+    # live-edge.md, "DNS": what is at Gandi is not recorded but taken over by the first update.
+    assert set(compared.at_gandi) == {
+        *(f"GandiRecordSet {label}.ringer.tel. A" for label in ("sip", "sip-udp", "sip-tcp")),
+        *(f"GandiRecordSet {label}.ringer.tel. SRV" for label in ("_sip._udp", "_sip._tcp", "_sips._tcp")),
+    }
     assert compared.with_effect(Effect.CUTS) == []
     assert compared.with_effect(Effect.UNKNOWN) == []
     planned = {(str(each.effect.name), each.property) for each in compared.differences if each.effect.matters}
@@ -102,6 +108,7 @@ def test_the_first_up_after_adoption_moves_no_address(live: tuple[Sandbox, Stack
     later = {"ingress-udp", "ingress-tcp", "ingress-internal", "database-instance"}
     stack.cli.text("up", "--stack", "prod", "--yes", "--skip-preview", *(f"--exclude=**::{name}" for name in later))
     assert not {SERVICE, INSTANCE} & {row.type for row in cloud.writes()}
+    assert RECORD not in {row.type for row in cloud.writes()}, "Gandi has the same: nothing is written there"
     assert set(stack.planned()) == later
     stack.up()
     assert stack.planned() == {}
@@ -117,7 +124,29 @@ def test_what_does_not_exist_is_left_to_be_created_and_said() -> None:
         adoption = adopt(stack.cli, settings(), lambda _: None)
         assert adoption.absent == ("ingress-internal",)
         assert "Service warp-core/kamailio-internal" in adoption.comparison.creations
-        assert len(adoption.recorded) == 18
+        assert len(adoption.recorded) == 11
+
+
+def test_a_rehearsal_of_the_move_adopts_the_twin_at_cloud_dns_as_well() -> None:
+    with sandbox_aside() as (sandbox, folder):
+        sandbox.seed("live-edge")
+        config = changed(stack_config("prod"), ("warp-edge:dns", "backend"), "both")
+        config = changed(config, ("warp-edge:dns", "zone"), {"name": "ringer-tel"})
+        stack = Stack(folder / "stack", sandbox, at_the_stand_in(config, sandbox), "prod")
+        adoption = adopt(stack.cli, Settings.parse(as_engine_gives_it(config)), lambda _: None)
+        assert len(adoption.recorded) == 19
+        assert len(adoption.comparison.at_gandi) == 6
+        assert list(differences(sandbox, adoption)) == []
+
+
+def test_a_rehearsal_fails_when_gandi_holds_something_else() -> None:
+    with sandbox_aside() as (sandbox, folder):
+        sandbox.seed("live-edge")
+        sandbox.set(RECORD, "ringer.tel/sip-tcp/A", "rrset_values", ["192.0.2.9"])
+        stack = Stack(folder / "stack", sandbox, at_the_stand_in(stack_config("prod"), sandbox), "prod")
+        adopt(stack.cli, settings(), lambda _: None)
+        (found,) = names_at_gandi(stack.workspace, sandbox)
+        assert "sip-tcp.ringer.tel. A at Gandi exists and holds 192.0.2.9 (300 s), not 34.55.182.145 (300 s)" in found
 
 
 def test_make_rehearse_prints_the_inventory_as_json_last() -> None:

@@ -83,7 +83,7 @@ def _adopt_and_die(stack: Stack, cloud: Sandbox) -> None:
         start_new_session=True,
     )
     began = time.monotonic()
-    while sum(row.op == "read" for row in cloud.log()) < 10:
+    while sum(row.op == "read" for row in cloud.log()) < 6:
         assert time.monotonic() - began < PATIENCE, "nothing was read"
         assert adopting.poll() is None, "the adoption was done before it could be killed"
         time.sleep(0.002)

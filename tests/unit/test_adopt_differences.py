@@ -15,6 +15,7 @@ ROUTER = "gcp:compute/router:Router"
 SERVICE = "kubernetes:core/v1:Service"
 ZONE = "gcp:dns/managedZone:ManagedZone"
 RECORD = "gcp:dns/recordSet:RecordSet"
+GANDI_RECORD = "pulumi-python:dynamic/warp:GandiRecordSet"
 INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
 
 
@@ -49,6 +50,9 @@ INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
         (NAT, "logConfig.filter", Effect.NONE),
         (RECORD, "rrdatas[0]", Effect.MOVES),
         (RECORD, "ttl", Effect.NONE),
+        (GANDI_RECORD, "rrdatas", Effect.MOVES),
+        (GANDI_RECORD, "ttl", Effect.NONE),
+        (GANDI_RECORD, "api", Effect.NONE),
         (ZONE, "dnssecConfig", Effect.MOVES),
         (ZONE, "description", Effect.NONE),
         (ZONE, "labels.platform", Effect.NONE),
@@ -79,6 +83,7 @@ def test_a_property_that_is_known_says_what_changing_it_does(type_token: str, pa
         (ADDRESS, "address"),
         (ADDRESS, "natIps"),  # a rule of another type
         (NAT, "nat64Subnetworks"),
+        (GANDI_RECORD, "rrdatasOfTomorrow"),
         (NAT, "natIpsOfTomorrow"),
         (ROUTER, "network"),
         (SERVICE, "spec.loadBalancerIPs"),
@@ -202,6 +207,28 @@ def test_a_whole_list_is_shown_where_the_engine_says_no_more() -> None:
         '["35.188.144.139"]',
         '["34.44.183.87"]',
     )
+
+
+def test_what_a_dynamic_provider_changes_is_found_where_the_engine_only_says_that_it_does() -> None:
+    """As engine 3.258 tells an update of one: no detailed difference, no reasons."""
+    sip = {"name": "sip.ringer.tel.", "type": "A", "ttl": 300, "__provider": "pickled"}
+    changed = step(
+        "update",
+        GANDI_RECORD,
+        "dns-gandi-sip-a",
+        oldState={"inputs": {}, "outputs": sip | {"rrdatas": ["192.0.2.9"], "notes": []}},
+        newState={"inputs": sip | {"rrdatas": ["34.44.183.87"], "__provider": "another"}},
+        detailedDiff=None,
+        diffReasons=None,
+    )
+    (found,) = compare([changed]).differences
+    assert (found.effect, found.property, found.cloud) == (Effect.MOVES, "rrdatas", '["192.0.2.9"]')
+
+
+def test_what_is_at_gandi_is_not_said_to_be_created() -> None:
+    named = {"inputs": {"name": "sip.ringer.tel.", "type": "A", "rrdatas": ["34.44.183.87"]}}
+    found = compare([step("create", GANDI_RECORD, "dns-gandi-sip-a", newState=named)])
+    assert (found.creations, found.at_gandi) == ((), ("GandiRecordSet sip.ringer.tel. A",))
 
 
 def test_what_is_created_replaced_and_deleted_is_reported_by_name() -> None:

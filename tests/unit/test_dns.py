@@ -20,8 +20,9 @@ RECORD = "gcp:dns/recordSet:RecordSet"
 
 
 def with_dns(**settings: Any) -> Config:
+    """Production's settings with the zone at Cloud DNS."""
     config = stack_config("prod")
-    for name, value in settings.items():
+    for name, value in ({"backend": "cloud-dns", "zone": {"name": "ringer-tel"}} | settings).items():
         config = changed(config, ("warp-edge:dns", name), value)
     return config
 
@@ -55,9 +56,10 @@ def test_the_output_tells_every_record_set_that_is_declared_and_nothing_else(nap
 
 
 def test_a_zone_of_our_own_is_public_and_its_name_servers_are_told() -> None:
-    edge = declare(stack_config("prod"))
+    edge = declare(with_dns())
     (zone,) = edge.of_type(ZONE)
     assert (zone.inputs["dnsName"], zone.inputs["visibility"]) == ("ringer.tel.", "public")
+    assert zone.inputs["labels"] == {"platform": "warp", "component": "edge", "managed-by": "pulumi"}
     assert edge.outputs["dns"]["nameServers"] == NAME_SERVERS
 
 

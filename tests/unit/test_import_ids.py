@@ -14,6 +14,11 @@ from tests.unit.recording import Edge, declare
 
 # What no cloud has: the engine's own provider, and a generated password with the user that it belongs to.
 NOT_TO_BE_ADOPTED = {"cluster", "database-password", "database-user"}
+# What the first update takes over by itself, where Gandi has the same.
+AT_GANDI = {
+    f"dns-gandi-{name}"
+    for name in ("sip-a", "sip-udp-a", "sip-tcp-a", "_sip._udp-srv", "_sip._tcp-srv", "_sips._tcp-srv")
+}
 
 ADDRESSES = "projects/warp-prod/regions/us-central1/addresses"
 ROUTERS = "projects/warp-prod/regions/us-central1/routers"
@@ -29,6 +34,10 @@ LIVE_EDGE = {
     "egress-slot-warp-nat-ip-3": f"{ADDRESSES}/warp-nat-ip-3",
     "egress-router": f"{ROUTERS}/warp-router",
     "egress-nat": f"{ROUTERS}/warp-router/warp-nat",
+    "database-instance": "projects/warp-prod/instances/warp-db",
+    "database-database": "projects/warp-prod/instances/warp-db/databases/warp",
+}
+AT_CLOUD_DNS = {
     "dns-zone": "projects/warp-prod/managedZones/ringer-tel",
     "dns-sip-a": f"{RRSETS}/sip.ringer.tel./A",
     "dns-sip-udp-a": f"{RRSETS}/sip-udp.ringer.tel./A",
@@ -36,8 +45,6 @@ LIVE_EDGE = {
     "dns-_sip._udp-srv": f"{RRSETS}/_sip._udp.ringer.tel./SRV",
     "dns-_sip._tcp-srv": f"{RRSETS}/_sip._tcp.ringer.tel./SRV",
     "dns-_sips._tcp-srv": f"{RRSETS}/_sips._tcp.ringer.tel./SRV",
-    "database-instance": "projects/warp-prod/instances/warp-db",
-    "database-database": "projects/warp-prod/instances/warp-db/databases/warp",
 }
 
 
@@ -63,15 +70,25 @@ def test_every_resource_of_the_live_edge_has_the_id_that_the_plugin_takes() -> N
 
 
 def test_nothing_that_can_be_adopted_is_forgotten() -> None:
-    assert declared(declare(stack_config("prod"))) - set(LIVE_EDGE) == NOT_TO_BE_ADOPTED
+    assert declared(declare(stack_config("prod"))) - set(LIVE_EDGE) == NOT_TO_BE_ADOPTED | AT_GANDI
+
+
+def with_cloud_dns(backend: str) -> Config:
+    config = changed(stack_config("prod"), ("warp-edge:dns", "backend"), backend)
+    return changed(config, ("warp-edge:dns", "zone"), {"name": "ringer-tel"})
+
+
+@pytest.mark.parametrize("backend", ["cloud-dns", "both"])
+def test_what_is_at_cloud_dns_has_the_ids_that_the_plugin_takes(backend: str) -> None:
+    assert of_declared(with_cloud_dns(backend)) == LIVE_EDGE | AT_CLOUD_DNS
 
 
 @pytest.mark.parametrize(
     ("path", "value", "name", "import_id"),
     [
         (
-            ("warp-edge:dns", "naptr"),
-            True,
+            ("warp-edge:dns",),
+            {"domain": "ringer.tel", "zone": {"name": "ringer-tel"}, "naptr": True},
             "dns-@-naptr",
             f"{RRSETS}/ringer.tel./NAPTR",
         ),
@@ -94,12 +111,12 @@ def test_what_is_optional_can_be_adopted_as_well(path: tuple[str, ...], value: A
 
 
 def test_ipv6_addresses_and_records_can_be_adopted_as_well() -> None:
-    config = changed(stack_config("prod"), ("warp-edge:ingress", "pinning"), "annotation")
+    config = changed(with_cloud_dns("cloud-dns"), ("warp-edge:ingress", "pinning"), "annotation")
     found = of_declared(changed(config, ("warp-edge:ingress", "ipv6Subnetwork"), "dual"))
     assert found["ingress-udp-address-kamailio-sip-udp-ip-ipv6"] == f"{ADDRESSES}/kamailio-sip-udp-ip-ipv6"
     assert found["ingress-tcp-address-kamailio-sip-tcp-ip-ipv6"] == f"{ADDRESSES}/kamailio-sip-tcp-ip-ipv6"
     assert found["dns-sip-aaaa"] == f"{RRSETS}/sip.ringer.tel./AAAA"
-    assert len(found) == len(LIVE_EDGE) + 5
+    assert len(found) == len(LIVE_EDGE | AT_CLOUD_DNS) + 5
 
 
 def test_an_instance_with_a_name_of_its_own_is_new_and_has_nothing_to_adopt() -> None:

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from pulumi_gcp import dns, sql
+from pulumi_gcp import sql
 from pulumi_gcp.compute import AddressArgs, RouterArgs, RouterNatArgs
 
 from tests.stacks import changed, stack_config
@@ -17,8 +17,7 @@ from tests.unit.recording import HIDDEN, Edge, declare
 ADDRESS = "gcp:compute/address:Address"
 ROUTER = "gcp:compute/router:Router"
 NAT = "gcp:compute/routerNat:RouterNat"
-ZONE = "gcp:dns/managedZone:ManagedZone"
-RECORD = "gcp:dns/recordSet:RecordSet"
+RECORD = "pulumi-python:dynamic/warp:GandiRecordSet"
 INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
 DATABASE = "gcp:sql/database:Database"
 USER = "gcp:sql/user:User"
@@ -40,13 +39,12 @@ EVERYTHING = {
     "egress-slot-warp-nat-ip-3": (ADDRESS, EGRESS),
     "egress-router": (ROUTER, EGRESS),
     "egress-nat": (NAT, EGRESS),
-    "dns-zone": (ZONE, DNS),
-    "dns-sip-a": (RECORD, DNS),
-    "dns-sip-udp-a": (RECORD, DNS),
-    "dns-sip-tcp-a": (RECORD, DNS),
-    "dns-_sip._udp-srv": (RECORD, DNS),
-    "dns-_sip._tcp-srv": (RECORD, DNS),
-    "dns-_sips._tcp-srv": (RECORD, DNS),
+    "dns-gandi-sip-a": (RECORD, DNS),
+    "dns-gandi-sip-udp-a": (RECORD, DNS),
+    "dns-gandi-sip-tcp-a": (RECORD, DNS),
+    "dns-gandi-_sip._udp-srv": (RECORD, DNS),
+    "dns-gandi-_sip._tcp-srv": (RECORD, DNS),
+    "dns-gandi-_sips._tcp-srv": (RECORD, DNS),
     "database-instance": (INSTANCE, TRUNKS),
     "database-database": (DATABASE, TRUNKS),
     "database-password": ("random:index/randomPassword:RandomPassword", TRUNKS),
@@ -149,10 +147,10 @@ def records_of(edge: Edge) -> dict[tuple[str, str], list[str]]:
 
 
 def test_the_zone_has_the_six_records_for_300_seconds(edge: Edge) -> None:
-    assert edge.physical(ZONE)["ringer-tel"].inputs["dnsName"] == "ringer.tel."
+    assert {each.inputs["domain"] for each in edge.of_type(RECORD)} == {"ringer.tel"}
     assert records_of(edge) == SIX_RECORDS
     assert {each.inputs["ttl"] for each in edge.of_type(RECORD)} == {300}
-    assert {each.inputs["managedZone"] for each in edge.of_type(RECORD)} == {"ringer-tel"}
+    assert {each.inputs["api"] for each in edge.of_type(RECORD)} == {"https://api.gandi.net"}
 
 
 def test_the_records_follow_the_addresses_that_the_cloud_gives() -> None:
@@ -192,8 +190,6 @@ ARGUMENTS: dict[str, Any] = {
     ADDRESS: AddressArgs,
     ROUTER: RouterArgs,
     NAT: RouterNatArgs,
-    ZONE: dns.ManagedZoneArgs,
-    RECORD: dns.RecordSetArgs,
     DATABASE: sql.DatabaseArgs,
     USER: sql.UserArgs,
     INSTANCE: sql.DatabaseInstanceSettingsArgs,
@@ -213,7 +209,7 @@ def test_everything_that_takes_labels_has_them() -> None:
             labelled |= {each.type} if takes else set()
             given = each.inputs["settings"].get("userLabels") if each.type == INSTANCE else each.inputs.get("labels")
             assert given == (labels if takes else None), each.name
-    assert labelled == {SERVICE, ADDRESS, ZONE, INSTANCE}
+    assert labelled == {SERVICE, ADDRESS, INSTANCE}
 
 
 def test_a_fourth_slot_touches_nothing_that_is_there(edge: Edge) -> None:

@@ -146,7 +146,7 @@ def test_the_name_of_every_way_in_resolves_to_its_address(edge: Edge) -> None:
     """A client that resolves the server it was given must arrive where the sheet says it does."""
     zone = {
         each.inputs["name"].rstrip("."): each.inputs["rrdatas"][0]
-        for each in edge.of_type("gcp:dns/recordSet:RecordSet")
+        for each in edge.of_type("pulumi-python:dynamic/warp:GandiRecordSet")
         if each.inputs["type"] == "A"
     }
     for way in edge.outputs["customerEndpoints"]["endpoints"]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from policies.declared import ADDRESS, RECORD_SET, SERVICE, STACK, UNKNOWN, Declared
+from policies.declared import ADDRESS, GANDI_RECORD_SET, RECORD_SET, RECORD_SETS, SERVICE, STACK, UNKNOWN, Declared
 from tests.unit.policies_under_test import refused, resource, silent, unjudged
 
 BY_NAME = "networking.gke.io/load-balancer-ip-addresses"
@@ -154,6 +154,36 @@ def test_a_preview_of_the_first_update_leaves_the_name_open() -> None:
     assert unjudged("sip-name-is-udp-ingress", *EDGE, resource(RECORD_SET, "r", name=UNKNOWN, type="A")) == [
         "warp-edge-prod: whether sip has an A record"
     ]
+
+
+def at_gandi(record: Declared) -> Declared:
+    return resource(GANDI_RECORD_SET, record.name.replace("dns-", "dns-gandi-"), **record.properties)
+
+
+def test_gandis_record_sets_are_held_to_the_same_rules() -> None:
+    assert frozenset({RECORD_SET, GANDI_RECORD_SET}) == RECORD_SETS
+    assert refused("dns-ttl", at_gandi(record("sip.ringer.tel.", "A", UDP, ttl=60.0))) == [
+        "dns-gandi-sip.ringer.tel.: TTL is 60 s, 300 s is the least"
+    ]
+    assert refused("srv-target-exists", at_gandi(srv("sip-udp.ringer.tel."))) == [
+        "dns-gandi-_sip._udp.ringer.tel.: its target sip-udp.ringer.tel. has no address record"
+    ]
+    assert refused("sip-name-is-udp-ingress", *EDGE, at_gandi(record("sip.ringer.tel.", "A", TCP))) == [
+        f"dns-gandi-sip.ringer.tel.: it leads to {TCP}, the UDP ingress has {UDP}"
+    ]
+    assert silent("sip-name-is-udp-ingress", *EDGE, at_gandi(record("sip.ringer.tel.", "A", UDP)))
+
+
+def test_each_host_of_a_zone_that_moves_has_to_answer_whole() -> None:
+    sip, target = record("sip.ringer.tel.", "A", UDP), record("sip-udp.ringer.tel.", "A", UDP)
+    assert refused("sip-name-is-udp-ingress", *EDGE, sip, at_gandi(target)) == [
+        "warp-edge-prod: there is no A record of sip at every host of the zone, but a UDP ingress"
+    ]
+    assert silent("sip-name-is-udp-ingress", *EDGE, sip, at_gandi(sip))
+    assert refused("srv-target-exists", at_gandi(srv("sip-udp.ringer.tel.")), target) == [
+        "dns-gandi-_sip._udp.ringer.tel.: its target sip-udp.ringer.tel. has no address record"
+    ]
+    assert silent("srv-target-exists", at_gandi(srv("sip-udp.ringer.tel.")), at_gandi(target))
 
 
 def test_a_preview_never_takes_two_answers_for_one() -> None:

@@ -18,6 +18,7 @@ from tests.unit.published import LIVE
 from tests.unit.review_events import (
     ACL,
     ADDRESS,
+    GANDI_RECORD,
     INSTANCE,
     NAT,
     RECORD,
@@ -197,6 +198,41 @@ def test_a_longer_ttl_is_told_and_nobody_sees_it() -> None:
     found = told(step("update", RECORD, "dns-sip-a", was, will_be))
     assert not found.visible
     assert "- `sip.ringer.tel.` `A` changed: TTL 300 s → 600 s" in text_of(found)
+
+
+def test_a_zone_with_two_hosts_is_told_host_by_host() -> None:
+    was, will_be = (
+        {"name": "sip.ringer.tel.", "type": "A", "rrdatas": [address], "ttl": 300}
+        for address in ("192.0.2.1", "192.0.2.2")
+    )
+    found = told(
+        step("update", GANDI_RECORD, "dns-gandi-sip-a", was, will_be, detailedDiff=None),
+        step("update", RECORD, "dns-sip-a", was, will_be),
+    )
+    assert found.seen_by == {Audience.CUSTOMERS}
+    changes = [line for line in text_of(found).split("\n") if "192.0.2.1` → `192.0.2.2" in line]
+    assert "- `sip.ringer.tel.` `A` changed: `192.0.2.1` → `192.0.2.2`" in changes
+    assert "- `sip.ringer.tel.` `A` at Gandi changed: `192.0.2.1` → `192.0.2.2`" in changes
+
+
+def test_a_name_at_gandi_that_only_gets_another_ttl_is_nobodys() -> None:
+    was, will_be = (
+        {"name": "sip.ringer.tel.", "type": "A", "rrdatas": ["192.0.2.1"], "ttl": ttl} for ttl in (300, 600)
+    )
+    found = told(step("update", GANDI_RECORD, "dns-gandi-sip-a", was, will_be, detailedDiff=None))
+    assert not found.visible
+    assert "- `sip.ringer.tel.` `A` at Gandi changed: TTL 300 s → 600 s" in text_of(found)
+
+
+def test_the_settings_are_read_also_where_the_engine_hides_one() -> None:
+    """A secret setting arrives as `[secret]`; that is no token in clear."""
+    new = step("create", ADDRESS, "egress-slot-warp-nat-ip-9", None, {"name": "warp-nat-ip-9"})
+    slots = ("warp-edge:egress", "slots", "warp-nat-ip-9")
+    config = as_engine_gives_it(changed(stack_config("prod"), slots, {"state": "announced"}))
+    hidden = config | {"warp-edge:gandiToken": "[secret]"}
+    outputs = {"before": {"ipInventory": LIVE}, "after": {"ipInventory": UNKNOWN}}
+    assert told(new, **outputs, config=hidden).addresses == told(new, **outputs, config=config).addresses
+    assert told(new, **outputs, config=hidden).addresses
 
 
 def test_what_a_part_of_its_own_does_not_tell_is_told_among_the_others() -> None:

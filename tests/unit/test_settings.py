@@ -70,7 +70,7 @@ def test_all_problems_are_told_at_once_in_different_groups_and_in_the_same_one()
         (("gcp:project",), "NO"),
         (("warp-edge:dns", "ttlSeconds"), 60),
         (("warp-edge:dns", "backend"), "bind"),
-        (("warp-edge:dns", "zone", "nmae"), "x"),
+        (("warp-edge:dns", "zone"), {"name": "z", "nmae": "x"}),
         (("warp-edge:egress", "slots"), {"BAD": {"state": "active"}, "idle": {"state": "asleep"}}),
         (("warp-edge:egress", "router", "name"), "R"),
         (("warp-edge:database", "disk"), {"sizeGb": 1}),

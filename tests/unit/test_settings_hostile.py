@@ -17,6 +17,13 @@ from tests.stacks import Config, as_engine_gives_it, changed, paths, stack_confi
 VALID = {stack: stack_config(stack) for stack in ("prod", "sandbox")}
 VALID["dated"] = {
     **VALID["prod"],
+    "warp-edge:dns": {
+        "backend": "both",
+        "domain": "ringer.tel",
+        "zone": {"name": "ringer-tel"},
+        "gandi": {"api": "https://api.gandi.net", "adopt": False, "deadlineSeconds": 60},
+    },
+    "warp-edge:gandiToken": "",
     "warp-edge:noticeDays": 14,
     "warp-edge:ingress": VALID["prod"]["warp-edge:ingress"]
     | {"announced": {"new": {"protocol": "UDP", "announcedOn": "2026-01-01", "activeOn": "2026-02-01"}}},

@@ -1,0 +1,152 @@
+"""The dynamic provider of one record set at Gandi LiveDNS.
+
+Importable and without any state of its own: the engine keeps only this module's path and this class's name, so neither
+may be renamed while a stack has the resource. The token comes by `configure` and goes nowhere else.
+
+What nobody has seen is not overwritten and not deleted. A record set is written when Gandi has none, or has what the
+state says; whatever else stands there is an error, unless `adopt` is on. `pulumi refresh` takes a change made by hand
+into the state: then a preview has shown it, and the next update puts ours.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    ConfigureRequest,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    ResourceProvider,
+    UpdateResult,
+)
+from pulumi.runtime.rpc import UNKNOWN
+
+from components.gandi.errors import GandiError
+
+if TYPE_CHECKING:
+    from components.gandi.api import Api
+    from components.gandi.records import RecordSet
+
+Props = dict[str, Any]
+
+# Another name, type or domain is another record set.
+IDENTITY = ("domain", "name", "type")
+# What makes a change. Not `adopt` and `deadlineSeconds`: they say how to write, not what.
+COMPARED = (*IDENTITY, "ttl", "rrdatas", "api")
+ADOPT = "see who put it there; then set dns.gandi.adopt: true to put ours in its place"
+
+
+class GandiRecordSetProvider(ResourceProvider):
+    """Puts whole record sets, and never touches one that is not ours."""
+
+    # What is pickled is this class's name. That need not be a secret, and then it can be compared.
+    serialize_as_secret_always = False
+    _token = ""
+
+    def __getstate__(self) -> None:
+        """Nothing is ever pickled but the class's name: not the token either, whenever somebody tries."""
+
+    def configure(self, req: ConfigureRequest) -> None:
+        """Takes the token; whether it is needed and good shows when Gandi is asked."""
+        logging.getLogger("grpc._server").setLevel(logging.CRITICAL)  # errors are told in one line, by the engine
+        self._token = str(req.config.get("gandiToken") or os.environ.get("GANDI_TOKEN", "")).strip()
+
+    def check(self, _olds: Props, news: Props) -> CheckResult:
+        """Refuses, before anything is sent, what Gandi would refuse."""
+        from components.gandi.records import LEAST_TTL  # noqa: PLC0415 - see `_api`
+
+        ttl = news.get("ttl")
+        short = ttl != UNKNOWN and not (isinstance(ttl, int | float) and ttl >= LEAST_TTL)
+        reason = f"TTL {ttl} is less than the {LEAST_TTL} s that Gandi accepts: raise dns.ttlSeconds"
+        return CheckResult(news, [CheckFailure("ttl", reason)] if short else [])
+
+    def create(self, props: Props) -> CreateResult:
+        """Takes over what is the same already; writes where there is nothing."""
+        api, wanted = self._api(props), _record(props)
+        there = api.get(wanted)
+        if there is None or (props["adopt"] and not there.same_as(wanted)):
+            api.put(wanted)
+        elif not there.same_as(wanted):
+            raise GandiError(f"{wanted} exists and holds {there.data}, not {wanted.data}", ADOPT)
+        return CreateResult(_identity(props), _outputs(props))
+
+    def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
+        """Puts the new set in the place of the one that the state knows, or of none."""
+        api, known, wanted = self._api(news), _record(olds), _record(news)
+        there = api.get(wanted)
+        if there is None or there.same_as(known) or (news["adopt"] and not there.same_as(wanted)):
+            api.put(wanted)
+        elif not there.same_as(wanted):
+            raise GandiError(
+                f"{wanted} was changed by somebody else: it holds {there.data}, not {known.data}, and was to become"
+                f" {wanted.data}",
+                "`pulumi refresh` takes it into the state, a preview then shows it, and `pulumi up` puts ours;"
+                " or set dns.gandi.adopt: true",
+            )
+        return UpdateResult(_outputs(news))
+
+    def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
+        """Compares the last outputs with the inputs, nothing else; drift that `read` found is a change."""
+        changed = [key for key in COMPARED if not _same(key, olds, news)]
+        return DiffResult(changes=bool(changed), replaces=[key for key in changed if key in IDENTITY])
+
+    def read(self, id_: str, props: Props) -> ReadResult:
+        """What Gandi has. Never writes."""
+        known = _record(props)
+        there = self._api(props).get(known)
+        if there is None:
+            return ReadResult("", {})
+        outs = _outputs(props)
+        if not there.same_as(known):
+            outs |= {"ttl": there.ttl, "rrdatas": list(there.values)}
+        return ReadResult(id_, outs, dict(outs))
+
+    def delete(self, _id: str, props: Props) -> None:
+        """Removes the record set if it still holds what the state says."""
+        api, known = self._api(props), _record(props)
+        there = api.get(known)
+        if there is None:
+            return
+        if not there.same_as(known):
+            raise GandiError(
+                f"{known} was changed by somebody else: it holds {there.data}, not {known.data}; it is not deleted",
+                "`pulumi refresh` takes it into the state, and then it can be deleted; `pulumi state delete` leaves it",
+            )
+        api.delete(known)
+
+    def _api(self, props: Mapping[str, Any]) -> Api:
+        # Imported here: the program needs this class's name alone, and libraries for HTTP and DNS take their time.
+        from components.gandi.api import Api  # noqa: PLC0415
+
+        return Api(props["api"], self._token, float(props["deadlineSeconds"]))
+
+
+def _identity(props: Mapping[str, Any]) -> str:
+    record = _record(props)
+    return f"{record.domain}/{record.label}/{record.type}"
+
+
+def _outputs(props: Mapping[str, Any]) -> Props:
+    return {key: value for key, value in props.items() if not key.startswith("__")}
+
+
+def _record(props: Mapping[str, Any]) -> RecordSet:
+    from components.gandi.records import RecordSet  # noqa: PLC0415
+
+    # Numbers arrive as floats.
+    return RecordSet(props["domain"], props["name"], props["type"], int(props["ttl"]), tuple(props["rrdatas"]))
+
+
+def _same(key: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
+    old, new = olds.get(key), news.get(key)
+    if key != "rrdatas" or not isinstance(old, list) or not isinstance(new, list) or UNKNOWN in new:
+        return bool(old == new)
+    from components.gandi.records import same_values  # noqa: PLC0415
+
+    return same_values(str(news.get("domain")), str(news.get("type")), old, new)

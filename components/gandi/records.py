@@ -1,0 +1,60 @@
+"""A record set as Gandi LiveDNS has it, and when two of them are the same. Nothing here asks anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dns.exception
+import dns.name
+import dns.rdata
+import dns.rdataclass
+from dns.rdata import Rdata
+
+# "60 is less than minimum value 300": Gandi's own words (docs/dns.md).
+LEAST_TTL = 300
+
+
+@dataclass(frozen=True)
+class RecordSet:
+    """All records of one name and type. `name` ends with a dot; `values` are in presentation format."""
+
+    domain: str
+    name: str
+    type: str
+    ttl: int
+    values: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.type} at Gandi"
+
+    @property
+    def label(self) -> str:
+        """The name as Gandi writes it: relative to the zone, `@` for its apex."""
+        return self.name.removesuffix(f"{self.domain}.").removesuffix(".") or "@"
+
+    @property
+    def data(self) -> str:
+        """What it holds, for people."""
+        return f"{', '.join(self.values) or 'nothing'} ({self.ttl} s)"
+
+    def same_as(self, other: RecordSet) -> bool:
+        """Whether resolvers would get the same from both."""
+        return self.ttl == other.ttl and same_values(self.domain, self.type, self.values, other.values)
+
+
+def same_values(domain: str, type_: str, values: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether two lists of values are the same records, in whatever order and spelling."""
+    first, second = ({_meaning(domain, type_, value) for value in each} for each in (values, others))
+    return first == second
+
+
+def _meaning(domain: str, type_: str, value: str) -> Rdata | str:
+    """A value as it is compared: names absolute (Gandi takes and gives relative ones) and without case (RFC 4343)."""
+    if type_ in ("TXT", "SPF") and not value.lstrip().startswith('"'):
+        value = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    try:
+        origin = dns.name.from_text(f"{domain}.")
+        return dns.rdata.from_text(dns.rdataclass.IN, type_, value, origin=origin, relativize=False)
+    except (dns.exception.DNSException, ValueError):
+        return value
