@@ -13,6 +13,7 @@ from components.database import TrunkDatabase, TrunkDatabaseArgs
 from components.dns import SipDns, SipDnsArgs
 from components.egress import NatEgressPool, NatEgressPoolArgs
 from components.ingress import SipIngress, SipIngressArgs, explain_pending, refuse_cut
+from components.inventory_site import InventorySite, InventorySiteArgs
 from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, trunk_files
 from engine_record import Record, last_update
 from settings import Settings, SettingsError
@@ -56,7 +57,14 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
             ),
             pulumi.ResourceOptions(providers=[cluster]),
         )
-    for name, value in outputs.of(settings, outputs.Edge(ingress, egress, dns, database, acl)).items():
+    inventory = outputs.inventory(settings, ingress, egress)
+    site = None
+    if settings.inventory_site.bucket:
+        site = InventorySite(
+            "inventory-site", InventorySiteArgs(settings.inventory_site, inventory, region, labels, protect)
+        )
+    edge = outputs.Edge(ingress, egress, dns, database, acl, inventory, site)
+    for name, value in outputs.of(settings, edge).items():
         pulumi.export(name, value)
 
 

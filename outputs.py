@@ -12,6 +12,7 @@ from components.database import TrunkDatabase
 from components.dns import SipDns, names
 from components.egress import NatEgressPool
 from components.ingress import SipIngress
+from components.inventory_site import InventorySite
 from components.trunk_acl.schema import TrunkAclSchema
 from inventory.address import Address, Status
 from inventory.cost import Counts, Plan
@@ -32,15 +33,16 @@ class Edge:
     dns: SipDns
     database: TrunkDatabase
     acl: TrunkAclSchema | None
+    inventory: pulumi.Output[Inventory]
+    site: InventorySite | None
 
 
 def of(settings: Settings, edge: Edge) -> dict[str, pulumi.Input[Any]]:
     """Output name -> value; `docs/outputs.md` documents each."""
-    ingress, egress, dns, database, acl = edge.ingress, edge.egress, edge.dns, edge.database, edge.acl
-    inventory = _inventory(settings, ingress, egress)
+    egress, dns, database, acl, site = edge.egress, edge.dns, edge.database, edge.acl, edge.site
 
     def published(render: Callable[[Inventory], dict[str, Any]]) -> pulumi.Output[dict[str, Any]]:
-        return inventory.apply(render)
+        return edge.inventory.apply(render)
 
     return {
         "ipInventory": published(Inventory.ip_inventory),
@@ -66,6 +68,7 @@ def of(settings: Settings, edge: Edge) -> dict[str, pulumi.Input[Any]]:
             "password": database.password,
         },
         **({"trunkAcl": _trunk_acl(acl)} if acl else {}),
+        **({"inventorySite": {"schema": SCHEMA, "url": site.url}} if site else {}),
     }
 
 
@@ -80,7 +83,8 @@ def _trunk_acl(acl: TrunkAclSchema) -> dict[str, pulumi.Input[Any]]:
     }
 
 
-def _inventory(settings: Settings, ingress: SipIngress, egress: NatEgressPool) -> pulumi.Output[Inventory]:
+def inventory(settings: Settings, ingress: SipIngress, egress: NatEgressPool) -> pulumi.Output[Inventory]:
+    """All addresses, once the cloud has said them."""
     living = [*ingress.addresses, *egress.addresses]
     retired = [each.published(name, settings.region) for name, each in settings.legacy.items()]
     srv = Srv(settings.dns.srv.priority, settings.dns.srv.weight)

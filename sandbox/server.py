@@ -1,4 +1,4 @@
-"""The sandbox's server process: three providers, the PostgreSQL servers and the DNS server, over one cloud.
+"""The sandbox's server process: three providers, and the servers of PostgreSQL, DNS and public objects, over one cloud.
 
 One process per folder: whoever holds the lock file runs. `process.py` starts and stops it from outside.
 """
@@ -30,11 +30,12 @@ from sandbox.gcp.sql_servers import SqlServers
 from sandbox.kubernetes.clusters import write_kubeconfig
 from sandbox.kubernetes.provider import KubernetesProvider
 from sandbox.postgres import PostgresError
-from sandbox.process import CLOUD, DEFAULT_DNS_PORT, KUBECONFIG, LOCK, POSTGRES, RUN, SandboxError
+from sandbox.process import CLOUD, DEFAULT_DNS_PORT, DEFAULT_STORAGE_PORT, KUBECONFIG, LOCK, POSTGRES, RUN, SandboxError
 from sandbox.provider import Provider
 from sandbox.random_provider import RandomProvider
 from sandbox.seed import new_project
 from sandbox.servicer import ProviderServicer
+from sandbox.storage_server import StorageServer
 
 LOOPBACK: Final = "127.0.0.1"
 # Waiting for a load balancer holds a thread; the engine runs at most 16 operations at once by default.
@@ -45,7 +46,7 @@ _LOG: Final = logging.getLogger("sandbox")
 
 @dataclass(frozen=True)
 class Options:
-    """How to run: where, for which project, on which network and DNS port.
+    """How to run: where, for which project, on which network and ports.
 
     Port 0 is any free one; None is the usual one, or any free one where another sandbox has it.
     """
@@ -55,6 +56,7 @@ class Options:
     region: str
     network: str
     dns_port: int | None
+    storage_port: int | None
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class RunFile:
     ports: dict[str, int]
     dns_host: str
     dns_port: int
+    storage_port: int
     project: str
     region: str
     network: str
@@ -95,6 +98,7 @@ class Server:
     def start(self) -> None:
         """Be ready, and say so in `run.json`."""
         self._dns = self._started_dns()
+        self._storage = self._started_storage()
         try:
             self._sql.start_all(self.cloud)
         except PostgresError as error:
@@ -108,6 +112,7 @@ class Server:
             {name: port for name, (_, port) in self._grpc.items()},
             LOOPBACK,
             self._dns.port,
+            self._storage.port,
             self._options.project,
             self._options.region,
             self._network,
@@ -132,11 +137,27 @@ class Server:
             return server
         raise AssertionError("the last port either starts or raises")
 
+    def _started_storage(self) -> StorageServer:
+        wanted = self._options.storage_port
+        ports = (DEFAULT_STORAGE_PORT, 0) if wanted is None else (wanted,)
+        for port in ports:
+            try:
+                server = StorageServer(LOOPBACK, port, self.cloud)
+            except OSError as error:
+                if port == ports[-1]:
+                    text = f"port {port} of {LOOPBACK}: {error.strerror}"
+                    raise SandboxError(f"{text}; another port can be chosen with --storage-port") from error
+                continue
+            server.start()
+            return server
+        raise AssertionError("the last port either starts or raises")
+
     def stop(self) -> None:
         (self._options.directory / RUN).unlink(missing_ok=True)
         for server, _ in self._grpc.values():
             server.stop(grace=1).wait()
         self._dns.stop()
+        self._storage.stop()
         self._sql.stop_all()
         self._lock.close()
 

@@ -14,6 +14,7 @@ from inventory import sheets
 from inventory.address import Address, Direction, Status
 from inventory.endpoint import Endpoint
 from inventory.formats.selection import Audience, Format, Selection
+from inventory.published import PublishedInventory
 
 TEMPLATES = Path(__file__).parent
 
@@ -62,7 +63,7 @@ def vendor_sheet(selection: Selection) -> Sheet:
 def customer_sheet(selection: Selection) -> Sheet:
     """What a customer needs to send us calls and to take ours."""
     announced = [address for address in selection.living if address.status is Status.ANNOUNCED]
-    ways = [_endpoints(selection, number) for number in range(len(selection.inventories))]
+    ways = [endpoints_of(inventory) for inventory in selection.inventories]
     ingress = [address for address in selection.living if address.direction is Direction.INBOUND]
     egress = [
         address
@@ -109,9 +110,8 @@ def customer_sheet(selection: Selection) -> Sheet:
     return Sheet("Customer sheet: how to reach us", blocks, _footer(selection))
 
 
-def _endpoints(selection: Selection, number: int) -> list[Endpoint]:
+def endpoints_of(inventory: PublishedInventory) -> list[Endpoint]:
     """As published; an inventory of before they were part of it still has its addresses."""
-    inventory = selection.inventories[number]
     if inventory.endpoints:
         return [
             Endpoint(each.role, each.server, each.address, each.port, each.transport) for each in inventory.endpoints
