@@ -41,6 +41,8 @@ NAT = "gcp:compute/routerNat:RouterNat"
 SERVICE = "kubernetes:core/v1:Service"
 ZONE = "gcp:dns/managedZone:ManagedZone"
 RECORD = "gcp:dns/recordSet:RecordSet"
+BUCKET = "gcp:storage/bucket:Bucket"
+BUCKET_OBJECT = "gcp:storage/bucketObject:BucketObject"
 INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
 ANY = ""
 
@@ -79,6 +81,9 @@ RULES = (
     Rule(INSTANCE, r"settings\.backupConfiguration", Effect.RESTARTS, "point-in-time recovery restarts it once"),
     Rule(INSTANCE, r"settings\.(maintenanceWindow|insightsConfig|userLabels|disk.*)", Effect.NONE, "housekeeping"),
     Rule(INSTANCE, r"(settings\.)?deletionProtection.*", Effect.NONE, "a lock against deletion"),
+    Rule(BUCKET, r"(lifecycleRules|versioning|website|softDeletePolicy|forceDestroy)", Effect.NONE, "what is kept"),
+    Rule(BUCKET, r"(publicAccessPrevention|uniformBucketLevelAccess)", Effect.UNKNOWN, "who can read the site"),
+    Rule(BUCKET_OBJECT, r"content", Effect.NONE, "a file of the site"),
     Rule(ANY, r"(labels|deletionPolicy)", Effect.NONE, "housekeeping"),
 )
 

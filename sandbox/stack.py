@@ -1,4 +1,4 @@
-"""`make up`, `make outputs` and `make down`: the stack `sandbox` on the sandbox's cloud, with the real engine."""
+"""`make up`, `make outputs`, `make site` and `make down`: the stack `sandbox` on the sandbox's cloud, with the real engine."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from rich.markup import escape
 
 from adopt.adoption import adopt
 from engine_cli import EngineError
+from inventory import folder
+from inventory.published import read
+from inventory.site.files import INDEX
+from inventory.site.render import render
 from inventory.table import ip_inventory_table
 from sandbox import Sandbox, SandboxError, sip_edge
 from sandbox.workspace import ROOT, Workspace
@@ -22,6 +26,7 @@ from settings import Settings, SettingsError
 
 STACK = "sandbox"
 DIRECTORY = ROOT / ".sandbox"
+SITE = ROOT / "build" / "site"
 
 
 def up(sandbox: Sandbox, console: Console) -> int:
@@ -51,11 +56,28 @@ def up(sandbox: Sandbox, console: Console) -> int:
 
 def outputs() -> int:
     """Every output as one JSON object, secrets masked, and nothing else."""
+    print(json.dumps(_outputs(), indent=2))
+    return 0
+
+
+def site(console: Console) -> int:
+    """The site's files, byte for byte as the stack puts them into its bucket."""
+    found = _outputs()
+    base_url = found.get("inventorySite", {}).get("url", "").removesuffix(INDEX)
+    try:
+        files = render(read(json.dumps(found)), base_url)
+        folder.replace(SITE, files)
+    except folder.NotOursError as error:
+        raise SandboxError(f"{error}\n  -> move it away") from None
+    console.print(f"{len(files)} files; open {SITE / INDEX}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _outputs() -> dict[str, Any]:
     if not (DIRECTORY / "project").exists():
         raise SandboxError("nothing is up\n  -> make up")
     # Outputs are in the state: they can be read while the cloud is stopped.
-    print(json.dumps(Workspace(DIRECTORY, STACK, {}).cli.outputs(), indent=2))
-    return 0
+    return Workspace(DIRECTORY, STACK, {}).cli.outputs()
 
 
 def down(sandbox: Sandbox, console: Console) -> int:
@@ -112,6 +134,12 @@ def _say_what_next(console: Console, sandbox: Sandbox, outputs: dict[str, Any]) 
     domain = outputs["dns"]["domain"]
     sip = f".venv/bin/python -m sandbox sip-options {outputs['customerEndpoints']['endpoints'][0]['address']} --from"
     console.print("\nLook at next:")
+    if "inventorySite" in outputs:
+        bucket, name = outputs["inventorySite"]["url"].rsplit("/", 2)[1:]
+        page = sandbox.storage_url(bucket, name)
+        console.print(
+            f"  [bold]{escape(page)}[/]  [dim]the site for vendors and customers[/]", highlight=False, soft_wrap=True
+        )
     for command, why in (
         (f"{sip} 127.0.0.2", "200: trunks/sandbox/ lets this caller in"),
         (f"{sip} 127.0.9.9", "403: nobody's"),
@@ -127,12 +155,14 @@ def _say_what_next(console: Console, sandbox: Sandbox, outputs: dict[str, Any]) 
 def main() -> int:
     """Exit status of the engine, or 2 when the sandbox cannot do it."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.stack", description=__doc__)
-    parser.add_argument("command", choices=["up", "outputs", "down"])
+    parser.add_argument("command", choices=["up", "outputs", "site", "down"])
     command = parser.parse_args().command
     sandbox, console = Sandbox(DIRECTORY), Console(highlight=False)
     try:
         if command == "outputs":
             return outputs()
+        if command == "site":
+            return site(console)
         return up(sandbox, console) if command == "up" else down(sandbox, console)
     except (EngineError, SandboxError, SettingsError) as error:
         print(error, file=sys.stderr)
