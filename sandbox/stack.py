@@ -1,4 +1,4 @@
-"""`make up`, `make outputs`, `make site` and `make down`: the stack `sandbox` on the sandbox's cloud, with the real engine."""
+"""`make up`, `make outputs`, `make site`, `make down`: the stack `sandbox` on its cloud, with the real engine."""
 
 from __future__ import annotations
 

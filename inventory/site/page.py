@@ -117,15 +117,14 @@ def _row(address: Address) -> Row:
 
 
 def _note(address: Address) -> str:
-    """What to know and to do."""
-    if address.status is Status.RETIRED:
-        return "no longer ours: remove it"
+    """What to know and to do, beside the status."""
     if address.status is Status.ACTIVE:
-        return f"in use since {address.active_on}" if address.active_on else "in use"
+        return f"since {address.active_on}" if address.active_on else ""
     if address.direction is Direction.INBOUND:
         start = f"from {address.active_on}" if address.active_on else "soon"
-        return f"announced: will answer {start}, open your firewall to it now"
-    return sheets.when(address)
+        return f"will answer {start}, open your firewall to it now"
+    # The status stands beside it already.
+    return sheets.when(address).removeprefix(address.status).lstrip(": ")
 
 
 def _soonest(row: Row) -> tuple[date, str, str]:

@@ -103,8 +103,8 @@ def test_a_slot_that_comes_and_one_that_drains_are_on_the_page_and_the_past_is_k
     assert first.findtext(f"{ATOM}title") == f"Announced: {by_name['warp-nat-ip-4']}, us-central1, from 2026-04-01"
     assert by_name["warp-nat-ip-3"] in (second.findtext(f"{ATOM}title") or "")
     page = get(cloud, "index.html")[2].decode()
-    assert "announced: will be used from 2026-04-01, accept it now" in page
-    assert "draining since 2026-03-02: accept it until it is retired" in page
+    assert "will be used from 2026-04-01, accept it now" in page
+    assert "since 2026-03-02: accept it until it is retired" in page
     earlier = [each.body["content"] for each in cloud.resources(f"{OBJECT}#earlier")]
     assert any(f'"syncToken": "{token}"' in content for content in earlier), "what was published can be looked up"
     assert as_before.planned() == {}
