@@ -43,9 +43,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Region:
-    """One inventory; `anchor` makes its headings' ids unique."""
+    """One inventory."""
 
-    anchor: str
     name: str
     egress: Sequence[Row]
     endpoints: Sequence[Endpoint]
@@ -66,7 +65,7 @@ class Download:
 
 def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mapping[str, str]) -> str:
     """The whole document. `missing`: path of a format to why it could not be written."""
-    regions = [_region(f"region-{number}", each) for number, each in enumerate(inventories, start=1)]
+    regions = [_region(each) for each in inventories]
     rows = [row for region in regions for row in (*region.egress, *region.ingress)]
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     return _template().render(
@@ -93,10 +92,9 @@ def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mappi
     )
 
 
-def _region(anchor: str, inventory: PublishedInventory) -> Region:
+def _region(inventory: PublishedInventory) -> Region:
     known = [each.known for each in inventory.addresses if each.status is not Status.RETIRED]
     return Region(
-        anchor,
         inventory.region,
         [_row(address) for address in known if address.direction is Direction.OUTBOUND],
         endpoints_of(inventory),
