@@ -13,7 +13,6 @@ from components.database import TrunkDatabase, TrunkDatabaseArgs
 from components.dns import SipDns, SipDnsArgs
 from components.egress import NatEgressPool, NatEgressPoolArgs
 from components.ingress import SipIngress, SipIngressArgs, explain_pending, refuse_cut
-from components.inventory_site import InventorySite, InventorySiteArgs
 from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, trunk_files
 from engine_record import Record, last_update
 from settings import Settings, SettingsError
@@ -60,6 +59,9 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     inventory = outputs.inventory(settings, ingress, egress)
     site = None
     if settings.inventory_site.bucket:
+        # Here, because other stacks' previews need not wait for what a site is made with.
+        from components.inventory_site import InventorySite, InventorySiteArgs  # noqa: PLC0415
+
         site = InventorySite(
             "inventory-site", InventorySiteArgs(settings.inventory_site, inventory, region, labels, protect)
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 
@@ -12,7 +12,6 @@ from components.database import TrunkDatabase
 from components.dns import SipDns, names
 from components.egress import NatEgressPool
 from components.ingress import SipIngress
-from components.inventory_site import InventorySite
 from components.trunk_acl.schema import TrunkAclSchema
 from inventory.address import Address, Status
 from inventory.cost import Counts, Plan
@@ -20,6 +19,9 @@ from inventory.endpoint import Listener, Srv
 from inventory.publish import SCHEMA, Inventory, egress_capacity, monthly_cost
 from settings import Settings
 from settings.ingress import ipv6_name
+
+if TYPE_CHECKING:
+    from components.inventory_site import InventorySite
 
 POSTGRESQL_PORT = 5432
 
