@@ -36,8 +36,9 @@ def test_the_program_loads_a_handful_of_resources_and_not_all_of_them() -> None:
         import outputs, components.cluster, components.inventory_site
         from pulumi_gcp import container
         container.get_cluster_output
-        for package in ("pulumi_gcp.compute", "pulumi_gcp.container", "pulumi_gcp.storage", "pulumi_kubernetes.core.v1"):
-            print(sum(name.startswith(f"{package}.") for name in sys.modules))
+        packages = [f"pulumi_gcp.{name}." for name in ("compute", "container", "storage")]
+        for package in (*packages, "pulumi_kubernetes.core.v1."):
+            print(sum(name.startswith(package) for name in sys.modules))
         """
     )
     compute, container, storage, core = map(int, counts)
