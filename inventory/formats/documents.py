@@ -14,9 +14,10 @@ from inventory import sheets
 from inventory.address import Address, Direction, Status
 from inventory.endpoint import Endpoint
 from inventory.formats.selection import Audience, Format, Selection
+from inventory.pages import template
 from inventory.published import PublishedInventory
 
-TEMPLATES = Path(__file__).parent
+SHEET = Path(__file__).parent / "sheet.html"
 
 
 @dataclass(frozen=True)
@@ -177,18 +178,7 @@ def as_markdown(sheet: Sheet) -> str:
 
 def as_html(sheet: Sheet) -> str:
     """One page without anything from elsewhere; a browser's "print to PDF" gives A4 pages."""
-    # Here, because the program that deploys needs none of it.
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["printable"] = lambda text: "".join(c if c.isprintable() else " " for c in text)
-    return environment.get_template("sheet.html").render(sheet=sheet) + "\n"
+    return template(SHEET).render(sheet=sheet) + "\n"
 
 
 VENDORS, CUSTOMERS = (Audience.VENDORS,), (Audience.CUSTOMERS,)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from inventory.pages import printable
 from inventory.published import PublishedInventory
 from inventory.site.events import NAMESPACE, events
 from inventory.site.files import FEED, INDEX
@@ -40,8 +41,8 @@ def feed(inventories: Sequence[PublishedInventory], base_url: str) -> bytes:
 
 
 def _text(parent: Element, tag: str, text: str) -> None:
-    """Characters that XML cannot carry, and those that turn text around, become spaces."""
-    SubElement(parent, tag).text = "".join(each if each.isprintable() else " " for each in text)
+    """Printable, because XML cannot carry control characters."""
+    SubElement(parent, tag).text = printable(text)
 
 
 def _time(day: date) -> str:

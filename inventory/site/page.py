@@ -11,9 +11,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from inventory import sheets
 from inventory.address import Address, Direction, Status
@@ -21,12 +19,10 @@ from inventory.endpoint import Endpoint
 from inventory.formats import FORMATS
 from inventory.formats.documents import endpoints_of
 from inventory.formats.selection import Audience
+from inventory.pages import template
 from inventory.published import Json, PublishedInventory
 from inventory.site import files
 from inventory.site.events import carries
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 HERE = Path(__file__).parent
 
@@ -68,7 +64,7 @@ def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mappi
     regions = [_region(each) for each in inventories]
     rows = [row for region in regions for row in (*region.egress, *region.ingress)]
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    return _template().render(
+    text: str = template(HERE / files.INDEX).render(
         style=style,
         style_hash=_csp_hash(style),
         script=script,
@@ -90,6 +86,7 @@ def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mappi
         token=ranges["syncToken"],
         created=ranges["createDate"][: len("2026-01-31")],
     )
+    return f"{text}\n"
 
 
 def _region(inventory: PublishedInventory) -> Region:
@@ -140,20 +137,3 @@ def _downloads(audience: Audience, missing: Mapping[str, str]) -> list[Download]
 def _csp_hash(text: str) -> str:
     """A source expression of CSP level 2, section 4.2.5: of exactly what stands between the tags."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-@cache
-def _template() -> Template:
-    # Here, because a program that publishes no site needs none of it.
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
-
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["printable"] = lambda text: "".join(each if each.isprintable() else " " for each in text)
-    return environment.get_template("index.html")

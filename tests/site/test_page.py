@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import feedparser  # type: ignore[import-untyped]
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, ViewportSize
 
 from inventory import folder

@@ -77,13 +77,9 @@ def test_every_format_is_a_file_for_those_whom_it_is_for() -> None:
     assert {form.format for form in FORMS} == set(FORMATS)
     for form in FORMS:
         assert form.audience in FORMATS[form.format].audiences
-        expected = FORMATS[form.format].select(*zip_of(LIVE), form.audience)
+        ((raw, inventory),) = read(json.dumps(LIVE, sort_keys=True))
+        expected = FORMATS[form.format].select((inventory,), (raw,), form.audience)
         assert site(LIVE)[form.path].decode() == expected
-
-
-def zip_of(inventory: Json) -> Any:
-    ((raw, found),) = read(json.dumps(inventory, sort_keys=True))
-    return (found,), (raw,)
 
 
 def test_a_format_that_cannot_be_written_says_why_where_no_program_takes_it_for_a_list() -> None:
