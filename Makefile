@@ -5,7 +5,7 @@ BOOTSTRAP := python3 tools/bootstrap.py
 PYTHON = eval "$$($(BOOTSTRAP) --print-env)" && .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up review outputs verify down status rehearse test lint unit sandbox-tests database test-sip engine bench clean
+.PHONY: help setup setup-dev up review outputs site verify down status rehearse test lint unit sandbox-tests database test-sip test-site engine bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ outputs: ## every output of that stack as one JSON object on standard output
 	@$(BOOTSTRAP) >&2
 	@$(PYTHON) -m sandbox.stack outputs
 
+site: ## that stack's site for vendors and customers, into build/site/
+	@$(BOOTSTRAP) >&2
+	@$(PYTHON) -m sandbox.stack site
+
 verify: ## check that stack from outside: names, SIP servers, certificates
 	@$(BOOTSTRAP) >&2
 	@$(PYTHON) -m sandbox.stack verify
@@ -41,7 +45,7 @@ rehearse: ## adopt the live edge in a sandbox of its own; ipInventory as JSON la
 	@$(BOOTSTRAP) >&2
 	@$(PYTHON) -m sandbox.rehearsal
 
-test: setup-dev lint unit sandbox-tests database test-sip engine ## everything: linter, types and all tests
+test: setup-dev lint unit sandbox-tests database test-sip test-site engine ## everything: linter, types and all tests
 
 lint: setup-dev ## formatter, linter, strict types, workflows
 	@echo "lint: formatter, linter, strict types, workflows (2 minutes the first time: mypy reads the SDKs once; then seconds)"
@@ -65,6 +69,10 @@ database: setup-dev ## the trunk ACL on real PostgreSQL servers
 test-sip: setup-dev ## the trunk ACL in a real Kamailio, with real SIP traffic
 	@echo "sip: who gets in, over UDP, TCP and TLS, and what a change, a crash and an outage do (5 minutes)"
 	@$(PYTHON) -m pytest tests/sip
+
+test-site: setup-dev ## the published site in a real Chromium
+	@echo "site: the page, its feed and its copying, in light and dark, for keyboards and on phones (1 minute)"
+	@$(PYTHON) -m pytest tests/site
 
 engine: setup-dev ## tests on the real engine
 	@echo "engine: up, drift, drain, adoption, policies, reviews, trunks and crashes on the real engine (15 minutes)"

@@ -56,7 +56,17 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
             ),
             pulumi.ResourceOptions(providers=[cluster]),
         )
-    for name, value in outputs.of(settings, outputs.Edge(ingress, egress, dns, database, acl)).items():
+    inventory = outputs.inventory(settings, ingress, egress)
+    site = None
+    if settings.inventory_site.bucket:
+        # Here, because other stacks' previews need not wait for what a site is made with.
+        from components.inventory_site import InventorySite, InventorySiteArgs  # noqa: PLC0415
+
+        site = InventorySite(
+            "inventory-site", InventorySiteArgs(settings.inventory_site, inventory, region, labels, protect)
+        )
+    edge = outputs.Edge(ingress, egress, dns, database, acl, inventory, site)
+    for name, value in outputs.of(settings, edge).items():
         pulumi.export(name, value)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 
@@ -20,6 +20,9 @@ from inventory.publish import SCHEMA, Inventory, egress_capacity, monthly_cost
 from settings import Settings
 from settings.ingress import ipv6_name
 
+if TYPE_CHECKING:
+    from components.inventory_site import InventorySite
+
 POSTGRESQL_PORT = 5432
 
 
@@ -32,15 +35,16 @@ class Edge:
     dns: SipDns
     database: TrunkDatabase
     acl: TrunkAclSchema | None
+    inventory: pulumi.Output[Inventory]
+    site: InventorySite | None
 
 
 def of(settings: Settings, edge: Edge) -> dict[str, pulumi.Input[Any]]:
     """Output name -> value; `docs/outputs.md` documents each."""
-    ingress, egress, dns, database, acl = edge.ingress, edge.egress, edge.dns, edge.database, edge.acl
-    inventory = _inventory(settings, ingress, egress)
+    egress, dns, database, acl, site = edge.egress, edge.dns, edge.database, edge.acl, edge.site
 
     def published(render: Callable[[Inventory], dict[str, Any]]) -> pulumi.Output[dict[str, Any]]:
-        return inventory.apply(render)
+        return edge.inventory.apply(render)
 
     return {
         "ipInventory": published(Inventory.ip_inventory),
@@ -69,6 +73,7 @@ def of(settings: Settings, edge: Edge) -> dict[str, pulumi.Input[Any]]:
             "password": database.password,
         },
         **({"trunkAcl": _trunk_acl(acl)} if acl else {}),
+        **({"inventorySite": {"schema": SCHEMA, "url": site.url}} if site else {}),
     }
 
 
@@ -83,7 +88,8 @@ def _trunk_acl(acl: TrunkAclSchema) -> dict[str, pulumi.Input[Any]]:
     }
 
 
-def _inventory(settings: Settings, ingress: SipIngress, egress: NatEgressPool) -> pulumi.Output[Inventory]:
+def inventory(settings: Settings, ingress: SipIngress, egress: NatEgressPool) -> pulumi.Output[Inventory]:
+    """All addresses, once the cloud has said them."""
     living = [*ingress.addresses, *egress.addresses]
     retired = [each.published(name, settings.region) for name, each in settings.legacy.items()]
     srv = Srv(settings.dns.srv.priority, settings.dns.srv.weight)

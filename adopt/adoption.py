@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from adopt.differences import Comparison, compare, logical_name, type_of
-from components import acl_enforcement, database, dns, egress, ingress
+from components import acl_enforcement, database, dns, egress, ingress, inventory_site
 from engine_cli import Cli, EngineError, Failure
 from settings import Settings
 
@@ -43,6 +43,7 @@ def import_ids(settings: Settings, suffix: str = "") -> dict[str, str]:
         **dns.import_ids("dns", settings),
         **database.import_ids("database", settings, suffix),
         **acl_enforcement.import_ids("acl-enforcement", settings),
+        **inventory_site.import_ids("inventory-site", settings),
     }
 
 

@@ -42,6 +42,8 @@ SERVICE = "kubernetes:core/v1:Service"
 ZONE = "gcp:dns/managedZone:ManagedZone"
 RECORD = "gcp:dns/recordSet:RecordSet"
 GANDI_RECORD = "pulumi-python:dynamic/warp:GandiRecordSet"
+BUCKET = "gcp:storage/bucket:Bucket"
+BUCKET_OBJECT = "gcp:storage/bucketObject:BucketObject"
 INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
 ANY = ""
 
@@ -87,6 +89,9 @@ RULES = (
     Rule(INSTANCE, r"settings\.backupConfiguration", Effect.RESTARTS, "point-in-time recovery restarts it once"),
     Rule(INSTANCE, r"settings\.(maintenanceWindow|insightsConfig|userLabels|disk.*)", Effect.NONE, "housekeeping"),
     Rule(INSTANCE, r"(settings\.)?deletionProtection.*", Effect.NONE, "a lock against deletion"),
+    Rule(BUCKET, r"(lifecycleRules|versioning|website|softDeletePolicy|forceDestroy)", Effect.NONE, "what is kept"),
+    Rule(BUCKET, r"(publicAccessPrevention|uniformBucketLevelAccess)", Effect.UNKNOWN, "who can read the site"),
+    Rule(BUCKET_OBJECT, r"content", Effect.NONE, "a file of the site"),
     Rule(ANY, r"(labels|deletionPolicy)", Effect.NONE, "housekeeping"),
 )
 

@@ -17,7 +17,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 class OnDemandPackage(ModuleType):
@@ -91,7 +91,7 @@ def _has_run(module: ModuleType | None) -> bool:
 
 def _modules_of(name: str) -> list[str]:
     """Where the code generators put a name: `RouterNatLogConfigArgs` in `_inputs`, `RouterNat` in `router_nat`,
-    `get_keys_output` in `get_keys`; Kubernetes' `Service` in `Service`."""
+    `get_keys_output` in `get_keys`, `BucketIAMMember` in `bucket_iam_member`; Kubernetes' `Service` in `Service`."""
     snake = _WORD_START.sub("_", name).lower()
     if name.endswith("Args"):
         return ["_inputs", snake.removesuffix("_args"), name.removesuffix("Args")]

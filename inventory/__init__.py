@@ -1,7 +1,8 @@
 """The promise to the outside, as data: addresses, what they carry and cost, and how people read them.
 
-Pure Python: nothing in here imports `pulumi`, reads a file or looks at the clock. The program builds an `Inventory`
-from what the components resolved; everything published is a rendering of it.
+Pure Python: nothing in here imports `pulumi` or looks at the clock, and only the command (`__main__.py`, `folder.py`)
+reads and writes files. The program builds an `Inventory` from what the components resolved; everything published is a
+rendering of it.
 """
 
 from inventory.address import Address, Direction, Kind, Status

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
+from inventory import folder
 from inventory.formats import FORMATS, Audience, NothingToListError, merged
 from inventory.publish import SCHEMA
 from inventory.published import Json, PublishedInventory, UnreadableError, json_schema, read
+from inventory.site import BASE_URL
 from inventory.table import ip_inventory_table
 
 TABLE = "table"
@@ -31,7 +35,7 @@ def main() -> int:
         epilog="formats:\n  table                for people, the default\n"
         + "\n".join(f"  {each.name:<20} {each.about}" for each in FORMATS.values()),
     )
-    render.add_argument("file", nargs="*", type=Path, help="JSON files, one for each stack; default: standard input")
+    _add_files(render)
     render.add_argument("--format", choices=[TABLE, *FORMATS], default=TABLE, metavar="FORMAT")
     render.add_argument(
         "--for",
@@ -41,25 +45,67 @@ def main() -> int:
         help="vendors: our egress; customers: our ingress; default: whom the format is for",
     )
     render.add_argument("--ip", choices=[4, 6], type=int, help="one family only; default: both, or 4 where it must be")
+    site = commands.add_parser("site", help="the same as a web site: a page, a feed, ip-ranges.json, every format")
+    _add_files(site)
+    site.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new, empty, or made by this command")
+    site.add_argument("--base-url", default="", metavar="URL", help="where people will find it; for the feed's links")
     chosen = parser.parse_args()
     if chosen.command == "schema":
         print(json.dumps(json_schema(), indent=2))
         return 0
-    return _render(chosen)
+    try:
+        found = _read(chosen.file, chosen.command)
+        return _site(found, chosen) if chosen.command == "site" else _render(found, chosen)
+    except _RefusedError as refused:
+        return _refuse(*refused.args)
 
 
-def _render(chosen: argparse.Namespace) -> int:
+class _RefusedError(Exception):
+    """What is wrong with the input, and the remedy."""
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", nargs="*", type=Path, help="JSON files, one for each stack; default: standard input")
+
+
+def _read(files: Sequence[Path], command: str) -> list[tuple[Json, PublishedInventory]]:
     found: list[tuple[Json, PublishedInventory]] = []
-    for file in chosen.file or [None]:
+    sources: Sequence[Path | None] = files or [None]
+    for file in sources:
         try:
             found += read(file.read_text(encoding="utf-8") if file else sys.stdin.read())
         except OSError as error:
-            return _refuse(f"{file}: {error.strerror}", "name a file with the output ipInventory")
+            raise _RefusedError(f"{file}: {error.strerror}", "name a file with the output ipInventory") from None
         except (UnreadableError, UnicodeDecodeError):
-            return _refuse(
+            raise _RefusedError(
                 f"{file or 'standard input'} is no ipInventory of schema {SCHEMA}",
-                "pulumi stack output ipInventory --json | python -m inventory render",
-            )
+                f"pulumi stack output ipInventory --json | python -m inventory {command}",
+            ) from None
+    return found
+
+
+def _site(found: list[tuple[Json, PublishedInventory]], chosen: argparse.Namespace) -> int:
+    from inventory.site.files import INDEX  # noqa: PLC0415 - the other commands do not wait for it
+    from inventory.site.render import render  # noqa: PLC0415
+
+    if chosen.base_url and not re.fullmatch(BASE_URL, chosen.base_url):
+        return _refuse(
+            f"--base-url {chosen.base_url!r} is no address of a site", "write it as https://ips.example.com/"
+        )
+    try:
+        files = render(found, chosen.base_url)
+        folder.replace(chosen.out, files)
+    except NothingToListError as error:
+        return _refuse(str(error), "leave the old file out")
+    except folder.NotOursError as error:
+        return _refuse(str(error), "choose a folder that is new or empty with --out")
+    except OSError as error:
+        return _refuse(f"{error.filename or chosen.out}: {error.strerror}", "choose another folder with --out")
+    print(f"{len(files)} files; open {chosen.out / INDEX}")
+    return 0
+
+
+def _render(found: list[tuple[Json, PublishedInventory]], chosen: argparse.Namespace) -> int:
     try:
         inventories, raw = merged(found)
         if chosen.format == TABLE:

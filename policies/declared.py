@@ -19,6 +19,9 @@ GANDI_RECORD_SET = "pulumi-python:dynamic/warp:GandiRecordSet"
 RECORD_SETS = frozenset({RECORD_SET, GANDI_RECORD_SET})
 INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
 DATABASE = "gcp:sql/database:Database"
+BUCKET = "gcp:storage/bucket:Bucket"
+BUCKET_MEMBER = "gcp:storage/bucketIAMMember:BucketIAMMember"
+BUCKET_BINDING = "gcp:storage/bucketIAMBinding:BucketIAMBinding"
 FIREWALL = "gcp:compute/firewall:Firewall"
 FIREWALL_POLICY_RULES = frozenset(
     f"gcp:compute/{kind[0].lower()}{kind[1:]}:{kind}"

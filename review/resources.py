@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from adopt.differences import OURS, Difference, compare, known_as, logical_name
-from adopt.effects import GANDI_RECORD, INSTANCE, NAT, RECORD, SERVICE, ZONE, Effect
+from adopt.effects import BUCKET_OBJECT, GANDI_RECORD, INSTANCE, NAT, RECORD, SERVICE, ZONE, Effect
 from review.addresses import ADDRESS, gateway_addresses
 from review.audience import Audience
 from review.preview import UNKNOWN, Preview, Step
@@ -70,9 +70,22 @@ class ResourceChange:
     effects: tuple[Effected, ...]
 
 
+_FOLLOWS = Effected(Effect.NONE, "they follow from the addresses")
+
+
 def resource_changes(preview: Preview) -> list[ResourceChange]:
-    """Who sees it first, then by how bad it is; types without a counterpart in a cloud are left out."""
-    found = [_change(step, refresh=preview.refresh) for step in preview.changes if not step.type.startswith(OURS)]
+    """Who sees it first, then by how bad it is; types without a counterpart in a cloud are left out.
+
+    The site's files are told as one: they say what the addresses say, and those are told by themselves.
+    """
+    steps = [step for step in preview.changes if not step.type.startswith(OURS)]
+    files = [step for step in steps if step.type == BUCKET_OBJECT and step.op in ("create", "update")]
+    found = [_change(step, refresh=preview.refresh) for step in steps if preview.refresh or step not in files]
+    if files and not preview.refresh:
+        operation = Operation.CREATE if all(step.op == "create" for step in files) else Operation.UPDATE
+        told = "a file" if len(files) == 1 else f"{len(files)} files"
+        name = f"BucketObject: {told} of the inventory's site"
+        found.append(ResourceChange(Audience.NOBODY, operation, BUCKET_OBJECT, name, (_FOLLOWS,)))
     return sorted(
         found, key=lambda each: (list(Audience).index(each.seen_by), list(Operation).index(each.operation), each.name)
     )

@@ -16,10 +16,10 @@ FIRST, LAST = 100, 250
 
 @contextmanager
 def sandbox_aside(prefix: str = "warp-edge-") -> Iterator[tuple[Sandbox, Path]]:
-    """A running sandbox on addresses of its own and on any free DNS port, and an empty folder for stacks."""
+    """A running sandbox on addresses of its own and on any free ports, and an empty folder for stacks."""
     octet = FIRST + secrets.randbelow(LAST - FIRST)
     with tempfile.TemporaryDirectory(prefix=prefix) as folder:
-        sandbox = Sandbox(Path(folder) / "cloud", network=f"127.{octet}.0.0/16", dns_port=0)
+        sandbox = Sandbox(Path(folder) / "cloud", network=f"127.{octet}.0.0/16", dns_port=0, storage_port=0)
         try:
             sandbox.start()
             yield sandbox, Path(folder)

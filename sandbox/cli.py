@@ -21,6 +21,7 @@ from sandbox.process import (
     DEFAULT_NETWORK,
     DEFAULT_PROJECT,
     DEFAULT_REGION,
+    DEFAULT_STORAGE_PORT,
     Sandbox,
     SandboxError,
 )
@@ -49,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     start.add_argument("--region", default=DEFAULT_REGION)
     start.add_argument("--network", default=DEFAULT_NETWORK, help="a part of 127.0.0.0/8 (%(default)s)")
     start.add_argument("--dns-port", type=int, help=f"0 for any free one ({DEFAULT_DNS_PORT} if it is free)")
+    start.add_argument("--storage-port", type=int, help=f"0 for any free one ({DEFAULT_STORAGE_PORT} if it is free)")
     start.add_argument("--foreground", action="store_true", help="stay in this process")
     commands.add_parser("stop", help="stop it; its cloud stays")
     commands.add_parser("destroy", help="stop it and remove its cloud")
@@ -103,10 +105,16 @@ def _start(given: argparse.Namespace) -> None:
     if given.foreground:
         from sandbox.server import Options, run  # the only command that needs gRPC and the providers
 
-        run(Options(given.dir.absolute(), given.project, given.region, given.network, given.dns_port))
+        ports = given.dns_port, given.storage_port
+        run(Options(given.dir.absolute(), given.project, given.region, given.network, *ports))
         return
     sandbox = Sandbox(
-        given.dir, project=given.project, region=given.region, network=given.network, dns_port=given.dns_port
+        given.dir,
+        project=given.project,
+        region=given.region,
+        network=given.network,
+        dns_port=given.dns_port,
+        storage_port=given.storage_port,
     )
     started = sandbox.start()
     print("started" if started else "already running")
@@ -133,6 +141,7 @@ def _status(given: argparse.Namespace) -> None:
         table.add_row(f"provider {name}", f"127.0.0.1:{port}")
     table.add_row("DNS", f"{run['dns_host']}:{run['dns_port']}")
     table.add_row("Gandi", f"{sandbox.gandi_api()}, its DNS {run['dns_host']}:{run['gandi_dns_port']}")
+    table.add_row("public objects", f"http://127.0.0.1:{run['storage_port']}/BUCKET/OBJECT")
     table.add_row("SIP proxy", "Kamailio and its reloader" if sip_edge.runs(given.dir) else "none")
     table.add_row("project", f"{run['project']} ({run['region']})")
     table.add_row("network", run["network"])

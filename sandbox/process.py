@@ -33,6 +33,7 @@ DEFAULT_PROJECT: Final = "warp-sandbox"
 DEFAULT_REGION: Final = "us-central1"
 DEFAULT_NETWORK: Final = "127.77.0.0/16"
 DEFAULT_DNS_PORT: Final = 5300
+DEFAULT_STORAGE_PORT: Final = 5380
 _START_SECONDS: Final = 90.0
 _STOP_SECONDS: Final = 40.0
 
@@ -52,6 +53,7 @@ class Sandbox:
         region: str = DEFAULT_REGION,
         network: str = DEFAULT_NETWORK,
         dns_port: int | None = None,
+        storage_port: int | None = None,
     ) -> None:
         self.directory = Path(directory).absolute()
         self._options = [
@@ -59,6 +61,7 @@ class Sandbox:
             *("--region", region),
             *("--network", network),
             *(() if dns_port is None else ("--dns-port", str(dns_port))),
+            *(() if storage_port is None else ("--storage-port", str(storage_port))),
         ]
         self._cloud: Cloud | None = None
 
@@ -170,6 +173,10 @@ class Sandbox:
         """Where the zones at Gandi are answered."""
         run = self.status()
         return run["dns_host"], run["gandi_dns_port"]
+
+    def storage_url(self, bucket: str, name: str) -> str:
+        """Where a public object of Cloud Storage is served."""
+        return f"http://127.0.0.1:{self.status()['storage_port']}/{bucket}/{name}"
 
     @property
     def log_file(self) -> Path:

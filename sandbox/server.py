@@ -1,4 +1,4 @@
-"""The sandbox's server process: three providers, PostgreSQL servers, Gandi's API and two DNS servers, over one cloud.
+"""The sandbox's server process: three providers, and servers of PostgreSQL, DNS, public objects and Gandi's API.
 
 One process per folder: whoever holds the lock file runs. `process.py` starts and stops it from outside.
 """
@@ -32,11 +32,12 @@ from sandbox.gcp.sql_servers import SqlServers
 from sandbox.kubernetes.clusters import write_kubeconfig
 from sandbox.kubernetes.provider import KubernetesProvider
 from sandbox.postgres import PostgresError
-from sandbox.process import CLOUD, DEFAULT_DNS_PORT, KUBECONFIG, LOCK, POSTGRES, RUN, SandboxError
+from sandbox.process import CLOUD, DEFAULT_DNS_PORT, DEFAULT_STORAGE_PORT, KUBECONFIG, LOCK, POSTGRES, RUN, SandboxError
 from sandbox.provider import Provider
 from sandbox.random_provider import RandomProvider
 from sandbox.seed import new_project
 from sandbox.servicer import ProviderServicer
+from sandbox.storage_server import StorageServer
 
 LOOPBACK: Final = "127.0.0.1"
 # Waiting for a load balancer holds a thread; the engine runs at most 16 operations at once by default.
@@ -47,7 +48,7 @@ _LOG: Final = logging.getLogger("sandbox")
 
 @dataclass(frozen=True)
 class Options:
-    """How to run: where, for which project, on which network and DNS port.
+    """How to run: where, for which project, on which network and ports.
 
     Port 0 is any free one; None is the usual one, or any free one where another sandbox has it.
     """
@@ -57,6 +58,7 @@ class Options:
     region: str
     network: str
     dns_port: int | None
+    storage_port: int | None
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class RunFile:
     dns_port: int
     gandi_port: int
     gandi_dns_port: int
+    storage_port: int
     project: str
     region: str
     network: str
@@ -103,6 +106,7 @@ class Server:
         self._gandi_dns.start()
         self._gandi = GandiServer(self.cloud)
         self._gandi.start()
+        self._storage = self._started_storage()
         try:
             self._sql.start_all(self.cloud)
         except PostgresError as error:
@@ -118,6 +122,7 @@ class Server:
             self._dns.port,
             self._gandi.port,
             self._gandi_dns.port,
+            self._storage.port,
             self._options.project,
             self._options.region,
             self._network,
@@ -142,6 +147,21 @@ class Server:
             return server
         raise AssertionError("the last port either starts or raises")
 
+    def _started_storage(self) -> StorageServer:
+        wanted = self._options.storage_port
+        ports = (DEFAULT_STORAGE_PORT, 0) if wanted is None else (wanted,)
+        for port in ports:
+            try:
+                server = StorageServer(LOOPBACK, port, self.cloud)
+            except OSError as error:
+                if port == ports[-1]:
+                    text = f"port {port} of {LOOPBACK}: {error.strerror}"
+                    raise SandboxError(f"{text}; another port can be chosen with --storage-port") from error
+                continue
+            server.start()
+            return server
+        raise AssertionError("the last port either starts or raises")
+
     def stop(self) -> None:
         (self._options.directory / RUN).unlink(missing_ok=True)
         for server, _ in self._grpc.values():
@@ -149,6 +169,7 @@ class Server:
         self._gandi.stop()
         self._gandi_dns.stop()
         self._dns.stop()
+        self._storage.stop()
         self._sql.stop_all()
         self._lock.close()
 

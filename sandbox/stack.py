@@ -1,4 +1,4 @@
-"""`make up`, `review`, `outputs`, `verify`, `down`: stack `sandbox` on the sandbox's cloud, with the real engine."""
+"""`make up`, `review`, `outputs`, `site`, `verify`, `down`: stack `sandbox` on its cloud, with the real engine."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from rich.markup import escape
 
 from adopt.adoption import adopt
 from engine_cli import EngineError
+from inventory import folder, published
+from inventory.site.files import INDEX
+from inventory.site.render import render
 from inventory.table import ip_inventory_table
+from review import preview
 from review.markdown import markdown
-from review.preview import UnreadableError, read
 from review.report import report
 from sandbox import Sandbox, SandboxError, sip_edge
 from sandbox.workspace import ROOT, Workspace
@@ -28,6 +31,7 @@ STACK = "sandbox"
 REFUSED = 4  # as `python -m review` has it
 CUSTOMER = "127.0.0.2"  # trunks/sandbox/ lets it in
 DIRECTORY = ROOT / ".sandbox"
+SITE = ROOT / "build" / "site"
 
 
 def up(sandbox: Sandbox, console: Console) -> int:
@@ -63,8 +67,8 @@ def review(sandbox: Sandbox, console: Console) -> int:
     pack, rules = ROOT / "policies" / "run", ROOT / "policies" / "config" / f"{STACK}.json"
     done = workspace.cli.preview_stream("--policy-pack", str(pack), "--policy-pack-config", str(rules))
     try:
-        found = report(read(done.stdout), STACK)
-    except UnreadableError:
+        found = report(preview.read(done.stdout), STACK)
+    except preview.UnreadableError:
         raise EngineError("pulumi preview", f"{done.stdout}{done.stderr}") from None
     print(markdown(found))
     return REFUSED if found.failed else 0
@@ -72,11 +76,28 @@ def review(sandbox: Sandbox, console: Console) -> int:
 
 def outputs() -> int:
     """Every output as one JSON object, secrets masked, and nothing else."""
+    print(json.dumps(_outputs(), indent=2))
+    return 0
+
+
+def site(console: Console) -> int:
+    """The site's files, byte for byte as the stack puts them into its bucket."""
+    found = _outputs()
+    base_url = found.get("inventorySite", {}).get("url", "").removesuffix(INDEX)
+    try:
+        files = render(published.read(json.dumps(found)), base_url)
+        folder.replace(SITE, files)
+    except folder.NotOursError as error:
+        raise SandboxError(f"{error}\n  -> move it away") from None
+    console.print(f"{len(files)} files; open {SITE / INDEX}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _outputs() -> dict[str, Any]:
     if not (DIRECTORY / "project").exists():
         raise SandboxError("nothing is up\n  -> make up")
     # Outputs are in the state: they can be read while the cloud is stopped.
-    print(json.dumps(Workspace(DIRECTORY, STACK, {}).cli.outputs(), indent=2))
-    return 0
+    return Workspace(DIRECTORY, STACK, {}).cli.outputs()
 
 
 def verify(sandbox: Sandbox) -> int:
@@ -99,8 +120,7 @@ def verify(sandbox: Sandbox) -> int:
         print("SIP and TLS are not checked: no SIP proxy runs here; `make up` says why", file=sys.stderr)
     command = [sys.executable, "-m", "verify", *options]
     print(f"make outputs | {shlex.join(['.venv/bin/python', *command[1:]])}", file=sys.stderr, flush=True)
-    found = Workspace(DIRECTORY, STACK, {}).cli.outputs()
-    return subprocess.run(command, cwd=ROOT, input=json.dumps(found), text=True, check=False).returncode
+    return subprocess.run(command, cwd=ROOT, input=json.dumps(_outputs()), text=True, check=False).returncode
 
 
 def down(sandbox: Sandbox, console: Console) -> int:
@@ -157,12 +177,19 @@ def _say_what_next(console: Console, sandbox: Sandbox, outputs: dict[str, Any]) 
     domain = outputs["dns"]["domain"]
     sip = f".venv/bin/python -m sandbox sip-options {outputs['customerEndpoints']['endpoints'][0]['address']} --from"
     console.print("\nLook at next:")
+    if "inventorySite" in outputs:
+        bucket, name = outputs["inventorySite"]["url"].rsplit("/", 2)[1:]
+        page = sandbox.storage_url(bucket, name)
+        console.print(
+            f"  [bold]{escape(page)}[/]  [dim]the site for vendors and customers[/]", highlight=False, soft_wrap=True
+        )
     for command, why in (
         (f"{sip} {CUSTOMER}", "200: trunks/sandbox/ lets this caller in"),
         (f"{sip} 127.0.9.9", "403: nobody's"),
         (f"dig @{host} -p {port} +short _sip._udp.{domain} SRV", "the zone answers"),
         (".sandbox/psql -c '\\conninfo'", "the trunk ACL's database, over TLS"),
         (".sandbox/pulumi stack output vendorWhitelist", "what vendors get; any pulumi command works like this"),
+        ("make review", "what an update would do, after a change of Pulumi.sandbox.yaml"),
         ("make verify", "the promise, checked from outside: names, SIP, certificates"),
         ("make outputs", "all outputs as JSON"),
         ("make status", "what runs"),
@@ -173,13 +200,15 @@ def _say_what_next(console: Console, sandbox: Sandbox, outputs: dict[str, Any]) 
 def main() -> int:
     """Exit status of the engine, or 2 when the sandbox cannot do it."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.stack", description=__doc__)
-    parser.add_argument("command", choices=["up", "review", "outputs", "verify", "down"])
+    parser.add_argument("command", choices=["up", "review", "outputs", "site", "verify", "down"])
     command = parser.parse_args().command
     # A report is the standard output of `review`, and nothing else is.
     sandbox, console = Sandbox(DIRECTORY), Console(highlight=False, stderr=command == "review")
     try:
         if command == "outputs":
             return outputs()
+        if command == "site":
+            return site(console)
         if command == "verify":
             return verify(sandbox)
         return {"up": up, "review": review, "down": down}[command](sandbox, console)

@@ -22,6 +22,7 @@ from settings.database import Database
 from settings.dns import Dns
 from settings.egress import Egress
 from settings.ingress import Cluster, Ingress
+from settings.inventory_site import InventorySite
 from settings.ledger import Cost, RetiredAddress
 from settings.lifecycle import NOTICE_DAYS, NoticeDays, refuse_short_notice
 from settings.problems import PROJECT_KEY, Problem, SettingsError, config_key, field_of, problem_of, refuse, show
@@ -62,6 +63,7 @@ class Settings(Section):
     )
     database: Database = Field(description="the trunk ACL's database")
     trunk_acl: TrunkAcl = Field(TrunkAcl(), description="who may call")
+    inventory_site: InventorySite = Field(InventorySite(), description="the inventory as a web site")
     legacy: dict[str, RetiredAddress] = Field({}, description="retired addresses, by name")
     cost: Cost = Field(Cost(), description="figures of the monthly plan")
 

@@ -26,7 +26,7 @@ from sandbox import Sandbox
 from sandbox.aside import sandbox_aside
 from sandbox.workspace import Workspace
 from tests.engine.conftest import Stack
-from tests.stacks import ROOT, stack_config
+from tests.stacks import ROOT, stack_config, without_site
 
 FOLDER = ROOT / "tests" / "unit" / "review_golden"
 STREAM = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
@@ -182,7 +182,7 @@ def acl(cloud: Sandbox, folder: Path) -> str:
 def made_anew(names: Collection[str]) -> Iterator[tuple[str, str]]:
     """Name and preview of those that are asked for; none: of all."""
     with sandbox_aside() as (cloud, folder):
-        stack = Stack(folder / "stack", cloud, stack_config("sandbox"))
+        stack = Stack(folder / "stack", cloud, without_site(stack_config("sandbox")))
         yield "first", preview(stack, Scenario(nothing, JUDGED))
         stack.up()
         for name, scenario in SCENARIOS.items():

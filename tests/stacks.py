@@ -20,6 +20,11 @@ def stack_config(stack: str) -> Config:
     return dict(yaml.safe_load(text)["config"])
 
 
+def without_site(config: Config) -> Config:
+    """Whose files change with every address: what else a change does is seen better without them."""
+    return {key: value for key, value in config.items() if key != "warp-edge:inventorySite"}
+
+
 def as_engine_gives_it(config: Config) -> dict[str, str]:
     """Every value as text, objects as JSON; the engine sorts their keys, whatever the order in the YAML."""
     return {

@@ -82,6 +82,13 @@ NEEDED_BY_TESTS = (
             "# Only while tools/bootstrap.py installs Kamailio.\n[Unit]\nConditionPathExists=/nonexistent\n",
         ),
     ),
+    DebianPackage(
+        name="chromium",
+        file=Path("/usr/bin/chromium"),
+        purpose="a browser for the published site",
+        without="the tests of the published site are skipped (in CI they fail)",
+        seconds=30,
+    ),
     # Their modules lie in a folder of the machine's architecture.
     DebianPackage(
         name="kamailio-postgres-modules",

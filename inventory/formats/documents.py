@@ -14,8 +14,10 @@ from inventory import sheets
 from inventory.address import Address, Direction, Status
 from inventory.endpoint import Endpoint
 from inventory.formats.selection import Audience, Format, Selection
+from inventory.pages import template
+from inventory.published import PublishedInventory
 
-TEMPLATES = Path(__file__).parent
+SHEET = Path(__file__).parent / "sheet.html"
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def vendor_sheet(selection: Selection) -> Sheet:
 def customer_sheet(selection: Selection) -> Sheet:
     """What a customer needs to send us calls and to take ours."""
     announced = [address for address in selection.living if address.status is Status.ANNOUNCED]
-    ways = [_endpoints(selection, number) for number in range(len(selection.inventories))]
+    ways = [endpoints_of(inventory) for inventory in selection.inventories]
     ingress = [address for address in selection.living if address.direction is Direction.INBOUND]
     egress = [
         address
@@ -109,9 +111,8 @@ def customer_sheet(selection: Selection) -> Sheet:
     return Sheet("Customer sheet: how to reach us", blocks, _footer(selection))
 
 
-def _endpoints(selection: Selection, number: int) -> list[Endpoint]:
+def endpoints_of(inventory: PublishedInventory) -> list[Endpoint]:
     """As published; an inventory of before they were part of it still has its addresses."""
-    inventory = selection.inventories[number]
     if inventory.endpoints:
         return [
             Endpoint(each.role, each.server, each.address, each.port, each.transport) for each in inventory.endpoints
@@ -177,18 +178,7 @@ def as_markdown(sheet: Sheet) -> str:
 
 def as_html(sheet: Sheet) -> str:
     """One page without anything from elsewhere; a browser's "print to PDF" gives A4 pages."""
-    # Here, because the program that deploys needs none of it.
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["printable"] = lambda text: "".join(c if c.isprintable() else " " for c in text)
-    return environment.get_template("sheet.html").render(sheet=sheet) + "\n"
+    return template(SHEET).render(sheet=sheet) + "\n"
 
 
 VENDORS, CUSTOMERS = (Audience.VENDORS,), (Audience.CUSTOMERS,)

@@ -1,7 +1,7 @@
 """Every rule, in the order of `docs/policies.md`. A new one stands in its module's `RULES` and nowhere else."""
 
 from policies.rule import Rule
-from policies.rules import database, dns, egress, firewall, ingress, labels, locks, secrets
+from policies.rules import database, dns, egress, firewall, ingress, labels, locks, secrets, storage
 
 RULES: tuple[Rule, ...] = (
     *ingress.RULES,
@@ -12,4 +12,5 @@ RULES: tuple[Rule, ...] = (
     *labels.RULES,
     *secrets.RULES,
     *firewall.RULES,
+    *storage.RULES,
 )

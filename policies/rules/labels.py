@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from policies.declared import ADDRESS, GLOBAL_ADDRESS, INSTANCE, SERVICE, UNKNOWN, ZONE, Declared
+from policies.declared import ADDRESS, BUCKET, GLOBAL_ADDRESS, INSTANCE, SERVICE, UNKNOWN, ZONE, Declared
 from policies.rule import Finding, Options, ResourceRule, Unjudged, Violation
 
 # Where each type that takes labels keeps them.
@@ -15,6 +15,7 @@ WHERE = {
     ADDRESS: "labels",
     GLOBAL_ADDRESS: "labels",
     ZONE: "labels",
+    BUCKET: "labels",
     INSTANCE: "settings.userLabels",
     SERVICE: "metadata.labels",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from policies.declared import ADDRESS, DATABASE, GLOBAL_ADDRESS, INSTANCE, NAT, UNKNOWN, ZONE, Declared
+from policies.declared import ADDRESS, BUCKET, DATABASE, GLOBAL_ADDRESS, INSTANCE, NAT, UNKNOWN, ZONE, Declared
 from policies.rule import Finding, InProduction, ResourceRule, Unjudged, Violation
 
 
@@ -30,10 +30,10 @@ def _deletion_locks(instance: Declared, options: InProduction) -> Iterator[Findi
 RULES = (
     ResourceRule(
         "protected",
-        "Static addresses, NAT, database instance, database and zone are protected",
+        "Static addresses, NAT, database instance, database, zone and bucket are protected",
         "their loss breaks the contract with customers and vendors",
         "leave warp-edge:protect at true; what must go is unprotected on its own: pulumi state unprotect URN",
-        frozenset({ADDRESS, GLOBAL_ADDRESS, NAT, INSTANCE, DATABASE, ZONE}),
+        frozenset({ADDRESS, GLOBAL_ADDRESS, NAT, INSTANCE, DATABASE, ZONE, BUCKET}),
         options=InProduction,
         check=_protected,
     ),

@@ -18,6 +18,7 @@ from sandbox.gcp.services import Connection, ProjectService
 from sandbox.gcp.sql_databases import Database, User
 from sandbox.gcp.sql_instances import DatabaseInstance
 from sandbox.gcp.sql_servers import SqlServers
+from sandbox.gcp.storage import Bucket, BucketIAMMember, BucketObject
 from sandbox.provider import Checked
 from sandbox.resource_type import ResourceType, Settings
 from sandbox.shapes import coerce
@@ -77,6 +78,9 @@ class GcpProvider(BridgedProvider):
                 RecordSet,
                 Connection,
                 ProjectService,
+                Bucket,
+                BucketObject,
+                BucketIAMMember,
             )
         ]
         types += [one(cloud, servers) for one in (DatabaseInstance, Database, User)]

@@ -11,7 +11,7 @@ import pytest
 from sandbox import Sandbox
 from sandbox.aside import sandbox_aside
 from sandbox.workspace import Workspace
-from tests.stacks import changed, stack_config
+from tests.stacks import changed, stack_config, without_site
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ class Stack:
 
 @pytest.fixture(scope="module")
 def edge(cloud: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Stack:
-    """The sandbox's stack, up."""
-    stack = Stack(tmp_path_factory.mktemp("stack"), cloud, stack_config("sandbox"))
+    """The sandbox's stack, up; its site is in `test_site.py`."""
+    stack = Stack(tmp_path_factory.mktemp("stack"), cloud, without_site(stack_config("sandbox")))
     stack.up()
     return stack

@@ -40,6 +40,14 @@ OUTPUTS_AMONG_INPUTS = {
             )
         ),
     },
+    "gcp:storage/bucket:Bucket": {
+        "softDeletePolicy.effectiveTime",
+        *(
+            f"encryption.{whose}EncryptionEnforcementConfig.effectiveTime"
+            for whose in ("customerManaged", "customerSupplied", "googleManaged")
+        ),
+    },
+    "gcp:storage/bucketObject:BucketObject": {"contexts.customs.createTime", "contexts.customs.updateTime"},
     "gcp:sql/user:User": {
         "passwordPolicy.statuses",
         "passwordPolicy.statuses.locked",
@@ -126,6 +134,12 @@ FORCE_NEW = {
     "gcp:sql/database:Database": "instance name project",
     "gcp:sql/user:User": "host instance name project type",
     "gcp:servicenetworking/connection:Connection": "network service",
+    "gcp:storage/bucket:Bucket": "enableObjectRetention hierarchicalNamespace location name project",
+    "gcp:storage/bucketObject:BucketObject": (
+        "bucket cacheControl contentDisposition contentEncoding contentLanguage contentType forceEmptyContentType "
+        "kmsKeyName metadata name source storageClass"
+    ),
+    "gcp:storage/bucketIAMMember:BucketIAMMember": "bucket condition member role",
 }
 KEPT_WHEN_LEFT_OUT = {
     "gcp:compute/routerNat:RouterNat": (
@@ -134,6 +148,10 @@ KEPT_WHEN_LEFT_OUT = {
     ),
     "gcp:dns/managedZone:ManagedZone": "cloudLoggingConfig deletionPolicy dnssecConfig project",
     "gcp:dns/recordSet:RecordSet": "deletionPolicy project",
+    "gcp:storage/bucket:Bucket": (
+        "deletionPolicy project publicAccessPrevention rpo softDeletePolicy uniformBucketLevelAccess versioning website"
+    ),
+    "gcp:storage/bucketObject:BucketObject": "content contentType deletionPolicy kmsKeyName storageClass",
 }
 
 

@@ -33,14 +33,16 @@ def test_the_program_loads_a_handful_of_resources_and_not_all_of_them() -> None:
     counts = in_a_fresh_python(
         """
         import sys
-        import outputs, components.cluster
+        import outputs, components.cluster, components.inventory_site
         from pulumi_gcp import container
         container.get_cluster_output
-        for package in ("pulumi_gcp.compute.", "pulumi_gcp.container.", "pulumi_kubernetes.core.v1."):
+        packages = [f"pulumi_gcp.{name}." for name in ("compute", "container", "storage")]
+        for package in (*packages, "pulumi_kubernetes.core.v1."):
             print(sum(name.startswith(package) for name in sys.modules))
         """
     )
-    compute, container, core = map(int, counts)
+    compute, container, storage, core = map(int, counts)
+    assert 3 <= storage <= 6
     assert 3 <= compute <= 8
     assert 1 <= container <= 3
     assert 1 <= core <= 5

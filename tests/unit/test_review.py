@@ -406,3 +406,32 @@ def test_a_preview_of_thousands_of_changes_fits_into_a_comment() -> None:
 def test_a_preview_is_read_line_by_line_also_between_other_lines() -> None:
     lines = streamed(step("create", RECORD, "r", None, {"name": "r."})).splitlines()
     assert isinstance(read("\n".join(["warning: a plugin says hello", *lines, ""])), Preview)
+
+
+OBJECT = "gcp:storage/bucketObject:BucketObject"
+
+
+def test_files_of_the_site_are_told_as_one_and_a_lost_one_by_itself() -> None:
+    files = [
+        step(
+            "update",
+            OBJECT,
+            f"inventory-site-{n}",
+            {"name": f"{n}.txt", "content": "a"},
+            {"name": f"{n}.txt", "content": UNKNOWN},
+        )
+        for n in range(28)
+    ]
+    lost = step("delete", OBJECT, "inventory-site-feed.xml", {"name": "feed.xml"})
+    quiet, loud = told(*files, before={}, after={}), told(*files, lost, before={}, after={})
+    (change,) = quiet.resources
+    assert (change.seen_by, change.name) == (Audience.NOBODY, "BucketObject: 28 files of the inventory's site")
+    assert "`BucketObject: 28 files of the inventory's site` changed" in text_of(quiet)
+    deleted = loud.resources[0]
+    assert (deleted.seen_by, deleted.name) == (Audience.ANYBODY, "BucketObject feed.xml")
+
+
+def test_a_grant_on_the_bucket_is_somebodys_to_read() -> None:
+    member = "gcp:storage/bucketIAMMember:BucketIAMMember"
+    (change,) = told(step("delete", member, "inventory-site-everybody", {"role": "r"}), before={}, after={}).resources
+    assert change.seen_by is Audience.ANYBODY

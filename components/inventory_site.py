@@ -1,0 +1,113 @@
+"""The inventory as a web site that anybody may read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_gcp.storage import (
+    Bucket,
+    BucketIAMMember,
+    BucketLifecycleRuleActionArgs,
+    BucketLifecycleRuleArgs,
+    BucketLifecycleRuleConditionArgs,
+    BucketObject,
+    BucketVersioningArgs,
+    BucketWebsiteArgs,
+)
+
+from inventory.publish import Inventory
+from inventory.published import read
+from inventory.site.files import FILES, INDEX, content_type
+from settings import Settings
+from settings.inventory_site import InventorySite as Site
+
+# Short: whoever whitelists our addresses asks for them by the minute, and asks cheaply (ETag).
+CACHE_CONTROL = "public, max-age=300"
+
+
+@dataclass(frozen=True)
+class InventorySiteArgs:
+    """`inventory`: what is published; `site.bucket` is given."""
+
+    site: Site
+    inventory: pulumi.Output[Inventory]
+    region: str
+    labels: Mapping[str, str]
+    protect: bool
+
+
+class InventorySite(pulumi.ComponentResource):
+    """`warp:edge:InventorySite`: what people outside read of our addresses.
+
+    Stands up a bucket (versioned, access by IAM alone, earlier versions kept for a while) that anybody may read, and in
+    it the files of `inventory/site`. It deliberately does not manage a domain, a certificate or a load balancer in
+    front of it: `baseUrl` says where those are.
+
+    Outputs: `url` (of the page).
+    """
+
+    url: pulumi.Output[str]
+
+    def __init__(self, name: str, args: InventorySiteArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("warp:edge:InventorySite", name, None, opts)
+        site = args.site
+        bucket = Bucket(
+            f"{name}-bucket",
+            name=site.bucket,
+            location=(site.location or args.region).upper(),
+            uniform_bucket_level_access=True,
+            public_access_prevention="inherited",
+            versioning=BucketVersioningArgs(enabled=True),
+            website=BucketWebsiteArgs(main_page_suffix=INDEX),
+            lifecycle_rules=[
+                BucketLifecycleRuleArgs(
+                    action=BucketLifecycleRuleActionArgs(type="Delete"),
+                    condition=BucketLifecycleRuleConditionArgs(
+                        days_since_noncurrent_time=site.keep_days, with_state="ARCHIVED"
+                    ),
+                )
+            ],
+            # What was published goes with the bucket only where nothing is worth a lock.
+            force_destroy=not args.protect,
+            labels=args.labels,
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+        )
+        BucketIAMMember(
+            f"{name}-everybody",
+            bucket=bucket.name,
+            role="roles/storage.objectViewer",
+            member="allUsers",
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        files = args.inventory.apply(lambda inventory: rendered(inventory, site.url))
+        for path in FILES:
+            BucketObject(
+                f"{name}-{path}",
+                bucket=bucket.name,
+                name=path,
+                content=files[path],
+                content_type=content_type(path),
+                cache_control=CACHE_CONTROL,
+                # A replacement under the same name would write the new file and then delete it as the old one.
+                opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+            )
+        self.url = bucket.name.apply(lambda _: f"{site.url}{INDEX}")
+        self.register_outputs({"url": self.url})
+
+
+def rendered(inventory: Inventory, base_url: str) -> dict[str, str]:
+    """Path to text. The inventory goes the way it goes for everybody: as the published JSON."""
+    from inventory.site.render import render  # noqa: PLC0415 - nobody else waits for it
+
+    return {
+        path: content.decode() for path, content in render(read(json.dumps(inventory.ip_inventory())), base_url).items()
+    }
+
+
+def import_ids(name: str, settings: Settings) -> dict[str, str]:
+    """Logical name -> the id under which the plugin imports it: the bucket. Files and grants are written again."""
+    bucket = settings.inventory_site.bucket
+    return {f"{name}-bucket": f"{settings.project}/{bucket}"} if bucket else {}

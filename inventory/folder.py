@@ -1,0 +1,70 @@
+"""Writes a site into a folder, whole or not at all.
+
+The new folder is made beside the old one and takes its place with a rename, so that a crash leaves the old site, the
+new one, or for a moment none, and never a mixture. A folder that holds anything else is refused: the file `MANIFEST`
+says what was written here before.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+MANIFEST = ".inventory-site"
+
+
+class NotOursError(Exception):
+    """The folder is not one that may be replaced; the text says what stands in the way."""
+
+
+def replace(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Have exactly these files in the folder. Raises `NotOursError`, or `OSError` from the file system."""
+    folder = folder.resolve()
+    _refuse_strangers(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    mark = secrets.token_hex(4)
+    new, old = (folder.with_name(f".{folder.name}.{mark}.{kind}") for kind in ("new", "old"))
+    try:
+        for path, content in {**files, MANIFEST: _manifest(files)}.items():
+            _write(new / path, content)
+        if folder.exists():
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
+    finally:
+        for leftover in (new, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _refuse_strangers(folder: Path) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise NotOursError(f"{folder} is a file")
+    manifest = folder / MANIFEST
+    ours = {*manifest.read_text(encoding="utf-8").splitlines(), MANIFEST} if manifest.is_file() else set()
+    found = {
+        each.relative_to(folder).as_posix() for each in folder.rglob("*") if not each.is_dir() or each.is_symlink()
+    }
+    if strangers := sorted(found - ours):
+        raise NotOursError(f"{folder} holds {strangers[0]}, which no site put there")
+
+
+def _manifest(files: Mapping[str, bytes]) -> bytes:
+    return "".join(f"{path}\n" for path in sorted(files)).encode()
+
+
+def _write(file: Path, content: bytes) -> None:
+    """On the disk before the rename is: otherwise a power cut can leave new names on empty files."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())

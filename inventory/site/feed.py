@@ -1,0 +1,50 @@
+"""The Atom feed of changes (RFC 4287)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from inventory.pages import printable
+from inventory.published import PublishedInventory
+from inventory.site.events import NAMESPACE, events
+from inventory.site.files import FEED, INDEX
+from inventory.site.ranges import created_on
+
+ATOM = "http://www.w3.org/2005/Atom"
+TITLE = "Changes of WARP IP addresses"
+
+
+def feed(inventories: Sequence[PublishedInventory], base_url: str) -> bytes:
+    """`base_url` ends with a slash, or is empty: then links are relative to the feed. Ids never depend on it."""
+    root = Element("feed", xmlns=ATOM)
+    _text(root, "title", TITLE)
+    _text(root, "id", f"urn:uuid:{NAMESPACE}")
+    _text(root, "updated", _time(created_on(inventories)))
+    _text(SubElement(root, "author"), "name", "WARP")
+    SubElement(root, "link", rel="self", type="application/atom+xml", href=f"{base_url}{FEED}")
+    SubElement(root, "link", rel="alternate", type="text/html", href=f"{base_url}{INDEX}")
+    for event in events(inventories):
+        entry = SubElement(root, "entry")
+        _text(entry, "title", event.title)
+        _text(entry, "id", event.id)
+        _text(entry, "updated", _time(event.updated))
+        if event.day:
+            _text(entry, "published", _time(event.day))
+        SubElement(entry, "category", term=str(event.status))
+        SubElement(entry, "link", rel="alternate", type="text/html", href=f"{base_url}{INDEX}")
+        _text(entry, "content", event.text)
+    indent(root)
+    document: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
+    return document + b"\n"
+
+
+def _text(parent: Element, tag: str, text: str) -> None:
+    """Printable, because XML cannot carry control characters."""
+    SubElement(parent, tag).text = printable(text)
+
+
+def _time(day: date) -> str:
+    """RFC 3339."""
+    return f"{day.isoformat()}T00:00:00Z"

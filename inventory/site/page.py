@@ -1,0 +1,139 @@
+"""The page: what to whitelist now, what is coming and when, for vendors and for customers, region by region.
+
+It asks nothing of anybody else, and its policy (CSP) says so to the browser. The script does nothing but copy: without
+it the page is complete, and the copy buttons are not there.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from inventory import sheets
+from inventory.address import Address, Direction, Status
+from inventory.endpoint import Endpoint
+from inventory.formats import FORMATS
+from inventory.formats.documents import endpoints_of
+from inventory.formats.selection import Audience
+from inventory.pages import template
+from inventory.published import Json, PublishedInventory
+from inventory.site import files
+from inventory.site.events import carries
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Row:
+    """An address with what there is to say of it."""
+
+    address: Address
+    carries: str
+    note: str
+    day: date | None = None
+
+
+@dataclass(frozen=True)
+class Region:
+    """One inventory."""
+
+    name: str
+    egress: Sequence[Row]
+    endpoints: Sequence[Endpoint]
+    ingress: Sequence[Row]
+    notice_days: int | None
+    digest: str
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file of the site; `missing`: why there is none."""
+
+    path: str
+    name: str
+    about: str
+    missing: str | None
+
+
+def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mapping[str, str]) -> str:
+    """The whole document. `missing`: path of a format to why it could not be written."""
+    regions = [_region(each) for each in inventories]
+    rows = [row for region in regions for row in (*region.egress, *region.ingress)]
+    style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    text: str = template(HERE / files.INDEX).render(
+        style=style,
+        style_hash=_csp_hash(style),
+        script=script,
+        script_hash=_csp_hash(script),
+        domains=list(dict.fromkeys(each.domain for each in inventories if each.domain)),
+        regions=regions,
+        coming=sorted((row for row in rows if row.address.status is Status.ANNOUNCED), key=_soonest),
+        leaving=[row for row in rows if row.address.status is Status.DRAINING],
+        retired=[
+            _row(address)
+            for inventory in inventories
+            for address in (each.known for each in inventory.addresses)
+            if address.status is Status.RETIRED
+        ],
+        egress=[row.address.address for region in regions for row in region.egress],
+        sheets=sheets,
+        downloads={audience: _downloads(audience, missing) for audience in Audience},
+        files=files,
+        token=ranges["syncToken"],
+        created=ranges["createDate"][: len("2026-01-31")],
+    )
+    return f"{text}\n"
+
+
+def _region(inventory: PublishedInventory) -> Region:
+    known = [each.known for each in inventory.addresses if each.status is not Status.RETIRED]
+    return Region(
+        inventory.region,
+        [_row(address) for address in known if address.direction is Direction.OUTBOUND],
+        endpoints_of(inventory),
+        [_row(address) for address in known if address.direction is Direction.INBOUND],
+        inventory.notice_days,
+        inventory.digest,
+    )
+
+
+def _row(address: Address) -> Row:
+    days = {
+        Status.ANNOUNCED: address.active_on,
+        Status.ACTIVE: address.active_on,
+        Status.DRAINING: address.drained_on,
+        Status.RETIRED: address.retired_on,
+    }
+    return Row(address, carries(address), _note(address), days[address.status])
+
+
+def _note(address: Address) -> str:
+    """What to know and to do, beside the status."""
+    if address.status is Status.ACTIVE:
+        return f"since {address.active_on}" if address.active_on else ""
+    if address.direction is Direction.INBOUND:
+        start = f"from {address.active_on}" if address.active_on else "soon"
+        return f"will answer {start}, open your firewall to it now"
+    # The status stands beside it already.
+    return sheets.when(address).removeprefix(address.status).lstrip(": ")
+
+
+def _soonest(row: Row) -> tuple[date, str, str]:
+    return row.day or date.max, row.address.region, row.address.address
+
+
+def _downloads(audience: Audience, missing: Mapping[str, str]) -> list[Download]:
+    return [
+        Download(form.path, form.format, FORMATS[form.format].about.replace("`", ""), missing.get(form.path))
+        for form in files.FORMS
+        if form.audience is audience
+    ]
+
+
+def _csp_hash(text: str) -> str:
+    """A source expression of CSP level 2, section 4.2.5: of exactly what stands between the tags."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

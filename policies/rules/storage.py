@@ -1,0 +1,68 @@
+"""Buckets: what is published, and who may do what with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from policies.declared import BUCKET, BUCKET_BINDING, BUCKET_MEMBER, UNKNOWN, Declared, items
+from policies.rule import Finding, Options, ResourceRule, Unjudged, Violation
+
+EVERYBODY = ("allUsers", "allAuthenticatedUsers")
+READING = ("roles/storage.objectViewer", "roles/storage.legacyObjectReader")
+
+
+def _read_only(grant: Declared, _: Options) -> Iterator[Finding]:
+    role = grant.at("role")
+    members = [grant.at("member")] if grant.type == BUCKET_MEMBER else grant.at("members")
+    if role in READING:
+        return
+    if UNKNOWN in (role, members) or UNKNOWN in items(members):
+        yield Unjudged("role and members")
+        return
+    for member in items(members):
+        if member in EVERYBODY:
+            yield Violation(f"{member} has {role}")
+
+
+def _versioned(bucket: Declared, _: Options) -> Iterator[Finding]:
+    yield from _must_be_on(bucket, "versioning.enabled", "it keeps no earlier versions")
+
+
+def _uniform(bucket: Declared, _: Options) -> Iterator[Finding]:
+    yield from _must_be_on(bucket, "uniformBucketLevelAccess", "single files can have access lists of their own")
+
+
+def _must_be_on(bucket: Declared, path: str, otherwise: str) -> Iterator[Finding]:
+    value = bucket.at(path)
+    if value is UNKNOWN:
+        yield Unjudged(path)
+    elif value is not True:
+        yield Violation(f"{otherwise} ({path})")
+
+
+RULES = (
+    ResourceRule(
+        "bucket-public-read-only",
+        "The world may read a bucket's files and nothing else",
+        "who can write what we publish writes the firewalls of all who trust it",
+        f"grant allUsers {READING[0]}, and everything else to people and service accounts by name",
+        frozenset({BUCKET_MEMBER, BUCKET_BINDING}),
+        check=_read_only,
+    ),
+    ResourceRule(
+        "bucket-versioned",
+        "A bucket keeps earlier versions",
+        "a wrong file must be undone, and what was published when must be provable",
+        "set versioning.enabled to true",
+        frozenset({BUCKET}),
+        check=_versioned,
+    ),
+    ResourceRule(
+        "bucket-uniform-access",
+        "Access to a bucket is by IAM alone",
+        "an access list of a single file is seen in no review",
+        "set uniformBucketLevelAccess to true",
+        frozenset({BUCKET}),
+        check=_uniform,
+    ),
+)

@@ -1,0 +1,62 @@
+"""Where the inventory is published as a web site."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic import ValidationInfo as Info
+
+from inventory.site import BASE_URL
+from settings.base import Section
+from settings.problems import refuse
+
+# docs.cloud.google.com/storage/docs/buckets, "Naming": dots make it a domain, whose parts are names of their own.
+BUCKET = re.compile(r"(?=.{3,222}$)[a-z0-9]([-_a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-_a-z0-9]{0,61}[a-z0-9])?)*")
+LONGEST_WITHOUT_DOTS = 63
+AN_ADDRESS = re.compile(r"[0-9]+(\.[0-9]+){3}")
+
+
+class InventorySite(Section):
+    """The bucket with the site."""
+
+    bucket: str | None = Field(
+        None, description="its name, which nobody else in the world may have; absent: no site is published"
+    )
+    location: Annotated[str, Field(pattern=r"^[A-Za-z]+[-A-Za-z0-9]*$", max_length=40)] | None = Field(
+        None, description="where it is; absent: in the region. It cannot be moved later"
+    )
+    base_url: Annotated[str, Field(pattern=BASE_URL, max_length=200)] | None = Field(
+        None, description="where people find the site; absent: https://storage.googleapis.com/BUCKET/"
+    )
+    keep_days: Annotated[int, Field(ge=1, le=3650)] = Field(
+        365, description="days for which a file's earlier versions are kept"
+    )
+
+    @field_validator("bucket")
+    @classmethod
+    def _the_cloud_takes_the_name(cls, name: str | None) -> str | None:
+        if name is None:
+            return None
+        too_long = "." not in name and len(name) > LONGEST_WITHOUT_DOTS
+        if too_long or not BUCKET.fullmatch(name) or AN_ADDRESS.fullmatch(name):
+            raise refuse(
+                "not a bucket's name",
+                "3 to 63 lowercase letters, digits, - and _, a letter or digit at both ends; dots only in a domain",
+            )
+        if name.startswith("goog") or "google" in name or "g00gle" in name:
+            raise refuse("a bucket cannot be named after Google", "choose another name")
+        return name
+
+    @field_validator("location", "base_url")
+    @classmethod
+    def _of_a_bucket(cls, value: str | None, info: Info) -> str | None:
+        if value is not None and "bucket" in info.data and info.data["bucket"] is None:
+            raise refuse("there is no bucket", "add inventorySite.bucket, or remove this")
+        return value
+
+    @property
+    def url(self) -> str:
+        """Where people find the site, with a slash at the end."""
+        return f"{self.base_url or f'https://storage.googleapis.com/{self.bucket}'}".rstrip("/") + "/"

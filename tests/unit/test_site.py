@@ -1,0 +1,303 @@
+"""The site's files: the same bytes for the same inventories, and what stands in them, read by others."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from datetime import UTC, date, datetime
+from ipaddress import ip_network
+from itertools import permutations
+from typing import Any
+from uuid import UUID
+
+import feedparser  # type: ignore[import-untyped]
+import html5lib
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inventory.formats import FORMATS, NothingToListError
+from inventory.published import read
+from inventory.site.files import FILES, FORMS, content_type
+from inventory.site.ranges import created_on, happened
+from inventory.site.render import render
+from tests.unit.published import EUROPE, EUROPES_EGRESS, HOSTILE, LIVE, NAT, RETIRED, Json, address, hostile
+
+ASIA: Json = LIVE | {
+    "region": "asia-east1",
+    "endpoints": [],
+    "addresses": [address("a", "203.0.113.7", region="asia-east1", activeOn="2026-03-05")],
+}
+
+
+def site(*inventories: Json, base_url: str = "") -> dict[str, bytes]:
+    return render(read(json.dumps(list(inventories))), base_url)
+
+
+def ranges(*inventories: Json) -> Json:
+    document: Json = json.loads(site(*inventories)["ip-ranges.json"])
+    return document
+
+
+def feed(*inventories: Json, base_url: str = "") -> Any:
+    parsed = feedparser.parse(site(*inventories, base_url=base_url)["feed.xml"])
+    assert (parsed.version, parsed.bozo) == ("atom10", False), parsed.get("bozo_exception")
+    return parsed
+
+
+def with_address(inventory: Json, name: str, /, **changes: Any) -> Json:
+    """A copy with one address changed; None takes a key away."""
+    changed = copy.deepcopy(inventory)
+    (found,) = [each for each in changed["addresses"] if each["name"] == name]
+    found |= changes
+    for key in [key for key, value in changes.items() if value is None]:
+        del found[key]
+    return changed
+
+
+def upside_down(value: Any) -> Any:
+    """The same JSON with all keys the other way round, as another writer of it would have them."""
+    if isinstance(value, dict):
+        return {key: upside_down(value[key]) for key in reversed(value)}
+    return [upside_down(each) for each in value] if isinstance(value, list) else value
+
+
+# What files there are
+
+
+def test_a_site_has_always_the_same_files() -> None:
+    nothing = LIVE | {"addresses": [], "endpoints": []}
+    for inventories in ((LIVE,), (EUROPE, LIVE), (nothing,), (hostile(HOSTILE[0]),)):
+        assert set(site(*inventories)) == set(FILES)
+
+
+def test_every_format_is_a_file_for_those_whom_it_is_for() -> None:
+    assert {form.format for form in FORMS} == set(FORMATS)
+    for form in FORMS:
+        assert form.audience in FORMATS[form.format].audiences
+        ((raw, inventory),) = read(json.dumps(LIVE, sort_keys=True))
+        expected = FORMATS[form.format].select((inventory,), (raw,), form.audience)
+        assert site(LIVE)[form.path].decode() == expected
+
+
+def test_a_format_that_cannot_be_written_says_why_where_no_program_takes_it_for_a_list() -> None:
+    crowd = LIVE | {"addresses": [address(f"n{n}", f"198.51.100.{n}") for n in range(101)]}
+    files = site(crowd)
+    told = "not available: 101 addresses, and AWS takes 100 in one call"
+    assert files["formats/aws-prefix-list.json"].decode() == f"{told}\n"
+    with pytest.raises(ValueError, match="Expecting value"):
+        json.loads(files["formats/aws-prefix-list.json"])
+    page = files["index.html"].decode()
+    assert "aws-prefix-list: not available, 101 addresses" in page
+    assert 'href="formats/aws-prefix-list.json"' not in page
+    nobody = site(LIVE | {"addresses": []})
+    for path in ("formats/addresses.txt", "formats/cidrs.txt", "formats/nftables.nft"):
+        assert nobody[path].startswith(b"not available: no "), "an empty list blocks every call"
+
+
+def test_content_types_are_those_that_browsers_show_and_readers_know() -> None:
+    assert content_type("index.html") == "text/html; charset=utf-8"
+    assert content_type("feed.xml") == "application/atom+xml"
+    assert content_type("formats/inventory.json") == "application/json"
+    assert content_type("formats/nftables.nft") == "text/plain; charset=utf-8"
+
+
+def test_two_regions_that_claim_one_address_are_refused() -> None:
+    with pytest.raises(NothingToListError, match="one of them is old"):
+        site(LIVE, LIVE | {"region": "elsewhere"})
+
+
+# Determinism
+
+
+def test_the_same_inventories_give_the_same_bytes_in_any_order() -> None:
+    expected = site(ASIA, EUROPE, LIVE)
+    for order in permutations((LIVE, EUROPE, ASIA)):
+        assert site(*order) == expected
+        assert site(*(upside_down(each) for each in order)) == expected
+    assert site(LIVE, EUROPE, ASIA, upside_down(EUROPE)) == expected, "the same one twice counts once"
+
+
+# ip-ranges.json
+
+
+def test_ranges_have_the_shape_that_people_know() -> None:
+    document = ranges(LIVE, EUROPE)
+    assert list(document) == ["syncToken", "createDate", "prefixes", "ipv6_prefixes", "retired"]
+    assert re.fullmatch(r"\d{13}", document["syncToken"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d", document["createDate"])
+    for each in document["prefixes"]:
+        assert ip_network(each["ip_prefix"]).version == 4
+        assert {"region", "service", "direction", "status", "protocol", "ports"} <= set(each)
+    assert [each["ipv6_prefix"] for each in document["ipv6_prefixes"]] == ["2001:db8::5/128"]
+    egress = {each["ip_prefix"] for each in document["prefixes"] if each["service"] == "EGRESS"}
+    assert egress == {f"{ip}/32" for ip in (*NAT, *EUROPES_EGRESS)}
+    coming = next(each for each in document["prefixes"] if each["ip_prefix"] == "198.51.100.1/32")
+    assert (coming["status"], coming["region"], coming["activeOn"]) == ("announced", "europe-west4", "2026-01-08")
+
+
+def test_a_retired_address_is_in_no_list_that_somebody_would_take_as_a_whole() -> None:
+    document = ranges(LIVE)
+    assert {each["ip_prefix"] for each in document["retired"]} == {f"{ip}/32" for ip in RETIRED}
+    assert not {f"{ip}/32" for ip in RETIRED} & {each["ip_prefix"] for each in document["prefixes"]}
+    assert document["retired"][0]["replacedBy"] == NAT
+
+
+def test_the_date_is_that_of_the_last_thing_that_happened_and_not_of_one_to_come() -> None:
+    assert ranges(EUROPE)["createDate"] == "2026-02-01-00-00-00"
+    later = with_address(EUROPE, "eu-new", activeOn="2027-01-01", noticeOverride=None)
+    assert ranges(later)["createDate"] == "2026-02-01-00-00-00", "nobody has used it yet"
+    assert ranges(with_address(later, "eu-new", status="active"))["createDate"] == "2027-01-01-00-00-00"
+    assert ranges(LIVE)["createDate"] == "1970-01-01-00-00-00", "nobody wrote a date down"
+
+
+CHANGES: list[Json] = [
+    EUROPE | {"domain": "other.example"},
+    EUROPE | {"noticeDays": 31},
+    EUROPE | {"somethingNew": 1},
+    with_address(EUROPE, "eu-one", purpose="another"),
+    with_address(EUROPE, "eu-one", ports=[5061]),
+    with_address(EUROPE, "eu-new", activeOn="2026-01-09"),
+    with_address(EUROPE, "eu-one", status="draining"),
+    with_address(EUROPE, "eu-gone", replacedBy=["198.51.100.2"]),
+]
+
+
+def test_the_token_changes_with_every_change_and_with_nothing_else() -> None:
+    tokens = [ranges(each)["syncToken"] for each in (EUROPE, *CHANGES)]
+    assert len(set(tokens)) == len(tokens)
+    assert ranges(upside_down(EUROPE))["syncToken"] == tokens[0]
+    assert ranges(LIVE, EUROPE)["syncToken"] == ranges(EUROPE, LIVE)["syncToken"] != tokens[0]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dates(date(2000, 1, 1), date(2199, 12, 31)), st.text())
+def test_the_token_is_a_moment_of_the_day_of_creation(day: date, purpose: str) -> None:
+    inventory = with_address(ASIA, "a", activeOn=day.isoformat(), purpose=purpose)
+    token = int(ranges(inventory)["syncToken"])
+    assert datetime.fromtimestamp(token / 1000, UTC).date() == day
+    assert token < 2**53, "a number that JavaScript can hold"
+
+
+# The feed
+
+
+def test_what_is_to_come_stands_first_and_then_the_newest() -> None:
+    titles = [entry.title for entry in feed(LIVE, EUROPE).entries]
+    assert titles[:4] == [
+        "Announced: 198.51.100.1, europe-west4, from 2026-01-08",
+        "Announced: 192.0.2.2, europe-west4, from 2026-02-01",
+        "Draining: 198.51.100.3, europe-west4",
+        "Retired: 198.51.100.4, europe-west4",
+    ]
+
+
+def test_an_address_has_an_entry_for_every_state_that_it_reached() -> None:
+    life = {"announcedOn": "2025-01-01", "activeOn": "2025-02-01", "drainedOn": "2026-02-01", "retiredOn": "2026-03-01"}
+    entries = feed(with_address(ASIA, "a", status="retired", **life)).entries
+    assert [(entry.title.partition(":")[0], entry.updated) for entry in entries] == [
+        ("Retired", "2026-03-01T00:00:00Z"),
+        ("Draining", "2026-02-01T00:00:00Z"),
+        ("In use", "2025-02-01T00:00:00Z"),
+        ("Announced", "2025-01-01T00:00:00Z"),
+    ]
+
+
+def test_entries_say_what_it_means_and_what_to_do() -> None:
+    told = {entry.title.split(",")[0]: entry.content[0].value for entry in feed(LIVE, EUROPE).entries}
+    assert "will be used from 2026-01-08, accept it now" in told["Announced: 198.51.100.1"]
+    assert "Less notice than promised: the carrier asked for it" in told["Announced: 198.51.100.1"]
+    assert "open your firewall to it now" in told["Announced: 192.0.2.2"]
+    assert "keep it in your list" in told["Draining: 198.51.100.3"]
+    assert "remove it from your lists" in told["Retired: 198.51.100.4"]
+    assert f"after it: {', '.join(NAT)}" in told[f"Retired: {RETIRED[0]}"]
+    assert "the day was not written down" in told[f"Retired: {RETIRED[0]}"]
+
+
+def test_a_state_without_a_date_is_told_while_it_lasts() -> None:
+    undated = with_address(EUROPE, "eu-new", announcedOn=None, activeOn=None, noticeOverride=None)
+    (entry,) = [each for each in feed(undated).entries if "198.51.100.1," in each.title]
+    assert (entry.title, entry.updated) == ("Announced: 198.51.100.1, europe-west4", "1970-01-01T00:00:00Z")
+    assert "will be used soon" in entry.content[0].value
+    assert not [each for each in feed(LIVE).entries if "In use" in each.title], "that is no news"
+
+
+def test_ids_are_for_ever() -> None:
+    def ids(*inventories: Json, base_url: str = "") -> dict[str, str]:
+        return {entry.title.split(",")[0]: entry.id for entry in feed(*inventories, base_url=base_url).entries}
+
+    before = ids(EUROPE)
+    assert len(set(before.values())) == len(before)
+    for each in before.values():
+        assert UUID(each.removeprefix("urn:uuid:")).version == 5
+    assert ids(LIVE, EUROPE, base_url="https://ips.example.com/") | before == ids(LIVE, EUROPE)
+    corrected = with_address(EUROPE, "eu-old", drainedOn="2026-02-02", purpose="another", name="renamed")
+    assert ids(corrected) == before
+    # Written down: whoever changes how ids are made shows every reader everything again.
+    assert before["Draining: 198.51.100.3"] == "urn:uuid:04459a77-a5df-5b72-9346-1bc3446041ac"
+
+
+def test_the_feed_is_what_rfc_4287_asks_for() -> None:
+    parsed = feed(EUROPE, base_url="https://ips.example.com/a")
+    assert (parsed.feed.title, parsed.feed.author) == ("Changes of WARP IP addresses", "WARP")
+    assert parsed.feed.id.startswith("urn:uuid:")
+    assert parsed.feed.updated == "2026-02-01T00:00:00Z"
+    links = {link.rel: link.href for link in parsed.feed.links}
+    assert links == {
+        "self": "https://ips.example.com/a/feed.xml",
+        "alternate": "https://ips.example.com/a/index.html",
+    }
+    for entry in parsed.entries:
+        assert entry.id
+        assert entry.title
+        assert entry.updated_parsed
+        assert entry.updated <= parsed.feed.updated
+
+
+def test_dates_that_are_to_come_have_not_happened() -> None:
+    (found,) = [found for _, found in read(json.dumps(EUROPE))]
+    coming = next(each.known for each in found.addresses if each.name == "eu-new")
+    assert list(happened(coming)) == ["announced"]
+    assert created_on([found]) == date(2026, 2, 1)
+
+
+# The page
+
+
+def test_the_page_is_html_without_a_mistake() -> None:
+    for inventories in ((LIVE,), (LIVE, EUROPE), (LIVE | {"addresses": [], "endpoints": []},)):
+        html5lib.HTMLParser(strict=True).parse(site(*inventories)["index.html"].decode())
+
+
+def test_the_pages_links_lead_to_files_of_the_site() -> None:
+    page = site(LIVE, EUROPE)["index.html"].decode()
+    links = set(re.findall(r'href="([^"#]+)"', page)) - {"data:,"}
+    assert links == set(FILES) - {"index.html"}
+    assert not re.search(r'(src|href)="(https?:)?//', page)
+
+
+# Hostile text
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:20].encode().hex())
+def test_text_that_means_harm_stays_text_everywhere(text: str) -> None:
+    files = site(hostile(text))
+    document = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(files["index.html"].decode())
+    assert len(document.findall(".//script")) == 1
+    assert document.findall(".//img") == []
+    parsed = feedparser.parse(files["feed.xml"])
+    assert (parsed.version, parsed.bozo) == ("atom10", False)
+    assert len(parsed.entries) == len(feed(EUROPE).entries)
+    prefixes = json.loads(files["ip-ranges.json"])["prefixes"]
+    assert {each["region"] for each in prefixes} == {text}
+    jsonschema.validate(json.loads(files["formats/inventory.json"]), json.loads(files["formats/inventory.schema.json"]))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=40))
+def test_any_text_at_all_gives_a_page_and_a_feed(text: str) -> None:
+    files = site(hostile(text))
+    html5lib.HTMLParser(strict=True).parse(files["index.html"].decode())
+    assert not feedparser.parse(files["feed.xml"]).bozo
