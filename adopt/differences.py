@@ -13,6 +13,8 @@ from adopt.effects import GANDI_RECORD, Effect, effect_of
 ABSENT = "(none)"
 # What has no counterpart in a cloud: the engine's own records and generated secrets.
 OURS = ("pulumi:", "warp:", "random:")
+# Their protocol says that something changes, and no more.
+DYNAMIC = "pulumi-python:dynamic/"
 # The plugin's own mirrors of `labels`.
 MIRRORS = ("effectiveLabels", "pulumiLabels")
 
@@ -96,7 +98,9 @@ def known_as(step: Mapping[str, Any]) -> str:
 
 def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
     before, after = (step.get(state) or {} for state in ("oldState", "newState"))
-    changed = step.get("detailedDiff") or {path: {} for path in step.get("diffReasons") or _untold(before, after)}
+    changed = step.get("detailedDiff") or {path: {} for path in step.get("diffReasons") or ()}
+    if not changed and type_of(step["urn"]).startswith(DYNAMIC):
+        changed = {path: {} for path in _untold(before, after)}
     for path, kind in _one_by_one(changed, after.get("inputs") or {}):
         if path.startswith(MIRRORS):
             continue
@@ -114,7 +118,7 @@ def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
 
 
 def _untold(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """What changes, where only that something does is told: the protocol of dynamic providers has no more."""
+    """What the next update gives otherwise than the last one left it."""
     was, will_be = before.get("outputs") or {}, after.get("inputs") or {}
     for key in sorted({*was, *will_be} - {"__provider"}):
         if was.get(key) != will_be.get(key) and (was.get(key) or will_be.get(key)):
