@@ -57,7 +57,7 @@ def of(settings: Settings, edge: Edge) -> dict[str, pulumi.Input[Any]]:
             "domain": settings.dns.domain,
             "nameServers": dns.name_servers,
             "dsRecords": dns.ds_records,
-            "records": inventory.apply(
+            "records": edge.inventory.apply(
                 lambda found: found.record_sets(settings.dns.ttl_seconds, naptr=settings.dns.naptr)
             ),
         },
