@@ -18,13 +18,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class SipDnsArgs:
-    """`udp` and `tcp` come from the ingress: no address is ever typed into a record."""
+    """`udp` and `tcp` come from the ingress: no address is ever typed into a record. `own`: records of dedicated
+    customers' own names."""
 
     dns: Dns
     udp: Listener[pulumi.Output[str]]
     tcp: Listener[pulumi.Output[str]]
     labels: Mapping[str, str]
     protect: bool
+    own: Sequence[Record[pulumi.Output[str]]] = ()
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class SipDns(pulumi.ComponentResource):
     """`warp:edge:SipDns`: the names customers configure.
 
     Stands up the zone (unless it belongs to somebody else) and the edge's record sets: the addresses of `sip`,
-    `sip-udp` and `sip-tcp`, the SRV records of RFC 3263, and NAPTR when asked for. It deliberately does not manage
+    `sip-udp` and `sip-tcp`, the SRV records of RFC 3263, NAPTR when asked for, and dedicated customers' own names. It
+    deliberately does not manage
     other records of the zone, the delegation at the parent, and DS records there.
 
     Outputs: `name_servers` and `ds_records` (lists of text in presentation format; DS empty while unsigned).
@@ -62,7 +65,7 @@ class SipDns(pulumi.ComponentResource):
         super().__init__("warp:edge:SipDns", name, None, opts)
         host = HOSTS[args.dns.backend](self, name, args)
         zone = host.zone()
-        for record in edge_records(args.dns, args.udp, args.tcp):
+        for record in (*edge_records(args.dns, args.udp, args.tcp), *args.own):
             host.record_set(logical_name(name, args.dns.domain, record), record, args.dns.ttl_seconds)
         self.name_servers = zone.name_servers
         self.ds_records = zone.ds_records

@@ -24,7 +24,10 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Inventory:
-    """What one region promises. `addresses` in the order they were declared; retired ones last."""
+    """What one region promises. `addresses` in the order they were declared; retired ones last.
+
+    `dedicated`: the ways in that one customer has for itself.
+    """
 
     region: str
     addresses: tuple[Address, ...]
@@ -33,11 +36,13 @@ class Inventory:
     tcp: Listener[str]
     srv: Srv
     notice_days: int = 30
+    dedicated: tuple[Endpoint, ...] = ()
 
     @property
     def announced_ingress(self) -> list[Address]:
         """Where customers will send calls: reserved, nothing answers there yet."""
-        return [a for a in self.addresses if a.direction is Direction.INBOUND and a.status is Status.ANNOUNCED]
+        inbound = [a for a in self.addresses if a.direction is Direction.INBOUND and a.customer is None]
+        return [a for a in inbound if a.status is Status.ANNOUNCED]
 
     @property
     def egress(self) -> list[Address]:
@@ -52,10 +57,10 @@ class Inventory:
             "region": self.region,
             "domain": self.names.domain,
             "noticeDays": self.notice_days,
-            "endpoints": [_endpoint(each) for each in endpoints(self.names, self.udp, self.tcp)],
+            "endpoints": [_endpoint(e) for e in (*endpoints(self.names, self.udp, self.tcp), *self.dedicated)],
             "addresses": [_address(address, by_name) for address in self.addresses],
         }
-        return body | {"digest": digest(body)}
+        return with_digest(body)
 
     def vendor_whitelist(self) -> Json:
         """Output `vendorWhitelist`: what vendors put into their lists, as data and as the text they get."""
@@ -137,10 +142,26 @@ def monthly_cost(counts: cost.Counts, plan: cost.Plan) -> Json:
         "platform": _money(network + compute),
         "oneMoreSlot": {"plan": _money(plan.static_address), "list": _money(cost.HOURS * cost.NAT_ADDRESS_HOUR)},
     }
+    if counts.dedicated:
+        body["dedicated"] = {
+            ban: {
+                "addresses": balancers,
+                "loadBalancers": balancers,
+                "plan": _money(balancers * (plan.static_address + plan.load_balancer)),
+                "list": _money(balancers * cost.HOURS * cost.FURTHER_RULE_HOUR),
+            }
+            for ban, balancers in counts.dedicated.items()
+        }
     if plan.customers:
         body["customers"] = plan.customers
         body["perCustomer"] = float(round((network + compute) / plan.customers, 3))
     return body
+
+
+def with_digest(body: Json) -> Json:
+    """An inventory with the digest of the rest of it."""
+    rest = {key: value for key, value in body.items() if key != "digest"}
+    return rest | {"digest": digest(rest)}
 
 
 def digest(body: Json) -> str:
@@ -176,6 +197,8 @@ def _life(address: Address, by_name: dict[str, str]) -> Json:
         known["noticeOverride"] = {"reason": address.notice_reason}
     if address.replaced_by:
         known["replacedBy"] = [by_name[name] for name in address.replaced_by]
+    if address.customer:
+        known["customer"] = address.customer
     return known
 
 
@@ -195,7 +218,7 @@ def _endpoint(each: Endpoint) -> Json:
         "address": each.address,
         "port": each.port,
         "transport": each.transport,
-    }
+    } | ({"customer": each.customer} if each.customer else {})
 
 
 def _record(record: Record[str]) -> Json:

@@ -114,7 +114,8 @@ def _endpoints(selection: Selection, number: int) -> list[Endpoint]:
     inventory = selection.inventories[number]
     if inventory.endpoints:
         return [
-            Endpoint(each.role, each.server, each.address, each.port, each.transport) for each in inventory.endpoints
+            Endpoint(each.role, each.server, each.address, each.port, each.transport, each.customer)
+            for each in inventory.endpoints
         ]
     known = [each.known for each in inventory.addresses]
     return [
