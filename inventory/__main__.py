@@ -71,7 +71,9 @@ def _render(chosen: argparse.Namespace) -> int:
             return 0
         text = FORMATS[chosen.format].select(inventories, raw, chosen.audience, chosen.ip)
     except NothingToListError as error:
-        return _refuse(str(error), "choose with --for and --ip, a customer with --customer, or render the regions one by one")
+        return _refuse(
+            str(error), "choose with --for and --ip, a customer with --customer, or render the regions one by one"
+        )
     sys.stdout.write(text)
     return 0
 

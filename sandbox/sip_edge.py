@@ -19,6 +19,8 @@ FOLDER = "sip"
 def of_stack(directory: Path, outputs: Mapping[str, Any]) -> SipProxy:
     """The proxy for a stack's outputs, secrets included."""
     addresses = {endpoint["transport"]: endpoint["address"] for endpoint in outputs["customerEndpoints"]["endpoints"]}
+    # No kube-proxy is in between here: the proxy listens at the dedicated addresses themselves.
+    dedicated = [each for each in outputs["ipInventory"]["endpoints"] if "customer" in each]
     database, acl = outputs["database"], outputs["trunkAcl"]
     return SipProxy(
         directory / FOLDER,
@@ -31,6 +33,11 @@ def of_stack(directory: Path, outputs: Mapping[str, Any]) -> SipProxy:
             user=acl["reader"],
             password=acl["readerPassword"],
             authority=database["serverCa"],
+        ),
+        also_listen=tuple(
+            f"{each['transport'].lower()}:{each['address']}:{each['port']}"
+            for each in dedicated
+            if each["transport"] in ("UDP", "TCP", "TLS")
         ),
     )
 
