@@ -153,8 +153,8 @@ class Settings(Section):
         egress: Egress | None = info.data.get("egress")
         if not ingress or not egress:
             return legacy
-        dedicated = info.data.get("dedicated") or {}
-        living = ingress.address_names | set(egress.slots) | {each.address for each in listeners(dedicated, ingress)}
+        own = {each.address: each.ban for each in listeners(info.data.get("dedicated") or {}, ingress)}
+        living = ingress.address_names | set(egress.slots) | set(own)
         draining = {name for name, slot in egress.slots.items() if slot.state is Status.DRAINING}
         if both := sorted(draining & set(legacy)):
             raise refuse(
@@ -167,6 +167,12 @@ class Settings(Section):
             if unknown := sorted(set(address.replaced_by) - living - set(legacy)):
                 raise refuse(
                     f"{show(name)} is replaced by {unknown[0]}, which is not here", "name an address of this stack"
+                )
+            if private := [each for each in address.replaced_by if own.get(each, address.customer) != address.customer]:
+                raise refuse(
+                    f"{show(name)} is replaced by {private[0]}, which is BAN {own[private[0]]}'s own: others would be"
+                    " told of it",
+                    f"name an address that they may have, or say legacy.{show(name)}.customer",
                 )
         return legacy
 

@@ -245,6 +245,17 @@ def test_an_address_under_another_name_is_one_that_goes() -> None:
     assert "sip-acme-udp-ip cannot go" in cut(config, {"sip-acme-udp-ip": DedicatedUse("100001")})
 
 
+def test_nobody_is_told_of_anothers_address_as_a_replacement() -> None:
+    retired = {key: value for key, value in RETIRED.items() if key not in ("customer", "drainedOn")}
+    config = with_dedicated({"beta": BETA}, legacy={"old": retired | {"replacedBy": ["sip-beta-udp-ip"]}})
+    ((key, wrong, _),) = refusals(config)
+    assert (key, wrong) == (
+        "warp-edge:legacy",
+        "'old' is replaced by sip-beta-udp-ip, which is BAN 100002's own: others would be told of it",
+    )
+    assert settings_of(changed(config, ("warp-edge:legacy", "old", "customer"), "100002"))
+
+
 # --- what the settings refuse -----------------------------------------------------------------------------------------
 
 
