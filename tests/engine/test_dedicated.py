@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sandbox import Sandbox
+from sandbox import Sandbox, SandboxError, sip_edge
+from sandbox.sip_probe import ask, request
+from sandbox.sip_proxy import SipProxy, require_kamailio
 from tests.engine.test_trunk_acl import Edge
 
 DEDICATED = "warp-edge:dedicated"
@@ -67,6 +72,38 @@ def test_a_second_customer_touches_nothing_of_the_firsts(edge: Edge) -> None:
     assert sorted(own_rows(edge).values()) == [
         ("100001", "sip-acme-udp-ip"), ("100002", "sip-beta-tcp-ip"), ("100002", "sip-beta-udp-ip"),
     ]  # fmt: skip
+
+
+@pytest.fixture
+def proxy(edge: Edge, tmp_path: Path) -> Iterator[SipProxy]:
+    """Kamailio as `make up` starts it, on what the stack put out."""
+    outputs = {name: edge.output(name) for name in ("customerEndpoints", "ipInventory", "database", "trunkAcl")}
+    try:
+        require_kamailio()
+    except SandboxError as missing:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(str(missing))
+    proxy = sip_edge.of_stack(tmp_path, outputs)
+    proxy.start()
+    yield proxy
+    proxy.stop()
+
+
+def test_each_customer_is_known_by_the_address_that_is_dialled(edge: Edge, proxy: SipProxy) -> None:
+    """trunks/sandbox/: 127.0.0.2 is BAN 100001's, 127.0.3.9 is BAN 100003's, 127.0.99.9 is nobody's."""
+    own = {name: each["address"] for name, each in own_addresses(edge).items()}
+
+    def call(source: str, address: str, transport: str = "udp") -> tuple[int, str]:
+        answer = ask(request("INVITE", address, 5060, transport, source), address, 5060, transport, source)
+        return answer.status, answer.headers.get("x-warp-ban", "")
+
+    assert call("127.0.99.9", own["sip-acme-udp-ip"]) == (200, "100001")
+    assert call("127.0.99.9", own["sip-beta-udp-ip"]) == (200, "100002")
+    assert call("127.0.99.9", own["sip-beta-tcp-ip"], "tcp") == (200, "100002")
+    assert call("127.0.99.9", proxy.udp_address) == (403, "")
+    assert call("127.0.0.2", own["sip-acme-udp-ip"]) == (200, "100001")
+    assert call("127.0.0.2", own["sip-beta-udp-ip"]) == (403, "")
+    assert call("127.0.0.2", own["sip-beta-tcp-ip"], "tcp") == (403, "")
+    assert {call("127.0.3.9", address)[0] for name, address in own.items() if "udp" in name} == {403}
 
 
 def test_more_than_the_project_may_have_is_refused_before_anything_is_made(edge: Edge, cloud: Sandbox) -> None:
