@@ -1,7 +1,7 @@
 """Dedicated customers: a preview and an update without changes, against a program that only declares as much.
 
 10, 100 and 500 customers, each with an address and a LoadBalancer; the bare program has as many resources in all. Time,
-and the memory of the largest process.
+processor time of engine and program (which a busy machine does not change), and the memory of the largest process.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ COMMANDS = {
 
 @dataclass(frozen=True)
 class Spent:
-    """What one command took: seconds, and MiB of its largest process."""
+    """What one command took: seconds, seconds of processors, and MiB of its largest process."""
 
     seconds: float
+    processor: float
     memory: float
 
 
@@ -56,7 +57,7 @@ def _against(ours: Sandbox, folder: Path, theirs: Sandbox, other: Path) -> Itera
     edge.prepare(config)
     bare = Workspace(other / "bare", "bare", theirs.env(), program=BARE)
     bare.prepare({})
-    before: dict[str, tuple[int, float]] = {}
+    before: dict[str, Result] = {}
     for customers in CUSTOMERS:
         edge.configure(_with_customers(config, customers))
         _up(edge)
@@ -64,21 +65,22 @@ def _against(ours: Sandbox, folder: Path, theirs: Sandbox, other: Path) -> Itera
         bare.configure(_bare(config, (resources - 2) // 2))  # the stack and the cluster's provider count too
         _up(bare)
         for name, command in COMMANDS.items():
-            mine, reference = _by_turns(edge, bare, command)
+            turns = _by_turns(edge, bare, command)
             what = f"{name}, no change, {customers} dedicated customers / bare program with as many resources"
-            result = _result(what, resources, [s.seconds for s in mine], [s.seconds for s in reference])
-            yield result
-            yield _result(
-                f"{what}: MiB of the largest process",
-                resources,
-                [s.memory for s in mine],
-                [s.memory for s in reference],
-            )
-            if name in before:
-                size, seconds = before[name]
-                each = (result.median - seconds) / (resources - size)
-                print(f"{name}, from {size} to {resources} resources: {1000 * each:.1f} ms each", file=sys.stderr)
-            before[name] = resources, result.median
+            for field, told in (("seconds", ""), ("processor", ": processor time"), ("memory", ": MiB")):
+                result = _result(what + told, resources, *([getattr(s, field) for s in side] for side in turns))
+                yield result
+                _growth(result, before)
+
+
+def _growth(now: Result, before: dict[str, Result]) -> None:
+    """On standard error: what each further resource takes, ours and the reference's."""
+    kind = now.name.partition(" dedicated")[0].partition(",")[0] + now.name.partition("resources")[2]
+    if last := before.get(kind):
+        more = now.size - last.size
+        ours, theirs = (now.median - last.median) / more, (now.reference_median - last.reference_median) / more
+        print(f"{kind}, {last.size} to {now.size}: {1000 * ours:.1f} / {1000 * theirs:.1f} (1/1000)", file=sys.stderr)
+    before[kind] = now
 
 
 def _by_turns(edge: Workspace, bare: Workspace, command: tuple[str, ...]) -> tuple[list[Spent], list[Spent]]:
@@ -90,7 +92,7 @@ def _by_turns(edge: Workspace, bare: Workspace, command: tuple[str, ...]) -> tup
 
 
 def _spent(workspace: Workspace, command: tuple[str, ...]) -> Spent:
-    """`wait4` tells the memory of the largest of all processes that the command waited for."""
+    """`wait4` tells of all processes that the command waited for; of memory, the largest's."""
     began = time.perf_counter()
     engine = subprocess.Popen(
         [str(workspace.wrapper), "--non-interactive", *command, "--stack", workspace.stack], stdout=subprocess.DEVNULL
@@ -100,7 +102,7 @@ def _spent(workspace: Workspace, command: tuple[str, ...]) -> Spent:
     engine.returncode = os.waitstatus_to_exitcode(status)
     if engine.returncode:
         raise EngineError(f"pulumi {command[0]}", f"exit status {engine.returncode}")
-    return Spent(seconds, usage.ru_maxrss / 1024)
+    return Spent(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 def _result(name: str, size: int, ours: list[float], theirs: list[float]) -> Result:
