@@ -10,9 +10,11 @@ import outputs
 from components.acl_enforcement import AclEnforcement, AclEnforcementArgs
 from components.cluster import kubernetes
 from components.database import TrunkDatabase, TrunkDatabaseArgs
+from components.dedicated_ingress import DedicatedIngress, DedicatedIngressArgs, refuse_dedicated_cut
 from components.dns import SipDns, SipDnsArgs
 from components.egress import NatEgressPool, NatEgressPoolArgs
-from components.ingress import SipIngress, SipIngressArgs, explain_pending, refuse_cut
+from components.ingress import SipIngress, SipIngressArgs, refuse_cut
+from components.load_balancer import explain_pending
 from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, trunk_files
 from engine_record import Record, last_update
 from settings import Settings, SettingsError
@@ -34,6 +36,7 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     # What may refuse comes first: what was declared before a refusal is still carried out.
     files = trunk_files(settings.trunk_acl, Path(__file__).parent, before.trunks)
     refuse_cut(settings.ingress, before.serving, legacy)
+    refuse_dedicated_cut(settings.dedicated_listeners, before.dedicated, legacy)
     egress = NatEgressPool(
         "egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before.gateway, legacy)
     )
@@ -43,20 +46,34 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
         SipIngressArgs(settings.ingress, region, labels, protect, on_failure),
         pulumi.ResourceOptions(providers=[cluster]),
     )
-    dns = SipDns("dns", SipDnsArgs(settings.dns, ingress.udp, ingress.tcp, labels, protect))
+    dedicated = None
+    if settings.dedicated:
+        dedicated = DedicatedIngress(
+            "dedicated",
+            DedicatedIngressArgs(settings.dedicated_listeners, settings.ingress, region, labels, protect, on_failure),
+            pulumi.ResourceOptions(providers=[cluster]),
+        )
+    own = list(dedicated.records(settings.dns, settings.dedicated)) if dedicated else []
+    dns = SipDns("dns", SipDnsArgs(settings.dns, ingress.udp, ingress.tcp, labels, protect, own))
     database = TrunkDatabase("database", TrunkDatabaseArgs(settings.database, region, labels, protect))
     acl = None
     if settings.trunk_acl.manage:
-        acl = TrunkAclSchema("trunk-acl", TrunkAclSchemaArgs(settings.trunk_acl, database, files, protect))
+        acl = TrunkAclSchema("trunk-acl", TrunkAclSchemaArgs(settings.trunk_acl, database, files, protect, dedicated))
     if acl and settings.trunk_acl.enforcement:
         AclEnforcement(
             "acl-enforcement",
             AclEnforcementArgs(
-                settings.trunk_acl.enforcement, settings.trunk_acl.sign_in, settings.ingress, acl, database, labels
+                settings.trunk_acl.enforcement,
+                settings.trunk_acl.sign_in,
+                settings.ingress,
+                acl,
+                database,
+                labels,
+                dedicated,
             ),
             pulumi.ResourceOptions(providers=[cluster]),
         )
-    inventory = outputs.inventory(settings, ingress, egress)
+    inventory = outputs.inventory(settings, ingress, egress, dedicated)
     site = None
     if settings.inventory_site.bucket:
         # Here, because other stacks' previews need not wait for what a site is made with.

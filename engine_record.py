@@ -8,27 +8,32 @@ a crash and after an adoption as well.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
 
+from components.dedicated_ingress import DedicatedUse
 from components.egress import GatewayUse
 
 GATEWAY = "gcp:compute/routerNat:RouterNat"
 TRUNK_ACL = "pulumi-python:dynamic/warp:TrunkAcl"
 ADDRESS = "gcp:compute/address:Address"
 SERVICE = "kubernetes:core/v1:Service"
+RECORD_SET = "gcp:dns/recordSet:RecordSet"
+DEDICATED = "warp:edge:DedicatedIngress$"  # in the URN of what that component declared
 
 
 @dataclass(frozen=True)
 class Record:
-    """`gateway`: what the NAT gateway used; `serving`: names of the addresses at which LoadBalancers answered;
-    `trunks`: BAN to trunks' text. None: there was none."""
+    """`gateway`: what the NAT gateway used; `serving`: names of the shared addresses at which LoadBalancers answered;
+    `trunks`: BAN to trunks' text; `dedicated`: name of each dedicated address to what led there. None: there was none.
+    """
 
     gateway: GatewayUse | None = None
     serving: frozenset[str] = frozenset()
     trunks: Mapping[str, str] | None = None
+    dedicated: Mapping[str, DedicatedUse] = field(default_factory=dict)
 
 
 def last_update() -> Record:
@@ -36,13 +41,16 @@ def last_update() -> Record:
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     # Built into the engine; the Node SDK's `listResourceOutputs` is made of the same call.
     answer = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}).value
-    resources = (answer or {}).get("outputs", {}).values()
+    by_urn: Mapping[str, Any] = (answer or {}).get("outputs", {})
+    resources = by_urn.values()
     gateways = [
         GatewayUse(_names(outputs.get("natIps")), _names(outputs.get("drainNatIps")))
         for outputs in _outputs_of(resources, GATEWAY)
     ]
     trunks = [outputs.get("trunks") for outputs in _outputs_of(resources, TRUNK_ACL)]
-    return Record(gateways[0] if gateways else None, _serving(resources), trunks[0] if trunks else None)
+    dedicated = _dedicated(by_urn)
+    serving = _serving(resources) - dedicated.keys()
+    return Record(gateways[0] if gateways else None, serving, trunks[0] if trunks else None, dedicated)
 
 
 def _serving(resources: Iterable[Mapping[str, Any]]) -> frozenset[str]:
@@ -55,6 +63,28 @@ def _serving(resources: Iterable[Mapping[str, Any]]) -> frozenset[str]:
     return frozenset(
         address["name"] for address in _outputs_of(resources, ADDRESS) if address.get("address") in answering
     )
+
+
+def _dedicated(by_urn: Mapping[str, Any]) -> dict[str, DedicatedUse]:
+    """Every dedicated address, the names that lead to it, and whose row it has."""
+    own = [
+        resource["outputs"]
+        for urn, resource in by_urn.items()
+        if resource["type"] == ADDRESS and DEDICATED in urn and resource["outputs"].get("name")
+    ]
+    names: dict[str, list[str]] = {}
+    for record in _outputs_of(by_urn.values(), RECORD_SET):
+        for address in record.get("rrdatas") or () if own else ():
+            names.setdefault(address, []).append(str(record.get("name")).rstrip("."))
+    rows: dict[str, Any] = {}
+    for acl in _outputs_of(by_urn.values(), TRUNK_ACL):
+        rows |= acl.get("dedicated") or {}
+    return {
+        each["name"]: DedicatedUse(
+            (rows.get(each["name"]) or {}).get("ban"), tuple(sorted(names.get(each.get("address") or "", ())))
+        )
+        for each in own
+    }
 
 
 def _outputs_of(resources: Iterable[Mapping[str, Any]], token: str) -> Iterable[dict[str, Any]]:

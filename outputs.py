@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pulumi
 
 from components.database import TrunkDatabase
+from components.dedicated_ingress import DedicatedIngress
 from components.dns import SipDns, names
 from components.egress import NatEgressPool
 from components.ingress import SipIngress
 from components.trunk_acl.schema import TrunkAclSchema
 from inventory.address import Address, Status
 from inventory.cost import Counts, Plan
-from inventory.endpoint import Listener, Srv
-from inventory.publish import SCHEMA, Inventory, egress_capacity, monthly_cost
+from inventory.endpoint import Endpoint, Listener, Srv, dedicated_endpoints
+from inventory.publish import SCHEMA, Inventory, egress_capacity, monthly_cost, record_sets
 from settings import Settings
+from settings.dedicated import own_names
 from settings.ingress import ipv6_name
 
 if TYPE_CHECKING:
@@ -57,9 +60,7 @@ def of(settings: Settings, edge: Edge) -> dict[str, pulumi.Input[Any]]:
             "domain": settings.dns.domain,
             "nameServers": dns.name_servers,
             "dsRecords": dns.ds_records,
-            "records": edge.inventory.apply(
-                lambda found: found.record_sets(settings.dns.ttl_seconds, naptr=settings.dns.naptr)
-            ),
+            "records": record_sets(dns.records, settings.dns.ttl_seconds),
         },
         "database": {
             "schema": SCHEMA,
@@ -88,9 +89,11 @@ def _trunk_acl(acl: TrunkAclSchema) -> dict[str, pulumi.Input[Any]]:
     }
 
 
-def inventory(settings: Settings, ingress: SipIngress, egress: NatEgressPool) -> pulumi.Output[Inventory]:
+def inventory(
+    settings: Settings, ingress: SipIngress, egress: NatEgressPool, dedicated: DedicatedIngress | None
+) -> pulumi.Output[Inventory]:
     """All addresses, once the cloud has said them."""
-    living = [*ingress.addresses, *egress.addresses]
+    living = [*ingress.addresses, *(dedicated.addresses if dedicated else ()), *egress.addresses]
     retired = [each.published(name, settings.region) for name, each in settings.legacy.items()]
     srv = Srv(settings.dns.srv.priority, settings.dns.srv.weight)
 
@@ -105,23 +108,33 @@ def inventory(settings: Settings, ingress: SipIngress, egress: NatEgressPool) ->
             tcp=Listener(tcp.ports, by_name[tcp.address], by_name.get(ipv6_name(tcp.address))),
             srv=srv,
             notice_days=settings.notice_days,
+            dedicated=tuple(_dedicated(settings, by_name)),
         )
 
     return pulumi.Output.all(*living).apply(build)
+
+
+def _dedicated(settings: Settings, by_name: Mapping[str, str]) -> Iterator[Endpoint]:
+    for each in settings.dedicated_listeners:
+        if each.status is Status.ACTIVE:
+            name = own_names(settings.dns.domain, settings.dedicated[each.key]).get(each.protocol)
+            yield from dedicated_endpoints(each.ban, name, each.protocol, each.ports, by_name[each.address])
 
 
 def _counts(settings: Settings) -> Counts:
     slots = [slot.state for slot in settings.egress.slots.values()]
     families = 2 if settings.ingress.ipv6_subnetwork else 1
     announced = slots.count(Status.ANNOUNCED)
+    dedicated = Counter(each.ban for each in settings.dedicated_listeners)
     return Counts(
-        ingress_addresses=2 * families,
+        ingress_addresses=2 * families + dedicated.total(),
         nat_addresses=len(slots) - announced,
         announced_addresses=announced + len(settings.ingress.announced) * families,
-        load_balancers=2 * families,
+        load_balancers=2 * families + dedicated.total(),
         nat_vms=settings.cost.nat_vms,
         nat_gib=settings.cost.nat_gib,
         load_balancer_gib=settings.cost.load_balancer_gib,
+        dedicated=dedicated,
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from adopt.differences import Comparison, compare, logical_name, type_of
-from components import acl_enforcement, database, dns, egress, ingress, inventory_site
+from components import acl_enforcement, database, dedicated_ingress, dns, egress, ingress, inventory_site
 from engine_cli import Cli, EngineError, Failure
 from settings import Settings
 
@@ -39,6 +39,7 @@ def import_ids(settings: Settings, suffix: str = "") -> dict[str, str]:
     """Logical name -> import id of everything that may exist already; `suffix` as in `database.import_ids`."""
     return {
         **ingress.import_ids("ingress", settings),
+        **dedicated_ingress.import_ids("dedicated", settings),
         **egress.import_ids("egress", settings),
         **dns.import_ids("dns", settings),
         **database.import_ids("database", settings, suffix),

@@ -35,7 +35,8 @@ from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
 import kamailio
 from components.database import PASSWORD_LENGTH, TrunkDatabase, iam_database_user
-from components.ingress import SKIP_WAIT
+from components.dedicated_ingress import DedicatedIngress
+from components.load_balancer import SKIP_WAIT
 from components.trunk_acl.schema import POSTGRESQL_PORT, TrunkAclSchema
 from settings import Settings
 from settings.ingress import Ingress
@@ -50,7 +51,7 @@ STATUS_PORT = 9062  # /metrics for Prometheus, /healthz
 
 @dataclass(frozen=True)
 class AclEnforcementArgs:
-    """`ingress` says where the SIP proxy's pods are."""
+    """`ingress` says where the SIP proxy's pods are; `dedicated`: what they need sockets for."""
 
     enforcement: Enforcement
     sign_in: SignIn
@@ -58,6 +59,7 @@ class AclEnforcementArgs:
     schema: TrunkAclSchema
     database: TrunkDatabase
     labels: Mapping[str, str]
+    dedicated: DedicatedIngress | None = None
 
 
 class AclEnforcement(pulumi.ComponentResource):
@@ -81,7 +83,7 @@ class AclEnforcement(pulumi.ComponentResource):
         config_map = ConfigMap(
             f"{name}-fragments",
             metadata=self._metadata(args.enforcement.config_map),
-            data={**kamailio.fragments(), AUTHORITY: args.database.server_ca},
+            data={**kamailio.fragments(), **self._sockets(), AUTHORITY: args.database.server_ca},
             opts=pulumi.ResourceOptions(parent=self),
         )
         secret = Secret(
@@ -95,6 +97,11 @@ class AclEnforcement(pulumi.ComponentResource):
         if args.enforcement.reloader:
             self._reloader(args.enforcement.reloader)
         self.register_outputs({"configMap": self.config_map, "secret": self.secret})
+
+    def _sockets(self) -> dict[str, pulumi.Output[str]]:
+        if not self._args.dedicated:
+            return {}
+        return {kamailio.DEDICATED: self._args.dedicated.sockets.apply(kamailio.dedicated)}
 
     def _environment(self) -> dict[str, pulumi.Input[str]]:
         """What kamailio/ip_auth.cfg, rpc.cfg and the reloader read."""

@@ -19,13 +19,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class SipDnsArgs:
-    """`udp` and `tcp` come from the ingress: no address is ever typed into a record."""
+    """`udp` and `tcp` come from the ingress: no address is ever typed into a record. `own`: records of dedicated
+    customers' own names."""
 
     dns: Dns
     udp: Listener[pulumi.Output[str]]
     tcp: Listener[pulumi.Output[str]]
     labels: Mapping[str, str]
     protect: bool
+    own: Sequence[Record[pulumi.Output[str]]] = ()
 
 
 @dataclass(frozen=True)
@@ -51,26 +53,27 @@ class SipDns(pulumi.ComponentResource):
 
     Stands up the zone at Cloud DNS (unless it belongs to somebody else) and the edge's record sets, at one host or,
     while the zone moves, the same ones at both: the addresses of `sip`, `sip-udp` and `sip-tcp`, the SRV records of
-    RFC 3263, and NAPTR when asked for. It deliberately does not manage other records of the zone, a zone at Gandi, the
-    delegation at the parent, and DS records there.
+    RFC 3263, NAPTR when asked for, and dedicated customers' own names. It deliberately does not manage other records of
+    the zone, a zone at Gandi, the delegation at the parent, and DS records there.
 
-    Outputs: `name_servers` and `ds_records` (lists of text in presentation format; DS empty while unsigned), of Cloud
-    DNS; empty where the zone is at Gandi alone, who keeps the delegation itself.
+    Outputs: `records`; `name_servers` and `ds_records` (lists of text in presentation format; DS empty while unsigned),
+    of Cloud DNS; empty where the zone is at Gandi alone, who keeps the delegation itself.
     """
 
+    records: Sequence[Record[pulumi.Output[str]]]
     name_servers: pulumi.Output[Sequence[str]]
     ds_records: pulumi.Output[Sequence[str]]
 
     def __init__(self, name: str, args: SipDnsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("warp:edge:SipDns", name, None, opts)
-        wanted = edge_records(args.dns, args.udp, args.tcp)
+        self.records = (*edge_records(args.dns, args.udp, args.tcp), *args.own)
         zones = []
         for backend in args.dns.hosts:
             # Cloud DNS was first: its resources are known by these names in states.
             prefix = name if backend == "cloud-dns" else f"{name}-{backend}"
             host = HOSTS[backend](self, prefix, args)
             zones.append(host.zone())
-            for record in wanted:
+            for record in self.records:
                 host.record_set(logical_name(prefix, args.dns.domain, record), record, args.dns.ttl_seconds)
         self.name_servers = zones[0].name_servers
         self.ds_records = zones[0].ds_records

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Literal
 
 import pulumi
 from pulumi_gcp.compute import Address as ReservedAddress
-from pulumi_kubernetes.core.v1 import (
-    ClientIPConfigArgs,
-    Service,
-    ServicePortArgs,
-    ServiceSpecArgs,
-    SessionAffinityConfigArgs,
-)
+from pulumi_kubernetes.core.v1 import Service, ServiceSpecArgs
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
+from components.load_balancer import (
+    BACKEND_SERVICE_CLASS,
+    KEPT,
+    PINNED_BY_NAME,
+    SKIP_WAIT,
+    TAKE_OVER,
+    Protocol,
+    ServicePort,
+    load_balancer_spec,
+    service_ports,
+    waits_for_its_address,
+)
 from components.refusal import RefusedError
 from inventory.address import Address, Direction, Kind, Status
 from inventory.endpoint import Listener
@@ -24,22 +29,6 @@ from settings import Settings
 from settings.ingress import AnnouncedIngress, Ingress, InternalListener, PublicListener, ipv6_name
 from settings.ledger import RetiredAddress
 from settings.lifecycle import reason_of
-
-Protocol = Literal["UDP", "TCP"]
-
-# docs.cloud.google.com/kubernetes-engine/docs/concepts/service-load-balancer-parameters
-PINNED_BY_NAME = "networking.gke.io/load-balancer-ip-addresses"
-BACKEND_SERVICE_CLASS = "networking.gke.io/l4-regional-external"  # what that annotation needs
-
-# An address made by hand may have a description, and the cloud replaces an address to change it.
-KEPT = ["description"]
-
-# The kubernetes plugin waits for exactly the address: pods that are not there yet must not hold `up` back.
-WAIT_FOR = "pulumi.com/waitFor"
-WAIT_SECONDS = "pulumi.com/timeoutSeconds"
-HAS_ADDRESS = "jsonpath={.status.loadBalancer.ingress[0].ip}"
-SKIP_WAIT = "pulumi.com/skipAwait"
-TAKE_OVER = "pulumi.com/patchForce"
 
 
 @dataclass(frozen=True)
@@ -54,15 +43,6 @@ class SipIngressArgs:
     labels: Mapping[str, str]
     protect: bool
     on_failure: pulumi.ErrorHook | None = None
-
-
-@dataclass(frozen=True)
-class ServicePort:
-    """One port of a Service."""
-
-    name: str
-    port: int
-    protocol: Protocol
 
 
 class SipIngress(pulumi.ComponentResource):
@@ -187,10 +167,7 @@ class SipIngress(pulumi.ComponentResource):
         ingress, hook = self._args.ingress, self._args.on_failure
         ports = [ServicePort(role, port, protocol) for role, port in listener.ports.items()]
         spec = load_balancer_spec(ingress, ports, dual=len(reserved) > 1)
-        annotations: dict[str, pulumi.Input[str]] = {
-            WAIT_FOR: HAS_ADDRESS,
-            WAIT_SECONDS: str(ingress.address_timeout_seconds),
-        }
+        annotations = waits_for_its_address(ingress)
         if ingress.pinning == "annotation":
             annotations[PINNED_BY_NAME] = pulumi.Output.all(*(each.name for each in reserved)).apply(",".join)
             spec.load_balancer_class = BACKEND_SERVICE_CLASS
@@ -212,7 +189,7 @@ class SipIngress(pulumi.ComponentResource):
         spec = ServiceSpecArgs(
             type="ClusterIP",
             selector=self._args.ingress.selector,
-            ports=_ports([ServicePort(name, port, "TCP") for name, port in listener.ports.items()]),
+            ports=service_ports([ServicePort(name, port, "TCP") for name, port in listener.ports.items()]),
         )
         # Pods that are not there yet must not hold `up` back, and a ClusterIP has no address to wait for.
         annotations: dict[str, pulumi.Input[str]] = {SKIP_WAIT: "true"}
@@ -262,53 +239,6 @@ def refuse_cut(ingress: Ingress, serving: Set[str], legacy: Mapping[str, Retired
                 "announce another under warp-edge:ingress.announced; when the LoadBalancer moves to it, put"
                 f" {name} under warp-edge:legacy with retiredOn and replacedBy",
             )
-
-
-def load_balancer_spec(ingress: Ingress, ports: Sequence[ServicePort], *, dual: bool = False) -> ServiceSpecArgs:
-    """The spec of a LoadBalancer Service that carries SIP, without its address.
-
-    Raises `RefusedError` for a Service that mixes protocols: on GKE before 1.36 it stays `<pending>` for ever
-    (docs.cloud.google.com/kubernetes-engine/docs/how-to/mixed-protocol-lb).
-    """
-    protocols = sorted({port.protocol for port in ports})
-    if len(protocols) != 1:
-        raise RefusedError(
-            f"a LoadBalancer Service with the protocols {' and '.join(protocols) or 'none'} cannot be declared",
-            "declare one Service per protocol",
-        )
-    return ServiceSpecArgs(
-        type="LoadBalancer",
-        # Delivers on the node and keeps the caller's source address, which is what customers authenticate with.
-        external_traffic_policy="Local",
-        session_affinity="ClientIP",
-        session_affinity_config=SessionAffinityConfigArgs(
-            client_ip=ClientIPConfigArgs(timeout_seconds=ingress.affinity_seconds)
-        ),
-        selector=ingress.selector,
-        ports=_ports(ports),
-        load_balancer_source_ranges=list(ingress.source_ranges) or None,
-        ip_family_policy="RequireDualStack" if dual else None,
-        ip_families=["IPv4", "IPv6"] if dual else None,
-    )
-
-
-def _ports(ports: Sequence[ServicePort]) -> list[ServicePortArgs]:
-    return [
-        ServicePortArgs(name=port.name, port=port.port, target_port=port.port, protocol=port.protocol) for port in ports
-    ]
-
-
-def explain_pending(failed: pulumi.ErrorHookArgs) -> bool:
-    """Says where to look when a LoadBalancer did not come up; False: do not try again by itself."""
-    metadata = (failed.new_inputs or failed.old_inputs or {}).get("metadata", {})
-    service, namespace = metadata.get("name", failed.name), metadata.get("namespace", "default")
-    pulumi.log.error(
-        f"LoadBalancer Service {namespace}/{service}: {failed.failed_operation} failed. If it has no address yet, look"
-        f" at its events (`kubectl --namespace {namespace} describe service {service}`), at the quota of forwarding"
-        " rules in the region, and whether its reserved address is of this region and free"
-        " (`gcloud compute addresses list`). Then run `pulumi up` again."
-    )
-    return False
 
 
 def import_ids(name: str, settings: Settings) -> dict[str, str]:

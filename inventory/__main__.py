@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from inventory import folder
-from inventory.formats import FORMATS, Audience, NothingToListError, merged
+from inventory.formats import FORMATS, Audience, NothingToListError, merged, told_to
 from inventory.publish import SCHEMA
 from inventory.published import Json, PublishedInventory, UnreadableError, json_schema, read
 from inventory.site import BASE_URL
@@ -45,6 +45,9 @@ def main() -> int:
         help="vendors: our egress; customers: our ingress; default: whom the format is for",
     )
     render.add_argument("--ip", choices=[4, 6], type=int, help="one family only; default: both, or 4 where it must be")
+    render.add_argument(
+        "--customer", metavar="BAN", help="with this customer's dedicated addresses; default: without anybody's"
+    )
     site = commands.add_parser("site", help="the same as a web site: a page, a feed, ip-ranges.json, every format")
     _add_files(site)
     site.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new, empty, or made by this command")
@@ -107,14 +110,16 @@ def _site(found: list[tuple[Json, PublishedInventory]], chosen: argparse.Namespa
 
 def _render(found: list[tuple[Json, PublishedInventory]], chosen: argparse.Namespace) -> int:
     try:
-        inventories, raw = merged(found)
+        inventories, raw = merged(told_to(chosen.customer, found))
         if chosen.format == TABLE:
             for inventory in raw:
                 Console().print(ip_inventory_table(inventory, chosen.audience))
             return 0
         text = FORMATS[chosen.format].select(inventories, raw, chosen.audience, chosen.ip)
     except NothingToListError as error:
-        return _refuse(str(error), "choose with --for and --ip, or render the regions one by one")
+        return _refuse(
+            str(error), "choose with --for and --ip, a customer with --customer, or render the regions one by one"
+        )
     sys.stdout.write(text)
     return 0
 

@@ -13,7 +13,7 @@ class Status(StrEnum):
 
     ANNOUNCED = "announced"  # reserved and published, carries nothing yet
     ACTIVE = "active"
-    DRAINING = "draining"  # egress: nothing new starts on it, what runs may end
+    DRAINING = "draining"  # nothing new starts on it, what runs may end
     RETIRED = "retired"  # released; listed so that people can clean up their lists
 
 
@@ -39,6 +39,7 @@ class Address:
     egress address (source ports behind Cloud NAT are arbitrary, so nobody can match on them).
     `replaced_by` names addresses by their cloud name. The dates are those on which each state began, where known; on
     an announced address `active_on` is still to come. `notice_reason`: why people had less than the notice period.
+    `customer`: the BAN of the one customer whose own address it is; nobody else is told of it.
     """
 
     purpose: str
@@ -56,6 +57,7 @@ class Address:
     drained_on: date | None = None
     retired_on: date | None = None
     notice_reason: str | None = None
+    customer: str | None = None
 
     @property
     def cidr(self) -> str:

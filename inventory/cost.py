@@ -43,7 +43,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Counts:
-    """What there is to pay for. Traffic in GiB a month, None where nobody has measured it."""
+    """What there is to pay for. Traffic in GiB a month, None where nobody has measured it.
+
+    `dedicated`: BAN to LoadBalancers of the customer's own, each with its address; they count in the others as well.
+    """
 
     ingress_addresses: int
     nat_addresses: int
@@ -52,6 +55,7 @@ class Counts:
     nat_vms: int
     nat_gib: Decimal | None = None
     load_balancer_gib: Decimal | None = None
+    dedicated: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def addresses(self) -> int:

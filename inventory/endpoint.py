@@ -66,13 +66,14 @@ class Srv:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One way in for a customer."""
+    """One way in for a customer; `customer`: BAN of the one who may use it, None: all may."""
 
     role: str
     server: str
     address: str
     port: int
     transport: str
+    customer: str | None = None
 
 
 def records(names: SipNames, udp: Listener[T], tcp: Listener[T], srv: Srv, *, naptr: bool) -> list[Record[T]]:
@@ -125,3 +126,39 @@ def endpoints(names: SipNames, udp: Listener[str], tcp: Listener[str]) -> list[E
         for role, label, listener, port, transport in ways
         for address in listener.addresses
     ]
+
+
+def dedicated_endpoints(
+    customer: str, name: str | None, protocol: str, ports: Mapping[str, int], address: str
+) -> list[Endpoint]:
+    """What one customer alone may configure; without a DNS name the server is the address itself."""
+    return [
+        Endpoint(
+            role="dedicated",
+            server=name or address,
+            address=address,
+            port=port,
+            transport=protocol if role == "sip" else TRANSPORT_OF_ROLE[role],
+            customer=customer,
+        )
+        for role, port in ports.items()
+    ]
+
+
+def dedicated_records(names: Mapping[str, str], own: Mapping[str, Listener[T]], srv: Srv) -> list[Record[T]]:
+    """The record sets of one customer's own name, UDP's before TCP's; `names` and `own` by protocol.
+
+    The plain name is the UDP address, as that of the edge is; SRV records stand below it, so that a client that is
+    given the name alone finds each transport (RFC 3263, section 4.1).
+    """
+    found: list[Record[T]] = [
+        Record(f"{names[protocol]}.", "A", (listener.ipv4,)) for protocol, listener in own.items()
+    ]
+    plain = next(iter(names.values()))
+    for protocol, listener in own.items():
+        services = {"sip": f"_sip._{protocol.lower()}", "sips": "_sips._tcp"}
+        for role, service in services.items():
+            if role in listener.ports:
+                data = f"{srv.priority} {srv.weight} {listener.ports[role]} {names[protocol]}."
+                found.append(Record(f"{service}.{plain}.", "SRV", (data,)))
+    return found

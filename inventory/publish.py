@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from inventory import cost, sheets
 from inventory.address import Address, Direction, Status
 from inventory.capacity import PORTS_PER_ADDRESS, EgressCapacity
-from inventory.endpoint import Endpoint, Listener, Record, SipNames, Srv, endpoints, records
+from inventory.endpoint import Endpoint, Listener, Record, SipNames, Srv, endpoints
 
 SCHEMA = 1
 
@@ -24,7 +25,10 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Inventory:
-    """What one region promises. `addresses` in the order they were declared; retired ones last."""
+    """What one region promises. `addresses` in the order they were declared; retired ones last.
+
+    `dedicated`: the ways in that one customer has for itself.
+    """
 
     region: str
     addresses: tuple[Address, ...]
@@ -33,11 +37,13 @@ class Inventory:
     tcp: Listener[str]
     srv: Srv
     notice_days: int = 30
+    dedicated: tuple[Endpoint, ...] = ()
 
     @property
     def announced_ingress(self) -> list[Address]:
         """Where customers will send calls: reserved, nothing answers there yet."""
-        return [a for a in self.addresses if a.direction is Direction.INBOUND and a.status is Status.ANNOUNCED]
+        inbound = [a for a in self.addresses if a.direction is Direction.INBOUND and a.customer is None]
+        return [a for a in inbound if a.status is Status.ANNOUNCED]
 
     @property
     def egress(self) -> list[Address]:
@@ -52,10 +58,10 @@ class Inventory:
             "region": self.region,
             "domain": self.names.domain,
             "noticeDays": self.notice_days,
-            "endpoints": [_endpoint(each) for each in endpoints(self.names, self.udp, self.tcp)],
+            "endpoints": [_endpoint(e) for e in (*endpoints(self.names, self.udp, self.tcp), *self.dedicated)],
             "addresses": [_address(address, by_name) for address in self.addresses],
         }
-        return body | {"digest": digest(body)}
+        return with_digest(body)
 
     def vendor_whitelist(self) -> Json:
         """Output `vendorWhitelist`: what vendors put into their lists, as data and as the text they get."""
@@ -86,11 +92,6 @@ class Inventory:
             "text": sheets.customer_sheet(ways_in, self.egress, self.announced_ingress),
         }
 
-    def record_sets(self, ttl_seconds: int, *, naptr: bool) -> list[Json]:
-        """The part `records` of output `dns`: every record set of the edge, as name servers must answer it."""
-        found = records(self.names, self.udp, self.tcp, self.srv, naptr=naptr)
-        return [_record(record) | {"ttl": ttl_seconds} for record in found]
-
     def _outbound(self) -> list[Json]:
         """Customers open UDP and TCP to the UDP address: a client may retry a large request over TCP
         (RFC 3261, section 18.1.1), and an open port nobody answers on is better than a silent drop."""
@@ -106,6 +107,11 @@ class Inventory:
             for port in address.ports
         ]
         return rules
+
+
+def record_sets(found: Iterable[Record[Any]], ttl_seconds: int) -> list[Json]:
+    """The part `records` of output `dns`: every record set of the edge, as name servers must answer it."""
+    return [_record(record) | {"ttl": ttl_seconds} for record in found]
 
 
 def egress_capacity(capacity: EgressCapacity) -> Json:
@@ -142,10 +148,26 @@ def monthly_cost(counts: cost.Counts, plan: cost.Plan) -> Json:
         "platform": _money(network + compute),
         "oneMoreSlot": {"plan": _money(plan.static_address), "list": _money(cost.HOURS * cost.NAT_ADDRESS_HOUR)},
     }
+    if counts.dedicated:
+        body["dedicated"] = {
+            ban: {
+                "addresses": balancers,
+                "loadBalancers": balancers,
+                "plan": _money(balancers * (plan.static_address + plan.load_balancer)),
+                "list": _money(balancers * cost.HOURS * cost.FURTHER_RULE_HOUR),
+            }
+            for ban, balancers in counts.dedicated.items()
+        }
     if plan.customers:
         body["customers"] = plan.customers
         body["perCustomer"] = float(round((network + compute) / plan.customers, 3))
     return body
+
+
+def with_digest(body: Json) -> Json:
+    """An inventory with the digest of the rest of it."""
+    rest = {key: value for key, value in body.items() if key != "digest"}
+    return rest | {"digest": digest(rest)}
 
 
 def digest(body: Json) -> str:
@@ -181,6 +203,8 @@ def _life(address: Address, by_name: dict[str, str]) -> Json:
         known["noticeOverride"] = {"reason": address.notice_reason}
     if address.replaced_by:
         known["replacedBy"] = [by_name[name] for name in address.replaced_by]
+    if address.customer:
+        known["customer"] = address.customer
     return known
 
 
@@ -200,10 +224,10 @@ def _endpoint(each: Endpoint) -> Json:
         "address": each.address,
         "port": each.port,
         "transport": each.transport,
-    }
+    } | ({"customer": each.customer} if each.customer else {})
 
 
-def _record(record: Record[str]) -> Json:
+def _record(record: Record[Any]) -> Json:
     return {"name": record.name.rstrip("."), "type": record.type, "data": list(record.data)}
 
 

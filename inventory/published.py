@@ -62,6 +62,7 @@ class PublishedAddress(Published):
     retired_on: date | None = Field(None, description="when it was released")
     notice_override: NoticeOverride | None = Field(None, description="why its notice was shortened")
     replaced_by: tuple[IpAddress, ...] = Field((), description="what people should have instead")
+    customer: str | None = Field(None, description="BAN of the one customer whose own it is; absent: everybody's")
 
     @property
     def known(self) -> Address:
@@ -82,6 +83,7 @@ class PublishedAddress(Published):
             drained_on=self.drained_on,
             retired_on=self.retired_on,
             notice_reason=self.notice_override.reason if self.notice_override else None,
+            customer=self.customer,
         )
 
 
@@ -93,6 +95,7 @@ class PublishedEndpoint(Published):
     address: IpAddress
     port: Port
     transport: Literal["UDP", "TCP", "TLS", "WS", "WSS"]
+    customer: str | None = Field(None, description="BAN of the one customer who may use it; absent: everybody")
 
 
 class PublishedInventory(Published):

@@ -29,7 +29,8 @@ def ip_inventory_table(inventory: dict[str, Any], audience: str | None = None) -
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    for heading in ("Purpose", "Address", "Name", "Ports", "Status"):
+    own = any(address.get("customer") for address in inventory["addresses"])
+    for heading in ("Purpose", "Address", "Name", *(["Customer"] if own else []), "Ports", "Status"):
         table.add_column(heading, no_wrap=heading not in ("Ports", "Status"))
     for address in inventory["addresses"]:
         if DIRECTION.get(audience or "", address["direction"]) == address["direction"]:
@@ -37,6 +38,7 @@ def ip_inventory_table(inventory: dict[str, Any], audience: str | None = None) -
                 _text(address["purpose"]),
                 _text(address["address"]),
                 _text(address["name"]),
+                *([_text(address.get("customer") or "")] if own else []),
                 f"{_text(address['protocol'])} {' '.join(str(port) for port in address['ports'])}",
                 f"[{COLOUR[address['status']]}]{address['status']}[/]{_life(address)}",
             )

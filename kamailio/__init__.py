@@ -6,10 +6,57 @@ changed. Leaves to others: the views (components/trunk_acl/sql) and the proxy it
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 FRAGMENTS = ("ip_auth.cfg", "table_mtree.cfg", "table_permissions.cfg", "rpc.cfg")
+
+
+# Published where there are dedicated addresses.
+DEDICATED = "dedicated.cfg"
+# Port role to the protocol of the socket: WebSocket begins as HTTP over TCP or TLS (RFC 7118, section 3).
+_OVER_TLS = {"sip": "tcp", "sips": "tls", "ws": "tcp", "wss": "tls"}
+_HEAD = """# warp-edge: sockets of the premium tier, written by the stack (kamailio/README.md, "Dedicated addresses").
+#
+# Import it in kamailio.cfg beside ip_auth.cfg, and restart the proxies when it changes:
+#
+#     import_file "/etc/kamailio/warp/dedicated.cfg"
+#
+# Each socket is one port of a customer's own; what it advertises says which address was dialled.
+
+#!ifndef WARP_DEDICATED_LISTEN
+# The address or interface that the load balancer's packets arrive at.
+#!substdef "!WARP_DEDICATED_LISTEN!eth0!g"
+#!endif
+"""
+
+
+@dataclass(frozen=True)
+class Own:
+    """Sockets of one dedicated address. `ports`, by role, are what callers dial; `targets` the pods' own."""
+
+    customer: str
+    protocol: str
+    address: str
+    ports: Mapping[str, int]
+    targets: Mapping[str, int]
+
+
+def dedicated(sockets: Iterable[Own]) -> str:
+    """The fragment with a socket for every port of every dedicated address."""
+    return _HEAD + "".join(f"{line}\n" for each in sockets for line in _lines(each))
+
+
+def _lines(own: Own) -> Iterator[str]:
+    yield f"# {own.customer}"
+    for role, port in own.ports.items():
+        over = "udp" if own.protocol == "UDP" else _OVER_TLS[role]
+        if over == "udp":
+            # Each UDP socket has processes of its own; with hundreds of them `children` would be thousands.
+            yield "socket_workers=1"
+        yield f"listen={over}:WARP_DEDICATED_LISTEN:{own.targets[role]} advertise {own.address}:{port}"
 
 
 def fragments() -> dict[str, str]:

@@ -19,6 +19,7 @@ def declared(settings: Settings) -> list[Address]:
     """Every address of the stack, in no special order; `replaced_by` are names."""
     return [
         *_ingress(settings),
+        *(each.published("", settings.region) for each in settings.dedicated_listeners),
         *(settings.egress.published(name, "", settings.region) for name in settings.egress.slots),
         *(each.published(name, settings.region) for name, each in settings.legacy.items()),
     ]

@@ -20,7 +20,9 @@ def of_stack(directory: Path, outputs: Mapping[str, Any]) -> SipProxy:
     """The proxy for a stack's outputs, secrets included."""
     endpoints = outputs["customerEndpoints"]["endpoints"]
     addresses = {endpoint["transport"]: endpoint["address"] for endpoint in endpoints}
-    encrypted = [endpoint["server"] for endpoint in endpoints if endpoint["transport"] == "TLS"]
+    # No kube-proxy is in between here: the proxy listens at the dedicated addresses themselves.
+    dedicated = [each for each in outputs["ipInventory"]["endpoints"] if "customer" in each]
+    encrypted = [each["server"] for each in (*endpoints, *dedicated) if each["transport"] == "TLS"]
     database, acl = outputs["database"], outputs["trunkAcl"]
     return SipProxy(
         directory / FOLDER,
@@ -35,6 +37,11 @@ def of_stack(directory: Path, outputs: Mapping[str, Any]) -> SipProxy:
             authority=database["serverCa"],
         ),
         names=(*dict.fromkeys(encrypted), outputs["dns"]["domain"]),
+        also_listen=tuple(
+            f"{each['transport'].lower()}:{each['address']}:{each['port']}"
+            for each in dedicated
+            if each["transport"] in ("UDP", "TCP", "TLS")
+        ),
     )
 
 

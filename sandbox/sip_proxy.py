@@ -29,7 +29,7 @@ from urllib.parse import quote
 
 import trustme
 
-from kamailio import fragments
+from kamailio import DEDICATED, fragments
 from kamailio.reloader.rpc import Rpc, RpcError
 from sandbox.postgres.account import Account, private_file
 from sandbox.process import SandboxError
@@ -51,6 +51,7 @@ children=2
 tcp_children=2
 enable_tls=yes
 {listens}
+import_file "{folder}/{dedicated}"
 loadmodule "tls.so"
 modparam("tls", "tls_method", "TLSv1.2+")
 modparam("tls", "certificate", "{folder}/certificate.pem")
@@ -93,6 +94,7 @@ class SipProxy:
     """The proxy of one folder. Ports are SIP's own unless said otherwise; memory is in megabytes.
 
     `names` are those that customers set out for: the certificate has them (RFC 5922).
+    `dedicated`: the fragment with the sockets of dedicated addresses, as the stack publishes it.
     """
 
     directory: Path
@@ -107,6 +109,7 @@ class SipProxy:
     relay_port: int = 6432
     also_listen: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    dedicated: str = ""
     substitutions: tuple[tuple[str, str], ...] = ()
     reload: bool = True
     full_seconds: float = 300
@@ -233,6 +236,7 @@ class SipProxy:
         certificate = authority.issue_cert(*self.names, self.tcp_address, "localhost")
         files = {
             **{name: text.encode() for name, text in fragments().items()},
+            **({DEDICATED: self.dedicated.encode()} if self.dedicated else {}),
             "kamailio.cfg": self._configuration(folder).encode(),
             "certificate.pem": b"".join(blob.bytes() for blob in certificate.cert_chain_pems),
             "key.pem": certificate.private_key_pem.bytes(),
@@ -245,6 +249,7 @@ class SipProxy:
 
     def _configuration(self, folder: Path) -> str:
         defines = ["#!define WARP_TABLE_PERMISSIONS"] if self.table == "permissions" else []
+        defines += [f'#!substdef "!WARP_DEDICATED_LISTEN!{self.udp_address}!g"']
         defines += [f'#!substdef "!{name}!{value}!g"' for name, value in self.substitutions]
         listens = [
             f"udp:{self.udp_address}:{self.port}",
@@ -256,6 +261,7 @@ class SipProxy:
             tcp=self.tcp_address,
             rpc_port=self.rpc_port,
             folder=folder,
+            dedicated=DEDICATED,
             defines="\n".join(defines),
             listens="\n".join(f"listen={one}" for one in listens),
         )

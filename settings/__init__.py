@@ -19,11 +19,12 @@ from pydantic_core import from_json
 from inventory.address import Status
 from settings.base import Labels, ProjectId, Region, Section
 from settings.database import Database
+from settings.dedicated import DedicatedCustomer, DedicatedListener, Key, listeners, refuse_clashes
 from settings.dns import Dns
 from settings.egress import Egress
 from settings.ingress import Cluster, Ingress
 from settings.inventory_site import InventorySite
-from settings.ledger import Cost, RetiredAddress
+from settings.ledger import Cost, Quotas, RetiredAddress
 from settings.lifecycle import NOTICE_DAYS, NoticeDays, refuse_short_notice
 from settings.problems import PROJECT_KEY, Problem, SettingsError, config_key, field_of, problem_of, refuse, show
 from settings.trunk_acl import TrunkAcl
@@ -64,7 +65,11 @@ class Settings(Section):
     database: Database = Field(description="the trunk ACL's database")
     trunk_acl: TrunkAcl = Field(TrunkAcl(), description="who may call")
     inventory_site: InventorySite = Field(InventorySite(), description="the inventory as a web site")
+    dedicated: dict[Key, DedicatedCustomer] = Field(
+        {}, description="premium tier: customers with ingress addresses of their own, by a short name"
+    )
     legacy: dict[str, RetiredAddress] = Field({}, description="retired addresses, by name")
+    quotas: Quotas = Field(Quotas(), description="what the project may have in this region")
     cost: Cost = Field(Cost(), description="figures of the monthly plan")
 
     @classmethod
@@ -135,6 +140,39 @@ class Settings(Section):
             raise refuse(f"{shared[0]} is an ingress address", "an address is one or the other; reserve another")
         return egress
 
+    @field_validator("dedicated")
+    @classmethod
+    def _somebody_knows_whose_they_are(
+        cls, dedicated: dict[str, DedicatedCustomer], info: Info
+    ) -> dict[str, DedicatedCustomer]:
+        acl: TrunkAcl | None = info.data.get("trunk_acl")
+        if dedicated and acl and not (acl.manage and acl.enforcement):
+            raise refuse(
+                "nothing would tell the SIP proxies whose these addresses are: every call to them would be refused",
+                "set trunkAcl.manage: true and trunkAcl.enforcement: {}",
+            )
+        return dedicated
+
+    @field_validator("dedicated")
+    @classmethod
+    def _dedicated_customers_are_apart(
+        cls, dedicated: dict[str, DedicatedCustomer], info: Info
+    ) -> dict[str, DedicatedCustomer]:
+        ingress: Ingress | None = info.data.get("ingress")
+        egress: Egress | None = info.data.get("egress")
+        dns: Dns | None = info.data.get("dns")
+        acl: TrunkAcl | None = info.data.get("trunk_acl")
+        if ingress and egress and dns and acl:
+            services, ports = _in_the_cluster(ingress, acl)
+            taken = {
+                "Service": services,
+                "reserved address": dict.fromkeys(ingress.address_names, "the shared ingress")
+                | dict.fromkeys(egress.slots, "the egress"),
+                "DNS name": dict.fromkeys((dns.names.primary, dns.names.udp, dns.names.tcp), "the shared ingress"),
+            }
+            refuse_clashes(dedicated, ingress, taken, ports)
+        return dedicated
+
     @field_validator("legacy")
     @classmethod
     def _retired_addresses_fit_the_living(
@@ -144,7 +182,8 @@ class Settings(Section):
         egress: Egress | None = info.data.get("egress")
         if not ingress or not egress:
             return legacy
-        living = ingress.address_names | set(egress.slots)
+        own = {each.address: each.ban for each in listeners(info.data.get("dedicated") or {}, ingress)}
+        living = ingress.address_names | set(egress.slots) | set(own)
         draining = {name for name, slot in egress.slots.items() if slot.state is Status.DRAINING}
         if both := sorted(draining & set(legacy)):
             raise refuse(
@@ -158,7 +197,46 @@ class Settings(Section):
                 raise refuse(
                     f"{show(name)} is replaced by {unknown[0]}, which is not here", "name an address of this stack"
                 )
+            if private := [each for each in address.replaced_by if own.get(each, address.customer) != address.customer]:
+                raise refuse(
+                    f"{show(name)} is replaced by {private[0]}, which is BAN {own[private[0]]}'s own: others would be"
+                    " told of it",
+                    f"name an address that they may have, or say legacy.{show(name)}.customer",
+                )
         return legacy
+
+    @field_validator("quotas")
+    @classmethod
+    def _the_project_may_have_it_all(cls, quotas: Quotas, info: Info) -> Quotas:
+        ingress: Ingress | None = info.data.get("ingress")
+        egress: Egress | None = info.data.get("egress")
+        if ingress and egress and "dedicated" in info.data:
+            own = sum(1 for _ in listeners(info.data["dedicated"], ingress))
+            quotas.refuse_more(
+                addresses=len(ingress.address_names) + len(egress.slots) + own,
+                rules=(4 if ingress.ipv6_subnetwork else 2) + own,
+                dedicated=own > 0,
+            )
+        return quotas
+
+    @property
+    def dedicated_listeners(self) -> tuple[DedicatedListener, ...]:
+        """Every LoadBalancer of the dedicated customers, with all names and ports said."""
+        return tuple(listeners(self.dedicated, self.ingress))
+
+
+def _in_the_cluster(ingress: Ingress, acl: TrunkAcl) -> tuple[dict[str, str], dict[int, str]]:
+    """Services beside those of dedicated customers, and ports of the SIP proxy's pods: each with whose it is."""
+    shared, internal = "the shared ingress", "the internal Service"
+    services = dict.fromkeys((ingress.udp.service, ingress.tcp.service), shared)
+    ports = dict.fromkeys((*ingress.udp.ports.values(), *ingress.tcp.ports.values()), shared)
+    if ingress.internal:
+        services[ingress.internal.service] = internal
+        ports |= dict.fromkeys(ingress.internal.ports.values(), internal)
+    if acl.enforcement and acl.enforcement.reloader:
+        services[acl.enforcement.reloader.service] = "the reloader"
+        ports[acl.enforcement.reloader.port] = "the reloader"
+    return services, ports
 
 
 def _keys(config: Mapping[str, str]) -> dict[str, str]:

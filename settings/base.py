@@ -25,6 +25,9 @@ LabelKey = Annotated[str, Field(pattern=r"^[a-z]([-_a-z0-9]{0,61}[a-z0-9])?$")]
 LabelValue = Annotated[str, Field(pattern=r"^([a-z0-9]([-_a-z0-9]{0,61}[a-z0-9])?)?$")]
 # Kubernetes: IANA service names (RFC 6335, section 5.1).
 PortName = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,13}[a-z0-9])?$")]
+# How a customer is known; in the database the same (sql/0002_trunks.sql, "ban_is_plain").
+BAN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}"
+Ban = Annotated[str, Field(pattern=f"^{BAN}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[int, Field(ge=1, le=86400)]
 # What people read: one line, no control characters.

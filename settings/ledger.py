@@ -11,7 +11,7 @@ from pydantic import ValidationInfo as Info
 
 from inventory.address import Address as Published
 from inventory.address import Direction, Kind, Status
-from settings.base import Address, Day, Line, Money, Name, Port, Section
+from settings.base import Address, Ban, Day, Line, Money, Name, Port, Section
 from settings.lifecycle import DATES, NoticeOverride, in_order, override_shortens_something, reason_of, said_with
 from settings.problems import refuse
 
@@ -25,9 +25,10 @@ class RetiredAddress(Section):
     direction: Direction = Field(description="inbound: customers sent to it; outbound: vendors saw it")
     protocols: tuple[Literal["UDP", "TCP"], ...] = Field(("UDP", "TCP"), min_length=1, description="what it carried")
     ports: tuple[Port, ...] = Field((5060,), description="destination ports")
+    customer: Ban | None = Field(None, description="BAN of the customer whose own it was; absent: everybody's")
     announced_on: Day | None = Field(None, description="when people were told of it")
     active_on: Day | None = Field(None, description="when it became active")
-    drained_on: Day | None = Field(None, description="when it began to drain (egress)")
+    drained_on: Day | None = Field(None, description="when it began to drain (egress, or a customer's own)")
     retired_on: Day | None = Field(None, description="when it was released: its calls had ended")
     notice_override: NoticeOverride | None = Field(None, description="why its notice was shorter than noticeDays")
     replaced_by: tuple[Name, ...] = Field((), description="names of the addresses that took over")
@@ -40,7 +41,7 @@ class RetiredAddress(Section):
     @field_validator("drained_on")
     @classmethod
     def _only_egress_drains(cls, day: date | None, info: Info) -> date | None:
-        if day and info.data.get("direction") is Direction.INBOUND:
+        if day and info.data.get("direction") is Direction.INBOUND and info.data.get("customer") is None:
             raise refuse("only egress drains", "remove drainedOn, or correct the direction")
         return in_order(day, info)
 
@@ -75,7 +76,42 @@ class RetiredAddress(Section):
             drained_on=self.drained_on,
             retired_on=self.retired_on,
             notice_reason=reason_of(self.notice_override),
+            customer=self.customer,
         )
+
+
+# Google's default, docs.cloud.google.com/compute/resource-usage
+NEW_PROJECT_ADDRESSES = 8
+
+
+class Quotas(Section):
+    """What the project may have in this region (`gcloud compute regions describe REGION`)."""
+
+    static_addresses: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
+        None,
+        description="STATIC_ADDRESSES; absent: with dedicated customers 8, what a new project has, else not checked",
+    )
+    forwarding_rules: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
+        None, description="EXTERNAL_NETWORK_LB_FORWARDING_RULES; absent: not checked"
+    )
+
+    def refuse_more(self, *, addresses: int, rules: int, dedicated: bool) -> None:
+        """Refuse, in one message, a stack that needs more than the project may have: the cloud would tell half way."""
+        allowed = self.static_addresses
+        if allowed is None and dedicated:
+            allowed = NEW_PROJECT_ADDRESSES
+        needs = (
+            (addresses, allowed, "static addresses", "staticAddresses"),
+            (rules, self.forwarding_rules, "forwarding rules", "forwardingRules"),
+        )
+        short = [need for need in needs if need[1] is not None and need[0] > need[1]]
+        if short:
+            wanted = " and ".join(f"{count} {what} (allowed: {most})" for count, most, what, _ in short)
+            keys = " and ".join(key for *_, key in short)
+            raise refuse(
+                f"this stack alone needs {wanted}",
+                f"have the project's quotas of the region raised, then say so in quotas.{keys}",
+            )
 
 
 class Cost(Section):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from inventory.address import Address, Direction, Kind, Status
-from inventory.endpoint import Listener, SipNames, Srv
-from inventory.publish import Inventory
+from inventory.endpoint import Listener, SipNames, Srv, records
+from inventory.publish import Inventory, record_sets
 
 Json = dict[str, Any]
 
@@ -74,6 +74,8 @@ def outputs(
             "domain": "ringer.tel",
             "nameServers": [f"{name}." for name in NAME_SERVERS],
             "dsRecords": list(ds_records),
-            "records": inventory.record_sets(300, naptr=naptr),
+            "records": record_sets(
+                records(inventory.names, inventory.udp, inventory.tcp, inventory.srv, naptr=naptr), 300
+            ),
         },
     }

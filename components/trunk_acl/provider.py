@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 from pulumi.dynamic import ConfigureRequest, CreateResult, DiffResult, ReadResult, ResourceProvider, UpdateResult
 
-from components.trunk_acl import customers, entries, migrations, migrator, reach, roles
+from components.trunk_acl import customers, dedicated, entries, migrations, migrator, reach, roles
 from components.trunk_acl.errors import TrunkAclError
 from components.trunk_acl.lock import Connection
 from components.trunk_acl.trunks import trunks
@@ -25,7 +25,7 @@ Props = dict[str, Any]
 # What makes a change. Not `places`, where a customer stands in the files: it is for messages, and a line may move.
 COMPARED = (
     "instance", "database", "host", "user", "password", "serverCa", "reach", "migrations", "createCustomers", "signIn",
-    "readerPassword", "writerPassword", "limits", "owner", "trunks",
+    "readerPassword", "writerPassword", "limits", "owner", "trunks", "dedicated",
 )  # fmt: skip
 # Another instance or database has another ACL.
 IDENTITY = ("instance", "database")
@@ -34,7 +34,8 @@ DRIFT = "drift"
 
 
 class TrunkAclProvider(ResourceProvider):
-    """Applies migrations and reconciles trunk files. Deleting it lets go: nothing is ever dropped."""
+    """Applies migrations and reconciles trunk files and dedicated addresses. Deleting it lets go: nothing is ever
+    dropped."""
 
     # What is pickled is this class's name. That need not be a secret, and then it can be compared.
     serialize_as_secret_always = False
@@ -72,6 +73,9 @@ class TrunkAclProvider(ResourceProvider):
                 if props.get("trunks") is not None:
                     outs["trunks"] = entries.read(connection, props["owner"])
                 outs["limits"] = _limits(connection)
+                outs.pop("dedicated", None)
+                if own := dedicated.read(connection, props["owner"]):
+                    outs["dedicated"] = own
         outs.pop("__provider", None)
         return ReadResult(id_, outs)
 
@@ -92,10 +96,14 @@ def _apply(props: Props) -> Props:
             entries.set_limits(
                 connection, int(limits["widestIpv4"]), int(limits["widestIpv6"]), limits["allowReserved"]
             )
-            if rows is not None:
-                if props["createCustomers"]:
-                    customers.add(connection, rows)
-                entries.reconcile(connection, props["owner"], trunks(rows), props["places"])
+            own: dedicated.Rows = props.get("dedicated") or {}
+            if props["createCustomers"]:
+                customers.add(connection, {*(rows or ()), *(each["ban"] for each in own.values())})
+            # In one transaction: callers see the old trunks and addresses, or the new ones.
+            with connection.transaction():
+                if rows is not None:
+                    entries.reconcile(connection, props["owner"], trunks(rows), props["places"])
+                dedicated.reconcile(connection, props["owner"], own)
 
         migrator.migrate(connection, _wishes(props), then)
     return {**{key: value for key, value in props.items() if not key.startswith("__")}, DRIFT: []}

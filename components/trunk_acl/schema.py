@@ -12,6 +12,7 @@ import pulumi_random as random
 from pulumi.dynamic import Resource
 
 from components.database import PASSWORD_LENGTH, TrunkDatabase, iam_database_user
+from components.dedicated_ingress import DedicatedIngress
 from components.refusal import RefusedError
 from components.trunk_acl import migrations
 from components.trunk_acl.provider import TrunkAclProvider
@@ -24,12 +25,13 @@ POSTGRESQL_PORT = 5432
 
 @dataclass(frozen=True)
 class TrunkAclSchemaArgs:
-    """`files`: the customers' trunks, None when the portal alone keeps them."""
+    """`files`: the customers' trunks, None when the portal alone keeps them; `dedicated`: customers' own addresses."""
 
     acl: TrunkAcl
     database: TrunkDatabase
     files: TrunkFiles | None
     protect: bool
+    dedicated: DedicatedIngress | None = None
 
 
 class _TrunkAcl(Resource, module="warp", name="TrunkAcl"):
@@ -46,9 +48,9 @@ class TrunkAclSchema(pulumi.ComponentResource):
     """`warp:edge:TrunkAclSchema`: who may call, in the database.
 
     Stands up the ACL's schema by its migrations, the roles `warp_acl_reader` and `warp_acl_writer` with generated
-    passwords, and the rows of the trunk files. It deliberately does not manage `accounts.customers`, which is the
-    billing system's (a new database may get a minimal one), nor the rows that the portal writes; and it never drops
-    anything, also when it is deleted.
+    passwords, the rows of the trunk files, and those of customers' dedicated addresses. It deliberately does not manage
+    `accounts.customers`, which is the billing system's (a new database may get a minimal one), nor the rows that the
+    portal writes; and it never drops anything, also when it is deleted.
 
     Outputs: `reader`, `writer` (role names), `reader_password`, `writer_password` (secret; empty when they sign in by
     IAM), `counts` (customers, trunks and entries of the trunk files).
@@ -103,6 +105,8 @@ class TrunkAclSchema(pulumi.ComponentResource):
                 "owner": acl.owner,
                 "trunks": files.customers if files else None,
                 "places": files.places if files else {},
+                # Left out where there is none: a stack of before has no such key.
+                "dedicated": (args.dedicated.rows() if args.dedicated else None) or None,
             },
             # Users of the instance that roles are given to must be there; they are the database component's.
             pulumi.ResourceOptions(parent=self, protect=args.protect, depends_on=[database]),

@@ -17,12 +17,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from pydantic.alias_generators import to_camel
 
 from components.trunk_acl.trunks import Entry, Network, Trunk, texts
+from settings.base import BAN, Ban
 from settings.problems import problem_of, refuse, show
 from settings.trunk_acl import Limits
 
 LISTED = 20  # problems shown at once
 DEEPEST = 8  # a file's list, a trunk, its ranges, a range: four are enough
-_BAN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+_BAN = re.compile(BAN)
 # Not 010, which is eight in YAML and ten to whoever reads it.
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 
@@ -86,7 +87,7 @@ class _Entry(_Section):
 class _Trunk(_Section):
     """One list item of a trunk file."""
 
-    ban: str = Field(pattern=f"^{_BAN.pattern}$")
+    ban: Ban
     trunk: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
     auth: Literal["IP_ACL", "DIGEST", "BOTH"] = "IP_ACL"
     calls_per_second: int = Field(gt=0, le=1_000_000)

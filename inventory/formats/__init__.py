@@ -10,9 +10,9 @@ from inventory.formats.clouds import CLOUDS
 from inventory.formats.documents import DOCUMENTS
 from inventory.formats.firewalls import FIREWALLS
 from inventory.formats.lists import LISTS
-from inventory.formats.selection import Audience, Family, Format, NothingToListError, Selection, merged
+from inventory.formats.selection import Audience, Family, Format, NothingToListError, Selection, merged, told_to
 from inventory.formats.voice import VOICE
 
-__all__ = ["FORMATS", "Audience", "Family", "Format", "NothingToListError", "Selection", "merged"]
+__all__ = ["FORMATS", "Audience", "Family", "Format", "NothingToListError", "Selection", "merged", "told_to"]
 
 FORMATS: dict[str, Format] = {each.name: each for each in (*LISTS, *DOCUMENTS, *FIREWALLS, *VOICE, *CLOUDS)}

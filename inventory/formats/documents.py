@@ -115,7 +115,8 @@ def endpoints_of(inventory: PublishedInventory) -> list[Endpoint]:
     """As published; an inventory of before they were part of it still has its addresses."""
     if inventory.endpoints:
         return [
-            Endpoint(each.role, each.server, each.address, each.port, each.transport) for each in inventory.endpoints
+            Endpoint(each.role, each.server, each.address, each.port, each.transport, each.customer)
+            for each in inventory.endpoints
         ]
     known = [each.known for each in inventory.addresses]
     return [

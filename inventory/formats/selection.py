@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from ipaddress import ip_address
+from itertools import compress
 from typing import Literal
 
 from inventory.address import Address, Direction, Status
+from inventory.publish import with_digest
 from inventory.published import Json, PublishedInventory
 
 Family = Literal[4, 6]
@@ -111,6 +113,34 @@ class Format:
             raise NothingToListError(f"{self.name} is not for {audience}: it is for {' or '.join(self.audiences)}")
         family = family or (4 if self.one_family else None)
         return self.render(Selection(inventories, raw, audience, family))
+
+
+def told_to(
+    customer: str | None, found: Sequence[tuple[Json, PublishedInventory]]
+) -> list[tuple[Json, PublishedInventory]]:
+    """Inventories without what is told to other customers only; None: without any customer's own.
+
+    One that loses something gets a digest of its own. Raises `NothingToListError` where a customer has nothing.
+    """
+    told, theirs = [], customer is None
+    for raw, inventory in found:
+        addresses = [each.customer in (None, customer) for each in inventory.addresses]
+        ways_in = [each.customer in (None, customer) for each in inventory.endpoints]
+        theirs = theirs or any(each.customer == customer for each in inventory.addresses)
+        if all(addresses) and all(ways_in):
+            told.append((raw, inventory))
+            continue
+        less: Json = dict(raw)
+        for key, kept in (("addresses", addresses), ("endpoints", ways_in)):
+            if key in less:
+                less[key] = list(compress(less[key], kept))
+        less = with_digest(less)
+        fields = {"addresses": tuple(compress(inventory.addresses, addresses)), "digest": less["digest"]}
+        fields["endpoints"] = tuple(compress(inventory.endpoints, ways_in))
+        told.append((less, inventory.model_copy(update=fields)))
+    if not theirs:
+        raise NothingToListError(f"no dedicated address of BAN {remark(customer or '')}")
+    return told
 
 
 def merged(found: Sequence[tuple[Json, PublishedInventory]]) -> tuple[tuple[PublishedInventory, ...], tuple[Json, ...]]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from inventory.formats import FORMATS, NothingToListError, merged
+from inventory.formats import FORMATS, NothingToListError, merged, told_to
 from inventory.published import Json, PublishedInventory, json_schema
 from inventory.site import files
 from inventory.site.feed import feed
@@ -20,7 +20,8 @@ def render(found: Sequence[tuple[Json, PublishedInventory]], base_url: str = "")
     Raises `NothingToListError` when two regions claim one living address. A format that cannot be written for these
     addresses is one line that says why: no program takes that for a list, as it would take an empty one.
     """
-    inventories, raw = merged(_ordered(found))
+    # Anybody reads it: what one customer has for itself is told to that customer.
+    inventories, raw = merged(told_to(None, _ordered(found)))
     base_url = base_url and f"{base_url.rstrip('/')}/"
     formats: dict[str, str] = {}
     missing: dict[str, str] = {}

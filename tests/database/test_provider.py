@@ -212,7 +212,7 @@ def test_diff_asks_no_database(acl: Database) -> None:
 
 IN_PLACE = (
     "user", "password", "serverCa", "reach", "migrations", "createCustomers", "signIn", "readerPassword",
-    "writerPassword", "limits", "owner", "trunks", "host",
+    "writerPassword", "limits", "owner", "trunks", "host", "dedicated",
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from components.dedicated_ingress import DedicatedUse
 from components.egress import GatewayUse
 from engine_record import Record, last_update
 from tests.unit.cloud import Cloud
@@ -98,3 +99,43 @@ def test_an_ingress_address_is_in_use_when_a_load_balancer_answers_there(
     reserved = [address("udp", "192.0.2.1"), address("tcp", "192.0.2.2"), address("udp-ipv6", "2001:db8::1")]
     cloud = Answering(*reserved, address("nat", "192.0.2.3"), *services)
     assert read(cloud).serving == serving
+
+
+# --- dedicated addresses ----------------------------------------------------------------------------------------------
+
+OWN = "urn:pulumi:prod::warp-edge::warp:edge:DedicatedIngress$gcp:compute/address:Address::dedicated-acme-udp-address"
+
+
+class Named(Answering):
+    """The same, with URNs that a test chose."""
+
+    def __init__(self, resources: dict[str, dict[str, Any]]) -> None:
+        super().__init__()
+        self._resources = resources
+
+
+def test_a_dedicated_address_is_known_with_everything_that_leads_to_it() -> None:
+    resources = {
+        OWN: address("sip-acme-udp-ip", "34.1.2.3"),
+        "urn:1": address("kamailio-sip-udp-ip", "34.44.183.87"),
+        "urn:2": service("34.1.2.3"),
+        "urn:3": service("34.44.183.87"),
+        "urn:4": record("acme.ringer.tel.", "34.1.2.3"),
+        "urn:5": record("sip.ringer.tel.", "34.44.183.87"),
+        "urn:6": {
+            "type": "pulumi-python:dynamic/warp:TrunkAcl",
+            "outputs": {"trunks": {}, "dedicated": {"sip-acme-udp-ip": {"ban": "100001", "address": "34.1.2.3"}}},
+        },
+    }
+    found = read(Named(resources))
+    assert found.dedicated == {"sip-acme-udp-ip": DedicatedUse("100001", ("acme.ringer.tel",))}
+    assert found.serving == {"kamailio-sip-udp-ip"}, "the shared ingress alone"
+
+
+def test_a_dedicated_address_that_nothing_leads_to_is_known_all_the_same() -> None:
+    found = read(Named({OWN: address("sip-acme-udp-ip", "34.1.2.3"), "urn:1": service("34.1.2.3")}))
+    assert found.dedicated == {"sip-acme-udp-ip": DedicatedUse()}
+
+
+def record(name: str, *addresses: str) -> dict[str, Any]:
+    return {"type": "gcp:dns/recordSet:RecordSet", "outputs": {"name": name, "rrdatas": list(addresses)}}

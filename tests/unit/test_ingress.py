@@ -5,7 +5,7 @@ from __future__ import annotations
 import pulumi
 import pytest
 
-from components.ingress import ServicePort, explain_pending, load_balancer_spec
+from components.load_balancer import ServicePort, explain_pending, load_balancer_spec
 from components.refusal import RefusedError
 from settings.ingress import Ingress
 from tests.stacks import Config, changed, stack_config

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import json
 import subprocess
 import sys
@@ -10,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from inventory.formats import FORMATS
+from inventory.formats import FORMATS, Audience
 from tests.stacks import ROOT
-from tests.unit.published import EUROPE, EUROPES_EGRESS, LIVE, NAT
+from tests.unit.published import EUROPE, EUROPES_EGRESS, LIVE, NAT, UDP, address, endpoint
 
 ADDRESS: dict[str, Any] = {
     "purpose": "Vendor egress 1",
@@ -182,3 +184,51 @@ def test_help_and_docs_list_every_format() -> None:
         assert f"  {name} " in told
         assert f"| `{name}` |" in page
         assert form.about in told
+
+
+# --- dedicated addresses: told to their customer only -----------------------------------------------------------------
+
+OWN_ADDRESSES = {"100001": "198.51.100.1", "100002": "198.51.100.2"}
+
+
+def with_dedicated() -> dict[str, Any]:
+    given = copy.deepcopy(LIVE)
+    for ban, ip in OWN_ADDRESSES.items():
+        given["addresses"].append(address(f"sip-{ban}-ip", ip, "inbound", customer=ban))
+        given["endpoints"].append(endpoint("dedicated", ip, ip, 5060, "UDP") | {"customer": ban})
+    return given
+
+
+CUSTOMERS_FORMATS = sorted(name for name, each in FORMATS.items() if Audience.CUSTOMERS in each.audiences)
+
+
+@pytest.mark.parametrize("name", ["table", *sorted(FORMATS)])
+def test_nobodys_own_address_is_in_what_everybody_gets(name: str) -> None:
+    audiences = FORMATS[name].audiences if name in FORMATS else (Audience.EVERYBODY,)
+    for audience in audiences:
+        done = render(with_dedicated(), "--format", name, "--for", audience)
+        assert done.returncode == 0, done.stderr
+        assert "198.51.100." not in done.stdout
+        assert "10000" not in done.stdout
+
+
+@pytest.mark.parametrize("name", ["table", *CUSTOMERS_FORMATS])
+def test_a_customer_gets_its_own_and_no_other_customers(name: str) -> None:
+    done = render(with_dedicated(), "--format", name, "--for", "customers", "--customer", "100001")
+    assert done.returncode == 0, done.stderr
+    assert "198.51.100.1" in done.stdout
+    assert "198.51.100.2" not in done.stdout
+    assert UDP in done.stdout, "the shared ones are everybody's"
+
+
+def test_what_was_left_out_of_the_json_is_not_in_its_digest_either() -> None:
+    told = json.loads(render(with_dedicated(), "--format", "json", "--customer", "100002").stdout)
+    rest = {key: value for key, value in told.items() if key != "digest"}
+    canonical = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert told["digest"] == f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
+
+
+def test_a_customer_without_an_address_of_its_own_is_told_so() -> None:
+    done = render(with_dedicated(), "--customer", "100009")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("no dedicated address of BAN 100009\n  -> ")

@@ -1,0 +1,134 @@
+"""Dedicated customers: a preview and an update without changes, against a program that only declares as much.
+
+10, 100 and 500 customers, each with an address and a LoadBalancer; the bare program has as many resources in all. Time,
+processor time of engine and program (which a busy machine does not change), and the memory of the largest process.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import yaml
+
+from benchmarks.measuring import Result
+from engine_cli import EngineError
+from sandbox import Sandbox
+from sandbox.aside import sandbox_aside
+from sandbox.workspace import ROOT, Workspace
+
+BARE = Path(__file__).parent / "bare_resources"
+CUSTOMERS = (10, 100, 500)
+RUNS = 3
+FIRST_PORT = 15_000
+COMMANDS = {
+    "preview": ("preview", "--expect-no-changes"),
+    "up": ("up", "--yes", "--skip-preview", "--expect-no-changes"),
+}
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What one command took: seconds, seconds of processors, and MiB of its largest process."""
+
+    seconds: float
+    processor: float
+    memory: float
+
+
+def run() -> Iterator[Result]:
+    """Results as they come; two sandboxes of its own, gone afterwards."""
+    with sandbox_aside("warp-edge-bench-") as (ours, folder), sandbox_aside("warp-edge-bench-") as (theirs, other):
+        for sandbox in (ours, theirs):
+            sandbox.quota("STATIC_ADDRESSES", 4 * max(CUSTOMERS))
+        yield from _against(ours, folder, theirs, other)
+
+
+def _against(ours: Sandbox, folder: Path, theirs: Sandbox, other: Path) -> Iterator[Result]:
+    config = yaml.safe_load((ROOT / "Pulumi.sandbox.yaml").read_text())["config"]
+    edge = Workspace(folder / "edge", "sandbox", ours.env())
+    edge.prepare(config)
+    bare = Workspace(other / "bare", "bare", theirs.env(), program=BARE)
+    bare.prepare({})
+    before: dict[str, Result] = {}
+    for customers in CUSTOMERS:
+        edge.configure(_with_customers(config, customers))
+        _up(edge)
+        resources = len(edge.cli.preview().steps)
+        bare.configure(_bare(config, (resources - 2) // 2))  # the stack and the cluster's provider count too
+        _up(bare)
+        for name, command in COMMANDS.items():
+            turns = _by_turns(edge, bare, command)
+            what = f"{name}, no change, {customers} dedicated customers / bare program with as many resources"
+            for field, told in (("seconds", ""), ("processor", ": processor time"), ("memory", ": MiB")):
+                result = _result(what + told, resources, *([getattr(s, field) for s in side] for side in turns))
+                yield result
+                _growth(result, before)
+
+
+def _growth(now: Result, before: dict[str, Result]) -> None:
+    """On standard error: what each further resource takes, ours and the reference's."""
+    kind = now.name.partition(" dedicated")[0].partition(",")[0] + now.name.partition("resources")[2]
+    if last := before.get(kind):
+        more = now.size - last.size
+        ours, theirs = (now.median - last.median) / more, (now.reference_median - last.reference_median) / more
+        print(f"{kind}, {last.size} to {now.size}: {1000 * ours:.1f} / {1000 * theirs:.1f} (1/1000)", file=sys.stderr)
+    before[kind] = now
+
+
+def _by_turns(edge: Workspace, bare: Workspace, command: tuple[str, ...]) -> tuple[list[Spent], list[Spent]]:
+    """One run of each that does not count, then each in turn."""
+    _spent(edge, command)
+    _spent(bare, command)
+    turns = [(_spent(bare, command), _spent(edge, command)) for _ in range(RUNS)]
+    return [mine for _, mine in turns], [reference for reference, _ in turns]
+
+
+def _spent(workspace: Workspace, command: tuple[str, ...]) -> Spent:
+    """`wait4` tells of all processes that the command waited for; of memory, the largest's."""
+    began = time.perf_counter()
+    engine = subprocess.Popen(
+        [str(workspace.wrapper), "--non-interactive", *command, "--stack", workspace.stack], stdout=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(engine.pid, 0)
+    seconds = time.perf_counter() - began
+    engine.returncode = os.waitstatus_to_exitcode(status)
+    if engine.returncode:
+        raise EngineError(f"pulumi {command[0]}", f"exit status {engine.returncode}")
+    return Spent(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def _result(name: str, size: int, ours: list[float], theirs: list[float]) -> Result:
+    mine, reference = median(ours), median(theirs)
+    return Result(name, round(mine / reference, 3), round(mine, 3), round(reference, 3), size)
+
+
+def _up(workspace: Workspace) -> None:
+    workspace.cli.text("up", "--stack", workspace.stack, "--yes", "--skip-preview")
+
+
+def _with_customers(config: dict[str, Any], count: int) -> dict[str, Any]:
+    customers = {
+        f"customer-{number}": {"ban": f"{200_000 + number}", "targetPort": FIRST_PORT + 4 * number}
+        for number in range(count)
+    }
+    quotas = {"staticAddresses": 4 * max(CUSTOMERS), "forwardingRules": 4 * max(CUSTOMERS)}
+    return config | {"warp-edge:dedicated": customers, "warp-edge:quotas": quotas}
+
+
+def _bare(config: dict[str, Any], pairs: int) -> dict[str, Any]:
+    return {
+        "gcp:project": config["gcp:project"],
+        "gcp:region": config["gcp:region"],
+        "gcp:addPulumiAttributionLabel": False,
+        "gcp:skipRegionValidation": True,
+        "bare-resources:pairs": pairs,
+        "bare-resources:region": config["gcp:region"],
+    }

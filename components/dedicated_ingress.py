@@ -1,0 +1,195 @@
+"""Premium tier: reserved addresses and LoadBalancer Services of one customer's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import pulumi
+from pulumi_gcp.compute import Address as ReservedAddress
+from pulumi_kubernetes.core.v1 import Service
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+from components.load_balancer import (
+    BACKEND_SERVICE_CLASS,
+    KEPT,
+    PINNED_BY_NAME,
+    ServicePort,
+    load_balancer_spec,
+    waits_for_its_address,
+)
+from components.refusal import RefusedError
+from inventory.address import Address, Status
+from inventory.endpoint import Listener, Record, Srv, dedicated_records
+from kamailio import Own
+from settings import Settings
+from settings.dedicated import DedicatedCustomer, DedicatedListener, own_names
+from settings.dns import Dns
+from settings.ingress import Ingress
+from settings.ledger import RetiredAddress
+
+
+@dataclass(frozen=True)
+class DedicatedIngressArgs:
+    """`ingress`: where the SIP proxy is, which these Services share with everybody's. The rest as in
+    `SipIngressArgs`."""
+
+    listeners: Sequence[DedicatedListener]
+    ingress: Ingress
+    region: str
+    labels: Mapping[str, str]
+    protect: bool
+    on_failure: pulumi.ErrorHook | None = None
+
+
+@dataclass(frozen=True)
+class Dedicated:
+    """One LoadBalancer of a customer's own, and the address that was reserved for it."""
+
+    listener: DedicatedListener
+    address: pulumi.Output[str]
+
+
+class DedicatedIngress(pulumi.ComponentResource):
+    """`warp:edge:DedicatedIngress`: the ways in of the premium tier.
+
+    Stands up a reserved address and a LoadBalancer Service on it for each protocol of each dedicated customer. Each
+    Service leads to ports of the SIP proxy's pods that are this customer's alone: they stand for the address that was
+    dialled, which kube-proxy takes out of the packet. IPv4 only. It deliberately does not manage what makes the
+    address the customer's (rows of the trunk ACL), the sockets of the SIP proxy (`AclEnforcement` publishes them) and
+    names (`SipDns`).
+
+    Outputs: `addresses` (inventory addresses), `all` (each listener with its address).
+    """
+
+    addresses: list[pulumi.Output[Address]]
+    all: list[Dedicated]
+
+    def __init__(self, name: str, args: DedicatedIngressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("warp:edge:DedicatedIngress", name, None, opts)
+        self._args = args
+        self.addresses, self.all = [], []
+        for listener in args.listeners:
+            role = f"{name}-{listener.key}-{listener.protocol.lower()}"
+            reserved = ReservedAddress(
+                f"{role}-address",
+                name=listener.address,
+                region=args.region,
+                address_type="EXTERNAL",
+                labels=args.labels,
+                opts=pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=KEPT),
+            )
+            self._load_balancer(role, listener, reserved)
+            self.all.append(Dedicated(listener, reserved.address))
+            self.addresses.append(reserved.address.apply(partial(listener.published, region=args.region)))
+        self.register_outputs({})
+
+    def _load_balancer(self, role: str, listener: DedicatedListener, reserved: ReservedAddress) -> None:
+        ingress, hook = self._args.ingress, self._args.on_failure
+        ports = [
+            ServicePort(name, port, listener.protocol, listener.targets[name]) for name, port in listener.ports.items()
+        ]
+        spec = load_balancer_spec(ingress, ports)
+        # These Services are new, whatever the shared ones are: nothing has to be taken over, and no rule moves.
+        spec.load_balancer_class = BACKEND_SERVICE_CLASS
+        Service(
+            role,
+            metadata=ObjectMetaArgs(
+                name=listener.service,
+                namespace=ingress.namespace,
+                labels=self._args.labels,
+                annotations={**waits_for_its_address(ingress), PINNED_BY_NAME: reserved.name},
+            ),
+            spec=spec,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=self._args.protect,
+                hooks=pulumi.ResourceHookBinding(on_error=[hook]) if hook else None,
+            ),
+        )
+
+    def rows(self) -> dict[str, dict[str, pulumi.Input[str]]]:
+        """What makes each address its customer's, by the address's name: the rows of the trunk ACL. Not of one that
+        drains: nothing may lead there any more."""
+        return {
+            each.listener.address: {
+                "ban": each.listener.ban,
+                "address": each.address,
+                "service": each.listener.service,
+            }
+            for each in self.all
+            if each.listener.status is Status.ACTIVE
+        }
+
+    def records(self, dns: Dns, customers: Mapping[str, DedicatedCustomer]) -> Iterator[Record[pulumi.Output[str]]]:
+        """The record sets of every customer that has a name of its own."""
+        own: dict[str, dict[str, Listener[pulumi.Output[str]]]] = {}
+        for each in self.all:
+            own.setdefault(each.listener.key, {})[each.listener.protocol] = Listener(each.listener.ports, each.address)
+        for key, listeners in own.items():
+            if names := own_names(dns.domain, customers[key]):
+                yield from dedicated_records(names, listeners, Srv(dns.srv.priority, dns.srv.weight))
+
+    @property
+    def sockets(self) -> pulumi.Output[list[Own]]:
+        """What the SIP proxy needs for each address."""
+        listeners = [each.listener for each in self.all]
+        return pulumi.Output.all(*(each.address for each in self.all)).apply(
+            lambda found: [
+                Own(each.ban, each.protocol, address, each.ports, each.targets)
+                for each, address in zip(listeners, found, strict=True)
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class DedicatedUse:
+    """A dedicated address as the last update left it. `ban`: whose row it has, None without one; `names`: the names
+    that lead to it."""
+
+    ban: str | None = None
+    names: tuple[str, ...] = ()
+
+
+def refuse_dedicated_cut(
+    listeners: Sequence[DedicatedListener], before: Mapping[str, DedicatedUse], legacy: Mapping[str, RetiredAddress]
+) -> None:
+    """Refuse to let go of an address while traffic configuration leads to it, or to hand it to another customer.
+
+    `before`: reserved address to its use. To be called before anything is declared.
+    """
+    living = {each.address: each for each in listeners}
+    for name, use in sorted(before.items()):
+        leads = [*(f"the name {each}" for each in use.names), *([f"the row of BAN {use.ban}"] if use.ban else [])]
+        if name not in living:
+            if leads:
+                raise RefusedError(
+                    f"dedicated address {name} cannot go: {' and '.join(leads)} still"
+                    f" {'leads' if len(leads) == 1 else 'lead'} calls to it",
+                    "keep the customer under warp-edge:dedicated, with drainedOn and without dnsName, and run `pulumi"
+                    " up`; when its calls have ended, retire it in a later update (docs/dedicated.md)",
+                )
+            retired = legacy.get(name)
+            if not (retired and retired.customer and retired.drained_on and retired.retired_on):
+                raise RefusedError(
+                    f"dedicated address {name} cannot go without a word: its customer has it configured",
+                    f"put {name} under warp-edge:legacy with customer, drainedOn and a later retiredOn",
+                )
+        elif use.ban and living[name].ban != use.ban:
+            key = living[name].key
+            raise RefusedError(
+                f"dedicated address {name} is BAN {use.ban}'s and cannot become BAN {living[name].ban}'s: whoever"
+                " still calls it would call at the other's expense",
+                f"set warp-edge:dedicated.{key}.drainedOn first, or give the other customer an address of its own",
+            )
+
+
+def import_ids(name: str, settings: Settings) -> dict[str, str]:
+    """Logical name -> the id under which the plugin imports it (docs/adopt.md)."""
+    ids = {}
+    for each in settings.dedicated_listeners:
+        role = f"{name}-{each.key}-{each.protocol.lower()}"
+        ids[f"{role}-address"] = f"projects/{settings.project}/regions/{settings.region}/addresses/{each.address}"
+        ids[role] = f"{settings.ingress.namespace}/{each.service}"
+    return ids

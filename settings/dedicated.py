@@ -1,0 +1,197 @@
+"""Premium tier: ingress addresses of one customer's own, keyed by a short name of the customer.
+
+Names of Services and reserved addresses follow from the key, ports are those of the shared LoadBalancers. What cannot
+follow from anything is the target port: behind kube-proxy it is all that still says which address was dialled
+(kamailio/README.md, "Dedicated addresses").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic import ValidationInfo as Info
+
+from inventory.address import Address, Direction, Kind, Status
+from inventory.endpoint import TRANSPORT_OF_ROLE
+from settings.base import Ban, Day, HostLabel, Name, Section
+from settings.ingress import Ingress
+from settings.lifecycle import in_order, said_with
+from settings.problems import refuse
+
+# `sip-<key>-udp-ip` is a name at the cloud as well.
+Key = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,46}[a-z0-9])?$")]
+# Each customer has a block of the pods' ports, one for each role in this order.
+ROLES = tuple(TRANSPORT_OF_ROLE)
+TargetPort = Annotated[int, Field(ge=1024, le=65_536 - len(ROLES))]
+
+
+class OwnListener(Section):
+    """One LoadBalancer Service of a customer's own, on a reserved address."""
+
+    service: Name | None = Field(None, description="name of the Service; absent: `sip-<key>-udp` or `sip-<key>-tcp`")
+    address: Name | None = Field(None, description="name of the reserved address; absent: the Service's with `-ip`")
+
+
+class DedicatedCustomer(Section):
+    """What one customer of the premium tier has."""
+
+    ban: Ban = Field(description="the customer's billing account number; calls to the address are this customer's")
+    target_port: TargetPort = Field(
+        description="first of four ports of the SIP proxy's pods (sip, sips, ws, wss) that stand for this customer, and"
+        " for no other"
+    )
+    udp: OwnListener | None = Field(OwnListener(), description="the UDP LoadBalancer; null: none")
+    tcp: OwnListener | None = Field(
+        None, description="the TCP LoadBalancer, with the ports of ingress.tcp; absent: none"
+    )
+    announced_on: Day | None = Field(None, description="when the customer was told")
+    active_on: Day | None = Field(None, description="when it began to answer")
+    drained_on: Day | None = Field(
+        None, description="given: nothing leads here any more, neither name nor row; it is held until it is retired"
+    )
+    dns_name: HostLabel | None = Field(None, description="label below dns.domain that leads to it; absent: none")
+
+    @field_validator("tcp")
+    @classmethod
+    def _something_answers(cls, tcp: OwnListener | None, info: Info) -> OwnListener | None:
+        if tcp is None and "udp" in info.data and info.data["udp"] is None:
+            raise refuse("neither UDP nor TCP", "leave udp out for a UDP LoadBalancer, or write tcp: {}")
+        return tcp
+
+    @field_validator("active_on")
+    @classmethod
+    def _active_after_its_announcement(cls, day: date | None, info: Info) -> date | None:
+        return in_order(said_with(day, info, "announced_on"), info)
+
+    @field_validator("drained_on")
+    @classmethod
+    def _drains_after_it_was_active(cls, day: date | None, info: Info) -> date | None:
+        return in_order(day, info)
+
+    @field_validator("dns_name")
+    @classmethod
+    def _no_name_leads_to_what_drains(cls, label: str | None, info: Info) -> str | None:
+        if label and info.data.get("drained_on"):
+            raise refuse("it drains, and this name still leads calls to it", "remove dnsName, or remove drainedOn")
+        return label
+
+
+@dataclass(frozen=True)
+class DedicatedListener:
+    """One LoadBalancer of one customer, with every name and port said. `targets`: role to the pods' port."""
+
+    key: str
+    ban: str
+    protocol: Literal["UDP", "TCP"]
+    service: str
+    address: str
+    ports: Mapping[str, int]
+    targets: Mapping[str, int]
+    announced_on: date | None
+    active_on: date | None
+    drained_on: date | None
+
+    @property
+    def status(self) -> Status:
+        """Draining: held, and still told to its customer, but nothing leads there."""
+        return Status.DRAINING if self.drained_on else Status.ACTIVE
+
+    def published(self, address: str, region: str) -> Address:
+        """As the inventory lists it; `address` is what the cloud reserved."""
+        return Address(
+            purpose=f"Dedicated ingress ({self.protocol})",
+            name=self.address,
+            address=address,
+            kind=Kind.LOAD_BALANCER,
+            direction=Direction.INBOUND,
+            protocols=(self.protocol,),
+            ports=tuple(self.ports.values()),
+            region=region,
+            status=self.status,
+            announced_on=self.announced_on,
+            active_on=self.active_on,
+            drained_on=self.drained_on,
+            customer=self.ban,
+        )
+
+
+def listeners(dedicated: Mapping[str, DedicatedCustomer], ingress: Ingress) -> Iterator[DedicatedListener]:
+    """Every LoadBalancer of every dedicated customer, UDP before TCP."""
+    shared: tuple[tuple[Literal["UDP", "TCP"], Mapping[str, int]], ...] = (
+        ("UDP", ingress.udp.ports),
+        ("TCP", ingress.tcp.ports),
+    )
+    for key, customer in dedicated.items():
+        for (protocol, ports), own in zip(shared, (customer.udp, customer.tcp), strict=True):
+            if own is None:
+                continue
+            service = own.service or f"sip-{key}-{protocol.lower()}"
+            yield DedicatedListener(
+                key=key,
+                ban=customer.ban,
+                protocol=protocol,
+                service=service,
+                address=own.address or f"{service}-ip",
+                ports=ports,
+                targets={role: customer.target_port + ROLES.index(role) for role in ports},
+                announced_on=customer.announced_on,
+                active_on=customer.active_on,
+                drained_on=customer.drained_on,
+            )
+
+
+def refuse_clashes(
+    dedicated: Mapping[str, DedicatedCustomer],
+    ingress: Ingress,
+    taken: Mapping[str, Mapping[str, str]],
+    pod_ports: Mapping[int, str],
+) -> None:
+    """Refuse what two customers, or a customer and the rest of the stack, cannot both have.
+
+    `taken`: kind of name to the names that are somebody else's and whose they are; `pod_ports`: ports of the pods that
+    are in use.
+    """
+    seen = {kind: dict(others) for kind, others in taken.items()}
+
+    def claim(kind: str, name: str, key: str) -> None:
+        if other := seen.setdefault(kind, {}).get(name):
+            raise refuse(f"{kind} {name} of {key} is {other}'s", f"give {key} another, in warp-edge:dedicated.{key}")
+        seen[kind][name] = key
+
+    for each in listeners(dedicated, ingress):
+        # What is longer than a name may be was told already when somebody wrote it; a derived one is told here.
+        if len(each.address) > 63:
+            raise refuse(f"the reserved address {each.address} has a name of more than 63 letters", "name it shorter")
+        claim("Service", each.service, each.key)
+        claim("reserved address", each.address, each.key)
+    blocks: dict[int, str] = dict(pod_ports)
+    for key, customer in dedicated.items():
+        for label in _labels(customer).values():
+            claim("DNS name", label, key)
+        for port in range(customer.target_port, customer.target_port + len(ROLES)):
+            if other := blocks.get(port):
+                raise refuse(
+                    f"targetPort {customer.target_port} of {key} takes the pods' ports up to"
+                    f" {customer.target_port + len(ROLES) - 1}, and {port} is {other}'s",
+                    f"give {key} four ports of its own, in warp-edge:dedicated.{key}.targetPort",
+                )
+            blocks[port] = key
+
+
+def own_names(domain: str, customer: DedicatedCustomer) -> dict[str, str]:
+    """Protocol to the host name of its address; empty without a DNS name."""
+    return {protocol: f"{label}.{domain}" for protocol, label in _labels(customer).items()}
+
+
+def _labels(customer: DedicatedCustomer) -> dict[str, str]:
+    """The plain name is the UDP address's; with both protocols, the TCP address has a name beside it."""
+    name = customer.dns_name
+    if not name:
+        return {}
+    if customer.udp and customer.tcp:
+        return {"UDP": name, "TCP": f"{name}-tcp"}
+    return {"UDP" if customer.udp else "TCP": name}
