@@ -16,7 +16,7 @@ from typing import Any
 from inventory import cost, sheets
 from inventory.address import Address, Direction, Status
 from inventory.capacity import PORTS_PER_ADDRESS, EgressCapacity
-from inventory.endpoint import Endpoint, Listener, Record, SipNames, Srv, endpoints
+from inventory.endpoint import Endpoint, Listener, Record, SipNames, Srv, endpoints, records
 
 SCHEMA = 1
 

@@ -16,7 +16,8 @@ from tests.unit.test_settings import LEAST
 DECLARED: dict[str, Config] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
 NEEDED = {"region", "cluster", "ingress", "egress", "dns", "database"}
 OPTIONAL = {
-    "protect", "labels", "noticeDays", "inventorySite", "legacy", "cost", "trunkAcl", "gandiToken", "dedicated", "quotas",
+    "protect", "labels", "noticeDays", "inventorySite", "legacy", "cost", "trunkAcl", "gandiToken", "dedicated",
+    "quotas",
 }  # fmt: skip
 REFERENCE = (ROOT / "docs" / "settings.md").read_text()
 # Their keys are people's own.
