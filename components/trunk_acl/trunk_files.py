@@ -18,14 +18,13 @@ from pydantic.alias_generators import to_camel
 
 from components.trunk_acl.trunks import Entry, Network, Trunk, texts
 from settings.base import BAN, Ban
+from settings.plain_yaml import YamlError, compose, line_of, plain
 from settings.problems import problem_of, refuse, show
 from settings.trunk_acl import Limits
 
 LISTED = 20  # problems shown at once
 DEEPEST = 8  # a file's list, a trunk, its ranges, a range: four are enough
 _BAN = re.compile(BAN)
-# Not 010, which is eight in YAML and ten to whoever reads it.
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 
 
 @dataclass(frozen=True)
@@ -129,24 +128,20 @@ def read(folder: Path, limits: Limits) -> TrunkFiles:
 
 def _in_file(file: Path, name: str, problems: list[Problem]) -> Iterator[_Found]:
     try:
-        text = file.read_text(encoding="utf-8")
-        _refuse_tricks(text)
-        root = yaml.compose(text, Loader=yaml.CSafeLoader)
+        root = compose(file.read_text(encoding="utf-8"), deepest=DEEPEST, what="a trunk")
     except OSError as error:
         problems.append(Problem(name, 1, "", f"cannot be read: {error.strerror}"))
         return
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        reason = getattr(error, "problem", None) or "plain text in UTF-8 is needed"
-        problems.append(Problem(name, mark.line + 1 if mark else 1, "", f"not YAML: {reason}"))
+    except UnicodeDecodeError:
+        problems.append(Problem(name, 1, "", "not YAML: plain text in UTF-8 is needed"))
         return
-    except _YamlError as error:
+    except YamlError as error:
         problems.append(Problem(name, error.line, "", str(error)))
         return
     if root is None:
         return
     if not isinstance(root, yaml.SequenceNode):
-        problems.append(Problem(name, _line(root), "", "not a list; write one `- ban: ...` per trunk"))
+        problems.append(Problem(name, line_of(root), "", "not a list; write one `- ban: ...` per trunk"))
         return
     for item in root.value:
         if one := _item(item, name, problems):
@@ -155,9 +150,9 @@ def _in_file(file: Path, name: str, problems: list[Problem]) -> Iterator[_Found]
 
 def _item(node: yaml.Node, file: str, problems: list[Problem]) -> _Found | None:
     try:
-        value = _plain(node)
+        value = plain(node)
         item = _ITEM.validate_python(value)
-    except _YamlError as error:
+    except YamlError as error:
         problems.append(Problem(file, error.line, "", str(error)))
         return None
     except ValidationError as error:
@@ -171,68 +166,15 @@ def _item(node: yaml.Node, file: str, problems: list[Problem]) -> _Found | None:
             if complaint["type"] == "string_type":
                 what = f"{problem.value} is no text to YAML; put it in quotes"
             reason = f"{key + ': ' if key else ''}{what}"
-            problems.append(Problem(file, _line_of(node, complaint["loc"]), str(ban), reason))
+            problems.append(Problem(file, _line_below(node, complaint["loc"]), str(ban), reason))
         return None
     entries = tuple(Entry(each.range, each.active) for each in item.ranges)
     trunk = Trunk(
         item.ban, item.trunk, item.auth, item.calls_per_second, item.concurrent_calls, item.active, entries
     )  # fmt: skip
     ranges = _child(node, "ranges")
-    lines = tuple(_line(child) for child in ranges.value) if isinstance(ranges, yaml.SequenceNode) else ()
-    return _Found(trunk, file, _line(node), lines)
-
-
-class _YamlError(Exception):
-    def __init__(self, line: int, reason: str) -> None:
-        super().__init__(reason)
-        self.line = line
-
-
-def _refuse_tricks(text: str) -> None:
-    """A few bytes of aliases or brackets can become more than there is memory or stack for: PyYAML minds neither."""
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
-            trick = "nested too deeply for a trunk"
-        elif isinstance(event, yaml.AliasEvent):
-            trick = "an alias; write out what it stands for"
-        elif tag := getattr(event, "tag", None):
-            trick = f"a tag, {show(tag)}; leave it out"
-        else:
-            continue
-        raise _YamlError(int(event.start_mark.line) + 1 if event.start_mark else 1, trick)
-
-
-def _plain(node: yaml.Node) -> Any:
-    """The value of a node. What YAML reads differently from a person is not for trunk files."""
-    if isinstance(node, yaml.MappingNode):
-        seen = set[str]()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise _YamlError(_line(key), "a key must be a word")
-            if key.value in seen:
-                raise _YamlError(_line(key), f"{show(key.value)} stands here twice")
-            seen.add(key.value)
-        return {key.value: _plain(value) for key, value in node.value}
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(value) for value in node.value]
-    match node.tag.rpartition(":")[2]:
-        case "str":
-            return node.value
-        case "int" if _NUMBER.fullmatch(node.value):
-            return int(node.value)
-        case "bool" if node.value in ("true", "false"):
-            return node.value == "true"
-        case "null":
-            return None
-        case kind:
-            remedy = "put a name in quotes; write a number in digits only, a flag as true or false"
-            raise _YamlError(_line(node), f"{show(node.value)} is read as {kind} by YAML; {remedy}")
-
-
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
+    lines = tuple(line_of(child) for child in ranges.value) if isinstance(ranges, yaml.SequenceNode) else ()
+    return _Found(trunk, file, line_of(node), lines)
 
 
 def _child(node: yaml.Node, step: object) -> yaml.Node | None:
@@ -243,13 +185,13 @@ def _child(node: yaml.Node, step: object) -> yaml.Node | None:
     return None
 
 
-def _line_of(node: yaml.Node, steps: Sequence[object]) -> int:
+def _line_below(node: yaml.Node, steps: Sequence[object]) -> int:
     for step in steps:
         child = _child(node, step)
         if child is None:
             break
         node = child
-    return _line(node)
+    return line_of(node)
 
 
 def _unfit(found: Sequence[_Found], limits: Limits) -> Iterator[Problem]:
