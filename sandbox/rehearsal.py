@@ -57,8 +57,8 @@ def differences(sandbox: Sandbox, adoption: Adoption) -> Iterator[str]:
 def at_the_stand_in(config: Mapping[str, Any], sandbox: Sandbox) -> dict[str, Any]:
     """A stack's settings with the sandbox's Gandi in the place of the real one."""
     key = config_key("dns")
-    gandi = {**config[key].get("gandi", {}), "api": sandbox.gandi_api()}
-    return {**config, key: {**config[key], "gandi": gandi}}
+    own = config.get(key, {})  # the rest of the group may be shared with other stacks
+    return {**config, key: {**own, "gandi": {**own.get("gandi", {}), "api": sandbox.gandi_api()}}}
 
 
 def names_at_gandi(workspace: Workspace, sandbox: Sandbox) -> Iterator[str]:

@@ -7,84 +7,45 @@ another's problem. Nothing here knows Pulumi or a region's name; `docs/settings.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import ClassVar, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
-from pydantic_core import from_json
 
 from inventory.address import Status
-from settings.base import Labels, ProjectId, Region, Section
+from settings.base import Region
 from settings.database import Database
 from settings.dedicated import DedicatedCustomer, DedicatedListener, Key, listeners, refuse_clashes
 from settings.dns import Dns
 from settings.egress import Egress
 from settings.ingress import Cluster, Ingress
-from settings.inventory_site import InventorySite
 from settings.ledger import Cost, Quotas, RetiredAddress
-from settings.lifecycle import NOTICE_DAYS, NoticeDays, refuse_short_notice
-from settings.problems import PROJECT_KEY, Problem, SettingsError, config_key, field_of, problem_of, refuse, show
+from settings.lifecycle import refuse_short_notice
+from settings.problems import SettingsError, config_key, refuse, show
+from settings.stack import ROLE, Stack
 from settings.trunk_acl import TrunkAcl
 
 __all__ = ["Settings", "SettingsError", "config_key"]
 
 
-OF_GANDI = "gandiToken"
+class Settings(Stack):
+    """All settings of a stack of role `region`: one region's edge."""
 
+    elsewhere: ClassVar[frozenset[str]] = frozenset({"regions"})
 
-@dataclass(frozen=True)
-class _Given:
-    """What rules need that is no setting of ours."""
-
-    config: Mapping[str, str]
-    secret_keys: frozenset[str]
-
-
-class Settings(Section):
-    """All settings of one stack: one region's edge."""
-
-    project: ProjectId = Field(alias=PROJECT_KEY, description="Google Cloud project; the provider's own setting")
+    role: Literal["region"] = Field("region", description=ROLE)
     region: Region = Field(description="the region that this stack stands up")
-    protect: bool = Field(True, description="all locks against deletion: the engine's, the plugin's, the cloud's")
-    labels: Labels = Field({}, description="on everything that takes labels")
-    notice_days: NoticeDays = Field(
-        NOTICE_DAYS, description="days from the announcement of an address to its first use"
-    )
     cluster: Cluster = Field(description="how to reach the Kubernetes cluster")
     ingress: Ingress = Field(description="customers' way in")
     egress: Egress = Field(description="the way out to vendors")
-    dns: Dns = Field(description="names")
-    gandi_token: SecretStr = Field(
-        SecretStr(""),
-        validate_default=False,  # as JSON it would have to be text
-        description="Gandi's personal access token, as a secret (docs/dns.md); empty: GANDI_TOKEN of the environment",
-    )
     database: Database = Field(description="the trunk ACL's database")
     trunk_acl: TrunkAcl = Field(TrunkAcl(), description="who may call")
-    inventory_site: InventorySite = Field(InventorySite(), description="the inventory as a web site")
     dedicated: dict[Key, DedicatedCustomer] = Field(
         {}, description="premium tier: customers with ingress addresses of their own, by a short name"
     )
     legacy: dict[str, RetiredAddress] = Field({}, description="retired addresses, by name")
     quotas: Quotas = Field(Quotas(), description="what the project may have in this region")
     cost: Cost = Field(Cost(), description="figures of the monthly plan")
-
-    @classmethod
-    def parse(cls, config: Mapping[str, str], secret_keys: Collection[str] = ()) -> Self:
-        """The settings in a stack's configuration, `namespace:key` to text, objects as JSON (as the engine gives it).
-
-        Raises `SettingsError` with every problem found. Values of `secret_keys` are never shown.
-        """
-        document = {field: _value(field, config[key]) for field, key in _keys(config).items() if key in config}
-        try:
-            return cls.model_validate_json(json.dumps(document), context=_Given(config, frozenset(secret_keys)))
-        except ValidationError as error:
-            secret = {_storable(key) for key in secret_keys} | {config_key(OF_GANDI)}
-            found = [_told(each, secret) for each in error.errors(include_url=False)]
-        raise SettingsError(found)
 
     @field_validator("region")
     @classmethod
@@ -113,16 +74,6 @@ class Settings(Section):
             listeners = [(listener.address, listener) for listener in (ingress.udp, ingress.tcp)]
             refuse_short_notice([*listeners, *ingress.announced.items()], info.data["notice_days"])
         return ingress
-
-    @field_validator("gandi_token")
-    @classmethod
-    def _token_is_kept_as_a_secret(cls, token: SecretStr, info: Info) -> SecretStr:
-        if token.get_secret_value() and info.context and config_key(OF_GANDI) not in info.context.secret_keys:
-            raise refuse(
-                "a token in clear, in a file that many can read",
-                f"give it up at Gandi, make a new one, and run `pulumi config set --secret {OF_GANDI}`",
-            )
-        return token
 
     @field_validator("egress")
     @classmethod
@@ -237,34 +188,3 @@ def _in_the_cluster(ingress: Ingress, acl: TrunkAcl) -> tuple[dict[str, str], di
         services[acl.enforcement.reloader.service] = "the reloader"
         ports[acl.enforcement.reloader.port] = "the reloader"
     return services, ports
-
-
-def _keys(config: Mapping[str, str]) -> dict[str, str]:
-    """Field as the YAML writes it -> configuration key, for every known field and every key of our namespace."""
-    known = {alias: config_key(alias) for field in Settings.model_fields.values() if (alias := field.alias)}
-    ours = config_key("")
-    return known | {_storable(key.removeprefix(ours)): key for key in config if key.startswith(ours)}
-
-
-def _value(field: str, text: str) -> Any:
-    """Configuration arrives as text. Names stay text even when they look like something else (`region: 12`), and so
-    does what JSON cannot carry: halves of characters, groups nested without end."""
-    if field in (PROJECT_KEY, "region", OF_GANDI):
-        return _storable(text)
-    try:
-        value = json.loads(text)
-        from_json(json.dumps({field: value}))
-    except (ValueError, RecursionError):
-        return _storable(text)
-    return value
-
-
-def _storable(text: str) -> str:
-    return text.encode(errors="backslashreplace").decode()
-
-
-def _told(found: Mapping[str, Any], secret_keys: Collection[str]) -> Problem:
-    problem = problem_of(found)
-    if config_key(field_of(found)) in secret_keys:
-        return Problem(problem.key, "[secret]", "see the setting's rules", problem.remedy)
-    return problem

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
@@ -11,14 +11,23 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from settings import Settings, config_key
+from settings.regions import GlobalSettings
+from settings.stack import Stack
 
 HEADER = """# Settings
 
 Every key of a stack's YAML, written by `python -m settings` from the package `settings/`; a test compares them.
 Objects are written in YAML below their key. Unknown keys are refused, and all problems are listed at once.
 
-| key | type | default | meaning |
+"""
+TABLE = """| key | type | default | meaning |
 |---|---|---|---|
+"""
+GLOBAL = """
+## Role `global`
+
+A stack of role `global` also has `gcp:project` and these of the above: {common}. Then:
+
 """
 
 
@@ -59,7 +68,7 @@ def _type(annotation: Any) -> str:
 def _default(field: FieldInfo, inner: type[BaseModel] | None) -> str:
     if field.default is PydanticUndefined:
         return "**needed**"
-    if field.default is None or field.default in ({}, ()) or (inner and isinstance(field.default, inner)):
+    if field.default is None or field.default in ({}, (), "") or (inner and isinstance(field.default, inner)):
         return ""
     value = field.default
     if isinstance(value, SecretStr):
@@ -71,8 +80,15 @@ def _default(field: FieldInfo, inner: type[BaseModel] | None) -> str:
 
 def reference() -> str:
     """The whole page."""
-    lines = (f"| `{key}` | {kind} | {default} | {meaning} |" for key, kind, default, meaning in rows(Settings))
-    return HEADER + "\n".join(lines) + "\n"
+    common = [config_key(str(field.alias)) for name, field in Stack.model_fields.items() if name != "project"]
+    of_region = (each for each in rows(Settings))
+    of_global = (each for each in rows(GlobalSettings) if each[0].startswith(config_key("regions")))
+    told = GLOBAL.format(common=", ".join(f"`{key}`" for key in common))
+    return HEADER + TABLE + _lines(of_region) + told + TABLE + _lines(of_global)
+
+
+def _lines(found: Iterable[tuple[str, str, str, str]]) -> str:
+    return "".join(f"| `{key}` | {kind} | {default} | {meaning} |\n" for key, kind, default, meaning in found)
 
 
 if __name__ == "__main__":

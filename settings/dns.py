@@ -88,6 +88,7 @@ def _is_this_machine(host: str) -> bool:
 
 
 Backend = Literal["cloud-dns", "gandi", "both"]
+Scope = Literal["domain", "region", "both"]
 
 
 class Dns(Section):
@@ -97,6 +98,11 @@ class Dns(Section):
     domain: Domain = Field(description="the zone's domain, without final dot")
     zone: Zone | None = Field(None, description="the zone at Cloud DNS; needed there")
     gandi: Gandi = Field(Gandi(), description="how Gandi LiveDNS is spoken to")
+    scope: Scope = Field(
+        "domain",
+        description="where a region's names stand: right below the domain, which one region can have; below"
+        " `<region>.<domain>`; `both`: while a stack of role `global` takes the former over (docs/regions.md)",
+    )
     names: DnsNames = Field(DnsNames(), description="labels")
     ttl_seconds: int = Field(300, le=86_400, description="of every record; 300 is the least that DNS hosts accept")
     srv: SrvWeights = Field(SrvWeights(), description="priority and weight of the SRV records")
@@ -116,6 +122,17 @@ class Dns(Section):
         if zone and backend == "gandi":
             raise refuse("a zone at Cloud DNS, but the backend is `gandi`", "remove dns.zone, or use backend: both")
         return zone
+
+    @field_validator("scope")
+    @classmethod
+    def _a_zone_has_one_owner(cls, scope: Scope, info: Info) -> Scope:
+        zone: Zone | None = info.data.get("zone")
+        if scope == "region" and zone and zone.manage:
+            raise refuse(
+                "names of one region only, and the zone of all: another region's stack would declare it as well",
+                "set dns.zone.manage: false; the zone is the stack's of role `global`",
+            )
+        return scope
 
     @field_validator("ttl_seconds")
     @classmethod

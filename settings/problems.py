@@ -20,15 +20,17 @@ SHOWN = 60  # characters of a wrong value: enough to find it, not enough to floo
 
 @dataclass(frozen=True)
 class Problem:
-    """One wrong setting. `value` is already fit to be shown."""
+    """One wrong setting. `value` is already fit to be shown; `file`: where it stands, when not in the stack's own."""
 
     key: str
     value: str
     wrong: str
     remedy: str
+    file: str = ""
 
     def __str__(self) -> str:
-        return f"  {self.key} = {self.value}\n      {self.wrong}\n      -> {self.remedy}"
+        where = f" (in {self.file})" if self.file else ""
+        return f"  {self.key} = {self.value}{where}\n      {self.wrong}\n      -> {self.remedy}"
 
 
 class SettingsError(Exception):

@@ -14,10 +14,22 @@ ROOT = Path(__file__).resolve().parent.parent
 Config = dict[str, Any]
 
 
-def stack_config(stack: str) -> Config:
+def written_config(stack: str) -> Config:
     """Key -> value as written in `Pulumi.<stack>.yaml`."""
-    text = (ROOT / f"Pulumi.{stack}.yaml").read_text()
-    return dict(yaml.safe_load(text)["config"])
+    return dict(yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"])
+
+
+def stack_config(stack: str) -> Config:
+    """Key -> value of a stack, with what it shares with others written out: the settings must come to the same."""
+    own = written_config(stack)
+    if shared := own.pop("warp-edge:shared", None):
+        return _below(yaml.safe_load((ROOT / shared).read_text())["config"], own)
+    return own
+
+
+def _below(shared: Config, own: Config) -> Config:
+    both = {key: value for key, value in own.items() if isinstance(value, dict) and isinstance(shared.get(key), dict)}
+    return {**shared, **own, **{key: _below(shared[key], value) for key, value in both.items()}}
 
 
 def without_site(config: Config) -> Config:

@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 import yaml
 
-from settings import Settings
+from settings import Settings, SettingsError
+from settings.regions import GlobalSettings
 from tests.stacks import ROOT, Config, as_engine_gives_it, stack_config
 from tests.unit.test_settings import LEAST
 
 DECLARED: dict[str, Config] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
 NEEDED = {"region", "cluster", "ingress", "egress", "dns", "database"}
+ROLE_GLOBAL = {"regions"}
 OPTIONAL = {
-    "protect", "labels", "noticeDays", "inventorySite", "legacy", "cost", "trunkAcl", "gandiToken", "dedicated",
+    "role", "shared", "protect", "labels", "noticeDays", "inventorySite", "legacy", "cost", "trunkAcl", "gandiToken", "dedicated",
     "quotas",
 }  # fmt: skip
 REFERENCE = (ROOT / "docs" / "settings.md").read_text()
@@ -25,14 +27,27 @@ FREE = ("warp-edge:labels", "warp-edge:legacy")
 
 
 def test_pulumi_yaml_declares_exactly_the_keys_that_the_settings_read() -> None:
-    assert set(DECLARED) == NEEDED | OPTIONAL
-    assert {field.alias for field in Settings.model_fields.values()} == NEEDED | OPTIONAL | {"gcp:project"}
+    assert set(DECLARED) == NEEDED | OPTIONAL | ROLE_GLOBAL
+    of_region = {field.alias for field in Settings.model_fields.values()}
+    of_global = {field.alias for field in GlobalSettings.model_fields.values()}
+    assert of_region == NEEDED | OPTIONAL | {"gcp:project"}
+    assert of_region | of_global == set(DECLARED) | {"gcp:project"}
+    assert of_global - of_region == ROLE_GLOBAL
 
 
-def test_pulumi_yaml_has_a_default_exactly_where_the_settings_have_one() -> None:
-    assert {name for name, declared in DECLARED.items() if "default" in declared} == OPTIONAL
+def test_no_stack_must_say_what_only_stacks_of_the_other_role_have() -> None:
+    """The engine refuses a stack without a value for whatever Pulumi.yaml declares without a default."""
+    assert all("default" in declared for declared in DECLARED.values())
     required = {field.alias for field in Settings.model_fields.values() if field.is_required()}
     assert required == NEEDED | {"gcp:project"}
+
+
+@pytest.mark.parametrize("name", sorted(NEEDED))
+def test_what_pulumi_yaml_gives_for_a_needed_setting_is_nothing_said(name: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.parse(as_engine_gives_it(LEAST | {f"warp-edge:{name}": DECLARED[name]["default"]}))
+    (problem,) = refused.value.problems
+    assert (problem.key, problem.wrong) == (f"warp-edge:{name}", "this setting is needed")
 
 
 @pytest.mark.parametrize("name", sorted(OPTIONAL))
@@ -44,8 +59,10 @@ def test_the_default_of_pulumi_yaml_is_the_models_own(name: str) -> None:
 
 def test_pulumi_yaml_has_the_types_of_the_settings() -> None:
     kinds = {name: declared["type"] for name, declared in DECLARED.items()}
-    assert kinds == dict.fromkeys(NEEDED | OPTIONAL, "object") | {
+    assert kinds == dict.fromkeys(NEEDED | OPTIONAL | ROLE_GLOBAL, "object") | {
         "region": "string",
+        "role": "string",
+        "shared": "string",
         "protect": "boolean",
         "noticeDays": "integer",
         "gandiToken": "string",

@@ -1,0 +1,93 @@
+"""The names that all regions share: which regions they lead to, in which order, and which one is being maintained."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, field_validator
+from pydantic import ValidationInfo as Info
+
+from settings import Settings
+from settings.base import Region, Section
+from settings.dns import Dns
+from settings.inventory_site import InventorySite
+from settings.problems import refuse
+from settings.stack import ROLE, Stack
+
+# As the engine writes a stack in full: organization/project/stack.
+StackName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$")]
+
+
+class RegionShare(Section):
+    """What one region has of the calls to the shared names (RFC 2782)."""
+
+    stack: StackName = Field(description="its stack, in full: organization/project/stack (`pulumi stack ls --all`)")
+    priority: Annotated[int, Field(ge=0, le=65535)] = Field(
+        10, description="lowest first; regions of the same priority share calls by weight"
+    )
+    weight: Annotated[int, Field(ge=0, le=65535)] = Field(50, description="share among regions of the same priority")
+    state: Literal["active", "drained"] = Field(
+        "active", description="`drained`: no new call is led there; its addresses and its own names stay"
+    )
+
+
+class GlobalSettings(Stack):
+    """All settings of a stack of role `global`."""
+
+    elsewhere: ClassVar[frozenset[str]] = frozenset(
+        str(field.alias) for name, field in Settings.model_fields.items() if name not in Stack.model_fields
+    )
+
+    role: Literal["global"] = Field("global", description=ROLE)
+    regions: dict[Region, RegionShare] = Field(description="by region: its stack, and its share of the calls")
+
+    @field_validator("inventory_site")
+    @classmethod
+    def _a_site_is_somewhere(cls, site: InventorySite) -> InventorySite:
+        if site.bucket and not site.location:
+            raise refuse("this stack is in no region, and the bucket must be somewhere", "say inventorySite.location")
+        return site
+
+    @field_validator("regions")
+    @classmethod
+    def _calls_are_led_somewhere(cls, regions: dict[str, RegionShare]) -> dict[str, RegionShare]:
+        if all(each.state == "drained" for each in regions.values()):
+            raise refuse("no region is active: the names would lead nowhere", "set one region's state: active")
+        return regions
+
+    @field_validator("regions")
+    @classmethod
+    def _a_stack_is_one_region(cls, regions: dict[str, RegionShare]) -> dict[str, RegionShare]:
+        stacks = [each.stack for each in regions.values()]
+        if twice := next((stack for stack in stacks if stacks.count(stack) > 1), None):
+            raise refuse(f"two regions are the stack {twice}", "name each region's own stack")
+        return regions
+
+    @field_validator("regions")
+    @classmethod
+    def _sharing_is_meant(cls, regions: dict[str, RegionShare]) -> dict[str, RegionShare]:
+        """Drained ones too: they come back as they are."""
+        for name, each in regions.items():
+            same = sorted(other for other, share in regions.items() if share.priority == each.priority)
+            if len(same) > 1 and "weight" not in each.model_fields_set:
+                raise refuse(
+                    f"{' and '.join(same)} have the same priority: calls would be shared among them",
+                    f"give each a priority of its own, or say regions.{name}.weight and mean it",
+                )
+        return regions
+
+    @field_validator("regions")
+    @classmethod
+    def _weights_choose_somebody(cls, regions: dict[str, RegionShare], info: Info) -> dict[str, RegionShare]:
+        for each in regions.values():
+            same = [share.weight for share in regions.values() if share.priority == each.priority]
+            if len(same) > 1 and not any(same):
+                raise refuse("all weights of one priority are 0", "give them weights that say who gets how much")
+        return regions
+
+    @field_validator("dns")
+    @classmethod
+    def _names_are_shared(cls, dns: Dns) -> Dns:
+        if dns.scope != "domain":
+            raise refuse("this stack has no region of its own", "leave dns.scope out; it is for the regions' stacks")
+        return dns

@@ -1,0 +1,116 @@
+"""Settings that several stacks share: a file in the form of a stack's own, merged under it.
+
+Mappings are merged key by key; everything else is the stack's where the stack says it. Leaves to the models what the
+settings mean: they see one document, whoever said what.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import from_json
+
+from settings.plain_yaml import YamlError, compose, plain
+from settings.problems import PROJECT, Problem, SettingsError, show, show_key
+
+FORM = "write it as a stack's own file: `config:` and below it keys that begin with `warp-edge:`"
+DEEPEST = 12
+LARGEST = 1_000_000  # bytes
+# The engine hands on defaults of Pulumi.yaml as the stack's own, and who this is nobody can share.
+EACH_ITS_OWN = ("role", "shared", "region", "protect", "noticeDays", "gandiToken", "regions")
+
+
+def read(name: str, folder: Path) -> dict[str, Any]:
+    """Field to value, of the file `name` in `folder`. Raises `SettingsError` with every problem of its form."""
+    file = _inside(name, folder)
+    try:
+        if file.stat().st_size > LARGEST:
+            raise _unusable(name, "too large for settings", f"keep it below {LARGEST} bytes")
+        root = compose(file.read_text(encoding="utf-8"), deepest=DEEPEST, what="settings")
+        document = plain(root, decimals=True) if root else {}
+        from_json(json.dumps(document))
+    except OSError as error:
+        raise _unusable(name, f"cannot be read: {error.strerror}", "name a file of the program's folder") from None
+    except YamlError as error:
+        raise _unusable(f"{name}:{error.line}", str(error), "correct the file") from None
+    except (UnicodeDecodeError, ValueError):
+        raise _unusable(name, "not plain text in UTF-8", "correct the file") from None
+    if not isinstance(document, dict) or set(document) != {"config"} or not isinstance(document["config"], dict):
+        raise _unusable(name, "not a file of settings", FORM)
+    if problems := list(_unshareable(document["config"], name)):
+        raise SettingsError(problems)
+    return {key.removeprefix(f"{PROJECT}:"): value for key, value in document["config"].items()}
+
+
+def _inside(name: str, folder: Path) -> Path:
+    """Nothing outside the program is anybody's settings, not even through a link."""
+    root = folder.resolve()
+    try:
+        file = (root / name).resolve()
+    except (OSError, ValueError, RuntimeError):
+        raise _unusable(name, "not the name of a file", "write it as shared/prod.yaml") from None
+    if Path(name).is_absolute() or not file.is_relative_to(root):
+        raise _unusable(name, "outside the program's folder", "name a file below it, as shared/prod.yaml")
+    return file
+
+
+def _unusable(name: str, wrong: str, remedy: str) -> SettingsError:
+    return SettingsError([Problem(f"{PROJECT}:shared", show(name), wrong, remedy)])
+
+
+def _unshareable(config: Mapping[str, Any], name: str) -> Iterator[Problem]:
+    for key, value in config.items():
+        namespace, _, field = key.partition(":")
+        if namespace != PROJECT or not field:
+            yield Problem(
+                show_key(namespace) + (f":{show_key(field)}" if field else ""),
+                "(not shown)",
+                "no setting of this program: engine and plugins read a stack's own file only",
+                "write it in every stack's own file",
+                name,
+            )
+        elif field in EACH_ITS_OWN:
+            yield Problem(key, "(not shown)", "cannot be shared", "write it in every stack's own file", name)
+        elif secret := next(_secrets(value, key), None):
+            yield Problem(
+                secret,
+                "(not shown)",
+                "a secret in a shared file, which is encrypted for one stack and read by none",
+                "set it in the stack with `pulumi config set --secret`",
+                name,
+            )
+
+
+def _secrets(value: Any, key: str) -> Iterator[str]:
+    """Keys of what the engine writes for a secret: `{secure: TEXT}`."""
+    if isinstance(value, dict):
+        if set(value) == {"secure"}:
+            yield key
+        for name, inner in value.items():
+            yield from _secrets(inner, f"{key}.{show_key(name)}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _secrets(inner, f"{key}[{index}]")
+
+
+def merged(shared: Any, own: Any) -> Any:
+    """What the stack says, and below it what is shared."""
+    if not isinstance(shared, Mapping) or not isinstance(own, Mapping):
+        return own
+    both = {key: merged(shared[key], own[key]) for key in shared if key in own}
+    return {**shared, **own, **both}
+
+
+def stands_in(document: Any, steps: Sequence[str | int]) -> bool:
+    """Whether a document says anything at this place."""
+    for step in steps:
+        if isinstance(document, Mapping) and step in document:
+            document = document[step]
+        elif isinstance(document, list) and isinstance(step, int) and step < len(document):
+            document = document[step]
+        else:
+            return False
+    return True

@@ -1,0 +1,147 @@
+"""What every stack's settings have in common, and how they are read: strictly, with every problem told at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import ValidationInfo as Info
+from pydantic_core import from_json
+
+from settings import shared
+from settings.base import Labels, ProjectId, Section
+from settings.dns import Dns
+from settings.inventory_site import InventorySite
+from settings.lifecycle import NOTICE_DAYS, NoticeDays
+from settings.problems import PROJECT_KEY, Problem, SettingsError, config_key, field_of, problem_of, refuse, show
+
+PROGRAM = Path(__file__).resolve().parent.parent  # what `shared` is relative to, as `trunkAcl.trunks` is
+OF_GANDI = "gandiToken"
+ROLE = "`region`: one region's edge; `global`: the names that all regions share (docs/regions.md)"
+DEFAULT_ROLE = "region"
+TEXTS = (PROJECT_KEY, "region", "role", "shared", OF_GANDI)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What rules need that is no setting of ours."""
+
+    config: Mapping[str, str]
+    secret_keys: frozenset[str]
+
+
+class Stack(Section):
+    """What every stack has, whatever its role. `elsewhere`: settings that only stacks of the other role have."""
+
+    elsewhere: ClassVar[frozenset[str]]
+
+    project: ProjectId = Field(alias=PROJECT_KEY, description="Google Cloud project; the provider's own setting")
+    role: str = Field(DEFAULT_ROLE, description=ROLE)
+    shared: str = Field("", description="file of settings shared with other stacks, relative to the program")
+    protect: bool = Field(True, description="all locks against deletion: the engine's, the plugin's, the cloud's")
+    labels: Labels = Field({}, description="on everything that takes labels")
+    notice_days: NoticeDays = Field(
+        NOTICE_DAYS, description="days from the announcement of an address to its first use"
+    )
+    dns: Dns = Field(description="names")
+    gandi_token: SecretStr = Field(
+        SecretStr(""),
+        validate_default=False,  # as JSON it would have to be text
+        description="Gandi's personal access token, as a secret (docs/dns.md); empty: GANDI_TOKEN of the environment",
+    )
+    inventory_site: InventorySite = Field(InventorySite(), description="the inventory as a web site")
+
+    @classmethod
+    def parse(cls, config: Mapping[str, str], secret_keys: Collection[str] = (), folder: Path = PROGRAM) -> Self:
+        """The settings in a stack's configuration, `namespace:key` to text, objects as JSON (as the engine gives it),
+        and below them those of the file that it shares with other stacks, which is in `folder`.
+
+        Raises `SettingsError` with every problem found. Values of `secret_keys` are never shown.
+        """
+        own = {field: _value(field, config[key]) for field, key in cls._keys(config).items() if key in config}
+        own = {field: value for field, value in own.items() if not cls._nobody_said(field, value)}
+        cls._refuse_another_role(own)
+        name = own.get("shared")
+        below = shared.read(name, folder) if isinstance(name, str) and name else {}
+        below = {field: value for field, value in below.items() if field not in cls.elsewhere}
+        document = shared.merged(below, own)
+        try:
+            return cls.model_validate_json(json.dumps(document), context=_Given(config, frozenset(secret_keys)))
+        except ValidationError as error:
+            secret = {_storable(key) for key in secret_keys} | {config_key(OF_GANDI)}
+            found = [_told(each, secret, below, own) for each in error.errors(include_url=False)]
+        raise SettingsError(found)
+
+    @classmethod
+    def _keys(cls, config: Mapping[str, str]) -> dict[str, str]:
+        """Field as the YAML writes it -> configuration key, for every known field and every key of our namespace."""
+        known = {alias: config_key(alias) for field in cls.model_fields.values() if (alias := field.alias)}
+        ours = config_key("")
+        return known | {_storable(key.removeprefix(ours)): key for key in config if key.startswith(ours)}
+
+    @classmethod
+    def _nobody_said(cls, field: str, value: Any) -> bool:
+        """The engine adds what Pulumi.yaml declares: an empty group, or empty text, for what only some stacks have."""
+        return value in ({}, "") and (
+            field in cls.elsewhere or any(each.alias == field and each.is_required() for each in _fields(cls))
+        )
+
+    @classmethod
+    def _refuse_another_role(cls, own: Mapping[str, Any]) -> None:
+        """One problem instead of as many as there are settings."""
+        role = own.get("role", DEFAULT_ROLE)
+        if role != cls.model_fields["role"].default and role in ROLES:
+            key = config_key("role")
+            raise SettingsError([Problem(key, show(role), ROLES[role], "choose another stack, or correct its role")])
+
+    @field_validator("gandi_token")
+    @classmethod
+    def _token_is_kept_as_a_secret(cls, token: SecretStr, info: Info) -> SecretStr:
+        if token.get_secret_value() and info.context and config_key(OF_GANDI) not in info.context.secret_keys:
+            raise refuse(
+                "a token in clear, in a file that many can read",
+                f"give it up at Gandi, make a new one, and run `pulumi config set --secret {OF_GANDI}`",
+            )
+        return token
+
+
+ROLES = {
+    "region": "the stack of one region, where that of the shared names is meant",
+    "global": "the stack of the names that regions share: it has no edge of its own",
+}
+
+
+def _fields(model: type[Stack]) -> list[Any]:
+    return list(model.model_fields.values())
+
+
+def _value(field: str, text: str) -> Any:
+    """Configuration arrives as text. Names stay text even when they look like something else (`region: 12`), and so
+    does what JSON cannot carry: halves of characters, groups nested without end."""
+    if field in TEXTS:
+        return _storable(text)
+    try:
+        value = json.loads(text)
+        from_json(json.dumps({field: value}))
+    except (ValueError, RecursionError):
+        return _storable(text)
+    return value
+
+
+def _storable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _told(
+    found: Mapping[str, Any], secret_keys: Collection[str], below: Mapping[str, Any], own: Mapping[str, Any]
+) -> Problem:
+    steps = [step for step in found["loc"] if step != "[key]"]
+    is_shared = shared.stands_in(below, steps) and not shared.stands_in(own, steps)
+    problem = replace(problem_of(found), file=str(own["shared"]) if is_shared else "")
+    if config_key(field_of(found)) in secret_keys:
+        return Problem(problem.key, "[secret]", "see the setting's rules", problem.remedy)
+    return problem
