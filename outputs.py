@@ -58,6 +58,7 @@ def of(settings: Settings, edge: Edge) -> dict[str, pulumi.Input[Any]]:
         "dns": {
             "schema": SCHEMA,
             "domain": settings.dns.domain,
+            **({"base": names(settings.dns, settings.region).base} if settings.dns.scope == "region" else {}),
             "nameServers": dns.name_servers,
             "dsRecords": dns.ds_records,
             "records": record_sets(dns.records, settings.dns.ttl_seconds),
@@ -103,7 +104,7 @@ def inventory(
         return Inventory(
             region=settings.region,
             addresses=(*resolved, *retired),
-            names=names(settings.dns),
+            names=names(settings.dns, settings.region),
             udp=Listener(udp.ports, by_name[udp.address], by_name.get(ipv6_name(udp.address))),
             tcp=Listener(tcp.ports, by_name[tcp.address], by_name.get(ipv6_name(tcp.address))),
             srv=srv,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 import pulumi
@@ -19,15 +19,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class SipDnsArgs:
-    """`udp` and `tcp` come from the ingress: no address is ever typed into a record. `own`: records of dedicated
-    customers' own names."""
+    """`records` are computed (`edge_records`, `inventory/regions.py`): no address is ever typed into one."""
 
     dns: Dns
-    udp: Listener[pulumi.Output[str]]
-    tcp: Listener[pulumi.Output[str]]
+    records: Sequence[Record[pulumi.Output[str]]]
     labels: Mapping[str, str]
     protect: bool
-    own: Sequence[Record[pulumi.Output[str]]] = ()
 
 
 @dataclass(frozen=True)
@@ -51,10 +48,10 @@ class ZoneHost(Protocol):
 class SipDns(pulumi.ComponentResource):
     """`warp:edge:SipDns`: the names customers configure.
 
-    Stands up the zone at Cloud DNS (unless it belongs to somebody else) and the edge's record sets, at one host or,
-    while the zone moves, the same ones at both: the addresses of `sip`, `sip-udp` and `sip-tcp`, the SRV records of
-    RFC 3263, NAPTR when asked for, and dedicated customers' own names. It deliberately does not manage other records of
-    the zone, a zone at Gandi, the delegation at the parent, and DS records there.
+    Stands up the zone at Cloud DNS (unless it belongs to somebody else) and the record sets that it is given, at one
+    host or, while the zone moves, the same ones at both: the addresses of `sip`, `sip-udp` and `sip-tcp`, the SRV
+    records of RFC 3263, NAPTR when asked for, and dedicated customers' own names. It deliberately does not manage
+    other records of the zone, a zone at Gandi, the delegation at the parent, and DS records there.
 
     Outputs: `records`; `name_servers` and `ds_records` (lists of text in presentation format; DS empty while unsigned),
     of Cloud DNS; empty where the zone is at Gandi alone, who keeps the delegation itself.
@@ -66,7 +63,7 @@ class SipDns(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: SipDnsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("warp:edge:SipDns", name, None, opts)
-        self.records = (*edge_records(args.dns, args.udp, args.tcp), *args.own)
+        self.records = tuple(args.records)
         zones = []
         for backend in args.dns.hosts:
             # Cloud DNS was first: its resources are known by these names in states.
@@ -173,14 +170,19 @@ class GandiDns:
 HOSTS: dict[str, Callable[[SipDns, str, SipDnsArgs], ZoneHost]] = {"cloud-dns": CloudDns, "gandi": GandiDns}
 
 
-def names(dns: Dns) -> SipNames:
-    """The edge's names in this zone."""
-    return SipNames(dns.domain, dns.names.primary, dns.names.udp, dns.names.tcp)
+def names(dns: Dns, region: str = "") -> SipNames:
+    """The names that customers are told. While shared names move to a stack of their own, those are it already."""
+    return SipNames(
+        dns.domain, dns.names.primary, dns.names.udp, dns.names.tcp, region if dns.scope == "region" else ""
+    )
 
 
-def edge_records(dns: Dns, udp: Listener[T], tcp: Listener[T]) -> list[Record[T]]:
-    """The record sets of the edge as the settings want them."""
-    return records(names(dns), udp, tcp, Srv(dns.srv.priority, dns.srv.weight), naptr=dns.naptr)
+def edge_records(dns: Dns, region: str, udp: Listener[T], tcp: Listener[T]) -> list[Record[T]]:
+    """The record sets of one region's edge as the settings want them."""
+    told = names(dns, region)
+    wanted = [told, replace(told, region=region)] if dns.scope == "both" else [told]
+    srv = Srv(dns.srv.priority, dns.srv.weight)
+    return [record for each in wanted for record in records(each, udp, tcp, srv, naptr=dns.naptr)]
 
 
 def logical_name(component: str, domain: str, record: Record[T]) -> str:
@@ -200,5 +202,5 @@ def import_ids(name: str, settings: Settings) -> dict[str, str]:
     listeners = [Listener(listener.ports, "", ipv6) for listener in (ingress.udp, ingress.tcp)]
     return {f"{name}-zone": zone} | {
         logical_name(name, dns.domain, record): f"{zone}/rrsets/{record.name}/{record.type}"
-        for record in edge_records(dns, *listeners)
+        for record in edge_records(dns, settings.region, *listeners)
     }

@@ -18,16 +18,25 @@ TRANSPORT_OF_ROLE = {"sip": "TCP", "sips": "TLS", "ws": "WS", "wss": "WSS"}
 
 @dataclass(frozen=True)
 class SipNames:
-    """The zone's domain and the labels below it, `sip-udp` in `sip-udp.ringer.tel`."""
+    """The zone's domain and the labels below it, `sip-udp` in `sip-udp.ringer.tel`.
+
+    `region`: of a region's own names, `sip-udp.us-east1.ringer.tel`; empty: right below the domain.
+    """
 
     domain: str
     primary: str
     udp: str
     tcp: str
+    region: str = ""
+
+    @property
+    def base(self) -> str:
+        """What the labels stand right below, and whose services SRV and NAPTR tell."""
+        return f"{self.region}.{self.domain}" if self.region else self.domain
 
     def fqdn(self, label: str) -> str:
         """Without the final dot, as people write it."""
-        return f"{label}.{self.domain}"
+        return f"{label}.{self.base}"
 
 
 @dataclass(frozen=True)
@@ -87,9 +96,9 @@ def records(names: SipNames, udp: Listener[T], tcp: Listener[T], srv: Srv, *, na
     services = _services(names, udp, tcp)
     for service, port, label in services:
         data = f"{srv.priority} {srv.weight} {port} {names.fqdn(label)}."
-        found.append(Record(f"{service}.{names.domain}.", "SRV", (data,)))
+        found.append(Record(f"{service}.{names.base}.", "SRV", (data,)))
     if naptr:
-        found.append(Record(f"{names.domain}.", "NAPTR", tuple(_naptr(names, [s for s, _, _ in services]))))
+        found.append(Record(f"{names.base}.", "NAPTR", tuple(_naptr(names, [s for s, _, _ in services]))))
     return found
 
 
@@ -104,7 +113,7 @@ def _naptr(names: SipNames, services: Sequence[str]) -> list[str]:
     """RFC 3263 section 4.1: one entry per transport, our preference first (UDP, TCP, TLS)."""
     field = {"_sip._udp": "SIP+D2U", "_sip._tcp": "SIP+D2T", "_sips._tcp": "SIPS+D2T"}
     return [
-        f'{order} 50 "s" "{field[service]}" "" {service}.{names.domain}.'
+        f'{order} 50 "s" "{field[service]}" "" {service}.{names.base}.'
         for order, service in enumerate(services, start=1)
     ]
 

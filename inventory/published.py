@@ -1,4 +1,4 @@
-"""The output `ipInventory` as it is read: checked once, so that no rendering has to ask again.
+"""The outputs `ipInventory` and `dns` as they are read: checked once, so that nobody has to ask again.
 
 What stands in it was written by this project, but it travels: through files, mail and pipes. So addresses are parsed
 as addresses and ports as ports, and free text is free text, which every format has to quote. Fields that are added
@@ -30,6 +30,9 @@ def _canonical(text: str) -> str:
 
 IpAddress = Annotated[str, AfterValidator(_canonical), Field(description="IPv4 or IPv6")]
 Port = Annotated[int, Field(ge=1, le=65535)]
+# RFC 1035 section 2.3.4. Underscores begin the labels of services (RFC 2782).
+_LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+HostName = Annotated[str, Field(pattern=rf"^{_LABEL}(\.{_LABEL})*$", max_length=253)]
 
 
 class Published(BaseModel):
@@ -108,6 +111,37 @@ class PublishedInventory(Published):
     endpoints: tuple[PublishedEndpoint, ...] = Field((), description="where customers send calls")
     addresses: tuple[PublishedAddress, ...]
     digest: str = Field(description="SHA-256 of the rest as canonical JSON")
+
+
+class NamedEndpoint(PublishedEndpoint):
+    """One way in; its server is asked for by name, so it has to be one."""
+
+    server: HostName
+
+
+class ReachableInventory(PublishedInventory):
+    """Output `ipInventory`, with endpoints that can be asked."""
+
+    endpoints: Annotated[tuple[NamedEndpoint, ...], Field(max_length=100)]
+
+
+class PublishedRecord(Published):
+    """One record set of output `dns`."""
+
+    name: HostName
+    type: Literal["A", "AAAA", "SRV", "NAPTR"]
+    ttl: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    data: Annotated[tuple[str, ...], Field(min_length=1, max_length=100)]
+
+
+class PublishedDns(Published):
+    """Output `dns`. `base`: the name right below which the edge's names stand, where that is not the domain."""
+
+    domain: HostName
+    base: HostName | None = None
+    name_servers: Annotated[tuple[str, ...], Field(max_length=50)]
+    ds_records: Annotated[tuple[str, ...], Field(max_length=50)]
+    records: Annotated[tuple[PublishedRecord, ...], Field(max_length=500)]
 
 
 class UnreadableError(Exception):

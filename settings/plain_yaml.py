@@ -52,7 +52,7 @@ def _refuse_tricks(text: str, deepest: int, what: str) -> None:
         raise YamlError(int(event.start_mark.line) + 1 if event.start_mark else 1, trick)
 
 
-def plain(node: yaml.Node, *, decimals: bool = False) -> Any:
+def plain(node: yaml.Node, *, decimals: bool = False) -> Any:  # noqa: PLR0911 (a table)
     """The value of a node. What YAML reads differently from a person is an error; `decimals`: 2.50 is a number."""
     if isinstance(node, yaml.MappingNode):
         seen = set[str]()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
-from pydantic import ValidationInfo as Info
 
 from settings import Settings
 from settings.base import Region, Section
@@ -78,7 +77,7 @@ class GlobalSettings(Stack):
 
     @field_validator("regions")
     @classmethod
-    def _weights_choose_somebody(cls, regions: dict[str, RegionShare], info: Info) -> dict[str, RegionShare]:
+    def _weights_choose_somebody(cls, regions: dict[str, RegionShare]) -> dict[str, RegionShare]:
         for each in regions.values():
             same = [share.weight for share in regions.values() if share.priority == each.priority]
             if len(same) > 1 and not any(same):

@@ -107,10 +107,8 @@ def merged(shared: Any, own: Any) -> Any:
 def stands_in(document: Any, steps: Sequence[str | int]) -> bool:
     """Whether a document says anything at this place."""
     for step in steps:
-        if isinstance(document, Mapping) and step in document:
-            document = document[step]
-        elif isinstance(document, list) and isinstance(step, int) and step < len(document):
-            document = document[step]
-        else:
+        inside = range(len(document)) if isinstance(document, list) else document
+        if not isinstance(inside, Mapping | range) or step not in inside:
             return False
+        document = document[step]
     return True

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import dns.exception
 import dns.name
@@ -21,19 +21,15 @@ from dns.rdtypes.ANY.DS import DS
 from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.AAAA import AAAA
 from dns.rdtypes.IN.SRV import SRV
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from inventory.address import Direction, Status
 from inventory.publish import digest
-from inventory.published import Published, PublishedEndpoint, PublishedInventory
+from inventory.published import Published, PublishedDns, PublishedEndpoint, PublishedRecord, ReachableInventory
 from verify.finding import said
 
 ADDRESS_TYPES = ("A", "AAAA")
-Type = Literal["A", "AAAA", "SRV", "NAPTR"]
 T = TypeVar("T", bound=Published)
-# RFC 1035 section 2.3.4. Underscores begin the labels of services (RFC 2782).
-_LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-HostName = Annotated[str, Field(pattern=rf"^{_LABEL}(\.{_LABEL})*$", max_length=253)]
 
 
 class UnreadableError(Exception):
@@ -41,36 +37,6 @@ class UnreadableError(Exception):
 
     def __init__(self, wrong: str, remedy: str) -> None:
         super().__init__(f"{wrong}\n  -> {remedy}")
-
-
-class PublishedRecord(Published):
-    """One record set of output `dns`."""
-
-    name: HostName
-    type: Type
-    ttl: Annotated[int, Field(ge=1, le=2**31 - 1)]
-    data: Annotated[tuple[str, ...], Field(min_length=1, max_length=100)]
-
-
-class NamedEndpoint(PublishedEndpoint):
-    """One way in; its server is asked for by name, so it has to be one."""
-
-    server: HostName
-
-
-class ReachableInventory(PublishedInventory):
-    """Output `ipInventory`, with endpoints that can be asked."""
-
-    endpoints: Annotated[tuple[NamedEndpoint, ...], Field(max_length=100)]
-
-
-class PublishedDns(Published):
-    """Output `dns`, as far as it is checked."""
-
-    domain: HostName
-    name_servers: Annotated[tuple[str, ...], Field(max_length=50)]
-    ds_records: Annotated[tuple[str, ...], Field(max_length=50)]
-    records: Annotated[tuple[PublishedRecord, ...], Field(max_length=500)]
 
 
 @dataclass(frozen=True)
@@ -95,9 +61,11 @@ class RecordSet:
 
 @dataclass(frozen=True)
 class Promise:
-    """A stack's promise. `standing`: every address of the inventory, in words that begin `active ...`."""
+    """A stack's promise. `base`: the name right below which its names stand; `standing`: every address of the
+    inventory, in words that begin `active ...`."""
 
     domain: str
+    base: str
     endpoints: tuple[PublishedEndpoint, ...]
     egress: tuple[str, ...]
     standing: Mapping[str, str]
@@ -111,9 +79,9 @@ class Promise:
         """What would lead clients elsewhere if it were there: the other family of our names, other SIP services."""
         present = {(each.name, each.type) for each in self.records}
         names = dict.fromkeys(each.name for each in self.records if each.type in ADDRESS_TYPES)
-        services = [f"{service}.{self.domain}" for service in ("_sip._udp", "_sip._tcp", "_sips._tcp")]
+        services = [f"{service}.{self.base}" for service in ("_sip._udp", "_sip._tcp", "_sips._tcp")]
         wanted = [(name, type_) for name in names for type_ in ADDRESS_TYPES]
-        wanted += [(service, "SRV") for service in services] + [(self.domain, "NAPTR")]
+        wanted += [(service, "SRV") for service in services] + [(self.base, "NAPTR")]
         return tuple(RecordSet(name, type_) for name, type_ in wanted if (name, type_) not in present)
 
     @property
@@ -183,6 +151,7 @@ def of(outputs: Mapping[str, Any]) -> Promise:
     active = [each for each in known if each.direction is Direction.INBOUND and each.status is Status.ACTIVE]
     return Promise(
         domain=published.domain.lower(),
+        base=(published.base or published.domain).lower(),
         endpoints=inventory.endpoints,
         egress=tuple(each.address for each in known if each.direction is Direction.OUTBOUND and each.published),
         standing={each.address: f"{each.status} ({said(each.purpose)})" for each in known},

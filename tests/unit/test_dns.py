@@ -8,7 +8,7 @@ import pulumi
 import pytest
 
 from components import dns as component
-from components.dns import HostedZone, SipDns, SipDnsArgs
+from components.dns import HostedZone, SipDns, SipDnsArgs, edge_records
 from inventory.endpoint import Listener, Record
 from settings.dns import Dns
 from tests.stacks import Config, changed, stack_config
@@ -122,6 +122,47 @@ def test_names_domain_and_ttl_are_settings() -> None:
     assert edge.outputs["customerEndpoints"]["server"] == "voice.edge.example.net"
 
 
+REGIONAL = {
+    ("sip.us-central1.ringer.tel.", "A", "34.44.183.87"),
+    ("sip-udp.us-central1.ringer.tel.", "A", "34.44.183.87"),
+    ("sip-tcp.us-central1.ringer.tel.", "A", "34.55.182.145"),
+    ("_sip._udp.us-central1.ringer.tel.", "SRV", "10 50 5060 sip-udp.us-central1.ringer.tel."),
+    ("_sip._tcp.us-central1.ringer.tel.", "SRV", "10 50 5060 sip-tcp.us-central1.ringer.tel."),
+    ("_sips._tcp.us-central1.ringer.tel.", "SRV", "10 50 5061 sip-tcp.us-central1.ringer.tel."),
+}
+
+
+def declared(edge: Edge) -> set[tuple[str, str, str]]:
+    return {(each.inputs["name"], each.inputs["type"], *each.inputs["rrdatas"]) for each in edge.of_type(RECORD)}
+
+
+def test_a_region_among_several_has_names_of_its_own_and_no_others() -> None:
+    edge = declare(with_dns(scope="region", zone={"name": "ringer-tel", "manage": False}))
+    assert declared(edge) == REGIONAL
+    assert edge.named("dns-sip-udp.us-central1-a")
+    assert edge.outputs["customerEndpoints"]["server"] == "sip.us-central1.ringer.tel"
+    assert {way["server"] for way in edge.outputs["ipInventory"]["endpoints"]} == {
+        "sip.us-central1.ringer.tel",
+        "sip-tcp.us-central1.ringer.tel",
+    }
+    assert (edge.outputs["dns"]["domain"], edge.outputs["dns"]["base"]) == ("ringer.tel", "us-central1.ringer.tel")
+    assert edge.outputs["ipInventory"]["domain"] == "ringer.tel", "vendors know us by our domain"
+
+
+def test_while_shared_names_move_a_region_has_both_and_tells_customers_the_shared_ones() -> None:
+    before, edge = declare(with_dns()), declare(with_dns(scope="both"))
+    assert declared(edge) == declared(before) | REGIONAL
+    assert edge.outputs["ipInventory"] == before.outputs["ipInventory"]
+    assert "base" not in edge.outputs["dns"]
+
+
+def test_naptr_of_a_region_stands_at_the_regions_own_name() -> None:
+    edge = declare(with_dns(scope="region", zone={"name": "ringer-tel", "manage": False}, naptr=True))
+    naptr = edge.named("dns-us-central1-naptr").inputs
+    assert naptr["name"] == "us-central1.ringer.tel."
+    assert naptr["rrdatas"][0] == '1 50 "s" "SIP+D2U" "" _sip._udp.us-central1.ringer.tel.'
+
+
 class PaperHost:
     """A second backend that writes down what it is given."""
 
@@ -145,7 +186,8 @@ def test_a_second_backend_joins_without_touching_the_component(monkeypatch: pyte
         udp, tcp = (
             Listener({"sip": 5060}, pulumi.Output.from_input(address)) for address in ("192.0.2.1", "192.0.2.2")
         )
-        pulumi.export("nameServers", SipDns("dns", SipDnsArgs(dns, udp, tcp, {}, protect=True)).name_servers)
+        records = edge_records(dns, "us-central1", udp, tcp)
+        pulumi.export("nameServers", SipDns("dns", SipDnsArgs(dns, records, {}, protect=True)).name_servers)
 
     edge = run(body)
     assert edge.of_type(RECORD) == []

@@ -18,8 +18,8 @@ DECLARED: dict[str, Config] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
 NEEDED = {"region", "cluster", "ingress", "egress", "dns", "database"}
 ROLE_GLOBAL = {"regions"}
 OPTIONAL = {
-    "role", "shared", "protect", "labels", "noticeDays", "inventorySite", "legacy", "cost", "trunkAcl", "gandiToken", "dedicated",
-    "quotas",
+    "role", "shared", "protect", "labels", "noticeDays", "inventorySite", "legacy", "cost", "trunkAcl", "gandiToken",
+    "dedicated", "quotas",
 }  # fmt: skip
 REFERENCE = (ROOT / "docs" / "settings.md").read_text()
 # Their keys are people's own.
