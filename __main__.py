@@ -1,8 +1,9 @@
-"""One region's stable-IP edge: settings in, components in the middle, an inventory out."""
+"""One region's stable-IP edge: settings in, components in the middle, an inventory out. Or the names regions share."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pulumi
 
@@ -16,15 +17,25 @@ from components.egress import NatEgressPool, NatEgressPoolArgs
 from components.ingress import SipIngress, SipIngressArgs, refuse_cut
 from components.load_balancer import explain_pending
 from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, trunk_files
-from engine_record import Record, last_update
+from engine_record import Record, last_update, outputs_of
+from inventory.publish import Inventory
 from settings import Settings, SettingsError
+from settings.stack import role_of
+
+if TYPE_CHECKING:
+    from settings.regions import GlobalSettings
 
 
-def load() -> Settings:
+def load() -> Settings | GlobalSettings:
     """This stack's settings. What is wrong with them ends the program before any resource is declared."""
     config = pulumi.runtime.get_config_env()
     secret = pulumi.runtime.config.get_config_secret_keys_env()
     try:
+        if role_of(config) == "global":
+            # Here, because a region's preview need not wait for it.
+            from settings.regions import GlobalSettings  # noqa: PLC0415
+
+            return GlobalSettings.parse(config, secret)
         return Settings.parse(config, secret)
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
@@ -82,12 +93,26 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
         from components.inventory_site import InventorySite, InventorySiteArgs  # noqa: PLC0415
 
         site = InventorySite(
-            "inventory-site", InventorySiteArgs(settings.inventory_site, inventory, region, labels, protect)
+            "inventory-site",
+            InventorySiteArgs(
+                settings.inventory_site, inventory.apply(Inventory.ip_inventory), region, labels, protect
+            ),
         )
     edge = outputs.Edge(ingress, egress, dns, database, acl, inventory, site)
     for name, value in outputs.of(settings, edge).items():
         pulumi.export(name, value)
 
 
+def main() -> None:
+    """The program of this stack's role."""
+    settings = load()
+    if isinstance(settings, Settings):
+        build(settings, last_update(), pulumi.ErrorHook("explain-pending", explain_pending))
+        return
+    import global_stack  # noqa: PLC0415
+
+    global_stack.build(settings, outputs_of)
+
+
 if __name__ == "__main__":
-    build(load(), last_update(), pulumi.ErrorHook("explain-pending", explain_pending))
+    main()

@@ -1,4 +1,4 @@
-"""What the stack's last update left, read from the engine's own record before anything is declared.
+"""What last updates left, of this stack and of others, read from the engine's own record before anything is declared.
 
 Only the program can refuse to take an address out of use while calls run on it, and for that it must know what is in
 use; and only with the trunks as they were can a review see what changes. The record is the state, so it is right after
@@ -15,6 +15,8 @@ import pulumi
 
 from components.dedicated_ingress import DedicatedUse
 from components.egress import GatewayUse
+from components.refusal import RefusedError
+from inventory.published import OF_A_REGION
 
 GATEWAY = "gcp:compute/routerNat:RouterNat"
 TRUNK_ACL = "pulumi-python:dynamic/warp:TrunkAcl"
@@ -51,6 +53,24 @@ def last_update() -> Record:
     dedicated = _dedicated(by_urn)
     serving = _serving(resources) - dedicated.keys()
     return Record(gateways[0] if gateways else None, serving, trunks[0] if trunks else None, dedicated)
+
+
+def outputs_of(stack: str) -> Mapping[str, Any]:
+    """The outputs of another stack, `organization/project/stack`.
+
+    Not a `StackReference`: that would be known only inside Outputs, too late to refuse before anything is declared,
+    and it would copy all of that stack's outputs, passwords included, into this stack's state.
+    """
+    try:
+        answer = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": stack}).value
+    except Exception as error:
+        # The engine's own words: it knows no such stack, or may not read it.
+        raise RefusedError(
+            f"the outputs of stack {stack} cannot be read: {str(error).partition(' failed: ')[2] or error}",
+            "see `pulumi stack ls --all` for its name in full; it must be in the same backend as this one",
+        ) from None
+    found = (answer or {}).get("outputs") or {}
+    return {name: found.get(name) for name in OF_A_REGION}
 
 
 def _serving(resources: Iterable[Mapping[str, Any]]) -> frozenset[str]:

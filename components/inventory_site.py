@@ -18,7 +18,7 @@ from pulumi_gcp.storage import (
     BucketWebsiteArgs,
 )
 
-from inventory.publish import Inventory
+from inventory.publish import Json
 from inventory.published import read
 from inventory.site.files import FILES, INDEX, content_type
 from settings import Settings
@@ -30,10 +30,10 @@ CACHE_CONTROL = "public, max-age=300"
 
 @dataclass(frozen=True)
 class InventorySiteArgs:
-    """`inventory`: what is published; `site.bucket` is given."""
+    """`inventory`: the output `ipInventory`, which is what is published; `site.bucket` is given."""
 
     site: Site
-    inventory: pulumi.Output[Inventory]
+    inventory: pulumi.Output[Json]
     region: str
     labels: Mapping[str, str]
     protect: bool
@@ -98,13 +98,11 @@ class InventorySite(pulumi.ComponentResource):
         self.register_outputs({"url": self.url})
 
 
-def rendered(inventory: Inventory, base_url: str) -> dict[str, str]:
+def rendered(inventory: Json, base_url: str) -> dict[str, str]:
     """Path to text. The inventory goes the way it goes for everybody: as the published JSON."""
     from inventory.site.render import render  # noqa: PLC0415 - nobody else waits for it
 
-    return {
-        path: content.decode() for path, content in render(read(json.dumps(inventory.ip_inventory())), base_url).items()
-    }
+    return {path: content.decode() for path, content in render(read(json.dumps(inventory)), base_url).items()}
 
 
 def import_ids(name: str, settings: Settings) -> dict[str, str]:

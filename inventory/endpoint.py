@@ -6,7 +6,7 @@ transport; address record. Whoever types `host:5060` skips SRV and speaks UDP, s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -85,20 +85,24 @@ class Endpoint:
     customer: str | None = None
 
 
-def records(names: SipNames, udp: Listener[T], tcp: Listener[T], srv: Srv, *, naptr: bool) -> list[Record[T]]:
-    """Every record set of the edge, in the order people read them."""
-    found: list[Record[T]] = []
+def address_records(names: SipNames, udp: Listener[T], tcp: Listener[T]) -> Iterator[Record[T]]:
+    """The addresses of the edge's three names."""
     for label, listener in ((names.primary, udp), (names.udp, udp), (names.tcp, tcp)):
         name = f"{names.fqdn(label)}."
-        found.append(Record(name, "A", (listener.ipv4,)))
+        yield Record(name, "A", (listener.ipv4,))
         if listener.ipv6 is not None:
-            found.append(Record(name, "AAAA", (listener.ipv6,)))
+            yield Record(name, "AAAA", (listener.ipv6,))
+
+
+def records(names: SipNames, udp: Listener[T], tcp: Listener[T], srv: Srv, *, naptr: bool) -> list[Record[T]]:
+    """Every record set of the edge, in the order people read them."""
+    found = list(address_records(names, udp, tcp))
     services = _services(names, udp, tcp)
     for service, port, label in services:
         data = f"{srv.priority} {srv.weight} {port} {names.fqdn(label)}."
         found.append(Record(f"{service}.{names.base}.", "SRV", (data,)))
     if naptr:
-        found.append(Record(f"{names.base}.", "NAPTR", tuple(_naptr(names, [s for s, _, _ in services]))))
+        found.append(Record(f"{names.base}.", "NAPTR", tuple(naptr_data(names, [s for s, _, _ in services]))))
     return found
 
 
@@ -109,7 +113,7 @@ def _services(names: SipNames, udp: Listener[T], tcp: Listener[T]) -> list[tuple
     return services
 
 
-def _naptr(names: SipNames, services: Sequence[str]) -> list[str]:
+def naptr_data(names: SipNames, services: Sequence[str]) -> list[str]:
     """RFC 3263 section 4.1: one entry per transport, our preference first (UDP, TCP, TLS)."""
     field = {"_sip._udp": "SIP+D2U", "_sip._tcp": "SIP+D2T", "_sips._tcp": "SIPS+D2T"}
     return [

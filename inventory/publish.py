@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -19,6 +19,8 @@ from inventory.capacity import PORTS_PER_ADDRESS, EgressCapacity
 from inventory.endpoint import Endpoint, Listener, Record, SipNames, Srv, endpoints, records
 
 SCHEMA = 1
+# What a way in is opened for in a firewall.
+PURPOSE = {"UDP": "SIP", "TCP": "SIP", "TLS": "SIPS", "WS": "WS", "WSS": "WSS"}
 
 Json = dict[str, Any]
 
@@ -58,55 +60,69 @@ class Inventory:
             "region": self.region,
             "domain": self.names.domain,
             "noticeDays": self.notice_days,
-            "endpoints": [_endpoint(e) for e in (*endpoints(self.names, self.udp, self.tcp), *self.dedicated)],
+            "endpoints": [endpoint(e) for e in (*endpoints(self.names, self.udp, self.tcp), *self.dedicated)],
             "addresses": [_address(address, by_name) for address in self.addresses],
         }
         return with_digest(body)
 
     def vendor_whitelist(self) -> Json:
-        """Output `vendorWhitelist`: what vendors put into their lists, as data and as the text they get."""
-        return {
-            "schema": SCHEMA,
-            "addresses": [address.address for address in self.egress],
-            "cidrs": [address.cidr for address in self.egress],
-            "text": sheets.vendor_sheet(self.egress, self.names.domain),
-        }
+        """Output `vendorWhitelist`."""
+        return vendor_whitelist(self.egress, self.names.domain)
 
     def customer_endpoints(self) -> Json:
-        """Output `customerEndpoints`: everything a customer needs to send calls and to open a firewall."""
+        """Output `customerEndpoints`."""
         ways_in = endpoints(self.names, self.udp, self.tcp)
-        srv = [r for r in records(self.names, self.udp, self.tcp, self.srv, naptr=False) if r.type == "SRV"]
-        return {
-            "schema": SCHEMA,
-            "server": self.names.fqdn(self.names.primary),
-            "endpoints": [_endpoint(each) for each in ways_in],
-            "announced": [_coming(address) for address in self.announced_ingress],
-            "srv": [_record(record) for record in srv],
-            "firewall": {
-                "outbound": self._outbound(),
-                "inbound": [{"protocols": ["UDP", "TCP"], "from": address.cidr} for address in self.egress],
-            },
-            "codecs": list(sheets.CODECS),
-            "dtmf": sheets.DTMF,
-            "authentication": sheets.AUTHENTICATION,
-            "text": sheets.customer_sheet(ways_in, self.egress, self.announced_ingress),
-        }
+        found = records(self.names, self.udp, self.tcp, self.srv, naptr=False)
+        return customer_endpoints(ways_in, found, self.egress, self.announced_ingress)
 
-    def _outbound(self) -> list[Json]:
-        """Customers open UDP and TCP to the UDP address: a client may retry a large request over TCP
-        (RFC 3261, section 18.1.1), and an open port nobody answers on is better than a silent drop."""
-        rules = [_rule(["UDP", "TCP"], address, self.udp.ports["sip"], "SIP") for address in self.udp.addresses]
-        rules += [
-            _rule(["TCP"], address, port, role.upper())
-            for role, port in self.tcp.ports.items()
-            for address in self.tcp.addresses
-        ]
-        rules += [
-            _rule(list(address.protocols), address.address, port, "announced")
-            for address in self.announced_ingress
-            for port in address.ports
-        ]
-        return rules
+
+def vendor_whitelist(egress: Sequence[Address], domain: str) -> Json:
+    """Output `vendorWhitelist`: what vendors put into their lists, as data and as the text they get."""
+    return {
+        "schema": SCHEMA,
+        "addresses": [address.address for address in egress],
+        "cidrs": [address.cidr for address in egress],
+        "text": sheets.vendor_sheet(egress, domain),
+    }
+
+
+def customer_endpoints(
+    ways_in: Sequence[Endpoint], found: Iterable[Record[str]], egress: Sequence[Address], announced: Sequence[Address]
+) -> Json:
+    """Output `customerEndpoints`: everything a customer needs to send calls and to open a firewall.
+
+    `ways_in`: the server that customers are told comes first.
+    """
+    return {
+        "schema": SCHEMA,
+        "server": ways_in[0].server,
+        "endpoints": [endpoint(each) for each in ways_in],
+        "announced": [_coming(address) for address in announced],
+        "srv": [_record(record) for record in found if record.type == "SRV"],
+        "firewall": {
+            "outbound": _outbound(ways_in, announced),
+            "inbound": [{"protocols": ["UDP", "TCP"], "from": address.cidr} for address in egress],
+        },
+        "codecs": list(sheets.CODECS),
+        "dtmf": sheets.DTMF,
+        "authentication": sheets.AUTHENTICATION,
+        "text": sheets.customer_sheet(ways_in, egress, announced),
+    }
+
+
+def _outbound(ways_in: Sequence[Endpoint], announced: Sequence[Address]) -> list[Json]:
+    """Customers open UDP and TCP to the UDP address: a client may retry a large request over TCP
+    (RFC 3261, section 18.1.1), and an open port nobody answers on is better than a silent drop."""
+    rules = [
+        _rule(["UDP", "TCP"] if way.transport == "UDP" else ["TCP"], way.address, way.port, PURPOSE[way.transport])
+        for way in ways_in
+    ]
+    rules += [
+        _rule(list(address.protocols), address.address, port, "announced")
+        for address in announced
+        for port in address.ports
+    ]
+    return [rule for place, rule in enumerate(rules) if rule not in rules[:place]]
 
 
 def record_sets(found: Iterable[Record[Any]], ttl_seconds: int) -> list[Json]:
@@ -217,7 +233,8 @@ def _coming(address: Address) -> Json:
     } | {key: day.isoformat() for key, day in days.items() if day}
 
 
-def _endpoint(each: Endpoint) -> Json:
+def endpoint(each: Endpoint) -> Json:
+    """One way in, as `ipInventory` and `customerEndpoints` tell it."""
     return {
         "role": each.role,
         "server": each.server,

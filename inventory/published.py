@@ -20,6 +20,8 @@ from inventory.address import Address, Direction, Kind, Status
 from inventory.publish import SCHEMA
 
 Json = dict[str, Any]
+# What a stack of role `global` reads of a region's stack, and no more: others hold passwords.
+OF_A_REGION = ("ipInventory", "dns", "egressCapacity", "monthlyCost")
 
 
 def _canonical(text: str) -> str:

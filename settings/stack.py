@@ -115,6 +115,11 @@ ROLES = {
 }
 
 
+def role_of(config: Mapping[str, str]) -> str:
+    """The role that a stack's configuration says; whoever says none is a region's, as before there were two."""
+    return config.get(config_key("role")) or DEFAULT_ROLE
+
+
 def _fields(model: type[Stack]) -> list[Any]:
     return list(model.model_fields.values())
 

@@ -1,0 +1,353 @@
+"""Several regions as one: where the names lead that they share, and what people outside are told of all of them.
+
+What a region says is read from its stack's outputs, which are data from outside: refused unless they fit. Leaves to
+others: how the outputs were fetched, and who hosts the names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field, ValidationError
+
+from inventory import cost
+from inventory.address import Address, Direction, Status
+from inventory.endpoint import (
+    TRANSPORT_OF_ROLE,
+    Endpoint,
+    Listener,
+    Record,
+    SipNames,
+    address_records,
+    endpoints,
+    naptr_data,
+)
+from inventory.formats.selection import NothingToListError, merged
+from inventory.publish import SCHEMA, Json, customer_endpoints, digest, endpoint, vendor_whitelist, with_digest
+from inventory.published import OF_A_REGION, Published, PublishedDns, ReachableInventory
+
+Count = Annotated[int, Field(ge=0)]
+Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+T = TypeVar("T", bound=Published)
+ROLE_OF_TRANSPORT = {transport: role for role, transport in TRANSPORT_OF_ROLE.items()}
+
+
+class PublishedCapacity(Published):
+    """Output `egressCapacity`, as far as it can be added up."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    active_addresses: Count
+    ports: Count
+    concurrent_calls: Count
+    vms: Count
+
+
+class Total(Published):
+    """One of the two ways to count."""
+
+    total: Dollars
+
+
+class PublishedCost(Published):
+    """Output `monthlyCost`, as far as it can be added up."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    currency: Literal["USD"]
+    plan: Total
+    list: Total
+    platform: Dollars
+
+
+class UnfitRegionError(Exception):
+    """A region's outputs cannot be used; what is wrong, and the remedy."""
+
+    def __init__(self, wrong: str, remedy: str) -> None:
+        super().__init__(f"{wrong}\n  -> {remedy}")
+        self.wrong, self.remedy = wrong, remedy
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a region has of the calls to the shared names (RFC 2782): lowest priority first, weight among equals."""
+
+    region: str
+    stack: str
+    priority: int
+    weight: int
+    active: bool
+
+
+@dataclass(frozen=True)
+class Region:
+    """One region as its stack's outputs tell it. `names`: its own; `raw`: outputs as they came."""
+
+    share: Share
+    names: SipNames
+    udp: Listener[str]
+    tcp: Listener[str]
+    inventory: ReachableInventory
+    dns: PublishedDns
+    capacity: PublishedCapacity
+    cost: PublishedCost
+    raw: Mapping[str, Json]
+
+    @property
+    def name(self) -> str:
+        """The region's."""
+        return self.share.region
+
+    @property
+    def own(self) -> list[Endpoint]:
+        """Ways in of one customer each."""
+        return [
+            Endpoint(each.role, each.server, each.address, each.port, each.transport, each.customer)
+            for each in self.inventory.endpoints
+            if each.customer
+        ]
+
+
+def read(share: Share, shared_names: SipNames, outputs: Mapping[str, object]) -> Region:
+    """A region from its stack's outputs. Raises `UnfitRegionError`."""
+    again = f"run `pulumi up` of {share.stack} with this version of the program, then this one again"
+    for name in OF_A_REGION:
+        if not isinstance(outputs.get(name), dict):
+            raise UnfitRegionError(f"stack {share.stack} has no output {name}: no update of it ended well", again)
+    raw: dict[str, Json] = {name: _whole(outputs[name]) for name in OF_A_REGION}
+    inventory = _model(ReachableInventory, share, "ipInventory", raw, again)
+    dns = _model(PublishedDns, share, "dns", raw, again)
+    if digest({key: value for key, value in raw["ipInventory"].items() if key != "digest"}) != inventory.digest:
+        raise UnfitRegionError(f"stack {share.stack}, ipInventory: its digest is not that of its contents", again)
+    if inventory.region != share.region:
+        raise UnfitRegionError(
+            f"stack {share.stack} is of region {inventory.region!r:.60}, not {share.region}",
+            f"name the stack of {share.region} in regions.{share.region}.stack",
+        )
+    if dns.domain != shared_names.domain:
+        raise UnfitRegionError(
+            f"stack {share.stack} has its names in {dns.domain}, the shared ones are in {shared_names.domain}",
+            "give all stacks the same dns.domain",
+        )
+    names = SipNames(dns.domain, shared_names.primary, shared_names.udp, shared_names.tcp, share.region)
+    udp = _listener(share, names.fqdn(names.udp), inventory, dns, {"UDP": "sip"})
+    tcp = _listener(share, names.fqdn(names.tcp), inventory, dns, ROLE_OF_TRANSPORT)
+    capacity = _model(PublishedCapacity, share, "egressCapacity", raw, again)
+    return Region(
+        share, names, udp, tcp, inventory, dns, capacity, _model(PublishedCost, share, "monthlyCost", raw, again), raw
+    )
+
+
+def _listener(
+    share: Share, name: str, inventory: ReachableInventory, dns: PublishedDns, roles: Mapping[str, str]
+) -> Listener[str]:
+    """What answers at one of a region's own names, as record sets and inventory both say."""
+    found = {each.type: each.data for each in dns.records if each.name == name}
+    ipv4, ipv6 = (found.get(type_, ()) for type_ in ("A", "AAAA"))
+    if len(ipv4) != 1 or len(ipv6) > 1:
+        raise UnfitRegionError(
+            f"stack {share.stack} has no name {name}",
+            "set dns.scope there to `region`, or to `both` where its names stand right below the domain today, with"
+            " the same dns.names as here, and run `pulumi up` of it",
+        )
+    active = {
+        each.address
+        for each in inventory.addresses
+        if each.status is Status.ACTIVE and each.direction is Direction.INBOUND and each.customer is None
+    }
+    for address in (*ipv4, *ipv6):
+        if address not in active:
+            raise UnfitRegionError(
+                f"stack {share.stack}: {name} leads to {address!r:.60}, no active address of its inventory",
+                f"see what was changed by hand there: `pulumi refresh`, then `pulumi up` of {share.stack}",
+            )
+    ports = {
+        roles[way.transport]: way.port
+        for way in inventory.endpoints
+        if way.address == ipv4[0] and way.transport in roles and way.customer is None
+    }
+    if "sip" not in ports:
+        raise UnfitRegionError(
+            f"stack {share.stack}: no way in for SIP at {ipv4[0]}, where {name} leads", f"`pulumi up` of {share.stack}"
+        )
+    return Listener(ports, ipv4[0], ipv6[0] if ipv6 else None)
+
+
+def _model(kind: type[T], share: Share, name: str, raw: Mapping[str, Json], remedy: str) -> T:
+    try:
+        return kind.model_validate_json(json.dumps(raw[name]))
+    except (ValidationError, ValueError) as error:
+        told = error.errors()[0] if isinstance(error, ValidationError) else None
+        field = ".".join(str(step) for step in told["loc"]) if told else "all of it"
+        what = f"{told['input']!r:.60}: {told['msg']}" if told else "no JSON"
+        raise UnfitRegionError(f"stack {share.stack}, {name}: {field!r:.80} = {what}", remedy) from None
+
+
+def _whole(value: object) -> Json:
+    """The engine hands on every number as a floating one."""
+
+    def mended(inner: object) -> object:
+        if isinstance(inner, Mapping):
+            return {key: mended(each) for key, each in inner.items()}
+        if isinstance(inner, list):
+            return [mended(each) for each in inner]
+        return int(inner) if isinstance(inner, float) and inner.is_integer() else inner
+
+    found = mended(value)
+    assert isinstance(found, dict)
+    return found
+
+
+def in_order(regions: Iterable[Region]) -> list[Region]:
+    """The order in which clients try them. A tie has no order for them; for us the larger share, then the name."""
+    return sorted(regions, key=lambda each: (each.share.priority, -each.share.weight, each.name))
+
+
+def together(regions: Iterable[Region]) -> list[Region]:
+    """All of them in order. Raises `UnfitRegionError` when two claim one living address."""
+    found = in_order(regions)
+    try:
+        merged([(each.raw["ipInventory"], each.inventory) for each in found])
+    except NothingToListError as error:
+        raise UnfitRegionError(str(error), "run `pulumi refresh` and `pulumi up` of both stacks") from None
+    return found
+
+
+def active(regions: Sequence[Region]) -> list[Region]:
+    """Those that new calls are led to.
+
+    A drained region is left out, not put last: clients that ignore priorities would go on calling it, and the others
+    would come back to it whenever the rest answers slowly. Calls that run are not led by these names any more: their
+    requests go where Contact and Record-Route say (RFC 3261, section 12.2.1.1).
+    """
+    return [each for each in regions if each.share.active]
+
+
+def shared_records(names: SipNames, regions: Sequence[Region], *, naptr: bool) -> list[Record[str]]:
+    """The record sets of the shared names; `regions` in order, at least one of them active.
+
+    SRV has every active region with its own priority and weight (RFC 2782). Whoever asks for no SRV gets the first
+    active region: an address record has no order, so two regions there would be a lottery.
+    """
+    living = active(regions)
+    found = list(address_records(names, living[0].udp, living[0].tcp))
+    services: list[str] = []
+    for service, role, label in (
+        ("_sip._udp", "sip", names.udp),
+        ("_sip._tcp", "sip", names.tcp),
+        ("_sips._tcp", "sips", names.tcp),
+    ):
+        data = [
+            f"{each.share.priority} {each.share.weight} {ports[role]} {each.names.fqdn(label)}."
+            for each in living
+            if role in (ports := (each.udp if label == names.udp else each.tcp).ports)
+        ]
+        if data:
+            services.append(service)
+            found.append(Record(f"{service}.{names.base}.", "SRV", tuple(data)))
+    if naptr:
+        found.append(Record(f"{names.base}.", "NAPTR", tuple(naptr_data(names, services))))
+    return found
+
+
+@dataclass(frozen=True)
+class Regions:
+    """All regions as people outside see them. `regions` in order."""
+
+    names: SipNames
+    regions: Sequence[Region]
+    records: Sequence[Record[str]]
+
+    @property
+    def ways_in(self) -> list[Endpoint]:
+        """The shared names first; then every region's own, with the region as their role."""
+        first = active(self.regions)[0]
+        return [
+            *endpoints(self.names, first.udp, first.tcp),
+            *(
+                Endpoint(each.name, way.server, way.address, way.port, way.transport)
+                for each in self.regions
+                for way in endpoints(each.names, each.udp, each.tcp)
+            ),
+        ]
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Of all regions, retired ones included."""
+        return [address.known for each in self.regions for address in each.inventory.addresses]
+
+    @property
+    def egress(self) -> list[Address]:
+        """What vendors must accept today."""
+        return [each for each in self.addresses if each.direction is Direction.OUTBOUND and each.published]
+
+    @property
+    def announced_ingress(self) -> list[Address]:
+        """Where customers will send calls."""
+        inbound = [each for each in self.addresses if each.direction is Direction.INBOUND and each.customer is None]
+        return [each for each in inbound if each.status is Status.ANNOUNCED]
+
+    def ip_inventory(self) -> Json:
+        """Output `ipInventory`: every address of every region as its stack has it; a notice that all keep."""
+        notices = [each.inventory.notice_days for each in self.regions if each.inventory.notice_days is not None]
+        ways_in = [*self.ways_in, *(way for each in self.regions for way in each.own)]
+        return with_digest(
+            {
+                "schema": SCHEMA,
+                "region": ", ".join(each.name for each in self.regions),
+                "domain": self.names.domain,
+                **({"noticeDays": min(notices)} if notices else {}),
+                "endpoints": [endpoint(each) for each in ways_in],
+                "addresses": [address for each in self.regions for address in each.raw["ipInventory"]["addresses"]],
+            }
+        )
+
+    def vendor_whitelist(self) -> Json:
+        """Output `vendorWhitelist`: any region may call any vendor."""
+        return vendor_whitelist(self.egress, self.names.domain)
+
+    def customer_endpoints(self) -> Json:
+        """Output `customerEndpoints`: firewalls must know all regions before one of them fails."""
+        return customer_endpoints(self.ways_in, self.records, self.egress, self.announced_ingress)
+
+    def egress_capacity(self) -> Json:
+        """Output `egressCapacity`: of active regions together, and what is left when the largest of them fails."""
+        living = {each.name: each.capacity for each in active(self.regions)}
+        calls = [each.concurrent_calls for each in living.values()]
+        return {
+            "schema": SCHEMA,
+            "activeAddresses": sum(each.active_addresses for each in living.values()),
+            "ports": sum(each.ports for each in living.values()),
+            "concurrentCalls": sum(calls),
+            "concurrentCallsOneRegionLess": sum(calls) - max(calls),
+            "vms": sum(each.vms for each in living.values()),
+            "regions": {each.name: each.raw["egressCapacity"] for each in self.regions},
+        }
+
+    def monthly_cost(self) -> Json:
+        """Output `monthlyCost`: what the regions say, added up."""
+        found = [each.cost for each in self.regions]
+        return {
+            "schema": SCHEMA,
+            "currency": "USD",
+            "plan": {"total": _sum(each.plan.total for each in found)},
+            "list": {"total": _sum(each.list.total for each in found)},
+            "platform": _sum(each.platform for each in found),
+            "regions": {each.name: each.raw["monthlyCost"] for each in self.regions},
+        }
+
+    def all_records(self, ttl_seconds: int) -> list[Json]:
+        """The shared record sets with their TTL, and every region's own as its stack tells them."""
+        shared = [
+            {"name": each.name.rstrip("."), "type": each.type, "data": list(each.data), "ttl": ttl_seconds}
+            for each in self.records
+        ]
+        taken = {(each["name"], each["type"]) for each in shared}
+        own = [each for region in self.regions for each in region.raw["dns"]["records"]]
+        return shared + [each for each in own if (each["name"], each["type"]) not in taken]
+
+
+def _sum(amounts: Iterable[float]) -> float:
+    return float(cost.cents(sum((Decimal(str(each)) for each in amounts), Decimal(0))))
