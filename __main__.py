@@ -17,7 +17,7 @@ from components.egress import NatEgressPool, NatEgressPoolArgs
 from components.ingress import SipIngress, SipIngressArgs, refuse_cut
 from components.load_balancer import explain_pending
 from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, trunk_files
-from engine_record import Record, last_update, outputs_of
+from engine_record import Record, last_update, outputs_of, owners_reader
 from inventory.publish import Inventory
 from settings import Settings, SettingsError
 from settings.stack import role_of
@@ -48,6 +48,8 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     files = trunk_files(settings.trunk_acl, Path(__file__).parent, before.trunks)
     refuse_cut(settings.ingress, before.serving, legacy)
     refuse_dedicated_cut(settings.dedicated_listeners, before.dedicated, legacy)
+    replica = settings.database.replica_of
+    owners = owners_reader(replica.stack) if replica and settings.enforcement else None
     egress = NatEgressPool(
         "egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before.gateway, legacy)
     )
@@ -72,14 +74,15 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     acl = None
     if settings.trunk_acl.manage:
         acl = TrunkAclSchema("trunk-acl", TrunkAclSchemaArgs(settings.trunk_acl, database, files, protect, dedicated))
-    if acl and settings.trunk_acl.enforcement:
+    reader = acl or owners
+    if reader and settings.enforcement:
         AclEnforcement(
             "acl-enforcement",
             AclEnforcementArgs(
-                settings.trunk_acl.enforcement,
+                settings.enforcement,
                 settings.trunk_acl.sign_in,
                 settings.ingress,
-                acl,
+                reader,
                 database,
                 labels,
                 dedicated,

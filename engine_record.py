@@ -7,6 +7,7 @@ a crash and after an adoption as well.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,8 +56,28 @@ def last_update() -> Record:
     return Record(gateways[0] if gateways else None, serving, trunks[0] if trunks else None, dedicated)
 
 
-def outputs_of(stack: str) -> Mapping[str, Any]:
-    """The outputs of another stack, `organization/project/stack`.
+@dataclass(frozen=True)
+class OwnersReader:
+    """The role that reads the trunk ACL, as another stack made it."""
+
+    reader: pulumi.Output[str]
+    reader_password: pulumi.Output[str]
+
+
+def owners_reader(stack: str) -> OwnersReader:
+    """Who may read the trunk ACL that `stack` applies, of which this stack has a read replica."""
+    acl = outputs_of(stack, ("trunkAcl",))["trunkAcl"]
+    reader, password = (acl.get(key) if isinstance(acl, Mapping) else None for key in ("reader", "readerPassword"))
+    if not isinstance(reader, str) or not isinstance(password, str) or not re.fullmatch(r"[a-z_]+", reader):
+        raise RefusedError(
+            f"stack {stack} says nobody who may read its trunk ACL",
+            f"set trunkAcl.manage: true there and run `pulumi up` of {stack}, or correct database.replicaOf.stack",
+        )
+    return OwnersReader(pulumi.Output.from_input(reader), pulumi.Output.secret(password))
+
+
+def outputs_of(stack: str, names: Iterable[str] = OF_A_REGION) -> Mapping[str, Any]:
+    """These outputs of another stack, `organization/project/stack`; None for one that is not there.
 
     Not a `StackReference`: that would be known only inside Outputs, too late to refuse before anything is declared,
     and it would copy all of that stack's outputs, passwords included, into this stack's state.
@@ -70,7 +91,7 @@ def outputs_of(stack: str) -> Mapping[str, Any]:
             "see `pulumi stack ls --all` for its name in full; it must be in the same backend as this one",
         ) from None
     found = (answer or {}).get("outputs") or {}
-    return {name: found.get(name) for name in OF_A_REGION}
+    return {name: found.get(name) for name in names}
 
 
 def _serving(resources: Iterable[Mapping[str, Any]]) -> frozenset[str]:

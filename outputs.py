@@ -73,6 +73,7 @@ def of(settings: Settings, edge: Edge) -> dict[str, pulumi.Input[Any]]:
             "name": database.name,
             "user": database.user,
             "password": database.password,
+            **({"replicaOf": settings.database.replica_of.instance} if settings.database.replica_of else {}),
         },
         **({"trunkAcl": _trunk_acl(acl)} if acl else {}),
         **({"inventorySite": {"schema": SCHEMA, "url": site.url}} if site else {}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import quote
 
 import pulumi
@@ -37,7 +38,7 @@ import kamailio
 from components.database import PASSWORD_LENGTH, TrunkDatabase, iam_database_user
 from components.dedicated_ingress import DedicatedIngress
 from components.load_balancer import SKIP_WAIT
-from components.trunk_acl.schema import POSTGRESQL_PORT, TrunkAclSchema
+from components.trunk_acl.schema import POSTGRESQL_PORT
 from settings import Settings
 from settings.ingress import Ingress
 from settings.trunk_acl import Enforcement, Reloader, SignIn
@@ -49,14 +50,29 @@ NOBODY = 65534
 STATUS_PORT = 9062  # /metrics for Prometheus, /healthz
 
 
+class AclReader(Protocol):
+    """Whoever may read the ACL: the role and its password, empty when it signs in by IAM."""
+
+    @property
+    def reader(self) -> pulumi.Output[str]:
+        """Name of the role."""
+
+    @property
+    def reader_password(self) -> pulumi.Output[str]:
+        """Secret."""
+
+
 @dataclass(frozen=True)
 class AclEnforcementArgs:
-    """`ingress` says where the SIP proxy's pods are; `dedicated`: what they need sockets for."""
+    """`ingress` says where the SIP proxy's pods are; `dedicated`: what they need sockets for.
+
+    `acl`: that of this stack, or the owner's where `database` is a read replica.
+    """
 
     enforcement: Enforcement
     sign_in: SignIn
     ingress: Ingress
-    schema: TrunkAclSchema
+    acl: AclReader
     database: TrunkDatabase
     labels: Mapping[str, str]
     dedicated: DedicatedIngress | None = None
@@ -108,15 +124,15 @@ class AclEnforcement(pulumi.ComponentResource):
         token = random.RandomPassword(
             f"{self._name}-token", length=PASSWORD_LENGTH, special=False, opts=pulumi.ResourceOptions(parent=self)
         )
-        sign_in, database, schema = self._args.sign_in, self._args.database, self._args.schema
+        sign_in, database, acl = self._args.sign_in, self._args.database, self._args.acl
         address = self._args.enforcement.address or pulumi.Output.all(
             database.private_address, database.public_address
         ).apply(lambda found: str(found[0] or found[1]))
         if sign_in.passwords:
             # Generated without special characters: nothing in it needs escaping in a URL.
-            user = pulumi.Output.concat(schema.reader, ":", schema.reader_password)
+            user = pulumi.Output.concat(acl.reader, ":", acl.reader_password)
         else:
-            user = schema.reader.apply(lambda _: quote(iam_database_user(sign_in.readers[0]), safe=""))
+            user = acl.reader.apply(lambda _: quote(iam_database_user(sign_in.readers[0]), safe=""))
         url = pulumi.Output.concat("postgres://", user, "@", address, f":{POSTGRESQL_PORT}/", database.name)
         return {
             "WARP_ACL_DB_URL": pulumi.Output.secret(url),
@@ -197,7 +213,7 @@ class AclEnforcement(pulumi.ComponentResource):
 
 def import_ids(name: str, settings: Settings) -> dict[str, str]:
     """Logical name -> the id under which the plugin imports it (docs/adopt.md)."""
-    enforcement = settings.trunk_acl.enforcement if settings.trunk_acl.manage else None
+    enforcement = settings.enforcement
     if not enforcement:
         return {}
     namespace = settings.ingress.namespace

@@ -32,8 +32,10 @@ class TrunkDatabase(pulumi.ComponentResource):
     """`warp:edge:TrunkDatabase`: the database that says who may call.
 
     Stands up the Cloud SQL instance with its backups, locks and network, one database, its owner with a generated
-    password, IAM users, and private services access when asked for. It deliberately does not manage the VPC network and
-    the schema (that is the trunk ACL's), nor does it ever drop a database or a user: they are abandoned.
+    password, IAM users, and private services access when asked for. A read replica has its owner's database and users:
+    then it is the instance alone, without backups, and `user` and `password` are empty. It deliberately does not manage
+    the VPC network and the schema (that is the trunk ACL's), nor does it ever drop a database or a user: they are
+    abandoned.
 
     Outputs: `connection_name` (`project:region:instance`), `public_address`, `private_address` (text, empty where there
     is none), `server_ca` (PEM of the authority that signs the server's certificate), `name`, `user`, `password`
@@ -54,6 +56,24 @@ class TrunkDatabase(pulumi.ComponentResource):
         self._args = args
         settings = args.database
         instance = self._instance()
+        self.connection_name = instance.connection_name
+        self.public_address = instance.public_ip_address
+        self.private_address = instance.private_ip_address
+        # The plugin calls it secret; it is what clients check the server by, and no secret of anybody's.
+        self.server_ca = pulumi.Output.unsecret(
+            instance.server_ca_certs.apply(lambda certificates: certificates[0].cert or "" if certificates else "")
+        )
+        if settings.replica_of:
+            # Known once the instance is there: whoever reads it waits for that.
+            self.name = instance.connection_name.apply(lambda _: settings.name)
+            self.user = self.password = pulumi.Output.from_input("")
+        else:
+            self._owned(instance)
+        self.register_outputs({"connectionName": self.connection_name})
+
+    def _owned(self, instance: sql.DatabaseInstance) -> None:
+        """What is in an instance that is nobody's replica."""
+        name, settings = self._name, self._args.database
         database = sql.Database(
             f"{name}-database",
             name=settings.name,
@@ -82,17 +102,9 @@ class TrunkDatabase(pulumi.ComponentResource):
                 deletion_policy="ABANDON",
                 opts=self._options(),
             )
-        self.connection_name = instance.connection_name
-        self.public_address = instance.public_ip_address
-        self.private_address = instance.private_ip_address
-        # The plugin calls it secret; it is what clients check the server by, and no secret of anybody's.
-        self.server_ca = pulumi.Output.unsecret(
-            instance.server_ca_certs.apply(lambda certificates: certificates[0].cert or "" if certificates else "")
-        )
         self.name = database.name
         self.user = user.name
         self.password = pulumi.Output.secret(password.result)
-        self.register_outputs({"connectionName": self.connection_name})
 
     def _instance(self) -> sql.DatabaseInstance:
         settings = self._args.database
@@ -112,6 +124,7 @@ class TrunkDatabase(pulumi.ComponentResource):
             name=self._instance_name(),
             region=self._args.region,
             database_version=settings.version,
+            master_instance_name=settings.replica_of.instance if settings.replica_of else None,
             deletion_protection=self._args.protect,
             settings=instance_settings(settings, self._args.labels, protect=self._args.protect),
             opts=options,
@@ -170,7 +183,10 @@ def instance_settings(
             sql.DatabaseInstanceSettingsDatabaseFlagArgs(name=name, value=value)
             for name, value in sorted(flags.items())
         ],
-        backup_configuration=sql.DatabaseInstanceSettingsBackupConfigurationArgs(
+        # A replica cannot have backups; the owner has them.
+        backup_configuration=None
+        if database.replica_of
+        else sql.DatabaseInstanceSettingsBackupConfigurationArgs(
             enabled=backups.enabled,
             start_time=backups.start_time,
             point_in_time_recovery_enabled=backups.point_in_time_recovery,
@@ -217,7 +233,9 @@ def import_ids(name: str, settings: Settings, suffix: str = "") -> dict[str, str
         return {}
     instance_name = f"{database.instance}-{suffix}" if database.unique_name else database.instance
     instance = f"projects/{settings.project}/instances/{instance_name}"
-    ids = {f"{name}-instance": instance, f"{name}-database": f"{instance}/databases/{database.name}"}
+    ids = {f"{name}-instance": instance}
+    if not database.replica_of:
+        ids[f"{name}-database"] = f"{instance}/databases/{database.name}"
     network = database.network
     if network.peering_range:
         ids[f"{name}-peering-range"] = f"projects/{settings.project}/global/addresses/{network.peering_range}"

@@ -23,7 +23,7 @@ from settings.ledger import Cost, Quotas, RetiredAddress
 from settings.lifecycle import refuse_short_notice
 from settings.problems import SettingsError, config_key, refuse, show
 from settings.stack import ROLE, Stack
-from settings.trunk_acl import TrunkAcl
+from settings.trunk_acl import Enforcement, TrunkAcl
 
 __all__ = ["Settings", "SettingsError", "config_key"]
 
@@ -90,6 +90,30 @@ class Settings(Stack):
         if shared := sorted(taken & set(egress.slots)):
             raise refuse(f"{shared[0]} is an ingress address", "an address is one or the other; reserve another")
         return egress
+
+    @field_validator("trunk_acl")
+    @classmethod
+    def _only_the_owner_writes(cls, acl: TrunkAcl, info: Info) -> TrunkAcl:
+        database: Database | None = info.data.get("database")
+        if database and database.replica_of and acl.manage:
+            raise refuse(
+                "nobody can write to a read replica",
+                f"set trunkAcl.manage: false; the trunk ACL is applied by {database.replica_of.stack}",
+            )
+        return acl
+
+    @field_validator("dedicated")
+    @classmethod
+    def _the_owner_knows_whose_they_are(
+        cls, dedicated: dict[str, DedicatedCustomer], info: Info
+    ) -> dict[str, DedicatedCustomer]:
+        database: Database | None = info.data.get("database")
+        if dedicated and database and database.replica_of:
+            raise refuse(
+                "whose these addresses are is written in the database, of which this region has a read replica",
+                f"give customers addresses of their own in the region of {database.replica_of.stack}",
+            )
+        return dedicated
 
     @field_validator("dedicated")
     @classmethod
@@ -169,6 +193,12 @@ class Settings(Stack):
                 dedicated=own > 0,
             )
         return quotas
+
+    @property
+    def enforcement(self) -> Enforcement | None:
+        """What the cluster gets of the trunk ACL: where it is applied, and where a replica of it is read."""
+        applied = self.trunk_acl.manage or self.database.replica_of
+        return self.trunk_acl.enforcement if applied else None
 
     @property
     def dedicated_listeners(self) -> tuple[DedicatedListener, ...]:

@@ -27,6 +27,8 @@ LabelValue = Annotated[str, Field(pattern=r"^([a-z0-9]([-_a-z0-9]{0,61}[a-z0-9])
 PortName = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,13}[a-z0-9])?$")]
 # How a customer is known; in the database the same (sql/0002_trunks.sql, "ban_is_plain").
 BAN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}"
+# As the engine writes a stack in full: organization/project/stack.
+StackName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$")]
 Ban = Annotated[str, Field(pattern=f"^{BAN}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[int, Field(ge=1, le=86400)]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
-from settings.base import Name, Range, Section
+from settings.base import Name, Range, Section, StackName
 from settings.problems import refuse, show
 
 
@@ -99,6 +99,13 @@ class DatabaseNetwork(Section):
         return ranges
 
 
+class ReplicaOf(Section):
+    """The database that another region's stack owns, and that this one reads a copy of."""
+
+    instance: Name = Field(description="name of the owner's instance, in the same project")
+    stack: StackName = Field(description="the owner's stack, in full: organization/project/stack")
+
+
 SHARED_CORE = ("db-f1-micro", "db-g1-small")
 
 
@@ -107,6 +114,9 @@ class Database(Section):
 
     instance: Name = Field(description="name; after a deletion it cannot be used again for a week")
     unique_name: bool = Field(False, description="add a random suffix to the name, for stacks that come and go")
+    replica_of: ReplicaOf | None = Field(
+        None, description="a read replica of another region's database (docs/regions.md); absent: a database of its own"
+    )
     version: Literal["POSTGRES_15", "POSTGRES_16", "POSTGRES_17", "POSTGRES_18"] = Field(
         "POSTGRES_15", description="major version"
     )
@@ -153,6 +163,8 @@ class Database(Section):
     def _users_need_iam(cls, users: tuple[str, ...], info: Info) -> tuple[str, ...]:
         if users and info.data.get("iam_authentication") is False:
             raise refuse("IAM users while IAM authentication is off", "set database.iamAuthentication: true")
+        if users and info.data.get("replica_of"):
+            raise refuse("a replica has the users of its owner", "name them in the owner's database.iamUsers")
         for user in users:
             if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[a-z]+", user):
                 raise refuse(f"{show(user)} is no e-mail address", "write it as someone@example.com")

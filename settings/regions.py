@@ -7,14 +7,11 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from settings import Settings
-from settings.base import Region, Section
+from settings.base import Region, Section, StackName
 from settings.dns import Dns
 from settings.inventory_site import InventorySite
 from settings.problems import refuse
 from settings.stack import ROLE, Stack
-
-# As the engine writes a stack in full: organization/project/stack.
-StackName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$")]
 
 
 class RegionShare(Section):

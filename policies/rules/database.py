@@ -44,8 +44,8 @@ def _tls_only(instance: Declared, _: Options) -> Iterator[Finding]:
 
 
 def _backups(instance: Declared, options: InProduction) -> Iterator[Finding]:
-    if not options.production:
-        return
+    if not options.production or instance.at("masterInstanceName"):
+        return  # a read replica cannot have backups: its owner's are the ones
     for key, missing in (
         ("enabled", "no daily backups"),
         ("pointInTimeRecoveryEnabled", "no point-in-time recovery"),

@@ -61,7 +61,7 @@ def published() -> dict[str, Any]:
     return found
 
 
-class NoSuchStackError(grpc.RpcError):  # type: ignore[misc]
+class NoSuchStackError(grpc.RpcError):
     """As the engine answers a look-up that fails."""
 
     def code(self) -> grpc.StatusCode:
@@ -394,7 +394,7 @@ def test_a_ttl_below_what_hosts_accept_is_refused_for_shared_names_too() -> None
 
 
 def test_settings_of_the_other_role_are_refused_but_not_the_engines_empty_defaults() -> None:
-    empty = {f"warp-edge:{name}": {} for name in ("cluster", "ingress", "egress", "database", "legacy", "cost")}
+    empty: Config = {f"warp-edge:{name}": {} for name in ("cluster", "ingress", "egress", "database", "legacy", "cost")}
     assert GlobalSettings.parse(as_engine_gives_it(written_config("global") | empty | {"warp-edge:region": ""}))
     with pytest.raises(SettingsError, match="warp-edge:egress"):
         GlobalSettings.parse(as_engine_gives_it(written_config("global") | {"warp-edge:egress": {"nat": "n"}}))
