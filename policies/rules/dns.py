@@ -18,7 +18,15 @@ class Ttl(Options):
     least_seconds: Annotated[int, Field(ge=1)] = Field(300, description="the least that DNS hosts accept")
 
 
-class PrimaryName(Options):
+class Elsewhere(Options):
+    """What only a stack of role `global` needs: its names lead to ingresses of regions' stacks."""
+
+    other_stacks: bool = Field(
+        False, description="names lead to what other stacks declare: the program has checked it, not this rule"
+    )
+
+
+class PrimaryName(Elsewhere):
     """The name customers type."""
 
     label: str = Field("sip", description="first label of the name; as warp-edge:dns.names.primary")
@@ -33,7 +41,7 @@ def _ttl(record: Declared, options: Ttl) -> Iterator[Finding]:
         yield Violation(f"TTL is {given}, {options.least_seconds} s is the least")
 
 
-def _srv_target(record: Declared, stack: Sequence[Declared], _: Options) -> Iterator[Finding]:
+def _srv_target(record: Declared, stack: Sequence[Declared], options: Elsewhere) -> Iterator[Finding]:
     kind, data = record.at("type"), record.at("rrdatas")
     if UNKNOWN in (kind, data):
         yield Unjudged("rrdatas")
@@ -46,6 +54,9 @@ def _srv_target(record: Declared, stack: Sequence[Declared], _: Options) -> Iter
             continue
         target = _full(str(value).split()[-1])
         if target == ".":  # RFC 2782: the service is decidedly not available here
+            continue
+        if options.other_stacks:
+            yield Unjudged(f"its target {target} is another stack's name")
             continue
         # While a zone moves it has two hosts, and each must answer whole.
         yield from _there(target, domain, [each for each in stack if each.type == record.type])
@@ -74,6 +85,8 @@ def _primary_name(subject: Declared, stack: Sequence[Declared], options: Primary
         for host in sorted(hosts) or [""] if udp else ():
             records = [each for each in stack if each.type == host]
             yield from _has_primary(records, options, " at every host of the zone" if len(hosts) > 1 else "")
+    elif _is_primary(subject, options.label) and options.other_stacks:
+        yield Unjudged("the UDP ingress is another stack's")
     elif _is_primary(subject, options.label):
         answers = [address for each in udp for address in addresses(each, stack)]
         yield from _is_one_of(subject.at("rrdatas"), answers)
@@ -132,6 +145,7 @@ RULES = (
         "phones that follow RFC 3263 ask for the SRV record first and end at its target",
         "declare an A record for the target, or point the SRV record at a name that has one",
         RECORD_SETS,
+        options=Elsewhere,
         check=_srv_target,
     ),
     StackRule(

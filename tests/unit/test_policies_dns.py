@@ -189,3 +189,18 @@ def test_each_host_of_a_zone_that_moves_has_to_answer_whole() -> None:
 def test_a_preview_never_takes_two_answers_for_one() -> None:
     unknown = (reserved("udp-ip", UNKNOWN), balancer("UDP", annotations={BY_NAME: "udp-ip"}))
     assert len(refused("sip-name-is-udp-ingress", *unknown, record("sip.ringer.tel.", "A", UDP, TCP))) == 1
+
+
+def test_names_of_a_stack_of_role_global_lead_to_other_stacks_and_that_is_said() -> None:
+    """Its own file says so (`policies/config/global.json`); anywhere else a name without an address is refused."""
+    target = srv("sip-udp.us-east1.ringer.tel.")
+    assert refused("srv-target-exists", target)
+    assert unjudged("srv-target-exists", target, otherStacks=True) == [
+        "dns-_sip._udp.ringer.tel.: its target sip-udp.us-east1.ringer.tel. is another stack's name"
+    ]
+    name = record("sip.ringer.tel.", "A", UDP)
+    assert refused("sip-name-is-udp-ingress", THE_STACK, name)
+    assert refused("sip-name-is-udp-ingress", THE_STACK, name, otherStacks=True) == []
+    assert unjudged("sip-name-is-udp-ingress", THE_STACK, name, otherStacks=True) == [
+        "dns-sip.ringer.tel.: the UDP ingress is another stack's"
+    ]
