@@ -319,7 +319,7 @@ def test_names_that_lead_to_an_address_that_is_not_promised_are_refused() -> Non
     for record in outputs[EAST]["dns"]["records"]:
         if record["type"] == "A":
             record["data"] = ["203.0.113.200"]
-    assert "203.0.113.200" in refusal(outputs)
+    assert "leads to '203.0.113.200', no active address of its inventory" in refusal(outputs)
 
 
 def test_two_regions_cannot_have_one_living_address() -> None:

@@ -10,13 +10,14 @@ import pytest
 
 from components import database
 from components.refusal import RefusedError
+from engine_record import owners_reader
 from policies.declared import Declared
 from policies.rule import InProduction
 from policies.rules.database import _backups
 from settings import Settings, SettingsError
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config
 from tests.unit.cloud import Cloud
-from tests.unit.recording import Edge, declare
+from tests.unit.recording import HIDDEN, Edge, declare, run
 
 OWNER = "organization/warp-edge/prod"
 READER_PASSWORD = "of-the-owner-and-never-to-be-read"
@@ -78,6 +79,11 @@ def test_the_proxies_read_the_replica_as_the_owners_reader_and_the_password_stay
     assert READER_PASSWORD not in json.dumps([each.clear for each in edge.resources])
     assert READER_PASSWORD not in json.dumps(edge.clear_outputs)
     assert not [each for each in edge.resources if "TrunkAcl" in each.type], "the owner applies it"
+
+
+def test_what_is_read_of_the_owner_is_a_secret_from_the_start() -> None:
+    found = run(lambda: pulumi.export("password", owners_reader(OWNER).reader_password), Backend())
+    assert (found.outputs["password"], found.clear_outputs["password"]) == (READER_PASSWORD, HIDDEN)
 
 
 def test_without_enforcement_nobody_asks_the_owner() -> None:
