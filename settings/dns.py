@@ -79,6 +79,15 @@ class Gandi(Section):
         return api
 
 
+def refuse_zone_of_nobody(zone: Zone | None) -> None:
+    """Of several stacks with names in one zone one declares it: the cloud would tell the second one half way."""
+    if zone and "manage" not in zone.model_fields_set:
+        raise refuse(
+            "several stacks have names in this zone, and one of them owns it",
+            "say dns.zone.manage: true in the stack that came first, and false in every other",
+        )
+
+
 def _is_this_machine(host: str) -> bool:
     """An address, not a name: a name can lead anywhere."""
     try:
@@ -126,12 +135,8 @@ class Dns(Section):
     @field_validator("scope")
     @classmethod
     def _a_zone_has_one_owner(cls, scope: Scope, info: Info) -> Scope:
-        zone: Zone | None = info.data.get("zone")
-        if scope == "region" and zone and zone.manage:
-            raise refuse(
-                "names of one region only, and the zone of all: another region's stack would declare it as well",
-                "set dns.zone.manage: false; the zone is the stack's of role `global`",
-            )
+        if scope != "domain":
+            refuse_zone_of_nobody(info.data.get("zone"))
         return scope
 
     @field_validator("ttl_seconds")

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from settings import Settings
 from settings.base import Region, Section, StackName
-from settings.dns import Dns
+from settings.dns import Dns, refuse_zone_of_nobody
 from settings.inventory_site import InventorySite
 from settings.problems import refuse
 from settings.stack import ROLE, Stack
@@ -86,4 +86,5 @@ class GlobalSettings(Stack):
     def _names_are_shared(cls, dns: Dns) -> Dns:
         if dns.scope != "domain":
             raise refuse("this stack has no region of its own", "leave dns.scope out; it is for the regions' stacks")
+        refuse_zone_of_nobody(dns.zone)
         return dns

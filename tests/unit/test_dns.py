@@ -150,7 +150,7 @@ def test_a_region_among_several_has_names_of_its_own_and_no_others() -> None:
 
 
 def test_while_shared_names_move_a_region_has_both_and_tells_customers_the_shared_ones() -> None:
-    before, edge = declare(with_dns()), declare(with_dns(scope="both"))
+    before, edge = declare(with_dns()), declare(with_dns(scope="both", zone={"name": "ringer-tel", "manage": True}))
     assert declared(edge) == declared(before) | REGIONAL
     assert edge.outputs["ipInventory"] == before.outputs["ipInventory"]
     assert "base" not in edge.outputs["dns"]

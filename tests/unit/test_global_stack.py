@@ -199,7 +199,7 @@ def test_the_names_are_those_of_a_region_alone_so_that_states_can_hand_them_over
 
 def test_the_same_sets_stand_at_cloud_dns_and_naptr_when_asked_for() -> None:
     config = changed(written_config("global"), ("warp-edge:dns",), {"domain": "ringer.tel", "backend": "cloud-dns"})
-    config = changed(config, ("warp-edge:dns", "zone"), {"name": "ringer-tel"})
+    config = changed(config, ("warp-edge:dns", "zone"), {"name": "ringer-tel", "manage": False})
     edge = declare_global(changed(config, ("warp-edge:dns", "naptr"), True))
     found = record_sets(edge)
     assert len(found) == len(edge.of_type(RECORD)) == 7
@@ -391,6 +391,20 @@ def test_a_ttl_below_what_hosts_accept_is_refused_for_shared_names_too() -> None
     config = changed(written_config("global"), ("warp-edge:dns", "ttlSeconds"), 60)
     with pytest.raises(SettingsError, match="below 300 s"):
         GlobalSettings.parse(as_engine_gives_it(config))
+
+
+def test_who_owns_the_zone_is_said_where_several_stacks_have_names_in_it() -> None:
+    zone = {"domain": "ringer.tel", "backend": "cloud-dns", "zone": {"name": "z"}}
+    for model, config in (
+        (GlobalSettings, written_config("global") | {"warp-edge:dns": zone}),
+        (Settings, stack_config("prod") | {"warp-edge:dns": zone | {"scope": "both"}}),
+        (Settings, stack_config("prod-us-east1") | {"warp-edge:dns": zone | {"scope": "region"}}),
+    ):
+        with pytest.raises(SettingsError, match="one of them owns it"):
+            model.parse(as_engine_gives_it(config))
+        for manage in (True, False):
+            said = changed(config, ("warp-edge:dns", "zone", "manage"), manage)
+            assert model.parse(as_engine_gives_it(said))
 
 
 def test_settings_of_the_other_role_are_refused_but_not_the_engines_empty_defaults() -> None:
