@@ -5,10 +5,10 @@ BOOTSTRAP := python3 tools/bootstrap.py
 PYTHON = eval "$$($(BOOTSTRAP) --print-env)" && .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up review outputs site verify down status rehearse test lint unit sandbox-tests database test-sip test-site engine bench clean
+.PHONY: help setup setup-dev up review outputs site verify down status up-regions outputs-regions down-regions rehearse test lint unit sandbox-tests database test-sip test-site engine bench clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:
 	@$(BOOTSTRAP)
@@ -40,6 +40,16 @@ status: setup ## what runs
 
 down: setup ## destroy the edge and stop the sandbox
 	@$(PYTHON) -m sandbox.stack down
+
+up-regions: setup ## two regions and the names that they share, on a cloud of their own
+	@$(PYTHON) -m sandbox.regions up
+
+outputs-regions: ## every output of those stacks as one JSON object, one key a stack
+	@$(BOOTSTRAP) >&2
+	@$(PYTHON) -m sandbox.regions outputs
+
+down-regions: setup ## destroy those stacks and stop their cloud
+	@$(PYTHON) -m sandbox.regions down
 
 rehearse: ## adopt the live edge in a sandbox of its own; ipInventory as JSON last
 	@$(BOOTSTRAP) >&2

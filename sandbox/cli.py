@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     delete.add_argument("type")
     delete.add_argument("id")
     seed = commands.add_parser("seed", help="put hand-made resources in")
-    seed.add_argument("what", help="live-edge")
+    seed.add_argument("what", help="live-edge, or second-region: a cluster in us-east1")
     fault = commands.add_parser("fault", help="switch faults on and off")
     _fault_parser(fault)
     quota = commands.add_parser("quota", help="set a quota, e.g. STATIC_ADDRESSES 400")

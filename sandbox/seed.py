@@ -21,14 +21,17 @@ from sandbox.gcp.sql_instances import DATABASE
 from sandbox.gcp.sql_servers import INSTANCE
 from sandbox.kubernetes import objects
 from sandbox.kubernetes.apply import KUBECTL
-from sandbox.kubernetes.clusters import NAMESPACE, make_cluster
+from sandbox.kubernetes.clusters import NAMESPACE, context_name, make_cluster
 from sandbox.kubernetes.services import SERVICE
 from sandbox.kubernetes.waits import DEPLOYMENT
 from sandbox.links import self_link
+from sandbox.process import DEFAULT_PROJECT, DEFAULT_REGION
 from sandbox.values import Props
 
 CLUSTER: Final = "warp-cluster"
 NAMESPACE_NAME: Final = "warp-core"
+
+SECOND_REGION: Final = "us-east1"
 
 LIVE_PROJECT: Final = "warp-prod"
 LIVE_REGION: Final = "us-central1"
@@ -61,6 +64,19 @@ def new_project(tx: Transaction, project: str, region: str) -> None:
         return
     certificate = trustme.CA().cert_pem.bytes().decode()
     tx.set_setting(f"cluster certificate of {project}", certificate)
+    _cluster_with_proxy(tx, project, region, certificate)
+
+
+def second_region(tx: Transaction) -> None:
+    """A cluster with the SIP proxy in another region of the sandbox's own project."""
+    new_project(tx, DEFAULT_PROJECT, DEFAULT_REGION)
+    context = context_name(DEFAULT_PROJECT, SECOND_REGION, CLUSTER)
+    if tx.get(NAMESPACE, f"{context}/{NAMESPACE_NAME}") is None:
+        certificate = tx.setting(f"cluster certificate of {DEFAULT_PROJECT}")
+        _cluster_with_proxy(tx, DEFAULT_PROJECT, SECOND_REGION, certificate)
+
+
+def _cluster_with_proxy(tx: Transaction, project: str, region: str, certificate: str) -> None:
     cluster = str(make_cluster(tx, project, region, CLUSTER, certificate)["context"])
     namespace: Props = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE_NAME}}
     made = objects.make(tx, cluster, NAMESPACE, namespace, KUBECTL)
@@ -287,4 +303,7 @@ def _port(name: str, number: int, protocol: str) -> Props:
     return {"name": name, "port": number, "targetPort": number, "protocol": protocol}
 
 
-SEEDS: Final[Mapping[str, Callable[[Transaction], None]]] = {"live-edge": live_edge}
+SEEDS: Final[Mapping[str, Callable[[Transaction], None]]] = {
+    "live-edge": live_edge,
+    "second-region": second_region,
+}

@@ -169,7 +169,7 @@ def test_the_command_line_says_what_runs_and_what_there_is(sandbox: Sandbox) -> 
         (["env"], "no sandbox runs in"),
         (["resources"], "there is no sandbox in"),
         (["set", RECORD, SIP_A, "ttl", "1"], "there is no sandbox in"),
-        (["seed", "dead-edge"], "no seed 'dead-edge'; there are live-edge"),
+        (["seed", "dead-edge"], "no seed 'dead-edge'; there are live-edge, second-region"),
     ],
 )
 def test_errors_are_one_line(
