@@ -1,7 +1,9 @@
 #!/bin/bash
-# The names of all stacks that are deployed, as a JSON list.
+# The names of all stacks that are deployed, as a JSON list; one of role `global` reads what the others published, so it
+# comes last.
 set -euo pipefail
 names=()
+last=()
 for file in Pulumi.*.yaml; do
   stack=${file#Pulumi.}
   stack=${stack%.yaml}
@@ -10,6 +12,13 @@ for file in Pulumi.*.yaml; do
     echo "$file: a stack's name has small letters, digits and dashes only" >&2
     exit 1
   fi
-  [[ $stack == sandbox ]] || names+=("\"$stack\"")
+  if [[ $stack == sandbox ]]; then
+    continue
+  elif grep -Eq '^ *warp-edge:role: *"?global"? *(#.*)?$' "$file"; then
+    last+=("\"$stack\"")
+  else
+    names+=("\"$stack\"")
+  fi
 done
+names+=("${last[@]}")
 (IFS=, && echo "[${names[*]}]")

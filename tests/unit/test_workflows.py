@@ -280,6 +280,11 @@ def test_the_stacks_are_those_that_have_settings_but_the_sandbox(tmp_path: Path)
         return subprocess.run([str(script)], cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert json.loads(listed("prod", "sandbox", "europe-west4").stdout) == ["europe-west4", "prod"]
+    for role in ("global", '"global"', "global # the names that regions share"):
+        (tmp_path / "Pulumi.all.yaml").write_text(f"config:\n  warp-edge:role: {role}\n")
+        assert json.loads(listed().stdout) == ["europe-west4", "prod", "all"], "it reads what the others published"
+    (tmp_path / "Pulumi.all.yaml").write_text("config:\n  warp-edge:role: region # not global\n")
+    assert json.loads(listed().stdout) == ["all", "europe-west4", "prod"]
     done = listed('x"];rm')
     assert done.returncode == 1
     assert "small letters, digits and dashes only" in done.stderr
