@@ -227,6 +227,16 @@ def test_what_it_promises_does_not_contradict_itself() -> None:
     assert found.foreign_targets == ()
 
 
+def test_a_regions_own_promise_is_about_its_own_names_alone() -> None:
+    """The shared names are another stack's: that they are there is no contradiction."""
+    found = promise.of(json.loads(json.dumps(declare(stack_config("prod-us-east1")).outputs)))
+    assert list(found.contradictions()) == []
+    absent = {(each.name, each.type) for each in found.absences}
+    assert ("us-east1.ringer.tel", "NAPTR") in absent
+    assert ("sip-udp.us-east1.ringer.tel", "AAAA") in absent
+    assert not [name for name, _ in absent if not name.endswith("us-east1.ringer.tel")]
+
+
 def test_vendors_are_told_of_all_regions_and_so_are_customers_firewalls() -> None:
     outputs = declare_global().outputs
     assert outputs["vendorWhitelist"]["addresses"] == ["34.57.46.26", "35.223.15.88", "136.111.96.47", *EAST_NAT]
