@@ -7,6 +7,7 @@ settings mean: they see one document, whoever said what.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from settings.problems import PROJECT, Problem, SettingsError, show, show_key
 
 FORM = "write it as a stack's own file: `config:` and below it keys that begin with `warp-edge:`"
 DEEPEST = 12
+NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./-]{0,99}")
 LARGEST = 1_000_000  # bytes
 # The engine hands on defaults of Pulumi.yaml as the stack's own, and who this is nobody can share.
 EACH_ITS_OWN = ("role", "shared", "region", "protect", "noticeDays", "gandiToken", "regions")
@@ -47,12 +49,14 @@ def read(name: str, folder: Path) -> dict[str, Any]:
 
 def _inside(name: str, folder: Path) -> Path:
     """Nothing outside the program is anybody's settings, not even through a link."""
+    if not NAME.fullmatch(name):
+        raise _unusable(name, "not the name of a file of the program", "write it as shared/prod.yaml")
     root = folder.resolve()
     try:
         file = (root / name).resolve()
-    except (OSError, ValueError, RuntimeError):
-        raise _unusable(name, "not the name of a file", "write it as shared/prod.yaml") from None
-    if Path(name).is_absolute() or not file.is_relative_to(root):
+    except (OSError, RuntimeError):
+        raise _unusable(name, "no file is there", "write it as shared/prod.yaml") from None
+    if not file.is_relative_to(root):
         raise _unusable(name, "outside the program's folder", "name a file below it, as shared/prod.yaml")
     return file
 
@@ -66,15 +70,17 @@ def _unshareable(config: Mapping[str, Any], name: str) -> Iterator[Problem]:
         namespace, _, field = key.partition(":")
         if namespace != PROJECT or not field:
             yield Problem(
-                show_key(namespace) + (f":{show_key(field)}" if field else ""),
-                "(not shown)",
+                f"{PROJECT}:shared",
+                show(key),
                 "no setting of this program: engine and plugins read a stack's own file only",
                 "write it in every stack's own file",
                 name,
             )
         elif field in EACH_ITS_OWN:
-            yield Problem(key, "(not shown)", "cannot be shared", "write it in every stack's own file", name)
-        elif secret := next(_secrets(value, key), None):
+            yield Problem(
+                f"{PROJECT}:{field}", "(not shown)", "cannot be shared", "write it in every stack's own file", name
+            )
+        elif secret := next(_secrets(value, f"{PROJECT}:{show_key(field)}"), None):
             yield Problem(
                 secret,
                 "(not shown)",

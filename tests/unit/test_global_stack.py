@@ -15,6 +15,9 @@ import dns.zone
 import grpc
 import pulumi
 import pytest
+from hypothesis import given
+from hypothesis import settings as effort
+from hypothesis import strategies as some
 
 import engine_record
 from components.refusal import RefusedError
@@ -22,9 +25,10 @@ from inventory.publish import with_digest
 from inventory.published import read
 from settings import Settings, SettingsError
 from settings.regions import GlobalSettings
-from tests.stacks import Config, as_engine_gives_it, changed, stack_config, written_config
+from tests.stacks import Config, as_engine_gives_it, changed, paths, stack_config, written_config
 from tests.unit.cloud import LIVE_ADDRESSES, PASSWORD, Cloud
 from tests.unit.recording import Edge, declare, program, run
+from tests.unit.test_settings_hostile import anything, assert_readable
 from verify import promise
 
 GANDI = "pulumi-python:dynamic/warp:GandiRecordSet"
@@ -444,3 +448,12 @@ def test_what_was_published_is_not_changed_by_being_read() -> None:
     before = copy.deepcopy(outputs)
     declare_global(outputs=outputs)
     assert outputs == before
+
+
+@effort(max_examples=400)
+@given(some.sampled_from(list(paths(written_config("global")))), anything)
+def test_any_value_in_any_place_is_told_in_words(path: tuple[str, ...], value: Any) -> None:
+    try:
+        GlobalSettings.parse(as_engine_gives_it(changed(written_config("global"), path, value)))
+    except SettingsError as error:
+        assert_readable(error)

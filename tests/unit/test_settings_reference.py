@@ -23,7 +23,7 @@ OPTIONAL = {
 }  # fmt: skip
 REFERENCE = (ROOT / "docs" / "settings.md").read_text()
 # Their keys are people's own.
-FREE = ("warp-edge:labels", "warp-edge:legacy")
+FREE = ("warp-edge:labels", "warp-edge:legacy", "warp-edge:regions")
 
 
 def test_pulumi_yaml_declares_exactly_the_keys_that_the_settings_read() -> None:
@@ -101,7 +101,7 @@ def keys_of(key: str, value: Any) -> list[str]:
     return [key, *inner]
 
 
-@pytest.mark.parametrize("stack", ["prod", "sandbox"])
+@pytest.mark.parametrize("stack", ["prod", "prod-us-east1", "global", "sandbox"])
 def test_every_key_of_a_stacks_yaml_is_in_the_reference(stack: str) -> None:
     for top, value in stack_config(stack).items():
         for key in keys_of(top, value) if top.startswith("warp-edge:") else ():

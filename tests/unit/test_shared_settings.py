@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as effort
+from hypothesis import strategies as some
 
 from settings import Settings, SettingsError
 from settings.problems import Problem
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config, written_config
 from tests.unit.test_settings import LEAST
+from tests.unit.test_settings_hostile import any_text, anything, assert_readable
 
 SHARED = {"warp-edge:shared": "shared.yaml"}
+
+
+def as_a_file(settings: Config) -> str:
+    """Settings of ours, by whatever name, in JSON, which is YAML."""
+    return json.dumps({"config": {f"warp-edge:{key}": value for key, value in settings.items()}})
 
 
 def parse(config: Config, folder: Path, shared: str) -> Settings:
@@ -88,8 +99,8 @@ def test_an_unknown_key_is_refused_in_a_shared_file_as_well(tmp_path: Path) -> N
         ("config: {warp-edge:protect: false}", "warp-edge:protect"),
         ("config: {warp-edge:region: us-central1}", "warp-edge:region"),
         ("config: {warp-edge:shared: shared.yaml}", "warp-edge:shared"),
-        ("config: {gcp:project: warp-prod}", "gcp:project"),
-        ("config: {labels: {}}", "labels"),
+        ("config: {gcp:project: warp-prod}", "warp-edge:shared"),
+        ("config: {labels: {}}", "warp-edge:shared"),
     ],
 )
 def test_what_is_a_secret_or_a_stacks_own_cannot_be_shared(tmp_path: Path, shared: str, key: str) -> None:
@@ -136,3 +147,17 @@ def test_a_file_that_is_not_of_the_program_is_refused(tmp_path: Path, name: str)
         Settings.parse(as_engine_gives_it(LEAST | {"warp-edge:shared": name}), folder=program)
     (problem,) = error.value.problems
     assert problem.key == "warp-edge:shared"
+
+
+keys = some.one_of(any_text, some.sampled_from(["dns", "ingress", "labels", "cost", "egress", "region", "gandiToken"]))
+
+
+@effort(max_examples=400)
+@given(some.one_of(any_text, some.dictionaries(keys, anything, max_size=3).map(as_a_file)))
+def test_whatever_stands_in_a_shared_file_is_told_in_words(text: str) -> None:
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "shared.yaml").write_text(text, encoding="utf-8", errors="surrogatepass")
+        try:
+            Settings.parse(as_engine_gives_it(LEAST | SHARED), folder=Path(folder))
+        except SettingsError as error:
+            assert_readable(error)
