@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from sandbox import Sandbox, SandboxError, sip_edge
-from sandbox.sip_probe import ask, request
+from sandbox.sip_probe import ask
 from sandbox.sip_proxy import SipProxy, require_kamailio
 from tests.engine.test_trunk_acl import Edge
+from verify.sip import Peer, request
 
 DEDICATED = "warp-edge:dedicated"
 ACME: dict[str, Any] = {"ban": "100001", "targetPort": 15060, "dnsName": "acme"}
@@ -93,7 +94,8 @@ def test_each_customer_is_known_by_the_address_that_is_dialled(edge: Edge, proxy
     own = {name: each["address"] for name, each in own_addresses(edge).items()}
 
     def call(source: str, address: str, transport: str = "udp") -> tuple[int, str]:
-        answer = ask(request("INVITE", address, 5060, transport, source), address, 5060, transport, source)
+        peer = Peer(address, 5060, transport, source)
+        answer = ask(request("INVITE", peer), peer)
         return answer.status, answer.headers.get("x-warp-ban", "")
 
     assert call("127.0.99.9", own["sip-acme-udp-ip"]) == (200, "100001")

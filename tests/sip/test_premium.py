@@ -13,10 +13,11 @@ import pytest
 
 import kamailio
 from sandbox.sip_edge import of_stack
-from sandbox.sip_probe import Answer, ask, request
+from sandbox.sip_probe import ask
 from tests.sip.acl import Acl
 from tests.sip.conftest import NETWORK, ProxyMaker
 from tests.sip.edge import Edge
+from verify.sip import Answer, Peer, request
 
 ACMES_SOURCE, BETAS_SOURCE, UNLISTED = "127.0.0.2", "127.0.6.9", "127.0.99.9"
 ACMES_ADDRESS, BETAS_ADDRESS = f"{NETWORK}.201", f"{NETWORK}.202"
@@ -33,7 +34,8 @@ class Premium:
 
     def call(self, source: str, customer: str, transport: str) -> Answer:
         host, port = self.at[customer]
-        return ask(request("INVITE", host, port, transport, source), host, port, transport, source)
+        peer = Peer(host, port, transport, source)
+        return ask(request("INVITE", peer), peer)
 
 
 @pytest.fixture(params=["ports", "addresses"])
@@ -85,7 +87,7 @@ def test_a_stack_without_dedicated_addresses_needs_no_fragment(acl: Acl, new_pro
 
 def test_the_sandbox_listens_at_every_dedicated_address_of_a_stack(acl: Acl, new_proxy: ProxyMaker) -> None:
     def endpoint(transport: str, address: str, port: int, **more: str) -> dict[str, object]:
-        return {"transport": transport, "address": address, "port": port, **more}
+        return {"transport": transport, "address": address, "server": address, "port": port, **more}
 
     shared = [endpoint("UDP", "127.1.0.1", 5060), endpoint("TCP", "127.1.0.2", 5060)]
     own = [
@@ -101,6 +103,7 @@ def test_the_sandbox_listens_at_every_dedicated_address_of_a_stack(acl: Acl, new
             "ipInventory": {"endpoints": shared + own},
             "database": {"publicAddress": database.host, "port": database.port, "name": database.name, "serverCa": ""},
             "trunkAcl": {"reader": database.user, "readerPassword": database.password},
+            "dns": {"domain": "ringer.tel"},
         },
     )
     assert proxy.also_listen == (f"udp:{ACMES_ADDRESS}:5060", f"tls:{BETAS_ADDRESS}:5061")
