@@ -65,11 +65,11 @@ lint: setup-dev ## formatter, linter, strict types, workflows
 	@python3 tools/actionlint.py
 
 unit: setup-dev ## tests of the program alone
-	@echo "unit: the program alone, on mocks (2 minutes)"
+	@echo "unit: the program alone, on mocks (3 minutes)"
 	@$(PYTHON) -m pytest tests/unit
 
 sandbox-tests: setup-dev ## tests of the sandbox: its refusals, its PostgreSQL and its DNS
-	@echo "sandbox: what the cloud refuses, with a real PostgreSQL and real DNS answers (4 minutes)"
+	@echo "sandbox: what the cloud refuses, with a real PostgreSQL and real DNS answers (6 minutes)"
 	@$(PYTHON) -m pytest tests/sandbox
 
 database: setup-dev ## the trunk ACL on real PostgreSQL servers
@@ -77,7 +77,7 @@ database: setup-dev ## the trunk ACL on real PostgreSQL servers
 	@$(PYTHON) -m pytest tests/database
 
 test-sip: setup-dev ## the trunk ACL in a real Kamailio, with real SIP traffic
-	@echo "sip: who gets in, over UDP, TCP and TLS, and what a change, a crash and an outage do (5 minutes)"
+	@echo "sip: who gets in, over UDP, TCP and TLS, and what a change, a crash and an outage do (3 to 5 minutes)"
 	@$(PYTHON) -m pytest tests/sip
 
 test-site: setup-dev ## the published site in a real Chromium
@@ -85,7 +85,7 @@ test-site: setup-dev ## the published site in a real Chromium
 	@$(PYTHON) -m pytest tests/site
 
 engine: setup-dev ## tests on the real engine
-	@echo "engine: up, drift, drain, adoption, policies, reviews, trunks and crashes on the real engine (15 minutes)"
+	@echo "engine: up, drift, drain, adoption, policies, reviews, trunks and crashes on the real engine (35 minutes)"
 	@$(PYTHON) -m pytest tests/engine
 
 bench: setup-dev ## all benchmarks, one JSON object a line
