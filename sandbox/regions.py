@@ -115,8 +115,10 @@ def down(console: Console) -> int:
         return 0
     sandbox = _sandbox()
     sandbox.start()
+    shipped = Workspace(DIRECTORY, "sandbox", {}).shipped_settings()
     for stack in reversed(STACKS):
         workspace = _workspace(sandbox, stack)
+        workspace.prepare(settings_of(stack, shipped))  # an interrupted `up` may not have come to all of them
         if status := workspace.cli.show("destroy", "--stack", stack, "--yes", "--skip-preview"):
             console.print("[red]not destroyed[/]: the engine says why above; the cloud still runs")
             return status

@@ -82,7 +82,7 @@ def get_managed_zone(cloud: Cloud, settings: Settings, given: Props) -> Props:
     body = _zone(cloud, given.get("project") or settings.project, given["name"])
     names = ("name", "description", "dnsName", "nameServers", "project", "visibility")
     zone = f"projects/{body['project']}/managedZones/{body['name']}"
-    return {**{name: body.get(name) for name in names}, "managedZoneId": int(body["managedZoneId"]), "id": zone}
+    return {**{name: body.get(name) for name in names}, "managedZoneId": body["managedZoneId"], "id": zone}
 
 
 def get_keys(cloud: Cloud, settings: Settings, given: Props) -> Props:
