@@ -5,7 +5,7 @@ BOOTSTRAP := python3 tools/bootstrap.py
 PYTHON = eval "$$($(BOOTSTRAP) --print-env)" && .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up review outputs site verify down status up-regions outputs-regions down-regions rehearse test lint unit sandbox-tests database test-sip test-site engine bench clean
+.PHONY: help setup setup-dev up review outputs site verify down status up-regions outputs-regions failover down-regions rehearse test lint unit sandbox-tests database test-sip test-site engine bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ up-regions: setup ## two regions and the names that they share, on a cloud of th
 outputs-regions: ## every output of those stacks as one JSON object, one key a stack
 	@$(BOOTSTRAP) >&2
 	@$(PYTHON) -m sandbox.regions outputs
+
+failover: ## on those stacks: a region fails, is drained and taken back; who reaches which, and when
+	@$(BOOTSTRAP) >&2
+	@$(PYTHON) -m sandbox.failover
 
 down-regions: setup ## destroy those stacks and stop their cloud
 	@$(PYTHON) -m sandbox.regions down

@@ -31,7 +31,8 @@ def ip_inventory_table(inventory: dict[str, Any], audience: str | None = None) -
     )
     own = any(address.get("customer") for address in inventory["addresses"])
     for heading in ("Purpose", "Address", "Name", *(["Customer"] if own else []), "Ports", "Status"):
-        table.add_column(heading, no_wrap=heading not in ("Ports", "Status"))
+        # An address is copied, so it is never broken; the rest gives way before a column is lost.
+        table.add_column(heading, no_wrap=heading == "Address", min_width=len(heading), overflow="fold")
     for address in inventory["addresses"]:
         if DIRECTION.get(audience or "", address["direction"]) == address["direction"]:
             table.add_row(

@@ -11,6 +11,8 @@ import copy
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -18,6 +20,7 @@ from rich.markup import escape
 
 from engine_cli import EngineError
 from inventory.table import ip_inventory_table
+from sandbox import sip_edge
 from sandbox.process import DEFAULT_REGION, Sandbox, SandboxError
 from sandbox.seed import SECOND_REGION
 from sandbox.stack import record_what_a_crash_left
@@ -28,9 +31,13 @@ DIRECTORY = ROOT / ".sandbox-regions"
 NETWORK = "127.78.0.0/16"
 GLOBAL = "global"
 # In the order in which they come up: the global stack reads what the others published.
-STACKS = (f"sandbox-{DEFAULT_REGION}", f"sandbox-{SECOND_REGION}", GLOBAL)
-# A customer of trunks/sandbox/ with an address of its own.
-PREMIUM = {"acme": {"ban": "100001", "targetPort": 5100, "udp": {}, "tcp": {}, "dnsName": "acme"}}
+REGIONS = {region: f"sandbox-{region}" for region in (DEFAULT_REGION, SECOND_REGION)}
+STACKS = (*REGIONS.values(), GLOBAL)
+# Customers of trunks/sandbox/ with addresses of their own.
+PREMIUM = {
+    "acme": {"ban": "100001", "targetPort": 5100, "udp": {}, "tcp": {}, "dnsName": "acme"},
+    "initech": {"ban": "100003", "targetPort": 5110, "udp": {}},
+}
 
 
 def settings_of(stack: str, shipped: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,7 +57,7 @@ def settings_of(stack: str, shipped: Mapping[str, Any]) -> dict[str, Any]:
             "warp-edge:inventorySite": {**config["warp-edge:inventorySite"], "location": DEFAULT_REGION},
             "warp-edge:regions": {
                 region: {"stack": f"organization/warp-edge/{stack}", "priority": priority}
-                for region, stack, priority in zip((DEFAULT_REGION, SECOND_REGION), STACKS, (10, 20), strict=False)
+                for (region, stack), priority in zip(REGIONS.items(), (10, 20), strict=True)
             },
         }
     names["scope"] = "region"
@@ -69,60 +76,123 @@ def settings_of(stack: str, shipped: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _sandbox() -> Sandbox:
-    return Sandbox(DIRECTORY, network=NETWORK, dns_port=0, storage_port=0)
+@dataclass(frozen=True)
+class TwoRegions:
+    """The stacks in one folder, on one cloud, with a SIP proxy in either region."""
+
+    sandbox: Sandbox
+    directory: Path
+
+    def workspace(self, stack: str) -> Workspace:
+        """All stacks are in one folder: only in one backend can one read another's outputs."""
+        return Workspace(self.directory, stack, self.sandbox.env())
+
+    def settings(self, stack: str) -> dict[str, Any]:
+        """As `make up-regions` has them."""
+        return settings_of(stack, Workspace(self.directory, "sandbox", {}).shipped_settings())
+
+    def up(self, console: Console) -> int:
+        """Bring all up, one after another; the engine's exit status."""
+        self.sandbox.seed("second-region")
+        for stack in STACKS:
+            console.print(f"[bold]engine[/]  pulumi up of stack `{stack}`")
+            workspace = self.workspace(stack)
+            workspace.prepare(self.settings(stack))
+            if stack != GLOBAL:  # what it declares is names alone: there is nothing to adopt
+                record_what_a_crash_left(workspace, lambda step: console.print(f"[dim]{escape(step)}[/]"))
+            if status := workspace.cli.show("up", "--stack", stack, "--yes", "--skip-preview", "--suppress-outputs"):
+                return status
+        return 0
+
+    def start_proxies(self) -> str:
+        """In both regions; what is in the way, in one line, where one cannot be started."""
+        return next(filter(None, map(self.start_proxy, REGIONS)), "")
+
+    def start_proxy(self, region: str) -> str:
+        """A region's Kamailio on the region's own addresses, with certificates for the shared names too."""
+        owner, own = (self.workspace(stack).cli.outputs(secrets=True) for stack in (STACKS[0], REGIONS[region]))
+        shared = self.workspace(GLOBAL).cli.outputs()["customerEndpoints"]["endpoints"]
+        # The rows are the owner's, in whichever region they are read.
+        outputs = {**own, "database": owner["database"], "trunkAcl": owner["trunkAcl"]}
+        return sip_edge.start(self.proxy_folder(region), outputs, [each["server"] for each in shared])
+
+    def stop_proxy(self, region: str) -> None:
+        """As if the region were gone for callers."""
+        sip_edge.stop(self.proxy_folder(region))
+
+    def proxy_folder(self, region: str) -> Path:
+        """Its logs, and the authority that signed its certificate."""
+        return self.directory / REGIONS[region]
+
+    def outputs(self) -> dict[str, Any]:
+        """Every stack's, secrets masked."""
+        return {stack: Workspace(self.directory, stack, {}).cli.outputs() for stack in STACKS}
+
+    def down(self) -> int:
+        """Destroy the stacks, the names first; the engine's exit status."""
+        for region in REGIONS:
+            self.stop_proxy(region)
+        for stack in reversed(STACKS):
+            workspace = self.workspace(stack)
+            workspace.prepare(self.settings(stack))  # an interrupted `up` may not have come to all of them
+            if status := workspace.cli.show("destroy", "--stack", stack, "--yes", "--skip-preview"):
+                return status
+        return 0
 
 
-def _workspace(sandbox: Sandbox, stack: str) -> Workspace:
-    """All stacks are in one folder: only in one backend can one read another's outputs."""
-    return Workspace(DIRECTORY, stack, sandbox.env())
+def of_the_user() -> TwoRegions:
+    """Those of `make up-regions`."""
+    return TwoRegions(Sandbox(DIRECTORY, network=NETWORK, dns_port=0, storage_port=0), DIRECTORY)
+
+
+def require_up() -> TwoRegions:
+    """Those of `make up-regions`, which must have run."""
+    if not (DIRECTORY / "project").exists():
+        raise SandboxError("nothing is up\n  -> make up-regions")
+    return of_the_user()
 
 
 def up(console: Console) -> int:
     """Bring all up, and print the inventory of all regions."""
-    sandbox = _sandbox()
     console.print("[bold]cloud[/]   a stand-in with two regions on loopback, state in .sandbox-regions/ (seconds)")
-    sandbox.start()
-    sandbox.seed("second-region")
-    shipped = Workspace(DIRECTORY, "sandbox", {}).shipped_settings()
-    for stack in STACKS:
-        console.print(f"[bold]engine[/]  pulumi up of stack `{stack}`")
-        workspace = _workspace(sandbox, stack)
-        workspace.prepare(settings_of(stack, shipped))
-        if stack != GLOBAL:  # what it declares is names alone: there is nothing to adopt
-            record_what_a_crash_left(workspace, lambda step: console.print(f"[dim]{escape(step)}[/]"))
-        if status := workspace.cli.show("up", "--stack", stack, "--yes", "--skip-preview", "--suppress-outputs"):
-            console.print("[red]not up[/]: the engine says why above; `make up-regions` again goes on from here")
-            return status
-    console.print(ip_inventory_table(_workspace(sandbox, GLOBAL).cli.outputs()["ipInventory"]))
-    host, port = sandbox.dns_endpoint()
-    console.print(f"  dig @{host} -p {port} +short _sip._udp.ringer.tel SRV", highlight=False)
+    regions = of_the_user()
+    regions.sandbox.start()
+    if status := regions.up(console):
+        console.print("[red]not up[/]: the engine says why above; `make up-regions` again goes on from here")
+        return status
+    console.print("[bold]sip[/]     Kamailio in either region, with the trunk ACL")
+    if missing := regions.start_proxies():
+        console.print(f"[yellow]no SIP proxy[/]: {escape(missing)}", highlight=False)
+    console.print(ip_inventory_table(regions.workspace(GLOBAL).cli.outputs()["ipInventory"]))
+    host, port = regions.sandbox.dns_endpoint()
+    console.print("\nLook at next:")
+    for command, why in (
+        (f"dig @{host} -p {port} +short _sip._udp.ringer.tel SRV", "both regions, in order"),
+        ("make failover", "one region's proxy stops: who reaches the other, and when; draining; another order"),
+        ("make outputs-regions", "all outputs as JSON, one key a stack"),
+        ("make down-regions", "destroy it all"),
+    ):
+        console.print(f"  [bold]{escape(command)}[/]  [dim]{why}[/]", highlight=False, soft_wrap=True)
     return 0
 
 
 def outputs() -> int:
     """One JSON object, one key a stack, secrets masked, and nothing else."""
-    if not (DIRECTORY / "project").exists():
-        raise SandboxError("nothing is up\n  -> make up-regions")
-    print(json.dumps({stack: Workspace(DIRECTORY, stack, {}).cli.outputs() for stack in STACKS}, indent=2))
+    print(json.dumps(require_up().outputs(), indent=2))
     return 0
 
 
 def down(console: Console) -> int:
-    """Destroy the stacks, the names first, and stop the cloud."""
+    """Destroy the stacks and stop the cloud."""
     if not (DIRECTORY / "project").exists():
         console.print("nothing is up")
         return 0
-    sandbox = _sandbox()
-    sandbox.start()
-    shipped = Workspace(DIRECTORY, "sandbox", {}).shipped_settings()
-    for stack in reversed(STACKS):
-        workspace = _workspace(sandbox, stack)
-        workspace.prepare(settings_of(stack, shipped))  # an interrupted `up` may not have come to all of them
-        if status := workspace.cli.show("destroy", "--stack", stack, "--yes", "--skip-preview"):
-            console.print("[red]not destroyed[/]: the engine says why above; the cloud still runs")
-            return status
-    sandbox.stop()
+    regions = of_the_user()
+    regions.sandbox.start()
+    if status := regions.down():
+        console.print("[red]not destroyed[/]: the engine says why above; the cloud still runs")
+        return status
+    regions.sandbox.stop()
     console.print("both regions are destroyed and the cloud stopped; `make up-regions` begins anew")
     return 0
 

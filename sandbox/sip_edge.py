@@ -6,7 +6,7 @@ Kamailio on this machine everything else works, and how to get it is said.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from sandbox.sip_proxy import Database, SipProxy
 FOLDER = "sip"
 
 
-def of_stack(directory: Path, outputs: Mapping[str, Any]) -> SipProxy:
-    """The proxy for a stack's outputs, secrets included."""
+def of_stack(directory: Path, outputs: Mapping[str, Any], shared_names: Iterable[str] = ()) -> SipProxy:
+    """The proxy for a stack's outputs, secrets included. `shared_names` lead here from another stack."""
     endpoints = outputs["customerEndpoints"]["endpoints"]
     addresses = {endpoint["transport"]: endpoint["address"] for endpoint in endpoints}
     # No kube-proxy is in between here: the proxy listens at the dedicated addresses themselves.
@@ -36,7 +36,7 @@ def of_stack(directory: Path, outputs: Mapping[str, Any]) -> SipProxy:
             password=acl["readerPassword"],
             authority=database["serverCa"],
         ),
-        names=(*dict.fromkeys(encrypted), outputs["dns"]["domain"]),
+        names=tuple(dict.fromkeys([*encrypted, *shared_names, outputs["ipInventory"]["domain"]])),
         also_listen=tuple(
             f"{each['transport'].lower()}:{each['address']}:{each['port']}"
             for each in dedicated
@@ -45,10 +45,10 @@ def of_stack(directory: Path, outputs: Mapping[str, Any]) -> SipProxy:
     )
 
 
-def start(directory: Path, outputs: Mapping[str, Any]) -> str:
+def start(directory: Path, outputs: Mapping[str, Any], shared_names: Iterable[str] = ()) -> str:
     """Start it, or leave it as it runs. What is in the way, in one line, where it cannot be started; else nothing."""
     try:
-        of_stack(directory, outputs).start()
+        of_stack(directory, outputs, shared_names).start()
     except SandboxError as error:
         return str(error)
     return ""

@@ -1,0 +1,86 @@
+"""A caller that knows a name alone: finds its SIP servers as RFC 3263 tells, and goes on to the next when one fails.
+
+The client of `verify/sip.py` sends; dnspython orders the SRV records. Leaves out what our names do not need: NAPTR (the
+caller has chosen its transport, section 4.1), and caching, so that it sees what a name server answers now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import dns.exception
+import dns.resolver
+
+from sandbox.process import SandboxError
+from verify.sip import SECONDS, Answer, Peer, SipError, ask, request
+
+# RFC 3261 section 18.2 and 26.2: a default port each.
+PORTS = {"udp": 5060, "tcp": 5060, "tls": 5061}
+SERVICES = {"udp": "_sip._udp", "tcp": "_sip._tcp", "tls": "_sips._tcp"}
+# RFC 3263 section 4.3: this answer, a transport error and a timeout lead to the next server.
+UNAVAILABLE = 503
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Where it calls from, and whom it asks for names. `authorities`: PEM; certificates are checked by them."""
+
+    source: str
+    name_server: tuple[str, int]
+    seconds: float = SECONDS
+    authorities: str = ""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Who answered in the end, and who was tried in vain before, in words."""
+
+    peer: Peer
+    answer: Answer
+    failed: list[str] = field(default_factory=list)
+
+
+def servers(name: str, transport: str, caller: Caller) -> Iterator[Peer]:
+    """Where to try, in order (RFC 3263 section 4.2): targets of SRV, else the addresses of the name itself."""
+    resolver = dns.resolver.Resolver(configure=False)
+    resolver.nameservers, resolver.port = [caller.name_server[0]], caller.name_server[1]
+    targets = [
+        (str(each.target), int(each.port)) for each in _answers(resolver, f"{SERVICES[transport]}.{name}.", "SRV")
+    ]
+    for target, port in targets or [(f"{name}.", PORTS[transport])]:
+        for type_ in ("A", "AAAA"):
+            for address in _answers(resolver, target, type_):
+                yield Peer(str(address.address), port, transport, caller.source)
+
+
+def call(name: str, transport: str, caller: Caller, method: str = "OPTIONS") -> Reached:
+    """Ask one server after another until one answers. Raises `SandboxError` when none does."""
+    failed: list[str] = []
+    tls = ssl.create_default_context(cadata=caller.authorities) if caller.authorities else None
+    for peer in servers(name, transport, caller):
+        try:
+            # RFC 5922 section 4: the certificate speaks for the name that was called, not for the server it led to.
+            asked = ask(request(method, peer), peer, tls=tls, server_name=name, seconds=caller.seconds)
+            answer = asyncio.run(asked)
+        except SipError as error:
+            failed.append(f"{peer}: {error}")
+            continue
+        if answer.status != UNAVAILABLE:
+            return Reached(peer, answer, failed)
+        failed.append(f"{peer}: {UNAVAILABLE}")
+    raise SandboxError(f"nobody answers for {name} over {transport}: {'; '.join(failed) or 'no server in DNS'}")
+
+
+def _answers(resolver: dns.resolver.Resolver, name: str, type_: str) -> list[Any]:
+    """In the order in which they are to be used: SRV by priority and weight (RFC 2782)."""
+    try:
+        found = resolver.resolve(name, type_)
+    except (dns.resolver.NoAnswer, dns.resolver.NXDOMAIN):
+        return []
+    except dns.exception.DNSException as error:
+        raise SandboxError(f"no answer for {name} {type_}: {error}") from None
+    return list(found.rrset.processing_order()) if found.rrset is not None else []
