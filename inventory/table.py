@@ -29,17 +29,15 @@ def ip_inventory_table(inventory: dict[str, Any], audience: str | None = None) -
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    own = any(address.get("customer") for address in inventory["addresses"])
-    for heading in ("Purpose", "Address", "Name", *(["Customer"] if own else []), "Ports", "Status"):
-        # An address is copied, so it is never broken; the rest gives way before a column is lost.
-        table.add_column(heading, no_wrap=heading == "Address", min_width=len(heading), overflow="fold")
+    for heading, least in (("Purpose", 15), ("Address", 7), ("Name", 4), ("Ports", 7), ("Status", 6)):
+        # What is copied is not broken; and a narrow terminal must not swallow a column whole.
+        table.add_column(heading, no_wrap=heading in ("Address", "Name"), min_width=least)
     for address in inventory["addresses"]:
         if DIRECTION.get(audience or "", address["direction"]) == address["direction"]:
             table.add_row(
-                _text(address["purpose"]),
+                _text(", ".join(filter(None, [address["purpose"], address.get("customer")]))),
                 _text(address["address"]),
                 _text(address["name"]),
-                *([_text(address.get("customer") or "")] if own else []),
                 f"{_text(address['protocol'])} {' '.join(str(port) for port in address['ports'])}",
                 f"[{COLOUR[address['status']]}]{address['status']}[/]{_life(address)}",
             )
