@@ -29,9 +29,12 @@ def ip_inventory_table(inventory: dict[str, Any], audience: str | None = None) -
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    for heading, least in (("Purpose", 15), ("Address", 7), ("Name", 4), ("Ports", 7), ("Status", 6)):
-        # What is copied is not broken; and a narrow terminal must not swallow a column whole.
-        table.add_column(heading, no_wrap=heading in ("Address", "Name"), min_width=least)
+    # What is copied is not broken; and a narrow terminal must not swallow a column whole.
+    table.add_column("Purpose", min_width=9)
+    table.add_column("Address", no_wrap=True)
+    table.add_column("Name", no_wrap=True)
+    table.add_column("Ports", min_width=7, max_width=13)
+    table.add_column("Status", min_width=6)
     for address in inventory["addresses"]:
         if DIRECTION.get(audience or "", address["direction"]) == address["direction"]:
             table.add_row(
