@@ -81,11 +81,9 @@ def _check_targets(where: str, type_: str, policy: Props, targets: Props) -> Ite
         if each == UNKNOWN:
             continue
         try:
-            if not kind(str(each)).is_multicast:
-                continue
+            kind(str(each))
         except ValueError:
-            pass
-        yield _wrong(f"{where}.externalEndpoints", each, "not an address of this type")
+            yield _wrong(f"{where}.externalEndpoints", each, "not an address of this type")
 
 
 def refuse_policy(tx: Transaction, zone: Props, record: Props) -> None:

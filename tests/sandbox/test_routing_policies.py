@@ -332,6 +332,9 @@ def test_only_the_health_check_of_a_policy_replaces_the_record_set(gcp: Plugin, 
     assert (found.replaces, found.delete_before_replace) == (True, True)
     gcp.delete(made)
     failover = routed(gcp, FAILOVER)
+    seen = gcp.read(failover)
+    assert seen
+    assert seen.outputs["routingPolicy"] == failover.outputs["routingPolicy"], "a refresh finds no drift"
     alone = {"healthCheck": PATH, "geos": [{"location": "us-east1"} | checked(EAST)]}
     assert not gcp.diff(failover, policy | {"routingPolicy": alone}).replaces, "a region is drained in place"
     assert gcp.update(failover, policy | {"routingPolicy": alone}).outputs["routingPolicy"]["geos"]

@@ -229,8 +229,8 @@ def test_a_policy_cannot_lead_the_name_customers_type_past_the_udp_ingress() -> 
     ]
     for policy in (failover(TCP, UDP), failover(UDP, TCP)):
         assert len(refused("sip-name-is-udp-ingress", *EDGE, routed("sip.ringer.tel.", policy))) == 1
-    for policy in (UNKNOWN, geo(UNKNOWN), {"geos": UNKNOWN}):
-        assert unjudged("sip-name-is-udp-ingress", *EDGE, routed("sip.ringer.tel.", policy)) == [
+    for unknown in (UNKNOWN, geo(UNKNOWN), {"geos": UNKNOWN}):
+        assert unjudged("sip-name-is-udp-ingress", *EDGE, routed("sip.ringer.tel.", unknown)) == [
             "dns-sip.ringer.tel.: rrdatas"
         ]
 
