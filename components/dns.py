@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import pulumi
@@ -181,7 +181,7 @@ HOSTS: dict[str, Callable[[SipDns, str, SipDnsArgs], ZoneHost]] = {"cloud-dns": 
 
 
 def names(dns: Dns, region: str = "") -> SipNames:
-    """The names that customers are told. While shared names move to a stack of their own, those are it already."""
+    """The names that customers are told."""
     return SipNames(
         dns.domain, dns.names.primary, dns.names.udp, dns.names.tcp, region if dns.scope == "region" else ""
     )
@@ -189,10 +189,7 @@ def names(dns: Dns, region: str = "") -> SipNames:
 
 def edge_records(dns: Dns, region: str, udp: Listener[T], tcp: Listener[T]) -> list[Record[T]]:
     """The record sets of one region's edge as the settings want them."""
-    told = names(dns, region)
-    wanted = [told, replace(told, region=region)] if dns.scope == "both" else [told]
-    srv = Srv(dns.srv.priority, dns.srv.weight)
-    return [record for each in wanted for record in records(each, udp, tcp, srv, naptr=dns.naptr)]
+    return records(names(dns, region), udp, tcp, Srv(dns.srv.priority, dns.srv.weight), naptr=dns.naptr)
 
 
 def logical_name(component: str, domain: str, record: Record[T]) -> str:

@@ -159,8 +159,8 @@ def _listener(
     if len(ipv4) != 1 or len(ipv6) > 1:
         raise UnfitRegionError(
             f"stack {share.stack} has no name {name}",
-            "set dns.scope there to `region`, or to `both` where its names stand right below the domain today, with"
-            " the same dns.names as here, and run `pulumi up` of it",
+            "set dns.scope there to `region`, with the same dns.names as here, and run `pulumi up` of it; where its"
+            " names stand right below the domain today, hand them over first (docs/regions.md)",
         )
     active = {
         each.address

@@ -97,7 +97,7 @@ def _is_this_machine(host: str) -> bool:
 
 
 Backend = Literal["cloud-dns", "gandi", "both"]
-Scope = Literal["domain", "region", "both"]
+Scope = Literal["domain", "region"]
 
 
 class Dns(Section):
@@ -110,7 +110,7 @@ class Dns(Section):
     scope: Scope = Field(
         "domain",
         description="where a region's names stand: right below the domain, which one region can have; below"
-        " `<region>.<domain>`; `both`: while a stack of role `global` takes the former over (docs/regions.md)",
+        " `<region>.<domain>`, where a stack of role `global` has the shared ones (docs/regions.md)",
     )
     names: DnsNames = Field(DnsNames(), description="labels")
     ttl_seconds: int = Field(300, le=86_400, description="of every record; 300 is the least that DNS hosts accept")

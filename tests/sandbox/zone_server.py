@@ -5,7 +5,7 @@ from __future__ import annotations
 import socketserver
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,6 +55,17 @@ class Zone:
         return bytes(reply.pack())
 
 
+def _pair(udp: Callable[[int], Any], tcp: Callable[[int], Any]) -> tuple[Any, Any]:
+    """Both on one free port: what is free for one may be taken for the other."""
+    for _ in range(20):
+        first = udp(0)
+        try:
+            return first, tcp(first.server_address[1])
+        except OSError:
+            first.server_close()
+    raise AssertionError("no port is free for UDP and TCP")
+
+
 @contextmanager
 def serving(zone: Zone, host: str = "127.0.0.1") -> Iterator[int]:
     """The port on which it answers, over UDP and TCP."""
@@ -75,9 +86,10 @@ def serving(zone: Zone, host: str = "127.0.0.1") -> Iterator[int]:
         allow_reuse_address = True
         daemon_threads = True
 
-    udp = socketserver.ThreadingUDPServer((host, 0), Datagram)
+    udp, tcp = _pair(
+        lambda port: socketserver.ThreadingUDPServer((host, port), Datagram), lambda port: Tcp((host, port), Stream)
+    )
     port = int(udp.server_address[1])
-    tcp: Any = Tcp((host, port), Stream)
     threads = [threading.Thread(target=each.serve_forever, args=(0.05,), daemon=True) for each in (udp, tcp)]
     for thread in threads:
         thread.start()

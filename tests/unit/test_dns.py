@@ -149,13 +149,6 @@ def test_a_region_among_several_has_names_of_its_own_and_no_others() -> None:
     assert edge.outputs["ipInventory"]["domain"] == "ringer.tel", "vendors know us by our domain"
 
 
-def test_while_shared_names_move_a_region_has_both_and_tells_customers_the_shared_ones() -> None:
-    before, edge = declare(with_dns()), declare(with_dns(scope="both", zone={"name": "ringer-tel", "manage": True}))
-    assert declared(edge) == declared(before) | REGIONAL
-    assert edge.outputs["ipInventory"] == before.outputs["ipInventory"]
-    assert "base" not in edge.outputs["dns"]
-
-
 def test_naptr_of_a_region_stands_at_the_regions_own_name() -> None:
     edge = declare(with_dns(scope="region", zone={"name": "ringer-tel", "manage": False}, naptr=True))
     naptr = edge.named("dns-us-central1-naptr").inputs

@@ -49,7 +49,7 @@ EAST_ADDRESSES = dict(
 
 @cache
 def _published() -> str:
-    central = changed(stack_config("prod"), ("warp-edge:dns", "scope"), "both")
+    central = changed(stack_config("prod"), ("warp-edge:dns", "scope"), "region")
     east = Cloud("warp-prod", EAST_ADDRESSES)
     return json.dumps(
         {
@@ -411,7 +411,7 @@ def test_who_owns_the_zone_is_said_where_several_stacks_have_names_in_it() -> No
     zone = {"domain": "ringer.tel", "backend": "cloud-dns", "zone": {"name": "z"}}
     for model, config in (
         (GlobalSettings, written_config("global") | {"warp-edge:dns": zone}),
-        (Settings, stack_config("prod") | {"warp-edge:dns": zone | {"scope": "both"}}),
+        (Settings, stack_config("prod") | {"warp-edge:dns": zone | {"scope": "region"}}),
         (Settings, stack_config("prod-us-east1") | {"warp-edge:dns": zone | {"scope": "region"}}),
     ):
         with pytest.raises(SettingsError, match="one of them owns it"):
