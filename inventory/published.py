@@ -102,6 +102,11 @@ class PublishedEndpoint(Published):
     transport: Literal["UDP", "TCP", "TLS", "WS", "WSS"]
     customer: str | None = Field(None, description="BAN of the one customer who may use it; absent: everybody")
 
+    @property
+    def nameless(self) -> bool:
+        """A customer's own that has no DNS name: its server is the address itself."""
+        return self.customer is not None and self.server == str(self.address)
+
 
 class PublishedInventory(Published):
     """The output `ipInventory` of one stack."""

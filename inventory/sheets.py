@@ -50,11 +50,21 @@ def customer_sheet(endpoints: Sequence[Endpoint], egress: Sequence[Address], ann
         *further,
         f"Codecs: {', '.join(CODECS)}; DTMF: {DTMF}; authentication: {AUTHENTICATION}",
         f"Firewall, outbound: {', '.join(_opened(each) for each in plain)}",
-        *(f"  with {each.transport} also {_opened(each)}" for each in endpoints if each not in plain),
+        *(f"  with {whose} also {target}" for target, whose in _opened_further(plain, endpoints).items()),
         f"Firewall, inbound: UDP/TCP from {', '.join(address.address for address in egress)}",
         *(f"Announced: {coming(address)}" for address in announced),
     ]
     return "\n".join(lines)
+
+
+def _opened_further(plain: Sequence[Endpoint], endpoints: Sequence[Endpoint]) -> dict[str, str]:
+    """What else is opened, once each, and for what: a transport, or another region, whose name is then the role."""
+    known = {_opened(each) for each in plain}
+    found: dict[str, str] = {}
+    for each in endpoints:
+        if (target := _opened(each)) not in known:
+            found.setdefault(target, each.transport if each.role == each.transport.lower() else each.role)
+    return found
 
 
 def coming(address: Address) -> str:

@@ -29,17 +29,18 @@ def ip_inventory_table(inventory: dict[str, Any], audience: str | None = None) -
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    own = any(address.get("customer") for address in inventory["addresses"])
-    for heading in ("Purpose", "Address", "Name", *(["Customer"] if own else []), "Ports", "Status"):
-        # An address is copied, so it is never broken; the rest gives way before a column is lost.
-        table.add_column(heading, no_wrap=heading == "Address", min_width=len(heading), overflow="fold")
+    # What is copied is not broken; and a narrow terminal must not swallow a column whole.
+    table.add_column("Purpose", min_width=9)
+    table.add_column("Address", no_wrap=True)
+    table.add_column("Name", no_wrap=True)
+    table.add_column("Ports", min_width=7, max_width=13)
+    table.add_column("Status", min_width=6)
     for address in inventory["addresses"]:
         if DIRECTION.get(audience or "", address["direction"]) == address["direction"]:
             table.add_row(
-                _text(address["purpose"]),
+                _text(", ".join(filter(None, [address["purpose"], address.get("customer")]))),
                 _text(address["address"]),
                 _text(address["name"]),
-                *([_text(address.get("customer") or "")] if own else []),
                 f"{_text(address['protocol'])} {' '.join(str(port) for port in address['ports'])}",
                 f"[{COLOUR[address['status']]}]{address['status']}[/]{_life(address)}",
             )

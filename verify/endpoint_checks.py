@@ -43,12 +43,14 @@ class Caller:
 def sip_checks(checks: Checks, promise: Promise, caller: Caller) -> Iterator[Work]:
     """One OPTIONS to every endpoint, and to every egress address, which must stay silent."""
     for way in promise.endpoints:
-        expected = answering.expectation(caller.expected)
+        # A customer's own address answers that customer, whoever else asks: any answer says that it lives.
+        status = answering.ANY if way.customer else caller.expected
+        expected = answering.expectation(status)
         subject = Subject(Part.SIP, f"OPTIONS {way.transport} ({said(way.role)})", _where(way), expected)
         if way.transport not in ASKED:
             checks.settled(subject, Judgement(Verdict.UNCHECKED, "SIP over WebSocket is not spoken here"))
             continue
-        yield checks.check(subject, _looking(partial(_options, caller.towards(way), way.server, caller.expected)))
+        yield checks.check(subject, _looking(partial(_options, caller.towards(way), way.server, status)))
     for address in promise.egress:
         for transport in ("udp", "tcp"):
             peer = _peer(address, SIP_PORT, transport, caller.source)
@@ -60,7 +62,8 @@ def sip_checks(checks: Checks, promise: Promise, caller: Caller) -> Iterator[Wor
 def tls_checks(checks: Checks, promise: Promise, caller: Caller) -> Iterator[Work]:
     """The certificate of every TLS endpoint, for each name that clients set out for."""
     for way in promise.endpoints:
-        for name in dict.fromkeys((way.server.lower(), promise.domain)) if way.transport == "TLS" else ():
+        names = [promise.domain] if way.nameless else [way.server.lower(), promise.domain]
+        for name in dict.fromkeys(names) if way.transport == "TLS" else ():
             expected = f"{name}, trusted, {caller.expiry_days} days left"
             subject = Subject(Part.TLS, f"certificate for {name}", _where(way), expected)
             yield checks.check(subject, _looking(partial(_certificate, caller, way, name)))

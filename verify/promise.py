@@ -104,6 +104,8 @@ class Promise:
                     if address not in self.active_ingress:
                         yield f"{each.what} leads to {address}, which is {self.standing.get(address, 'not listed')}"
         for way in self.endpoints:
+            if way.nameless:
+                continue
             family = "AAAA" if ":" in way.address else "A"
             sets = [each for each in self.records if (each.name, each.type) == (way.server.lower(), family)]
             if way.address not in {address_of(data) for each in sets for data in each.data}:

@@ -1,24 +1,16 @@
 #!/bin/bash
-# The names of all stacks that are deployed, as a JSON list; one of role `global` reads what the others published, so it
-# comes last.
+# The names in .github/stacks, as a JSON list, in their order; each must have its settings.
 set -euo pipefail
 names=()
-last=()
-for file in Pulumi.*.yaml; do
-  stack=${file#Pulumi.}
-  stack=${stack%.yaml}
+while read -r stack; do
   # Names end up in matrices, environments and the heads of comments.
   if [[ ! $stack =~ ^[a-z0-9-]+$ ]]; then
-    echo "$file: a stack's name has small letters, digits and dashes only" >&2
+    echo ".github/stacks: ${stack@Q}: a stack's name has small letters, digits and dashes only" >&2
+    exit 1
+  elif [[ ! -f Pulumi.$stack.yaml ]]; then
+    echo ".github/stacks: $stack has no Pulumi.$stack.yaml; write its settings, or take it out of this list" >&2
     exit 1
   fi
-  if [[ $stack == sandbox ]]; then
-    continue
-  elif grep -Eq '^ *warp-edge:role: *"?global"? *(#.*)?$' "$file"; then
-    last+=("\"$stack\"")
-  else
-    names+=("\"$stack\"")
-  fi
-done
-names+=("${last[@]}")
+  names+=("\"$stack\"")
+done < <(sed -E 's/[[:space:]]*(#.*)?$//; /^$/d' .github/stacks)
 (IFS=, && echo "[${names[*]}]")

@@ -7,7 +7,7 @@ import itertools
 import json
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import trustme
 
+from inventory.publish import with_digest
 from tests.promises import outputs
 from tests.sandbox.sip_servers import Behaviour, Servers, answer, servers
 from verify.__main__ import main
@@ -43,9 +44,13 @@ def run(loopback: Servers, authority: trustme.CA, tmp_path: Path, capsys: pytest
     """Exit status and JSON of a run against the servers of this test; ports that nobody was given refuse."""
     (tmp_path / "ca.pem").write_bytes(authority.cert_pem.bytes())
 
-    def verified(*options: str, sip: int = 9, sips: int = 9, nat: tuple[str, ...] = ()) -> tuple[int, Json]:
+    def verified(
+        *options: str, sip: int = 9, sips: int = 9, nat: tuple[str, ...] = (), more: Sequence[Json] = ()
+    ) -> tuple[int, Json]:
         place = loopback.network
         promised = outputs(f"{place}.1", f"{place}.2", nat, ports={"sip": sip, "sips": sips})
+        inventory = promised["ipInventory"]
+        promised["ipInventory"] = with_digest({**inventory, "endpoints": [*inventory["endpoints"], *more]})
         (tmp_path / "outputs.json").write_text(json.dumps(promised))
         usual = ["--outputs", str(tmp_path / "outputs.json"), "--json", "--ca", str(tmp_path / "ca.pem")]
         status = main([*usual, *options])
@@ -94,6 +99,21 @@ def test_a_refusal_proves_life_and_503_breaks_the_promise(run: Run, loopback: Se
     _, report = run("--only", "sip", sip=port, sips=port)
     assert found(report)["OPTIONS UDP (primary)"][0] == ("broken" if status else "holds")
     assert first.split()[1] in found(report)["OPTIONS TCP (secondary)"][1]
+
+
+def test_a_customers_own_address_need_not_serve_whoever_asks_here(run: Run, loopback: Servers) -> None:
+    refusing = loopback.udp(lambda request: answer(request, "SIP/2.0 403 Forbidden"))
+    own = {"role": "dedicated", "server": f"{loopback.network}.1", "address": f"{loopback.network}.1"}
+    ways = [own | {"port": refusing, "transport": "UDP", "customer": "100001"}]
+    ways.append(ways[0] | {"port": 9, "transport": "TLS", "role": "silent"})
+    status, report = run("--only", "sip", "--only", "tls", "--expect", "200", more=ways)
+    told = found(report)
+    assert told["OPTIONS UDP (dedicated)"][0] == "holds"
+    assert told["OPTIONS TLS (silent)"][0] == "broken"
+    assert status == 3
+    place = f"{loopback.network}.1:9"
+    about = [each["what"] for each in report["findings"] if each["where"] == place and each["part"] == "tls"]
+    assert about == ["certificate for ringer.tel"], "no authority certifies the address for its name"
 
 
 def test_a_lost_datagram_is_sent_again_after_half_a_second_then_a_second(run: Run, loopback: Servers) -> None:

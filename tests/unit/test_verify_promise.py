@@ -141,3 +141,15 @@ def test_a_field_that_does_not_fit_is_refused_by_name_with_a_remedy_and_no_contr
     assert told in str(refused.value)
     assert "\n  -> " in str(refused.value)
     assert all(line.isprintable() for line in str(refused.value).splitlines())
+
+
+def test_a_customers_own_address_without_a_name_is_its_own_server() -> None:
+    own = {"role": "dedicated", "address": UDP, "port": 5060, "transport": "UDP", "customer": "100001"}
+
+    def lead(found: dict[str, Any], server: str) -> None:
+        found["ipInventory"]["endpoints"].append({**own, "server": server})
+
+    assert not list(of(changed(lambda found: lead(found, UDP))).contradictions())
+    assert list(of(changed(lambda found: lead(found, "acme.ringer.tel"))).contradictions()) == [
+        f"endpoint dedicated: acme.ringer.tel A does not lead to {UDP}"
+    ]

@@ -16,7 +16,7 @@ import yaml
 
 from tests.promises import outputs
 from tests.review_goldens import FOLDER
-from tests.stacks import ROOT
+from tests.stacks import ROOT, written_config
 from tests.unit.toolchain import actionlint, executable, steps
 
 Yaml = dict[Any, Any]
@@ -271,20 +271,32 @@ def test_a_promise_that_does_not_hold_fails_the_job_with_the_table_in_its_summar
     assert (folder / "arguments").read_text().split()[-5:] == ["stack", "output", "--json", "--stack", "prod"]
 
 
-def test_the_stacks_are_those_that_have_settings_but_the_sandbox(tmp_path: Path) -> None:
-    script = SCRIPTS / "stacks.sh"
+def test_the_stacks_are_those_that_are_listed_in_their_order(tmp_path: Path) -> None:
+    (tmp_path / ".github").mkdir()
+    for stack in ("prod", "europe-west4", "all"):
+        (tmp_path / f"Pulumi.{stack}.yaml").touch()
 
-    def listed(*names: str) -> subprocess.CompletedProcess[str]:
-        for name in names:
-            (tmp_path / f"Pulumi.{name}.yaml").touch()
-        return subprocess.run([str(script)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    def listed(text: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / ".github" / "stacks").write_text(text)
+        script = str(SCRIPTS / "stacks.sh")
+        return subprocess.run([script], cwd=tmp_path, capture_output=True, text=True, check=False)
 
-    assert json.loads(listed("prod", "sandbox", "europe-west4").stdout) == ["europe-west4", "prod"]
-    for role in ("global", '"global"', "global # the names that regions share"):
-        (tmp_path / "Pulumi.all.yaml").write_text(f"config:\n  warp-edge:role: {role}\n")
-        assert json.loads(listed().stdout) == ["europe-west4", "prod", "all"], "it reads what the others published"
-    (tmp_path / "Pulumi.all.yaml").write_text("config:\n  warp-edge:role: region # not global\n")
-    assert json.loads(listed().stdout) == ["all", "europe-west4", "prod"]
-    done = listed('x"];rm')
-    assert done.returncode == 1
-    assert "small letters, digits and dashes only" in done.stderr
+    assert json.loads(listed("# why\nprod\n\nall # the names that regions share\n").stdout) == ["prod", "all"]
+    assert json.loads(listed("# none yet\n").stdout) == []
+    for text, problem in (
+        ('prod\nx"];rm\n', "small letters, digits and dashes only"),
+        ("prod\nasia-east1\n", "asia-east1 has no Pulumi.asia-east1.yaml"),
+    ):
+        done = listed(text)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert problem in done.stderr
+
+
+def test_the_stacks_of_this_repository_are_deployed_before_the_one_that_reads_them() -> None:
+    done = subprocess.run([str(SCRIPTS / "stacks.sh")], cwd=ROOT, capture_output=True, text=True, check=True)
+    stacks = json.loads(done.stdout)
+    assert "prod" in stacks
+    assert "sandbox" not in stacks
+    for place, stack in enumerate(stacks):
+        for region in written_config(stack).get("warp-edge:regions", {}).values():
+            assert region["stack"].rsplit("/", 1)[1] in stacks[:place]
