@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pulumi
 
-from components.acl_enforcement import AclReader
 from components.database import TrunkDatabase
 from components.dedicated_ingress import DedicatedIngress
 from components.dns import SipDns, names
@@ -25,6 +24,7 @@ from settings.dedicated import own_names
 from settings.ingress import ipv6_name
 
 if TYPE_CHECKING:
+    from components.acl_enforcement import AclReader
     from components.inventory_site import InventorySite
 
 POSTGRESQL_PORT = 5432
