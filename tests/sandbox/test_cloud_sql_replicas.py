@@ -9,9 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from sandbox import SandboxError
+from sandbox.cli import main
 from sandbox.cloud import Cloud
-from sandbox.hand import promote
 from sandbox.postgres.postmaster import wait_until
 from tests.sandbox.plugin import Plugin, Props, Refused, Resource
 from tests.sandbox.test_cloud_sql import DATABASE, INSTANCE, USER, instance
@@ -131,12 +130,12 @@ def test_another_owner_means_another_replica_and_none_means_no_change(gcp: Plugi
 
 
 def test_a_promoted_replica_is_an_instance_of_its_own(
-    gcp: Plugin, owner: Resource, replica: Resource, cloud: Cloud, tmp_path: Path
+    gcp: Plugin, owner: Resource, replica: Resource, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with cloud.change("hand") as tx:
-        promote(tmp_path, tx, "warp-db-east")
-    with cloud.change("hand") as tx, pytest.raises(SandboxError, match="warp-db is not a read replica"):
-        promote(tmp_path, tx, "warp-db")
+    assert main(["--dir", str(tmp_path), "promote", "warp-db-east"]) == 0
+    for name, words in (("warp-db", "is not a read replica"), ("nobody", "the cloud has no")):
+        assert main(["--dir", str(tmp_path), "promote", name]) == 1
+        assert words in capsys.readouterr().err
     seen = gcp.read(replica)
     assert seen is not None
     assert (seen.outputs["instanceType"], seen.outputs["masterInstanceName"]) == ("CLOUD_SQL_INSTANCE", "")
