@@ -8,10 +8,12 @@ from typing import Any
 import pulumi
 
 from components.dns import SipDns, SipDnsArgs, names
+from components.dns_routing import Probed
 from components.refusal import RefusedError
 from inventory.endpoint import Record
 from inventory.publish import SCHEMA
-from inventory.regions import Regions, Share, UnfitRegionError, read, shared_records, together
+from inventory.regions import Regions, Share, UnfitRegionError, probed_port, read, shared_records, together
+from inventory.routing import Policies, Policy
 from settings.regions import GlobalSettings, RegionShare
 
 # Stack, in full -> its outputs.
@@ -21,17 +23,22 @@ Outputs = Callable[[str], Mapping[str, Any]]
 def build(settings: GlobalSettings, outputs_of: Outputs) -> None:
     """Declare the shared names and export what the outside reads of all regions."""
     told = names(settings.dns)
+    routing = settings.routing
+    probe = routing.probe
     try:
         # All of them are read and judged before anything is declared.
         found = [read(_share(region, each), told, outputs_of(each.stack)) for region, each in settings.regions.items()]
         regions = together(found)
+        port = probed_port(regions, "ws" if probe.path else "sip") if probe else None
     except UnfitRegionError as error:
         raise RefusedError(error.wrong, error.remedy) from None
-    records = shared_records(told, regions, naptr=settings.dns.naptr)
+    policies = Policies(Policy(routing.udp), Policy(routing.tcp))
+    records = shared_records(told, regions, policies, naptr=settings.dns.naptr)
     every = Regions(told, regions, records)
-    known = [Record[pulumi.Output[str]](each.name, each.type, each.data) for each in records]
+    known = [Record[pulumi.Output[str]](each.name, each.type, each.data, each.routing) for each in records]
     # Named as in a region's stack: the record sets can be moved from one state to the other (docs/regions.md).
-    dns = SipDns("dns", SipDnsArgs(settings.dns, known, settings.labels, settings.protect))
+    checked = Probed(probe, port) if probe and port else None
+    dns = SipDns("dns", SipDnsArgs(settings.dns, known, settings.labels, settings.protect, checked))
     inventory = every.ip_inventory()
     exported: dict[str, pulumi.Input[Any]] = {
         "ipInventory": inventory,

@@ -71,7 +71,7 @@ RULES = (
         rule
         for record in (RECORD, GANDI_RECORD)
         for rule in (
-            Rule(record, r"rrdatas", Effect.MOVES, "customers are led elsewhere once the TTL is over"),
+            Rule(record, r"(rrdatas|routingPolicy)", Effect.MOVES, "customers are led elsewhere once the TTL is over"),
             Rule(record, r"ttl", Effect.NONE, "how long resolvers remember"),
         )
     ),

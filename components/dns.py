@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 import pulumi
 from pulumi_gcp import dns as cloud_dns
 
+from components.dns_routing import Probed, health_check, routing_policy
 from components.gandi.record_set import GandiRecordSet, GandiRecordSetArgs
 from inventory.endpoint import Listener, Record, SipNames, Srv, records
 from settings import Settings
@@ -19,12 +20,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class SipDnsArgs:
-    """`records` are computed (`edge_records`, `inventory/regions.py`): no address is ever typed into one."""
+    """`records` are computed (`edge_records`, `inventory/regions.py`): no address is ever typed into one.
+
+    `probed`: what the routing of records asks, where it asks anything.
+    """
 
     dns: Dns
     records: Sequence[Record[pulumi.Output[str]]]
     labels: Mapping[str, str]
     protect: bool
+    probed: Probed | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,8 @@ class SipDns(pulumi.ComponentResource):
 
     Stands up the zone at Cloud DNS (unless it belongs to somebody else) and the record sets that it is given, at one
     host or, while the zone moves, the same ones at both: the addresses of `sip`, `sip-udp` and `sip-tcp`, the SRV
-    records of RFC 3263, NAPTR when asked for, and dedicated customers' own names. It deliberately does not manage
+    records of RFC 3263, NAPTR when asked for, and dedicated customers' own names. At Cloud DNS records with a routing
+    get its policy, and the health check that it needs; elsewhere their plain data. It deliberately does not manage
     other records of the zone, a zone at Gandi, the delegation at the parent, and DS records there.
 
     Outputs: `records`; `name_servers` and `ds_records` (lists of text in presentation format; DS empty while unsigned),
@@ -86,6 +92,8 @@ class CloudDns:
         self._args = args
         self._zone = _of_cloud_dns(args.dns)
         self._zone_name: pulumi.Input[str] = self._zone.name
+        options = pulumi.ResourceOptions(parent=component)  # not protected: the cloud keeps what a policy uses
+        self._check = health_check(f"{name}-probe", args.probed, options) if args.probed else None
 
     def zone(self) -> HostedZone:
         """See `ZoneHost`. Key signing keys are looked up once the zone is signed."""
@@ -111,13 +119,15 @@ class CloudDns:
 
     def record_set(self, name: str, record: Record[pulumi.Output[str]], ttl_seconds: int) -> None:
         """See `ZoneHost`."""
+        routing = record.routing
         cloud_dns.RecordSet(
             name,
             name=record.name,
             managed_zone=self._zone_name,
             type=record.type,
             ttl=ttl_seconds,
-            rrdatas=list(record.data),
+            rrdatas=None if routing else list(record.data),
+            routing_policy=routing_policy(routing, self._check) if routing else None,
             opts=self._options(),
         )
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from inventory.routing import Routing
+
 T = TypeVar("T")
 
 # Port role -> transport on the wire. RFC 3261 section 19.1.2 (sips), RFC 7118 section 3 (WebSocket).
@@ -58,11 +60,16 @@ class Listener(Generic[T]):
 
 @dataclass(frozen=True)
 class Record(Generic[T]):
-    """One record set; `name` ends with a dot, `data` are the values in presentation format (RFC 1035, section 5)."""
+    """One record set; `name` ends with a dot, `data` are the values in presentation format (RFC 1035, section 5).
+
+    `routing`: where its host can choose among several addresses it answers one of those; `data` is what other hosts
+    answer.
+    """
 
     name: str
     type: str
     data: tuple[str | T, ...]
+    routing: Routing | None = None
 
 
 @dataclass(frozen=True)

@@ -245,7 +245,8 @@ def endpoint(each: Endpoint) -> Json:
 
 
 def _record(record: Record[Any]) -> Json:
-    return {"name": record.name.rstrip("."), "type": record.type, "data": list(record.data)}
+    known = {"name": record.name.rstrip("."), "type": record.type, "data": list(record.data)}
+    return known | ({"oneOf": list(record.routing.addresses)} if record.routing else {})
 
 
 def _rule(protocols: list[str], address: str, port: int, purpose: str) -> Json:

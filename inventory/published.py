@@ -139,6 +139,7 @@ class PublishedRecord(Published):
     type: Literal["A", "AAAA", "SRV", "NAPTR"]
     ttl: Annotated[int, Field(ge=1, le=2**31 - 1)]
     data: Annotated[tuple[str, ...], Field(min_length=1, max_length=100)]
+    one_of: Annotated[tuple[IpAddress, ...], Field(max_length=100)] = ()
 
 
 class PublishedDns(Published):

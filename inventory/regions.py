@@ -7,7 +7,7 @@ others: how the outputs were fetched, and who hosts the names.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Literal, TypeVar
@@ -27,8 +27,18 @@ from inventory.endpoint import (
     naptr_data,
 )
 from inventory.formats.selection import NothingToListError, merged
-from inventory.publish import SCHEMA, Json, customer_endpoints, digest, endpoint, vendor_whitelist, with_digest
+from inventory.publish import (
+    SCHEMA,
+    Json,
+    customer_endpoints,
+    digest,
+    endpoint,
+    record_sets,
+    vendor_whitelist,
+    with_digest,
+)
 from inventory.published import OF_A_REGION, Published, PublishedDns, ReachableInventory
+from inventory.routing import ALL_FIXED, Policies, Policy, Routing, Target
 
 Count = Annotated[int, Field(ge=0)]
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -225,14 +235,17 @@ def active(regions: Sequence[Region]) -> list[Region]:
     return [each for each in regions if each.share.active]
 
 
-def shared_records(names: SipNames, regions: Sequence[Region], *, naptr: bool) -> list[Record[str]]:
+def shared_records(
+    names: SipNames, regions: Sequence[Region], policies: Policies = ALL_FIXED, *, naptr: bool
+) -> list[Record[str]]:
     """The record sets of the shared names; `regions` in order, at least one of them active.
 
     SRV has every active region with its own priority and weight (RFC 2782). Whoever asks for no SRV gets the first
-    active region: an address record has no order, so two regions there would be a lottery.
+    active region: an address record has no order, so two regions there would be a lottery. Or one region that the
+    host of the names chooses, by `policies`.
     """
     living = active(regions)
-    found = list(address_records(names, living[0].udp, living[0].tcp))
+    found = list(_shared_addresses(names, living, policies))
     services: list[str] = []
     for service, role, label in (
         ("_sip._udp", "sip", names.udp),
@@ -252,6 +265,40 @@ def shared_records(names: SipNames, regions: Sequence[Region], *, naptr: bool) -
     return found
 
 
+def _shared_addresses(names: SipNames, living: Sequence[Region], policies: Policies) -> Iterator[Record[str]]:
+    tcp = f"{names.fqdn(names.tcp)}."
+    targets: dict[tuple[str, str], list[Target]] = {}
+    for each in living:
+        for record in address_records(names, each.udp, each.tcp):
+            targets.setdefault((record.name, record.type), []).append(Target(each.name, str(record.data[0])))
+    for (name, type_), found in targets.items():
+        policy = policies.tcp if name == tcp else policies.udp
+        if policy is not Policy.FIXED:
+            # Also where one region is left: a set that changes its kind is another one (docs/regions.md).
+            yield Record(name, type_, (found[0].address,), Routing(policy, tuple(found), probed=name == tcp))
+        elif found[0].location == living[0].name:
+            yield Record(name, type_, (found[0].address,))
+
+
+def probed_port(regions: Sequence[Region], role: str) -> int:
+    """The port of the TCP LoadBalancers that a health check probes: it has one. Raises `UnfitRegionError`."""
+    ports = {each.name: each.tcp.ports.get(role) for each in active(regions)}
+    (first, port), *others = ports.items()
+    for name, other in [(first, port), *others]:
+        if other is None:
+            raise UnfitRegionError(
+                f"region {name} has no port `{role}` over TCP, which routing.probe asks",
+                "give it one in ingress.tcp.ports there, run `pulumi up` of it, or change routing.probe.path here",
+            )
+        if other != port:
+            raise UnfitRegionError(
+                f"port `{role}` over TCP is {port} in {first} and {other} in {name}: one health check has one port",
+                "give all regions the same, or set routing.tcp: fixed",
+            )
+    assert port is not None
+    return port
+
+
 @dataclass(frozen=True)
 class Regions:
     """All regions as people outside see them. `regions` in order."""
@@ -262,10 +309,20 @@ class Regions:
 
     @property
     def ways_in(self) -> list[Endpoint]:
-        """The shared names first; then every region's own, with the region as their role."""
-        first = active(self.regions)[0]
+        """The shared names first, with every address that they may lead to; then every region's own, with the region as
+        their role."""
+        leads = {
+            (each.name, address)
+            for each in self.records
+            for address in (each.routing.addresses if each.routing else each.data)
+        }
         return [
-            *endpoints(self.names, first.udp, first.tcp),
+            *(
+                way
+                for each in active(self.regions)
+                for way in endpoints(self.names, each.udp, each.tcp)
+                if (f"{way.server}.", way.address) in leads
+            ),
             *(
                 Endpoint(each.name, way.server, way.address, way.port, way.transport)
                 for each in self.regions
@@ -340,10 +397,7 @@ class Regions:
 
     def all_records(self, ttl_seconds: int) -> list[Json]:
         """The shared record sets with their TTL, and every region's own as its stack tells them."""
-        shared = [
-            {"name": each.name.rstrip("."), "type": each.type, "data": list(each.data), "ttl": ttl_seconds}
-            for each in self.records
-        ]
+        shared = record_sets(self.records, ttl_seconds)
         taken = {(each["name"], each["type"]) for each in shared}
         own = [each for region in self.regions for each in region.raw["dns"]["records"]]
         return shared + [each for each in own if (each["name"], each["type"]) not in taken]

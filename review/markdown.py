@@ -9,6 +9,7 @@ takes 65,536 characters.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -32,6 +33,8 @@ AT_UPDATE = "assigned at update"
 LONGEST = 200  # characters of one value
 ROWS = 50  # of one list
 LINES = 12  # of one message
+# Of a record set: what its line under DNS tells.
+ANSWERS = re.compile(r"rrdatas|ttl|routingPolicy($|\.(geos|primaryBackup\.(primary|backupGeos)))")
 PAGE = 60_000  # below GitHub's 65,536, which counts in another unit than we do
 
 _CUT = "\n\n**The report is longer than a comment can be, and is cut here. Run the preview to read all of it.**\n"
@@ -130,7 +133,7 @@ def _page(report: Report) -> Iterator[str]:
 def _told_above(change: ResourceChange, report: Report) -> bool:
     """Whether a part of its own tells all of it."""
     if change.type == RECORD:
-        return all(each.property.startswith(("rrdatas", "ttl")) for each in change.effects)
+        return all(ANSWERS.match(each.property) for each in change.effects)
     if change.type == ADDRESS:
         names = {f"Address {each.name}" for each in report.addresses}
         return change.operation is Operation.CREATE and change.name in names

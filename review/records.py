@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,11 +43,41 @@ def _record(step: Step) -> RecordChange:
         operation=_OPERATIONS.get(step.op, Operation.UPDATE),
         name=str(known.get("name", "")),
         type=str(known.get("type", "")),
-        before=_data(before.get("rrdatas")),
-        after=_data(after.get("rrdatas")),
+        before=_answers(before),
+        after=_answers(after),
         ttl=(_seconds(before.get("ttl")), _seconds(after.get("ttl"))),
         at_gandi=step.type == GANDI_RECORD,
     )
+
+
+def _answers(inputs: Mapping[str, Any]) -> tuple[str, ...]:
+    """Plain data, or what a policy chooses from, as it does it: `failover: 192.0.2.1; us-east1: 192.0.2.2`."""
+    policy = inputs.get("routingPolicy")
+    if policy is None:
+        return _data(inputs.get("rrdatas"))
+    if is_unknown(policy) or not isinstance(policy, Mapping):
+        return ("",)
+    failover = policy.get("primaryBackup")
+    failover = failover if isinstance(failover, Mapping) else {}
+    first = [f"failover: {', '.join(_chosen(failover.get('primary')))}"] if failover else []
+    located = failover.get("backupGeos") or policy.get("geos") or policy.get("wrrs") or []
+    items = located if isinstance(located, list) else []
+    others = [
+        f"{each.get('location', each.get('weight'))}: {', '.join(_chosen(each))}"
+        for each in items
+        if isinstance(each, Mapping)
+    ]
+    return (*first, *others)
+
+
+def _chosen(item: Any) -> Iterator[str]:
+    """The addresses of one item of a policy, wherever they stand in it."""
+    if isinstance(item, Mapping):
+        for key, inner in item.items():
+            if key in ("rrdatas", "externalEndpoints"):
+                yield from _data(inner)
+            else:
+                yield from _chosen(inner)
 
 
 def _parent(preview: Preview) -> list[RecordChange]:

@@ -77,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     quota = commands.add_parser("quota", help="set a quota, e.g. STATIC_ADDRESSES 400")
     quota.add_argument("metric")
     quota.add_argument("maximum", type=float)
+    asker = commands.add_parser("askers", help="where DNS queries from a network come from, for geolocation policies")
+    asker.add_argument("network", help="such as 127.0.5.0/24, or a client subnet that queries tell (RFC 7871)")
+    asker.add_argument("regions", nargs="*", help="the nearest first; none: nobody says")
     sip = commands.add_parser("sip-options", help="send one SIP OPTIONS and say what came back")
     sip.add_argument("address", help="where to, for instance the customer ingress")
     sip.add_argument("--port", type=int, default=0, help="5060, with --transport tls 5061")
@@ -231,6 +234,10 @@ def _fault(given: argparse.Namespace) -> None:
         Console(highlight=False).print(table)
 
 
+def _askers(given: argparse.Namespace) -> None:
+    _sandbox(given).place_askers(given.network, given.regions)
+
+
 def _quota(given: argparse.Namespace) -> None:
     _sandbox(given).quota(given.metric, given.maximum)
 
@@ -264,5 +271,6 @@ _COMMANDS = {
     "seed": _seed,
     "fault": _fault,
     "quota": _quota,
+    "askers": _askers,
     "pods": _pods,
 }

@@ -8,12 +8,15 @@ that subnetwork's own range, and IPv6 addresses from the documentation prefix (R
 from __future__ import annotations
 
 import ipaddress
+import json
 import socket
+from collections.abc import Sequence
 from typing import Final
 
 from sandbox.cloud import Transaction
 
 DEFAULT_NETWORK: Final = "127.77.0.0/16"
+ASKERS: Final = "askers"  # a setting of the cloud
 IPV6_PREFIX: Final = ipaddress.IPv6Network("2001:db8::/32")
 
 
@@ -69,3 +72,15 @@ def allocate_ipv6(tx: Transaction, prefix_length: int) -> str:
 
 def is_in_use(tx: Transaction, address: str) -> bool:
     return address in _used(tx)
+
+
+def askers(tx: Transaction) -> dict[str, str]:
+    """Networks that ask the DNS server -> regions near there, the nearest first, with commas between."""
+    found: dict[str, str] = json.loads(tx.setting(ASKERS, "{}"))
+    return found
+
+
+def place_askers(tx: Transaction, network: str, regions: Sequence[str]) -> None:
+    """Whoever asks from this network is nearest to these regions; none: nobody says where it is."""
+    told = {name: value for name, value in askers(tx).items() if name != network}
+    tx.set_setting(ASKERS, json.dumps(told | ({network: ",".join(regions)} if regions else {})))

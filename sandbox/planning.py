@@ -87,7 +87,19 @@ def _compare_field(one: Field, before: Any, after: Any, at: Path, replace: bool)
     elif one.many == "<>":
         yield from _compare_sets(one, before or [], after or [], at, replace)
     else:
-        yield Change(at, _kind(before, after), replace)
+        # A block that comes or goes as a whole does so with every field in it.
+        whole = before if isinstance(before, dict) else after
+        forced = one.block and isinstance(whole, dict) and _forces(one.fields, whole)
+        yield Change(at, _kind(before, after), replace or forced)
+
+
+def _forces(fields: Mapping[str, Field], given: Props) -> bool:
+    """Whether a field of a block that is given a value cannot change in place."""
+    return any(
+        one.force_new or (one.block and isinstance(given[name], dict) and _forces(one.fields, given[name]))
+        for name, one in fields.items()
+        if not _empty(given.get(name))
+    )
 
 
 def _kind(before: Any, after: Any) -> ChangeKind:

@@ -7,12 +7,15 @@ running sandbox for its environment is quick.
 from __future__ import annotations
 
 import fcntl
+import ipaddress
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -276,6 +279,19 @@ class Sandbox:
     def quota(self, metric: str, maximum: float) -> None:
         with self.cloud.change("hand") as tx:
             tx.set_quota(metric, maximum)
+
+    def place_askers(self, network: str, regions: Sequence[str]) -> None:
+        """Where queries from a network come from, for geolocation policies: its nearest regions, in order."""
+        from sandbox import networks
+
+        try:
+            known = str(ipaddress.ip_network(network))
+        except ValueError as error:
+            raise SandboxError(f"{network}: {error}") from None
+        if wrong := [each for each in regions if not re.fullmatch("[a-z]+-[a-z]+[0-9]+", each)]:
+            raise SandboxError(f"no region {wrong[0]!r}; write them like us-east1, the nearest first")
+        with self.cloud.change("hand") as tx:
+            networks.place_askers(tx, known, regions)
 
     def pods_ready(self, ready: bool) -> None:
         """Whether the cluster's pods are ready."""

@@ -13,24 +13,30 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Final
 
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
-from sandbox.cloud import Cloud
+from sandbox.cloud import Cloud, Transaction
 from sandbox.dns_server import DnsServer, DnsServerError, RecordData, ZoneData
+from sandbox.dns_server.routing import order_of
 from sandbox.gandi import zones as gandi_zones
 from sandbox.gandi.server import GandiServer
 from sandbox.gcp.dns_zones import RECORD_SET, ZONE
+from sandbox.gcp.health_checks import HEALTH_CHECK
 from sandbox.gcp.provider import GcpProvider
+from sandbox.gcp.routing_policies import policy_of
 from sandbox.gcp.sql_servers import SqlServers
 from sandbox.kubernetes.clusters import write_kubeconfig
 from sandbox.kubernetes.provider import KubernetesProvider
+from sandbox.links import relative
+from sandbox.networks import askers
 from sandbox.postgres import PostgresError
 from sandbox.process import CLOUD, DEFAULT_DNS_PORT, DEFAULT_STORAGE_PORT, KUBECONFIG, LOCK, POSTGRES, RUN, SandboxError
 from sandbox.provider import Provider
@@ -38,6 +44,7 @@ from sandbox.random_provider import RandomProvider
 from sandbox.seed import new_project
 from sandbox.servicer import ProviderServicer
 from sandbox.storage_server import StorageServer
+from sandbox.values import Props
 
 LOOPBACK: Final = "127.0.0.1"
 # Waiting for a load balancer holds a thread; the engine runs at most 16 operations at once by default.
@@ -137,7 +144,7 @@ class Server:
         wanted = self._options.dns_port
         ports = (DEFAULT_DNS_PORT, 0) if wanted is None else (wanted,)
         for port in ports:
-            server = DnsServer(LOOPBACK, port, lambda: list(_zones(self.cloud)))
+            server = DnsServer(LOOPBACK, port, lambda: list(served_zones(self.cloud)), partial(nearest_to, self.cloud))
             try:
                 server.start()
             except DnsServerError as error:
@@ -205,19 +212,32 @@ def _serve(provider: Provider) -> tuple[grpc.Server, int]:
     return server, port
 
 
-def _zones(cloud: Cloud) -> Iterator[ZoneData]:
+def served_zones(cloud: Cloud) -> Iterator[ZoneData]:
     """Public zones as the DNS server answers them."""
     with cloud.view() as tx:
         for zone in tx.all(ZONE):
             if zone.body["visibility"] != "public":
                 continue
             sets = [one.body for one in tx.all(RECORD_SET, f"{zone.id}/rrsets/")]
-            records = tuple(
-                RecordData(one["name"], one["type"], int(one.get("ttl") or 300), tuple(one["rrdatas"]))
-                for one in sets
-                if one.get("rrdatas")
-            )
-            yield ZoneData(zone.body["dnsName"], records)
+            yield ZoneData(zone.body["dnsName"], tuple(_record(tx, one) for one in sets))
+
+
+def _record(tx: Transaction, body: Props) -> RecordData:
+    policy = body.get("routingPolicy") or {}
+    check = tx.get(HEALTH_CHECK, relative(policy["healthCheck"])) if policy.get("healthCheck") else None
+    return RecordData(
+        body["name"],
+        body["type"],
+        int(body.get("ttl") or 300),
+        tuple(body.get("rrdatas") or ()),
+        policy_of(body, check) if policy else None,
+    )
+
+
+def nearest_to(cloud: Cloud, asker: str) -> Sequence[str]:
+    """Regions near whoever asks, the nearest first, as far as somebody said (`python -m sandbox askers`)."""
+    with cloud.view() as tx:
+        return order_of([(network, regions.split(",")) for network, regions in askers(tx).items()], asker)
 
 
 def _gandi_zones(cloud: Cloud) -> Iterator[ZoneData]:

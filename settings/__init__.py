@@ -31,7 +31,7 @@ __all__ = ["Settings", "SettingsError", "config_key"]
 class Settings(Stack):
     """All settings of a stack of role `region`: one region's edge."""
 
-    elsewhere: ClassVar[frozenset[str]] = frozenset({"regions"})
+    elsewhere: ClassVar[frozenset[str]] = frozenset({"regions", "routing"})
 
     role: Literal["region"] = Field("region", description=ROLE)
     region: Region = Field(description="the region that this stack stands up")

@@ -82,7 +82,8 @@ def reference() -> str:
     """The whole page."""
     common = [config_key(str(field.alias)) for name, field in Stack.model_fields.items() if name != "project"]
     of_region = (each for each in rows(Settings))
-    of_global = (each for each in rows(GlobalSettings) if each[0].startswith(config_key("regions")))
+    own = tuple(config_key(name) for name in Settings.elsewhere)
+    of_global = (each for each in rows(GlobalSettings) if each[0].startswith(own))
     told = GLOBAL.format(common=", ".join(f"`{key}`" for key in common))
     return HEADER + TABLE + _lines(of_region) + told + TABLE + _lines(of_global)
 

@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 PROJECT = "warp-edge"  # the project's name in Pulumi.yaml, hence the namespace of its configuration
 PROJECT_KEY = "gcp:project"  # the one setting of ours that stands elsewhere
+UNKNOWN = "no such setting"
 SHOWN = 60  # characters of a wrong value: enough to find it, not enough to flood a terminal
 
 
@@ -87,7 +88,7 @@ def problem_of(found: Mapping[str, Any]) -> Problem:
 def _in_our_words(kind: str, message: str, context: Mapping[str, Any]) -> tuple[str, str]:  # noqa: PLR0911 (a table)
     match kind:
         case "extra_forbidden":
-            return "no such setting", "check the spelling; docs/settings.md lists every key"
+            return UNKNOWN, "check the spelling; docs/settings.md lists every key"
         case "missing":
             return "this setting is needed", "add it; docs/settings.md says what it means"
         case "literal_error" | "enum":

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
+from pydantic import ValidationInfo as Info
 
 from settings import Settings
 from settings.base import Region, Section, StackName
 from settings.dns import Dns, refuse_zone_of_nobody
 from settings.inventory_site import InventorySite
 from settings.problems import refuse
+from settings.routing import Routing
 from settings.stack import ROLE, Stack
 
 
@@ -36,6 +38,9 @@ class GlobalSettings(Stack):
 
     role: Literal["global"] = Field("global", description=ROLE)
     regions: dict[Region, RegionShare] = Field(description="by region: its stack, and its share of the calls")
+    routing: Routing = Field(
+        Routing(), description="what Cloud DNS answers for the shared names' addresses (docs/regions.md)"
+    )
 
     @field_validator("inventory_site")
     @classmethod
@@ -88,3 +93,14 @@ class GlobalSettings(Stack):
             raise refuse("this stack has no region of its own", "leave dns.scope out; it is for the regions' stacks")
         refuse_zone_of_nobody(dns.zone)
         return dns
+
+    @field_validator("routing")
+    @classmethod
+    def _the_host_can_decide(cls, routing: Routing, info: Info) -> Routing:
+        dns: Dns | None = info.data.get("dns")
+        if dns and not routing.is_fixed and "cloud-dns" not in dns.hosts:
+            raise refuse(
+                f"the zone is at {dns.backend}, which answers everybody the same",
+                "remove warp-edge:routing, or move the zone to Cloud DNS first (docs/dns.md)",
+            )
+        return routing

@@ -17,7 +17,17 @@ from settings.base import Labels, ProjectId, Section
 from settings.dns import Dns
 from settings.inventory_site import InventorySite
 from settings.lifecycle import NOTICE_DAYS, NoticeDays
-from settings.problems import PROJECT_KEY, Problem, SettingsError, config_key, field_of, problem_of, refuse, show
+from settings.problems import (
+    PROJECT_KEY,
+    UNKNOWN,
+    Problem,
+    SettingsError,
+    config_key,
+    field_of,
+    problem_of,
+    refuse,
+    show,
+)
 
 PROGRAM = Path(__file__).resolve().parent.parent  # what `shared` is relative to, as `trunkAcl.trunks` is
 OF_GANDI = "gandiToken"
@@ -73,7 +83,7 @@ class Stack(Section):
             return cls.model_validate_json(json.dumps(document), context=_Given(config, frozenset(secret_keys)))
         except ValidationError as error:
             secret = {_storable(key) for key in secret_keys} | {config_key(OF_GANDI)}
-            found = [_told(each, secret, below, own) for each in error.errors(include_url=False)]
+            found = [cls._in_place(_told(each, secret, below, own)) for each in error.errors(include_url=False)]
         raise SettingsError(found)
 
     @classmethod
@@ -97,6 +107,16 @@ class Stack(Section):
         if role != cls.model_fields["role"].default and role in ROLES:
             key = config_key("role")
             raise SettingsError([Problem(key, show(role), ROLES[role], "choose another stack, or correct its role")])
+
+    @classmethod
+    def _in_place(cls, problem: Problem) -> Problem:
+        """What the other role has is known, and said so."""
+        if problem.key not in {config_key(field) for field in cls.elsewhere} or problem.wrong != UNKNOWN:
+            return problem
+        (other,) = set(ROLES) - {cls.model_fields["role"].default}
+        return replace(
+            problem, wrong=f"only a stack of role `{other}` has it", remedy="move it to that stack, or remove it"
+        )
 
     @field_validator("gandi_token")
     @classmethod

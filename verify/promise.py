@@ -41,12 +41,16 @@ class UnreadableError(Exception):
 
 @dataclass(frozen=True)
 class RecordSet:
-    """What a name server must answer: exactly this data. Empty data: nothing of that type may be there."""
+    """What a name server must answer: exactly this data. Empty data: nothing of that type may be there.
+
+    `one_of`: what a host that chooses for each query chooses from; then it must answer exactly one of these.
+    """
 
     name: str
     type: str
     data: frozenset[dns.rdata.Rdata] = frozenset()
     ttl: int = 0
+    one_of: frozenset[dns.rdata.Rdata] = frozenset()
 
     @property
     def what(self) -> str:
@@ -56,7 +60,14 @@ class RecordSet:
     @property
     def expected(self) -> str:
         """As people write it."""
-        return texts(self.data) or "nothing"
+        if len(self.one_of) > 1:
+            return f"one of {texts(self.one_of)}"
+        return texts(self.may_be) or "nothing"
+
+    @property
+    def may_be(self) -> frozenset[dns.rdata.Rdata]:
+        """Everything that may be answered."""
+        return self.one_of or self.data
 
 
 @dataclass(frozen=True)
@@ -100,15 +111,17 @@ class Promise:
         """Where the outputs do not agree with themselves, so that no answer could be right."""
         for each in self.records:
             if each.type in ADDRESS_TYPES:
-                for address in sorted(address_of(data) for data in each.data):
+                for address in sorted(address_of(data) for data in each.may_be):
                     if address not in self.active_ingress:
                         yield f"{each.what} leads to {address}, which is {self.standing.get(address, 'not listed')}"
+            if each.one_of and not each.data <= each.one_of:
+                yield f"{each.what} is {texts(each.data)}, none of what it may be: {texts(each.one_of)}"
         for way in self.endpoints:
             if way.nameless:
                 continue
             family = "AAAA" if ":" in way.address else "A"
             sets = [each for each in self.records if (each.name, each.type) == (way.server.lower(), family)]
-            if way.address not in {address_of(data) for each in sets for data in each.data}:
+            if way.address not in {address_of(data) for each in sets for data in each.may_be}:
                 yield f"endpoint {said(way.role)}: {said(way.server)} {family} does not lead to {way.address}"
 
 
@@ -184,7 +197,8 @@ def _model(kind: type[T], name: str, value: object) -> T:
 
 def _record_set(each: PublishedRecord) -> RecordSet:
     data = frozenset(_rdata(each.type, text, f"{each.name} {each.type}") for text in each.data)
-    return RecordSet(each.name.lower(), each.type, data, each.ttl)
+    one_of = frozenset(_rdata(each.type, text, f"{each.name} {each.type}") for text in each.one_of)
+    return RecordSet(each.name.lower(), each.type, data, each.ttl, one_of)
 
 
 def _rdata(type_: str, text: str, where: str) -> dns.rdata.Rdata:

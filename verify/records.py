@@ -73,9 +73,14 @@ def _data(expected: RecordSet, reply: Reply, standing: Mapping[str, str], author
         return
     found = _ours(expected, reply)
     late = "" if authority else "where its name servers are right, wait until its copy expires; else "
-    if missing := expected.data - found:
+    if expected.one_of:
+        if not found & expected.one_of:
+            yield Verdict.BROKEN, f"missing: {said(expected.expected)}", f"{late}{PUT_BACK}"
+        if len(found & expected.one_of) > 1:
+            yield Verdict.BROKEN, "several at a time: clients would draw lots among regions", f"{late}{PUT_BACK}"
+    elif missing := expected.data - found:
         yield Verdict.BROKEN, f"missing: {said(texts(missing))}", f"{late}{PUT_BACK}"
-    for each in sorted(found - expected.data):
+    for each in sorted(found - expected.may_be):
         address = address_of(each)
         whose = f", which is {standing.get(address, 'none of ours')}" if address else ""
         yield Verdict.BROKEN, f"not ours to be there: {said(each.to_text())}{whose}", f"{late}{PUT_BACK}"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from policies.declared import RECORD_SETS, SERVICE, STACK, UNKNOWN, Declared, items
+from policies.declared import RECORD_SET, RECORD_SETS, SERVICE, STACK, UNKNOWN, Declared, items, leaves
 from policies.rule import Finding, Options, ResourceRule, StackRule, Unjudged, Violation
 from policies.rules.ingress import addresses, is_load_balancer, protocols
+
+IN_A_POLICY = re.compile(r"(\.rrdatas\[\d+\]|\.externalEndpoints\[\d+\]|\.ipAddress)$")
 
 
 class Ttl(Options):
@@ -23,6 +26,14 @@ class Elsewhere(Options):
 
     other_stacks: bool = Field(
         False, description="names lead to what other stacks declare: the program has checked it, not this rule"
+    )
+
+
+class UdpNames(Options):
+    """The names of a UDP ingress."""
+
+    labels: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        ("sip", "sip-udp"), description="first labels of the names; as warp-edge:dns.names.primary and udp"
     )
 
 
@@ -42,7 +53,7 @@ def _ttl(record: Declared, options: Ttl) -> Iterator[Finding]:
 
 
 def _srv_target(record: Declared, stack: Sequence[Declared], options: Elsewhere) -> Iterator[Finding]:
-    kind, data = record.at("type"), record.at("rrdatas")
+    kind, data = record.at("type"), _data(record)
     if UNKNOWN in (kind, data):
         yield Unjudged("rrdatas")
     if kind != "SRV" or data is UNKNOWN:
@@ -89,7 +100,7 @@ def _primary_name(subject: Declared, stack: Sequence[Declared], options: Primary
         yield Unjudged("the UDP ingress is another stack's")
     elif _is_primary(subject, options.label):
         answers = [address for each in udp for address in addresses(each, stack)]
-        yield from _is_one_of(subject.at("rrdatas"), answers)
+        yield from _is_one_of(_data(subject), answers)
 
 
 def _has_primary(records: Sequence[Declared], options: PrimaryName, where: str) -> Iterator[Finding]:
@@ -115,6 +126,30 @@ def _is_one_of(data: Any, answers: Sequence[Any]) -> Iterator[Finding]:
         yield Violation(f"it leads to {', '.join(map(str, given)) or 'nothing'}, the UDP ingress has {wanted}")
 
 
+def _not_probed(record: Declared, options: UdpNames) -> Iterator[Finding]:
+    check = record.at("routingPolicy.healthCheck")
+    if UNKNOWN in (record.at("name"), check) and check is not None:
+        yield Unjudged("routingPolicy.healthCheck")
+    elif check and _full(record.at("name")).split(".")[0] in {label.lower() for label in options.labels}:
+        told = str(check).rsplit("/", 1)[-1]
+        yield Violation(f"its policy asks the health check {told}, which nothing there answers")
+
+
+def _data(record: Declared) -> Any:
+    """What a record set answers, or where its host chooses all that it may choose."""
+    plain, policy = record.at("rrdatas"), record.at("routingPolicy")
+    if UNKNOWN in (plain, policy):
+        return UNKNOWN
+    if policy is None:
+        return plain
+    chosen = [
+        value
+        for path, value in leaves(policy)
+        if IN_A_POLICY.search(path) or (value is UNKNOWN and not path.startswith("healthCheck"))
+    ]
+    return list(dict.fromkeys([*items(plain), *chosen]))
+
+
 def _is_primary(record: Declared, label: str) -> bool:
     return record.at("type") == "A" and str(record.at("name")).split(".")[0].lower() == label.lower()
 
@@ -138,6 +173,16 @@ RULES = (
         RECORD_SETS,
         options=Ttl,
         check=_ttl,
+    ),
+    ResourceRule(
+        "udp-name-not-probed",
+        "No health check decides whether the address of a UDP ingress is answered",
+        "Cloud DNS probes that very address with TCP or HTTP, where UDP alone is served: it would look dead while it"
+        " serves",
+        "give these names no policy, or a geolocation policy of plain data: set warp-edge:routing.udp to fixed or geo",
+        frozenset({RECORD_SET}),
+        options=UdpNames,
+        check=_not_probed,
     ),
     StackRule(
         "srv-target-exists",

@@ -8,10 +8,12 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from dnslib import QTYPE, RCODE, RDMAP, RR, TXT, DNSLabel, DNSQuestion  # type: ignore[import-untyped]
 
+from sandbox.dns_server.routing import chosen
 from sandbox.dns_server.zones import Name, RecordData, Zone, folded
 
 ROOT = DNSLabel("")
@@ -23,10 +25,15 @@ ESCAPE = re.compile(rb"\\(\d{3}|.)", re.DOTALL)
 
 
 class Answer:
-    """The sections of one response, built from the zones as they are at this moment."""
+    """The sections of one response, built from the zones as they are at this moment.
 
-    def __init__(self, zones: list[Zone], rcode: int = RCODE.NOERROR) -> None:
+    `near`: regions, those nearest to the asker first; `routed`: whether they mattered.
+    """
+
+    def __init__(self, zones: list[Zone], rcode: int = RCODE.NOERROR, near: Sequence[str] = ()) -> None:
         self.zones = zones
+        self.near = near
+        self.routed = False
         self.rcode = rcode
         self.authoritative = False
         self.answer: list[RR] = []
@@ -58,7 +65,7 @@ class Answer:
                 return
             self._add(self.answer, owner, alias)
             seen.add(name)
-            owner = DNSLabel(alias.rrdatas[0].strip())
+            owner = DNSLabel(self._data(alias)[0].strip())
             if folded(owner) in seen:
                 return
 
@@ -80,8 +87,14 @@ class Answer:
             self._add(self.authority, DNSLabel(zone.apex), dataclasses.replace(soa, ttl=min(soa.ttl, minimum)))
 
     def _add(self, section: list[RR], owner: DNSLabel, record: RecordData) -> None:
-        kind = record.type.upper()
-        section += [RR(owner, getattr(QTYPE, kind), ttl=record.ttl, rdata=rdata(kind, text)) for text in record.rrdatas]
+        kind, data = record.type.upper(), self._data(record)
+        section += [RR(owner, getattr(QTYPE, kind), ttl=record.ttl, rdata=rdata(kind, text)) for text in data]
+
+    def _data(self, record: RecordData) -> Sequence[str]:
+        if record.policy is None:
+            return record.rrdatas
+        self.routed = True
+        return chosen(record.policy, self.near)
 
     def _complete(self, section: list[RR]) -> None:
         """The addresses that whoever asked for these records will ask for next (RFC 1035 section 3.3, RFC 2782)."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import struct
+from ipaddress import IPv4Address, IPv6Address
 
 from dnslib import (  # type: ignore[import-untyped]
     CLASS,
@@ -18,10 +19,12 @@ from dnslib import (  # type: ignore[import-untyped]
     DNSHeader,
     DNSQuestion,
     DNSRecord,
+    EDNSOption,
 )
 from dnslib.label import DNSBuffer  # type: ignore[import-untyped]
 
 from sandbox.dns_server.answers import Answer
+from sandbox.dns_server.routing import Nearest, nowhere
 from sandbox.dns_server.zones import Lookup, Name, Zone
 
 logger = logging.getLogger(__name__)
@@ -30,11 +33,16 @@ HEADER_BYTES = 12
 # What travels unfragmented almost everywhere: DNS Flag Day 2020. Without EDNS0, 512 (RFC 1035 section 4.2.1).
 EDNS_UDP_BYTES, PLAIN_UDP_BYTES, TCP_BYTES = 1232, 512, 65535
 ANY_CLASS = 255
+CLIENT_SUBNET, SUBNET_HEADER = 8, 4  # RFC 7871
+FAMILIES = {1: (IPv4Address, 32), 2: (IPv6Address, 128)}
 TRANSFERS = (QTYPE.AXFR, QTYPE.IXFR, 253, 254)  # and the obsolete MAILB, MAILA
 
 
-def respond(packet: bytes, lookup: Lookup, *, udp: bool) -> bytes | None:
-    """The response to one message; None for what deserves none. Never raises, whatever the message holds."""
+def respond(packet: bytes, lookup: Lookup, *, udp: bool, asker: str = "", nearest: Nearest = nowhere) -> bytes | None:
+    """The response to one message; None for what deserves none. Never raises, whatever the message holds.
+
+    `asker`: where it comes from; `nearest`: which regions are near there.
+    """
     if len(packet) < HEADER_BYTES:
         return None
     query = Query(packet, udp=udp)
@@ -44,8 +52,9 @@ def respond(packet: bytes, lookup: Lookup, *, udp: bool) -> bytes | None:
         refusal = query.read()
         if refusal is not None:
             return query.response(Answer([], refusal))
-        answer = Answer([Zone(zone) for zone in lookup()])
+        answer = Answer([Zone(zone) for zone in lookup()], near=nearest(query.subnet or asker))
         answer.resolve(query.question)
+        query.tell_scope(answer.routed)
         return query.response(answer)
     except Exception as problem:  # whatever it is, the next query has to be served
         rcode = RCODE.FORMERR
@@ -64,8 +73,10 @@ class Query:
         self.header = DNSHeader(id=identity, bitmap=flags)
         self.question: DNSQuestion | None = None
         self.edns: EDNS0 | None = None
+        self.subnet = ""  # what it says of whom it asks for
         self.limit = PLAIN_UDP_BYTES if udp else TCP_BYTES
         self._packet, self._udp = packet, udp
+        self._subnet = b""
 
     def read(self) -> int | None:
         """Parse it; gives back the response code where there is nothing to look up. Raises for a malformed message."""
@@ -87,9 +98,33 @@ class Query:
             self.edns = EDNS0(udp_len=EDNS_UDP_BYTES, ext_rcode=1 if version else 0)
             if version:
                 return int(RCODE.NOERROR)
+            subnets = [option.data for option in options[0].rdata if option.code == CLIENT_SUBNET]
+            if subnets and not self._read_subnet(*subnets):
+                return int(RCODE.FORMERR)
         if message.q.qclass not in (CLASS.IN, ANY_CLASS) or message.q.qtype in TRANSFERS:
             return int(RCODE.REFUSED)
         return None
+
+    def _read_subnet(self, *given: bytes) -> bool:
+        """RFC 7871, section 6: family, both prefix lengths, and as much of the address as the first one says."""
+        if len(given) != 1 or len(given[0]) < SUBNET_HEADER:
+            return False
+        family, source, scope = struct.unpack("!HBB", given[0][:SUBNET_HEADER])
+        address = given[0][SUBNET_HEADER:]
+        if family not in FAMILIES or scope or len(address) != (source + 7) // 8:
+            return False
+        kind, bits = FAMILIES[family]
+        if source > bits:
+            return False
+        self.subnet = str(kind(address.ljust(bits // 8, b"\0"))) if source else ""
+        self._subnet = given[0]
+        return True
+
+    def tell_scope(self, routed: bool) -> None:
+        """Section 7.2.1: the option comes back, with the part of the address that the answer is for."""
+        if self.edns and self._subnet:
+            told = self._subnet[:3] + (self._subnet[2:3] if routed else b"\0") + self._subnet[SUBNET_HEADER:]
+            self.edns = EDNS0(udp_len=EDNS_UDP_BYTES, opts=[EDNSOption(CLIENT_SUBNET, told)])
 
     def response(self, answer: Answer) -> bytes:
         """Pack it; over the limit, the additional section goes, then everything, with TC set (RFC 2181 section 9)."""

@@ -11,15 +11,27 @@ import socketserver
 import struct
 import threading
 from collections.abc import Iterator
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from sandbox.dns_server.messages import respond
+from sandbox.dns_server.routing import Nearest, nowhere
 from sandbox.dns_server.zones import Lookup
 
 logger = logging.getLogger(__name__)
 
 TCP_IDLE_SECONDS = 10.0
 TCP_CONNECTIONS = 64
+
+
+class Answered(Protocol):
+    """The response to a message from an address."""
+
+    def __call__(self, packet: bytes, asker: str, *, udp: bool) -> bytes | None: ...
+
+
+def _answered(lookup: Lookup, nearest: Nearest, packet: bytes, asker: str, *, udp: bool) -> bytes | None:
+    return respond(packet, lookup, udp=udp, asker=asker, nearest=nearest)
 
 
 class DnsServerError(Exception):
@@ -29,9 +41,9 @@ class DnsServerError(Exception):
 class DnsServer:
     """UDP and TCP on one port. `port` is the real one after start(), also where 0 was given."""
 
-    def __init__(self, host: str, port: int, lookup: Lookup) -> None:
+    def __init__(self, host: str, port: int, lookup: Lookup, nearest: Nearest = nowhere) -> None:
         self.host, self.port = host, port
-        self._wanted, self._lookup = port, lookup
+        self._wanted, self._respond = port, partial(_answered, lookup, nearest)
         self._servers: list[UdpServer | TcpServer] = []
         self._threads: list[threading.Thread] = []
 
@@ -59,9 +71,9 @@ class DnsServer:
         """Both on one port. Where the system chooses it, TCP chooses, and UDP may find that one taken: try another."""
         for attempt in range(50):
             try:
-                tcp = TcpServer((self.host, self._wanted), self._lookup)
+                tcp = TcpServer((self.host, self._wanted), self._respond)
                 try:
-                    return [tcp, UdpServer((self.host, tcp.server_address[1]), self._lookup)]
+                    return [tcp, UdpServer((self.host, tcp.server_address[1]), self._respond)]
                 except OSError:
                     tcp.server_close()
                     raise
@@ -77,18 +89,18 @@ class DnsServer:
 
 
 class UdpServer(socketserver.UDPServer):
-    """One thread: an answer is computed from memory."""
+    """One thread: an answer is computed from memory, at most a probe is waited for."""
 
     max_packet_size = 65535
 
-    def __init__(self, place: tuple[str, int], lookup: Lookup) -> None:
-        self.lookup = lookup
+    def __init__(self, place: tuple[str, int], answered: Answered) -> None:
+        self.answered = answered
         super().__init__(place, socketserver.BaseRequestHandler)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Answer one datagram."""
         packet, channel = request
-        if response := respond(packet, self.lookup, udp=True):
+        if response := self.answered(packet, client_address[0], udp=True):
             channel.sendto(response, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -104,8 +116,8 @@ class TcpServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, place: tuple[str, int], lookup: Lookup) -> None:
-        self.lookup = lookup
+    def __init__(self, place: tuple[str, int], answered: Answered) -> None:
+        self.answered = answered
         self.free = threading.BoundedSemaphore(TCP_CONNECTIONS)
         super().__init__(place, socketserver.BaseRequestHandler)
 
@@ -119,7 +131,7 @@ class TcpServer(socketserver.ThreadingTCPServer):
             request.settimeout(TCP_IDLE_SECONDS)
             with request.makefile("rb") as stream:
                 for packet in messages(stream):
-                    response = respond(packet, self.lookup, udp=False)
+                    response = self.answered(packet, client_address[0], udp=False)
                     if response is None:
                         return
                     request.sendall(struct.pack("!H", len(response)) + response)

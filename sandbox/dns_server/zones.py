@@ -12,6 +12,8 @@ from functools import lru_cache
 
 from dnslib import DNSLabel  # type: ignore[import-untyped]
 
+from sandbox.dns_server.routing import Policy
+
 logger = logging.getLogger(__name__)
 
 Name = tuple[bytes, ...]  # labels in lower case, the root is ()
@@ -19,12 +21,14 @@ Name = tuple[bytes, ...]  # labels in lower case, the root is ()
 
 @dataclasses.dataclass(frozen=True)
 class RecordData:
-    """One record set as Cloud DNS holds it: absolute name, type in letters, TTL in seconds, rdata as text."""
+    """One record set as Cloud DNS holds it: absolute name, type in letters, TTL in seconds, rdata as text; or
+    instead of rdata the policy that chooses some."""
 
     name: str
     type: str
     ttl: int
     rrdatas: tuple[str, ...]
+    policy: Policy | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 import dns.exception
@@ -19,6 +20,7 @@ import dns.rdatatype
 from sandbox.cloud import Transaction, now
 from sandbox.errors import CheckFailure, google_error, google_text
 from sandbox.gcp.dnssec import new_keys
+from sandbox.gcp.routing_policies import check_policy, refuse_policy
 from sandbox.gcp.rules import check_labels, numeric_id, one_of
 from sandbox.links import name_of
 from sandbox.resource_type import ResourceType, known
@@ -139,7 +141,7 @@ class RecordSet(ResourceType):
     shape = Shape.parse(
         f"""
         root: managedZone*!@ name*! type* deletionPolicy~% project!~ routingPolicy{{}} rrdatas<> ttl:int
-        routingPolicy: enableGeoFencing:bool geos[] healthCheck!@ primaryBackup{{}} wrrs[]
+        routingPolicy: enableGeoFencing:bool geos[] healthCheck! primaryBackup{{}} wrrs[]
         routingPolicy.geos: healthCheckedTargets{{}} location* rrdatas[]
         routingPolicy.geos.healthCheckedTargets: externalEndpoints[] internalLoadBalancers[]
         routingPolicy.geos.{_TARGET}
@@ -171,6 +173,7 @@ class RecordSet(ResourceType):
             failures.append(CheckFailure("rrdatas", "only one of `rrdatas,routingPolicy` can be specified"))
         if type_:
             failures += _check_rrdatas(type_, known(inputs, "rrdatas"))
+            failures += check_policy(type_, inputs.get("routingPolicy"), partial(_check_rrdatas, type_))
         return failures
 
     def refuse_existing(self, tx: Transaction, planned: Props) -> None:
@@ -198,6 +201,7 @@ class RecordSet(ResourceType):
                     "resource record set or resource record sets of other types, but not both."
                 )
                 raise google_error(400, message, "cnameResourceRecordSetConflict")
+        refuse_policy(tx, zone, planned)
         return {**planned, "managedZone": zone["name"]}
 
     def change(self, tx: Transaction, body: Props, planned: Props) -> Props:

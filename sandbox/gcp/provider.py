@@ -11,6 +11,7 @@ from sandbox.errors import CheckFailure
 from sandbox.gcp.addresses import Address, GlobalAddress
 from sandbox.gcp.dns_zones import ManagedZone, RecordSet
 from sandbox.gcp.functions import FUNCTIONS
+from sandbox.gcp.health_checks import HealthCheck
 from sandbox.gcp.networks import Network, Subnetwork
 from sandbox.gcp.routers import Router, RouterNat
 from sandbox.gcp.rules import ensure_project
@@ -76,6 +77,7 @@ class GcpProvider(BridgedProvider):
                 RouterNat,
                 ManagedZone,
                 RecordSet,
+                HealthCheck,
                 Connection,
                 ProjectService,
                 Bucket,

@@ -204,3 +204,53 @@ def test_names_of_a_stack_of_role_global_lead_to_other_stacks_and_that_is_said()
     assert unjudged("sip-name-is-udp-ingress", THE_STACK, name, otherStacks=True) == [
         "dns-sip.ringer.tel.: the UDP ingress is another stack's"
     ]
+
+
+def routed(name: str, policy: Any, kind: str = "A") -> Declared:
+    return resource(RECORD_SET, f"dns-{name}", name=name, type=kind, routingPolicy=policy, ttl=300.0)
+
+
+def geo(*data: Any) -> dict[str, Any]:
+    return {"geos": [{"location": "us-central1", "rrdatas": [each]} for each in data]}
+
+
+def failover(primary: Any, backup: Any, check: Any = "projects/p/global/healthChecks/warp-sip-tcp") -> dict[str, Any]:
+    backups = [{"location": "us-east1", "healthCheckedTargets": {"externalEndpoints": [backup]}}]
+    return {
+        "healthCheck": check,
+        "primaryBackup": {"primary": {"externalEndpoints": [primary]}, "backupGeos": backups},
+    }
+
+
+def test_a_policy_cannot_lead_the_name_customers_type_past_the_udp_ingress() -> None:
+    assert silent("sip-name-is-udp-ingress", *EDGE, routed("sip.ringer.tel.", geo(UDP)))
+    assert refused("sip-name-is-udp-ingress", *EDGE, routed("sip.ringer.tel.", geo(UDP, TCP))) == [
+        f"dns-sip.ringer.tel.: it leads to {UDP}, {TCP}, the UDP ingress has {UDP}"
+    ]
+    for policy in (failover(TCP, UDP), failover(UDP, TCP)):
+        assert len(refused("sip-name-is-udp-ingress", *EDGE, routed("sip.ringer.tel.", policy))) == 1
+    for unknown in (UNKNOWN, geo(UNKNOWN), {"geos": UNKNOWN}):
+        assert unjudged("sip-name-is-udp-ingress", *EDGE, routed("sip.ringer.tel.", unknown)) == [
+            "dns-sip.ringer.tel.: rrdatas"
+        ]
+
+
+def test_a_service_with_a_policy_has_targets_too() -> None:
+    policy = geo("10 50 5060 sip-udp.ringer.tel.", "10 50 5060 gone.ringer.tel.")
+    target = record("sip-udp.ringer.tel.", "A", UDP)
+    assert refused("srv-target-exists", routed("_sip._udp.ringer.tel.", policy, "SRV"), target) == [
+        "dns-_sip._udp.ringer.tel.: its target gone.ringer.tel. has no address record"
+    ]
+
+
+def test_no_health_check_decides_about_udp() -> None:
+    for name in ("sip.ringer.tel.", "SIP-UDP.ringer.tel."):
+        assert refused("udp-name-not-probed", routed(name, failover(UDP, TCP))) == [
+            f"dns-{name}: its policy asks the health check warp-sip-tcp, which nothing there answers"
+        ]
+        assert silent("udp-name-not-probed", routed(name, geo(UDP, TCP)))
+    assert silent("udp-name-not-probed", routed("sip-tcp.ringer.tel.", failover(UDP, TCP)))
+    assert silent("udp-name-not-probed", record("sip.ringer.tel.", "A", UDP))
+    assert len(refused("udp-name-not-probed", routed("voice.ringer.tel.", failover(UDP, TCP)), labels=["voice"])) == 1
+    unknown = routed("sip.ringer.tel.", failover(UDP, TCP, UNKNOWN))
+    assert unjudged("udp-name-not-probed", unknown) == ["dns-sip.ringer.tel.: routingPolicy.healthCheck"]

@@ -237,8 +237,8 @@ def test_the_settings_are_read_also_where_the_engine_hides_one() -> None:
 
 def test_what_a_part_of_its_own_does_not_tell_is_told_among_the_others() -> None:
     record = {"name": "sip.ringer.tel.", "type": "A", "rrdatas": ["192.0.2.1"], "ttl": 300}
-    found = told(step("update", RECORD, "dns-sip-a", record, record | {"routingPolicy": {"wrrs": []}, "ttl": 600}))
-    assert "- `RecordSet sip.ringer.tel. A` changed\n  - `routingPolicy`" in text_of(found)
+    found = told(step("update", RECORD, "dns-sip-a", record, record | {"managedZone": "other", "ttl": 600}))
+    assert "- `RecordSet sip.ringer.tel. A` changed\n  - `managedZone`" in text_of(found)
     assert found.visible
 
 
@@ -435,3 +435,19 @@ def test_a_grant_on_the_bucket_is_somebodys_to_read() -> None:
     member = "gcp:storage/bucketIAMMember:BucketIAMMember"
     (change,) = told(step("delete", member, "inventory-site-everybody", {"role": "r"}), before={}, after={}).resources
     assert change.seen_by is Audience.ANYBODY
+
+
+def test_a_policy_is_told_by_what_it_chooses_from() -> None:
+    plain = {"name": "sip-tcp.ringer.tel.", "type": "A", "rrdatas": ["192.0.2.1"], "ttl": 300}
+    backup = {"location": "us-east1", "healthCheckedTargets": {"externalEndpoints": ["192.0.2.2"]}}
+    failover = {"primary": {"externalEndpoints": ["192.0.2.1"]}, "backupGeos": [backup]}
+    before = {key: value for key, value in plain.items() if key != "rrdatas"} | {
+        "routingPolicy": {"healthCheck": "probe", "primaryBackup": failover}
+    }
+    found = text_of(told(step("update", RECORD, "dns-sip-tcp-a", plain, before)))
+    assert "changed: `192.0.2.1` → `failover: 192.0.2.1`, `us-east1: 192.0.2.2`" in found
+    assert "Visible to customers" in found
+    drained = before | {"routingPolicy": {"healthCheck": "probe", "geos": [backup]}}
+    found = text_of(told(step("update", RECORD, "dns-sip-tcp-a", before, drained)))
+    assert "→ `us-east1: 192.0.2.2`" in found
+    assert "Other changes" not in found, "once is enough"

@@ -16,7 +16,7 @@ from tests.unit.test_settings import LEAST
 
 DECLARED: dict[str, Config] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
 NEEDED = {"region", "cluster", "ingress", "egress", "dns", "database"}
-ROLE_GLOBAL = {"regions"}
+ROLE_GLOBAL = {"regions", "routing"}
 OPTIONAL = {
     "role", "shared", "protect", "labels", "noticeDays", "inventorySite", "legacy", "cost", "trunkAcl", "gandiToken",
     "dedicated", "quotas",
