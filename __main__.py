@@ -101,7 +101,7 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
                 settings.inventory_site, inventory.apply(Inventory.ip_inventory), region, labels, protect
             ),
         )
-    edge = outputs.Edge(ingress, egress, dns, database, acl, inventory, site)
+    edge = outputs.Edge(ingress, egress, dns, database, acl, reader, inventory, site)
     for name, value in outputs.of(settings, edge).items():
         pulumi.export(name, value)
 

@@ -24,6 +24,7 @@ from settings.dedicated import own_names
 from settings.ingress import ipv6_name
 
 if TYPE_CHECKING:
+    from components.acl_enforcement import AclReader
     from components.inventory_site import InventorySite
 
 POSTGRESQL_PORT = 5432
@@ -31,20 +32,21 @@ POSTGRESQL_PORT = 5432
 
 @dataclass(frozen=True)
 class Edge:
-    """What the program stood up."""
+    """What the program stood up. `reader`: who reads the trunk ACL here, `acl` itself or its owner's."""
 
     ingress: SipIngress
     egress: NatEgressPool
     dns: SipDns
     database: TrunkDatabase
     acl: TrunkAclSchema | None
+    reader: AclReader | None
     inventory: pulumi.Output[Inventory]
     site: InventorySite | None
 
 
 def of(settings: Settings, edge: Edge) -> dict[str, pulumi.Input[Any]]:
     """Output name -> value; `docs/outputs.md` documents each."""
-    egress, dns, database, acl, site = edge.egress, edge.dns, edge.database, edge.acl, edge.site
+    egress, dns, database, site = edge.egress, edge.dns, edge.database, edge.site
 
     def published(render: Callable[[Inventory], dict[str, Any]]) -> pulumi.Output[dict[str, Any]]:
         return edge.inventory.apply(render)
@@ -75,19 +77,19 @@ def of(settings: Settings, edge: Edge) -> dict[str, pulumi.Input[Any]]:
             "password": database.password,
             **({"replicaOf": settings.database.replica_of.instance} if settings.database.replica_of else {}),
         },
-        **({"trunkAcl": _trunk_acl(acl)} if acl else {}),
+        **({"trunkAcl": _trunk_acl(edge.reader, edge.acl)} if edge.reader else {}),
         **({"inventorySite": {"schema": SCHEMA, "url": site.url}} if site else {}),
     }
 
 
-def _trunk_acl(acl: TrunkAclSchema) -> dict[str, pulumi.Input[Any]]:
+def _trunk_acl(reader: AclReader, acl: TrunkAclSchema | None) -> dict[str, pulumi.Input[Any]]:
+    """Where a replica is read: what a SIP proxy needs for that, and nothing of what the owner alone has."""
     return {
         "schema": SCHEMA,
-        **acl.counts,
-        "reader": acl.reader,
-        "readerPassword": acl.reader_password,
-        "writer": acl.writer,
-        "writerPassword": acl.writer_password,
+        **(acl.counts if acl else {}),
+        "reader": reader.reader,
+        "readerPassword": reader.reader_password,
+        **({"writer": acl.writer, "writerPassword": acl.writer_password} if acl else {}),
     }
 
 

@@ -68,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     delete = commands.add_parser("delete", help="delete a resource by hand")
     delete.add_argument("type")
     delete.add_argument("id")
+    promotion = commands.add_parser("promote", help="make a read replica of Cloud SQL an instance of its own")
+    promotion.add_argument("instance")
     seed = commands.add_parser("seed", help="put hand-made resources in")
     seed.add_argument("what", help="live-edge, or second-region: a cluster in us-east1")
     fault = commands.add_parser("fault", help="switch faults on and off")
@@ -207,6 +209,11 @@ def _delete(given: argparse.Namespace) -> None:
     _sandbox(given).delete(given.type, given.id)
 
 
+def _promote(given: argparse.Namespace) -> None:
+    _sandbox(given).promote(given.instance)
+    print(f"{given.instance} writes, and follows nobody")
+
+
 def _seed(given: argparse.Namespace) -> None:
     _sandbox(given).seed(given.what)
     print(f"{given.what} is in the cloud, as made by hand")
@@ -260,6 +267,7 @@ _COMMANDS = {
     "resources": _resources,
     "set": _set,
     "delete": _delete,
+    "promote": _promote,
     "seed": _seed,
     "fault": _fault,
     "quota": _quota,

@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from sandbox.cloud import Cloud, Resource, Transaction
+from sandbox.errors import CloudError
+from sandbox.gcp.sql_instances import DATABASE
+from sandbox.gcp.sql_replicas import owner_name, promoted
+from sandbox.gcp.sql_servers import INSTANCE, SqlServers, postgres_words
 from sandbox.kubernetes.apply import leaves, owners, with_owners
 from sandbox.kubernetes.clusters import write_kubeconfig
-from sandbox.process import CLOUD, DEFAULT_NETWORK, KUBECONFIG, SandboxError
+from sandbox.process import CLOUD, DEFAULT_NETWORK, KUBECONFIG, POSTGRES, SandboxError
 from sandbox.seed import SEEDS
 
 KUBECTL_EDIT: Final = "kubectl-edit"
@@ -70,6 +74,22 @@ def _set(body: Any, path: str, value: Any) -> None:
         node[steps[-1]] = value
     except (KeyError, IndexError, TypeError):
         raise SandboxError(f"the resource has no place {path}") from None
+
+
+def promote(directory: Path, tx: Transaction, name: str) -> None:
+    """`gcloud sql instances promote-replica`: the server follows nobody any more, and its databases are its own."""
+    replica = existing(tx, INSTANCE, name).body
+    try:
+        body = promoted(replica)
+        with postgres_words(f"failed to promote {name}"):
+            SqlServers(directory / POSTGRES).promote(replica)
+    except CloudError as error:
+        raise SandboxError(str(error)) from None
+    key = f"projects/{body['project']}/instances"
+    for one in tx.all(DATABASE, f"{key}/{owner_name(replica)}/"):
+        own = one.body | {"instance": body["name"]}
+        tx.put(DATABASE, f"{key}/{own['instance']}/databases/{own['name']}", own)
+    tx.update(INSTANCE, f"{key}/{body['name']}", body)
 
 
 def remove(tx: Transaction, type_: str, id_: str) -> None:

@@ -246,6 +246,13 @@ class Sandbox:
         with self.cloud.change("hand") as tx:
             remove(tx, type_, id_)
 
+    def promote(self, instance: str) -> None:
+        """Make a read replica of Cloud SQL an instance of its own, as `gcloud sql instances promote-replica` does."""
+        from sandbox.hand import promote
+
+        with self.cloud.change("hand") as tx:
+            promote(self.directory, tx, instance)
+
     def seed(self, what: str) -> None:
         """Put hand-made resources in: `live-edge`."""
         from sandbox.hand import seed

@@ -40,8 +40,8 @@ PREMIUM = {
 }
 
 
-def settings_of(stack: str, shipped: Mapping[str, Any]) -> dict[str, Any]:
-    """A stack's settings, from those of stack `sandbox`."""
+def settings_of(stack: str, shipped: Mapping[str, Any], owner: str = "") -> dict[str, Any]:
+    """A stack's settings, from those of stack `sandbox`. `owner`: the first stack's database, once it is up."""
     config = copy.deepcopy(dict(shipped))
     names = config["warp-edge:dns"]
     names["zone"] = {**names["zone"], "manage": stack == STACKS[0]}
@@ -68,11 +68,13 @@ def settings_of(stack: str, shipped: Mapping[str, Any]) -> dict[str, Any]:
     for protocol in ("udp", "tcp"):
         ingress[protocol]["address"] = f"{SECOND_REGION}-{ingress[protocol]['address']}"
     egress["slots"] = {f"{SECOND_REGION}-{name}": slot for name, slot in egress["slots"].items()}
-    del config["warp-edge:trunkAcl"]  # its database would be a replica, which the sandbox does not have
+    database = config["warp-edge:database"]
+    replica_of = {"instance": owner or database["instance"], "stack": f"organization/warp-edge/{STACKS[0]}"}
     return config | {
         "gcp:region": SECOND_REGION,
         "warp-edge:region": SECOND_REGION,
-        "warp-edge:database": {**config["warp-edge:database"], "instance": f"warp-db-{SECOND_REGION}"},
+        "warp-edge:database": {**database, "instance": f"warp-db-{SECOND_REGION}", "replicaOf": replica_of},
+        "warp-edge:trunkAcl": {"enforcement": config["warp-edge:trunkAcl"]["enforcement"]},
     }
 
 
@@ -89,7 +91,10 @@ class TwoRegions:
 
     def settings(self, stack: str) -> dict[str, Any]:
         """As `make up-regions` has them."""
-        return settings_of(stack, Workspace(self.directory, "sandbox", {}).shipped_settings())
+        told = self.workspace(STACKS[0]).cli.outputs() if stack == REGIONS[SECOND_REGION] else {}
+        # Named by chance, because the cloud keeps a deleted name for a week (Pulumi.sandbox.yaml, `uniqueName`).
+        owner = str(told.get("database", {}).get("connectionName", "")).rpartition(":")[2]
+        return settings_of(stack, Workspace(self.directory, "sandbox", {}).shipped_settings(), owner)
 
     def up(self, console: Console) -> int:
         """Bring all up, one after another; the engine's exit status."""
@@ -110,11 +115,9 @@ class TwoRegions:
 
     def start_proxy(self, region: str) -> str:
         """A region's Kamailio on the region's own addresses, with certificates for the shared names too."""
-        owner, own = (self.workspace(stack).cli.outputs(secrets=True) for stack in (STACKS[0], REGIONS[region]))
+        own = self.workspace(REGIONS[region]).cli.outputs(secrets=True)
         shared = self.workspace(GLOBAL).cli.outputs()["customerEndpoints"]["endpoints"]
-        # The rows are the owner's, in whichever region they are read.
-        outputs = {**own, "database": owner["database"], "trunkAcl": owner["trunkAcl"]}
-        return sip_edge.start(self.proxy_folder(region), outputs, [each["server"] for each in shared])
+        return sip_edge.start(self.proxy_folder(region), own, [each["server"] for each in shared])
 
     def stop_proxy(self, region: str) -> None:
         """As if the region were gone for callers."""

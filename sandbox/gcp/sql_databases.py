@@ -126,7 +126,10 @@ class User(_OfInstance):
         server = self._server(tx, planned)
         if server is not None:
             with postgres_words(f"failed to create user {planned['name']}"):
-                server.create_user(planned["name"], password)
+                # Of PostgreSQL, a user that is there already gets the password: what a promoted replica brought along
+                # (github.com/terraform-google-modules/terraform-google-sql-db/issues/17, pull request 461).
+                write = server.set_password if planned["name"] in server.users() else server.create_user
+                write(planned["name"], password)
         return {**planned, "host": ""}
 
     def change(self, tx: Transaction, body: Props, planned: Props) -> Props:

@@ -9,6 +9,15 @@ from typing import Any, Final
 from sandbox.cloud import Cloud, Transaction, now
 from sandbox.errors import CheckFailure, CloudError, google_error
 from sandbox.gcp.rules import find_network
+from sandbox.gcp.sql_replicas import (
+    MASTER,
+    REPLICA,
+    owner_name,
+    owner_of,
+    refuse_owner_of_replicas,
+    refuse_unfit,
+    replicas_of,
+)
 from sandbox.gcp.sql_rules import SETTINGS, check_instance, settings_problems, settled
 from sandbox.gcp.sql_servers import INSTANCE, PORT, SqlServers, flags_of, postgres_words, requires_tls
 from sandbox.links import relative, self_link
@@ -63,7 +72,7 @@ class DatabaseInstance(ResourceType):
         return check_instance(inputs)
 
     def customize(self, prior: Props, planned: Props) -> list[Change]:
-        """Two changes the plugin turns into a replacement because the API refuses them."""
+        """Changes the plugin turns into a replacement because the API refuses them."""
         changes = []
         before, after = _settings(prior), _settings(planned)
         old_size, new_size = before.get("diskSize") or 0, after.get("diskSize") or 0
@@ -72,15 +81,21 @@ class DatabaseInstance(ResourceType):
         old_network, new_network = _private_network(before), _private_network(after)
         if old_network and not new_network:
             changes.append(Change(("settings", "ipConfiguration", "privateNetwork"), "delete", replace=True))
+        # resource_sql_database_instance.go: `ForceNewIfChange("master_instance_name", isMasterInstanceNameSet)`
+        if owner_name(planned) not in ("", owner_name(prior)):
+            changes.append(Change(("masterInstanceName",), "update" if owner_name(prior) else "add", replace=True))
         return changes
 
     def create(self, planned: Props) -> Props:
         with self.cloud.change() as tx:
             self.refuse_existing(tx, planned)
             body = self.stored(self.make(tx, planned))
+            owner = owner_of(tx, body)
             tx.put(INSTANCE, self.key(body), body)  # the name and the addresses are taken from here on
         try:
             with postgres_words("failed to create instance"):
+                if owner is not None:  # it is copied
+                    self._servers.running(owner)
                 server = self._servers.running(body)
         except CloudError:
             self._servers.destroy(body)
@@ -111,11 +126,11 @@ class DatabaseInstance(ResourceType):
     def make(self, tx: Transaction, planned: Props) -> Props:
         project, region, name = planned["project"], planned["region"], planned["name"]
         settings = settled(planned["settings"], planned["databaseVersion"])
-        _refuse(settings)
+        _refuse(settings, planned)
         account = f"p{tx.next_number('service accounts')}-sandbox"
         body = {
-            "instanceType": "CLOUD_SQL_INSTANCE",
             **planned,
+            "instanceType": REPLICA if owner_name(planned) else MASTER,
             "settings": {**settings, "version": 1},
             "connectionName": f"{project}:{region}:{name}",
             "selfLink": f"https://www.googleapis.com/sql/v1beta4/{self.key(planned)}",
@@ -124,18 +139,23 @@ class DatabaseInstance(ResourceType):
             "state": "PENDING_CREATE",
             "server": True,
         }
+        refuse_unfit(tx, body)
+        body["server"] = (owner_of(tx, body) or body).get("server", True)  # of a seeded edge nothing can be copied
         return self._with_addresses(tx, body)
 
     def change(self, tx: Transaction, body: Props, planned: Props) -> Props:
         before = body["settings"]
         settings = settled(planned["settings"], planned["databaseVersion"])
-        _refuse(settings)
+        # What an instance is, a promotion decides; a state that has not seen it changes nothing.
+        planned = {**planned, **{field: body.get(field) for field in ("instanceType", "masterInstanceName")}}
+        _refuse(settings, planned)
         if settings["diskSize"] < before["diskSize"]:
             raise google_error(400, "Invalid request: The disk size cannot be decreased.", "invalid")
         if _private_network(before) and not _private_network(settings):
             raise google_error(400, "Invalid request: Private network cannot be removed once set.", "invalid")
         version = int(before.get("version") or 1) + 1
         after = {**body, **planned, "settings": {**settings, "version": version}}
+        refuse_unfit(tx, after)
         return self._with_addresses(tx, after)
 
     def _with_addresses(self, tx: Transaction, body: Props) -> Props:
@@ -175,6 +195,7 @@ class DatabaseInstance(ResourceType):
 
     def see(self, tx: Transaction, body: Props) -> Props:
         """An instance whose creation was cut short by a crash has no certificate in the cloud's file yet."""
+        body = {**body, "replicaNames": [one.body["name"] for one in replicas_of(tx, body)]}
         server = None if body.get("serverCaCerts") else self._servers.of(body)
         if server is None or not server.running():
             return body
@@ -194,6 +215,7 @@ class DatabaseInstance(ResourceType):
             if body["settings"].get("deletionProtectionEnabled"):
                 message = "The instance is protected. Please disable the deletion protection and try again."
                 raise google_error(400, message, "invalid")
+            refuse_owner_of_replicas(tx, body)
             for type_ in (DATABASE, USER):
                 for child in tx.all(type_, f"{key}/"):
                     tx.drop(type_, child.id)
@@ -212,8 +234,8 @@ def _private_network(settings: Props) -> str:
     return str(ip.get("privateNetwork") or "") if isinstance(ip, dict) else ""
 
 
-def _refuse(settings: Props) -> None:
-    for _, text in settings_problems(settings):
+def _refuse(settings: Props, planned: Props) -> None:
+    for _, text in settings_problems(settings, replica=bool(owner_name(planned))):
         raise google_error(400, f"Invalid request: {text}", "invalid")
 
 

@@ -104,7 +104,7 @@ def check_instance(inputs: Props) -> list[CheckFailure]:
     settings = known(inputs, "settings")
     if isinstance(settings, dict):
         complete = {**settings, "edition": settings.get("edition") or default_edition(version or "")}
-        for field, text in settings_problems(complete):
+        for field, text in settings_problems(complete, replica=bool(inputs.get("masterInstanceName"))):
             failures.append(_failure(f"settings.{field}", text))
     return failures
 
@@ -142,7 +142,7 @@ def settled(settings: Props, version: str) -> Props:
     }
 
 
-def settings_problems(settings: Props) -> Iterator[tuple[str, str]]:
+def settings_problems(settings: Props, *, replica: bool = False) -> Iterator[tuple[str, str]]:
     """Fields and what is wrong with them; unknown values are not judged."""
     for path, allowed in _VALUES.items():
         value = _at(settings, path)
@@ -153,7 +153,8 @@ def settings_problems(settings: Props) -> Iterator[tuple[str, str]]:
         if value not in (None, 0, UNKNOWN) and not low <= value <= high:
             yield path, f"Invalid value ({value}) for {path}: between {low} and {high}."
     yield from _tier_problems(settings)
-    yield from _backup_problems(settings)
+    if not replica:  # it has none: `sql_replicas.py`
+        yield from _backup_problems(settings)
     yield from _network_problems(settings)
     yield from _flag_problems(settings)
     limit, size = known(settings, "diskAutoresizeLimit") or 0, known(settings, "diskSize") or 0

@@ -42,8 +42,14 @@ class SqlServers:
             if server is None or server.host != host:
                 if server is not None:
                     server.stop()
+                owner = body.get("masterInstanceName")
                 server = PostgresServer(
-                    self._folder / key, host, PORT, require_tls=requires_tls(body), flags=flags_of(body)
+                    self._folder / key,
+                    host,
+                    PORT,
+                    require_tls=requires_tls(body),
+                    flags=flags_of(body),
+                    owner=self._folder / f"{body['project']}.{owner}" if owner else None,
                 )
                 self._servers[key] = server
             return server
@@ -65,13 +71,20 @@ class SqlServers:
         """After a restart of the sandbox: every instance the cloud has is up again."""
         with cloud.view() as tx:
             instances = tx.all(INSTANCE)
-        for instance in instances:
+        # Owners first: a replica whose copy was cut off needs its owner.
+        for instance in sorted(instances, key=lambda one: bool(one.body.get("masterInstanceName"))):
             self.running(instance.body)
 
     def stop_all(self) -> None:
         with self._lock:
             for server in self._servers.values():
                 server.stop()
+
+    def promote(self, body: Mapping[str, Any]) -> None:
+        """Make a replica's server one of its own. From any process: the data says what it is."""
+        server = self.running(body)
+        if server is not None:
+            server.promote()
 
     def destroy(self, body: Mapping[str, Any]) -> None:
         server = self.of({**body, "settings": {**body["settings"], "activationPolicy": "ALWAYS"}})

@@ -47,6 +47,11 @@ class Binaries:
     def initdb(self) -> Path:
         return self.folder / "initdb"
 
+    @property
+    def pg_basebackup(self) -> Path:
+        """Of the client programs, which may not be there."""
+        return self.folder / "pg_basebackup"
+
 
 def binaries_for(data: DataFolder) -> Binaries:
     """What the data needs: a data folder belongs to one major version."""

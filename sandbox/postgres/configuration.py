@@ -18,6 +18,7 @@ CERTIFICATE, KEY = "server.crt", "server.key"
 OWN_SETTINGS = re.compile(
     "listen_addresses|port|unix_socket_directories|unix_socket_permissions|ssl|ssl_cert_file|ssl_key_file|ssl_ca_file"
     "|hba_file|ident_file|data_directory|config_file|external_pid_file|logging_collector|log_destination"
+    "|primary_conninfo|primary_slot_name"
 )
 DEFAULTS = {
     # Nothing here has to survive a power failure: a sandbox trades that for speed. What is committed does survive a
@@ -38,8 +39,10 @@ def refuse_own_setting(name: str, value: str) -> None:
         raise PostgresError(f'"{name}" with value "{value}" is not a flag that Cloud SQL offers; remove it')
 
 
-def postgresql_conf(host: str, port: int, socket_folder: Path, *, has_tls: bool, flags: Mapping[str, str]) -> bytes:
-    """A server without TLS of its own listens on its socket only, for `TlsFront`."""
+def postgresql_conf(
+    host: str, port: int, socket_folder: Path, *, has_tls: bool, flags: Mapping[str, str], source: Mapping[str, str]
+) -> bytes:
+    """A server without TLS of its own listens on its socket only, for `TlsFront`. `source`: what a standby follows."""
     own = {
         "listen_addresses": host if has_tls else "",
         "port": str(port),
@@ -51,7 +54,7 @@ def postgresql_conf(host: str, port: int, socket_folder: Path, *, has_tls: bool,
     if has_tls:
         own |= {"ssl": "on", "ssl_cert_file": CERTIFICATE, "ssl_key_file": KEY}
     # The last line of a name wins: defaults, then the instance's flags, then what the sandbox itself depends on.
-    lines = [f"{name} = {quoted(value)}" for part in (DEFAULTS, flags, own) for name, value in part.items()]
+    lines = [f"{name} = {quoted(value)}" for part in (DEFAULTS, flags, own, source) for name, value in part.items()]
     return "\n".join([HEADING, *lines, ""]).encode()
 
 
@@ -59,6 +62,7 @@ def pg_hba_conf(*, has_tls: bool, require_tls: bool) -> bytes:
     """The superuser comes in over the socket only, everybody else over TCP."""
     rules = [
         f"local all {SUPERUSER} scram-sha-256",
+        f"local replication {SUPERUSER} scram-sha-256",  # its standbys
         # Through TlsFront, which comes in here; it has seen to encryption.
         f"local all all {'reject' if has_tls else 'scram-sha-256'}",
         f"host all {SUPERUSER} all reject",

@@ -90,6 +90,11 @@ class DataFolder:
             private_file(file, secrets.token_urlsafe(32).encode())
         return file.read_text(encoding="utf-8")
 
+    def take_password_of(self, owner: DataFolder) -> None:
+        """Before a copy of its data comes here: a replica's superuser is its owner's."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        private_file(self.path / "superuser", owner.password.encode())
+
     def write(self, name: str, content: bytes) -> None:
         """Put a file into `pgdata`, for the server alone and never half written."""
         draft = self.pgdata / f"{name}.new"

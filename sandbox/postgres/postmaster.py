@@ -22,6 +22,7 @@ from sandbox.postgres.account import private_file
 from sandbox.postgres.binaries import Binaries, binaries_for
 from sandbox.postgres.data_folder import DataFolder
 from sandbox.postgres.errors import PostgresError, log_words
+from sandbox.postgres.replication import Source
 from sandbox.postgres.roles import SUPERUSER
 
 START_SECONDS = 60.0
@@ -56,17 +57,31 @@ class Postmaster:
 
     def initialise(self) -> None:
         """initdb in a folder beside, then a rename: a crash half way leaves nothing that looks complete."""
-        home, account = self._data.home, self._data.account
-        for left_over in home.glob("init-*"):
-            shutil.rmtree(left_over, ignore_errors=True)
-        draft = Path(tempfile.mkdtemp(prefix="init-", dir=home))
+        account, draft = self._data.account, self._draft()
         password = draft / "password"
         private_file(password, self._data.password.encode())
-        account.own(draft, password)
+        account.own(password)
         account.run(
             self.binaries.initdb, "--pgdata", draft / "pgdata", "--username", SUPERUSER, "--pwfile", password,
             "--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale", "--no-sync",
         )  # fmt: skip
+        self._keep(draft)
+
+    def copy(self, source: Source) -> None:
+        """The owner's data instead, in the same way."""
+        draft = self._draft()
+        source.clone(self.binaries.pg_basebackup, draft / "pgdata")
+        self._keep(draft)
+
+    def _draft(self) -> Path:
+        home = self._data.home
+        for left_over in home.glob("init-*"):
+            shutil.rmtree(left_over, ignore_errors=True)
+        draft = Path(tempfile.mkdtemp(prefix="init-", dir=home))
+        self._data.account.own(draft)
+        return draft
+
+    def _keep(self, draft: Path) -> None:
         (draft / "pgdata").rename(self._data.pgdata)
         shutil.rmtree(draft, ignore_errors=True)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import psycopg
@@ -17,6 +18,7 @@ from psycopg.rows import TupleRow
 from sandbox.postgres.errors import PostgresError, connection_words
 
 Connection = psycopg.Connection[TupleRow]
+Superuser = AbstractContextManager[Connection]
 
 SUPERUSER = "cloudsqladmin"  # Cloud SQL's own superuser, which customers cannot use
 ADMIN_DATABASE = "cloudsqladmin"

@@ -1,12 +1,14 @@
 """The PostgreSQL server of one Cloud SQL instance: its life, its settings, its databases and users.
 
 Leaves to others: where its files lie (`data_folder.py`), its process (`postmaster.py`), what its settings are
-(`configuration.py`), the SQL of databases and users (`roles.py`), TLS where it was built without (`tls_front.py`).
+(`configuration.py`), the SQL of databases and users (`roles.py`), TLS where it was built without (`tls_front.py`), how
+a standby follows its owner (`replication.py`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import ipaddress
 import shutil
 import ssl
@@ -19,16 +21,28 @@ from sandbox.postgres import configuration, roles
 from sandbox.postgres.data_folder import DataFolder
 from sandbox.postgres.errors import PostgresError
 from sandbox.postgres.postmaster import START_SECONDS, Postmaster, wait_until
+from sandbox.postgres.replication import PROMOTE_SECONDS, SIGNAL, Source
 from sandbox.postgres.tls_front import TlsFront
 
 REREAD_SECONDS = 10.0
 
 
 class PostgresServer:
-    """One server process for one Cloud SQL instance. All methods may be called from any thread."""
+    """One server process for one Cloud SQL instance. All methods may be called from any thread.
+
+    `owner`: the data folder of the instance of which this one is a replica, on the same port. It must run when the data
+    is copied; from then on the data itself says that it is a replica's, until it is promoted.
+    """
 
     def __init__(
-        self, data_dir: Path, host: str, port: int = 5432, *, require_tls: bool, flags: Mapping[str, str]
+        self,
+        data_dir: Path,
+        host: str,
+        port: int = 5432,
+        *,
+        require_tls: bool,
+        flags: Mapping[str, str],
+        owner: Path | None = None,
     ) -> None:
         if ipaddress.ip_address(host) not in ipaddress.ip_network("127.0.0.0/8"):
             raise PostgresError(f"{host} is not an address of 127.0.0.0/8: the sandbox listens on loopback only")
@@ -36,6 +50,7 @@ class PostgresServer:
         self._name = f"PostgreSQL for {host}:{port}"
         self._require_tls, self._flags = require_tls, dict(flags)
         self._data = DataFolder(data_dir)
+        self._source = Source(DataFolder(owner), self._data, port) if owner else None
         self._postmaster = Postmaster(self._data)
         self._front: TlsFront | None = None
         self._lock = threading.RLock()
@@ -46,7 +61,10 @@ class PostgresServer:
         """Bring the server up on its data, whatever state it is in: new, stopped, crashed, or still running."""
         with self._lock:
             if not self._data.pgdata.exists():
-                self._postmaster.initialise()
+                if self._source:
+                    self._postmaster.copy(self._source)
+                else:
+                    self._postmaster.initialise()
             self._check(self._flags)
             self._write_configuration()
             if self.running():  # left behind by a sandbox that was killed
@@ -78,9 +96,34 @@ class PostgresServer:
         """Stop the server and delete its data; nothing of the instance is left."""
         with self._lock:
             self.stop()
+            self._leave_owner()
             self._data.delete()
             self._data = DataFolder(self.data_dir)
+            if self._source:
+                self._source = dataclasses.replace(self._source, standby=self._data)
             self._postmaster = Postmaster(self._data)
+
+    @property
+    def standby(self) -> bool:
+        """Whether it follows an owner, and refuses to write."""
+        return self._data.begun and (self._data.pgdata / SIGNAL).exists()
+
+    def promote(self) -> None:
+        """Follow nobody any more, and write. Fine to call when that is so."""
+        with self._lock:
+            if not self.standby:
+                return
+            if not self._ask("SELECT pg_promote(true, %s)", PROMOTE_SECONDS):
+                raise PostgresError(f"{self._name} was not promoted within {PROMOTE_SECONDS} s; see {self.log_file}")
+            self._write_configuration()
+            self._reload()
+            self._leave_owner()
+
+    def _leave_owner(self) -> None:
+        """An owner that does not run has nothing that can be told; its slot stays."""
+        if self._source:
+            with contextlib.suppress(PostgresError):
+                self._source.let_go()
 
     def configure(self, *, require_tls: bool, flags: Mapping[str, str]) -> None:
         """Apply settings, restarting the server where one of them needs it, as Cloud SQL does.
@@ -163,7 +206,10 @@ class PostgresServer:
         certificate = self._data.authority.issue_cert(self.host)
         chain = b"".join(blob.bytes() for blob in certificate.cert_chain_pems)
         has_tls, sockets = self._postmaster.has_tls, self._data.socket_folder
-        conf = configuration.postgresql_conf(self.host, self.port, sockets, has_tls=has_tls, flags=self._flags)
+        source = self._source.settings if self._source and self.standby else {}
+        conf = configuration.postgresql_conf(
+            self.host, self.port, sockets, has_tls=has_tls, flags=self._flags, source=source
+        )
         self._data.write(configuration.CERTIFICATE, chain)
         self._data.write(configuration.KEY, certificate.private_key_pem.bytes())
         self._data.write("postgresql.conf", conf)
@@ -182,9 +228,9 @@ class PostgresServer:
             self._postmaster.start(self._name)
             self._open_front()
 
-    def _ask(self, query: LiteralString) -> Any:
+    def _ask(self, query: LiteralString, *values: Any) -> Any:
         with self._superuser("template1") as connection:
-            row = connection.execute(query).fetchone()
+            row = connection.execute(query, values or None).fetchone()
             return row[0] if row else None
 
     def _open_front(self) -> None:

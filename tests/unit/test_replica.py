@@ -81,6 +81,13 @@ def test_the_proxies_read_the_replica_as_the_owners_reader_and_the_password_stay
     assert not [each for each in edge.resources if "TrunkAcl" in each.type], "the owner applies it"
 
 
+def test_a_replicas_stack_tells_a_sip_proxy_what_it_needs_and_no_more() -> None:
+    edge = enforced()
+    assert edge.outputs["trunkAcl"] == {"schema": 1, "reader": "warp_acl_reader", "readerPassword": READER_PASSWORD}
+    assert edge.clear_outputs["trunkAcl"] != edge.outputs["trunkAcl"]
+    assert "trunkAcl" not in declare(stack_config("prod-us-east1"), cloud=Backend()).outputs
+
+
 def test_what_is_read_of_the_owner_is_a_secret_from_the_start() -> None:
     found = run(lambda: pulumi.export("password", owners_reader(OWNER).reader_password), Backend())
     assert (found.outputs["password"], found.clear_outputs["password"]) == (READER_PASSWORD, HIDDEN)
