@@ -104,7 +104,7 @@ def names(cloud: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def publish(folder: Path, cloud: Sandbox, name: str, live: dict[str, str], ingress: list[str]) -> list[Json]:
     """A stack that exports what a region's would, with these addresses of its ingress; the record sets of its own."""
     config = stack_config(name)
-    config = changed(config, ("warp-edge:dns", "scope"), "both" if name == "prod" else "region")
+    config = changed(config, ("warp-edge:dns", "scope"), "region")
     told = declare(config, cloud=Cloud("warp-prod", dict(zip(live, [*ingress, *list(live.values())[2:]], strict=True))))
     program = folder / f"program-{name}"
     program.mkdir()

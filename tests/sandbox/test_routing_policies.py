@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import dns.edns
@@ -20,6 +21,7 @@ import dns.query
 import dns.rcode
 import pytest
 
+from sandbox.cli import main
 from sandbox.cloud import Cloud
 from sandbox.dns_server import DnsServer
 from sandbox.dns_server.routing import REMEMBERED_SECONDS
@@ -338,3 +340,25 @@ def test_only_the_health_check_of_a_policy_replaces_the_record_set(gcp: Plugin, 
     alone = {"healthCheck": PATH, "geos": [{"location": "us-east1"} | checked(EAST)]}
     assert not gcp.diff(failover, policy | {"routingPolicy": alone}).replaces, "a region is drained in place"
     assert gcp.update(failover, policy | {"routingPolicy": alone}).outputs["routingPolicy"]["geos"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("127.0.0.300", "us-east1"), "127.0.0.300"),
+        (("127.0.5.1/24", "us-east1"), "host bits"),
+        (("::1", "East"), "'East'"),
+    ],
+)
+def test_askers_that_are_nowhere_are_refused_in_words(
+    given: tuple[str, ...], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--dir", str(tmp_path), "askers", *given]) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_askers_are_placed_from_the_command_line(cloud: Cloud, tmp_path: Path) -> None:
+    assert main(["--dir", str(tmp_path), "askers", "127.0.5.0/24", "us-east1", "us-central1"]) == 0
+    assert list(nearest_to(cloud, "127.0.5.7")) == ["us-east1", "us-central1"]
+    assert main(["--dir", str(tmp_path), "askers", "127.0.5.0/24"]) == 0
+    assert list(nearest_to(cloud, "127.0.5.7")) == []

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import dns.rdata
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import settings as effort
+from hypothesis import strategies as some
 
 from settings import Settings, SettingsError
 from settings.regions import GlobalSettings
-from tests.stacks import Config, as_engine_gives_it, changed, stack_config, written_config
+from tests.stacks import Config, as_engine_gives_it, changed, paths, stack_config, written_config
 from tests.unit.cloud import Cloud
 from tests.unit.recording import Edge, declare
 from tests.unit.test_global_stack import (
@@ -28,6 +33,7 @@ from tests.unit.test_global_stack import (
     refusal,
     with_regions,
 )
+from tests.unit.test_settings_hostile import anything, assert_readable
 from verify import promise
 from verify.finding import Verdict
 from verify.promise import RecordSet
@@ -302,3 +308,30 @@ def test_a_regions_stack_has_no_policies_and_is_told_who_has() -> None:
     with pytest.raises(SettingsError, match="only a stack of role `region` has it"):
         GlobalSettings.parse(as_engine_gives_it(written_config("global") | {"warp-edge:egress": {"nat": "n"}}))
     assert Settings.parse(as_engine_gives_it(stack_config("prod") | {"warp-edge:routing": {}, REGIONS: {}}))
+
+
+def test_a_file_that_both_roles_share_may_have_policies(tmp_path: Path) -> None:
+    (tmp_path / "shared.yaml").write_text(yaml.safe_dump({"config": {"warp-edge:routing": FAILOVER}}))
+    region = stack_config("prod") | {"warp-edge:shared": "shared.yaml"}
+    assert Settings.parse(as_engine_gives_it(region), folder=tmp_path)
+    whole = {key: value for key, value in routed().items() if key != "warp-edge:routing"}
+    found = GlobalSettings.parse(as_engine_gives_it(whole | {"warp-edge:shared": "shared.yaml"}), folder=tmp_path)
+    assert (found.routing.udp, found.routing.tcp) == ("geo", "failover")
+
+
+@effort(max_examples=300, deadline=None)
+@given(some.sampled_from(list(paths({"warp-edge:routing": FAILOVER}))), anything)
+def test_any_value_in_any_place_is_told_in_words(path: tuple[str, ...], value: Any) -> None:
+    try:
+        GlobalSettings.parse(as_engine_gives_it(changed(routed(), path, value)))
+    except SettingsError as error:
+        assert_readable(error)
+
+
+@pytest.mark.parametrize("value", ["sip.ringer.tel", "127.0.0.300", 5, None, "04da6b54-80e4-46f7-96ec-b56ff0331ba9"])
+def test_outputs_whose_choices_are_no_addresses_are_unreadable(value: Any) -> None:
+    outputs = json.loads(json.dumps(declare_global(routed()).outputs))
+    for each in outputs["dns"]["records"]:
+        each |= {"oneOf": [value]} if "oneOf" in each else {}
+    with pytest.raises(promise.UnreadableError, match="oneOf"):
+        promise.of(outputs)
