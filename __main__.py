@@ -90,6 +90,7 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
             pulumi.ResourceOptions(providers=[cluster]),
         )
     inventory = outputs.inventory(settings, ingress, egress, dedicated)
+    everybodys = outputs.inventory(settings, ingress, egress)
     site = None
     if settings.inventory_site.bucket:
         # Here, because other stacks' previews need not wait for what a site is made with.
@@ -98,10 +99,10 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
         site = InventorySite(
             "inventory-site",
             InventorySiteArgs(
-                settings.inventory_site, inventory.apply(Inventory.ip_inventory), region, labels, protect
+                settings.inventory_site, everybodys.apply(Inventory.ip_inventory), region, labels, protect
             ),
         )
-    edge = outputs.Edge(ingress, egress, dns, database, acl, reader, inventory, site)
+    edge = outputs.Edge(ingress, egress, dns, database, acl, reader, inventory, everybodys, site)
     for name, value in outputs.of(settings, edge).items():
         pulumi.export(name, value)
 

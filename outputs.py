@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,8 @@ POSTGRESQL_PORT = 5432
 
 @dataclass(frozen=True)
 class Edge:
-    """What the program stood up. `reader`: who reads the trunk ACL here, `acl` itself or its owner's."""
+    """What the program stood up. `reader`: who reads the trunk ACL here, `acl` itself or its owner's; `inventory`: of
+    all addresses; `everybodys`: without customers' own."""
 
     ingress: SipIngress
     egress: NatEgressPool
@@ -41,6 +42,7 @@ class Edge:
     acl: TrunkAclSchema | None
     reader: AclReader | None
     inventory: pulumi.Output[Inventory]
+    everybodys: pulumi.Output[Inventory]
     site: InventorySite | None
 
 
@@ -48,13 +50,10 @@ def of(settings: Settings, edge: Edge) -> dict[str, pulumi.Input[Any]]:
     """Output name -> value; `docs/outputs.md` documents each."""
     egress, dns, database, site = edge.egress, edge.dns, edge.database, edge.site
 
-    def published(render: Callable[[Inventory], dict[str, Any]]) -> pulumi.Output[dict[str, Any]]:
-        return edge.inventory.apply(render)
-
     return {
-        "ipInventory": published(Inventory.ip_inventory),
-        "vendorWhitelist": published(Inventory.vendor_whitelist),
-        "customerEndpoints": published(Inventory.customer_endpoints),
+        "ipInventory": edge.inventory.apply(Inventory.ip_inventory),
+        "vendorWhitelist": edge.everybodys.apply(Inventory.vendor_whitelist),
+        "customerEndpoints": edge.everybodys.apply(Inventory.customer_endpoints),
         "egressCapacity": egress.capacity.apply(egress_capacity),
         "monthlyCost": monthly_cost(_counts(settings), _plan(settings)),
         "dns": {
@@ -94,14 +93,19 @@ def _trunk_acl(reader: AclReader, acl: TrunkAclSchema | None) -> dict[str, pulum
 
 
 def inventory(
-    settings: Settings, ingress: SipIngress, egress: NatEgressPool, dedicated: DedicatedIngress | None
+    settings: Settings, ingress: SipIngress, egress: NatEgressPool, dedicated: DedicatedIngress | None = None
 ) -> pulumi.Output[Inventory]:
-    """All addresses, once the cloud has said them."""
-    living = [*ingress.addresses, *(dedicated.addresses if dedicated else ()), *egress.addresses]
+    """The addresses of these, once the cloud has said them, and all retired ones.
+
+    What everybody may read is made without `dedicated`. With it, each of the site's files would wait for every
+    customer's address, list all of them as dependencies in the state, and be unknown in the preview of one more.
+    """
+    own = dedicated.addresses if dedicated else pulumi.Output.from_input([])
     retired = [each.published(name, settings.region) for name, each in settings.legacy.items()]
     srv = Srv(settings.dns.srv.priority, settings.dns.srv.weight)
 
-    def build(resolved: Sequence[Address]) -> Inventory:
+    def build(found: Sequence[Sequence[Address]]) -> Inventory:
+        resolved = [each for part in found for each in part]
         by_name = {address.name: address.address for address in resolved}
         udp, tcp = settings.ingress.udp, settings.ingress.tcp
         return Inventory(
@@ -112,10 +116,12 @@ def inventory(
             tcp=Listener(tcp.ports, by_name[tcp.address], by_name.get(ipv6_name(tcp.address))),
             srv=srv,
             notice_days=settings.notice_days,
-            dedicated=tuple(_dedicated(settings, by_name)),
+            dedicated=tuple(_dedicated(settings, by_name)) if dedicated else (),
         )
 
-    return pulumi.Output.all(*living).apply(build)
+    return pulumi.Output.all(pulumi.Output.all(*ingress.addresses), own, pulumi.Output.all(*egress.addresses)).apply(
+        build
+    )
 
 
 def _dedicated(settings: Settings, by_name: Mapping[str, str]) -> Iterator[Endpoint]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import pulumi
 from pulumi_gcp.compute import Address as ReservedAddress
@@ -63,13 +62,13 @@ class DedicatedIngress(pulumi.ComponentResource):
     Outputs: `addresses` (inventory addresses), `all` (each listener with its address).
     """
 
-    addresses: list[pulumi.Output[Address]]
+    addresses: pulumi.Output[list[Address]]
     all: list[Dedicated]
 
     def __init__(self, name: str, args: DedicatedIngressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("warp:edge:DedicatedIngress", name, None, opts)
         self._args = args
-        self.addresses, self.all = [], []
+        self.all = []
         for listener in args.listeners:
             role = f"{name}-{listener.key}-{listener.protocol.lower()}"
             reserved = ReservedAddress(
@@ -82,7 +81,13 @@ class DedicatedIngress(pulumi.ComponentResource):
             )
             self._load_balancer(role, listener, reserved)
             self.all.append(Dedicated(listener, reserved.address))
-            self.addresses.append(reserved.address.apply(partial(listener.published, region=args.region)))
+        # Waited for once: with hundreds of customers, what each address has to itself is what costs.
+        self._found = pulumi.Output.all(*(each.address for each in self.all))
+        self.addresses = self._found.apply(
+            lambda found: [
+                each.listener.published(address, args.region) for each, address in zip(self.all, found, strict=True)
+            ]
+        )
         self.register_outputs({})
 
     def _load_balancer(self, role: str, listener: DedicatedListener, reserved: ReservedAddress) -> None:
@@ -135,7 +140,7 @@ class DedicatedIngress(pulumi.ComponentResource):
     def sockets(self) -> pulumi.Output[list[Own]]:
         """What the SIP proxy needs for each address."""
         listeners = [each.listener for each in self.all]
-        return pulumi.Output.all(*(each.address for each in self.all)).apply(
+        return self._found.apply(
             lambda found: [
                 Own(each.ban, each.protocol, address, each.ports, each.targets)
                 for each, address in zip(listeners, found, strict=True)

@@ -30,7 +30,7 @@ CACHE_CONTROL = "public, max-age=300"
 
 @dataclass(frozen=True)
 class InventorySiteArgs:
-    """`inventory`: the output `ipInventory`, which is what is published; `site.bucket` is given."""
+    """`inventory`: what is published, in the form of output `ipInventory`; `site.bucket` is given."""
 
     site: Site
     inventory: pulumi.Output[Json]

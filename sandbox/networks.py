@@ -28,27 +28,15 @@ def private_pool(tx: Transaction) -> ipaddress.IPv4Network:
     return list(ipaddress.IPv4Network(tx.setting("network", DEFAULT_NETWORK)).subnets(1))[1]
 
 
-def _used(tx: Transaction) -> set[str]:
-    """Every address some resource has now."""
-    used = {resource.body.get("address", "") for resource in tx.all("gcp:compute/address:Address")}
-    for instance in tx.all("gcp:sql/databaseInstance:DatabaseInstance"):
-        used |= {entry["ipAddress"] for entry in instance.body.get("ipAddresses", [])}
-    for service in tx.all("kubernetes:core/v1:Service"):
-        ingress = service.body.get("status", {}).get("loadBalancer", {}).get("ingress", [])
-        used |= {entry["ip"] for entry in ingress}
-    return used
-
-
 def allocate(tx: Transaction, pool: ipaddress.IPv4Network, port: int = 0) -> str:
     """The next address of a pool; like Google, one just given back is not handed out again at once.
 
     With a port, nobody else on this machine (another sandbox) may be listening there.
     """
-    used = _used(tx)
     size = pool.num_addresses - 10
     for _ in range(size):
         address = str(pool[9 + tx.next_number(f"addresses of {pool}") % size])
-        if address not in used and (not port or _is_free(address, port)):
+        if not is_in_use(tx, address) and (not port or _is_free(address, port)):
             return address
     raise RuntimeError(f"no free address in {pool}")
 
@@ -71,7 +59,16 @@ def allocate_ipv6(tx: Transaction, prefix_length: int) -> str:
 
 
 def is_in_use(tx: Transaction, address: str) -> bool:
-    return address in _used(tx)
+    """Whether some resource has the address now."""
+    return bool(
+        tx.count("gcp:compute/address:Address", "address", address)
+        or tx.count("kubernetes:core/v1:Service", "status.loadBalancer.ingress[0].ip", address)
+        or any(
+            entry["ipAddress"] == address
+            for instance in tx.all("gcp:sql/databaseInstance:DatabaseInstance")
+            for entry in instance.body.get("ipAddresses", [])
+        )
+    )
 
 
 def askers(tx: Transaction) -> dict[str, str]:

@@ -92,7 +92,7 @@ class Quotas(Section):
         description="STATIC_ADDRESSES; absent: with dedicated customers 8, what a new project has, else not checked",
     )
     forwarding_rules: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
-        None, description="EXTERNAL_NETWORK_LB_FORWARDING_RULES; absent: not checked"
+        None, description="EXTERNAL_NETWORK_LB_FORWARDING_RULES; absent: not checked, for Google documents no default"
     )
 
     def refuse_more(self, *, addresses: int, rules: int, dedicated: bool) -> None:
@@ -110,7 +110,8 @@ class Quotas(Section):
             keys = " and ".join(key for *_, key in short)
             raise refuse(
                 f"this stack alone needs {wanted}",
-                f"have the project's quotas of the region raised, then say so in quotas.{keys}",
+                f"have the project's quotas of the region raised, then say so in quotas.{keys}; what else the project"
+                " has there counts too and is not known here (`gcloud compute regions describe` tells limit and use)",
             )
 
 

@@ -1,4 +1,5 @@
-"""So many reserved addresses and a LoadBalancer Service on each: plain inputs, no model, no component, no output."""
+"""So many reserved addresses and a LoadBalancer Service on each, with the inputs that `DedicatedIngress` gives them:
+no model, no component, no output."""
 
 from __future__ import annotations
 
@@ -14,19 +15,27 @@ from pulumi_gcp.compute import Address
 from pulumi_kubernetes import Provider
 from pulumi_kubernetes.core.v1 import Service
 
+LABELS = {"platform": "warp", "component": "edge", "managed-by": "pulumi"}
+
 config = pulumi.Config()
 cluster = pulumi.ResourceOptions(provider=Provider("cluster"))
 for number in range(config.require_int("pairs")):
     address = Address(
-        f"address-{number}", name=f"bare-{number}-ip", region=config.require("region"), address_type="EXTERNAL"
+        f"address-{number}",
+        name=f"bare-{number}-ip",
+        region=config.require("region"),
+        address_type="EXTERNAL",
+        labels=LABELS,
     )
     Service(
         f"service-{number}",
         metadata={
             "name": f"bare-{number}",
             "namespace": "warp-core",
+            "labels": LABELS,
             "annotations": {
                 "pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress[0].ip}",
+                "pulumi.com/timeoutSeconds": "300",
                 "networking.gke.io/load-balancer-ip-addresses": address.name,
             },
         },
@@ -34,6 +43,8 @@ for number in range(config.require_int("pairs")):
             "type": "LoadBalancer",
             "load_balancer_class": "networking.gke.io/l4-regional-external",
             "external_traffic_policy": "Local",
+            "session_affinity": "ClientIP",
+            "session_affinity_config": {"client_ip": {"timeout_seconds": 10800}},
             "selector": {"app": "kamailio"},
             "ports": [{"name": "sip", "port": 5060, "target_port": 15060, "protocol": "UDP"}],
         },

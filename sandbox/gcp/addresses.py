@@ -54,12 +54,9 @@ def forwarding_rules(tx: Transaction, region: str, address: str) -> list[str]:
     """Paths of the forwarding rules that GKE made for the Services which hold an address."""
     clusters = {cluster.body["context"]: cluster.body for cluster in tx.all(CLUSTER)}
     rules = []
-    for service in tx.all(SERVICE):
+    for service in tx.having(SERVICE, "status.loadBalancer.ingress[0].ip", address):
         cluster = clusters.get(service.id.split("/", 1)[0], {})
-        if f"projects/{cluster.get('project')}/regions/{cluster.get('location')}" != region:
-            continue
-        ingress = service.body.get("status", {}).get("loadBalancer", {}).get("ingress", [])
-        if any(entry.get("ip") == address for entry in ingress):
+        if f"projects/{cluster.get('project')}/regions/{cluster.get('location')}" == region:
             rules.append(f"{region}/forwardingRules/a{service.body['metadata']['uid'].replace('-', '')}")
     return rules
 
@@ -128,7 +125,7 @@ class Address(ResourceType):
         if not wanted:
             return allocate(tx, external_pool(tx))
         # An address can be reserved by value only while a load balancer of the project holds it (promotion).
-        if any(one.body["address"] == wanted for one in tx.all(ADDRESS)):
+        if tx.count(ADDRESS, "address", wanted):
             raise google_error(400, f"Address '{wanted}' is already reserved", "invalid")
         if not forwarding_rules(tx, region, wanted):
             message = (
@@ -235,8 +232,7 @@ def _check_address(address: str) -> list[CheckFailure]:
 
 def _refuse_over_quota(tx: Transaction, region: str) -> None:
     limit = tx.quota("STATIC_ADDRESSES", STATIC_ADDRESSES)
-    reserved = sum(one.body["addressType"] == "EXTERNAL" for one in tx.all(ADDRESS, f"{region}/"))
-    if reserved + 1 > limit:
+    if tx.count(ADDRESS, "addressType", "EXTERNAL", f"{region}/") + 1 > limit:
         message = f"Quota 'STATIC_ADDRESSES' exceeded. Limit: {limit:.1f} in region {region.rsplit('/', 1)[-1]}."
         raise google_error(403, message, "quotaExceeded")
 

@@ -75,7 +75,7 @@ def _ensure(tx: Transaction, cluster: str, service: Props) -> str:
         return pinned
     current = address_of(service)
     # An ephemeral address stays as long as the load balancer; a reserved one is given up when it is no longer named.
-    if current and not any(one.body["address"] == current for one in tx.all(ADDRESS)):
+    if current and not tx.count(ADDRESS, "address", current):
         return current
     return allocate(tx, external_pool(tx))
 
@@ -105,7 +105,7 @@ def _pinned(tx: Transaction, region: str, service: Props) -> str:
                 f"spec.loadBalancerIP is {wanted}"
             )
     elif wanted:
-        found = next((one for one in tx.all(ADDRESS, f"{region}/") if one.body["address"] == wanted), None)
+        found = next(iter(tx.having(ADDRESS, "address", wanted, f"{region}/")), None)
         if found is None:
             raise Pending(f'requested ip "{wanted}" is neither static nor assigned to the LB')
         path, address = found.id, found.body

@@ -8,9 +8,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, get_args
 
-from sandbox.cloud import Transaction
+from sandbox.cloud import NodePortPlace, Transaction
+from sandbox.errors import CloudError
 from sandbox.values import Props, has_unknown
 
 SERVICE: Final = "kubernetes:core/v1:Service"
@@ -129,14 +130,13 @@ def with_defaults(tx: Transaction, cluster: str, service: Props) -> Props:
     if kind == "ClusterIP":
         return {**service, "spec": spec}
     spec.setdefault("externalTrafficPolicy", "Cluster")
-    used = _node_ports(tx, cluster, service["metadata"]["uid"]) | {port.get("nodePort") for port in spec["ports"]}
-    free = (port for port in _NODE_PORTS if port not in used)
+    free = _free_node_ports(tx, cluster, spec["ports"])
     for port in spec["ports"]:
-        port.setdefault("nodePort", next(free))
+        port["nodePort"] = port.get("nodePort") or next(free)
     if kind == "LoadBalancer":
         spec.setdefault("allocateLoadBalancerNodePorts", True)
         if spec["externalTrafficPolicy"] == "Local":
-            spec.setdefault("healthCheckNodePort", next(free))
+            spec["healthCheckNodePort"] = spec.get("healthCheckNodePort") or next(free)
         else:
             spec.pop("healthCheckNodePort", None)
     return {**service, "spec": spec}
@@ -147,14 +147,22 @@ def _port(port: Props) -> Props:
 
 
 def _cluster_ip(tx: Transaction, cluster: str) -> str:
-    used = {one.body["spec"].get("clusterIP") for one in tx.all(SERVICE, f"{cluster}/")}
-    return next(str(one) for one in _SERVICE_NETWORK.hosts() if str(one) not in used)
+    size = _SERVICE_NETWORK.num_addresses - 2
+    while True:
+        address = str(_SERVICE_NETWORK[1 + tx.next_number(f"cluster IPs of {cluster}") % size])
+        if not tx.count(SERVICE, "spec.clusterIP", address, f"{cluster}/"):
+            return address
 
 
-def _node_ports(tx: Transaction, cluster: str, uid: str) -> set[Any]:
-    others = [one.body for one in tx.all(SERVICE, f"{cluster}/") if one.body["metadata"]["uid"] != uid]
-    taken = {port.get("nodePort") for other in others for port in other["spec"].get("ports", [])}
-    return taken | {other["spec"].get("healthCheckNodePort") for other in others}
+def _free_node_ports(tx: Transaction, cluster: str, ports: list[Props]) -> Iterator[int]:
+    """In turn, like addresses. Of Services with more than four ports only the first four are seen."""
+    own = {port.get("nodePort") for port in ports}
+    for _ in _NODE_PORTS:
+        port = _NODE_PORTS[tx.next_number(f"node ports of {cluster}") % len(_NODE_PORTS)]
+        taken = (tx.count(SERVICE, place, port, f"{cluster}/") for place in get_args(NodePortPlace))
+        if port not in own and not any(taken):
+            yield port
+    raise CloudError("failed to allocate a nodePort: range is full")
 
 
 def _unsupported(field: str, value: Any, allowed: tuple[str, ...]) -> str:

@@ -120,6 +120,23 @@ def test_addresses_and_load_balancers_are_protected_where_the_edge_is() -> None:
     assert all(each.protect for token in (ADDRESS, SERVICE) for each in own(edge, token).values())
 
 
+def test_what_the_engine_is_told_grows_evenly_with_the_customers() -> None:
+    """Each customer adds as many resources and as many dependencies as the one before: 500 cost 50 times 10."""
+
+    def told(count: int) -> tuple[int, int]:
+        customers = {
+            f"customer-{each}": {"ban": f"{200_000 + each}", "targetPort": 15_000 + 4 * each} for each in range(count)
+        }
+        config = with_dedicated(customers, quotas={"staticAddresses": 40})
+        resources = declare(config, cloud=Cloud("warp-sandbox", LIVE_ADDRESSES)).resources
+        return len(resources), sum(len(each.dependencies) for each in resources)
+
+    few, more, many = told(2), told(7), told(12)
+    assert (more[0] - few[0], more[1] - few[1]) == (many[0] - more[0], many[1] - more[1])
+    # An address and a Service each. Of dependencies: the Service on its address, the rows and the sockets on all.
+    assert (more[0] - few[0], more[1] - few[1]) == (5 * 2, 5 * 3)
+
+
 def test_a_stack_without_dedicated_customers_declares_what_it_did_before() -> None:
     edge = declare(stack_config("sandbox"))
     assert not [each for each in edge.resources if "dedicated" in each.name.lower() or "Dedicated" in each.type]
@@ -328,7 +345,7 @@ def test_quotas_are_checked_before_anything_is_declared_and_told_at_once() -> No
     ((key, wrong, remedy),) = refusals(config)
     assert key == "warp-edge:quotas"
     assert wrong == "this stack alone needs 8 static addresses (allowed: 7) and 5 forwarding rules (allowed: 4)"
-    assert remedy.endswith("say so in quotas.staticAddresses and forwardingRules")
+    assert "say so in quotas.staticAddresses and forwardingRules; what else the project has there counts too" in remedy
     assert settings_of(changed(config, ("warp-edge:quotas",), {"staticAddresses": 8, "forwardingRules": 5}))
 
 

@@ -125,3 +125,24 @@ def test_a_wrong_setting_is_refused(settings: dict[str, Any], told: str) -> None
 @pytest.mark.parametrize("bucket", ["ips", "a" * 63, "warp_ips-1", "ips.ringer.tel", "0ab"])
 def test_a_name_that_the_cloud_takes_is_taken(bucket: str) -> None:
     assert site_of(with_site(bucket=bucket)).inventory_site.bucket == bucket
+
+
+def test_no_file_waits_for_what_one_customer_has_for_itself() -> None:
+    """Nor does it list it in the state, and its preview is not unknown when one more customer comes."""
+    dedicated = {"acme": {"ban": "100001", "targetPort": 15060}, "beta": {"ban": "100002", "targetPort": 15064}}
+    retired = {
+        "address": "34.1.2.9", "purpose": "old", "kind": "LoadBalancer", "direction": "inbound", "customer": "100001",
+    }  # fmt: skip
+    edge = declare(
+        with_site("sandbox")
+        | {"warp-edge:quotas": {"staticAddresses": 20}, "warp-edge:dedicated": dedicated}
+        | {"warp-edge:legacy": {"sip-old-udp-ip": retired}}
+    )
+    files = edge.of_type(OBJECT)
+    assert [each.name for each in files for urn in each.dependencies if "::dedicated-" in urn] == []
+    # They tell all the same what the whole inventory tells everybody.
+    assert any(each.get("customer") == "100002" for each in edge.outputs["ipInventory"]["addresses"])
+    expected = render(read(json.dumps(edge.outputs["ipInventory"])), "https://storage.googleapis.com/warp-ips/")
+    assert {each.inputs["name"]: each.inputs["content"] for each in files} == {
+        path: content.decode() for path, content in expected.items()
+    }
