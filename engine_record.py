@@ -23,7 +23,8 @@ GATEWAY = "gcp:compute/routerNat:RouterNat"
 TRUNK_ACL = "pulumi-python:dynamic/warp:TrunkAcl"
 ADDRESS = "gcp:compute/address:Address"
 SERVICE = "kubernetes:core/v1:Service"
-RECORD_SET = "gcp:dns/recordSet:RecordSet"
+# At either host; their properties have the same names.
+RECORD_SETS = ("gcp:dns/recordSet:RecordSet", "pulumi-python:dynamic/warp:GandiRecordSet")
 DEDICATED = "warp:edge:DedicatedIngress$"  # in the URN of what that component declared
 
 
@@ -113,10 +114,10 @@ def _dedicated(by_urn: Mapping[str, Any]) -> dict[str, DedicatedUse]:
         for urn, resource in by_urn.items()
         if resource["type"] == ADDRESS and DEDICATED in urn and resource["outputs"].get("name")
     ]
-    names: dict[str, list[str]] = {}
-    for record in _outputs_of(by_urn.values(), RECORD_SET):
+    names: dict[str, set[str]] = {}
+    for record in (each for token in RECORD_SETS for each in _outputs_of(by_urn.values(), token)):
         for address in record.get("rrdatas") or () if own else ():
-            names.setdefault(address, []).append(str(record.get("name")).rstrip("."))
+            names.setdefault(address, set()).add(str(record.get("name")).rstrip("."))
     rows: dict[str, Any] = {}
     for acl in _outputs_of(by_urn.values(), TRUNK_ACL):
         rows |= acl.get("dedicated") or {}

@@ -135,10 +135,10 @@ class TwoRegions:
         """Destroy the stacks, the names first; the engine's exit status."""
         for region in REGIONS:
             self.stop_proxy(region)
+        for stack in STACKS:
+            self.workspace(stack).prepare(self.settings(stack))  # an interrupted `up` may not have come to all of them
         for stack in reversed(STACKS):
-            workspace = self.workspace(stack)
-            workspace.prepare(self.settings(stack))  # an interrupted `up` may not have come to all of them
-            if status := workspace.cli.show("destroy", "--stack", stack, "--yes", "--skip-preview"):
+            if status := self.workspace(stack).cli.show("destroy", "--stack", stack, "--yes", "--skip-preview"):
                 return status
         return 0
 

@@ -132,6 +132,15 @@ def test_a_dedicated_address_is_known_with_everything_that_leads_to_it() -> None
     assert found.serving == {"kamailio-sip-udp-ip"}, "the shared ingress alone"
 
 
+def test_names_at_gandi_lead_to_a_dedicated_address_as_those_at_cloud_dns_do() -> None:
+    gandi = record("acme.ringer.tel.", "34.1.2.3") | {"type": "pulumi-python:dynamic/warp:GandiRecordSet"}
+    resources = {OWN: address("sip-acme-udp-ip", "34.1.2.3"), "urn:1": gandi}
+    led = {"sip-acme-udp-ip": DedicatedUse(None, ("acme.ringer.tel",))}
+    assert read(Named(resources)).dedicated == led
+    while_the_zone_moves = {**resources, "urn:2": record("acme.ringer.tel.", "34.1.2.3")}
+    assert read(Named(while_the_zone_moves)).dedicated == led
+
+
 def test_a_dedicated_address_that_nothing_leads_to_is_known_all_the_same() -> None:
     found = read(Named({OWN: address("sip-acme-udp-ip", "34.1.2.3"), "urn:1": service("34.1.2.3")}))
     assert found.dedicated == {"sip-acme-udp-ip": DedicatedUse()}
