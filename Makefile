@@ -89,7 +89,7 @@ test-site: setup-dev ## the published site in a real Chromium
 	@$(PYTHON) -m pytest tests/site
 
 engine: setup-dev ## tests on the real engine
-	@echo "engine: up, drift, drain, adoption, policies, reviews, trunks and crashes on the real engine (35 minutes)"
+	@echo "engine: up, drift, drain, adoption, policies, reviews, trunks and crashes on the real engine, two files at once (30 minutes)"
 	@$(PYTHON) -m pytest tests/engine --numprocesses 2 --dist loadfile
 
 bench: setup-dev ## all benchmarks, one JSON object a line

@@ -100,10 +100,9 @@ def test_the_sandbox_listens_at_every_dedicated_address_of_a_stack(acl: Acl, new
         new_proxy.folder,
         {
             "customerEndpoints": {"endpoints": shared},
-            "ipInventory": {"endpoints": shared + own},
+            "ipInventory": {"endpoints": shared + own, "domain": "ringer.tel"},
             "database": {"publicAddress": database.host, "port": database.port, "name": database.name, "serverCa": ""},
             "trunkAcl": {"reader": database.user, "readerPassword": database.password},
-            "dns": {"domain": "ringer.tel"},
         },
     )
     assert proxy.also_listen == (f"udp:{ACMES_ADDRESS}:5060", f"tls:{BETAS_ADDRESS}:5061")
