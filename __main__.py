@@ -12,7 +12,7 @@ from components.acl_enforcement import AclEnforcement, AclEnforcementArgs
 from components.cluster import kubernetes
 from components.database import TrunkDatabase, TrunkDatabaseArgs
 from components.dedicated_ingress import DedicatedIngress, DedicatedIngressArgs, refuse_dedicated_cut
-from components.dns import SipDns, SipDnsArgs, edge_records
+from components.dns import OwnNames, SipDns, SipDnsArgs, edge_records
 from components.egress import NatEgressPool, NatEgressPoolArgs
 from components.ingress import SipIngress, SipIngressArgs, refuse_cut
 from components.load_balancer import explain_pending
@@ -67,9 +67,8 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
             pulumi.ResourceOptions(providers=[cluster]),
         )
     records = edge_records(settings.dns, region, ingress.udp, ingress.tcp)
-    if dedicated:
-        records += dedicated.records(settings.dns, settings.dedicated)
-    dns = SipDns("dns", SipDnsArgs(settings.dns, records, labels, protect))
+    own = OwnNames(dedicated, list(dedicated.records(settings.dns, settings.dedicated))) if dedicated else None
+    dns = SipDns("dns", SipDnsArgs(settings.dns, records, labels, protect, own=own))
     database = TrunkDatabase("database", TrunkDatabaseArgs(settings.database, region, labels, protect))
     acl = None
     if settings.trunk_acl.manage:

@@ -94,6 +94,8 @@ class Cli:
             print("the lock was left behind by a process that is gone: releasing it")
             self.text("cancel", "--stack", self.stack, "--yes")
             return self.show(*arguments)
+        if engine.returncode < 0:
+            print(f"the engine was killed (signal {-engine.returncode})")
         return engine.returncode
 
     def outputs(self, *, secrets: bool = False) -> Json:

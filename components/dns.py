@@ -19,10 +19,19 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class OwnNames:
+    """Names of dedicated customers, and the component that has their addresses. In the state they are its own, and so
+    they stay there when the shared names pass to another stack (docs/regions.md)."""
+
+    owner: pulumi.Resource
+    records: Sequence[Record[pulumi.Output[str]]]
+
+
+@dataclass(frozen=True)
 class SipDnsArgs:
     """`records` are computed (`edge_records`, `inventory/regions.py`): no address is ever typed into one.
 
-    `probed`: what the routing of records asks, where it asks anything.
+    `probed`: what the routing of records asks, where it asks anything; `own`: what dedicated customers have.
     """
 
     dns: Dns
@@ -30,6 +39,7 @@ class SipDnsArgs:
     labels: Mapping[str, str]
     protect: bool
     probed: Probed | None = None
+    own: OwnNames | None = None
 
 
 @dataclass(frozen=True)
@@ -46,8 +56,8 @@ class ZoneHost(Protocol):
     def zone(self) -> HostedZone:
         """Declare the zone, or look it up when it belongs to somebody else."""
 
-    def record_set(self, name: str, record: Record[pulumi.Output[str]], ttl_seconds: int) -> None:
-        """Declare one whole record set under the logical name `name`."""
+    def record_set(self, name: str, record: Record[pulumi.Output[str]], owner: pulumi.Resource) -> None:
+        """Declare one whole record set under the logical name `name`, as a child of `owner`."""
 
 
 class SipDns(pulumi.ComponentResource):
@@ -69,15 +79,17 @@ class SipDns(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: SipDnsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("warp:edge:SipDns", name, None, opts)
-        self.records = tuple(args.records)
+        own = args.own or OwnNames(self, ())
+        self.records = (*args.records, *own.records)
         zones = []
         for backend in args.dns.hosts:
             # Cloud DNS was first: its resources are known by these names in states.
             prefix = name if backend == "cloud-dns" else f"{name}-{backend}"
             host = HOSTS[backend](self, prefix, args)
             zones.append(host.zone())
-            for record in self.records:
-                host.record_set(logical_name(prefix, args.dns.domain, record), record, args.dns.ttl_seconds)
+            for owner, found in ((self, args.records), (own.owner, own.records)):
+                for record in found:
+                    host.record_set(logical_name(prefix, args.dns.domain, record), record, owner)
         self.name_servers = zones[0].name_servers
         self.ds_records = zones[0].ds_records
         self.register_outputs({"nameServers": self.name_servers, "dsRecords": self.ds_records})
@@ -117,7 +129,7 @@ class CloudDns:
         self._zone_name = zone.name
         return HostedZone(zone.name_servers, self._ds_records(zone) if settings.dnssec else unsigned)
 
-    def record_set(self, name: str, record: Record[pulumi.Output[str]], ttl_seconds: int) -> None:
+    def record_set(self, name: str, record: Record[pulumi.Output[str]], owner: pulumi.Resource) -> None:
         """See `ZoneHost`."""
         routing = record.routing
         cloud_dns.RecordSet(
@@ -125,10 +137,10 @@ class CloudDns:
             name=record.name,
             managed_zone=self._zone_name,
             type=record.type,
-            ttl=ttl_seconds,
+            ttl=self._args.dns.ttl_seconds,
             rrdatas=None if routing else list(record.data),
             routing_policy=routing_policy(routing, self._check) if routing else None,
-            opts=self._options(),
+            opts=pulumi.ResourceOptions(parent=owner, protect=self._args.protect),
         )
 
     def _ds_records(self, zone: cloud_dns.ManagedZone) -> pulumi.Output[Sequence[str]]:
@@ -158,8 +170,7 @@ def _dnssec(signed: bool | None) -> cloud_dns.ManagedZoneDnssecConfigArgs | None
 class GandiDns:
     """Gandi LiveDNS. The zone is there as long as the domain's name servers are Gandi's; only record sets are ours."""
 
-    def __init__(self, component: SipDns, _name: str, args: SipDnsArgs) -> None:
-        self._component = component
+    def __init__(self, _component: SipDns, _name: str, args: SipDnsArgs) -> None:
         self._args = args
 
     def zone(self) -> HostedZone:
@@ -167,13 +178,13 @@ class GandiDns:
         nothing: pulumi.Output[Sequence[str]] = pulumi.Output.from_input([])
         return HostedZone(nothing, nothing)
 
-    def record_set(self, name: str, record: Record[pulumi.Output[str]], ttl_seconds: int) -> None:
+    def record_set(self, name: str, record: Record[pulumi.Output[str]], owner: pulumi.Resource) -> None:
         """See `ZoneHost`."""
         dns = self._args.dns
         GandiRecordSet(
             name,
-            GandiRecordSetArgs(dns.domain, record.name, record.type, ttl_seconds, record.data, dns.gandi),
-            pulumi.ResourceOptions(parent=self._component, protect=self._args.protect),
+            GandiRecordSetArgs(dns.domain, record.name, record.type, dns.ttl_seconds, record.data, dns.gandi),
+            pulumi.ResourceOptions(parent=owner, protect=self._args.protect),
         )
 
 

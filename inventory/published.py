@@ -34,6 +34,8 @@ IpAddress = Annotated[str, AfterValidator(_canonical), Field(description="IPv4 o
 Port = Annotated[int, Field(ge=1, le=65535)]
 # RFC 1035 section 2.3.4. Underscores begin the labels of services (RFC 2782).
 _LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+# Endpoints or record sets of one stack: a bound, with room for thousands of dedicated customers, who have up to five.
+MOST = 20_000
 HostName = Annotated[str, Field(pattern=rf"^{_LABEL}(\.{_LABEL})*$", max_length=253)]
 
 
@@ -129,7 +131,7 @@ class NamedEndpoint(PublishedEndpoint):
 class ReachableInventory(PublishedInventory):
     """Output `ipInventory`, with endpoints that can be asked."""
 
-    endpoints: Annotated[tuple[NamedEndpoint, ...], Field(max_length=100)]
+    endpoints: Annotated[tuple[NamedEndpoint, ...], Field(max_length=MOST)]
 
 
 class PublishedRecord(Published):
@@ -149,7 +151,7 @@ class PublishedDns(Published):
     base: HostName | None = None
     name_servers: Annotated[tuple[str, ...], Field(max_length=50)]
     ds_records: Annotated[tuple[str, ...], Field(max_length=50)]
-    records: Annotated[tuple[PublishedRecord, ...], Field(max_length=500)]
+    records: Annotated[tuple[PublishedRecord, ...], Field(max_length=MOST)]
 
 
 class UnreadableError(Exception):

@@ -216,12 +216,21 @@ def in_order(regions: Iterable[Region]) -> list[Region]:
 
 
 def together(regions: Iterable[Region]) -> list[Region]:
-    """All of them in order. Raises `UnfitRegionError` when two claim one living address."""
+    """All of them in order. Raises `UnfitRegionError` when two claim one living address or one name."""
     found = in_order(regions)
     try:
         merged([(each.raw["ipInventory"], each.inventory) for each in found])
     except NothingToListError as error:
         raise UnfitRegionError(str(error), "run `pulumi refresh` and `pulumi up` of both stacks") from None
+    owners: dict[tuple[str, str], str] = {}
+    for each in found:
+        for record in each.dns.records:
+            other = owners.setdefault((record.name.lower(), record.type), each.share.stack)
+            if other != each.share.stack:
+                raise UnfitRegionError(
+                    f"stacks {other} and {each.share.stack} both have {record.name} {record.type}",
+                    "only one of them can lead somebody there: give a customer another dnsName in one of them",
+                )
     return found
 
 

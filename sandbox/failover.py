@@ -23,6 +23,7 @@ from engine_cli import EngineError
 from sandbox import SandboxError, sip_edge
 from sandbox.regions import GLOBAL, REGIONS, TwoRegions, require_up
 from sandbox.sip_caller import PORTS, Caller, call
+from sandbox.stack import INTERRUPTED
 from settings import SettingsError, config_key
 
 CUSTOMER = "127.0.0.2"  # trunks/sandbox/ lets it in
@@ -110,7 +111,8 @@ def _seen(name: str, transport: str, caller: Caller, home: Mapping[str, str]) ->
         region = NOBODY
     else:
         status = reached.answer.status
-        region = home[reached.peer.address] if status == OK else f"{home[reached.peer.address]}, which says {status}"
+        whose = home.get(reached.peer.address, f"{reached.peer.address}, which is nobody's")
+        region = whose if status == OK else f"{whose}, which says {status}"
     return Seen(region, (time.monotonic() - began) * 1000)
 
 
@@ -126,8 +128,10 @@ def _as_before(regions: TwoRegions, settings: Mapping[str, Any]) -> Iterator[Non
     try:
         yield
     finally:
-        _started(regions, FIRST)
-        set_regions(regions, settings, settings[config_key("regions")])
+        try:
+            set_regions(regions, settings, settings[config_key("regions")])
+        finally:
+            _started(regions, FIRST)
 
 
 def _started(regions: TwoRegions, region: str) -> None:
@@ -143,7 +147,9 @@ def rehearse(regions: TwoRegions, console: Console) -> int:
     wrong: list[str] = []
     with console.status("both regions serve") as status:
         for step in steps(regions):
-            status.update(f"{step.what}: done; next")
+            if not console.is_terminal:
+                console.print(f"[dim]{escape(step.what)}[/]")
+            status.update(f"{step.what}: seen; what comes next takes seconds")
             if not table.columns:
                 for heading in ("", *step.seen):
                     table.add_column(heading)
@@ -163,11 +169,14 @@ def main() -> int:
     try:
         regions = require_up()
         regions.sandbox.start()
-        console.print("a region fails, is drained and taken back; the order is switched, and back (about a minute)")
+        console.print("a region fails, is drained and taken back; the order is switched, and back (one to two minutes)")
         return rehearse(regions, console)
     except (EngineError, SandboxError, SettingsError) as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\ninterrupted: everything is as before", file=sys.stderr)
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from inventory.table import ip_inventory_table
 from sandbox import sip_edge
 from sandbox.process import DEFAULT_REGION, Sandbox, SandboxError
 from sandbox.seed import SECOND_REGION
-from sandbox.stack import record_what_a_crash_left
+from sandbox.stack import INTERRUPTED, record_what_a_crash_left
 from sandbox.workspace import ROOT, Workspace
 from settings import SettingsError
 
@@ -149,10 +149,15 @@ def of_the_user() -> TwoRegions:
 
 
 def require_up() -> TwoRegions:
-    """Those of `make up-regions`, which must have run."""
-    if not (DIRECTORY / "project").exists():
-        raise SandboxError("nothing is up\n  -> make up-regions")
-    return of_the_user()
+    """Those of `make up-regions`, all of which must be up."""
+    regions = of_the_user()
+    try:
+        up = (DIRECTORY / "project").exists() and all(regions.outputs().values())
+    except EngineError:  # no such stack yet
+        up = False
+    if not up:
+        raise SandboxError("not all of it is up\n  -> make up-regions")
+    return regions
 
 
 def up(console: Console) -> int:
@@ -211,6 +216,9 @@ def main() -> int:
     except (EngineError, SandboxError, SettingsError) as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\ninterrupted: the same command again goes on from here", file=sys.stderr)
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ Kamailio on this machine everything else works, and how to get it is said.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,15 @@ from sandbox.process import SandboxError
 from sandbox.sip_proxy import Database, SipProxy
 
 FOLDER = "sip"
+LISTENING = ("active", "draining")
 
 
 def of_stack(directory: Path, outputs: Mapping[str, Any], shared_names: Iterable[str] = ()) -> SipProxy:
     """The proxy for a stack's outputs, secrets included. `shared_names` lead here from another stack."""
     endpoints = outputs["customerEndpoints"]["endpoints"]
     addresses = {endpoint["transport"]: endpoint["address"] for endpoint in endpoints}
-    # No kube-proxy is in between here: the proxy listens at the dedicated addresses themselves.
-    dedicated = [each for each in outputs["ipInventory"]["endpoints"] if "customer" in each]
-    encrypted = [each["server"] for each in (*endpoints, *dedicated) if each["transport"] == "TLS"]
+    own = [each for each in outputs["ipInventory"]["endpoints"] if "customer" in each]
+    encrypted = [each["server"] for each in (*endpoints, *own) if each["transport"] == "TLS"]
     database, acl = outputs["database"], outputs["trunkAcl"]
     return SipProxy(
         directory / FOLDER,
@@ -37,12 +37,20 @@ def of_stack(directory: Path, outputs: Mapping[str, Any], shared_names: Iterable
             authority=database["serverCa"],
         ),
         names=tuple(dict.fromkeys([*encrypted, *shared_names, outputs["ipInventory"]["domain"]])),
-        also_listen=tuple(
-            f"{each['transport'].lower()}:{each['address']}:{each['port']}"
-            for each in dedicated
-            if each["transport"] in ("UDP", "TCP", "TLS")
-        ),
+        also_listen=tuple(_dedicated(outputs["ipInventory"], endpoints)),
     )
+
+
+def _dedicated(inventory: Mapping[str, Any], shared: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """No kube-proxy is in between here: the proxy listens at the dedicated addresses themselves, as long as they are
+    held. Over TCP a port means what it means at the shared ingress."""
+    over_tcp = {each["port"]: each["transport"] for each in shared if each["transport"] != "UDP"}
+    for each in inventory["addresses"]:
+        if "customer" in each and each["status"] in LISTENING:
+            for port in each["ports"]:
+                transport = "UDP" if each["protocol"] == "UDP" else over_tcp.get(port)
+                if transport in ("UDP", "TCP", "TLS"):
+                    yield f"{transport.lower()}:{each['address']}:{port}"
 
 
 def start(directory: Path, outputs: Mapping[str, Any], shared_names: Iterable[str] = ()) -> str:

@@ -28,6 +28,7 @@ from sandbox.workspace import ROOT, Workspace
 from settings import Settings, SettingsError
 
 STACK = "sandbox"
+INTERRUPTED = 130  # as shells say it of SIGINT
 REFUSED = 4  # as `python -m review` has it
 CUSTOMER = "127.0.0.2"  # trunks/sandbox/ lets it in
 DIRECTORY = ROOT / ".sandbox"
@@ -215,6 +216,9 @@ def main() -> int:
     except (EngineError, SandboxError, SettingsError) as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\ninterrupted: the same command again goes on from here", file=sys.stderr)
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

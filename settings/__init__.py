@@ -143,7 +143,8 @@ class Settings(Stack):
                 "Service": services,
                 "reserved address": dict.fromkeys(ingress.address_names, "the shared ingress")
                 | dict.fromkeys(egress.slots, "the egress"),
-                "DNS name": dict.fromkeys((dns.names.primary, dns.names.udp, dns.names.tcp), "the shared ingress"),
+                "DNS name": dict.fromkeys((dns.names.primary, dns.names.udp, dns.names.tcp), "the shared ingress")
+                | ({info.data["region"]: "the region"} if dns.scope == "region" and "region" in info.data else {}),
             }
             refuse_clashes(dedicated, ingress, taken, ports)
         return dedicated

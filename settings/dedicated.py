@@ -171,6 +171,8 @@ def refuse_clashes(
     blocks: dict[int, str] = dict(pod_ports)
     for key, customer in dedicated.items():
         for label in _labels(customer).values():
+            if len(label) > 63:
+                raise refuse(f"the DNS name {label} has more than 63 letters", f"make {key}'s dnsName shorter")
             claim("DNS name", label, key)
         for port in range(customer.target_port, customer.target_port + len(ROLES)):
             if other := blocks.get(port):

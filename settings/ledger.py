@@ -52,7 +52,7 @@ class RetiredAddress(Section):
         if day and info.data.get("drained_on") == day:
             raise refuse(
                 "retired on the day on which it began to drain: its calls had no time to end",
-                "retire it on a later day, when `gcloud compute routers get-nat-mapping-info` shows it no more",
+                "retire it on a later day, when no call runs there any more (docs/addresses.md)",
             )
         return in_order(day, info)
 

@@ -103,9 +103,10 @@ class Stack(Section):
     @classmethod
     def _refuse_another_role(cls, own: Mapping[str, Any]) -> None:
         """One problem instead of as many as there are settings."""
-        role = own.get("role", DEFAULT_ROLE)
-        if role != cls.model_fields["role"].default and role in ROLES:
-            key = config_key("role")
+        role, key = own.get("role", DEFAULT_ROLE), config_key("role")
+        if role not in ROLES:
+            raise SettingsError([Problem(key, show(role), "there is no such role", f"use {' or '.join(ROLES)}")])
+        if role != cls.model_fields["role"].default:
             raise SettingsError([Problem(key, show(role), ROLES[role], "choose another stack, or correct its role")])
 
     @classmethod

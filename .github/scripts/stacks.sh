@@ -1,16 +1,17 @@
 #!/bin/bash
 # The names in .github/stacks, as a JSON list, in their order; each must have its settings.
 set -euo pipefail
+refuse() {
+  echo ".github/stacks: $*" >&2
+  exit 1
+}
 names=()
-while read -r stack; do
+while read -r stack || [[ -n $stack ]]; do
   # Names end up in matrices, environments and the heads of comments.
-  if [[ ! $stack =~ ^[a-z0-9-]+$ ]]; then
-    echo ".github/stacks: ${stack@Q}: a stack's name has small letters, digits and dashes only" >&2
-    exit 1
-  elif [[ ! -f Pulumi.$stack.yaml ]]; then
-    echo ".github/stacks: $stack has no Pulumi.$stack.yaml; write its settings, or take it out of this list" >&2
-    exit 1
-  fi
+  [[ $stack =~ ^[a-z0-9-]+$ ]] || refuse "${stack@Q}: a stack's name has small letters, digits and dashes only"
+  [[ -f Pulumi.$stack.yaml ]] || refuse "$stack has no Pulumi.$stack.yaml; write its settings, or take it out of this list"
+  [[ " ${names[*]-} " != *" \"$stack\" "* ]] || refuse "$stack stands here twice"
   names+=("\"$stack\"")
 done < <(sed -E 's/[[:space:]]*(#.*)?$//; /^$/d' .github/stacks)
+((${#names[@]})) || refuse "no stack: nothing would be deployed or watched"
 (IFS=, && echo "[${names[*]}]")

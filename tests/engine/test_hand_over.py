@@ -25,6 +25,8 @@ SHARED = [
     *((f"{label}.ringer.tel", "A") for label in ("sip", "sip-udp", "sip-tcp")),
     *((f"{service}.ringer.tel", "SRV") for service in ("_sip._udp", "_sip._tcp", "_sips._tcp")),
 ]
+# A dedicated customer's own, which stays with its region.
+ITS_OWN = [("acme.ringer.tel", "A"), ("acme-tcp.ringer.tel", "A"), ("_sip._udp.acme.ringer.tel", "SRV")]
 
 
 @pytest.fixture
@@ -35,12 +37,12 @@ def regions() -> Iterator[TwoRegions]:
 
 
 def settings(regions: TwoRegions, stack: str, **of_dns: Any) -> dict[str, Any]:
-    """At both hosts, and without what has nothing to do with names."""
+    """At both hosts; the second region needs no copy of the trunk ACL here."""
     config = at_the_stand_in(regions.settings(stack), regions.sandbox)
     config = changed(config, (DNS, "backend"), "both")
     for name, value in of_dns.items():
         config = changed(config, (DNS, name), value)
-    return {key: value for key, value in config.items() if not re.search("trunkAcl|dedicated", key)}
+    return {key: value for key, value in config.items() if stack != SECOND or "trunkAcl" not in key}
 
 
 def up(regions: TwoRegions, stack: str, config: dict[str, Any]) -> list[str]:
@@ -59,7 +61,8 @@ def test_the_shared_names_pass_to_the_global_stack_and_nothing_is_deleted(region
     up(regions, FIRST, settings(regions, FIRST, scope="domain", zone=alone) | site)
     up(regions, SECOND, settings(regions, SECOND, zone=theirs))
     before = {name: answers(regions, *name) for name in SHARED}
-    assert all(before.values())
+    its_own = {name: answers(regions, *name) for name in ITS_OWN}
+    assert all((*before.values(), *its_own.values()))
 
     regions.workspace(GLOBAL).prepare(settings(regions, GLOBAL, zone=alone))
     # The commands of docs/regions.md, with the sandbox's names in the place of production's.
@@ -86,5 +89,6 @@ def test_the_shared_names_pass_to_the_global_stack_and_nothing_is_deleted(region
                 f"10 50 {port} {label}.us-central1.ringer.tel.",
                 f"20 50 {port} {label}.us-east1.ringer.tel.",
             ]
+    assert {name: answers(regions, *name) for name in ITS_OWN} == its_own
     assert up(regions, FIRST, settings(regions, FIRST, scope="region", zone=theirs)) == []
     assert up(regions, GLOBAL, settings(regions, GLOBAL, zone=alone)) == []

@@ -89,18 +89,30 @@ def test_the_sandbox_listens_at_every_dedicated_address_of_a_stack(acl: Acl, new
     def endpoint(transport: str, address: str, port: int, **more: str) -> dict[str, object]:
         return {"transport": transport, "address": address, "server": address, "port": port, **more}
 
-    shared = [endpoint("UDP", "127.1.0.1", 5060), endpoint("TCP", "127.1.0.2", 5060)]
+    def address(address: str, protocol: str, *ports: int, status: str = "active", **more: str) -> dict[str, object]:
+        return {"address": address, "protocol": protocol, "ports": list(ports), "status": status, **more}
+
+    shared = [
+        endpoint("UDP", "127.1.0.1", 5060),
+        *(endpoint(transport, "127.1.0.2", port) for transport, port in (("TCP", 5060), ("TLS", 5061), ("WS", 8080))),
+    ]
     own = [
         endpoint("UDP", ACMES_ADDRESS, 5060, customer="ACME"),
         endpoint("TLS", BETAS_ADDRESS, 5061, customer="BETA"),
         endpoint("WS", BETAS_ADDRESS, 8080, customer="BETA"),
+    ]
+    addresses = [
+        address("127.1.0.1", "UDP", 5060),
+        address(ACMES_ADDRESS, "UDP", 5060, customer="ACME"),
+        address(BETAS_ADDRESS, "TCP", 5061, 8080, customer="BETA", status="draining"),
+        address("127.1.0.9", "UDP", 5060, customer="BETA", status="retired"),
     ]
     database = acl.database
     proxy = of_stack(
         new_proxy.folder,
         {
             "customerEndpoints": {"endpoints": shared},
-            "ipInventory": {"endpoints": shared + own, "domain": "ringer.tel"},
+            "ipInventory": {"endpoints": shared + own, "addresses": addresses, "domain": "ringer.tel"},
             "database": {"publicAddress": database.host, "port": database.port, "name": database.name, "serverCa": ""},
             "trunkAcl": {"reader": database.user, "readerPassword": database.password},
         },

@@ -295,12 +295,21 @@ def test_nobody_is_told_of_anothers_address_as_a_replacement() -> None:
         ({"a": BETA | {"udp": {"service": "kamailio-internal"}}}, "Service kamailio-internal of a is the internal"
          " Service's"),
         ({"a": BETA | {"dnsName": "sip"}}, "DNS name sip of a is the shared ingress's"),
+        ({"a": ACME | {"dnsName": "b" * 63}}, f"the DNS name {'b' * 63}-tcp has more than 63 letters"),
         ({"a": BETA | {"dnsName": "b-tcp"}, "b": ACME | {"dnsName": "b"}}, "DNS name b-tcp of b is a's"),
     ],
 )  # fmt: skip
 def test_no_two_share_what_only_one_can_have(customers: dict[str, Any], wrong: str) -> None:
     ((key, said, _),) = refusals(with_dedicated(customers))
     assert (key, said) == ("warp-edge:dedicated", wrong)
+
+
+def test_a_region_among_several_keeps_its_own_name() -> None:
+    config = with_dedicated({"a": BETA | {"dnsName": "us-central1"}})
+    assert settings_of(config), "the domain's names are this stack's alone"
+    among = changed(changed(config, ("warp-edge:dns", "scope"), "region"), ("warp-edge:dns", "zone", "manage"), True)
+    ((_, said, _),) = refusals(among)
+    assert said == "DNS name us-central1 of a is the region's"
 
 
 @pytest.mark.parametrize(

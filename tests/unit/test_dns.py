@@ -163,12 +163,13 @@ class PaperHost:
 
     def __init__(self, of: SipDns, name: str, args: SipDnsArgs) -> None:
         PaperHost.written = {}
+        self.ttl = args.dns.ttl_seconds
 
     def zone(self) -> HostedZone:
         return HostedZone(pulumi.Output.from_input(["ns.example."]), pulumi.Output.from_input([]))
 
-    def record_set(self, name: str, record: Record[pulumi.Output[str]], ttl_seconds: int) -> None:
-        self.written[name] = (record.name, record.type, ttl_seconds)
+    def record_set(self, name: str, record: Record[pulumi.Output[str]], owner: pulumi.Resource) -> None:
+        self.written[name] = (record.name, record.type, self.ttl)
 
 
 def test_a_second_backend_joins_without_touching_the_component(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -342,6 +342,36 @@ def test_two_regions_cannot_have_one_living_address() -> None:
     assert "34.57.46.26 is in use in two inventories" in refusal(outputs)
 
 
+def test_two_regions_cannot_have_one_name() -> None:
+    outputs = published()
+    for stack, address in ((CENTRAL, "34.44.183.87"), (EAST, "203.0.113.1")):
+        outputs[stack]["dns"]["records"].append(
+            {"name": "acme.ringer.tel", "type": "A", "data": [address], "ttl": 300.0}
+        )
+    told = refusal(outputs)
+    assert f"stacks {CENTRAL} and {EAST} both have acme.ringer.tel A" in told
+    assert "dnsName" in told
+
+
+def test_a_region_with_five_hundred_dedicated_customers_is_read() -> None:
+    """UDP and TCP with a name each: five ways in and five record sets a customer."""
+    outputs = published()
+    central = outputs[CENTRAL]
+    inventory = central["ipInventory"]
+    template = inventory["endpoints"][0]
+    for number in range(500):
+        for port in range(5):
+            own = {"role": "dedicated", "customer": f"{number}", "port": 5060 + port, "server": f"c{number}.ringer.tel"}
+            inventory["endpoints"].append(template | own)
+            name = f"s{port}.c{number}.ringer.tel"
+            central["dns"]["records"].append({"name": name, "type": "A", "data": ["34.44.183.87"], "ttl": 300})
+    central["ipInventory"] = with_digest(json.loads(json.dumps(inventory), parse_float=lambda text: int(float(text))))
+    edge = declare_global(outputs=json.loads(json.dumps(outputs), parse_int=float))
+    assert len(edge.outputs["ipInventory"]["endpoints"]) > 2500
+    assert len(edge.outputs["dns"]["records"]) > 2500
+    assert promise.of(edge.outputs).domain == "ringer.tel"
+
+
 def test_a_stack_that_nobody_knows_or_that_never_came_up_is_told_with_the_remedy() -> None:
     outputs = published()
     told = refusal({CENTRAL: outputs[CENTRAL]})
@@ -439,8 +469,10 @@ def test_a_stack_of_another_role_is_one_problem_and_not_as_many_as_there_are_set
 
 
 def test_a_role_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(SettingsError, match="use region"):
-        Settings.parse(as_engine_gives_it(stack_config("prod") | {"warp-edge:role": "both"}))
+    for role in ("both", "Global"):
+        with pytest.raises(SettingsError, match=rf"'{role}'\n.*no such role\n.*use region or global") as refused:
+            Settings.parse(as_engine_gives_it(written_config("global") | {"warp-edge:role": role}))
+        assert len(refused.value.problems) == 1, "what else is wrong depends on the role"
 
 
 def test_what_was_published_is_not_changed_by_being_read() -> None:

@@ -282,8 +282,10 @@ def test_the_stacks_are_those_that_are_listed_in_their_order(tmp_path: Path) -> 
         return subprocess.run([script], cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert json.loads(listed("# why\nprod\n\nall # the names that regions share\n").stdout) == ["prod", "all"]
-    assert json.loads(listed("# none yet\n").stdout) == []
+    assert json.loads(listed("prod\nall").stdout) == ["prod", "all"], "also without a line's end"
     for text, problem in (
+        ("# none yet\n", "no stack"),
+        ("prod\nall\nprod\n", "prod stands here twice"),
         ('prod\nx"];rm\n', "small letters, digits and dashes only"),
         ("prod\nasia-east1\n", "asia-east1 has no Pulumi.asia-east1.yaml"),
     ):
