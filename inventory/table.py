@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -20,7 +21,10 @@ COLOUR = {"active": "green", "announced": "cyan", "draining": "yellow", "retired
 
 
 def ip_inventory_table(inventory: dict[str, Any], audience: str | None = None) -> Table:
-    """Rows in the order of the output `ipInventory`; legacy addresses last, with what replaced them."""
+    """Rows in the order of the output `ipInventory`; legacy addresses last, with what replaced them.
+
+    Each of several regions has a heading.
+    """
     table = Table(
         title=f"IP inventory, {_text(inventory['region'])}",
         title_justify="left",
@@ -35,8 +39,13 @@ def ip_inventory_table(inventory: dict[str, Any], audience: str | None = None) -
     table.add_column("Name", no_wrap=True)
     table.add_column("Ports", min_width=7, max_width=13)
     table.add_column("Status", min_width=6)
-    for address in inventory["addresses"]:
-        if DIRECTION.get(audience or "", address["direction"]) == address["direction"]:
+    direction = DIRECTION.get(audience or "")
+    shown = [each for each in inventory["addresses"] if direction in (None, each["direction"])]
+    for region, addresses in groupby(shown, key=lambda each: str(each["region"])):
+        if any(each["region"] != region for each in shown):
+            table.add_section()
+            table.add_row(f"[bold]{_text(region)}[/]")
+        for address in addresses:
             table.add_row(
                 _text(", ".join(filter(None, [address["purpose"], address.get("customer")]))),
                 _text(address["address"]),

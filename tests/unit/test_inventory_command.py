@@ -55,6 +55,19 @@ def test_the_table_has_a_row_for_every_address() -> None:
     assert "sha256:0" in done.stdout
 
 
+def test_each_of_several_regions_has_a_heading_above_its_addresses() -> None:
+    east = ADDRESS | {"region": "us-east1", "name": "east", "address": "34.57.46.29"}
+    lines = render(INVENTORY | {"addresses": [ADDRESS, east]}).stdout.splitlines()
+    first, heading, second = (
+        next(place for place, line in enumerate(lines) if word in line)
+        for word in (ADDRESS["address"], "us-east1", "34.57.46.29")
+    )
+    assert first < heading < second
+    assert sum(line.strip() == "us-central1" for line in lines) == 1
+    alone = render(INVENTORY | {"addresses": [ADDRESS]}).stdout
+    assert not [line for line in alone.splitlines() if line.strip() == "us-central1"]
+
+
 def test_json_comes_out_as_it_went_in() -> None:
     assert json.loads(render(INVENTORY, "--format", "json").stdout) == INVENTORY
 
