@@ -90,7 +90,7 @@ test-site: setup-dev ## the published site in a real Chromium
 
 engine: setup-dev ## tests on the real engine
 	@echo "engine: up, drift, drain, adoption, policies, reviews, trunks and crashes on the real engine, two files at once (30 minutes)"
-	@$(PYTHON) -m pytest tests/engine/test_walk_through.py tests/engine --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@$(PYTHON) -m pytest tests/engine --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 bench: setup-dev ## all benchmarks, one JSON object a line
 	@$(PYTHON) -m benchmarks

@@ -13,6 +13,13 @@ from sandbox.aside import sandbox_aside
 from sandbox.workspace import Workspace
 from tests.stacks import changed, stack_config, without_site
 
+LONGEST = "test_walk_through.py"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of files that run two at once, the longest is begun first, or one half waits for it in the end."""
+    items.sort(key=lambda item: item.path.name != LONGEST)
+
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Sandbox]:
