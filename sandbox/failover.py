@@ -19,12 +19,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from engine_cli import EngineError
 from sandbox import SandboxError, sip_edge
 from sandbox.regions import GLOBAL, REGIONS, TwoRegions, require_up
 from sandbox.sip_caller import PORTS, Caller, call
-from sandbox.stack import INTERRUPTED
-from settings import SettingsError, config_key
+from sandbox.stack import ended
+from settings import config_key
 
 CUSTOMER = "127.0.0.2"  # trunks/sandbox/ lets it in
 FIRST, SECOND = REGIONS
@@ -166,17 +165,14 @@ def rehearse(regions: TwoRegions, console: Console) -> int:
 def main() -> int:
     """On the regions of `make up-regions`."""
     console = Console(highlight=False)
-    try:
+
+    def work() -> int:
         regions = require_up()
         regions.sandbox.start()
         console.print("a region fails, is drained and taken back; the order is switched, and back (one to two minutes)")
         return rehearse(regions, console)
-    except (EngineError, SandboxError, SettingsError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\ninterrupted: everything is as before", file=sys.stderr)
-        return INTERRUPTED
+
+    return ended(work, "everything is as before")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import argparse
 import copy
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,8 @@ from inventory.table import ip_inventory_table
 from sandbox import sip_edge
 from sandbox.process import DEFAULT_REGION, Sandbox, SandboxError
 from sandbox.seed import SECOND_REGION
-from sandbox.stack import INTERRUPTED, record_what_a_crash_left
+from sandbox.stack import ended, record_what_a_crash_left
 from sandbox.workspace import ROOT, Workspace
-from settings import SettingsError
 
 DIRECTORY = ROOT / ".sandbox-regions"
 NETWORK = "127.78.0.0/16"
@@ -211,14 +210,12 @@ def main() -> int:
     parser.add_argument("command", choices=["up", "outputs", "down"])
     command = parser.parse_args().command
     console = Console(highlight=False)
-    try:
-        return outputs() if command == "outputs" else {"up": up, "down": down}[command](console)
-    except (EngineError, SandboxError, SettingsError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\ninterrupted: the same command again goes on from here", file=sys.stderr)
-        return INTERRUPTED
+    work: dict[str, Callable[[], int]] = {
+        "up": lambda: up(console),
+        "outputs": outputs,
+        "down": lambda: down(console),
+    }
+    return ended(work[command])
 
 
 if __name__ == "__main__":

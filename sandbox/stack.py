@@ -205,19 +205,26 @@ def main() -> int:
     command = parser.parse_args().command
     # A report is the standard output of `review`, and nothing else is.
     sandbox, console = Sandbox(DIRECTORY), Console(highlight=False, stderr=command == "review")
+    work: dict[str, Callable[[], int]] = {
+        "up": lambda: up(sandbox, console),
+        "review": lambda: review(sandbox, console),
+        "outputs": outputs,
+        "site": lambda: site(console),
+        "verify": lambda: verify(sandbox),
+        "down": lambda: down(sandbox, console),
+    }
+    return ended(work[command])
+
+
+def ended(work: Callable[[], int], interrupted: str = "the same command again goes on from here") -> int:
+    """The exit status of a command; whatever a person did wrong or has to know is told in words."""
     try:
-        if command == "outputs":
-            return outputs()
-        if command == "site":
-            return site(console)
-        if command == "verify":
-            return verify(sandbox)
-        return {"up": up, "review": review, "down": down}[command](sandbox, console)
+        return work()
     except (EngineError, SandboxError, SettingsError) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\ninterrupted: the same command again goes on from here", file=sys.stderr)
+        print(f"\ninterrupted: {interrupted}", file=sys.stderr)
         return INTERRUPTED
 
 
