@@ -17,7 +17,7 @@ from sandbox.resource_type import ResourceType, Settings, known
 from sandbox.shapes import Shape
 from sandbox.values import Props
 
-VERSION: Final = "4.21.1"
+VERSION: Final = "4.21.4"
 _CRYPT: Final = threading.Lock()
 SPECIAL: Final = "!@#$%&*()-_=+[]{}<>:?"
 

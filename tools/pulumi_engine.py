@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from steps import Version
 
 # Protocol and behaviour were tried with this release (requirements.txt pins the SDK of the same one).
-MIN_PULUMI: Version = (3, 258, 0)
-CLI_VERSION = "v3.258.0"
+MIN_PULUMI: Version = (3, 260, 0)
+CLI_VERSION = "v3.260.0"
 CLI_PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 SDK_MODULE = "github.com/pulumi/pulumi/sdk/v3"
 HOST_PACKAGE = f"{SDK_MODULE}/python/cmd/pulumi-language-python"

@@ -25,7 +25,7 @@ from sandbox.resource_type import ResourceType, Settings
 from sandbox.shapes import coerce
 from sandbox.values import Props
 
-VERSION: Final = "9.35.0"
+VERSION: Final = "9.37.1"
 CONFIGURATION: Final = frozenset(
     {
         "accessToken",

@@ -21,7 +21,7 @@ from sandbox.planning import Change, ChangeKind
 from sandbox.provider import Checked, Difference, Named, State
 from sandbox.values import UNKNOWN, Path, Props, has_unknown
 
-VERSION: Final = "4.32.0"
+VERSION: Final = "4.34.2"
 FORCE: Final = "pulumi.com/patchForce"
 AUTONAMED: Final = "pulumi.com/autonamed"
 POLL_SECONDS: Final = 0.2

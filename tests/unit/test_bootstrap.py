@@ -35,7 +35,7 @@ def project(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("text", "version"),
     [
-        ("v3.258.0", (3, 258, 0)),
+        ("v3.260.0", (3, 260, 0)),
         ("3.260.1-dev.0+abc", (3, 260, 1)),
         ("go version go1.26.8 linux/amd64", (1, 26, 8)),
         ("go version go1.25rc1 linux/amd64", (1, 25)),

@@ -18,7 +18,7 @@ import steps  # noqa: E402
 __all__ = ["ROOT", "actionlint", "bootstrap", "debian_packages", "pulumi_engine", "python_environment", "steps"]
 
 
-BUILDS = 'name="$out/$(basename "$last")"; printf "#!/bin/sh\\necho v3.258.0\\n" > "$name"; chmod 755 "$name"'
+BUILDS = 'name="$out/$(basename "$last")"; printf "#!/bin/sh\\necho v3.260.0\\n" > "$name"; chmod 755 "$name"'
 
 
 def executable(path: Path, script: str) -> Path:
