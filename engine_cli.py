@@ -20,6 +20,21 @@ STACK_TYPE = "pulumi:pulumi:Stack"
 # The engine's key for "this value is a secret" (pulumi/sdk/go/common/resource/sig).
 _SECRET_MARK = "4dabf18193072939515e22adb298388d"  # noqa: S105
 
+# The engine's words for "not known before the update" (pulumi/sdk/go/common/resource/plugin/rpc.go).
+UNKNOWN = frozenset(
+    (
+        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
+        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
+        "04da6b54-80e4-46f7-96ec-b56ff0331ba9",
+        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
+        "030794c1-ac77-496b-92df-f27374a8bd58",
+        "e48ece36-62e2-4504-bad9-02848725956a",
+        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
+    )
+)
+# What stands in the place of a secret, in the engine's words and in ours.
+SECRET = "[secret]"  # noqa: S105
+
 # "file:///...: created by user@host (pid 123) at ...", one line a lock (pulumi/pkg/backend/diy/lock.go). A shared
 # backend's locks never match: two machines may have one name, and neither sees the other's processes.
 _LOCK = re.compile(r"(\w+)://\S+: created by \S+@(\S+) \(pid (\d+)\)")
@@ -201,5 +216,5 @@ def step_of(metadata: Json) -> Json:
 def masked(value: Any) -> Any:
     """A value of a state without its secrets."""
     if isinstance(value, dict):
-        return "[secret]" if _SECRET_MARK in value else {key: masked(inner) for key, inner in value.items()}
+        return SECRET if _SECRET_MARK in value else {key: masked(inner) for key, inner in value.items()}
     return [masked(inner) for inner in value] if isinstance(value, list) else value
