@@ -94,17 +94,22 @@ def logical_name(urn: str) -> str:
 def known_as(step: Mapping[str, Any]) -> str:
     """`Service warp-core/kamailio-sip-udp`: what people know it by."""
     urn = step["urn"]
-    inputs = (step.get("newState") or step.get("oldState") or {}).get("inputs") or {}
-    metadata = inputs.get("metadata") or {}
+    inputs = _object((step.get("newState") or step.get("oldState") or {}).get("inputs"))
+    metadata = _object(inputs.get("metadata"))
     known = inputs.get("name") or "/".join(filter(None, (metadata.get("namespace"), metadata.get("name"))))
     record = f" {inputs['type']}" if "rrdatas" in inputs else ""
     return f"{type_of(urn).rsplit(':', 1)[-1]} {known or logical_name(urn)}{record}"
 
 
+def _object(value: Any) -> Mapping[str, Any]:
+    """A part of a state; null where there is none, a string where it is secret or not known yet."""
+    return value if isinstance(value, dict) else {}
+
+
 def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
     type_token = type_of(step["urn"])
     before, after = (masked(step.get(state) or {}) for state in ("oldState", "newState"))
-    sides = Sides(before.get("outputs") or {}, before.get("inputs") or {}, after.get("inputs") or {})
+    sides = Sides(_object(before.get("outputs")), _object(before.get("inputs")), _object(after.get("inputs")))
     told = _told(step) or (_untold(sides) if type_token.startswith(DYNAMIC) else [])
     mirrors = [path for path in told if path.startswith(MIRRORS)]
     told = [path for path in told if path not in mirrors]

@@ -52,6 +52,11 @@ class Leaf:
         """Whether nothing stood there before."""
         return empty(self.before)
 
+    @property
+    def dropped(self) -> bool:
+        """Whether a field goes, of something that stays."""
+        return self.after is None and not self.path.endswith("]")
+
 
 @dataclass(frozen=True)
 class Sides:
@@ -85,10 +90,13 @@ def changed_leaves(sides: Sides, told: Iterable[str], *, kubernetes: bool) -> li
     """
     found: dict[str, Leaf] = {}
     for path in sorted(told):
-        steps = _whole_list(sides, parsed(path)) if kubernetes else parsed(path)
-        part = sides.at(steps)
+        steps = parsed(path)
+        whole = _whole_list(sides, steps) if kubernetes else steps
+        part = sides.at(whole)
         if any(isinstance(side, dict | list) for side in part.all):
-            leaves = list(_compared(part, _written(steps), str(steps[-1]) if steps else "", kubernetes=kubernetes))
+            leaves = list(_compared(part, _written(whole), str(whole[-1]) if whole else "", kubernetes=kubernetes))
+            if len(steps) > len(whole) + 1:  # of an element only this: what it lost otherwise, the server decides
+                leaves = [leaf for leaf in leaves if not leaf.dropped or parsed(leaf.path)[-1] == steps[-1]]
         else:
             leaves = [Leaf(path, part.asked if part.before == part.wanted else part.before, part.wanted)]
         found |= {leaf.path: leaf for leaf in leaves}

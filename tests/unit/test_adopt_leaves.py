@@ -164,6 +164,15 @@ def test_a_port_that_we_asked_for_and_no_longer_name_goes() -> None:
     assert (gone.effect, gone.property, gone.settings) == (Effect.CUTS, "spec.ports[5080/UDP]", "(none)")
 
 
+def test_of_a_port_only_that_is_dropped_which_the_engine_says() -> None:
+    """A state that was read from the cluster holds what the server decided as well."""
+    wanted = copy.deepcopy(WANTED)
+    del wanted["spec"]["ports"][0]["targetPort"]
+    told = {"spec.ports[1].targetPort": {"diffKind": "delete", "inputDiff": True}}
+    (gone,) = compare([step(SERVICE, LIVE, LIVE, wanted, told)]).differences
+    assert (gone.property, gone.cloud, gone.settings) == ("spec.ports[5060/UDP].targetPort", "5060", "(none)")
+
+
 def test_ports_in_another_order_are_no_change() -> None:
     wanted = copy.deepcopy(WANTED)
     wanted["spec"]["ports"].reverse()
