@@ -18,7 +18,6 @@ from sandbox.kubernetes.services import SERVICE
 from sandbox.kubernetes.waits import DEPLOYMENT, annotation_problems, ready_replicas
 from sandbox.values import Props
 
-CONFIG_MAP: Final = "kubernetes:core/v1:ConfigMap"
 SECRET: Final = "kubernetes:core/v1:Secret"
 CLUSTER_SCOPED: Final = frozenset({NAMESPACE})
 HIDDEN: Final = "events"
