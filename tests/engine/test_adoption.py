@@ -34,7 +34,8 @@ LEGACY = {
 }
 
 BACKUPS = (
-    "backupRetentionSettings",
+    "backupRetentionSettings.retainedBackups",
+    "backupRetentionSettings.retentionUnit",
     "enabled",
     "pointInTimeRecoveryEnabled",
     "startTime",
@@ -82,6 +83,9 @@ def test_adoption_writes_nothing_and_keeps_every_address(live: tuple[Sandbox, St
         ("ACCESS", "settings.ipConfiguration.sslMode"),
         *(("RESTARTS", f"settings.backupConfiguration.{name}") for name in BACKUPS),
     }
+
+    # Of an imported Service the plugin says no more than `spec: add`.
+    assert {(each.cloud, each.settings) for each in compared.with_effect(Effect.MOVES)} == {("Cluster", "Local")}
 
     inventory = adoption.outputs["ipInventory"]["addresses"]
     found = {a["name"]: (a["purpose"], a["address"], a["kind"], a["status"]) for a in inventory[:5]}
