@@ -17,9 +17,14 @@ from rich.console import Console
 
 from adopt.__main__ import report
 from adopt.adoption import adopt
+from adopt.differences import compare
+from adopt.effects import Effect
 from engine_cli import Cli, EngineError
 from engine_record import Record, last_update, outputs_of
 from inventory import published
+from review.markdown import markdown
+from review.preview import read
+from review.report import report as report_of
 from settings import Settings
 from tests.stacks import ROOT, as_engine_gives_it, stack_config
 from tests.unit.cloud import Cloud
@@ -180,3 +185,42 @@ def test_another_stack_without_an_update_has_none_of_its_outputs(answer: Any) ->
     found: list[Any] = []
     run(lambda: found.append(outputs_of("organization/warp-edge/other", ("dns",))), Silent(answer))
     assert found == [{"dns": None}]
+
+
+SUMMARY = {"sequence": 9, "summaryEvent": {"result": "succeeded"}}
+STACK = {
+    "op": "create",
+    "urn": "urn:pulumi:prod::warp-edge::pulumi:pulumi:Stack::warp-edge-prod",
+    "type": "pulumi:pulumi:Stack",
+}
+BEFORE = {"sequence": 1, "resourcePreEvent": {"metadata": STACK | {"old": None, "new": None}}}
+STATES = {"old": {"inputs": None, "outputs": None}, "new": {"inputs": None}}
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [{"steps": None, "config": None, "diagnostics": None, "duration": 1, "changeSummary": None}],
+        [{"config": {}, "duration": 1}],
+        [SUMMARY],
+        [{"sequence": 1, "preludeEvent": {"config": None}}, SUMMARY],
+        [BEFORE, {"sequence": 2, "resOutputsEvent": {"metadata": STACK | {"new": None}}}, SUMMARY],
+        [BEFORE, {"sequence": 2, "resOutputsEvent": {"metadata": STACK | {"new": {"outputs": None}}}}, SUMMARY],
+        [{"sequence": 1, "resourcePreEvent": {"metadata": STACK | {"op": "same"} | STATES}}, SUMMARY],
+    ],
+)
+def test_a_preview_with_nothing_in_it_is_reported_as_nothing(events: list[Any]) -> None:
+    found = report_of(read("\n".join(map(json.dumps, events))), "prod", {})
+    assert (found.resources, found.addresses, found.failed) == ((), (), False)
+    assert "## Preview of stack `prod`" in markdown(found)
+
+
+SERVICE = "urn:pulumi:prod::warp-edge::kubernetes:core/v1:Service::udp"
+
+
+@pytest.mark.parametrize("state", [None, {}, {"inputs": None, "outputs": None}, {"inputs": "[secret]"}])
+def test_a_step_without_states_is_told_by_its_logical_name(state: Any) -> None:
+    (only,) = compare([{"op": "update", "urn": SERVICE, "oldState": state, "newState": state}]).differences
+    assert (only.resource, only.effect) == ("Service udp", Effect.UNKNOWN)
+    created = compare([{"op": "create", "urn": SERVICE, "oldState": None, "newState": state}])
+    assert created.creations == ("Service udp",)
