@@ -223,8 +223,8 @@ def _checksums(
     """Annotations of a pod template that change with the ConfigMap and the Secret, so that the pods start anew: a pod
     takes its environment once, when it starts."""
     return {
-        "checksum/config": pulumi.Output.from_input(dict(fragments)).apply(checksum),
-        "checksum/secret": pulumi.Output.secret(pulumi.Output.from_input(dict(environment)).apply(keyed_checksum)),
+        "checksum/config": pulumi.Output.all(**fragments).apply(checksum),
+        "checksum/secret": pulumi.Output.secret(pulumi.Output.all(**environment).apply(keyed_checksum)),
     }
 
 
