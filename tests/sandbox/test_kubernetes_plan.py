@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from sandbox import hand
+from sandbox.cloud import Cloud
 from sandbox.kubernetes import plan
-from tests.sandbox.plugin import UNKNOWN, Invalid, Plugin, Props
+from tests.sandbox.plugin import UNKNOWN, Invalid, Plugin, Props, Refused
 
 CORE, SERVICE = "kubernetes:core/v1", "kubernetes:core/v1:Service"
 BOTH = frozenset({plan.CONFIG_MAP, plan.SECRET})
@@ -131,6 +133,23 @@ def test_what_is_left_out_is_gone_after_the_update(kubernetes: Plugin) -> None:
     assert after.outputs["data"] == {"a": "3"}
     assert after.outputs["metadata"]["labels"] == {"a": "1"}
     assert mutable.diff(after, less).changes == {}
+
+
+def test_what_kubectl_changed_shows_after_a_refresh_and_conflicts_only_when_it_is_put_back(
+    kubernetes: Plugin, cloud: Cloud
+) -> None:
+    metadata = {"name": "s", "namespace": "warp-core", "annotations": {"pulumi.com/skipAwait": "true"}}
+    spec = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": [{"port": 5060, "protocol": "UDP"}]}
+    ours = thing("v1", "Service", metadata=metadata, spec=spec)
+    made = kubernetes.create(SERVICE, "s", ours)
+    with cloud.change("hand") as tx:
+        hand.change(tx, SERVICE, "warp-core/s", "spec.externalTrafficPolicy", "Cluster")
+    assert kubernetes.diff(made, ours).changes == {}, "a preview asks nobody"
+    read = kubernetes.read(made)
+    assert read is not None
+    assert kubernetes.diff(read, ours).changes == {"spec.externalTrafficPolicy": "update"}
+    with pytest.raises(Refused, match=r'"kubectl-edit" using v1: \.spec\.externalTrafficPolicy'):
+        kubernetes.update(read, ours, preview=True)
 
 
 OTHERS: list[tuple[str, Props]] = [
