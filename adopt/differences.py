@@ -110,9 +110,9 @@ def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
     type_token = type_of(step["urn"])
     before, after = (masked(step.get(state) or {}) for state in ("oldState", "newState"))
     sides = Sides(_object(before.get("outputs")), _object(before.get("inputs")), _object(after.get("inputs")))
-    told = _told(step) or (_untold(sides) if type_token.startswith(DYNAMIC) else [])
+    told = _told(step) or (_untold(sides) if type_token.startswith(DYNAMIC) else {})
     mirrors = [path for path in told if path.startswith(MIRRORS)]
-    told = [path for path in told if path not in mirrors]
+    told = {path: kind for path, kind in told.items() if path not in mirrors}
     kubernetes = type_token.startswith(KUBERNETES)
     leaves = changed_leaves(sides, told, kubernetes=kubernetes)
     for leaf in leaves:
@@ -133,15 +133,18 @@ def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
     yield Difference(effect, known_as(step), ", ".join(silent), "", "", words)
 
 
-def _told(step: Mapping[str, Any]) -> list[str]:
-    """The paths that change, as exactly as the engine says."""
-    return list(step.get("detailedDiff") or step.get("diffReasons") or ())
+def _told(step: Mapping[str, Any]) -> dict[str, str]:
+    """The paths that change with their kinds, as exactly as the engine says."""
+    detailed = step.get("detailedDiff") or dict.fromkeys(step.get("diffReasons") or (), None)
+    return {
+        path: str((kind or {}).get("diffKind") or (kind or {}).get("kind") or "") for path, kind in detailed.items()
+    }
 
 
-def _untold(sides: Sides) -> list[str]:
+def _untold(sides: Sides) -> dict[str, str]:
     """What the next update gives otherwise than the last one left it; a dynamic provider does not always say."""
     parts = {key: sides.at((key,)) for key in {**sides.wanted, **sides.asked} if not key.startswith("__")}
-    return [key for key, part in parts.items() if differs(part.live, part.wanted)]
+    return {key: "" for key, part in parts.items() if differs(part.live, part.wanted)}
 
 
 def _shown(before: Any, after: Any) -> tuple[str, str]:

@@ -82,14 +82,15 @@ class Sides:
         return self.asked if self.live is None else self.live
 
 
-def changed_leaves(sides: Sides, told: Iterable[str], *, kubernetes: bool) -> list[Leaf]:
-    """The values that change under the paths that the engine `told`, in their order.
+def changed_leaves(sides: Sides, told: Mapping[str, str], *, kubernetes: bool) -> list[Leaf]:
+    """The values that change under the paths that the engine `told`, with their kinds (`add`, `update`, `delete`; empty
+    where it did not say), in their order.
 
-    A path to a single value is believed, whatever stands there; one to a subtree is compared. None of it differs: the
-    answer is empty, and only who owns it would change.
+    A path to a single value is believed, but for an addition of nothing; one to a subtree is compared. None of it
+    differs: the answer is empty.
     """
     found: dict[str, Leaf] = {}
-    for path in sorted(told):
+    for path, kind in sorted(told.items()):
         steps = parsed(path)
         whole = _whole_list(sides, steps) if kubernetes else steps
         part = sides.at(whole)
@@ -98,7 +99,8 @@ def changed_leaves(sides: Sides, told: Iterable[str], *, kubernetes: bool) -> li
             if len(steps) > len(whole) + 1:  # of an element only this: what it lost otherwise, the server decides
                 leaves = [leaf for leaf in leaves if not leaf.dropped or parsed(leaf.path)[-1] == steps[-1]]
         else:
-            leaves = [Leaf(path, part.asked if part.before == part.wanted else part.before, part.wanted)]
+            believed = Leaf(path, part.asked if part.before == part.wanted else part.before, part.wanted)
+            leaves = [] if kind == "add" and empty(believed.before) and empty(believed.after) else [believed]
         found |= {leaf.path: leaf for leaf in leaves}
     return list(found.values())
 

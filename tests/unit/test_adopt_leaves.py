@@ -224,7 +224,7 @@ def test_a_block_that_is_new_as_a_whole_is_told_leaf_by_leaf() -> None:
 
 def test_a_plain_list_stays_one_value() -> None:
     sides = Sides({"rrdatas": ["192.0.2.1"]}, {}, {"rrdatas": ["192.0.2.1", "192.0.2.2"]})
-    assert changed_leaves(sides, ["rrdatas"], kubernetes=False) == [
+    assert changed_leaves(sides, {"rrdatas": "update"}, kubernetes=False) == [
         Leaf("rrdatas", ["192.0.2.1"], ["192.0.2.1", "192.0.2.2"])
     ]
 

@@ -57,6 +57,17 @@ def test_a_label_needs_no_approval(type_: str, component: str) -> None:
     assert "effectiveLabels" not in page
 
 
+def test_what_the_plugin_adds_to_every_update_of_a_bucket_is_no_change_of_its_own() -> None:
+    """Recorded (gcp plugin 9.35): fields of lifecycle conditions that neither the cloud nor the program has."""
+    bucket = NAMED | {"lifecycleRules": [{"action": {"type": "Delete"}, "condition": {"daysSinceNoncurrentTime": 30}}]}
+    label = labelled(BUCKET, "", bucket)
+    noise = {f"lifecycleRules[0].condition.{name}": {"diffKind": "add"} for name in ("age", "sendAgeIfZero")}
+    label["resourcePreEvent"]["metadata"]["detailedDiff"] |= noise
+    found = told(label)
+    assert not found.visible
+    assert "lifecycleRules" not in markdown(found)
+
+
 @pytest.mark.parametrize("component", PARENTS)
 def test_neither_do_labels_of_the_providers_settings(component: str) -> None:
     """`gcp:defaultLabels`: only the plugin's mirrors change."""
