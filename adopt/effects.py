@@ -17,9 +17,9 @@ class Effect(Enum):
     MOVES = "would move traffic"
     ACCESS = "would change who can connect"
     RESTARTS = "may restart the database"
+    UNKNOWN = "effect not known here: read the cloud's documentation first"
     RELOADER = "restarts the reloader of the trunk ACL"
     LATER = "changes nothing until the SIP proxies start anew"
-    UNKNOWN = "effect not known here: read the cloud's documentation first"
     NONE = "no effect on traffic"
 
     @property
