@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from review.preview import Preview, Step, is_unknown
+from engine_values import is_unknown
+from review.preview import Preview, Step
 from review.resources import ACL
 
 _OFF = " off"

@@ -17,12 +17,13 @@ from typing import TypeVar
 
 from adopt.differences import logical_name
 from adopt.effects import RECORD
+from engine_values import UNKNOWN
 from inventory.address import Address, Status
 from policies.rules.secrets import NAMES, SHAPES
 from review.acl import AclChange, Count
 from review.addresses import ADDRESS, AddressChange
 from review.audience import Audience
-from review.preview import SECRET, UNKNOWN, Message, Policies, Violation
+from review.preview import SECRET, Message, Policies, Violation
 from review.records import RecordChange
 from review.report import Figure, Report, Sheet
 from review.resources import ACL, Effected, Operation, ResourceChange
@@ -84,15 +85,27 @@ def verdict(report: Report) -> str:
         refused = not report.partial and any(each.level == "mandatory" for each in _violations(report))
         return f"**{'A policy refuses this' if refused else 'The preview failed'}: it cannot be deployed.**"
     if report.drift:
-        return "**The cloud is not as the state has it.**" if report.visible else "**No drift.**"
+        return _drift(report)
     if not report.visible:
         return "**No change visible outside.**"
+    return f"**{_visible_to(report) or 'This may be visible outside.'}** It needs an extra approval."
+
+
+def _drift(report: Report) -> str:
+    if not report.visible:
+        return "**No drift.**"
+    if not report.resources:
+        return "**Whether the cloud is as the state has it could not be told.**"
+    seen = _visible_to(report) or ("Perhaps visible outside." if report.seen_by else "Not visible outside.")
+    return f"**The cloud is not as the state has it. {seen}**"
+
+
+def _visible_to(report: Report) -> str:
+    """Who is known to see it, as a sentence; empty: not known, or nobody outside."""
     who = [audience for audience in (Audience.VENDORS, Audience.CUSTOMERS) if audience in report.seen_by]
     names = " and ".join(audience.name.lower() for audience in who)
-    unknown = Audience.ANYBODY in report.seen_by
-    if not names:
-        return "**This may be visible outside.** It needs an extra approval."
-    return f"**Visible to {names}{', perhaps to others' if unknown else ''}.** It needs an extra approval."
+    others = ", perhaps to others" if Audience.ANYBODY in report.seen_by else ""
+    return f"Visible to {names}{others}." if names else ""
 
 
 def _violations(report: Report) -> tuple[Violation, ...]:

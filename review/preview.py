@@ -18,18 +18,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from adopt.differences import type_of
 from engine_cli import STACK_TYPE, Json, masked, step_of
 
-# The engine's words for "not known before the update" (pulumi/sdk/go/common/resource/plugin/rpc.go).
-UNKNOWN = frozenset(
-    (
-        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
-        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
-        "04da6b54-80e4-46f7-96ec-b56ff0331ba9",
-        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
-        "030794c1-ac77-496b-92df-f27374a8bd58",
-        "e48ece36-62e2-4504-bad9-02848725956a",
-        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
-    )
-)
 # What stands in the place of a secret, in the engine's words and in ours.
 SECRET = "[secret]"  # noqa: S105
 # The steps of one replacement, in whatever order they come (pulumi/pkg/resource/deploy/step.go).
@@ -98,7 +86,7 @@ class Step(BaseModel):
 @dataclass(frozen=True)
 class Preview:
     """One preview. `before`, `after`: the stack's outputs, None: not told; `complete`: the form tells all there is;
-    `refresh`: it tells what the cloud has, not what an update would do."""
+    `refresh`: it tells what the cloud has, not what an update would do; `programless`: no program ran in it."""
 
     steps: tuple[Step, ...]
     before: Json | None
@@ -110,6 +98,7 @@ class Preview:
     failed: bool
     complete: bool
     refresh: bool
+    programless: bool
 
     @property
     def partial(self) -> bool:
@@ -134,11 +123,6 @@ def read(text: str) -> Preview:
         return _stream(_lines(text))
     except (ValidationError, RecursionError, AttributeError, KeyError, TypeError, IndexError):
         raise UnreadableError("it does not have the shape of a preview") from None
-
-
-def is_unknown(value: Any) -> bool:
-    """Whether the engine does not know a value before the update."""
-    return isinstance(value, str) and value in UNKNOWN
 
 
 def _lines(text: str) -> list[Json]:
@@ -176,11 +160,12 @@ def _object(digest: Json) -> Preview:
         failed=bool(errors),
         complete=False,
         refresh=any(step.op == "refresh" for step in steps),
+        programless=bool(root and root.op == "refresh"),
     )
 
 
 def _stream(events: Iterable[Json]) -> Preview:
-    steps: list[Step] = []
+    steps, found = list[Step](), list[Step]()
     outputs: Json | None = None
     config: Json = {}
     errors, warnings, ended, failed, cancelled = list[Message](), list[Message](), False, False, False
@@ -194,9 +179,7 @@ def _stream(events: Iterable[Json]) -> Preview:
             step = _step(done["metadata"])
             if step.type == STACK_TYPE:
                 outputs = dict(step.state("newState", "outputs"))
-            # A refresh says only afterwards what it found: as an update or a deletion.
-            if step.op in ("update", "delete") and any(s.urn == step.urn and s.op == "refresh" for s in steps):
-                steps.append(step)
+            found.append(step)
         elif (said := event.get("diagnosticEvent")) and said["severity"] in ("error", "warning"):
             message = Message(said.get("urn", ""), str(said["message"]))
             (errors if said["severity"] == "error" else warnings).append(message)
@@ -209,8 +192,12 @@ def _stream(events: Iterable[Json]) -> Preview:
     if not ended and not cancelled:
         raise UnreadableError("it is cut off: the engine's last event is missing")
     root = next((step for step in steps if step.type == STACK_TYPE), None)
+    # A refresh says only afterwards what it found, `same` included: that has both outputs, too.
+    refreshed = {step.urn for step in steps if step.op == "refresh"} | ({root.urn} if root else set())
+    found = [step for step in found if step.urn in refreshed and step.op in ("update", "delete", "same")]
+    refresh = any(step.op == "refresh" for step in steps)
     return Preview(
-        steps=_by_resource(steps),
+        steps=_by_resource([*steps, *(found if refresh else ())]),
         before=dict(root.state("oldState", "outputs")) if root and root.oldState else None,
         after=outputs,
         config={key: str(value) for key, value in config.items()},
@@ -219,7 +206,8 @@ def _stream(events: Iterable[Json]) -> Preview:
         warnings=tuple(warnings),
         failed=failed or not ended or bool(errors),
         complete=True,
-        refresh=any(step.op == "refresh" for step in steps),
+        refresh=refresh,
+        programless=bool(root and root.op == "refresh"),
     )
 
 

@@ -12,9 +12,10 @@ from enum import Enum
 
 from adopt.differences import OURS, Difference, compare, known_as, logical_name
 from adopt.effects import BUCKET_OBJECT, GANDI_RECORD, INSTANCE, NAT, RECORD, SERVICE, ZONE, Effect
+from engine_values import UNKNOWN
 from review.addresses import ADDRESS, gateway_addresses
 from review.audience import Audience
-from review.preview import UNKNOWN, Preview, Step
+from review.preview import Preview, Step
 
 ACL = "pulumi-python:dynamic/warp:TrunkAcl"
 ROUTER = "gcp:compute/router:Router"
