@@ -73,7 +73,11 @@ def _number_of(character: str) -> str:
 def markdown(report: Report, marker: str = "") -> str:
     """The page. `marker`, the caller's own text, is its first line, by which a comment is found again."""
     page = "\n".join([*([marker] if marker else []), *_page(report)]).rstrip() + "\n"
-    # Never in the middle of a line: half a code span is no code span.
+    return bounded(page)
+
+
+def bounded(page: str) -> str:
+    """A page that fits into a comment. Never cut in the middle of a line: half a code span is no code span."""
     return page if len(page) <= PAGE else page[:PAGE].rpartition("\n")[0] + _CUT
 
 
@@ -118,20 +122,20 @@ def _page(report: Report) -> Iterator[str]:
     yield verdict(report)
     if report.partial:
         yield "It broke off: below is only what it came to."
-    yield from _section("Errors", report.errors, _message)
-    yield from _section("Could not be told", report.unsure, lambda line: [f"- {line}"])
+    yield from section("Errors", report.errors, message_lines)
+    yield from section("Could not be told", report.unsure, lambda line: [f"- {line}"])
     yield from _addresses(report.addresses)
     for sheet in report.sheets:
         yield from _sheet(sheet)
     resource = partial(_resource, happened=report.drift)
     severe = [each for each in report.resources if each.operation in (Operation.REPLACE, Operation.DELETE)]
-    yield from _section("REPLACED OR DELETED" if not report.drift else "Gone from the cloud", severe, resource)
-    yield from _section("DNS", report.records, _record)
+    yield from section("REPLACED OR DELETED" if not report.drift else "Gone from the cloud", severe, resource)
+    yield from section("DNS", report.records, _record)
     if report.acl:
         yield from _acl(report.acl)
     others = [each for each in report.resources if each not in severe and not _told_above(each, report)]
     for audience in Audience:
-        yield from _section(
+        yield from section(
             f"Other changes: {audience.value[0].lower()}{audience.value[1:]}" if not report.drift else audience.value,
             [each for each in others if each.seen_by is audience],
             resource,
@@ -139,8 +143,8 @@ def _page(report: Report) -> Iterator[str]:
     yield from _figures(report.figures)
     if not report.drift:
         yield from _policies(report.policies, told=not report.not_told)
-    yield from _section("Warnings", report.warnings, _message)
-    yield from _section("Left out", report.not_told, lambda line: [f"- {line}"])
+    yield from section("Warnings", report.warnings, message_lines)
+    yield from section("Left out", report.not_told, lambda line: [f"- {line}"])
 
 
 def _told_above(change: ResourceChange, report: Report) -> bool:
@@ -153,7 +157,8 @@ def _told_above(change: ResourceChange, report: Report) -> bool:
     return change.type == ACL and report.acl is not None and not change.effects
 
 
-def _section(heading: str, items: Sequence[T], line: Callable[[T], Iterable[str]]) -> Iterator[str]:
+def section(heading: str, items: Sequence[T], line: Callable[[T], Iterable[str]]) -> Iterator[str]:
+    """A heading and the lines of each item, bounded; nothing where there are none."""
     if items:
         yield from ("", f"### {heading}", "")
         for item in items[:ROWS]:
@@ -178,7 +183,8 @@ def _about(message: Message) -> str:
     return logical_name(message.urn) if message.urn.count("::") >= 3 else ""
 
 
-def _message(message: Message) -> Iterator[str]:
+def message_lines(message: Message) -> Iterator[str]:
+    """What was said, and of which resource."""
     about = f"{code(_about(message))}: " if _about(message) else ""
     first, *rest = _lines(message.text) or ["(no text)"]
     yield f"- {about}{first}"
@@ -231,7 +237,7 @@ def _sheet(sheet: Sheet) -> Iterator[str]:
         *(f"- removed: {code(line)}" for line in sheet.removed),
         *(f"- added: {code(line)}" for line in sheet.added),
     ]
-    yield from _section(f"The text that {who} get changes", lines, lambda line: [line])
+    yield from section(f"The text that {who} get changes", lines, lambda line: [line])
 
 
 def _resource(change: ResourceChange, *, happened: bool = False) -> Iterator[str]:
@@ -243,7 +249,7 @@ def _resource(change: ResourceChange, *, happened: bool = False) -> Iterator[str
     for each in change.effects[:ROWS]:
         told = [
             ", ".join(map(code, each.addresses)),
-            _values(each),
+            values(each),
             each.effect.value if each.effect and not happened else "",
             each.words,
         ]
@@ -251,7 +257,8 @@ def _resource(change: ResourceChange, *, happened: bool = False) -> Iterator[str
     yield from (f"  {line}" for line in _more(len(change.effects) - ROWS))
 
 
-def _values(effected: Effected) -> str:
+def values(effected: Effected) -> str:
+    """`property before → after`; empty where there is no property."""
     if not effected.property or not (effected.before or effected.after):
         return code(effected.property) if effected.property else ""
     hidden = bool(NAMES.search(_letters(effected.property)))

@@ -23,7 +23,7 @@ KINDS: Final[dict[str, str]] = {
     "pods-not-ready": "no pod is ready",
     "token-expired": "Gandi's token is over its date",
     "answer-lost": "Gandi does what it is asked and the answer never comes",
-    "drop-update": "the plugin sends the old values in an update and reports success (gcp 9.35 did: pulumi-gcp issue 3970)",
+    "drop-update": "the gcp plugin sends the old values and reports success (9.35 did: pulumi-gcp 3970)",
 }
 _CONDITIONS: Final = ("lb-pending", "pods-not-ready", "drop-update")
 
@@ -82,8 +82,8 @@ def faults(tx: Transaction) -> list[Fault]:
 
 
 def switched_on(tx: Transaction, kind: str, type_: str = "") -> bool:
-    """Whether a condition (lb-pending, pods-not-ready, drop-update) holds, for resources of this type."""
-    return any(fault.kind == kind and _concerns(fault, type_, "") for fault in faults(tx))
+    """Whether a condition (lb-pending, pods-not-ready, drop-update) holds, for a type where it is about one."""
+    return any(fault.kind == kind and (not type_ or fault.type in ("", type_)) for fault in faults(tx))
 
 
 def meet(cloud: Cloud, type_: str, operation: str, id_: str) -> None:
