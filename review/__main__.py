@@ -3,7 +3,8 @@
     PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true pulumi preview --json --stack prod > preview.json
     python -m review --stack prod --preview preview.json > report.md
 
-With --settled it is the preview after an update, and has to be empty.
+With --settled it is the preview after an update, and has to be empty. With --failed it is what `pulumi up --event-log`
+wrote, and the report says what stopped it; the status is 4.
 
 exit status:
   0  no change visible outside (of a refresh: no drift)
@@ -27,7 +28,7 @@ from engine_cli import Json
 from review.markdown import markdown
 from review.preview import UnreadableError, read
 from review.report import report
-from review.settled import page, settled
+from review.settled import failure, page, settled
 
 VISIBLE, FAILED, UNREADABLE = 3, 4, 2
 
@@ -41,7 +42,11 @@ def main() -> int:
     parser.add_argument("--outputs", type=Path, help="the stack's outputs as they are (default: as in the preview)")
     parser.add_argument("--stack", default="", help="its name, for the heading")
     parser.add_argument("--marker", default="", help="first line, an HTML comment by which the report is found again")
-    parser.add_argument("--settled", action="store_true", help="it is the preview after an update: is anything left?")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--settled", action="store_true", help="it is the preview after an update: is anything left?")
+    kind.add_argument(
+        "--failed", action="store_true", help="it is what an update that failed left in --event-log: why?"
+    )
     chosen = parser.parse_args()
     if chosen.marker and not _is_comment(chosen.marker):
         parser.error("--marker is one HTML comment of letters, digits, spaces, dots, colons and dashes")
@@ -57,6 +62,9 @@ def main() -> int:
     except (ValueError, OSError, RecursionError) as error:
         return _refuse(f"{chosen.outputs}: {_reason(error)}", "pulumi stack output --json > FILE")
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    if chosen.failed:
+        sys.stdout.write(failure(preview, chosen.stack))
+        return FAILED
     if chosen.settled:
         after = settled(preview, chosen.stack)
         sys.stdout.write(page(after))

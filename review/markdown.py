@@ -23,7 +23,8 @@ from policies.rules.secrets import NAMES, SHAPES
 from review.acl import AclChange, Count
 from review.addresses import ADDRESS, AddressChange
 from review.audience import Audience
-from review.preview import SECRET, Message, Policies, Violation
+from review.causes import Message
+from review.preview import SECRET, Policies, Violation
 from review.records import RecordChange
 from review.report import Figure, Report, Sheet
 from review.resources import ACL, Effected, Operation, ResourceChange
@@ -33,7 +34,8 @@ T = TypeVar("T")
 AT_UPDATE = "assigned at update"
 LONGEST = 200  # characters of one value
 ROWS = 50  # of one list
-LINES = 12  # of one message
+LINES = 12  # of one message; of an error, which ends with what is wrong as often as it begins with it:
+ERROR_LINES, ERROR_LONGEST = 40, 2_000
 # Of a record set: what its line under DNS tells.
 ANSWERS = re.compile(r"rrdatas|ttl|routingPolicy($|\.(geos|primaryBackup\.(primary|backupGeos)))")
 PAGE = 60_000  # below GitHub's 65,536, which counts in another unit than we do
@@ -41,14 +43,14 @@ PAGE = 60_000  # below GitHub's 65,536, which counts in another unit than we do
 _CUT = "\n\n**The report is longer than a comment can be, and is cut here. Run the preview to read all of it.**\n"
 
 
-def code(text: str) -> str:
-    """Foreign text as data: a code span that nothing in it can leave."""
+def code(text: str, longest: int = LONGEST) -> str:
+    """Foreign text as data: a code span that nothing in it can leave. Of more than `longest` characters the first."""
     if any(shape.search(text) for _, shape in SHAPES):
         return f"`{SECRET}`"
     for unknown in UNKNOWN:
         text = text.replace(unknown, AT_UPDATE)
-    if len(text) > LONGEST:
-        text = f"{text[:LONGEST]}…"
+    if len(text) > longest:
+        text = f"{text[:longest]}…"
     if not text.strip():
         return "(none)"
     # CommonMark 6.1: a span ends at a run of as many backticks as it began with. Long runs are not counted by all.
@@ -122,7 +124,7 @@ def _page(report: Report) -> Iterator[str]:
     yield verdict(report)
     if report.partial:
         yield "It broke off: below is only what it came to."
-    yield from section("Errors", report.errors, message_lines)
+    yield from section("Errors", report.errors, error_lines)
     yield from section("Could not be told", report.unsure, lambda line: [f"- {line}"])
     yield from _addresses(report.addresses)
     for sheet in report.sheets:
@@ -143,7 +145,7 @@ def _page(report: Report) -> Iterator[str]:
     yield from _figures(report.figures)
     if not report.drift:
         yield from _policies(report.policies, told=not report.not_told)
-    yield from section("Warnings", report.warnings, message_lines)
+    yield from section("Warnings", report.warnings, _warning)
     yield from section("Left out", report.not_told, lambda line: [f"- {line}"])
 
 
@@ -174,19 +176,42 @@ def _more(count: int) -> Iterator[str]:
 def _lines(text: str) -> list[str]:
     """The lines of a message, bounded; whatever a viewer might take for a line's end is one."""
     lines = [line for line in text.splitlines() if line.strip()]
-    return [code(line.strip()) for line in lines[:LINES]] + (
-        [f"and {len(lines) - LINES} more lines"] if lines[LINES:] else []
-    )
+    return [code(line.strip()) for line in lines[:LINES]] + _left_out(len(lines) - LINES)
+
+
+def _error_lines(text: str) -> list[str]:
+    """The lines of an error. Both ends of what is too long stay: one of them is the cause."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    half, rest = ERROR_LINES // 2, len(lines) - ERROR_LINES
+    shown = [code(_both_ends(line), longest=ERROR_LONGEST + 1) for line in lines]
+    return [*shown[:half], *_left_out(rest), *shown[-half:]] if rest > 0 else shown
+
+
+def _both_ends(line: str) -> str:
+    half = ERROR_LONGEST // 2
+    return f"{line[:half]}…{line[-half:]}" if len(line) > ERROR_LONGEST else line
+
+
+def _left_out(count: int) -> list[str]:
+    return [f"and {count} more lines"] if count > 0 else []
 
 
 def _about(message: Message) -> str:
     return logical_name(message.urn) if message.urn.count("::") >= 3 else ""
 
 
-def message_lines(message: Message) -> Iterator[str]:
-    """What was said, and of which resource."""
+def error_lines(message: Message) -> Iterator[str]:
+    """What went wrong, and with which resource."""
+    yield from _said(message, _error_lines(message.text))
+
+
+def _warning(message: Message) -> Iterator[str]:
+    yield from _said(message, _lines(message.text))
+
+
+def _said(message: Message, lines: Sequence[str]) -> Iterator[str]:
     about = f"{code(_about(message))}: " if _about(message) else ""
-    first, *rest = _lines(message.text) or ["(no text)"]
+    first, *rest = lines or ["(no text)"]
     yield f"- {about}{first}"
     yield from (f"  - {line}" for line in rest)
 

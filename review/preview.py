@@ -17,9 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adopt.differences import type_of
 from engine_cli import STACK_TYPE, Json, masked, step_of
+from review.causes import Message, causes
 
 # What stands in the place of a secret, in the engine's words and in ours.
 SECRET = "[secret]"  # noqa: S105
+# What a program or a plugin wrote to standard error, in the engine's severities (pulumi/sdk/go/common/diag/sink.go).
+OUTPUT = "info#err"
 # The steps of one replacement, in whatever order they come (pulumi/pkg/resource/deploy/step.go).
 REPLACING = ("replace", "create-replacement", "delete-replaced", "import-replacement", "remove-pending-replace")
 # Steps that change nothing in the cloud.
@@ -29,14 +32,6 @@ _OBJECT = frozenset(("steps", "changeSummary", "config", "duration"))
 
 class UnreadableError(Exception):
     """The input is no preview, or not a whole one; the text says what is wrong with it."""
-
-
-@dataclass(frozen=True)
-class Message:
-    """Something the engine or the program said; `urn` is empty where it is about no resource."""
-
-    urn: str
-    text: str
 
 
 class Violation(BaseModel):
@@ -148,7 +143,8 @@ def _object(digest: Json) -> Preview:
         for each in digest.get("diagnostics") or ()
         for severity in (str(each.get("severity")),)
     ]
-    errors = tuple(message for severity, message in said if severity == "error")
+    output = [message.text for severity, message in said if severity == OUTPUT]
+    errors = causes((message for severity, message in said if severity == "error"), output)
     return Preview(
         steps=_by_resource(steps),
         before=dict(root.state("oldState", "outputs")) if root and root.oldState else None,
@@ -168,7 +164,8 @@ def _stream(events: Iterable[Json]) -> Preview:
     steps, found = list[Step](), list[Step]()
     outputs: Json | None = None
     config: Json = {}
-    errors, warnings, ended, failed, cancelled = list[Message](), list[Message](), False, False, False
+    errors, warnings, output = list[Message](), list[Message](), list[str]()
+    ended, failed, cancelled = False, False, False
     policies = _Policies()
     for event in events:
         if prelude := event.get("preludeEvent"):
@@ -183,6 +180,8 @@ def _stream(events: Iterable[Json]) -> Preview:
         elif (said := event.get("diagnosticEvent")) and said["severity"] in ("error", "warning"):
             message = Message(said.get("urn", ""), str(said["message"]))
             (errors if said["severity"] == "error" else warnings).append(message)
+        elif said and said["severity"] == OUTPUT:
+            output.append(str(said["message"]))
         elif summary := event.get("summaryEvent"):
             ended, failed = True, summary.get("result", "succeeded") != "succeeded"
         elif "cancelEvent" in event:
@@ -202,7 +201,7 @@ def _stream(events: Iterable[Json]) -> Preview:
         after=outputs,
         config={key: str(value) for key, value in config.items()},
         policies=policies.found(),
-        errors=tuple(errors),
+        errors=causes(errors, output),
         warnings=tuple(warnings),
         failed=failed or not ended or bool(errors),
         complete=True,

@@ -50,7 +50,11 @@ PROMISED = (
     Promise(ADDRESS, ("address",), Audience.VENDORS, "vendors have the old one whitelisted", "warp:edge:NatEgressPool"),
     Promise(ADDRESS, ("address",), Audience.CUSTOMERS, "customers send calls to the old one", "warp:edge:SipIngress"),
     Promise(
-        ADDRESS, ("address",), Audience.CUSTOMERS, "its customer sends calls to the old one", "warp:edge:DedicatedIngress"
+        ADDRESS,
+        ("address",),
+        Audience.CUSTOMERS,
+        "its customer sends calls to the old one",
+        "warp:edge:DedicatedIngress",
     ),
     Promise(ADDRESS, ("address",), Audience.ANYBODY, "people have the old one"),
     Promise(

@@ -9,7 +9,8 @@ from typing import Any
 from review.acl import AclChange, acl_change
 from review.addresses import AddressChange, address_changes, inventories
 from review.audience import Audience
-from review.preview import Message, Policies, Preview
+from review.causes import Message
+from review.preview import Policies, Preview
 from review.promised import promised_changes, with_promised
 from review.records import RecordChange, record_changes
 from review.resources import ResourceChange, resource_changes

@@ -13,8 +13,9 @@ from typing import Any
 
 from adopt.differences import OURS, compare, known_as
 from adopt.effects import Effect
-from review.markdown import bounded, code, message_lines, section, values
-from review.preview import Message, Preview, Step
+from review.causes import Message
+from review.markdown import bounded, code, error_lines, section, values
+from review.preview import Preview, Step
 from review.resources import Effected
 
 _WORDS = {"create": "is missing", "delete": "is still there", "replace": "is to be replaced"}
@@ -60,6 +61,17 @@ def page(found: Settled) -> str:
     return bounded("\n".join(_page(found)).rstrip() + "\n")
 
 
+def failure(update: Preview, stack: str) -> str:
+    """Why an update stopped, as Markdown. What it had done by then is done."""
+    lines = [
+        f"## Update of stack {code(stack)}",
+        "",
+        "**The update failed.** What it had done by then is done; `pulumi up` goes on from there.",
+        *section("Errors", update.errors, error_lines),
+    ]
+    return bounded("\n".join(lines) + "\n")
+
+
 def _page(found: Settled) -> Iterator[str]:
     yield f"## After the update of stack {code(found.stack)}"
     yield ""
@@ -71,7 +83,7 @@ def _page(found: Settled) -> Iterator[str]:
     else:
         yield "**The update did not take.**"
         yield _REMEDY
-    yield from section("Errors", found.errors, message_lines)
+    yield from section("Errors", found.errors, error_lines)
     yield from section("Did not take: as it is → as it was to be", found.left, _lines)
     yield from section("Outputs that are not as published", found.outputs, lambda name: [f"- {code(name)}"])
 
