@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine_values import WHOLE, untold
+
 Json = dict[str, Any]
 
 STACK_TYPE = "pulumi:pulumi:Stack"
@@ -23,14 +25,24 @@ _SECRET_MARK = "4dabf18193072939515e22adb298388d"  # noqa: S105
 # "file:///...: created by user@host (pid 123) at ...", one line a lock (pulumi/pkg/backend/diy/lock.go). A shared
 # backend's locks never match: two machines may have one name, and neither sees the other's processes.
 _LOCK = re.compile(r"(\w+)://\S+: created by \S+@(\S+) \(pid (\d+)\)")
+# A state that contradicts itself (pulumi/pkg/backend/diy/state.go, pulumi/pkg/resource/deploy/snapshot.go).
+_REFUSED_STATE = re.compile(r"snapshot integrity failure.*: ((?:child )?resource .+)")
 
 
 class EngineError(Exception):
     """The engine ended with a failure. `output` is all that it said."""
 
     def __init__(self, command: str, output: str) -> None:
-        super().__init__(f"`{command}` failed:\n{output.strip()}")
+        super().__init__(f"`{command}` failed:\n{refused_state(output) or output.strip()}")
         self.output = output
+
+
+class NotWholeError(EngineError):
+    """The stack's outputs hold words for unknown values in the place of values."""
+
+    def __init__(self, stack: str, wrong: str) -> None:
+        Exception.__init__(self, f"the outputs of stack {stack}: {wrong}\n  -> {WHOLE}")
+        self.output = ""
 
 
 @dataclass(frozen=True)
@@ -94,14 +106,18 @@ class Cli:
             print("the lock was left behind by a process that is gone: releasing it")
             self.text("cancel", "--stack", self.stack, "--yes")
             return self.show(*arguments)
+        if refused := refused_state("".join(said)):
+            print(refused)
         if engine.returncode < 0:
             print(f"the engine was killed (signal {-engine.returncode})")
         return engine.returncode
 
     def outputs(self, *, secrets: bool = False) -> Json:
-        """The stack's outputs, secrets masked unless asked for."""
+        """The stack's outputs, secrets masked unless asked for. Raises `NotWholeError` where they are not whole."""
         shown = ["--show-secrets"] if secrets else []
         found: Json = json.loads(self.text("stack", "output", "--json", *shown, "--stack", self.stack))
+        if wrong := untold(found):
+            raise NotWholeError(self.stack, wrong)
         return found
 
     def config(self) -> tuple[dict[str, str], set[str]]:
@@ -144,6 +160,18 @@ class Cli:
         if done.returncode and not events.failures:
             raise EngineError("pulumi import", f"{done.stdout}{done.stderr}")
         return events
+
+
+def refused_state(output: str) -> str:
+    """What is wrong with the stack's own state and what helps, where the engine refuses it; empty: it does not."""
+    found = _REFUSED_STATE.search(output)
+    if not found:
+        return ""
+    return (
+        f"the engine refuses the stack's state: {found[1].strip()}\n"
+        "  -> `pulumi state repair` on this stack (make up's: .sandbox/pulumi state repair), then a whole `pulumi up`;"
+        " docs/recover.md"
+    )
 
 
 def locked_by_the_dead(output: str) -> bool:

@@ -18,13 +18,23 @@ UNKNOWN = frozenset(
     )
 )
 # Why outputs that were published have such a value, and what helps.
-TARGETED = "a targeted update (--target, --exclude) wrote it, which does not know what it left out"
+TARGETED = "a targeted update (--target, --exclude) wrote these outputs and left that out"
+NOTHING = "there are no outputs: no whole update of this stack has ended well"
 WHOLE = "run a whole `pulumi up`, without --target and --exclude"
 
 
 def is_unknown(value: Any) -> bool:
     """Whether it is one of these words."""
     return isinstance(value, str) and value in UNKNOWN
+
+
+def untold(outputs: Any, at: str = "") -> str:
+    """What is wrong with outputs that hold such words, for people; empty: they hold none."""
+    found = [each or "all of it" for each in unknown_places(outputs, at)]
+    if not found:
+        return ""
+    more = f" and {len(found) - 3} more" if found[3:] else ""
+    return f"no value is known for {', '.join(found[:3])}{more}: {TARGETED}"
 
 
 def unknown_places(value: Any, at: str = "") -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine_values import WHOLE, untold
 from review.acl import AclChange, acl_change
 from review.addresses import AddressChange, address_changes, inventories
 from review.audience import Audience
@@ -122,7 +123,7 @@ def report(preview: Preview, stack: str, published: Mapping[str, Any] | None = N
         acl=acl_change(preview),
         figures=tuple(_figures(before, preview.after)) if judged and preview.after is not None else (),
         policies=preview.policies,
-        unsure=tuple(_unsure(preview, addresses_known=not judged or found.after is not None)),
+        unsure=tuple(_unsure(preview, before, addresses_known=not judged or found.after is not None)),
         not_told=tuple(_not_told(preview)),
     )
 
@@ -132,7 +133,9 @@ def _resources(preview: Preview) -> list[ResourceChange]:
     return with_promised(changes, promised_changes(preview)) if preview.refresh else changes
 
 
-def _unsure(preview: Preview, *, addresses_known: bool) -> Iterator[str]:
+def _unsure(preview: Preview, before: Mapping[str, Any], *, addresses_known: bool) -> Iterator[str]:
+    if wrong := untold(before):
+        yield f"what people read today: {wrong}; {WHOLE}"
     if not addresses_known:
         yield _UNSURE
     if preview.refresh and not preview.complete:
