@@ -5,7 +5,7 @@ BOOTSTRAP := python3 tools/bootstrap.py
 PYTHON = eval "$$($(BOOTSTRAP) --print-env)" && .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up review outputs site verify down status up-regions outputs-regions failover down-regions rehearse test lint unit sandbox-tests database test-sip test-site engine bench clean
+.PHONY: help setup setup-dev up review check-update outputs site verify down status up-regions outputs-regions failover down-regions rehearse test lint unit sandbox-tests database test-sip test-site engine bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,10 @@ up: setup ## stand the edge up on a cloud on loopback and print its IP inventory
 review: ## what an update of that stack would do, as a pull request's report (Markdown)
 	@$(BOOTSTRAP) >&2
 	@$(PYTHON) -m sandbox.stack review
+
+check-update: ## whether the last update of that stack took: a second preview must be empty
+	@$(BOOTSTRAP) >&2
+	@$(PYTHON) -m sandbox.check_update
 
 outputs: ## every output of that stack as one JSON object on standard output
 	@$(BOOTSTRAP) >&2

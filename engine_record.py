@@ -17,6 +17,7 @@ import pulumi
 from components.dedicated_ingress import DedicatedUse
 from components.egress import GatewayUse
 from components.refusal import RefusedError
+from engine_values import WHOLE, untold
 from inventory.published import OF_A_REGION
 
 GATEWAY = "gcp:compute/routerNat:RouterNat"
@@ -68,6 +69,8 @@ class OwnersReader:
 def owners_reader(stack: str) -> OwnersReader:
     """Who may read the trunk ACL that `stack` applies, of which this stack has a read replica."""
     acl = outputs_of(stack, ("trunkAcl",))["trunkAcl"]
+    if wrong := untold(acl, "trunkAcl"):
+        raise RefusedError(f"stack {stack}: {wrong}", f"{WHOLE}, of {stack}, then this one again")
     reader, password = (acl.get(key) if isinstance(acl, Mapping) else None for key in ("reader", "readerPassword"))
     if not isinstance(reader, str) or not isinstance(password, str) or not re.fullmatch(r"[a-z_]+", reader):
         raise RefusedError(

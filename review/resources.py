@@ -26,7 +26,7 @@ from adopt.effects import (
     ZONE,
     Effect,
 )
-from engine_cli import UNKNOWN
+from engine_values import UNKNOWN
 from review.addresses import ADDRESS, gateway_addresses
 from review.audience import Audience
 from review.preview import Preview, Step

@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from adopt.adoption import adopt
 from engine_cli import EngineError
+from engine_values import NOTHING
 from inventory import folder, published
 from inventory.site.files import INDEX
 from inventory.site.render import render
@@ -100,7 +101,10 @@ def _outputs() -> dict[str, Any]:
     if not (DIRECTORY / "project").exists():
         raise SandboxError("nothing is up\n  -> make up")
     # Outputs are in the state: they can be read while the cloud is stopped.
-    return Workspace(DIRECTORY, STACK, {}).cli.outputs()
+    found = Workspace(DIRECTORY, STACK, {}).cli.outputs()
+    if not found:
+        raise SandboxError(f"{NOTHING}\n  -> make up")
+    return found
 
 
 def verify(sandbox: Sandbox) -> int:
