@@ -50,10 +50,11 @@ def import_ids(settings: Settings, suffix: str = "") -> dict[str, str]:
 
 def adopt(cli: Cli, settings: Settings, say: Say) -> Adoption:
     """Record what exists and compare. Raises `EngineError` when the engine cannot go on."""
+    recorded, absent = _record(cli, settings, say)
+    # Last: until then the note of what was cut off tells the next run that there is something to record.
     if cli.interrupted():
         say("an update was cut off: reading anew what is recorded")
         cli.forget_interruption()
-    recorded, absent = _record(cli, settings, say)
     say("comparing the cloud with the settings")
     events = cli.preview()
     _refuse_failures(events.failures)
@@ -134,7 +135,7 @@ def _wanted(cli: Cli, file: Path) -> Wanted:
             break
         clashing |= {step["urn"]: _entry(step) for step in events.steps if step["urn"] in new}
     _refuse_failures(events.failures)
-    listed: list[Entry] = json.loads(file.read_text())["resources"] if file.exists() else []
+    listed: list[Entry] = json.loads(file.read_text()).get("resources") or [] if file.exists() else []
     hangers = [step["urn"] for step in events.steps if _hanger(type_of(step["urn"]))]
     return Wanted(
         listed + list(clashing.values()), {logical_name(urn): urn for urn in hangers}, _drawn_suffix(events.steps)

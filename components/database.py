@@ -227,6 +227,7 @@ def import_ids(name: str, settings: Settings, suffix: str = "") -> dict[str, str
     """Logical name -> the id under which the plugin imports it (docs/adopt.md).
 
     With a unique name there is something to adopt only once its `suffix` is drawn: after an update that was cut off.
+    A user is taken over without its password, which cannot be read: the next update sets it anew.
     """
     database = settings.database
     if database.unique_name and not suffix:
@@ -236,6 +237,10 @@ def import_ids(name: str, settings: Settings, suffix: str = "") -> dict[str, str
     ids = {f"{name}-instance": instance}
     if not database.replica_of:
         ids[f"{name}-database"] = f"{instance}/databases/{database.name}"
+        # The plugin's form for PostgreSQL: PROJECT/INSTANCE/NAME (registry.terraform.io, google_sql_user, "Import").
+        users = f"{settings.project}/{instance_name}"
+        ids[f"{name}-user"] = f"{users}/{database.user}"
+        ids |= {f"{name}-{each}": f"{users}/{iam_database_user(each)}" for each in database.iam_users}
     network = database.network
     if network.peering_range:
         ids[f"{name}-peering-range"] = f"projects/{settings.project}/global/addresses/{network.peering_range}"

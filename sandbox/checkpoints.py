@@ -1,0 +1,76 @@
+"""The engine's state in files, when it was cut off while it wrote: the newest whole copy takes the place of a cut one.
+
+A full disk cuts the state and its `.bak`: the engine's storage library renames what it could write, and the next write
+backs that up (gocloud.dev/blob/fileblob; pulumi/pkg/backend/diy/state.go, saveCheckpoint). With RETAIN the engine keeps
+every state under a name of its own as well, so that one step is lost at most, and recovery finds that one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from sandbox.process import SandboxError
+from settings.problems import PROJECT
+
+RETAIN: Final = "PULUMI_DIY_BACKEND_RETAIN_CHECKPOINTS"
+KEPT: Final = 3  # copies beside a whole state; one `up` writes hundreds
+
+
+def mend(state: Path, stack: str, note: Path) -> None:
+    """Make a stack's state in the folder `state` readable. `note` is made first where a copy takes its place: the cloud
+    may have more than the copy knows. Raises `SandboxError` where no copy is whole."""
+    folder = state / ".pulumi" / "stacks" / PROJECT
+    # Content type and checksum: nothing that the engine needs.
+    for attributes in folder.glob(f"{stack}.json*.attrs"):
+        if not whole(attributes):
+            attributes.unlink()
+    checkpoint = folder / f"{stack}.json"
+    if checkpoint.exists() and not whole(checkpoint):
+        copy = next(filter(whole, _copies(state, folder, stack)), None)
+        if copy is None:
+            raise SandboxError(
+                f"{checkpoint}: the state was cut off while it was written, and no whole copy is left\n"
+                f"  -> make reset, then make up: everything in this sandbox is made anew"
+            )
+        note.touch()
+        # Beside, then renamed: on a disk that is still full nothing gets worse.
+        draft = checkpoint.with_name(f".{checkpoint.name}.new")
+        draft.write_bytes(copy.read_bytes())
+        draft.replace(checkpoint)
+        checkpoint.with_name(f"{checkpoint.name}.attrs").unlink(missing_ok=True)
+    tidy(folder, stack)
+
+
+def tidy(folder: Path, stack: str) -> None:
+    """Remove all but the newest of the engine's copies, and what it could not rename."""
+    for each in [*_retained(folder, stack)[KEPT:], *folder.glob(f"{stack}.json*.tmp*")]:
+        each.with_name(f"{each.name}.attrs").unlink(missing_ok=True)
+        each.unlink(missing_ok=True)
+
+
+def whole(file: Path) -> bool:
+    """Whether it is a JSON object to its last byte."""
+    try:
+        return isinstance(json.loads(file.read_bytes()), dict)
+    except (ValueError, FileNotFoundError):
+        return False
+
+
+def _copies(state: Path, folder: Path, stack: str) -> Iterator[Path]:
+    """Newest first: before the last write, the engine's own copies, those of the ends of earlier updates."""
+    yield folder / f"{stack}.json.bak"
+    yield from _retained(folder, stack)
+    earlier = [
+        *(state / ".pulumi" / "history" / PROJECT / stack).glob("*.checkpoint.json"),
+        *(state / ".pulumi" / "backups" / PROJECT / stack).glob("*.json"),
+    ]
+    yield from sorted(earlier, key=lambda file: file.stat().st_mtime, reverse=True)
+
+
+def _retained(folder: Path, stack: str) -> list[Path]:
+    """`STACK.json.NANOSECONDS`, newest first."""
+    found = [each for each in folder.glob(f"{stack}.json.*") if each.suffix[1:].isdigit()]
+    return sorted(found, key=lambda file: int(file.suffix[1:]), reverse=True)
