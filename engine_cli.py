@@ -119,14 +119,14 @@ class Cli:
             {key for key, entry in listed.items() if entry.get("secret")},
         )
 
-    def interrupted(self) -> bool:
-        """Whether an update was cut off while it created things: the cloud may have more than the state.
+    def interrupted(self) -> list[str]:
+        """URNs of what an update was creating when it was cut off: the cloud may have it, the state has not.
 
         What was being updated or deleted needs nothing: the engine does it again, and drops such notes itself.
         """
         state = json.loads(self.text("stack", "export", "--stack", self.stack))
         pending = (state.get("deployment") or {}).get("pending_operations") or ()
-        return any(each.get("type") in ADDING for each in pending)
+        return [each["resource"]["urn"] for each in pending if each.get("type") in ADDING]
 
     def forget_interruption(self) -> None:
         """Read the recorded resources anew and drop the note of what was under way. The state alone changes.

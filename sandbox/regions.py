@@ -21,9 +21,9 @@ from rich.markup import escape
 from command_line import run
 from engine_cli import EngineError
 from inventory.table import ip_inventory_table
-from sandbox import next_steps, sip_edge
+from sandbox import leftovers, next_steps, sip_edge
 from sandbox.process import DEFAULT_REGION, Sandbox, SandboxError
-from sandbox.recovery import end_what_a_kill_left, record_what_a_crash_left
+from sandbox.recovery import record_what_a_crash_left
 from sandbox.seed import SECOND_REGION
 from sandbox.stack import ended
 from sandbox.workspace import ROOT, Workspace
@@ -104,7 +104,7 @@ class TwoRegions:
             console.print(f"[dim]{escape(step)}[/]")
 
         self.sandbox.seed("second-region")
-        end_what_a_kill_left(self.workspace(GLOBAL), say)
+        leftovers.end(self.directory, say)
         for stack in STACKS:
             console.print(f"[bold]engine[/]  pulumi up of stack `{stack}`")
             workspace = self.workspace(stack)

@@ -27,7 +27,7 @@ from review.markdown import markdown
 from review.report import report
 from sandbox import Sandbox, SandboxError, next_steps, sip_edge
 from sandbox.next_steps import CUSTOMER
-from sandbox.recovery import end_what_a_kill_left, record_what_a_crash_left
+from sandbox.recovery import ready
 from sandbox.workspace import ROOT, Workspace
 from settings import Settings, SettingsError
 
@@ -149,13 +149,7 @@ def down(sandbox: Sandbox, console: Console) -> int:
 
 def _ready(sandbox: Sandbox, console: Console) -> Workspace:
     workspace = Workspace(DIRECTORY, STACK, sandbox.env())
-
-    def say(step: str) -> None:
-        console.print(f"[dim]{escape(step)}[/]")
-
-    end_what_a_kill_left(workspace, say)
-    workspace.prepare()
-    record_what_a_crash_left(workspace, say)
+    ready(workspace, lambda step: console.print(f"[dim]{escape(step)}[/]"))
     return workspace
 
 
