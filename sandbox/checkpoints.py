@@ -22,7 +22,7 @@ KEPT: Final = 3  # copies beside a whole state; one `up` writes hundreds
 def mend(state: Path, stack: str, note: Path) -> None:
     """Make a stack's state in the folder `state` readable. `note` is made first where a copy takes its place: the cloud
     may have more than the copy knows. Raises `SandboxError` where no copy is whole."""
-    folder = state / ".pulumi" / "stacks" / PROJECT
+    folder = _folder(state)
     # Content type and checksum: nothing that the engine needs.
     for attributes in folder.glob(f"{stack}.json*.attrs"):
         if not whole(attributes):
@@ -49,6 +49,19 @@ def tidy(folder: Path, stack: str) -> None:
     for each in [*_retained(folder, stack)[KEPT:], *folder.glob(f"{stack}.json*.tmp*")]:
         each.with_name(f"{each.name}.attrs").unlink(missing_ok=True)
         each.unlink(missing_ok=True)
+
+
+def salt(state: Path, stack: str) -> str:
+    """Of the passphrase that a stack's secrets are encrypted with; empty where there is no state yet."""
+    checkpoint = _folder(state) / f"{stack}.json"
+    if not whole(checkpoint):
+        return ""
+    latest = json.loads(checkpoint.read_bytes())["checkpoint"].get("latest") or {}
+    return str((latest.get("secrets_providers") or {}).get("state", {}).get("salt", ""))
+
+
+def _folder(state: Path) -> Path:
+    return state / ".pulumi" / "stacks" / PROJECT
 
 
 def whole(file: Path) -> bool:

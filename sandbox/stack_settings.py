@@ -19,10 +19,12 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: dict[str, int] = {}
         for key, _ in node.value:
-            line = key.start_mark.line + 1
-            if isinstance(key, yaml.ScalarNode) and seen.setdefault(key.value, line) != line:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # refused by the class above
+            if key.value in seen:
                 problem = f'mapping key "{key.value}" already defined at line {seen[key.value]}'
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen[key.value] = key.start_mark.line + 1
         return super().construct_mapping(node, deep)
 
     def construct_date(self, node: yaml.ScalarNode) -> object:

@@ -102,11 +102,17 @@ class Workspace:
 
     def configure(self, config: Mapping[str, Any]) -> None:
         """Give the stack these settings, key to value."""
-        written: dict[str, Any] = {"config": dict(config)}
         file = self.project / f"Pulumi.{self.stack}.yaml"
-        if file.exists() and (salt := load(file).get(SALT)):
-            written[SALT] = salt
+        written = {"config": dict(config), **self._salt(file)}
         _replace(file, yaml.safe_dump(written, sort_keys=False))
+
+    def _salt(self, file: Path) -> dict[str, Any]:
+        """The engine's line in the YAML; from the state where it was cut off while it wrote the YAML."""
+        try:
+            salt = load(file).get(SALT) if file.exists() else None
+        except SandboxError:
+            salt = checkpoints.salt(self.directory / "state", self.stack)
+        return {SALT: salt} if salt else {}
 
     def follow(self) -> None:
         """Take the settings anew from `Pulumi.<stack>.yaml`: what `wrapper` does when that has changed."""
@@ -151,18 +157,18 @@ class Workspace:
         if follow:
             self._seen.write_bytes(self._shipped.read_bytes())
             seen, shipped, python = (shlex.quote(str(each)) for each in (self._seen, self._shipped, sys.executable))
-            take = f"PYTHONPATH={shlex.quote(str(self._program))} {python} -m sandbox.workspace"
-            take += f" {shlex.quote(str(self.directory))} {shlex.quote(self.stack)}"
+            these = shlex.join([str(self.directory), self.stack, str(self._program)])
+            take = f"PYTHONPATH={shlex.quote(str(ROOT))} {python} -m sandbox.workspace {these}"
             lines += [f"cmp -s {shipped} {seen} || {take} >&2 || exit"]
         lines += [f'exec pulumi --cwd {shlex.quote(str(self.project))} "$@"', ""]
         _replace(self.wrapper, "\n".join(lines), 0o755)
 
 
 def main() -> int:
-    """`python -m sandbox.workspace DIRECTORY STACK`: take the shipped settings over."""
-    directory, stack = sys.argv[1:]
+    """`python -m sandbox.workspace DIRECTORY STACK PROGRAM`: take the shipped settings over."""
+    directory, stack, program = sys.argv[1:]
     try:
-        Workspace(Path(directory), stack, {}).follow()
+        Workspace(Path(directory), stack, {}, program=Path(program)).follow()
     except SandboxError as error:
         print(error, file=sys.stderr)
         return 2
