@@ -2,13 +2,13 @@
 
 A full disk cuts the state and its `.bak`: the engine's storage library renames what it could write, and the next write
 backs that up (gocloud.dev/blob/fileblob; pulumi/pkg/backend/diy/state.go, saveCheckpoint). With RETAIN the engine keeps
-every state under a name of its own as well, so that one step is lost at most, and recovery finds that one.
+every state under a name of its own as well. Nothing is begun before the state that notes it is written whole, so the
+newest whole copy of these knows of all that recovery must look for; that of an earlier update does not.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +20,10 @@ KEPT: Final = 3  # copies beside a whole state; one `up` writes hundreds
 
 
 def mend(state: Path, stack: str, note: Path) -> None:
-    """Make a stack's state in the folder `state` readable. `note` is made first where a copy takes its place: the cloud
-    may have more than the copy knows. Raises `SandboxError` where no copy is whole."""
+    """Make a stack's state in the folder `state` readable. Raises `SandboxError` where no copy is whole.
+
+    `note` is made first where the end of an earlier update takes its place: the cloud may have anything.
+    """
     folder = _folder(state)
     # Content type and checksum: nothing that the engine needs.
     for attributes in folder.glob(f"{stack}.json*.attrs"):
@@ -29,13 +31,15 @@ def mend(state: Path, stack: str, note: Path) -> None:
             attributes.unlink()
     checkpoint = folder / f"{stack}.json"
     if checkpoint.exists() and not whole(checkpoint):
-        copy = next(filter(whole, _copies(state, folder, stack)), None)
+        written, earlier = [folder / f"{stack}.json.bak", *_retained(folder, stack)], _earlier(state, stack)
+        copy = next(filter(whole, [*written, *earlier]), None)
         if copy is None:
             raise SandboxError(
                 f"{checkpoint}: the state was cut off while it was written, and no whole copy is left\n"
                 f"  -> make reset, then make up: everything in this sandbox is made anew"
             )
-        note.touch()
+        if copy in earlier:
+            note.touch()
         # Beside, then renamed: on a disk that is still full nothing gets worse.
         draft = checkpoint.with_name(f".{checkpoint.name}.new")
         draft.write_bytes(copy.read_bytes())
@@ -72,15 +76,13 @@ def whole(file: Path) -> bool:
         return False
 
 
-def _copies(state: Path, folder: Path, stack: str) -> Iterator[Path]:
-    """Newest first: before the last write, the engine's own copies, those of the ends of earlier updates."""
-    yield folder / f"{stack}.json.bak"
-    yield from _retained(folder, stack)
-    earlier = [
+def _earlier(state: Path, stack: str) -> list[Path]:
+    """States at the ends of earlier updates, newest first."""
+    found = [
         *(state / ".pulumi" / "history" / PROJECT / stack).glob("*.checkpoint.json"),
         *(state / ".pulumi" / "backups" / PROJECT / stack).glob("*.json"),
     ]
-    yield from sorted(earlier, key=lambda file: file.stat().st_mtime, reverse=True)
+    return sorted(found, key=lambda file: file.stat().st_mtime, reverse=True)
 
 
 def _retained(folder: Path, stack: str) -> list[Path]:
