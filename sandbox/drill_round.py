@@ -191,7 +191,7 @@ class Round:
         resources = [each for each in self.sandbox.resources() if each.body.get("type") not in ("NS", "SOA")]
         there = Counter(each.type for each in resources)
         for type_ in sorted(there):
-            # Earlier versions of a file (`#earlier`) belong to the file, and the names that the cloud keeps are no resources.
+            # Earlier versions of a file (`#earlier`) belong to the file; names that the cloud keeps are no resources.
             more = there[type_] - self.before[type_] - recorded[type_]
             if more > 0 and "#" not in type_ and not type_.startswith("sandbox:"):
                 yield f"{more} {type_}"

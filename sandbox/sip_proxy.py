@@ -220,14 +220,16 @@ class SipProxy:
         return hashlib.sha256(f"{self!r}{sorted(fragments().items())}{CONFIGURATION}".encode()).hexdigest()
 
     def _make_folder(self, account: Account) -> Path:
-        """A folder that the proxy's system user can reach: inside ours, or in the system's place for such."""
+        """A folder that the proxy's system user can reach and that Kamailio can name: its `include_file` takes a file's
+        name up to the first space, quoted or not. Inside ours, or in the system's place for such."""
         for place in (self.directory, Path(tempfile.gettempdir())):
-            if account.can_enter(place):
+            if re.fullmatch(r"[\w./+-]+", str(place)) and account.can_enter(place):
                 folder = Path(tempfile.mkdtemp(prefix="warp-edge-sip-", dir=place))
                 account.own(folder)
                 return folder
         raise SandboxError(
-            f"the system user of the SIP proxy (uid {account.uid}) can reach neither {self.directory} nor TMPDIR"
+            f"the system user of the SIP proxy (uid {account.uid}) can use neither {self.directory} nor TMPDIR:"
+            " both must be open to it, and no space may be in their names"
         )
 
     def _write_files(self, folder: Path, account: Account) -> None:
