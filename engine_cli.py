@@ -119,13 +119,17 @@ class Cli:
             {key for key, entry in listed.items() if entry.get("secret")},
         )
 
+    def deployment(self) -> Json:
+        """The state: `resources` and `pending_operations`, each missing where there are none."""
+        state: Json = json.loads(self.text("stack", "export", "--stack", self.stack))
+        return state.get("deployment") or {}
+
     def interrupted(self) -> list[str]:
         """URNs of what an update was creating when it was cut off: the cloud may have it, the state has not.
 
         What was being updated or deleted needs nothing: the engine does it again, and drops such notes itself.
         """
-        state = json.loads(self.text("stack", "export", "--stack", self.stack))
-        pending = (state.get("deployment") or {}).get("pending_operations") or ()
+        pending = self.deployment().get("pending_operations") or ()
         return [each["resource"]["urn"] for each in pending if each.get("type") in ADDING]
 
     def forget_interruption(self) -> None:

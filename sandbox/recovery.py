@@ -11,9 +11,12 @@ from typing import Any
 
 from adopt.adoption import record
 from adopt.differences import logical_name
+from components import database
 from sandbox import leftovers
 from sandbox.workspace import Workspace
 from settings import Settings
+
+INSTANCE, INSIDE = "database-instance", "database-database"
 
 Say = Callable[[str], None]
 
@@ -26,11 +29,18 @@ def ready(workspace: Workspace, say: Say, config: Mapping[str, Any] | None = Non
 
 
 def record_what_a_crash_left(workspace: Workspace, say: Say) -> None:
-    """Take into the state what a cut-off update had created (docs/recover.md): what the engine noted before it began,
-    and everything that may exist where the notes themselves may be missing."""
-    cut_off = workspace.cli.interrupted()
+    """Take into the state what the cloud has and the state has not (docs/recover.md): what the engine noted before it
+    began to create it, what a destruction let go of before it was cut off, and everything that may exist where the
+    notes themselves may be missing."""
+    cli = workspace.cli
+    cut_off = set(map(logical_name, cli.interrupted()))
+    recorded = {logical_name(each["urn"]) for each in cli.deployment().get("resources") or ()}
+    if not (workspace.note.exists() or cut_off or (INSTANCE in recorded and INSIDE not in recorded)):
+        return
+    settings = Settings.parse(*cli.config())
+    if INSTANCE in recorded:
+        cut_off |= database.let_go("database", settings) - recorded
     if workspace.note.exists() or cut_off:
-        say("the last update was cut off: recording what it had created")
-        only = None if workspace.note.exists() else {logical_name(urn) for urn in cut_off}
-        record(workspace.cli, Settings.parse(*workspace.cli.config()), say, only)
+        say("the last run was cut off: recording what the cloud has of it")
+        record(cli, settings, say, None if workspace.note.exists() else cut_off)
         workspace.note.unlink(missing_ok=True)
