@@ -45,8 +45,14 @@ def last_update() -> Record:
     """What this stack's last update left."""
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     # Built into the engine; the Node SDK's `listResourceOutputs` is made of the same call.
-    answer = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}).value
-    by_urn: Mapping[str, Any] = {urn: each for urn, each in ((answer or {}).get("outputs") or {}).items() if each}
+    try:
+        answer = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}).value
+    except Exception as error:
+        raise RefusedError(
+            f"the state of this stack cannot be read: {_engines_words(error)}",
+            "see that `pulumi stack export` works: the backend, its sign-in and the stack's passphrase or key",
+        ) from None
+    by_urn: Mapping[str, Any] = (answer or {}).get("outputs") or {}
     resources = by_urn.values()
     gateways = [
         GatewayUse(_names(outputs.get("natIps")), _names(outputs.get("drainNatIps")))
@@ -91,11 +97,15 @@ def outputs_of(stack: str, names: Iterable[str] = OF_A_REGION) -> Mapping[str, A
     except Exception as error:
         # The engine's own words: it knows no such stack, or may not read it.
         raise RefusedError(
-            f"the outputs of stack {stack} cannot be read: {str(error).partition(' failed: ')[2] or error}",
+            f"the outputs of stack {stack} cannot be read: {_engines_words(error)}",
             "see `pulumi stack ls --all` for its name in full; it must be in the same backend as this one",
         ) from None
     found = (answer or {}).get("outputs") or {}
     return {name: found.get(name) for name in names}
+
+
+def _engines_words(error: Exception) -> str:
+    return str(error).partition(" failed: ")[2] or str(error)
 
 
 def _serving(resources: Iterable[Mapping[str, Any]]) -> frozenset[str]:
@@ -115,8 +125,11 @@ def _serving(resources: Iterable[Mapping[str, Any]]) -> frozenset[str]:
 
 def _dedicated(by_urn: Mapping[str, Any]) -> dict[str, DedicatedUse]:
     """Every dedicated address, the names that lead to it, and whose row it has."""
-    inside = [resource for urn, resource in by_urn.items() if DEDICATED in urn]
-    own = [outputs for outputs in _outputs_of(inside, ADDRESS) if outputs.get("name")]
+    own = [
+        outputs
+        for outputs in _outputs_of((each for urn, each in by_urn.items() if DEDICATED in urn), ADDRESS)
+        if outputs.get("name")
+    ]
     names: dict[str, set[str]] = {}
     for record in (each for token in RECORD_SETS for each in _outputs_of(by_urn.values(), token)):
         for address in record.get("rrdatas") or () if own else ():
@@ -133,7 +146,6 @@ def _dedicated(by_urn: Mapping[str, Any]) -> dict[str, DedicatedUse]:
 
 
 def _outputs_of(resources: Iterable[Mapping[str, Any]], token: str) -> Iterable[dict[str, Any]]:
-    """Of each resource of a type; one whose creation was cut off has none."""
     return (resource.get("outputs") or {} for resource in resources if resource.get("type") == token)
 
 

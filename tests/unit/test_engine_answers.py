@@ -159,7 +159,6 @@ ADDRESS = "gcp:compute/address:Address"
         {},
         {"outputs": None},
         {"outputs": {}},
-        {"outputs": {"urn:1": None}},
         {"outputs": {"urn:warp:edge:DedicatedIngress$1": {"type": ADDRESS, "outputs": None}}},
         {"outputs": {"urn:1": {"type": ADDRESS}, "urn:2": {}}},
         {
