@@ -5,7 +5,7 @@ BOOTSTRAP := python3 tools/bootstrap.py
 PYTHON = eval "$$($(BOOTSTRAP) --print-env)" && .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up review outputs site verify down status up-regions outputs-regions failover down-regions rehearse test lint unit sandbox-tests database test-sip test-site engine bench clean
+.PHONY: help setup setup-dev up review outputs site verify down status up-regions outputs-regions failover down-regions rehearse lock test lint unit sandbox-tests database test-sip test-site engine bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,12 +61,17 @@ rehearse: ## adopt the live edge in a sandbox of its own; ipInventory as JSON la
 
 test: setup-dev lint unit sandbox-tests database test-sip test-site engine ## everything: linter, types and all tests
 
-lint: setup-dev ## formatter, linter, strict types, workflows
-	@echo "lint: formatter, linter, strict types, workflows (2 minutes the first time: mypy reads the SDKs once; then seconds)"
+lock: setup-dev ## uv.lock and requirements.txt anew, after a change of pyproject.toml
+	@$(PYTHON) tools/python_lock.py --write
+
+lint: setup-dev ## formatter, linter, strict types, workflows, pins
+	@echo "lint: formatter, linter, strict types, workflows, pins (2 minutes the first time: mypy reads the SDKs once; then seconds)"
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m mypy .
 	@python3 tools/actionlint.py
+	@$(PYTHON) tools/python_lock.py
+	@$(PYTHON) tools/pins.py
 
 unit: setup-dev ## tests of the program alone
 	@echo "unit: the program alone, on mocks (3 minutes)"
