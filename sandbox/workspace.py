@@ -114,8 +114,8 @@ class Workspace:
         project = yaml.safe_load((self._program / "Pulumi.yaml").read_text())
         # The engine wants `main` inside the project folder, so it goes through a link.
         project["main"] = "program"
-        # The environment that runs us, as it is. With uv the language host would bring it to the lock's state before each
-        # run, which needs the lock beside the project and may ask a package index.
+        # The environment that runs us, as it is. With uv the language host would bring it to what the lock says before
+        # each run, which needs the lock beside the project and may ask a package index.
         project["runtime"]["options"] |= {"toolchain": "pip", "virtualenv": str(Path(sys.prefix))}
         (self.project / "Pulumi.yaml").write_text(yaml.safe_dump(project, sort_keys=False))
         link = self.project / "program"

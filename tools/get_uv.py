@@ -98,7 +98,7 @@ def as_uv_reads_it(settings: Mapping[str, Sequence[str]], environment: Mapping[s
 
 def uv_environment(python: Path, environment: Mapping[str, str]) -> dict[str, str]:
     """What uv is called with: pip's indexes, bytecode compiled at once, and no Python but the one that is here."""
-    command = [python, "-m", "pip", "config", "list"]
+    command = [str(python), "-m", "pip", "config", "list"]
     listing = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(environment)).stdout
     return {
         "UV_COMPILE_BYTECODE": "1",

@@ -59,7 +59,8 @@ def disagreements(root: Path) -> list[str]:
             if not home:
                 home, wanted = file, found[0]
             problems += [
-                f"{file} says {name} {version}, {home} says {wanted}\n  -> {home} is where this version is chosen; change {file}"
+                f"{file} says {name} {version}, {home} says {wanted}\n"
+                f"  -> {home} is where this version is chosen; change {file}"
                 for version in dict.fromkeys(found)
                 if version != wanted and not wanted.startswith(f"{version}.")
             ]

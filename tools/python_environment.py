@@ -78,11 +78,12 @@ def make_venv(root: Path, wanted: str) -> None:
     say(f"Installing the locked libraries (group {group}) into .venv with uv (40 s cold, 5 s from uv's cache).")
     uv, export = install_uv(root, venv, log), log.parent / f"requirements-{group}.txt"
     env = uv_environment(python, os.environ)
-    step, remedy = "uv pip sync", f"see that {LOCK} is as in the repository and has packages for Python {version}"
-    export_lock = [uv, "export", "--frozen", "--quiet", "--group", group, "--python", python, "--output-file", export]
-    sync: list[str | Path] = [uv, "pip", "sync", "--require-hashes", "--python", python, export]
-    run("uv export", export_lock, cwd=root, log=log, remedy=remedy, env=env)
-    run(step, sync, cwd=root, log=log, remedy=remedy, env=env)
+    remedy = f"see that {LOCK} is as in the repository and has packages for Python {version}"
+    chosen = ["--quiet", "--python", str(python)]
+    lock: list[str | Path] = [uv, "export", "--frozen", "--group", group, "--output-file", export, *chosen]
+    sync: list[str | Path] = [uv, "pip", "sync", "--require-hashes", export, *chosen]
+    run("uv export", lock, cwd=root, log=log, remedy=remedy, env=env)
+    run("uv pip sync", sync, cwd=root, log=log, remedy=remedy, env=env)
     sets = dict.fromkeys([SANDBOX_SET, group], digest([root / LOCK]))
     packages = " ".join(sorted(installed(venv)))
     write_stamp(venv / "warp-edge.json", {**sets, "packages": packages, "python": version, "place": str(root)})

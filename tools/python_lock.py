@@ -34,12 +34,12 @@ def uv(root: Path, *words: str) -> str:
     if not command.exists():
         raise BootstrapError(f"{command} is not there; run `make setup-dev`")
     env = {**CLEAN, "UV_PYTHON_DOWNLOADS": "never"}
-    done = subprocess.run([command, *words], cwd=root, capture_output=True, text=True, check=False, env=env)
+    done = subprocess.run([str(command), *words], cwd=root, capture_output=True, text=True, check=False, env=env)
     if done.returncode:
         said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         first = next((line for line in said if line.startswith("error: ")), said[-1] if said else "no word")
         raise BootstrapError(f"`uv {words[0]}` ended with {done.returncode}: {first.removeprefix('error: ')}")
-    return done.stdout
+    return str(done.stdout)
 
 
 def index_of(lock: str) -> str:

@@ -102,6 +102,21 @@ def test_one_release_of_an_action_everywhere() -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(GITHUB)))
+def test_wherever_an_environment_is_made_its_bytecode_is_compiled_there(file: Path) -> None:
+    loaded_file = loaded(file)
+    steps_of = [job.get("steps", ()) for job in (*loaded_file.get("jobs", {}).values(), loaded_file.get("runs", {}))]
+    for step in (step for each in steps_of for step in each):
+        if re.search(r"^(pulumi install|make |uv )", step.get("run", ""), re.MULTILINE):
+            assert step["env"]["UV_COMPILE_BYTECODE"] == "1", step
+
+
+def test_uv_is_on_path_before_pulumi_calls_it() -> None:
+    scripts = [step.get("run", "") for step in loaded(GITHUB / "actions" / "engine" / "action.yml")["runs"]["steps"]]
+    got = scripts.index('python tools/get_uv.py "$RUNNER_TEMP/uv" >> "$GITHUB_PATH"')
+    assert got < scripts.index("pulumi install")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(GITHUB)))
 def test_no_secret_is_used_and_nothing_foreign_is_pasted_into_a_script(file: Path) -> None:
     text = file.read_text()
     assert "secrets." not in text
