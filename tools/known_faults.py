@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -43,8 +44,11 @@ class Fault:
 
 
 def number(version: str) -> Version:
-    """A version to compare: dotted numbers, as all that is pinned here has them."""
-    return tuple(int(part) for part in version.split("."))
+    """A version to compare, by its numbers: what stands behind them (`.post1`, `rc2`) does not count."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)*)(?:\.?(?:post|dev|rc|a|b)\d+)?", version)
+    if found is None:
+        raise ValueError(f"{version} is no version")
+    return tuple(int(part) for part in found.group(1).split("."))
 
 
 def read(page: str) -> list[Fault]:

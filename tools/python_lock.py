@@ -47,7 +47,7 @@ def index_of(lock: str) -> str:
     found = set(re.findall(r'^source = \{ registry = "([^"]+)" \}$', lock, re.MULTILINE))
     if len(found) != 1:
         raise BootstrapError(f"{LOCK} was made with {len(found)} package indexes; take it from the repository again")
-    return found.pop()
+    return str(found.pop())
 
 
 def exported(root: Path) -> str:

@@ -76,7 +76,15 @@ def test_a_pin_that_is_known_to_be_faulty_is_refused_with_range_fault_and_remedy
 
 @pytest.mark.parametrize(
     ("version", "faulty"),
-    [("1.1.9", False), ("1.2.0", True), ("1.9.3", True), ("1.10.0", True), ("1.10.1", False), ("1.2", False)],
+    [
+        ("1.1.9", False),
+        ("1.2.0", True),
+        ("1.9.3", True),
+        ("1.10.0", True),
+        ("1.10.1", False),
+        ("1.2", False),
+        ("1.3.post1", True),
+    ],
 )
 def test_a_range_includes_its_ends_and_versions_are_numbers(version: str, faulty: bool) -> None:
     (fault,) = known_faults.read(TABLE + ROW)
