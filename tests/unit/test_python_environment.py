@@ -44,7 +44,7 @@ def test_every_library_is_pinned_exactly_where_it_is_chosen() -> None:
     libraries = [*chosen["project"]["dependencies"], *groups[SANDBOX], *groups[DEV]]
     assert libraries.pop(libraries.index({"include-group": SANDBOX}))
     assert all(re.fullmatch(r"[\w.-]+(\[\w+\])?==[\w.]+", each) for each in libraries)
-    assert chosen["tool"]["uv"] == {"package": False, "default-groups": [], "compile-bytecode": True}
+    assert chosen["tool"]["uv"] == {"package": False, "default-groups": []}
 
 
 def test_the_export_has_a_hash_for_everything_and_names_no_host() -> None:

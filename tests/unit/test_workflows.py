@@ -102,12 +102,12 @@ def test_one_release_of_an_action_everywhere() -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(GITHUB)))
-def test_wherever_an_environment_is_made_its_bytecode_is_compiled_there(file: Path) -> None:
-    loaded_file = loaded(file)
-    steps_of = [job.get("steps", ()) for job in (*loaded_file.get("jobs", {}).values(), loaded_file.get("runs", {}))]
-    for step in (step for each in steps_of for step in each):
-        if re.search(r"^(pulumi install|make |uv )", step.get("run", ""), re.MULTILINE):
-            assert step["env"]["UV_COMPILE_BYTECODE"] == "1", step
+def test_bytecode_is_compiled_where_an_environment_is_made_and_nowhere_else(file: Path) -> None:
+    parts = loaded(file)
+    made = [step for job in (*parts.get("jobs", {}).values(), parts.get("runs", {})) for step in job.get("steps", ())]
+    made = [step for step in made if re.search(r"^(pulumi install|uv )", step.get("run", ""), re.MULTILINE)]
+    assert all(step["env"]["UV_COMPILE_BYTECODE"] == "1" for step in made)
+    assert file.read_text().count("UV_COMPILE_BYTECODE") == len(made)
 
 
 def test_uv_is_on_path_before_pulumi_calls_it() -> None:
