@@ -4,7 +4,7 @@
 # pulumi-policy 1.21.0 (the newest of 2026-11-27) takes protobuf 5.29 only (>=5.29.5, <5.30.dev0).
 # cloud-sql-python-connector 1.23.0 needs google-cloud-sql, which needs protobuf 6.33.5 or newer. So a resolver that may
 # choose stays at connector 1.22.0 in silence, and one that is asked for 1.23.0 finds no solution: neither package's
-# own page says anything about the other. pulumi 3.260.0 itself takes protobuf 5 and 6; without the pack 1.23.0 fits.
+# own page says anything about the other. pulumi 3.260.0 itself takes any protobuf below 7; without the pack 1.23.0 fits.
 #
 # Output seen (uv 0.13.9, Python 3.11, Linux):
 #   free choice beside the pack: cloud-sql-python-connector==1.22.0 protobuf==5.29.6
