@@ -75,7 +75,7 @@ def make_venv(root: Path, wanted: str) -> None:
         stamp = {}
     # The larger group includes the smaller one, and who has it keeps it.
     group = DEV_SET if DEV_SET in stamp else wanted
-    say(f"Installing the locked libraries (group {group}) into .venv with uv (a minute, most of it for compiling bytecode).")
+    say(f"Installing the locked libraries (group {group}) into .venv with uv (a minute, most of it bytecode).")
     uv, export = install_uv(root, venv, log), log.parent / f"requirements-{group}.txt"
     env = uv_environment(python, os.environ)
     remedy = f"see that {LOCK} is as in the repository and has packages for Python {version}"
