@@ -100,12 +100,11 @@ class AclEnforcement(pulumi.ComponentResource):
         super().__init__("warp:edge:AclEnforcement", name, None, opts)
         self._name = name
         self._args = args
-        fragments = {**kamailio.fragments(), **self._sockets(), AUTHORITY: args.database.server_ca}
         environment = self._environment()
         config_map = ConfigMap(
             f"{name}-fragments",
             metadata=self._metadata(args.enforcement.config_map),
-            data=fragments,
+            data={**kamailio.fragments(), **self._sockets(), AUTHORITY: args.database.server_ca},
             opts=pulumi.ResourceOptions(parent=self),
         )
         secret = Secret(
@@ -117,7 +116,7 @@ class AclEnforcement(pulumi.ComponentResource):
         self.config_map = config_map.metadata.name.apply(str)
         self.secret = secret.metadata.name.apply(str)
         if args.enforcement.reloader:
-            self._reloader(args.enforcement.reloader, _checksums(fragments, environment))
+            self._reloader(args.enforcement.reloader, _checksums(config_map, environment))
         self.register_outputs({"configMap": self.config_map, "secret": self.secret})
 
     def _sockets(self) -> dict[str, pulumi.Output[str]]:
@@ -217,13 +216,12 @@ class AclEnforcement(pulumi.ComponentResource):
         )
 
 
-def _checksums(
-    fragments: Mapping[str, pulumi.Input[str]], environment: Mapping[str, pulumi.Input[str]]
-) -> dict[str, pulumi.Input[str]]:
+def _checksums(config_map: ConfigMap, environment: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Input[str]]:
     """Annotations of a pod template that change with the ConfigMap and the Secret, so that the pods start anew: a pod
     takes its environment once, when it starts."""
     return {
-        "checksum/config": pulumi.Output.all(**fragments).apply(checksum),
+        # Of what it holds, not of what goes into it: that would be a dependency on every dedicated address.
+        "checksum/config": config_map.data.apply(checksum),
         "checksum/secret": pulumi.Output.secret(pulumi.Output.all(**environment).apply(keyed_checksum)),
     }
 
