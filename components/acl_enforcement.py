@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -48,6 +51,7 @@ MOUNTED = "/etc/kamailio/warp"
 AUTHORITY = "server-ca.pem"
 NOBODY = 65534
 STATUS_PORT = 9062  # /metrics for Prometheus, /healthz
+RPC_KEY = "WARP_ACL_RPC_TOKEN"
 
 
 class AclReader(Protocol):
@@ -96,6 +100,7 @@ class AclEnforcement(pulumi.ComponentResource):
         super().__init__("warp:edge:AclEnforcement", name, None, opts)
         self._name = name
         self._args = args
+        environment = self._environment()
         config_map = ConfigMap(
             f"{name}-fragments",
             metadata=self._metadata(args.enforcement.config_map),
@@ -105,13 +110,13 @@ class AclEnforcement(pulumi.ComponentResource):
         secret = Secret(
             f"{name}-credentials",
             metadata=self._metadata(args.enforcement.secret),
-            string_data=self._environment(),
+            string_data=environment,
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.config_map = config_map.metadata.name.apply(str)
         self.secret = secret.metadata.name.apply(str)
         if args.enforcement.reloader:
-            self._reloader(args.enforcement.reloader)
+            self._reloader(args.enforcement.reloader, _checksums(config_map, environment))
         self.register_outputs({"configMap": self.config_map, "secret": self.secret})
 
     def _sockets(self) -> dict[str, pulumi.Output[str]]:
@@ -136,14 +141,14 @@ class AclEnforcement(pulumi.ComponentResource):
         url = pulumi.Output.concat("postgres://", user, "@", address, f":{POSTGRESQL_PORT}/", database.name)
         return {
             "WARP_ACL_DB_URL": pulumi.Output.secret(url),
-            "WARP_ACL_RPC_TOKEN": pulumi.Output.secret(token.result),
+            RPC_KEY: pulumi.Output.secret(token.result),
             # libpq's own, which Kamailio and the reloader both use. A proxy beside the pod encrypts by itself.
             "PGSSLMODE": "verify-ca" if sign_in.passwords else "prefer",
             "PGSSLROOTCERT": f"{MOUNTED}/{AUTHORITY}",
             "PGCONNECT_TIMEOUT": "5",  # so that a reload does not hang
         }
 
-    def _reloader(self, reloader: Reloader) -> None:
+    def _reloader(self, reloader: Reloader, checksums: Mapping[str, pulumi.Input[str]]) -> None:
         namespace = self._args.ingress.namespace
         Service(
             f"{self._name}-proxies",
@@ -167,7 +172,7 @@ class AclEnforcement(pulumi.ComponentResource):
                 strategy=DeploymentStrategyArgs(type="Recreate"),
                 selector=LabelSelectorArgs(match_labels=chosen),
                 template=PodTemplateSpecArgs(
-                    metadata=ObjectMetaArgs(labels={**self._args.labels, **chosen}),
+                    metadata=ObjectMetaArgs(labels={**self._args.labels, **chosen}, annotations=checksums),
                     spec=self._pod(reloader, f"{reloader.service}.{namespace}.svc"),
                 ),
             ),
@@ -209,6 +214,34 @@ class AclEnforcement(pulumi.ComponentResource):
             labels=self._args.labels,
             annotations=dict(annotations) if annotations else None,
         )
+
+
+def _checksums(config_map: ConfigMap, environment: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Input[str]]:
+    """Annotations of a pod template that change with the ConfigMap and the Secret, so that the pods start anew: a pod
+    takes its environment once, when it starts."""
+    return {
+        # Of what it holds, not of what goes into it: that would be a dependency on every dedicated address.
+        "checksum/config": config_map.data.apply(checksum),
+        "checksum/secret": pulumi.Output.secret(pulumi.Output.all(**environment).apply(keyed_checksum)),
+    }
+
+
+def checksum(data: Mapping[str, str]) -> str:
+    """SHA-256 of what a ConfigMap holds, in hexadecimal."""
+    return hashlib.sha256(_canonical(data)).hexdigest()
+
+
+def keyed_checksum(environment: Mapping[str, str]) -> str:
+    """HMAC-SHA-256 of what the Secret holds, in hexadecimal, keyed with the token that is generated into it.
+
+    Whoever may read a Deployment need not be allowed to read the Secret, and on a plain hash they could try passwords.
+    The key is random, and nowhere but in the Secret. In state and preview the checksum stays secret all the same.
+    """
+    return hmac.new(environment[RPC_KEY].encode(), _canonical(environment), hashlib.sha256).hexdigest()
+
+
+def _canonical(data: Mapping[str, str]) -> bytes:
+    return json.dumps(data, sort_keys=True).encode()
 
 
 def import_ids(name: str, settings: Settings) -> dict[str, str]:

@@ -18,13 +18,25 @@ def kubernetes(name: str, cluster: Cluster, project: str, region: str) -> Provid
     # the plugin guesses, and may replace every Service (`clusterIdentifier` in the provider's documentation).
     location = cluster.location or region
     identity = f"{project}/{location}/{cluster.name or 'cluster'}"
-    if cluster.access == "kubeconfig":
-        return Provider(name, context=cluster.context, cluster_identifier=identity)
+    by_context = cluster.access == "kubeconfig"
+    return Provider(
+        name,
+        context=cluster.context if by_context else None,
+        kubeconfig=None if by_context else _looked_up(cluster, project, location),
+        cluster_identifier=identity,
+        # Without these the plugin deletes a ConfigMap or Secret whose data changes, and what depends on its name, and
+        # makes both anew (`enableConfigMapMutable` there).
+        enable_config_map_mutable=True,
+        enable_secret_mutable=True,
+    )
+
+
+def _looked_up(cluster: Cluster, project: str, location: str) -> pulumi.Output[str]:
+    """The kubeconfig of a cluster that GKE knows by its name."""
     found = container.get_cluster_output(name=cluster.name or "", location=location, project=project)
-    config = pulumi.Output.all(found.endpoint, found.master_auths[0].cluster_ca_certificate).apply(
+    return pulumi.Output.all(found.endpoint, found.master_auths[0].cluster_ca_certificate).apply(
         lambda given: json.dumps(kubeconfig(cluster.name or "", *given))
     )
-    return Provider(name, kubeconfig=config, cluster_identifier=identity)
 
 
 def kubeconfig(name: str, endpoint: str, certificate_authority: str) -> dict[str, Any]:

@@ -26,6 +26,8 @@ class Change:
     path: Path
     kind: ChangeKind
     replace: bool
+    input_diff: bool = False
+    """The plugin compared the old inputs, not the old outputs."""
 
 
 def plan(shape: Shape, prior: Props, given: Props) -> Props:

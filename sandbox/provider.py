@@ -23,10 +23,12 @@ class Named:
 
 @dataclass(frozen=True)
 class Checked:
-    """Inputs as the engine shall keep them, or what is wrong with them."""
+    """Inputs as the engine shall keep them, or what is wrong with them; `secrets` are places that came in as such
+    elsewhere."""
 
     inputs: Props
     failures: Sequence[CheckFailure] = ()
+    secrets: frozenset[Path] = frozenset()
 
 
 @dataclass(frozen=True)

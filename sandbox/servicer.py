@@ -61,7 +61,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
     def CheckConfig(self, request: provider_pb2.CheckRequest, context: Context) -> provider_pb2.CheckResponse:
         given = decode(request.news)
         checked = self._provider.check_config(given.values)
-        return _check_response(checked.inputs, given.secrets, checked.failures)
+        return _check_response(checked.inputs, given.secrets | checked.secrets, checked.failures)
 
     def DiffConfig(self, request: provider_pb2.DiffRequest, context: Context) -> provider_pb2.DiffResponse:
         before, after = decode(request.old_inputs).values, decode(request.news).values
@@ -94,7 +94,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
             )
         except CloudError as error:
             _refuse(context, error)
-        return _check_response(checked.inputs, given.secrets, checked.failures)
+        return _check_response(checked.inputs, given.secrets | checked.secrets, checked.failures)
 
     def Diff(self, request: provider_pb2.DiffRequest, context: Context) -> provider_pb2.DiffResponse:
         given = decode(request.news).values
@@ -216,7 +216,7 @@ def _diff_response(difference: Difference) -> provider_pb2.DiffResponse:
 
 
 def _property_diff(change: Change) -> provider_pb2.PropertyDiff:
-    return provider_pb2.PropertyDiff(kind=_KINDS[change.kind, change.replace], inputDiff=False)
+    return provider_pb2.PropertyDiff(kind=_KINDS[change.kind, change.replace], inputDiff=change.input_diff)
 
 
 def _refuse(context: Context, error: CloudError) -> NoReturn:

@@ -207,19 +207,6 @@ def value_at(live: Props, path: FieldPath) -> Any:
     return node
 
 
-def places(live: Props, path: FieldPath) -> tuple[str | int, ...] | None:
-    """The same place as names and indexes, for the engine."""
-    node: Any = live
-    steps: list[str | int] = []
-    for step in path:
-        index = _index(node, step)
-        if index is None:
-            return None
-        steps.append(index)
-        node = node[index]
-    return tuple(steps)
-
-
 def _index(node: Any, step: str) -> Any:
     """The key or index of a step in a node; None when it is not there."""
     if step.startswith("f:"):

@@ -12,11 +12,12 @@ from sandbox.kubernetes import services
 from sandbox.kubernetes.apply import MANAGER, apply, duplicates
 from sandbox.kubernetes.clusters import NAMESPACE
 from sandbox.kubernetes.load_balancers import settle
+from sandbox.kubernetes.plan import with_data
+from sandbox.kubernetes.schema import KINDS
 from sandbox.kubernetes.services import SERVICE
 from sandbox.kubernetes.waits import DEPLOYMENT, annotation_problems, ready_replicas
 from sandbox.values import Props
 
-CONFIG_MAP: Final = "kubernetes:core/v1:ConfigMap"
 SECRET: Final = "kubernetes:core/v1:Secret"
 CLUSTER_SCOPED: Final = frozenset({NAMESPACE})
 HIDDEN: Final = "events"
@@ -54,7 +55,7 @@ def settled(tx: Transaction, cluster: str, token: str, live: Props, before: Prop
     if found:
         words = found[0] if len(found) == 1 else f"[{', '.join(found)}]"
         raise CloudError(f'{live["kind"]} "{live["metadata"]["name"]}" is invalid: {words}')
-    live = looked_after(tx, cluster, token, _DEFAULTS[token](tx, cluster, live))
+    live = looked_after(tx, cluster, token, _DEFAULTS.get(token, _unchanged)(tx, cluster, live))
     number = str(tx.next_number("resource versions"))
     generation = int(live["metadata"].get("generation", 0)) + 1
     return {**live, "metadata": {**live["metadata"], "resourceVersion": number, "generation": generation}}
@@ -73,10 +74,17 @@ def looked_after(tx: Transaction, cluster: str, token: str, live: Props) -> Prop
 def delete(tx: Transaction, cluster: str, token: str, key: str) -> None:
     """Delete an object, and with a namespace everything inside it."""
     if token == NAMESPACE:
-        for kind in _DEFAULTS:
+        for kind in KINDS:
             for inner in tx.all(kind, f"{key}/"):
                 tx.delete(kind, inner.id)
     tx.delete(token, key)
+
+
+def plural(given: Props) -> str:
+    """A kind as the API server names it in its refusals: networkpolicies.networking.k8s.io."""
+    kind, group = given["kind"].lower(), given["apiVersion"].rpartition("/")[0]
+    many = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
+    return f"{many}.{group}" if group else many
 
 
 def refuse_without_namespace(tx: Transaction, cluster: str, token: str, given: Props) -> None:
@@ -95,7 +103,7 @@ def _namespace(tx: Transaction, cluster: str, live: Props) -> Props:
 
 
 def _secret(tx: Transaction, cluster: str, live: Props) -> Props:
-    return {"type": "Opaque", **live}
+    return {"type": "Opaque", **with_data(live)}
 
 
 def _deployment(tx: Transaction, cluster: str, live: Props) -> Props:
@@ -109,7 +117,6 @@ def _unchanged(tx: Transaction, cluster: str, live: Props) -> Props:
 _DEFAULTS: Final[Mapping[str, _Defaults]] = {
     SERVICE: services.with_defaults,
     NAMESPACE: _namespace,
-    CONFIG_MAP: _unchanged,
     SECRET: _secret,
     DEPLOYMENT: _deployment,
 }

@@ -12,12 +12,11 @@ from typing import Any, Final
 from sandbox import faults
 from sandbox.cloud import Cloud, LogOperation
 from sandbox.errors import CheckFailure, CloudError, InitFailed
-from sandbox.kubernetes import objects, waits
-from sandbox.kubernetes.apply import ConflictError, apply, dropped, leaves, places, value_at
+from sandbox.kubernetes import objects, plan, waits
+from sandbox.kubernetes.apply import ConflictError, apply
 from sandbox.kubernetes.clusters import find_cluster, parse_kubeconfig
 from sandbox.kubernetes.schema import KINDS, unknown_fields
-from sandbox.kubernetes.services import SERVICE
-from sandbox.planning import Change, ChangeKind
+from sandbox.planning import Change
 from sandbox.provider import Checked, Difference, Named, State
 from sandbox.values import UNKNOWN, Path, Props, has_unknown
 
@@ -49,15 +48,8 @@ CONFIGURATION: Final = frozenset(
     }
 )
 _ENGINE_KEYS: Final = {"version", "pluginDownloadURL", "parameterization", "__internal"}
-# Written by the API server, never part of a program's inputs.
-_SERVER_METADATA: Final = (
-    "managedFields",
-    "uid",
-    "resourceVersion",
-    "creationTimestamp",
-    "generation",
-    "selfLink",
-)
+# Which of the provider's settings lets which kind's data change in place.
+_MUTABLE: Final = {"enableConfigMapMutable": plan.CONFIG_MAP, "enableSecretMutable": plan.SECRET}
 
 
 @dataclass(frozen=True)
@@ -67,6 +59,7 @@ class ClusterSettings:
     cluster: str
     namespace: str = "default"
     unreachable: str = ""
+    mutable: frozenset[str] = frozenset()
 
     def reach(self) -> str:
         if self.unreachable:
@@ -112,53 +105,44 @@ class KubernetesProvider:
 
     def configure(self, given: Props) -> ClusterSettings:
         namespace = str(given.get("namespace") or "default")
+        # A setting of a provider arrives as a text.
+        mutable = frozenset(kind for name, kind in _MUTABLE.items() if str(given.get(name)).lower() == "true")
         if has_unknown(given):
-            return ClusterSettings("", namespace, "the cluster is not known yet")
+            return ClusterSettings("", namespace, "the cluster is not known yet", mutable)
         try:
-            return ClusterSettings(find_cluster(self.cloud, given), namespace)
+            return ClusterSettings(find_cluster(self.cloud, given), namespace, mutable=mutable)
         except CloudError as error:
-            return ClusterSettings("", namespace, str(error))
+            return ClusterSettings("", namespace, str(error), mutable)
 
     # Resources
 
     def check(self, settings: ClusterSettings, resource: Named, prior: Props, given: Props) -> Checked:
-        _kind(resource.type)
-        if given.get("metadata") == UNKNOWN:
-            return Checked(given, unknown_fields(resource.type, given))
-        metadata = dict(given.get("metadata") or {})
+        failures = unknown_fields(_kind(resource.type), given)
+        if failures or given.get("metadata") == UNKNOWN:
+            return Checked(given, failures)
+        inputs = plan.normalised(resource.type, given)
+        metadata = dict(inputs.get("metadata") or {})
         if not metadata.get("name"):
             metadata = _autonamed(metadata, resource, prior)
         if resource.type not in objects.CLUSTER_SCOPED:
             metadata.setdefault("namespace", settings.namespace)
-        inputs = {**given, "metadata": metadata}
-        return Checked(inputs, unknown_fields(resource.type, inputs))
+        inputs = {**inputs, "metadata": metadata}
+        return Checked(inputs, secrets=_secrets(resource.type, inputs))
 
     def diff(
         self, settings: ClusterSettings, resource: Named, id_: str, state: Props, inputs: Props, given: Props
     ) -> Difference:
-        metadata, before = given["metadata"], state.get("metadata", {})
-        if metadata == UNKNOWN:
-            return Difference([Change(("metadata",), "update", replace=False)])
-        moved: list[Change] = [
-            Change(("metadata", name), "update", replace=True)
-            for name in ("name", "namespace")
-            if metadata.get(name) != before.get(name)
-        ]
-        if moved:
-            return Difference(moved)
-        if resource.type == SERVICE and _changes_cluster_ip(state, given):
-            change = Change(("spec", "clusterIP"), "update", replace=True)
-            return Difference([change], delete_before_replace=True)
-        cluster = settings.reach()
-        with self.cloud.dry_run() as tx:
-            live = tx.get(resource.type, f"{cluster}/{id_}")
-            if live is None or has_unknown(given):
-                changes = _changes(state, given, given, set())
-            else:
-                gone = dropped(live, given)
-                after = self._applied(tx, cluster, resource.type, id_, live, given)
-                changes = _changes(state, after, given, gone)
-        return Difference(changes, delete_before_replace=any(change.replace for change in changes))
+        before = plan.pruned(state, plan.normalised(resource.type, inputs))
+        after = plan.normalised(resource.type, given)
+        was, will_be = state["metadata"], after["metadata"]
+        if isinstance(will_be, dict):
+            before["metadata"] = {**before.get("metadata", {}), **_identity(resource.type, was)}
+            will_be = after["metadata"] = {**will_be, **_identity(resource.type, will_be)}
+        changes = plan.changes(before, after, plan.forced(after, settings.mutable))
+        # Deleted first, when its successor must have its name.
+        same = isinstance(will_be, dict) and all(was.get(name) == will_be.get(name) for name in ("name", "namespace"))
+        first = same and not _is_autonamed(after) and any(change.replace for change in changes)
+        return Difference(changes, delete_before_replace=first)
 
     def create(
         self, settings: ClusterSettings, resource: Named, given: Props, *, preview: bool, timeout: float
@@ -170,11 +154,11 @@ class KubernetesProvider:
         id_ = _id(kind, given)
         key = f"{cluster}/{id_}"
         if preview:
-            # A dry run of the creation: from 4.29 the plugin creates and no longer applies, so what exists is refused
-            # here already. The namespace may be another resource of the same run, so that is no refusal yet.
+            # A dry run of the creation. What exists is no refusal yet: it may be what this one replaces (the plugin's
+            # Create, where a preview's AlreadyExists falls back to the inputs). Nor is a namespace that does not.
             with self.cloud.dry_run() as tx:
-                self._refuse_existing(tx.get(kind, key), given)
-                objects.make(tx, cluster, kind, given)
+                if tx.get(kind, key) is None:
+                    objects.make(tx, cluster, kind, given)
             return State("", dict(given))
         with self._operation("create", kind, id_), self.cloud.change() as tx:
             self._refuse_existing(tx.get(kind, key), given)
@@ -192,8 +176,8 @@ class KubernetesProvider:
             live = objects.looked_after(tx, cluster, kind, live)
             tx.put(kind, f"{cluster}/{id_}", live)
             missing = waits.missing(tx, cluster, live)
-        refreshed = _refreshed(inputs, live) if inputs else _imported(live)
         outputs = _outputs(live)
+        refreshed = plan.pruned(outputs, plan.normalised(kind, inputs or _imported(live)))
         if missing and inputs:
             message = f"the Kubernetes API server reported that {id_!r} failed to fully initialize or become live"
             raise InitFailed(id_, outputs, refreshed, message, [*missing, *waits.events_of(live)])
@@ -247,8 +231,7 @@ class KubernetesProvider:
 
     def _refuse_existing(self, live: Props | None, given: Props) -> None:
         if live is not None:
-            kind = f"{given['kind'].lower()}s"
-            raise CloudError(f'{kind} "{given["metadata"]["name"]}" already exists')
+            raise CloudError(f'{objects.plural(given)} "{given["metadata"]["name"]}" already exists')
 
     def _existing(self, live: Props | None, id_: str) -> Props:
         if live is None:
@@ -309,34 +292,25 @@ def _id(kind: str, given: Props) -> str:
 
 
 def _autonamed(metadata: Props, resource: Named, prior: Props) -> Props:
-    """Logical name and eight digits; once made up, a name stays."""
-    before = prior.get("metadata") or {}
-    if (before.get("annotations") or {}).get(AUTONAMED) == "true":
-        name = before["name"]
+    """Logical name and eight digits; once made up, a name stays. A name that was given and no longer is, is no name."""
+    if _is_autonamed(prior):
+        name = prior["metadata"]["name"]
+    elif prior:
+        return metadata
     else:
         name = f"{resource.name}-{hashlib.sha256(resource.seed or resource.urn.encode()).hexdigest()[:8]}"
     return {**metadata, "name": name, "annotations": {**(metadata.get("annotations") or {}), AUTONAMED: "true"}}
 
 
-def _changes(state: Props, after: Props, given: Props, gone: set[Any]) -> list[Change]:
-    """Where the fields given, and those no longer given, differ between the state and what would be."""
-    changes = []
-    for path in sorted({*leaves(given), *gone}):
-        before_value, after_value = value_at(state, path), value_at(after, path)
-        if before_value == after_value:
-            continue
-        place = places(after, path) or places(state, path) or ()
-        change: ChangeKind = "add" if before_value is None else "delete" if after_value is None else "update"
-        changes.append(Change(place, change, replace=False))
-    return changes
+def _is_autonamed(given: Props) -> bool:
+    annotations = (given.get("metadata") or {}).get("annotations") or {}
+    return bool(annotations.get(AUTONAMED) == "true")
 
 
-def _changes_cluster_ip(state: Props, given: Props) -> bool:
-    """A cluster IP is given once; another one is another Service."""
-    spec = given.get("spec")
-    wanted = spec.get("clusterIP") if isinstance(spec, dict) else None
-    before = state.get("spec", {}).get("clusterIP")
-    return bool(wanted and before and wanted not in (UNKNOWN, before))
+def _identity(token: str, metadata: Props) -> Props:
+    """Name, as far as there is one, and namespace as the plugin compares it: none is `default`."""
+    name = {"name": metadata["name"]} if metadata.get("name") else {}
+    return name if token in objects.CLUSTER_SCOPED else {**name, "namespace": metadata.get("namespace") or "default"}
 
 
 def _outputs(live: Props) -> Props:
@@ -348,14 +322,6 @@ def _secrets(kind: str, outputs: Props) -> frozenset[Path]:
 
 
 def _imported(live: Props) -> Props:
-    metadata = {name: value for name, value in live["metadata"].items() if name not in _SERVER_METADATA}
-    return {**{name: value for name, value in _outputs(live).items() if name != "status"}, "metadata": metadata}
-
-
-def _refreshed(inputs: Any, live: Any) -> Any:
-    """The given inputs with what the cluster has now."""
-    if isinstance(inputs, dict) and isinstance(live, dict):
-        return {name: _refreshed(value, live[name]) for name, value in inputs.items() if name in live}
-    if isinstance(inputs, list) and isinstance(live, list) and len(inputs) == len(live):
-        return [_refreshed(one, other) for one, other in zip(inputs, live, strict=True)]
-    return live
+    """What an import leaves in the inputs, seen with 4.32: which object it is, and nothing of what it says."""
+    metadata = {name: live["metadata"][name] for name in ("name", "namespace") if name in live["metadata"]}
+    return {"apiVersion": live["apiVersion"], "kind": live["kind"], "metadata": metadata}

@@ -2,43 +2,58 @@
 
 from __future__ import annotations
 
+import importlib
 import typing
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
 from pulumi import _types  # the only place that knows a class's names on the wire
-from pulumi_kubernetes.apps.v1 import DeploymentInitArgs
-from pulumi_kubernetes.core.v1 import ConfigMapInitArgs, NamespaceInitArgs, SecretInitArgs, ServiceInitArgs
 
 from sandbox.errors import CheckFailure
 from sandbox.values import UNKNOWN, Props
 
-KINDS: Final[Mapping[str, type]] = {
-    "kubernetes:core/v1:Service": ServiceInitArgs,
-    "kubernetes:core/v1:Namespace": NamespaceInitArgs,
-    "kubernetes:core/v1:ConfigMap": ConfigMapInitArgs,
-    "kubernetes:core/v1:Secret": SecretInitArgs,
-    "kubernetes:apps/v1:Deployment": DeploymentInitArgs,
+# Module and class of the SDK, loaded when the first object of the kind comes: each module is large.
+KINDS: Final[Mapping[str, tuple[str, str]]] = {
+    "kubernetes:core/v1:Service": ("core.v1", "ServiceInitArgs"),
+    "kubernetes:core/v1:Namespace": ("core.v1", "NamespaceInitArgs"),
+    "kubernetes:core/v1:ConfigMap": ("core.v1", "ConfigMapInitArgs"),
+    "kubernetes:core/v1:Secret": ("core.v1", "SecretInitArgs"),
+    "kubernetes:core/v1:ServiceAccount": ("core.v1", "ServiceAccountInitArgs"),
+    "kubernetes:apps/v1:Deployment": ("apps.v1", "DeploymentInitArgs"),
+    "kubernetes:batch/v1:CronJob": ("batch.v1", "CronJobInitArgs"),
+    "kubernetes:batch/v1:Job": ("batch.v1", "JobInitArgs"),
+    "kubernetes:networking.k8s.io/v1:NetworkPolicy": ("networking.v1", "NetworkPolicyInitArgs"),
+    "kubernetes:policy/v1:PodDisruptionBudget": ("policy.v1", "PodDisruptionBudgetInitArgs"),
+    "kubernetes:rbac.authorization.k8s.io/v1:Role": ("rbac.v1", "RoleInitArgs"),
+    "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding": ("rbac.v1", "RoleBindingInitArgs"),
 }
+
+
+@cache
+def input_class(token: str) -> type:
+    """The SDK's class of a kind's inputs."""
+    module, name = KINDS[token]
+    found: type = getattr(importlib.import_module(f"pulumi_kubernetes.{module}"), name)
+    return found
 
 
 def unknown_fields(token: str, inputs: Props) -> list[CheckFailure]:
     """Every field that the kind does not have, in the API server's words."""
-    failures = _unknown(KINDS[token], inputs, "")
+    failures = _unknown(input_class(token), inputs, "")
     return [CheckFailure(path.lstrip("."), f"{path}: field not declared in schema") for path in failures]
 
 
 def _unknown(cls: type, value: Any, path: str) -> Iterator[str]:
     if value == UNKNOWN or not isinstance(value, dict):
         return
-    fields = _fields(cls)
+    known = fields(cls)
     for name, inner in value.items():
         here = f"{path}.{name}"
-        if name not in fields:
+        if name not in known:
             yield here
             continue
-        nested = fields[name]
+        nested = known[name]
         if nested is None:
             continue
         if isinstance(inner, list):
@@ -49,7 +64,7 @@ def _unknown(cls: type, value: Any, path: str) -> Iterator[str]:
 
 
 @cache
-def _fields(cls: type) -> dict[str, type | None]:
+def fields(cls: type) -> dict[str, type | None]:
     """Wire names of a class's fields, with the class of those that are objects."""
     types = _types.input_type_types(cls)
     return {name: _object_class(types[name]) for name in _types.input_type_py_to_pulumi_names(cls).values()}

@@ -204,6 +204,35 @@ def test_an_edited_migration_is_refused_before_anything_runs(acl: Edge) -> None:
     assert acl.planned() == {}
 
 
+def cluster_objects(acl: Edge) -> dict[str, tuple[str, Any]]:
+    """Logical name -> uid, and the pod template's annotations where there is one."""
+    found = {}
+    for each in json.loads(acl.cli.text("stack", "export", "--show-secrets", "--stack", acl.cli.stack))["deployment"][
+        "resources"
+    ]:
+        name = each["urn"].rsplit("::", 1)[1]
+        if name.startswith("acl-enforcement-") and each["type"].startswith("kubernetes:"):
+            template = each["outputs"].get("spec", {}).get("template", {})
+            found[name] = each["outputs"]["metadata"]["uid"], template.get("metadata", {}).get("annotations")
+    return found
+
+
+def test_a_changed_fragment_and_a_new_token_are_updates_that_roll_the_reloader(acl: Edge) -> None:
+    before = cluster_objects(acl)
+    acl.edit(acl.program / "kamailio" / "ip_auth.cfg", "# warp-edge:", "# Edited. warp-edge:")
+    assert acl.planned() == {"acl-enforcement-fragments": "update", "acl-enforcement-reloader": "update"}
+    enforcement = acl.program / "components" / "acl_enforcement.py"
+    acl.edit(enforcement, "length=PASSWORD_LENGTH", "length=PASSWORD_LENGTH + 1")
+    printed = acl.up()
+    after = cluster_objects(acl)
+    assert {name: uid for name, (uid, _) in after.items()} == {name: uid for name, (uid, _) in before.items()}
+    (_, was), (_, now) = before["acl-enforcement-reloader"], after["acl-enforcement-reloader"]
+    assert was["checksum/config"] != now["checksum/config"]
+    assert was["checksum/secret"] != now["checksum/secret"]
+    assert json.loads(now["checksum/secret"]["plaintext"]) not in printed + acl.state()
+    assert acl.planned() == {}
+
+
 def test_no_secret_is_in_the_state_or_in_anything_printed(acl: Edge) -> None:
     database, roles = acl.output("database"), acl.output("trunkAcl")
     secrets = {database["password"], roles["readerPassword"], roles["writerPassword"]}

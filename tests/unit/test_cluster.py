@@ -49,6 +49,12 @@ def test_whoever_runs_the_engine_signs_in_as_themselves() -> None:
     assert context["context"] == {"cluster": config["clusters"][0]["name"], "user": user["name"]}
 
 
+@pytest.mark.parametrize("access", [{"name": "warp-cluster"}, {"access": "kubeconfig", "context": "prod"}])
+def test_data_of_config_maps_and_secrets_changes_in_place(access: dict[str, str]) -> None:
+    (provider,) = declare(with_cluster(**access)).of_type(PROVIDER)
+    assert provider.inputs["enableConfigMapMutable"] == provider.inputs["enableSecretMutable"] == "true"
+
+
 def keys(value: Any) -> set[str]:
     if isinstance(value, dict):
         return set(value) | {key for inner in value.values() for key in keys(inner)}
@@ -69,5 +75,7 @@ def test_a_cluster_stays_the_same_one_whatever_its_endpoint_is() -> None:
 def test_a_context_of_the_kubeconfig_needs_no_look_up() -> None:
     edge = declare(with_cluster(access="kubeconfig", context="kind-sip"))
     (provider,) = edge.of_type(PROVIDER)
-    assert provider.inputs == {"context": "kind-sip", "clusterIdentifier": "warp-prod/us-central1/cluster"}
+    assert provider.inputs["context"] == "kind-sip"
+    assert provider.inputs["clusterIdentifier"] == "warp-prod/us-central1/cluster"
+    assert "kubeconfig" not in provider.inputs
     assert LOOK_UP not in [token for token, _ in edge.cloud.invocations]

@@ -117,6 +117,36 @@ def test_the_reloader_finds_every_proxy_pod_ready_or_not() -> None:
     assert container["securityContext"]["runAsNonRoot"] is True
 
 
+def test_a_changed_fragment_or_credential_rolls_the_reloader(monkeypatch: pytest.MonkeyPatch) -> None:
+    def checksums() -> tuple[dict[str, str], Any]:
+        declared = one(declare(with_acl()), DEPLOYMENT)
+        found = declared.inputs["spec"]["template"]["metadata"]["annotations"]
+        return found, declared.clear["spec"]["template"]["metadata"]["annotations"]
+
+    first, clear = checksums()
+    assert checksums() == (first, clear)
+    assert clear == {**first, "checksum/secret": HIDDEN}
+    monkeypatch.setattr("kamailio.fragments", lambda: {"ip_auth.cfg": "# another"})
+    fragments, _ = checksums()
+    assert fragments["checksum/config"] != first["checksum/config"]
+    assert fragments["checksum/secret"] == first["checksum/secret"]
+    monkeypatch.setattr("components.acl_enforcement.MOUNTED", "/elsewhere")  # a value of the Secret
+    both, _ = checksums()
+    assert both["checksum/config"] == fragments["checksum/config"]
+    assert both["checksum/secret"] != first["checksum/secret"]
+
+
+def test_no_password_can_be_tried_on_the_secrets_checksum() -> None:
+    environment = {"WARP_ACL_DB_URL": "postgres://u:hunter2@h/d", acl_enforcement.RPC_KEY: "one"}
+    found = acl_enforcement.keyed_checksum(environment)
+    other = acl_enforcement.keyed_checksum({**environment, acl_enforcement.RPC_KEY: "two"})
+    plain = {
+        acl_enforcement.checksum(environment),
+        acl_enforcement.checksum({**environment, acl_enforcement.RPC_KEY: ""}),
+    }
+    assert len({found, other, *plain}) == 4
+
+
 def test_without_an_image_there_is_no_reloader() -> None:
     edge = declare(with_acl("enforcement", value={}))
     assert not edge.of_type(DEPLOYMENT)

@@ -1,0 +1,20 @@
+"""The sandbox's kubernetes provider against the recorded answers of the real plugin."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sandbox.plugin import Plugin
+from tests.sandbox.recorded import complaints
+
+
+@pytest.mark.parametrize("file", ["kubernetes-4.32.0.jsonl", "kubernetes-4.32.0-more-types.jsonl"])
+def test_answers_as_the_plugin_does(kubernetes: Plugin, file: str) -> None:
+    found = complaints(kubernetes, "kubernetes", file)
+    assert not found, "\n".join(found)
+
+
+def test_answers_as_the_plugin_does_when_data_may_change_in_place(kubernetes: Plugin) -> None:
+    mutable = kubernetes.another(enableConfigMapMutable="true", enableSecretMutable="true")
+    found = complaints(mutable, "kubernetes", "kubernetes-4.32.0-mutable.jsonl")
+    assert not found, "\n".join(found)
