@@ -20,6 +20,21 @@ STACK_TYPE = "pulumi:pulumi:Stack"
 # The engine's key for "this value is a secret" (pulumi/sdk/go/common/resource/sig).
 _SECRET_MARK = "4dabf18193072939515e22adb298388d"  # noqa: S105
 
+# The engine's words for "not known before the update" (pulumi/sdk/go/common/resource/plugin/rpc.go).
+UNKNOWN = frozenset(
+    (
+        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
+        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
+        "04da6b54-80e4-46f7-96ec-b56ff0331ba9",
+        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
+        "030794c1-ac77-496b-92df-f27374a8bd58",
+        "e48ece36-62e2-4504-bad9-02848725956a",
+        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
+    )
+)
+# What stands in the place of a secret, in the engine's words and in ours.
+SECRET = "[secret]"  # noqa: S105
+
 # "file:///...: created by user@host (pid 123) at ...", one line a lock (pulumi/pkg/backend/diy/lock.go). A shared
 # backend's locks never match: two machines may have one name, and neither sees the other's processes.
 _LOCK = re.compile(r"(\w+)://\S+: created by \S+@(\S+) \(pid (\d+)\)")
@@ -78,6 +93,20 @@ class Cli:
             raise EngineError(f"pulumi {shlex.join(arguments)}", f"{done.stdout}{done.stderr}")
         return done.stdout
 
+    def _object(self, *arguments: str) -> Json:
+        """What a command answers as a JSON object. A stack that never had an update has `{}`, null or nothing at all.
+
+        Raises `EngineError`, also for anything else.
+        """
+        answer = self.text(*arguments)
+        try:
+            found = json.loads(answer) if answer.strip() else None
+        except (ValueError, RecursionError):
+            raise EngineError(f"pulumi {shlex.join(arguments)}", f"it answered no JSON: {answer:.200}") from None
+        if found is not None and not isinstance(found, dict):
+            raise EngineError(f"pulumi {shlex.join(arguments)}", f"it answered no JSON object: {answer:.200}")
+        return found or {}
+
     def show(self, *arguments: str) -> int:
         """Run a command for the eyes of whoever started us; its exit status. Locks as in `run`."""
         environment = {**os.environ, **self.environment}
@@ -101,21 +130,21 @@ class Cli:
     def outputs(self, *, secrets: bool = False) -> Json:
         """The stack's outputs, secrets masked unless asked for."""
         shown = ["--show-secrets"] if secrets else []
-        found: Json = json.loads(self.text("stack", "output", "--json", *shown, "--stack", self.stack))
-        return found
+        return self._object("stack", "output", "--json", *shown, "--stack", self.stack)
 
     def config(self) -> tuple[dict[str, str], set[str]]:
         """The stack's configuration as the program gets it, and which of its keys hold secrets."""
-        listed: dict[str, Json] = json.loads(self.text("config", "--json", "--show-secrets", "--stack", self.stack))
+        listed = self._object("config", "--json", "--show-secrets", "--stack", self.stack)
+        entries: dict[str, Json] = {key: entry for key, entry in listed.items() if entry}
         return (
-            {key: entry["value"] for key, entry in listed.items() if "value" in entry},
-            {key for key, entry in listed.items() if entry.get("secret")},
+            {key: entry["value"] for key, entry in entries.items() if "value" in entry},
+            {key for key, entry in entries.items() if entry.get("secret")},
         )
 
     def interrupted(self) -> bool:
         """Whether an update was cut off while it created things: the cloud may have more than the state."""
-        state = json.loads(self.text("stack", "export", "--stack", self.stack))
-        return bool((state["deployment"] or {}).get("pending_operations"))
+        state = self._object("stack", "export", "--stack", self.stack)
+        return bool((state.get("deployment") or {}).get("pending_operations"))
 
     def forget_interruption(self) -> None:
         """Read the recorded resources anew and drop the note of what was under way. The state alone changes."""
@@ -167,21 +196,26 @@ def _alive(pid: int) -> bool:
 
 
 def _lines(text: str) -> Iterator[Json]:
+    """The events; plugins and language hosts write lines of their own among them."""
     for line in text.splitlines():
         if line.startswith("{"):
-            yield json.loads(line)
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            yield event
 
 
 def _events(stream: Iterator[Json]) -> Events:
     events = Events()
     for event in stream:
-        if step := event.get("resourcePreEvent"):
-            events.steps.append(step_of(step["metadata"]))
-        elif done := event.get("resOutputsEvent"):
-            if done["metadata"]["type"] == STACK_TYPE:
-                events.outputs = masked((done["metadata"].get("new") or {}).get("outputs") or {})
+        if step := (event.get("resourcePreEvent") or {}).get("metadata"):
+            events.steps.append(step_of(step))
+        elif done := (event.get("resOutputsEvent") or {}).get("metadata"):
+            if done.get("type") == STACK_TYPE:
+                events.outputs = masked((done.get("new") or {}).get("outputs") or {})
         elif (said := event.get("diagnosticEvent")) and said.get("severity") == "error":
-            events.failures.append(Failure(said.get("urn", ""), said["message"].strip()))
+            events.failures.append(Failure(said.get("urn") or "", str(said.get("message") or "").strip()))
     return events
 
 
@@ -201,5 +235,5 @@ def step_of(metadata: Json) -> Json:
 def masked(value: Any) -> Any:
     """A value of a state without its secrets."""
     if isinstance(value, dict):
-        return "[secret]" if _SECRET_MARK in value else {key: masked(inner) for key, inner in value.items()}
+        return SECRET if _SECRET_MARK in value else {key: masked(inner) for key, inner in value.items()}
     return [masked(inner) for inner in value] if isinstance(value, list) else value

@@ -45,7 +45,7 @@ def last_update() -> Record:
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     # Built into the engine; the Node SDK's `listResourceOutputs` is made of the same call.
     answer = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}).value
-    by_urn: Mapping[str, Any] = (answer or {}).get("outputs", {})
+    by_urn: Mapping[str, Any] = {urn: each for urn, each in ((answer or {}).get("outputs") or {}).items() if each}
     resources = by_urn.values()
     gateways = [
         GatewayUse(_names(outputs.get("natIps")), _names(outputs.get("drainNatIps")))
@@ -101,19 +101,19 @@ def _serving(resources: Iterable[Mapping[str, Any]]) -> frozenset[str]:
         point.get("ip")
         for service in _outputs_of(resources, SERVICE)
         for point in ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+        if point.get("ip")
     }
     return frozenset(
-        address["name"] for address in _outputs_of(resources, ADDRESS) if address.get("address") in answering
+        address["name"]
+        for address in _outputs_of(resources, ADDRESS)
+        if address.get("name") and address.get("address") in answering
     )
 
 
 def _dedicated(by_urn: Mapping[str, Any]) -> dict[str, DedicatedUse]:
     """Every dedicated address, the names that lead to it, and whose row it has."""
-    own = [
-        resource["outputs"]
-        for urn, resource in by_urn.items()
-        if resource["type"] == ADDRESS and DEDICATED in urn and resource["outputs"].get("name")
-    ]
+    inside = [resource for urn, resource in by_urn.items() if DEDICATED in urn]
+    own = [outputs for outputs in _outputs_of(inside, ADDRESS) if outputs.get("name")]
     names: dict[str, set[str]] = {}
     for record in (each for token in RECORD_SETS for each in _outputs_of(by_urn.values(), token)):
         for address in record.get("rrdatas") or () if own else ():
@@ -130,7 +130,8 @@ def _dedicated(by_urn: Mapping[str, Any]) -> dict[str, DedicatedUse]:
 
 
 def _outputs_of(resources: Iterable[Mapping[str, Any]], token: str) -> Iterable[dict[str, Any]]:
-    return (resource["outputs"] for resource in resources if resource["type"] == token)
+    """Of each resource of a type; one whose creation was cut off has none."""
+    return (resource.get("outputs") or {} for resource in resources if resource.get("type") == token)
 
 
 def _names(self_links: list[str] | None) -> frozenset[str]:

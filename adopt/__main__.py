@@ -25,7 +25,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m adopt", description=__doc__)
     parser.add_argument("--stack", required=True, help="the stack that shall own the edge")
     parser.add_argument("--cwd", type=Path, default=Path(), help="folder of Pulumi.yaml (default: this one)")
-    parser.add_argument("--json", action="store_true", help="print the inventory as the preview has it, as JSON, last")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print the inventory as the preview has it, as JSON, last; null: not known before an update",
+    )
     chosen = parser.parse_args()
     # People read along while it runs; standard output stays clean for the JSON.
     console = Console(stderr=chosen.json)
@@ -39,7 +43,7 @@ def main() -> int:
         return 2
     report(adoption, console)
     if chosen.json:
-        print(json.dumps(adoption.outputs.get("ipInventory"), indent=2))
+        print(json.dumps(adoption.inventory, indent=2))
     return 1 if adoption.comparison.cutting else 0
 
 

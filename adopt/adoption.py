@@ -34,6 +34,12 @@ class Adoption:
     comparison: Comparison
     outputs: Mapping[str, Any]
 
+    @property
+    def inventory(self) -> Mapping[str, Any] | None:
+        """The output `ipInventory`; None while an address of it is still to be reserved."""
+        found = self.outputs.get("ipInventory")
+        return found if isinstance(found, dict) else None
+
 
 def import_ids(settings: Settings, suffix: str = "") -> dict[str, str]:
     """Logical name -> import id of everything that may exist already; `suffix` as in `database.import_ids`."""
@@ -126,6 +132,7 @@ def _wanted(cli: Cli, file: Path) -> Wanted:
     left out of the engine's list and put in from what it said about them.
     """
     clashing: dict[str, Entry] = {}
+    file.unlink(missing_ok=True)  # of the import before
     while True:
         excluded = [argument for urn in clashing for argument in ("--exclude", urn)]
         events = cli.preview("--import-file", str(file), *excluded)
@@ -134,29 +141,36 @@ def _wanted(cli: Cli, file: Path) -> Wanted:
             break
         clashing |= {step["urn"]: _entry(step) for step in events.steps if step["urn"] in new}
     _refuse_failures(events.failures)
-    listed: list[Entry] = json.loads(file.read_text())["resources"] if file.exists() else []
+    listed = _listed(file)
     hangers = [step["urn"] for step in events.steps if _hanger(type_of(step["urn"]))]
     return Wanted(
         listed + list(clashing.values()), {logical_name(urn): urn for urn in hangers}, _drawn_suffix(events.steps)
     )
 
 
+def _listed(file: Path) -> list[Entry]:
+    """What the engine's import file lists; it is `{}` where nothing is left to create, and none after some failures."""
+    text = file.read_text() if file.exists() else ""
+    document = json.loads(text) if text.strip() else None
+    return list((document or {}).get("resources") or [])
+
+
 def _drawn_suffix(steps: Sequence[Mapping[str, Any]]) -> str:
     """What was drawn for the database instance's name in an earlier update; empty before that."""
-    drawn = (step["oldState"] for step in steps if logical_name(step["urn"]) == "database-suffix")
-    return next((state["outputs"]["hex"] for state in drawn if state), "")
+    drawn = (step.get("oldState") for step in steps if logical_name(step["urn"]) == "database-suffix")
+    return next((str((state.get("outputs") or {}).get("hex") or "") for state in drawn if state), "")
 
 
 def _entry(step: Mapping[str, Any]) -> Entry:
     """One resource as the engine's import file would have it."""
-    state = step["newState"]
-    provider = state.get("provider", "").rpartition("::")[0]
+    state = step.get("newState") or {}
+    provider = str(state.get("provider") or "").rpartition("::")[0]
+    hangs = {"parent": str(state.get("parent") or ""), "provider": provider}
     return {
-        "type": state["type"],
+        "type": type_of(step["urn"]),
         "name": logical_name(step["urn"]),
         "id": "<PLACEHOLDER>",
-        "parent": logical_name(state["parent"]),
-        "provider": logical_name(provider),
+        **{key: logical_name(urn) for key, urn in hangs.items() if urn},
     }
 
 

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from adopt.effects import GANDI_RECORD, Effect, effect_of
+from adopt.leaves import KUBERNETES, Sides, changed_leaves, differs, empty
+from engine_cli import UNKNOWN, masked
 
 ABSENT = "(none)"
+AT_UPDATE = "assigned at update"
+LONGEST = 400  # characters of one value
+LINES = 3  # of one text
 # What has no counterpart in a cloud: the engine's own records and generated secrets.
 OURS = ("pulumi:", "warp:", "random:")
 # Their protocol says that something changes, and no more.
 DYNAMIC = "pulumi-python:dynamic/"
-# The plugin's own mirrors of `labels`.
+# The plugin's own mirrors of `labels`: secret outputs, which also have the labels of the provider's settings.
 MIRRORS = ("effectiveLabels", "pulumiLabels")
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One property of one resource, as the cloud has it and as the settings want it."""
+    """One property of one resource, as the cloud has it and as the settings want it; both empty: not known."""
 
     effect: Effect
     resource: str
@@ -31,8 +35,9 @@ class Difference:
     words: str
 
     def __str__(self) -> str:
+        values = f"  {self.cloud} -> {self.settings}" if self.cloud or self.settings else ""
         why = f": {self.words}" if self.words else ""
-        return f"{self.resource}  {self.property}  {self.cloud} -> {self.settings}{why}"
+        return f"{self.resource}  {self.property}{values}{why}"
 
 
 @dataclass(frozen=True)
@@ -89,69 +94,84 @@ def logical_name(urn: str) -> str:
 def known_as(step: Mapping[str, Any]) -> str:
     """`Service warp-core/kamailio-sip-udp`: what people know it by."""
     urn = step["urn"]
-    inputs = (step.get("newState") or step.get("oldState") or {}).get("inputs") or {}
-    metadata = inputs.get("metadata") or {}
+    inputs = _object((step.get("newState") or step.get("oldState") or {}).get("inputs"))
+    metadata = _object(inputs.get("metadata"))
     known = inputs.get("name") or "/".join(filter(None, (metadata.get("namespace"), metadata.get("name"))))
     record = f" {inputs['type']}" if "rrdatas" in inputs else ""
     return f"{type_of(urn).rsplit(':', 1)[-1]} {known or logical_name(urn)}{record}"
 
 
+def _object(value: Any) -> Mapping[str, Any]:
+    """A part of a state; null where there is none, a string where it is secret or not known yet."""
+    return value if isinstance(value, dict) else {}
+
+
 def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
-    before, after = (step.get(state) or {} for state in ("oldState", "newState"))
-    changed = step.get("detailedDiff") or {path: {} for path in step.get("diffReasons") or ()}
-    if not changed and type_of(step["urn"]).startswith(DYNAMIC):
-        changed = {path: {} for path in _untold(before, after)}
-    for path, kind in _one_by_one(changed, after.get("inputs") or {}):
-        if path.startswith(MIRRORS):
-            continue
-        addition = str(kind.get("diffKind") or kind.get("kind")) == "add"
-        effect, words = effect_of(type_of(step["urn"]), path, addition=addition)
-        place = "inputs" if kind.get("inputDiff") else "outputs"
-        yield Difference(
-            effect=effect,
-            resource=known_as(step),
-            property=path,
-            cloud=_shown(at(before.get(place) or {}, path)),
-            settings=_shown(at(after.get("inputs") or {}, path)),
-            words=words,
-        )
+    type_token = type_of(step["urn"])
+    before, after = (masked(step.get(state) or {}) for state in ("oldState", "newState"))
+    sides = Sides(_object(before.get("outputs")), _object(before.get("inputs")), _object(after.get("inputs")))
+    told = _told(step) or (_untold(sides) if type_token.startswith(DYNAMIC) else {})
+    mirrors = [path for path in told if path.startswith(MIRRORS)]
+    told = {path: kind for path, kind in told.items() if path not in mirrors}
+    kubernetes = type_token.startswith(KUBERNETES)
+    leaves = changed_leaves(sides, told, kubernetes=kubernetes)
+    for leaf in leaves:
+        effect, words = effect_of(type_token, leaf.path, addition=leaf.addition)
+        yield Difference(effect, known_as(step), leaf.path, *_shown(leaf.before, leaf.after), words)
+    if leaves:
+        return
+    # Something that has no values of its own is all there is to say.
+    if mirrors:
+        silent = sorted({path.partition(".")[0].partition("[")[0] for path in mirrors})
+        effect, words = Effect.NONE, "labels of the provider's settings"
+    elif kubernetes and told:
+        silent, effect, words = sorted(told), Effect.NONE, "the cluster has the same; it is recorded as ours"
+    elif type_token.startswith(DYNAMIC):
+        silent, effect, words = ["__provider"], Effect.NONE, "how it is applied"
+    else:
+        silent, effect, words = sorted(told), Effect.UNKNOWN, "the engine says that it changes, and not how"
+    yield Difference(effect, known_as(step), ", ".join(silent), "", "", words)
 
 
-def _untold(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """What the next update gives otherwise than the last one left it."""
-    was, will_be = before.get("outputs") or {}, after.get("inputs") or {}
-    for key in sorted({*was, *will_be} - {"__provider"}):
-        if was.get(key) != will_be.get(key) and (was.get(key) or will_be.get(key)):
-            yield key
+def _told(step: Mapping[str, Any]) -> dict[str, str]:
+    """The paths that change with their kinds, as exactly as the engine says."""
+    detailed = step.get("detailedDiff") or dict.fromkeys(step.get("diffReasons") or (), None)
+    return {
+        path: str((kind or {}).get("diffKind") or (kind or {}).get("kind") or "") for path, kind in detailed.items()
+    }
 
 
-def _one_by_one(
-    changed: Mapping[str, Mapping[str, Any]], inputs: Mapping[str, Any]
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The changed properties; a group of labels or annotations that is new as a whole, key by key."""
-    for path, kind in sorted(changed.items()):
-        group = at(inputs, path) if path.endswith(("labels", "annotations")) else None
-        if isinstance(group, dict) and group:
-            yield from ((f'{path}["{key}"]', kind) for key in group)
-        else:
-            yield path, kind
+def _untold(sides: Sides) -> dict[str, str]:
+    """What the next update gives otherwise than the last one left it; a dynamic provider does not always say."""
+    parts = {key: sides.at((key,)) for key in {**sides.wanted, **sides.asked} if not key.startswith("__")}
+    return {key: "" for key, part in parts.items() if differs(part.live, part.wanted)}
 
 
-def at(value: Any, path: str) -> Any:
-    """What stands at `path` (`spec.ports[0].name`, `metadata.labels["a.b/c"]`), or None."""
-    for quoted, index, key in re.findall(r'\["([^"]*)"\]|\[(\d+)\]|([^.\[\]]+)', path):
-        if isinstance(value, list) and index:
-            value = value[int(index)] if int(index) < len(value) else None
-        elif isinstance(value, dict):
-            value = value.get(quoted or key or index)
-        else:
-            return None
-    return value
+def _shown(before: Any, after: Any) -> tuple[str, str]:
+    """Both sides of a change; of text with many lines, those that go and those that come."""
+    if isinstance(before, str) and isinstance(after, str) and "\n" in before + after:
+        old, new = before.splitlines(), after.splitlines()
+        gone, come = ([line for line in one if line not in other] for one, other in ((old, new), (new, old)))
+        return _lines(gone), _lines(come)
+    return _value(before), _value(after)
 
 
-def _shown(value: Any) -> str:
+def _lines(lines: Sequence[str]) -> str:
+    told = "; ".join(line.strip() for line in lines[:LINES] if line.strip()) or "(no line)"
+    return _bounded(told) + (f" and {len(lines) - LINES:,} more lines" if lines[LINES:] else "")
+
+
+def _value(value: Any) -> str:
     if isinstance(value, dict):
-        value = {key: inner for key, inner in value.items() if key != "__defaults"}
-    if value is None or value in ({}, [], ""):
+        value = {key: inner for key, inner in value.items() if not key.startswith("__")}
+    if empty(value):
         return ABSENT
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    if isinstance(value, str):
+        return _lines(value.splitlines()) if "\n" in value else _bounded(value)
+    return _bounded(json.dumps(value, sort_keys=True))
+
+
+def _bounded(text: str) -> str:
+    for unknown in UNKNOWN:
+        text = text.replace(unknown, AT_UPDATE)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

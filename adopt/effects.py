@@ -18,6 +18,8 @@ class Effect(Enum):
     ACCESS = "would change who can connect"
     RESTARTS = "may restart the database"
     UNKNOWN = "effect not known here: read the cloud's documentation first"
+    RELOADER = "restarts the reloader of the trunk ACL"
+    LATER = "changes nothing until the SIP proxies start anew"
     NONE = "no effect on traffic"
 
     @property
@@ -45,6 +47,11 @@ GANDI_RECORD = "pulumi-python:dynamic/warp:GandiRecordSet"
 BUCKET = "gcp:storage/bucket:Bucket"
 BUCKET_OBJECT = "gcp:storage/bucketObject:BucketObject"
 INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
+DATABASE_USER = "gcp:sql/user:User"
+ACL = "pulumi-python:dynamic/warp:TrunkAcl"
+CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
+SECRET = "kubernetes:core/v1:Secret"  # noqa: S105
+DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 ANY = ""
 
 # The first rule that fits decides.
@@ -54,12 +61,19 @@ RULES = (
     ),
     Rule(SERVICE, r"spec\.(loadBalancerIP|loadBalancerClass|type)", Effect.CUTS, "the address may be released"),
     Rule(SERVICE, r"metadata\.annotations.*(load-balancer-ip-addresses|l4-rbs)", Effect.CUTS, "the rule would move"),
-    Rule(SERVICE, r"spec\.ports\[\d+\]\.name", Effect.NONE, "the port's name"),
+    Rule(SERVICE, r"spec\.ports\[[^\]]*\]\.name", Effect.NONE, "the port's name"),
     Rule(SERVICE, r"spec\.ports", Effect.CUTS, "ports that customers use"),
     Rule(SERVICE, r"spec\.selector", Effect.CUTS, "other pods would answer"),
     Rule(SERVICE, r"spec\.sessionAffinity(Config)?", Effect.MOVES, "customers may land on another pod"),
     Rule(SERVICE, r"spec\.loadBalancerSourceRanges", Effect.ACCESS, "the cloud's firewall lets others in"),
-    Rule(SERVICE, r"metadata\.(labels|annotations)", Effect.NONE, "read by people and tools"),
+    # What the proxies mount and take from their environment (kamailio/README.md): they read both when they start.
+    Rule(CONFIG_MAP, r"(data|binaryData)", Effect.LATER, "Kamailio's fragments"),
+    Rule(SECRET, r"(data|stringData)", Effect.LATER, "how proxies and reloader sign in"),
+    Rule(DEPLOYMENT, r"spec\.(template|replicas|strategy)", Effect.RELOADER, "changed trunks wait until it is back"),
+    *(
+        Rule(kind, r"metadata\.(labels|annotations)", Effect.NONE, "read by people and tools")
+        for kind in (SERVICE, CONFIG_MAP, SECRET, DEPLOYMENT)
+    ),
     Rule(NAT, r"natIps\[\d+\]", Effect.MOVES, "new calls may leave from it as well", addition=True),
     Rule(NAT, r"natIps", Effect.CUTS, "connections on an address that leaves end at once"),
     Rule(NAT, r"(natIpAllocateOption|sourceSubnetworkIpRangesToNat)", Effect.CUTS, "other source addresses"),
@@ -75,6 +89,8 @@ RULES = (
             Rule(record, r"ttl", Effect.NONE, "how long resolvers remember"),
         )
     ),
+    Rule(ACL, r"(places|__provider)", Effect.NONE, "how the rows are written"),
+    Rule(ACL, r".+", Effect.ACCESS, "who may call"),
     Rule(GANDI_RECORD, r"(api|adopt|deadlineSeconds|__provider)", Effect.NONE, "how Gandi is spoken to"),
     Rule(ZONE, r"dnssecConfig", Effect.MOVES, "names stop resolving unless the parent's DS records fit"),
     Rule(ZONE, r"description", Effect.NONE, "read by people"),
@@ -91,7 +107,13 @@ RULES = (
     Rule(INSTANCE, r"(settings\.)?deletionProtection.*", Effect.NONE, "a lock against deletion"),
     Rule(BUCKET, r"(lifecycleRules|versioning|website|softDeletePolicy|forceDestroy)", Effect.NONE, "what is kept"),
     Rule(BUCKET, r"(publicAccessPrevention|uniformBucketLevelAccess)", Effect.UNKNOWN, "who can read the site"),
-    Rule(BUCKET_OBJECT, r"content", Effect.NONE, "a file of the site"),
+    Rule(
+        BUCKET_OBJECT,
+        r"(content|contentType|cacheControl|crc32c|md5hash|detectMd5hash|generation)",
+        Effect.NONE,
+        "a file of the site",
+    ),
+    Rule(DATABASE_USER, r"password", Effect.ACCESS, "who has the old password cannot sign in"),
     Rule(ANY, r"(labels|deletionPolicy)", Effect.NONE, "housekeeping"),
 )
 

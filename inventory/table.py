@@ -1,13 +1,22 @@
-"""The inventory as a table for people, from the published JSON alone."""
+"""The inventory as a table for people, from the published JSON alone.
+
+What people copy is never cut: addresses, ports and status keep whole words on any terminal, down to the width of an
+address. Names and purposes fold, and where even that is too wide, they go below the address.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 # What the state of an address makes most interesting, and what stands before the addresses that replace it.
 DATES = {
@@ -18,57 +27,169 @@ DATES = {
 }
 DIRECTION = {"vendors": "outbound", "customers": "inbound"}
 COLOUR = {"active": "green", "announced": "cyan", "draining": "yellow", "retired": "dim"}
+# Columns, in characters: least widths hold the longest word of what is never cut (UDP/TCP; a date and a comma).
+PORTS, PORTS_AT_MOST, STATUS, PURPOSE, NAME = 7, 13, 11, 9, 16
 
 
-def ip_inventory_table(inventory: dict[str, Any], audience: str | None = None) -> Table:
-    """Rows in the order of the output `ipInventory`; legacy addresses last, with what replaced them.
+@dataclass(frozen=True)
+class _Row:
+    """One address in words; `replaced`: by what, and the word before it."""
 
-    Each of several regions has a heading.
-    """
-    table = Table(
-        title=f"IP inventory, {_text(inventory['region'])}",
-        title_justify="left",
-        caption=_text(inventory["digest"]),
-        caption_justify="left",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-    # What is copied is not broken; and a narrow terminal must not swallow a column whole.
-    table.add_column("Purpose", min_width=9)
-    table.add_column("Address", no_wrap=True)
-    table.add_column("Name", no_wrap=True)
-    table.add_column("Ports", min_width=7, max_width=13)
-    table.add_column("Status", min_width=6)
+    region: str
+    purpose: str
+    address: str
+    name: str
+    ports: str
+    status: str
+    life: str
+    replaced: tuple[str, ...]
+
+    @classmethod
+    def of(cls, address: dict[str, Any]) -> _Row:
+        status = str(address["status"])
+        told = ", ".join(f"{word} {address[key]}" for key, word in DATES[status] if address.get(key))
+        by = tuple(map(printable, address.get("replacedBy") or ()))
+        return cls(
+            region=printable(str(address["region"])),
+            purpose=printable(", ".join(filter(None, [address["purpose"], address.get("customer")]))),
+            address=printable(address["address"]),
+            name=printable(address["name"]),
+            ports=f"{printable(address['protocol'])} {' '.join(str(port) for port in address['ports'])}",
+            status=status,
+            life=f" {told}" if told else "",
+            replaced=("now" if status == "retired" else "next", *by) if by else (),
+        )
+
+    @property
+    def standing(self) -> str:
+        """The state and its dates, in the state's colour."""
+        return f"[{COLOUR[self.status]}]{self.status}[/]{self.life}"
+
+    @property
+    def successors(self) -> str:
+        """`now 192.0.2.1, 192.0.2.2`."""
+        return f"{self.replaced[0]} {', '.join(self.replaced[1:])}" if self.replaced else ""
+
+
+@dataclass(frozen=True)
+class _Column:
+    """`least`: what it needs; `most`: what it would like; both in characters."""
+
+    heading: str
+    cells: Sequence[str]
+    least: int
+    most: int
+
+
+@dataclass(frozen=True)
+class IpInventoryTable:
+    """As wide as the console it is printed on. Each of several regions has a heading."""
+
+    title: str
+    digest: str
+    rows: tuple[_Row, ...]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(self.title, style="table.title", overflow="fold")
+        yield ""
+        columns, gap = self._columns(options.max_width)
+        widths = _widths(columns, options.max_width - gap * (len(columns) - 1))
+        several = len({row.region for row in self.rows}) > 1
+        places = iter(range(len(self.rows)))
+        headed = False
+        for region, group in groupby(self.rows, key=lambda row: row.region):
+            if several:
+                yield Text(region, style="bold", overflow="fold")
+            table = Table(
+                box=SIMPLE_HEAD,
+                show_edge=False,
+                show_header=not headed,
+                pad_edge=False,
+                padding=(0, gap - 1, 0, 0),
+                leading=0 if len(columns) > 3 else 1,
+            )
+            for column, width in zip(columns, widths, strict=True):
+                table.add_column(column.heading, width=width, overflow="fold")
+            for _, place in zip(group, places, strict=False):
+                table.add_row(*(column.cells[place] for column in columns))
+            yield table
+            yield ""
+            headed = True
+        yield Text(self.digest, style="table.caption", overflow="fold")
+
+    def _columns(self, room: int) -> tuple[list[_Column], int]:
+        """The widest layout that fits, and the gap between its columns."""
+        rows = self.rows
+        longest = _longest(row.address for row in rows)
+        successor = _longest(each for row in rows for each in row.replaced)
+        names, purposes = _longest(row.name for row in rows), _longest(row.purpose for row in rows)
+        ports = _Column(
+            "Ports",
+            [row.ports for row in rows],
+            PORTS,
+            min(PORTS_AT_MOST, _longest(row.ports for row in rows)),
+        )
+        told = [", ".join(filter(None, [row.standing, escape(row.successors)])) for row in rows]
+        wide = [
+            _Column("Purpose", [escape(row.purpose) for row in rows], PURPOSE, purposes),
+            _Column("Address", [escape(row.address) for row in rows], longest, longest),
+            _Column("Name", [escape(row.name) for row in rows], min(names, NAME), names),
+            ports,
+            _Column("Status", told, max(STATUS, successor + 1), _longest(map(_plain, told))),
+        ]
+        if _least(wide, 2) <= room:
+            return wide, 2
+        below = [
+            "\n".join(escape(part) for part in (row.address, row.name, row.purpose, row.successors) if part)
+            for row in rows
+        ]
+        widest = max(longest, successor + 1 if successor else 0)
+        stacked = [
+            _Column("Address", below, widest, max(widest, names, purposes)),
+            ports,
+            _Column("Status", [row.standing for row in rows], STATUS, _longest(map(_plain, told))),
+        ]
+        if _least(stacked, 1) <= room:
+            return stacked, 1
+        one = [f"{text}\n{escape(row.ports)}\n{row.standing}" for text, row in zip(below, rows, strict=True)]
+        return [_Column("Address", one, min(room, widest), room)], 1
+
+
+def ip_inventory_table(inventory: dict[str, Any], audience: str | None = None) -> IpInventoryTable:
+    """Rows in the order of the output `ipInventory`; legacy addresses last, with what replaced them."""
     direction = DIRECTION.get(audience or "")
     shown = [each for each in inventory["addresses"] if direction in (None, each["direction"])]
-    for region, addresses in groupby(shown, key=lambda each: str(each["region"])):
-        if any(each["region"] != region for each in shown):
-            table.add_section()
-            table.add_row(f"[bold]{_text(region)}[/]")
-        for address in addresses:
-            table.add_row(
-                _text(", ".join(filter(None, [address["purpose"], address.get("customer")]))),
-                _text(address["address"]),
-                _text(address["name"]),
-                f"{_text(address['protocol'])} {' '.join(str(port) for port in address['ports'])}",
-                f"[{COLOUR[address['status']]}]{address['status']}[/]{_life(address)}",
-            )
-    return table
+    return IpInventoryTable(
+        title=f"IP inventory, {printable(inventory['region'])}",
+        digest=printable(inventory["digest"]),
+        rows=tuple(map(_Row.of, shown)),
+    )
 
 
-def _life(address: dict[str, Any]) -> str:
-    told = [f"{word} {address[key]}" for key, word in DATES[address["status"]] if address.get(key)]
-    text = f" {', '.join(told)}" if told else ""
-    if replaced_by := address.get("replacedBy"):
-        text += f", {'now' if address['status'] == 'retired' else 'next'} {_text(', '.join(replaced_by))}"
-    return text
+def _least(columns: Sequence[_Column], gap: int) -> int:
+    return sum(column.least for column in columns) + gap * (len(columns) - 1)
+
+
+def _widths(columns: Sequence[_Column], room: int) -> list[int]:
+    """What each needs, and what is left to those that would like more: names first, ports, then the rest."""
+    widths = [column.least for column in columns]
+    spare = room - sum(widths)
+    order = sorted(range(len(columns)), key=lambda place: columns[place].heading not in ("Name", "Ports", "Address"))
+    for place in order:
+        more = max(0, min(spare, columns[place].most - widths[place]))
+        widths[place] += more
+        spare -= more
+    return widths
+
+
+def _longest(texts: Iterable[str]) -> int:
+    return max(map(cell_len, texts), default=0)
+
+
+def _plain(markup: str) -> str:
+    return Text.from_markup(markup).plain
 
 
 def printable(text: str) -> str:
     """Free text with nothing in it that a terminal would obey."""
     return "".join(character if character.isprintable() else "?" for character in text)
-
-
-def _text(text: str) -> str:
-    """Free text in a cell: no style of ours either."""
-    return escape(printable(text))

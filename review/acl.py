@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from adopt.effects import ACL
 from review.preview import Preview, Step, is_unknown
-from review.resources import ACL
 
 _OFF = " off"
 

@@ -16,16 +16,17 @@ from functools import partial
 from typing import TypeVar
 
 from adopt.differences import logical_name
-from adopt.effects import RECORD
+from adopt.effects import ACL, RECORD
+from engine_cli import SECRET, UNKNOWN
 from inventory.address import Address, Status
 from policies.rules.secrets import NAMES, SHAPES
 from review.acl import AclChange, Count
 from review.addresses import ADDRESS, AddressChange
 from review.audience import Audience
-from review.preview import SECRET, UNKNOWN, Message, Policies, Violation
+from review.preview import Message, Policies, Violation
 from review.records import RecordChange
 from review.report import Figure, Report, Sheet
-from review.resources import ACL, Effected, Operation, ResourceChange
+from review.resources import Effected, Operation, ResourceChange
 
 T = TypeVar("T")
 

@@ -16,22 +16,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adopt.differences import type_of
-from engine_cli import STACK_TYPE, Json, masked, step_of
+from engine_cli import STACK_TYPE, UNKNOWN, Json, masked, step_of
 
-# The engine's words for "not known before the update" (pulumi/sdk/go/common/resource/plugin/rpc.go).
-UNKNOWN = frozenset(
-    (
-        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
-        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
-        "04da6b54-80e4-46f7-96ec-b56ff0331ba9",
-        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
-        "030794c1-ac77-496b-92df-f27374a8bd58",
-        "e48ece36-62e2-4504-bad9-02848725956a",
-        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
-    )
-)
-# What stands in the place of a secret, in the engine's words and in ours.
-SECRET = "[secret]"  # noqa: S105
 # The steps of one replacement, in whatever order they come (pulumi/pkg/resource/deploy/step.go).
 REPLACING = ("replace", "create-replacement", "delete-replaced", "import-replacement", "remove-pending-replace")
 # Steps that change nothing in the cloud.

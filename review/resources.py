@@ -11,16 +11,29 @@ from dataclasses import dataclass
 from enum import Enum
 
 from adopt.differences import OURS, Difference, compare, known_as, logical_name
-from adopt.effects import BUCKET_OBJECT, GANDI_RECORD, INSTANCE, NAT, RECORD, SERVICE, ZONE, Effect
+from adopt.effects import (
+    ACL,
+    BUCKET_OBJECT,
+    CONFIG_MAP,
+    DATABASE_USER,
+    DEPLOYMENT,
+    GANDI_RECORD,
+    INSTANCE,
+    NAT,
+    RECORD,
+    SECRET,
+    SERVICE,
+    ZONE,
+    Effect,
+)
+from engine_cli import UNKNOWN
 from review.addresses import ADDRESS, gateway_addresses
 from review.audience import Audience
-from review.preview import UNKNOWN, Preview, Step
+from review.preview import Preview, Step
 
-ACL = "pulumi-python:dynamic/warp:TrunkAcl"
 ROUTER = "gcp:compute/router:Router"
 DATABASE = "gcp:sql/database:Database"
-USER = "gcp:sql/user:User"
-# Who notices a change that has an effect; what is not here is anybody's.
+# Who notices a change that has an effect; what is not here is anybody's, and so is an effect that nobody knows.
 _SEEN_BY = {
     ADDRESS: Audience.ANYBODY,
     NAT: Audience.VENDORS,
@@ -32,7 +45,10 @@ _SEEN_BY = {
     ACL: Audience.CUSTOMERS,
     INSTANCE: Audience.NOBODY,
     DATABASE: Audience.NOBODY,
-    USER: Audience.NOBODY,
+    DATABASE_USER: Audience.NOBODY,
+    CONFIG_MAP: Audience.NOBODY,
+    SECRET: Audience.NOBODY,
+    DEPLOYMENT: Audience.NOBODY,
 }
 _WITHOUT_DATABASE = "without the trunk ACL nobody may call"
 _BY_COMPONENT = {"warp:edge:NatEgressPool$": Audience.VENDORS, "warp:edge:SipIngress$": Audience.CUSTOMERS}
@@ -108,6 +124,9 @@ def _name(step: Step) -> str:
 
 
 def _seen_by(step: Step, operation: Operation, effects: tuple[Effected, ...]) -> Audience:
+    """What has no effect outside, nobody there sees, whatever it happens to."""
+    if operation is Operation.UPDATE and all(each.effect is Effect.NONE for each in effects):
+        return Audience.NOBODY
     usual = _SEEN_BY.get(step.type, Audience.ANYBODY)
     if step.type == ADDRESS:
         # A new one that nobody is told of is nobody's; the inventory tells of all others.
@@ -115,10 +134,10 @@ def _seen_by(step: Step, operation: Operation, effects: tuple[Effected, ...]) ->
         return Audience.NOBODY if operation is Operation.CREATE and usual is not Audience.ANYBODY else usual
     if step.type == SERVICE and not _is_load_balancer(step):
         return Audience.NOBODY
-    if usual is Audience.NOBODY:
-        return Audience.CUSTOMERS if operation in (Operation.REPLACE, Operation.DELETE) else usual
-    if operation is Operation.UPDATE and not any(each.effect and each.effect.matters for each in effects):
-        return Audience.NOBODY
+    if usual is Audience.NOBODY and operation in (Operation.REPLACE, Operation.DELETE):
+        return Audience.CUSTOMERS
+    if usual is Audience.NOBODY and any(each.effect is Effect.UNKNOWN for each in effects):
+        return Audience.ANYBODY
     return usual
 
 

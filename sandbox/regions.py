@@ -92,7 +92,7 @@ class TwoRegions:
         """As `make up-regions` has them."""
         told = self.workspace(STACKS[0]).cli.outputs() if stack == REGIONS[SECOND_REGION] else {}
         # Named by chance, because the cloud keeps a deleted name for a week (Pulumi.sandbox.yaml, `uniqueName`).
-        owner = str(told.get("database", {}).get("connectionName", "")).rpartition(":")[2]
+        owner = str((told.get("database") or {}).get("connectionName") or "").rpartition(":")[2]
         return settings_of(stack, Workspace(self.directory, "sandbox", {}).shipped_settings(), owner)
 
     def up(self, console: Console) -> int:

@@ -43,11 +43,12 @@ def differences(sandbox: Sandbox, adoption: Adoption) -> Iterator[str]:
     for each in compared.differences:
         if each.effect.matters and not each.property.startswith(PLANNED):
             yield f"would change: {each}"
+    if adoption.inventory is None:
+        yield "the inventory is not known before an update: addresses of it are still to be reserved"
+        return
     in_cloud = {each.body["name"]: each.body["address"] for each in sandbox.resources(ADDRESS)}
     published = {
-        each["name"]: each["address"]
-        for each in adoption.outputs["ipInventory"]["addresses"]
-        if each["status"] != "retired"
+        each["name"]: each["address"] for each in adoption.inventory["addresses"] if each["status"] != "retired"
     }
     for name in sorted(in_cloud.keys() | published.keys()):
         if in_cloud.get(name) != published.get(name):
@@ -86,7 +87,7 @@ def rehearse(sandbox: Sandbox, folder: Path, console: Console) -> int:
         console.print(f"[red]difference[/]: {escape(difference)}", highlight=False)
     if not found:
         console.print("[green]no difference[/]: the adopted inventory is the live edge's, and nothing was written")
-    print(json.dumps(adoption.outputs["ipInventory"], indent=2))
+    print(json.dumps(adoption.inventory, indent=2))
     return 1 if found else 0
 
 

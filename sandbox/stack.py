@@ -84,12 +84,14 @@ def outputs() -> int:
 def site(console: Console) -> int:
     """The site's files, byte for byte as the stack puts them into its bucket."""
     found = _outputs()
-    base_url = found.get("inventorySite", {}).get("url", "").removesuffix(INDEX)
+    base_url = ((found.get("inventorySite") or {}).get("url") or "").removesuffix(INDEX)
     try:
         files = render(published.read(json.dumps(found)), base_url)
         folder.replace(SITE, files)
     except folder.NotOursError as error:
         raise SandboxError(f"{error}\n  -> move it away") from None
+    except published.UnreadableError:
+        raise SandboxError("the stack has no inventory: no update of it ended well\n  -> make up") from None
     console.print(f"{len(files)} files; open {SITE / INDEX}", highlight=False, soft_wrap=True)
     return 0
 

@@ -165,8 +165,42 @@ def apply(live: Props, given: Props, *, manager: str = MANAGER, force: bool = Fa
         _remove(result, path)
     for path, value in wanted.items():
         _set(result, path, value)
+    _order(result, live, given)
     lasting = {name: paths - taken for name, paths in others.items()}
     return with_owners(result, {**lasting, manager: set(wanted)})
+
+
+def _order(result: Any, live: Any, given: Any, name: str = "") -> None:
+    """Put the elements of keyed lists into the order that the API server's merge gives them."""
+    if isinstance(given, dict) and isinstance(result, dict):
+        for key, inner in given.items():
+            before = live.get(key) if isinstance(live, dict) else None
+            _order(result.get(key), before, inner, key)
+    elif isinstance(given, list) and isinstance(result, list) and _keys_of(name, given):
+        there = {_element(name, item): item for item in (live if isinstance(live, list) else [])}
+        wanted = {_element(name, item): item for item in given}
+        places = {key: place for place, key in enumerate(merged_order(list(there), list(wanted)))}
+        result.sort(key=lambda item: places[_element(name, item)])
+        for item in result:
+            key = _element(name, item)
+            _order(item, there.get(key), wanted.get(key))
+
+
+def merged_order(live: list[str], given: list[str]) -> list[str]:
+    """What is given comes in its own order; what others have alone stays before what it stood before.
+
+    From structured-merge-diff 4.6.0 (typed/merge.go, visitListItems), which Kubernetes 1.33 merges with.
+    """
+    rest = list(live)
+    order: list[str] = []
+    for key in given:
+        while rest and rest[0] != key and (key in live or rest[0] not in given):
+            passed = rest.pop(0)
+            order += [passed] if passed not in given else []
+        if rest and rest[0] == key:
+            rest.pop(0)
+        order.append(key)
+    return order + [key for key in rest if key not in given]
 
 
 def dropped(live: Props, given: Props, manager: str = MANAGER) -> set[FieldPath]:

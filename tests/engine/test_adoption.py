@@ -34,7 +34,8 @@ LEGACY = {
 }
 
 BACKUPS = (
-    "backupRetentionSettings",
+    "backupRetentionSettings.retainedBackups",
+    "backupRetentionSettings.retentionUnit",
     "enabled",
     "pointInTimeRecoveryEnabled",
     "startTime",
@@ -83,6 +84,9 @@ def test_adoption_writes_nothing_and_keeps_every_address(live: tuple[Sandbox, St
         *(("RESTARTS", f"settings.backupConfiguration.{name}") for name in BACKUPS),
     }
 
+    # Of an imported Service the plugin says no more than `spec: add`.
+    assert {(each.cloud, each.settings) for each in compared.with_effect(Effect.MOVES)} == {("Cluster", "Local")}
+
     inventory = adoption.outputs["ipInventory"]["addresses"]
     found = {a["name"]: (a["purpose"], a["address"], a["kind"], a["status"]) for a in inventory[:5]}
     assert found == LIVE
@@ -114,6 +118,9 @@ def test_the_first_up_after_adoption_moves_no_address(live: tuple[Sandbox, Stack
     assert stack.planned() == {}
     found = {a["name"]: a["address"] for a in stack.cli.outputs()["ipInventory"]["addresses"]}
     assert {name: found[name] for name in LIVE} == {name: address for name, (_, address, _, _) in LIVE.items()}
+    # Nothing is left to create: the engine's import file is `{}` then.
+    again = adopt(stack.cli, settings(), lambda _: None)
+    assert (again.recorded, again.absent, again.comparison.differences) == ((), (), ())
 
 
 def test_what_does_not_exist_is_left_to_be_created_and_said() -> None:

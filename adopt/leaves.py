@@ -1,0 +1,199 @@
+"""A change of a resource, leaf by leaf: what the cloud has, and what is wanted in its place.
+
+The engine describes a change by property paths (`detailedDiff`), and one path may cover a whole subtree. The recorded
+inputs of an imported Service have no `spec`, so the kubernetes plugin answers `spec: add` and nothing else, although a
+single field differs. Such a path is compared here, live outputs with new inputs. A field that is in the cloud alone is
+no change: the server decides it, or another owner does, and an apply leaves it as it is
+(https://kubernetes.io/docs/reference/using-api/server-side-apply/).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine_cli import SECRET
+
+Step = str | int  # of a path: a name, or a place in a list
+Steps = tuple[Step, ...]
+
+KUBERNETES = "kubernetes:"
+# What identifies an element of a list (`x-kubernetes-list-map-keys` in Kubernetes' own OpenAPI document), by the list's
+# name; the first keys that every element has. All other lists are one value.
+_LIST_KEYS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "ports": (("containerPort", "protocol"), ("port", "protocol")),
+    "containers": (("name",),),
+    "initContainers": (("name",),),
+    "env": (("name",),),
+    "volumes": (("name",),),
+    "volumeMounts": (("mountPath",),),
+    "imagePullSecrets": (("name",),),
+}
+_KEY_DEFAULTS = {"protocol": "TCP"}
+# Maps that have one owner (`x-kubernetes-map-type: atomic` there): what is not named in them goes away.
+_ATOMIC_MAPS = ("selector", "nodeSelector")
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One value that changes, None where there is none.
+
+    `path`: as the engine writes it, but an element of a keyed list by its keys: `spec.ports[5060/UDP].name`.
+    """
+
+    path: str
+    before: Any
+    after: Any
+
+    @property
+    def addition(self) -> bool:
+        """Whether nothing stood there before."""
+        return empty(self.before)
+
+    @property
+    def dropped(self) -> bool:
+        """Whether a field goes, of something that stays."""
+        return self.after is None and not self.path.endswith("]")
+
+
+@dataclass(frozen=True)
+class Sides:
+    """A resource's properties, or a part of them: as the cloud has them (`live`), as the last update asked for them
+    (`asked`), and as the next one will (`wanted`)."""
+
+    live: Any
+    asked: Any
+    wanted: Any
+
+    def at(self, steps: Iterable[Step]) -> Sides:
+        """What stands at a path, on each side."""
+        return Sides(*(_at(side, steps) for side in (self.live, self.asked, self.wanted)))
+
+    @property
+    def all(self) -> tuple[Any, Any, Any]:
+        """The three of them."""
+        return self.live, self.asked, self.wanted
+
+    @property
+    def before(self) -> Any:
+        """What the cloud has, and where it does not say, what was asked for."""
+        return self.asked if self.live is None else self.live
+
+
+def changed_leaves(sides: Sides, told: Mapping[str, str], *, kubernetes: bool) -> list[Leaf]:
+    """The values that change under the paths that the engine `told`, with their kinds (`add`, `update`, `delete`; empty
+    where it did not say), in their order.
+
+    A path to a single value is believed, but for an addition of nothing; one to a subtree is compared. None of it
+    differs: the answer is empty.
+    """
+    found: dict[str, Leaf] = {}
+    for path, kind in sorted(told.items()):
+        steps = parsed(path)
+        whole = _whole_list(sides, steps) if kubernetes else steps
+        part = sides.at(whole)
+        if any(isinstance(side, dict | list) for side in part.all):
+            leaves = list(_compared(part, _written(whole), str(whole[-1]) if whole else "", kubernetes=kubernetes))
+            if len(steps) > len(whole) + 1:  # of an element only this: what it lost otherwise, the server decides
+                leaves = [leaf for leaf in leaves if not leaf.dropped or parsed(leaf.path)[-1] == steps[-1]]
+        else:
+            believed = Leaf(path, part.asked if part.before == part.wanted else part.before, part.wanted)
+            leaves = [] if kind == "add" and empty(believed.before) and empty(believed.after) else [believed]
+        found |= {leaf.path: leaf for leaf in leaves}
+    return list(found.values())
+
+
+def parsed(path: str) -> Steps:
+    """`spec.ports[0].name`, `metadata.labels["a.b/c"]` as steps."""
+    return tuple(
+        int(index) if index else quoted.replace('\\"', '"') or name
+        for quoted, index, name in re.findall(r'\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.\[\]]+)', path)
+    )
+
+
+def empty(value: Any) -> bool:
+    """Whether there is nothing, as any plugin writes it."""
+    return value is None or value in ({}, [], "")
+
+
+def _at(value: Any, steps: Iterable[Step]) -> Any:
+    for step in steps:
+        if value == SECRET:
+            return value  # all of it is one
+        if isinstance(value, list) and isinstance(step, int):
+            value = value[step] if step < len(value) else None
+        elif isinstance(value, dict):
+            value = value.get(str(step))
+        else:
+            return None
+    return value
+
+
+def _compared(part: Sides, path: str, name: str, *, kubernetes: bool) -> Iterator[Leaf]:
+    """The leaves that differ; `name` is the last step of `path`."""
+    # Where the program never asked for anything, all that is there goes away.
+    everything = part.wanted is None and part.asked is None
+    if keys := _keys(name, part.all) if kubernetes else None:
+        elements = [_by_key(side, keys) for side in part.all]
+        for key in _named(*elements, everything=everything):
+            element = Sides(*(each.get(key) for each in elements))
+            if element.wanted is None or element.before is None:
+                yield Leaf(f"{path}[{key}]", element.before, element.wanted)
+            else:
+                yield from _compared(element, f"{path}[{key}]", "", kubernetes=kubernetes)
+    elif any(isinstance(side, dict) for side in part.all):
+        maps = [side if isinstance(side, dict) else {} for side in part.all]
+        for key in _named(*maps, everything=everything or (kubernetes and name in _ATOMIC_MAPS)):
+            if not key.startswith("__"):  # the bridge's own notes
+                yield from _compared(part.at((key,)), f"{path}{_step(key)}".lstrip("."), key, kubernetes=kubernetes)
+    elif part.before == SECRET or differs(part.before, part.wanted):
+        # Two secrets look the same, whether they are or not.
+        yield Leaf(path, part.before, part.wanted)
+
+
+def differs(before: Any, after: Any) -> bool:
+    """Whether it would be another value; nothing is nothing, however a plugin writes it."""
+    return before != after and not (empty(before) and empty(after))
+
+
+def _named(
+    live: Mapping[str, Any], asked: Mapping[str, Any], wanted: Mapping[str, Any], *, everything: bool
+) -> list[str]:
+    """The keys that the program names or named; or those that only the cloud has, too."""
+    return list(dict.fromkeys([*wanted, *asked, *(live if everything else ())]))
+
+
+def _keys(name: str, lists: Iterable[Any]) -> tuple[str, ...] | None:
+    """The keys of a keyed list's elements; None: it is none."""
+    elements = [element for each in lists if isinstance(each, list) for element in each]
+    for keys in _LIST_KEYS.get(name, ()):
+        if elements and all(isinstance(element, dict) and keys[0] in element for element in elements):
+            return keys
+    return None
+
+
+def _by_key(elements: Any, keys: tuple[str, ...]) -> dict[str, Any]:
+    def key_of(element: Mapping[str, Any]) -> str:
+        return "/".join(str(element.get(key, _KEY_DEFAULTS.get(key))) for key in keys)
+
+    return {key_of(element): element for element in elements} if isinstance(elements, list) else {}
+
+
+def _whole_list(sides: Sides, steps: Steps) -> Steps:
+    """A path into a keyed list ends at the list: places in it say nothing, an order is no difference."""
+    for place, step in enumerate(steps):
+        if isinstance(step, int) and place and _keys(str(steps[place - 1]), sides.at(steps[:place]).all):
+            return steps[:place]
+    return steps
+
+
+def _written(steps: Steps) -> str:
+    return "".join(map(_step, steps)).removeprefix(".")
+
+
+def _step(step: Step) -> str:
+    if isinstance(step, int):
+        return f"[{step}]"
+    return f'["{step}"]' if re.search(r'[."\[\]]', step) else f".{step}"

@@ -1,0 +1,151 @@
+"""Effects first, then who sees them: what has no effect outside needs nobody's approval, what is unknown does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from review.audience import Audience
+from review.markdown import markdown
+from review.report import Report, report
+from tests.unit.review_events import ADDRESS, INSTANCE, NAT, SECRET, SERVICE, preview_of, step
+
+Json = dict[str, Any]
+CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
+KUBERNETES_SECRET = "kubernetes:core/v1:Secret"
+DEPLOYMENT = "kubernetes:apps/v1:Deployment"
+ZONE = "gcp:dns/managedZone:ManagedZone"
+BUCKET = "gcp:storage/bucket:Bucket"
+PARENTS = {"egress": "warp:edge:NatEgressPool$", "ingress": "warp:edge:SipIngress$", "": ""}
+
+
+def told(*events: Json) -> Report:
+    return report(preview_of(*events), "prod")
+
+
+def labelled(type_: str, component: str, inputs: Json, path: str = "labels") -> Json:
+    """A label added, as the gcp plugin tells it: with its own mirrors, which are secret outputs."""
+    kinds = {f"{name}.team": {"diffKind": "add", "inputDiff": False} for name in (path, *MIRRORS)}
+    return step(
+        "update",
+        type_,
+        "it",
+        inputs | dict.fromkeys(MIRRORS, SECRET),
+        inputs | {"labels": {"team": "voice"}},
+        parent=PARENTS[component],
+        detailedDiff=kinds,
+    )
+
+
+MIRRORS = ("effectiveLabels", "pulumiLabels")
+NAMED = {"name": "it"}
+OBJECT = {"metadata": {"name": "it", "namespace": "warp-core"}}
+
+
+@pytest.mark.parametrize(
+    ("type_", "component"),
+    [(ADDRESS, "egress"), (ADDRESS, "ingress"), (ADDRESS, ""), (ZONE, ""), (BUCKET, ""), (INSTANCE, "")],
+)
+def test_a_label_needs_no_approval(type_: str, component: str) -> None:
+    found = told(labelled(type_, component, NAMED))
+    assert (found.visible, found.seen_by) == (False, frozenset())
+    page = markdown(found)
+    assert "**No change visible outside.**" in page
+    assert "### Other changes: nobody outside sees" in page
+    assert "`labels.team` `(none)` → `voice`: no effect on traffic: housekeeping" in page
+    assert "effectiveLabels" not in page
+
+
+def test_what_the_plugin_adds_to_every_update_of_a_bucket_is_no_change_of_its_own() -> None:
+    """Recorded (gcp plugin 9.35): fields of lifecycle conditions that neither the cloud nor the program has."""
+    bucket = NAMED | {"lifecycleRules": [{"action": {"type": "Delete"}, "condition": {"daysSinceNoncurrentTime": 30}}]}
+    label = labelled(BUCKET, "", bucket)
+    noise = {f"lifecycleRules[0].condition.{name}": {"diffKind": "add"} for name in ("age", "sendAgeIfZero")}
+    label["resourcePreEvent"]["metadata"]["detailedDiff"] |= noise
+    found = told(label)
+    assert not found.visible
+    assert "lifecycleRules" not in markdown(found)
+
+
+@pytest.mark.parametrize("component", PARENTS)
+def test_neither_do_labels_of_the_providers_settings(component: str) -> None:
+    """`gcp:defaultLabels`: only the plugin's mirrors change."""
+    kinds = {f"{name}.team": {"diffKind": "add", "inputDiff": False} for name in MIRRORS}
+    changed = step("update", ADDRESS, "it", NAMED, NAMED, parent=PARENTS[component], detailedDiff=kinds)
+    found = told(changed)
+    assert not found.visible
+    assert "`effectiveLabels, pulumiLabels`: no effect on traffic: labels of the provider's settings" in markdown(found)
+
+
+def test_a_label_beside_a_change_that_customers_see_hides_nothing() -> None:
+    def service(policy: str, **labels: str) -> Json:
+        spec = {"type": "LoadBalancer", "externalTrafficPolicy": policy}
+        return {"metadata": OBJECT["metadata"] | {"labels": labels}, "spec": spec}
+
+    def moved(policy: str) -> Report:
+        told_by_plugin = {"metadata.labels": {"diffKind": "add"}, "spec": {"diffKind": "add"}}
+        new = service(policy, team="voice")
+        return told(step("update", SERVICE, "udp", service("Cluster"), new, detailedDiff=told_by_plugin))
+
+    assert not moved("Cluster").visible
+    assert moved("Local").seen_by == {Audience.CUSTOMERS}
+    assert "`spec.externalTrafficPolicy` `Cluster` → `Local`: would move traffic" in markdown(moved("Local"))
+    assert "loadBalancer" not in markdown(moved("Local"))
+
+
+@pytest.mark.parametrize(
+    ("type_", "before", "after", "words"),
+    [
+        (
+            CONFIG_MAP,
+            {"data": {"ip_auth.cfg": "one\ntwo"}},
+            {"data": {"ip_auth.cfg": "one\ntwo # more"}},
+            "`two` → `two # more`: changes nothing until the SIP proxies start anew: Kamailio's fragments",
+        ),
+        (
+            KUBERNETES_SECRET,
+            {"data": SECRET},
+            {"data": SECRET | {"ciphertext": "another"}},
+            "changes nothing until the SIP proxies start anew: how proxies and reloader sign in",
+        ),
+        (
+            DEPLOYMENT,
+            {"spec": {"template": {"metadata": {"annotations": {"warp/hash": "a"}}}}},
+            {"spec": {"template": {"metadata": {"annotations": {"warp/hash": "b"}}}}},
+            "restarts the reloader of the trunk ACL: changed trunks wait until it is back",
+        ),
+    ],
+)
+def test_what_the_proxies_read_has_known_effects(type_: str, before: Json, after: Json, words: str) -> None:
+    found = told(step("update", type_, "it", OBJECT | before, OBJECT | after))
+    assert not found.visible
+    assert words in markdown(found)
+
+
+@pytest.mark.parametrize("type_", [CONFIG_MAP, KUBERNETES_SECRET, DEPLOYMENT])
+def test_what_the_proxies_read_may_come_and_may_not_go(type_: str) -> None:
+    assert not told(step("create", type_, "it", None, OBJECT)).visible
+    assert told(step("delete", type_, "it", OBJECT, None)).seen_by == {Audience.CUSTOMERS}
+
+
+@pytest.mark.parametrize(
+    ("type_", "audience"),
+    [
+        (DEPLOYMENT, Audience.ANYBODY),
+        (CONFIG_MAP, Audience.ANYBODY),
+        (INSTANCE, Audience.ANYBODY),
+        (BUCKET, Audience.ANYBODY),
+        (NAT, Audience.VENDORS),
+    ],
+)
+def test_an_effect_that_is_not_known_stays_visible(type_: str, audience: Audience) -> None:
+    unknown = step("update", type_, "it", OBJECT | NAMED, OBJECT | NAMED | {"tomorrow": 1, "labels": {"a": "b"}})
+    assert told(unknown).seen_by == {audience}
+
+
+def test_a_change_that_the_engine_does_not_explain_stays_visible() -> None:
+    unexplained = step("update", INSTANCE, "db", NAMED, NAMED, detailedDiff=None)
+    found = told(unexplained)
+    assert found.seen_by == {Audience.ANYBODY}
+    assert "the engine says that it changes, and not how" in markdown(found)
