@@ -35,6 +35,8 @@ class Difference:
 
     changes: Sequence[Change] = ()
     delete_before_replace: bool = False
+    detailed: bool = True
+    """Whether the plugin says which places differ, or only which properties."""
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,8 @@ class RandomId(_Drawn):
 class RandomProvider(BridgedProvider):
     """Passwords, texts and ids."""
 
+    detailed = False
+
     def __init__(self, cloud: Cloud) -> None:
         types = [RandomPassword(cloud), RandomString(cloud), RandomId(cloud)]
         super().__init__(cloud, "random", VERSION, types)
