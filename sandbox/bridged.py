@@ -67,7 +67,7 @@ class BridgedProvider:
                 inputs[DEFAULTS] = sorted({*inputs.get(DEFAULTS, []), field.name})
         failures = one.shape.check(inputs, resource.name)
         if not failures:
-            failures = one.check(without_defaults(inputs))
+            failures = [*_deletion_policy(one, inputs), *one.check(without_defaults(inputs))]
         return Checked(inputs, failures)
 
     def diff(
@@ -213,6 +213,14 @@ class Operation:
         text = str(refusal)
         words = f"{self._words}: {text}" if text.startswith("googleapi:") else text
         return CloudError(f"1 error occurred:\n\t* {words}\n\n")
+
+
+def _deletion_policy(one: ResourceType, inputs: Props) -> list[CheckFailure]:
+    policy = inputs.get("deletionPolicy")
+    if policy in (None, UNKNOWN, "DELETE", "ABANDON", "PREVENT") or one.any_deletion_policy:
+        return []
+    reason = f'expected deletion_policy to be one of ["DELETE" "ABANDON" "PREVENT"], got {policy}'
+    return [CheckFailure("deletionPolicy", reason)]
 
 
 def _judge(one: ResourceType, planned: Props) -> None:

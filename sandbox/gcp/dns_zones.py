@@ -20,7 +20,7 @@ import dns.rdatatype
 from sandbox.cloud import Transaction, now
 from sandbox.errors import CheckFailure, google_error, google_text
 from sandbox.gcp.dnssec import new_keys
-from sandbox.gcp.routing_policies import check_policy, refuse_policy
+from sandbox.gcp.routing_policies import check_policy, check_ways, refuse_policy
 from sandbox.gcp.rules import check_labels, numeric_id
 from sandbox.links import name_of
 from sandbox.resource_type import ResourceType, known
@@ -169,7 +169,7 @@ class RecordSet(ResourceType):
             failures.append(CheckFailure("rrdatas", "one of `rrdatas,routingPolicy` must be specified"))
         if inputs.get("rrdatas") is not None and inputs.get("routingPolicy") is not None:
             failures.append(CheckFailure("rrdatas", "only one of `rrdatas,routingPolicy` can be specified"))
-        return failures
+        return failures + check_ways(inputs.get("routingPolicy"))
 
     def judge(self, planned: Props) -> list[CheckFailure]:
         failures = []

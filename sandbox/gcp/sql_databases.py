@@ -18,6 +18,8 @@ from sandbox.values import Props
 class _OfInstance(ResourceType):
     """What databases and users have in common."""
 
+    any_deletion_policy = True
+
     def __init__(self, cloud: Cloud, servers: SqlServers) -> None:
         super().__init__(cloud)
         self._servers = servers

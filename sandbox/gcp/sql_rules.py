@@ -23,7 +23,7 @@ settings: tier* activationPolicy=ALWAYS activeDirectoryConfig{} advancedMachineF
     diskSize:int~ diskType~ edition:ENTERPRISE|ENTERPRISE_PLUS~ effectiveAvailabilityType^ enableDataplexIntegration:bool
     enableGoogleMlIntegration:bool entraidConfig{} finalBackupConfig{} insightsConfig{}~# ipConfiguration{}~
     locationPreference{}~ maintenanceWindow{} passwordValidationPolicy{} performanceCaptureConfig{}~ pricingPlan=PER_USE
-    readPoolAutoScaleConfig{}~ retainBackupsOnDelete:bool sqlServerAuditConfig{} timeZone userLabels{}~ version:int^
+    readPoolAutoScaleConfig{}~ replicationLagMaxSeconds:int retainBackupsOnDelete:bool sqlServerAuditConfig{} timeZone userLabels{}~ version:int^
 settings.activeDirectoryConfig: domain* adminCredentialSecretName dnsServers[] mode organizationalUnit
 settings.advancedMachineFeatures: threadsPerCore:int
 settings.backupConfiguration: backupRetentionSettings{}~ backupTier^ binaryLogEnabled:bool enabled:bool location
