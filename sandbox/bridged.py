@@ -78,9 +78,10 @@ class BridgedProvider:
         changes = self._changes(one, state, planned)
         if changes:
             by_the_way = settled_by_the_way(one.shape, state, planned)
-            changes += [change for change in by_the_way if change.path[0] not in _LABELS]
+            changes += [change for change in by_the_way if change.path[0] not in {*_LABELS, *one.suppressed}]
         replaced = any(change.replace for change in changes)
-        return Difference(changes, delete_before_replace=replaced and _named_by_hand(one, given), detailed=self.detailed)
+        deleted_first = replaced and _named_by_hand(one, given)
+        return Difference(changes, deleted_first, detailed=self.detailed, replaced_as_a_whole=True)
 
     def create(self, settings: Settings, resource: Named, given: Props, *, preview: bool, timeout: float) -> State:
         one = self._type(resource.type)

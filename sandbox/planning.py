@@ -68,7 +68,7 @@ def same(one: Field, before: Any, after: Any) -> bool:
     if UNKNOWN in (before, after):
         return False
     if one.implied:
-        before, after = before or one.default, after or one.default
+        before, after = (one.default if value in (None, "") else value for value in (before, after))
     if is_empty(before) and is_empty(after):
         return True
     if one.block:

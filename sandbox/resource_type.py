@@ -48,6 +48,8 @@ class ResourceType:
     import_formats: ClassVar[tuple[str, ...]] = ()
     """Shorter ids that can be imported as well, in the order the plugin tries them."""
     stable_name: ClassVar[str] = "name"
+    suppressed: ClassVar[frozenset[str]] = frozenset()
+    """Inputs with a comparison of the plugin's own (DiffSuppressFunc), which are no change when nothing is said of them."""
     any_deletion_policy: ClassVar[bool] = False
     """Types that had a `deletionPolicy` before all had one do not look at its value: what is none of the three deletes."""
 

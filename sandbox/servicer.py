@@ -209,7 +209,13 @@ def _diff_response(difference: Difference) -> provider_pb2.DiffResponse:
     return provider_pb2.DiffResponse(
         changes=provider_pb2.DiffResponse.DIFF_SOME if changes else provider_pb2.DiffResponse.DIFF_NONE,
         diffs=names,
-        replaces=sorted({path_text(change.path) for change in changes if change.replace}),
+        replaces=sorted(
+            {
+                path_text(change.path[:1] if difference.replaced_as_a_whole else change.path)
+                for change in changes
+                if change.replace
+            }
+        ),
         detailedDiff={path_text(change.path): _property_diff(change) for change in changes if difference.detailed},
         hasDetailedDiff=difference.detailed,
         deleteBeforeReplace=difference.delete_before_replace,

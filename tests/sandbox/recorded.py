@@ -33,7 +33,7 @@ class Answer:
     outcome: str
     """refused, error, DIFF_NONE or DIFF_SOME."""
     detail: frozenset[tuple[str, str]] = frozenset()
-    """Property path and kind of change, as recorded: UPDATE_REPLACE, or DELETE(input) where the plugin sets inputDiff."""
+    """Property path and kind of change, as recorded: UPDATE_REPLACE; DELETE(input) where the plugin sets inputDiff."""
     replaces: frozenset[str] = frozenset()
     delete_before_replace: bool = False
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
+import re
 import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -48,6 +50,7 @@ OUTPUTS_AMONG_INPUTS = {
         ),
     },
     "gcp:storage/bucketObject:BucketObject": {"contexts.customs.createTime", "contexts.customs.updateTime"},
+    "gcp:monitoring/alertPolicy:AlertPolicy": {"conditions.name"},
     "gcp:sql/user:User": {
         "passwordPolicy.statuses",
         "passwordPolicy.statuses.locked",
@@ -64,8 +67,13 @@ def arguments(token: str) -> type:
     """The SDK's argument class of a resource type: gcp:dns/recordSet:RecordSet -> pulumi_gcp.dns.RecordSetArgs."""
     package, module, name = token.split(":")
     path = f"pulumi_{package}" + ("" if package == "random" else f".{module.split('/')[0]}")
-    found: type = getattr(importlib.import_module(path), f"{name}Args")
-    return found
+    # In a resource's own module: a block of another resource may have the name, and then this one's is "...InitArgs".
+    own = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    if importlib.util.find_spec(f"{path}.{own}"):
+        path = f"{path}.{own}"
+    found = importlib.import_module(path)
+    args: type = getattr(found, f"{name}InitArgs", None) or getattr(found, f"{name}Args")
+    return args
 
 
 def inputs_of(cls: type, prefix: str = "") -> Iterator[str]:
