@@ -12,8 +12,8 @@ from typing import ClassVar
 
 from sandbox import faults
 from sandbox.cloud import Cloud, LogOperation
-from sandbox.errors import CheckFailure, CloudError
 from sandbox.differences import compare, settled_by_the_way
+from sandbox.errors import CheckFailure, CloudError
 from sandbox.planning import Change, ChangeKind, imported_inputs, plan, refreshed_inputs
 from sandbox.provider import Checked, Difference, Named, State
 from sandbox.resource_type import ResourceType, Settings

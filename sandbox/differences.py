@@ -116,10 +116,10 @@ class _Comparison:
 
     def _lists(self, one: Field, before: list[Any], after: list[Any], at: Path, replace: bool) -> None:
         """Values in a list: what was taken out, and what was put in."""
-        spelled = [[spelling(one, item) for item in items] for items in (before, after)]
+        old, new = [spelling(one, item) for item in before], [spelling(one, item) for item in after]
         removed: set[int] = set()
         added: set[int] = set()
-        for tag, low, high, start, end in difflib.SequenceMatcher(None, *spelled, autojunk=False).get_opcodes():
+        for tag, low, high, start, end in difflib.SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
             if tag != "equal":
                 removed |= {*range(low, high)}
                 added |= {*range(start, end)}
@@ -131,7 +131,9 @@ class _Comparison:
         was, will_be = Elements(one, before), Elements(one, after)
         added = {index for index, item in enumerate(after) if item not in was}
         removed = {index for index, item in enumerate(before) if item not in will_be}
-        if any(_forces(one.fields, items[index]) for items, some in ((before, removed), (after, added)) for index in some):
+        if any(
+            _forces(one.fields, items[index]) for items, some in ((before, removed), (after, added)) for index in some
+        ):
             self.forced = True
         if any(_incomplete(one, after[index]) for index in added):
             # The bridge finds an element of the plan in the inputs only if the inputs say all of it.

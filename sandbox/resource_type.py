@@ -49,9 +49,9 @@ class ResourceType:
     """Shorter ids that can be imported as well, in the order the plugin tries them."""
     stable_name: ClassVar[str] = "name"
     suppressed: ClassVar[frozenset[str]] = frozenset()
-    """Inputs with a comparison of the plugin's own (DiffSuppressFunc), which are no change when nothing is said of them."""
+    """Inputs that the plugin compares itself (DiffSuppressFunc): no change when the program leaves them out."""
     any_deletion_policy: ClassVar[bool] = False
-    """Types that had a `deletionPolicy` before all had one do not look at its value: what is none of the three deletes."""
+    """Types that had a `deletionPolicy` before all had one do not look at its value; what is not known deletes."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud

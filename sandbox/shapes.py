@@ -274,7 +274,9 @@ def _check_value(one: Field, value: Any, path: str, resource: str) -> Iterator[C
         elif one.fields:
             yield from _check(one.fields, value, f"{path}.", resource)
             if one.needs_one and not any(value.get(name) is not None for name in one.fields):
-                yield CheckFailure(path, f"Missing required argument. one of `{','.join(one.fields)}` must be specified")
+                yield CheckFailure(
+                    path, f"Missing required argument. one of `{','.join(one.fields)}` must be specified"
+                )
     elif not _is_of(one.type, coerce(one.type, value)):
         yield CheckFailure(path, f"expected {one.type}, got {value!r}. Examine values at '{resource}.{path}'.")
     elif one.allowed is not None and coerce(one.type, value) not in ("", *one.allowed):

@@ -71,7 +71,8 @@ class Address(ResourceType):
     shape = Shape.parse(
         """
         root: name!+ address!~ addressType:INTERNAL|EXTERNAL!=EXTERNAL deletionPolicy~% description! ipCollection!
-            ipVersion:IPV4|IPV6!?=IPV4 ipv6EndpointType:VM|NETLB! labels{} network!@ networkTier!~ prefixLength:int!~ project!~ purpose!~ region!~
+            ipVersion:IPV4|IPV6!?=IPV4 ipv6EndpointType:VM|NETLB! labels{} network!@ networkTier!~ prefixLength:int!~
+            project!~ purpose!~ region!~
             subnetwork!~@ addressId^ creationTimestamp^ effectiveLabels{}$^ labelFingerprint^ selfLink^ pulumiLabels{}$^
             users[]^
         """
@@ -212,8 +213,10 @@ class GlobalAddress(ResourceType):
 
 
 def _check_address(address: str) -> list[CheckFailure]:
+    if not address:
+        return []
     try:
-        ipaddress.ip_address(address or "0.0.0.0")
+        ipaddress.ip_address(address)
     except ValueError:
         message = f"Invalid value for field 'resource.address': '{address}'. Must be a valid IP address"
         return [CheckFailure("address", google_text(400, message, "invalid"))]

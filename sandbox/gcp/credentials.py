@@ -60,7 +60,9 @@ class Account(ResourceType):
 
     def refuse_existing(self, tx: Transaction, planned: Props) -> None:
         if tx.get(ACCOUNT, self.key(planned)) is not None:
-            message = f"Service account {planned['accountId']} already exists within project projects/{planned['project']}."
+            message = (
+                f"Service account {planned['accountId']} already exists within project projects/{planned['project']}."
+            )
             raise google_error(409, message, "alreadyExists")
 
     def make(self, tx: Transaction, planned: Props) -> Props:
@@ -105,12 +107,16 @@ class Secret(ResourceType):
         if len(ways) == 1 or inputs.get("replication") == UNKNOWN:
             return []
         told = "one" if not ways else "only one"
-        return [CheckFailure("replication", f"{told} of `replication.0.auto,replication.0.user_managed` must be specified")]
+        return [
+            CheckFailure("replication", f"{told} of `replication.0.auto,replication.0.user_managed` must be specified")
+        ]
 
     def judge(self, planned: Props) -> list[CheckFailure]:
         failures = check_labels(planned)
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", planned["secretId"]):
-            text = google_text(400, f"The provided Secret ID [{planned['secretId']}] does not match the expected format.", "invalid")
+            text = google_text(
+                400, f"The provided Secret ID [{planned['secretId']}] does not match the expected format.", "invalid"
+            )
             failures.append(CheckFailure("secretId", text))
         if planned.get("rotation") and not planned.get("topics"):
             text = google_text(400, "Topics are required when rotation is set.", "invalid")
@@ -123,7 +129,11 @@ class Secret(ResourceType):
         if before is None or after == before or UNKNOWN in (before, after):
             return []  # a state without them: `differences.py`
         return [
-            Change(("effectiveAnnotations", key), "add" if key not in before else "update" if key in after else "delete", False)
+            Change(
+                ("effectiveAnnotations", key),
+                "add" if key not in before else "update" if key in after else "delete",
+                False,
+            )
             for key in sorted({*before, *after})
             if before.get(key) != after.get(key)
         ]

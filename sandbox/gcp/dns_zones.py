@@ -46,8 +46,8 @@ class ManagedZone(ResourceType):
         """
         root: name!+ dnsName*! cloudLoggingConfig{}~ deletionPolicy~% description="Managed by Pulumi" dnssecConfig{}~
             forceDestroy:bool%=false forwardingConfig{} labels{} peeringConfig{} privateVisibilityConfig{} project!~
-            reverseLookup:bool! serviceDirectoryConfig{}! visibility:private|public!=public creationTime^ effectiveLabels{}$^
-            managedZoneId^ nameServers[]^ pulumiLabels{}$^
+            reverseLookup:bool! serviceDirectoryConfig{}! visibility:private|public!=public creationTime^
+            effectiveLabels{}$^ managedZoneId^ nameServers[]^ pulumiLabels{}$^
         cloudLoggingConfig: enableLogging:bool*
         dnssecConfig: defaultKeySpecs[]~ kind=dns#managedZoneDnsSecConfig nonExistence:nsec|nsec3~ state:off|on|transfer
         dnssecConfig.defaultKeySpecs: algorithm keyLength:int keyType kind=dns#dnsKeySpec
@@ -70,7 +70,11 @@ class ManagedZone(ResourceType):
         return []
 
     def judge(self, planned: Props) -> list[CheckFailure]:
-        wrong = [] if _is_name(planned["dnsName"]) else [_wrong("dnsName", "entity.managedZone.dnsName", planned["dnsName"])]
+        wrong = (
+            []
+            if _is_name(planned["dnsName"])
+            else [_wrong("dnsName", "entity.managedZone.dnsName", planned["dnsName"])]
+        )
         return [*check_labels(planned), *wrong]
 
     def refuse_existing(self, tx: Transaction, planned: Props) -> None:
@@ -163,7 +167,9 @@ class RecordSet(ResourceType):
         failures = []
         name = known(inputs, "name")
         if name and not name.endswith("."):
-            text = f'"name" ("{name}") doesn\'t end with ".", name field must end with trailing dot, for example {name}.'
+            text = (
+                f'"name" ("{name}") doesn\'t end with ".", name field must end with trailing dot, for example {name}.'
+            )
             failures.append(CheckFailure("name", text))
         if inputs.get("rrdatas") is None and inputs.get("routingPolicy") is None:
             failures.append(CheckFailure("rrdatas", "one of `rrdatas,routingPolicy` must be specified"))

@@ -1,4 +1,4 @@
-"""Cloud Armor at the edge of a region's network: security policies, their rules, and the service that puts them to work.
+"""Cloud Armor at the edge of a region's network: security policies, their rules, and the service that attaches them.
 
 Rules: docs.cloud.google.com/armor/docs/advanced-network-ddos and .../network-edge-policies. Words marked "ours" are not
 the API's, which we have not seen. Ours too: every project is enrolled in Cloud Armor Enterprise, without which Google

@@ -102,5 +102,7 @@ def _problems(planned: Props) -> Iterator[tuple[str, object, str]]:
                 yield name, text, "Must be an address range in CIDR notation"
         if len(versions) > 1:
             yield name, ",".join(planned[name]), "A rule holds IPv4 or IPv6 ranges, not both"
-    if (planned.get("direction") or "INGRESS") == "EGRESS" and (planned.get("sourceTags") or planned.get("sourceRanges")):
+    if (planned.get("direction") or "INGRESS") == "EGRESS" and (
+        planned.get("sourceTags") or planned.get("sourceRanges")
+    ):
         yield "sourceRanges", "", "Sources are for rules of the direction INGRESS"

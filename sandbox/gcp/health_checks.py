@@ -64,7 +64,9 @@ class HealthCheck(ResourceType):
             failures.append(CheckFailure(given[0] if given else "", f"{told} of `{','.join(KINDS)}` must be specified"))
         regions = known(inputs, "sourceRegions") or []
         if regions and len(regions) != 3:
-            failures.append(_wrong("sourceRegions", ", ".join(map(str, regions)), "exactly 3 regions must be specified"))
+            failures.append(
+                _wrong("sourceRegions", ", ".join(map(str, regions)), "exactly 3 regions must be specified")
+            )
         return failures
 
     def judge(self, planned: Props) -> list[CheckFailure]:

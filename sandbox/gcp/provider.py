@@ -9,13 +9,15 @@ from sandbox.bridged import BridgedProvider
 from sandbox.cloud import Cloud
 from sandbox.errors import CheckFailure
 from sandbox.gcp.addresses import Address, GlobalAddress
+from sandbox.gcp.alerting import AlertPolicy, NotificationChannel
 from sandbox.gcp.credentials import Account, CaExternalAccountKey, Secret
 from sandbox.gcp.dns_zones import ManagedZone, RecordSet
 from sandbox.gcp.edge_protection import NetworkEdgeSecurityService, RegionSecurityPolicy, RegionSecurityPolicyRule
 from sandbox.gcp.firewalls import Firewall
 from sandbox.gcp.functions import FUNCTIONS
 from sandbox.gcp.health_checks import HealthCheck
-from sandbox.gcp.monitoring import AlertPolicy, Dashboard, Metric, NotificationChannel, UptimeCheckConfig
+from sandbox.gcp.log_metrics import Metric
+from sandbox.gcp.monitoring import Dashboard, UptimeCheckConfig
 from sandbox.gcp.networks import Network, Subnetwork
 from sandbox.gcp.routers import Router, RouterNat
 from sandbox.gcp.rules import ensure_project

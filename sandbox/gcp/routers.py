@@ -77,7 +77,8 @@ class RouterNat(ResourceType):
         """
         root: name!+ router*!@ autoNetworkTier~ deletionPolicy~% drainNatIps<>~@ enableDynamicPortAllocation:bool~
             enableEndpointIndependentMapping:bool~ endpointTypes[]!~ icmpIdleTimeoutSec:int=30 initialNatIps<>!@%
-            logConfig{} maxPortsPerVm:int minPortsPerVm:int~ nat64Subnetworks<> natIpAllocateOption:MANUAL_ONLY|AUTO_ONLY natIps<>~@ project!~
+            logConfig{} maxPortsPerVm:int minPortsPerVm:int~ nat64Subnetworks<>
+            natIpAllocateOption:MANUAL_ONLY|AUTO_ONLY natIps<>~@ project!~
             region!~ rules<>
             sourceSubnetworkIpRangesToNat:ALL_SUBNETWORKS_ALL_IP_RANGES|ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES|LIST_OF_SUBNETWORKS*
             sourceSubnetworkIpRangesToNat64 subnetworks<>
@@ -113,12 +114,13 @@ class RouterNat(ResourceType):
                 continue
             if name not in map(name_of, before):
                 had = " ".join(map(name_of, before))
-                raise CloudError(f'1 error occurred:\n\t* drain_nat_ip "{name}" was not previously set in nat_ips [{had}]\n\n')
+                raise CloudError(
+                    f'1 error occurred:\n\t* drain_nat_ip "{name}" was not previously set in nat_ips [{had}]\n\n'
+                )
             if name in map(name_of, _links(planned, "natIps")):
                 has = " ".join(map(name_of, _links(planned, "natIps")))
-                raise CloudError(
-                    f'1 error occurred:\n\t* drain_nat_ip "{name}" cannot be drained if still set in nat_ips [{has}]\n\n'
-                )
+                text = f'drain_nat_ip "{name}" cannot be drained if still set in nat_ips [{has}]'
+                raise CloudError(f"1 error occurred:\n\t* {text}\n\n")
         return []
 
     def make(self, tx: Transaction, planned: Props) -> Props:

@@ -1,7 +1,8 @@
 """What Cloud SQL accepts in an instance's settings, and what it fills in.
 
 Sources: docs.cloud.google.com/sql/docs/postgres (instance settings, editions, high availability, flags, private IP).
-The plugin itself looks at few of these values (`|` and `..` in the shape); the others it plans with, and the API refuses.
+The plugin itself looks at few of these values (`|` and `..` in the shape); the others it plans with,
+and the API refuses them.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ from sandbox.values import UNKNOWN, Props
 
 SETTINGS: Final = """
 settings: tier* activationPolicy=ALWAYS activeDirectoryConfig{} advancedMachineFeatures{} autoUpgradeEnabled:bool
-    availabilityType:REGIONAL|ZONAL=ZONAL backupConfiguration{}~ collation! connectionPoolConfigs<>~ connectorEnforcement~
+    availabilityType:REGIONAL|ZONAL=ZONAL backupConfiguration{}~ collation! connectionPoolConfigs<>~
+    connectorEnforcement~
     dataApiAccess~ dataCacheConfig{}~ dataDiskProvisionedIops:int~ dataDiskProvisionedThroughput:int~ databaseFlags[]
     deletionProtectionEnabled:bool denyMaintenancePeriod{} diskAutoresize:bool=true diskAutoresizeLimit:int=0
-    diskSize:int~ diskType~ edition:ENTERPRISE|ENTERPRISE_PLUS~ effectiveAvailabilityType^ enableDataplexIntegration:bool
+    diskSize:int~ diskType~ edition:ENTERPRISE|ENTERPRISE_PLUS~ effectiveAvailabilityType^
+    enableDataplexIntegration:bool
     enableGoogleMlIntegration:bool entraidConfig{} finalBackupConfig{} insightsConfig{}~# ipConfiguration{}~
     locationPreference{}~ maintenanceWindow{} passwordValidationPolicy{} performanceCaptureConfig{}~ pricingPlan=PER_USE
-    readPoolAutoScaleConfig{}~ replicationLagMaxSeconds:int retainBackupsOnDelete:bool sqlServerAuditConfig{} timeZone userLabels{}~ version:int^
+    readPoolAutoScaleConfig{}~ replicationLagMaxSeconds:int retainBackupsOnDelete:bool sqlServerAuditConfig{} timeZone
+    userLabels{}~ version:int^
 settings.activeDirectoryConfig: domain* adminCredentialSecretName dnsServers[] mode organizationalUnit
 settings.advancedMachineFeatures: threadsPerCore:int
 settings.backupConfiguration: backupRetentionSettings{}~ backupTier^ binaryLogEnabled:bool enabled:bool location

@@ -205,9 +205,7 @@ class Plugin:
         )
         response = self._call("Update", request)
         outputs = plain(response.properties)
-        return Resource(
-            resource.type, resource.name, resource.id, plain(checked), outputs, noted=_noted(checked)
-        )
+        return Resource(resource.type, resource.name, resource.id, plain(checked), outputs, noted=_noted(checked))
 
     def read(self, resource: Resource) -> Resource | None:
         """Refresh."""

@@ -63,7 +63,9 @@ def test_the_recordings_are_whole_and_every_type_is_stood_in_for(google: Plugin,
 def test_an_answer_that_differs_is_a_complaint(google: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison itself: one recorded answer turned round is found, and named."""
     first = next(asked(GCP[0]))
-    wrong = replace(first, recorded=replace(first.recorded, delete_before_replace=not first.recorded.delete_before_replace))
+    wrong = replace(
+        first, recorded=replace(first.recorded, delete_before_replace=not first.recorded.delete_before_replace)
+    )
     monkeypatch.setattr(recorded, "questions", lambda name: [wrong])
     found = complaints(google, "gcp", GCP[0])
     assert [line.split(":")[0] for line in found] == ["gcp"], found

@@ -148,6 +148,24 @@ FORCE_NEW = {
         "kmsKeyName metadata name source storageClass"
     ),
     "gcp:storage/bucketIAMMember:BucketIAMMember": "bucket condition member role",
+    "gcp:compute/globalAddress:GlobalAddress": (
+        "address addressType description ipVersion name network prefixLength project purpose"
+    ),
+    "gcp:compute/firewall:Firewall": "direction name params project",
+    "gcp:compute/healthCheck:HealthCheck": "name project",
+    "gcp:compute/regionSecurityPolicy:RegionSecurityPolicy": "name project region type",
+    "gcp:compute/regionSecurityPolicyRule:RegionSecurityPolicyRule": "priority project region securityPolicy",
+    "gcp:compute/networkEdgeSecurityService:NetworkEdgeSecurityService": "name project region",
+    "gcp:compute/caExternalAccountKey:CaExternalAccountKey": "location project",
+    "gcp:monitoring/alertPolicy:AlertPolicy": "project",
+    "gcp:monitoring/notificationChannel:NotificationChannel": "project",
+    "gcp:monitoring/uptimeCheckConfig:UptimeCheckConfig": (
+        "checkerType monitoredResource project resourceGroup syntheticMonitor"
+    ),
+    "gcp:monitoring/dashboard:Dashboard": "project",
+    "gcp:logging/metric:Metric": "project",
+    "gcp:serviceaccount/account:Account": "accountId project",
+    "gcp:secretmanager/secret:Secret": "project replication secretId tags",
 }
 KEPT_WHEN_LEFT_OUT = {
     "gcp:compute/routerNat:RouterNat": (
@@ -160,6 +178,12 @@ KEPT_WHEN_LEFT_OUT = {
         "deletionPolicy project publicAccessPrevention rpo softDeletePolicy uniformBucketLevelAccess versioning website"
     ),
     "gcp:storage/bucketObject:BucketObject": "content contentType deletionPolicy kmsKeyName storageClass",
+    "gcp:compute/firewall:Firewall": "deletionPolicy destinationRanges direction enableLogging project",
+    "gcp:compute/regionSecurityPolicy:RegionSecurityPolicy": "deletionPolicy project region rules",
+    "gcp:compute/networkEdgeSecurityService:NetworkEdgeSecurityService": "deletionPolicy project",
+    "gcp:monitoring/uptimeCheckConfig:UptimeCheckConfig": "checkerType deletionPolicy project",
+    "gcp:logging/metric:Metric": "deletionPolicy metricDescriptor project",
+    "gcp:secretmanager/secret:Secret": "deletionPolicy expireTime project",
 }
 
 
