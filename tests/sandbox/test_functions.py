@@ -61,6 +61,11 @@ def test_deletion_policies_hold(gcp: Plugin) -> None:
     left = gcp.create("gcp:compute/address:Address", "b", {"name": "b", "deletionPolicy": "ABANDON"})
     gcp.delete(left)
     assert gcp.read(left) is not None
+    assert gcp.diff(left, {"name": "b"}).changes == {"deletionPolicy": "update"}, (
+        "left out is the provider's own, DELETE"
+    )
+    gcp.delete(gcp.update(left, {"name": "b"}))
+    assert gcp.read(left) is None
     with pytest.raises(Invalid, match="expected deletion_policy to be one of"):
         gcp.create("gcp:compute/address:Address", "c", {"name": "c", "deletionPolicy": "KEEP"})
 
