@@ -140,7 +140,9 @@ class CloudDns:
             ttl=self._args.dns.ttl_seconds,
             rrdatas=None if routing else list(record.data),
             routing_policy=routing_policy(routing, self._check) if routing else None,
-            opts=pulumi.ResourceOptions(parent=owner, protect=self._args.protect),
+            # Of a name and type there is one set at a time, and left alone the plugin makes the new one first: the API
+            # answers 409. (A health check that a policy gets is such a replacement.)
+            opts=pulumi.ResourceOptions(parent=owner, protect=self._args.protect, delete_before_replace=True),
         )
 
     def _ds_records(self, zone: cloud_dns.ManagedZone) -> pulumi.Output[Sequence[str]]:

@@ -26,7 +26,7 @@ from sandbox.links import contains_link, name_of, relative, self_link
 from sandbox.networks import allocate, allocate_ipv6, external_pool, is_in_use
 from sandbox.resource_type import ResourceType
 from sandbox.shapes import Shape
-from sandbox.values import UNKNOWN, Props
+from sandbox.values import Props
 
 ADDRESS: Final = "gcp:compute/address:Address"
 ROUTER_NAT: Final = "gcp:compute/routerNat:RouterNat"
@@ -70,28 +70,20 @@ class Address(ResourceType):
     import_formats = ("{project}/{region}/{name}", "{region}/{name}", "{name}")
     shape = Shape.parse(
         """
-        root: name!+ address!~ addressType!=EXTERNAL deletionPolicy~% description! ipCollection! ipVersion!?=IPV4
-            ipv6EndpointType! labels{} network!@ networkTier!~ prefixLength:int!~ project!~ purpose!~ region!~
+        root: name!+ address!~ addressType:INTERNAL|EXTERNAL!=EXTERNAL deletionPolicy~% description! ipCollection!
+            ipVersion:IPV4|IPV6!?=IPV4 ipv6EndpointType:VM|NETLB! labels{} network!@ networkTier!~ prefixLength:int!~
+            project!~ purpose!~ region!~
             subnetwork!~@ addressId^ creationTimestamp^ effectiveLabels{}$^ labelFingerprint^ selfLink^ pulumiLabels{}$^
             users[]^
         """
     )
 
     def check(self, inputs: Props) -> list[CheckFailure]:
-        failures = [
-            *check_name(inputs),
-            *check_labels(inputs),
-            *one_of(inputs, "addressType", ("INTERNAL", "EXTERNAL")),
-            *one_of(inputs, "ipVersion", ("IPV4", "IPV6")),
-            *one_of(inputs, "ipv6EndpointType", ("VM", "NETLB")),
-            *one_of(
-                inputs, "networkTier", ("PREMIUM", "STANDARD", "FIXED_STANDARD", "STANDARD_OVERRIDES_FIXED_STANDARD")
-            ),
-        ]
-        address = inputs.get("address")
-        if address not in (None, "", UNKNOWN):
-            failures += _check_address(str(address))
-        return failures
+        tiers = ("PREMIUM", "STANDARD", "FIXED_STANDARD", "STANDARD_OVERRIDES_FIXED_STANDARD")
+        return [*check_name(inputs), *one_of(inputs, "networkTier", tiers)]
+
+    def judge(self, planned: Props) -> list[CheckFailure]:
+        return [*check_labels(planned), *_check_address(str(planned.get("address") or ""))]
 
     def make(self, tx: Transaction, planned: Props) -> Props:
         region = f"projects/{planned['project']}/regions/{planned['region']}"
@@ -174,19 +166,18 @@ class GlobalAddress(ResourceType):
     import_formats = ("{project}/{name}", "{name}")
     shape = Shape.parse(
         """
-        root: name!+ address!~ addressType!=EXTERNAL deletionPolicy~% description! ipVersion!?=IPV4 labels{} network!@
+        root: name!+ address!~ addressType:EXTERNAL|INTERNAL!=EXTERNAL deletionPolicy~% description!
+            ipVersion:IPV4|IPV6!?=IPV4 labels{} network!@
             prefixLength:int!~ project!~ purpose! creationTimestamp^ effectiveLabels{}$^ labelFingerprint^ selfLink^
             pulumiLabels{}$^
         """
     )
 
     def check(self, inputs: Props) -> list[CheckFailure]:
-        return [
-            *check_name(inputs),
-            *check_labels(inputs),
-            *one_of(inputs, "addressType", ("EXTERNAL", "INTERNAL")),
-            *one_of(inputs, "ipVersion", ("IPV4", "IPV6")),
-        ]
+        return check_name(inputs)
+
+    def judge(self, planned: Props) -> list[CheckFailure]:
+        return check_labels(planned)
 
     def make(self, tx: Transaction, planned: Props) -> Props:
         path = self.key(planned)
@@ -222,6 +213,8 @@ class GlobalAddress(ResourceType):
 
 
 def _check_address(address: str) -> list[CheckFailure]:
+    if not address:
+        return []
     try:
         ipaddress.ip_address(address)
     except ValueError:

@@ -55,6 +55,7 @@ class Connection(ResourceType):
     noun = "ServiceNetworkingConnection"
     key_format = "{network}:{service}"
     stable_name = "service"
+    any_deletion_policy = True
     shape = Shape.parse(
         """
         root: network*!@ service*! reservedPeeringRanges[]* deletionPolicy~% updateOnCreationFail:bool% peering^

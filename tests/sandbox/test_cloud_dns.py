@@ -39,8 +39,10 @@ def test_two_zones_of_one_name_and_names_without_a_dot_are_refused(gcp: Plugin, 
         Refused, match=r"Error 409: The resource 'entity.managedZone' named 'ringer-tel' already exists"
     ):
         gcp.create(ZONE, "again", {"name": "ringer-tel", "dnsName": "other.tel."})
-    with pytest.raises(Invalid, match=r"'entity.managedZone.dnsName': 'ringer.tel'"):
+    with pytest.raises(Refused, match=r"'entity.managedZone.dnsName': 'ringer.tel'"):
         gcp.create(ZONE, "dotless", {"name": "dotless", "dnsName": "ringer.tel"})
+    with pytest.raises(Invalid, match=r'doesn\'t end with "."'):  # the plugin looks at a record set's name itself
+        record(gcp, "sip.ringer.tel", "A", "127.77.0.1")
 
 
 def test_a_zone_with_records_is_not_deleted_unless_forced(gcp: Plugin, zone: Resource) -> None:
@@ -91,7 +93,7 @@ def test_a_name_outside_its_zone_and_a_zone_that_is_not_there_are_refused(gcp: P
     ],
 )
 def test_record_data_of_the_wrong_syntax_is_refused(gcp: Plugin, zone: Resource, type_: str, rrdata: str) -> None:
-    with pytest.raises(Invalid, match=r"Error 400: Invalid value for 'entity.change.additions"):
+    with pytest.raises(Refused, match=r"Error 400: Invalid value for 'entity.change.additions"):
         record(gcp, "x.ringer.tel.", type_, rrdata)
 
 
@@ -110,7 +112,7 @@ def test_record_data_of_the_right_syntax_is_taken(gcp: Plugin, zone: Resource, t
 
 def test_a_ttl_below_zero_or_beyond_31_bits_is_refused(gcp: Plugin, zone: Resource) -> None:
     for ttl in (-1, 2**31):
-        with pytest.raises(Invalid, match=r"additions\[0\].ttl"):
+        with pytest.raises(Refused, match=r"additions\[0\].ttl"):
             record(gcp, "sip.ringer.tel.", "A", "127.77.0.1", ttl=ttl)
 
 
