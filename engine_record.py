@@ -44,8 +44,14 @@ def last_update() -> Record:
     """What this stack's last update left."""
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     # Built into the engine; the Node SDK's `listResourceOutputs` is made of the same call.
-    answer = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}).value
-    by_urn: Mapping[str, Any] = (answer or {}).get("outputs", {})
+    try:
+        answer = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}).value
+    except Exception as error:
+        raise RefusedError(
+            f"the state of this stack cannot be read: {_engines_words(error)}",
+            "see that `pulumi stack export` works: the backend, its sign-in and the stack's passphrase or key",
+        ) from None
+    by_urn: Mapping[str, Any] = (answer or {}).get("outputs") or {}
     resources = by_urn.values()
     gateways = [
         GatewayUse(_names(outputs.get("natIps")), _names(outputs.get("drainNatIps")))
@@ -88,11 +94,15 @@ def outputs_of(stack: str, names: Iterable[str] = OF_A_REGION) -> Mapping[str, A
     except Exception as error:
         # The engine's own words: it knows no such stack, or may not read it.
         raise RefusedError(
-            f"the outputs of stack {stack} cannot be read: {str(error).partition(' failed: ')[2] or error}",
+            f"the outputs of stack {stack} cannot be read: {_engines_words(error)}",
             "see `pulumi stack ls --all` for its name in full; it must be in the same backend as this one",
         ) from None
     found = (answer or {}).get("outputs") or {}
     return {name: found.get(name) for name in names}
+
+
+def _engines_words(error: Exception) -> str:
+    return str(error).partition(" failed: ")[2] or str(error)
 
 
 def _serving(resources: Iterable[Mapping[str, Any]]) -> frozenset[str]:
@@ -101,18 +111,21 @@ def _serving(resources: Iterable[Mapping[str, Any]]) -> frozenset[str]:
         point.get("ip")
         for service in _outputs_of(resources, SERVICE)
         for point in ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+        if point.get("ip")
     }
     return frozenset(
-        address["name"] for address in _outputs_of(resources, ADDRESS) if address.get("address") in answering
+        address["name"]
+        for address in _outputs_of(resources, ADDRESS)
+        if address.get("name") and address.get("address") in answering
     )
 
 
 def _dedicated(by_urn: Mapping[str, Any]) -> dict[str, DedicatedUse]:
     """Every dedicated address, the names that lead to it, and whose row it has."""
     own = [
-        resource["outputs"]
-        for urn, resource in by_urn.items()
-        if resource["type"] == ADDRESS and DEDICATED in urn and resource["outputs"].get("name")
+        outputs
+        for outputs in _outputs_of((each for urn, each in by_urn.items() if DEDICATED in urn), ADDRESS)
+        if outputs.get("name")
     ]
     names: dict[str, set[str]] = {}
     for record in (each for token in RECORD_SETS for each in _outputs_of(by_urn.values(), token)):
@@ -130,7 +143,7 @@ def _dedicated(by_urn: Mapping[str, Any]) -> dict[str, DedicatedUse]:
 
 
 def _outputs_of(resources: Iterable[Mapping[str, Any]], token: str) -> Iterable[dict[str, Any]]:
-    return (resource["outputs"] for resource in resources if resource["type"] == token)
+    return (resource.get("outputs") or {} for resource in resources if resource.get("type") == token)
 
 
 def _names(self_links: list[str] | None) -> frozenset[str]:

@@ -20,10 +20,11 @@ from settings.dns import Dns
 from settings.egress import Egress
 from settings.ingress import Cluster, Ingress
 from settings.ledger import Cost, Quotas, RetiredAddress
-from settings.lifecycle import refuse_short_notice
+from settings.lifecycle import refuse_circle, refuse_short_notice
 from settings.problems import SettingsError, config_key, refuse, show
 from settings.stack import ROLE, Stack
 from settings.trunk_acl import Enforcement, TrunkAcl
+from settings.way_to_database import refuse_no_way
 
 __all__ = ["Settings", "SettingsError", "config_key"]
 
@@ -100,6 +101,13 @@ class Settings(Stack):
                 "nobody can write to a read replica",
                 f"set trunkAcl.manage: false; the trunk ACL is applied by {database.replica_of.stack}",
             )
+        return acl
+
+    @field_validator("trunk_acl")
+    @classmethod
+    def _the_database_can_be_reached(cls, acl: TrunkAcl, info: Info) -> TrunkAcl:
+        if database := info.data.get("database"):
+            refuse_no_way(acl, database)
         return acl
 
     @field_validator("dedicated")
@@ -179,6 +187,20 @@ class Settings(Stack):
                     " told of it",
                     f"name an address that they may have, or say legacy.{show(name)}.customer",
                 )
+        refuse_circle({name: address.replaced_by for name, address in legacy.items()})
+        return legacy
+
+    @field_validator("legacy")
+    @classmethod
+    def _an_address_retired_once(cls, legacy: dict[str, RetiredAddress]) -> dict[str, RetiredAddress]:
+        names: dict[str, str] = {}
+        for name, retired in legacy.items():
+            if other := names.get(retired.address):
+                raise refuse(
+                    f"{retired.address} stands under {show(other)} and under {show(name)}",
+                    "leave it under one name: people outside would not know which of the two is right",
+                )
+            names[retired.address] = name
         return legacy
 
     @field_validator("quotas")

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
-from settings.base import Day, Line, Name, Port, PortName, Range, Seconds, Section
+from settings.base import Day, EachOnce, Line, Name, Port, PortName, Range, Seconds, Section
 from settings.lifecycle import NoticeOverride, in_order, override_shortens_something, said_with
 from settings.problems import refuse, show
 
@@ -152,7 +152,7 @@ class Ingress(Section):
     address_timeout_seconds: Annotated[int, Field(ge=10, le=3600)] = Field(
         300, description="how long `up` waits for a LoadBalancer's address before it fails"
     )
-    source_ranges: tuple[Range, ...] = Field(
+    source_ranges: Annotated[tuple[Range, ...], EachOnce] = Field(
         (), description="when given, the cloud's firewall lets only these in; empty: all, the trunk ACL decides"
     )
     ipv6_subnetwork: str | None = Field(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.database import iam_database_user
+from settings.principal import database_user
 from tests.stacks import Config, changed, stack_config
 from tests.unit.recording import Declared, Edge, declare
 
@@ -148,7 +148,7 @@ def test_iam_principals_sign_in_as_people_and_as_service_accounts() -> None:
     ],
 )
 def test_the_database_knows_a_principal_by_this_name(principal: str, user: str) -> None:
-    assert iam_database_user(principal) == user
+    assert database_user(principal) == user
 
 
 def test_what_owns_objects_is_abandoned_and_never_dropped() -> None:
