@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,6 +110,9 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
 
 def main() -> None:
     """The program of this stack's role."""
+    # What fails inside an Output is told once, by the engine; asyncio would tell it again, with a traceback, for each
+    # Output that waits for it.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     settings = load()
     if isinstance(settings, Settings):
         build(settings, last_update(), pulumi.ErrorHook("explain-pending", explain_pending))

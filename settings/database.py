@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
 from settings.base import EachOnce, Name, Range, Section, StackName
@@ -110,22 +110,14 @@ class ReplicaOf(Section):
 # docs.cloud.google.com/sql/docs/postgres/editions-intro and .../create-instance#machine-types
 SHARED_CORE = ("db-f1-micro", "db-g1-small")
 OF_ENTERPRISE_PLUS = ("db-perf-optimized-", "db-c4a-")
+ON_HYPERDISK = "db-c4a-"
+OF_MYSQL = "db-n1-"
 CUSTOM = re.compile(r"db-custom-([0-9]{1,3})-([0-9]{1,7})")
 MOST_CPUS = 96
 LEAST_MEMORY, MEMORY_STEP = 3840, 256  # MB
 LEAST_PER_CPU, MOST_PER_CPU = 922, 6656  # MB: 0.9 GB (a whole MB up) and 6.5 GB
 
 IAM_FLAG = "cloudsql.iam_authentication"
-
-
-def _flag(value: object) -> object:
-    """Cloud SQL writes what is switched as on and off, and YAML reads those, bare, as true and false."""
-    if isinstance(value, bool):
-        raise refuse("a flag's value is text", f'write "{"on" if value else "off"}", in quotes')
-    return value
-
-
-Flag = Annotated[str, BeforeValidator(_flag)]
 
 
 class Database(Section):
@@ -147,7 +139,7 @@ class Database(Section):
     maintenance: Maintenance = Field(
         Maintenance(), description="maintenance window; a read replica is maintained with its owner and has none"
     )
-    flags: dict[str, Flag] = Field({}, description="PostgreSQL flags, values in quotes")
+    flags: dict[str, str] = Field({}, description="PostgreSQL flags, values in quotes")
     insights: bool = Field(False, description="Query Insights")
     ssl_mode: Literal["ENCRYPTED_ONLY", "TRUSTED_CLIENT_CERTIFICATE_REQUIRED", "ALLOW_UNENCRYPTED_AND_ENCRYPTED"] = (
         Field("ENCRYPTED_ONLY", description="who may connect without TLS: nobody")
@@ -169,8 +161,12 @@ class Database(Section):
         of_plus = tier.startswith(OF_ENTERPRISE_PLUS)
         if edition == "ENTERPRISE_PLUS" and not of_plus:
             raise refuse(
-                "edition ENTERPRISE_PLUS has machines of its own",
+                "edition ENTERPRISE_PLUS has machines that are its own",
                 "use db-perf-optimized-N-2 or a larger one, or set database.edition: ENTERPRISE",
+            )
+        if tier.startswith(OF_MYSQL):
+            raise refuse(
+                "a machine of MySQL's: PostgreSQL has shared-core and custom ones", "use db-custom-2-7680, or another"
             )
         if edition == "ENTERPRISE" and of_plus:
             raise refuse(
@@ -202,7 +198,23 @@ class Database(Section):
     def _machine_takes_the_disk(cls, disk: Disk, info: Info) -> Disk:
         if info.data.get("edition") == "ENTERPRISE_PLUS" and disk.type == "PD_HDD":
             raise refuse("edition ENTERPRISE_PLUS has no HDD", "set database.disk.type: PD_SSD")
+        if info.data.get("tier", "").startswith(ON_HYPERDISK):
+            raise refuse(
+                "C4A machines have a Hyperdisk, which is not declared here", "use db-perf-optimized-N-2 or a larger one"
+            )
         return disk
+
+    @field_validator("flags", mode="before")
+    @classmethod
+    def _switches_are_words(cls, flags: object) -> object:
+        """Cloud SQL says on and off, which YAML, without quotes, may read as true and false."""
+        for name, value in flags.items() if isinstance(flags, dict) else ():
+            if isinstance(value, bool):
+                raise refuse(
+                    f"{show(name)} is {str(value).lower()}: flags are text",
+                    f'write "{"on" if value else "off"}", in quotes',
+                )
+        return flags
 
     @field_validator("flags")
     @classmethod

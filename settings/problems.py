@@ -122,7 +122,8 @@ def _not_text(given: object) -> tuple[str, str]:
     if isinstance(given, bool):
         return "neither text nor in quotes", f'put it in quotes: "{str(given).lower()}"'
     if isinstance(given, int | float):
-        return "a number where text is needed", f'put it in quotes: "{given}"'
+        text = show(given)
+        return "a number where text is needed", f'put it in quotes: "{text}"'
     return "not text", "write one word or line; docs/settings.md says what belongs here"
 
 

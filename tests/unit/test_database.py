@@ -42,6 +42,7 @@ def test_the_defaults_are_careful() -> None:
         "ipv4Enabled": True,
         "privateNetwork": NETWORK,
         "sslMode": "ENCRYPTED_ONLY",
+        "serverCaMode": "GOOGLE_MANAGED_INTERNAL_CA",  # what `serverCa` is the authority of
         "authorizedNetworks": [],
     }
 

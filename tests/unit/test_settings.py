@@ -128,7 +128,7 @@ def test_dynamic_ports_have_rules_of_their_own(egress: Config, wrong: str, remed
             "warp-edge:database.backups",
         ),
         ({"availability": "REGIONAL", "backups": {"pointInTimeRecovery": False}}, "warp-edge:database.backups"),
-        ({"iamAuthentication": True, "iamUsers": ["ann"]}, "warp-edge:database.iamUsers"),
+        ({"iamAuthentication": True, "iamUsers": ["ann"]}, "warp-edge:database.iamUsers[0]"),
         (
             {
                 "network": {
