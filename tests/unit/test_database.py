@@ -110,6 +110,9 @@ def test_private_services_access_is_created_before_the_instance_when_asked_for()
     assert connection.inputs["network"] == NETWORK
     assert connection.inputs["service"] == "servicenetworking.googleapis.com"
     assert connection.inputs["reservedPeeringRanges"] == ["warp-peering"]
+    # A stack that goes leaves it, because Google keeps it for days; one that comes again finds it.
+    assert connection.inputs["deletionPolicy"] == "ABANDON"
+    assert connection.inputs["updateOnCreationFail"] is True
     assert connection.urn in instance_of(edge).dependencies
     assert (addresses.protect, connection.protect) == (True, True)
 

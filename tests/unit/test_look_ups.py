@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import grpc
 import pulumi
 import pytest
 
@@ -44,6 +45,16 @@ def _told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging.getLogger("asyncio"), "level", logging.CRITICAL)
 
 
+class Failure(grpc.RpcError):
+    """As the engine answers when a plugin has failed."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        return str(self)
+
+
 class Answers(Cloud):
     """A cloud that answers one look-up with `answer`: text is a failure, as the engine hands it on."""
 
@@ -56,7 +67,7 @@ class Answers(Cloud):
         if args.token != self._token:
             return super().call(args)
         if isinstance(self._answer, str):
-            raise RuntimeError(f"invocation of {args.token} returned an error: invoking {args.token}: {self._answer}")
+            raise Failure(f"invocation of {args.token} returned an error: invoking {args.token}: {self._answer}")
         return self._answer, []
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
