@@ -116,7 +116,7 @@ class CloudDns:
         settings = self._zone
         unsigned: pulumi.Output[Sequence[str]] = pulumi.Output.from_input([])
         if not settings.manage:
-            servers = self._args.name_servers if self._args.name_servers is not None else look_up_zone(self._args.dns)
+            servers = self._args.name_servers or look_up_zone(self._args.dns) or []
             return HostedZone(pulumi.Output.from_input(servers), unsigned)
         zone = cloud_dns.ManagedZone(
             f"{self._name}-zone",
@@ -164,14 +164,14 @@ def look_up_zone(dns: Dns) -> Sequence[str] | None:
 
     To be called before anything is declared. Raises `RefusedError` when the zone is not there, or is another domain's.
     """
-    if "cloud-dns" not in dns.hosts or _of_cloud_dns(dns).manage:
+    zone = _of_cloud_dns(dns) if "cloud-dns" in dns.hosts else None
+    if zone is None or zone.manage:
         return None
-    zone = _of_cloud_dns(dns)
     found = look_up(_sought(zone), lambda: cloud_dns.get_managed_zone(name=zone.name))
     if found.dns_name and found.dns_name != f"{dns.domain}.":
         raise RefusedError(
             f"zone {zone.name} at Cloud DNS is for {found.dns_name}, and the names are below {dns.domain}.",
-            f"correct warp-edge:dns.zone.name or warp-edge:dns.domain (`{_sought(zone).listed_by}` shows what there is)",
+            f"correct warp-edge:dns.zone.name or warp-edge:dns.domain (`{_sought(zone).listed_by}` shows all)",
         )
     return found.name_servers or []
 
@@ -249,8 +249,10 @@ def import_ids(name: str, settings: Settings) -> dict[str, str]:
     if dns.zone is None:
         return {}
     zone = f"projects/{settings.project}/managedZones/{dns.zone.name}"
-    ipv6 = "" if ingress.ipv6_subnetwork else None
-    listeners = [Listener(listener.ports, "", ipv6) for listener in (ingress.udp, ingress.tcp)]
+    listeners = [
+        Listener(listener.ports, "", "" if ingress.has_ipv6(listener) else None)
+        for listener in (ingress.udp, ingress.tcp)
+    ]
     return {f"{name}-zone": zone} | {
         logical_name(name, dns.domain, record): f"{zone}/rrsets/{record.name}/{record.type}"
         for record in edge_records(dns, settings.region, *listeners)

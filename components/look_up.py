@@ -24,7 +24,8 @@ _NOT_FOUND = re.compile(r"Error 404|notFound|[Nn]ot found\b|was not found|does n
 _FORBIDDEN = re.compile(r"Error 403|PERMISSION_DENIED|[Pp]ermission denied|forbidden")
 # What stands before the API's words: the SDK's, the engine's and the bridge's.
 _PREAMBLE = re.compile(
-    r"^.*?invoke of \S+ failed: (invocation of \S+ returned an error: )?(invoking \S+: )?(\d+ errors? occurred:\s*\*\s*)?",
+    r"^.*?invoke of \S+ failed: (invocation of \S+ returned an error: )?(invoking \S+: )?"
+    r"(\d+ errors? occurred:\s*\*\s*)?",
     re.DOTALL,
 )
 
@@ -58,7 +59,9 @@ def _refused(sought: Sought, words: str) -> RefusedError:
             f"run `gcloud services enable {sought.api}`, or correct gcp:project",
         )
     if _NO_CREDENTIALS.search(words):
-        return RefusedError(f"{sought.what} cannot be looked up: Google does not accept this machine's sign-in", SIGN_IN)
+        return RefusedError(
+            f"{sought.what} cannot be looked up: Google does not accept this machine's sign-in", SIGN_IN
+        )
     if _FORBIDDEN.search(words):
         return RefusedError(
             f"{sought.what} cannot be looked up: this account may not, or gcp:project is another's",

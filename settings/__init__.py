@@ -72,8 +72,7 @@ class Settings(Stack):
     @classmethod
     def _customers_have_their_notice(cls, ingress: Ingress, info: Info) -> Ingress:
         if "notice_days" in info.data:
-            listeners = [(listener.address, listener) for listener in (ingress.udp, ingress.tcp)]
-            refuse_short_notice([*listeners, *ingress.announced.items()], info.data["notice_days"])
+            refuse_short_notice(ingress.lives, info.data["notice_days"])
         return ingress
 
     @field_validator("egress")
@@ -212,7 +211,7 @@ class Settings(Stack):
             own = sum(1 for _ in listeners(info.data["dedicated"], ingress))
             quotas.refuse_more(
                 addresses=len(ingress.address_names) + len(egress.slots) + own,
-                rules=(4 if ingress.ipv6_subnetwork else 2) + own,
+                rules=len(ingress.answering) + own,
                 dedicated=own > 0,
             )
         return quotas

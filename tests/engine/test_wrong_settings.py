@@ -68,7 +68,9 @@ def test_a_look_up_that_fails_is_refused_before_anything_is_declared(
     cloud: Sandbox, tmp_path: Path, path: tuple[str, ...], value: object, wrong: str, remedy: str
 ) -> None:
     writes = len(cloud.writes())
-    told = Stack(tmp_path, cloud, changed(stack_config("sandbox"), path, value)).failing("up", "--yes", "--skip-preview")
+    told = Stack(tmp_path, cloud, changed(stack_config("sandbox"), path, value)).failing(
+        "up", "--yes", "--skip-preview"
+    )
     assert wrong in told
     assert f"-> {remedy}" in told
     for raw in ("Traceback", "invoke of", "googleapi", "Future exception"):

@@ -26,14 +26,14 @@ OURS = changed(stack_config("sandbox"), ("warp-edge:dns", "zone"), {"name": "rin
 OTHERS = changed(stack_config("sandbox"), ("warp-edge:dns", "zone"), {"name": "ringer-tel", "manage": False})
 
 # As pulumi-gcp says it, around what Google's API says.
-NOT_FOUND = "googleapi: Error 404: Not found: projects/warp-sandbox/locations/us-central1/clusters/warp-cluster., notFound"
-NO_ZONE = "googleapi: Error 404: The 'parameters.managedZone' resource named 'ringer-tel' does not exist., notFound"
-FORBIDDEN = (
-    "googleapi: Error 403: Required \"container.clusters.get\" permission(s) for \"projects/x\"., forbidden"
+NOT_FOUND = (
+    "googleapi: Error 404: Not found: projects/warp-sandbox/locations/us-central1/clusters/warp-cluster., notFound"
 )
+NO_ZONE = "googleapi: Error 404: The 'parameters.managedZone' resource named 'ringer-tel' does not exist., notFound"
+FORBIDDEN = 'googleapi: Error 403: Required "container.clusters.get" permission(s) for "projects/x"., forbidden'
 OFF = (
     "googleapi: Error 403: Kubernetes Engine API has not been used in project 1 before or it is disabled."
-    " Details: [{\"reason\": \"SERVICE_DISABLED\"}], accessNotConfigured"
+    ' Details: [{"reason": "SERVICE_DISABLED"}], accessNotConfigured'
 )
 NO_SIGN_IN = "could not find default credentials. See https://cloud.google.com/docs/authentication"
 ODD = "1 error occurred:\n\t* googleapi: got HTTP response code 502 with body: <html>" + "x" * 1000

@@ -155,7 +155,13 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     ((DATABASE, "backups"), {"startTime": "24:00"}, ".startTime", "not a valid name here", "it must match"),
     ((DATABASE, "iamUsers"), ["ann@example.com"], "", "IAM authentication is off", "set database.iamAuthentication"),
     # A machine and an edition that do not go together, a machine that there is not
-    ((DATABASE,), DB | {"edition": "ENTERPRISE_PLUS", "tier": "db-custom-2-7680"}, ".tier", "its own", "use db-perf-opti"),
+    (
+        (DATABASE,),
+        DB | {"edition": "ENTERPRISE_PLUS", "tier": "db-custom-2-7680"},
+        ".tier",
+        "its own",
+        "use db-perf-opti",
+    ),
     ((DATABASE,), DB | {"tier": "db-perf-optimized-N-2"}, ".tier", "of edition ENTERPRISE_PLUS", "set database.edit"),
     ((DATABASE, "tier"), "db-n1-standard-2", "", "of MySQL's", "use db-custom-2-7680"),
     ((DATABASE, "tier"), "db-custom-2", "", "not a custom machine", "write it as db-custom-2-7680"),
