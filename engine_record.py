@@ -44,7 +44,13 @@ def last_update() -> Record:
     """What this stack's last update left."""
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     # Built into the engine; the Node SDK's `listResourceOutputs` is made of the same call.
-    answer = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}).value
+    try:
+        answer = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}).value
+    except Exception as error:
+        raise RefusedError(
+            f"the state of this stack cannot be read: {_engines_words(error)}",
+            "see that `pulumi stack export` works: the backend, its sign-in and the stack's passphrase or key",
+        ) from None
     by_urn: Mapping[str, Any] = {urn: each for urn, each in ((answer or {}).get("outputs") or {}).items() if each}
     resources = by_urn.values()
     gateways = [
@@ -88,11 +94,15 @@ def outputs_of(stack: str, names: Iterable[str] = OF_A_REGION) -> Mapping[str, A
     except Exception as error:
         # The engine's own words: it knows no such stack, or may not read it.
         raise RefusedError(
-            f"the outputs of stack {stack} cannot be read: {str(error).partition(' failed: ')[2] or error}",
+            f"the outputs of stack {stack} cannot be read: {_engines_words(error)}",
             "see `pulumi stack ls --all` for its name in full; it must be in the same backend as this one",
         ) from None
     found = (answer or {}).get("outputs") or {}
     return {name: found.get(name) for name in names}
+
+
+def _engines_words(error: Exception) -> str:
+    return str(error).partition(" failed: ")[2] or str(error)
 
 
 def _serving(resources: Iterable[Mapping[str, Any]]) -> frozenset[str]:

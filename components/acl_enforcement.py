@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import quote
@@ -38,12 +38,14 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
 import kamailio
-from components.database import PASSWORD_LENGTH, TrunkDatabase, iam_database_user
+from components.database import PASSWORD_LENGTH, TrunkDatabase
 from components.dedicated_ingress import DedicatedIngress
 from components.load_balancer import SKIP_WAIT
+from components.refusal import RefusedError
 from components.trunk_acl.schema import POSTGRESQL_PORT
 from settings import Settings
 from settings.ingress import Ingress
+from settings.principal import database_user
 from settings.trunk_acl import Enforcement, Reloader, SignIn
 
 # Where the operator's Deployment mounts the ConfigMap (kamailio/README.md).
@@ -132,12 +134,12 @@ class AclEnforcement(pulumi.ComponentResource):
         sign_in, database, acl = self._args.sign_in, self._args.database, self._args.acl
         address = self._args.enforcement.address or pulumi.Output.all(
             database.private_address, database.public_address
-        ).apply(lambda found: str(found[0] or found[1]))
+        ).apply(_some_address)
         if sign_in.passwords:
             # Generated without special characters: nothing in it needs escaping in a URL.
             user = pulumi.Output.concat(acl.reader, ":", acl.reader_password)
         else:
-            user = acl.reader.apply(lambda _: quote(iam_database_user(sign_in.readers[0]), safe=""))
+            user = acl.reader.apply(lambda _: quote(database_user(sign_in.readers[0]), safe=""))
         url = pulumi.Output.concat("postgres://", user, "@", address, f":{POSTGRESQL_PORT}/", database.name)
         return {
             "WARP_ACL_DB_URL": pulumi.Output.secret(url),
@@ -214,6 +216,16 @@ class AclEnforcement(pulumi.ComponentResource):
             labels=self._args.labels,
             annotations=dict(annotations) if annotations else None,
         )
+
+
+def _some_address(found: Sequence[str | None]) -> str:
+    """The private address, or else the public one. An empty one would mean the pod's own Unix socket to libpq."""
+    if address := next(filter(None, found), None):
+        return address
+    raise RefusedError(
+        "the database has no address for the SIP proxies to reach it at",
+        "set database.network.privateNetwork or database.network.public: true, or say trunkAcl.enforcement.address",
+    )
 
 
 def _checksums(config_map: ConfigMap, environment: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Input[str]]:

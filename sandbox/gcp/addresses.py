@@ -7,9 +7,9 @@ address (a NAT, a load balancer) is never stored: it is seen by looking at the u
 from __future__ import annotations
 
 import ipaddress
-from typing import Final
+from typing import Final, get_args
 
-from sandbox.cloud import Transaction
+from sandbox.cloud import LoadBalancerPlace, Transaction
 from sandbox.errors import CheckFailure, google_error, google_text
 from sandbox.gcp.rules import (
     SUBNETWORK,
@@ -54,7 +54,7 @@ def forwarding_rules(tx: Transaction, region: str, address: str) -> list[str]:
     """Paths of the forwarding rules that GKE made for the Services which hold an address."""
     clusters = {cluster.body["context"]: cluster.body for cluster in tx.all(CLUSTER)}
     rules = []
-    for service in tx.having(SERVICE, "status.loadBalancer.ingress[0].ip", address):
+    for service in (each for place in get_args(LoadBalancerPlace) for each in tx.having(SERVICE, place, address)):
         cluster = clusters.get(service.id.split("/", 1)[0], {})
         if f"projects/{cluster.get('project')}/regions/{cluster.get('location')}" == region:
             rules.append(f"{region}/forwardingRules/a{service.body['metadata']['uid'].replace('-', '')}")
@@ -204,12 +204,8 @@ class GlobalAddress(ResourceType):
         return {**body, "effectiveLabels": labels, "labelFingerprint": fingerprint(labels)}
 
     def remove(self, tx: Transaction, body: Props) -> None:
-        for peering in tx.all("gcp:servicenetworking/connection:Connection"):
-            if body["name"] in [name_of(one) for one in peering.body["reservedPeeringRanges"]]:
-                message = (
-                    f"The address resource '{self.key(body)}' is already being used by '{peering.body['peering']}'"
-                )
-                raise google_error(400, message, "resourceInUseByAnotherResource")
+        """A range goes also while a connection names it: nothing new is given out of it then
+        (docs.cloud.google.com/vpc/docs/configure-private-services-access, deleting an allocation; not recorded)."""
 
 
 def _check_address(address: str) -> list[CheckFailure]:

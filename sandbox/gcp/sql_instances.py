@@ -219,7 +219,9 @@ class DatabaseInstance(ResourceType):
             for type_ in (DATABASE, USER):
                 for child in tx.all(type_, f"{key}/"):
                     tx.drop(type_, child.id)
-            tx.put(DELETED_NAME, key, {"deletedAt": datetime.datetime.now(datetime.UTC).isoformat()})
+            network = (body["settings"].get("ipConfiguration") or {}).get("privateNetwork") or ""
+            now = datetime.datetime.now(datetime.UTC).isoformat()
+            tx.put(DELETED_NAME, key, {"deletedAt": now, "privateNetwork": network})
             tx.delete(INSTANCE, key)
         self._servers.destroy(body)
 

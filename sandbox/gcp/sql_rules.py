@@ -128,6 +128,7 @@ def settled(settings: Props, version: str) -> Props:
             **ip,
             "ipv4Enabled": ip.get("ipv4Enabled", True) is not False,
             "sslMode": ip.get("sslMode") or "ALLOW_UNENCRYPTED_AND_ENCRYPTED",
+            "serverCaMode": ip.get("serverCaMode") or "GOOGLE_MANAGED_INTERNAL_CA",
         },
     }
 

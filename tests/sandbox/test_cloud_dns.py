@@ -142,7 +142,8 @@ def test_keys_of_a_signed_zone_give_the_ds_that_dnspython_computes(gcp: Plugin) 
     assert key["digests"] == [{"digest": ds.digest.hex().upper(), "type": "sha256"}]
     assert key["keyTag"] == dns.dnssec.key_id(dnskey)  # type: ignore[arg-type]
     unsigned = gcp.create(ZONE, "plain", {"name": "plain", "dnsName": "plain.tel."})
-    assert gcp.invoke("gcp:dns/getKeys:getKeys", managedZone=unsigned.id)["keySigningKeys"] == []
+    # No empty list, but none at all, as the real plugin was seen to answer.
+    assert "keySigningKeys" not in gcp.invoke("gcp:dns/getKeys:getKeys", managedZone=unsigned.id)
 
 
 def test_a_zone_keeps_its_key_when_something_else_changes(gcp: Plugin) -> None:
