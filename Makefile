@@ -2,13 +2,17 @@
 SHELL := /bin/bash
 BOOTSTRAP := python3 tools/bootstrap.py
 # The engine that the bootstrap chose comes before any other on PATH.
-PYTHON = eval "$$($(BOOTSTRAP) --print-env)" && .venv/bin/python
+# A signal to make's shell reaches the program itself.
+PYTHON = eval "$$($(BOOTSTRAP) --print-env)" && exec .venv/bin/python
 # Tests wait for processes, or fill one core. Files whose tests share servers stay whole.
 TWO_TESTS = --numprocesses 2 --dist worksteal
 TWO_FILES = --numprocesses 2 --dist loadfile
 
+ROUNDS := 10
+SEED := 1
+
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up review outputs site verify down status up-regions outputs-regions failover down-regions rehearse lock test lint unit sandbox-tests database test-sip test-site engine bench clean
+.PHONY: help setup setup-dev up review outputs site verify down status up-regions outputs-regions failover down-regions rehearse lock test lint unit sandbox-tests database test-sip test-site engine bench drill reset clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +43,7 @@ verify: ## check that stack from outside: names, SIP servers, certificates
 	@$(PYTHON) -m sandbox.stack verify
 
 status: setup ## what runs
-	@$(PYTHON) -m sandbox status || true
+	@($(PYTHON) -m sandbox status) || true
 
 down: setup ## destroy the edge and stop the sandbox
 	@$(PYTHON) -m sandbox.stack down
@@ -103,6 +107,12 @@ engine: setup-dev ## tests on the real engine
 bench: setup-dev ## all benchmarks, one JSON object a line
 	@$(PYTHON) -m benchmarks
 
-clean: ## stop the sandbox and remove what was made here, the engine included
-	@if [ -x .venv/bin/python ]; then .venv/bin/python -m sandbox destroy; fi
-	@rm -rf .venv .engine .sandbox .sandbox-* build
+drill: setup ## kill ROUNDS updates at points that SEED draws, and see whether the next one finishes them
+	@$(PYTHON) -m sandbox.drill --rounds $(ROUNDS) --seed $(SEED)
+
+reset: ## end and remove all sandboxes with their stacks; the engine and .venv stay
+	@if [ -x .venv/bin/python ]; then .venv/bin/python -m sandbox.reset; fi
+	@rm -rf .sandbox .sandbox-*
+
+clean: reset ## remove all that was made here, the engine included
+	@rm -rf .venv .engine build

@@ -9,14 +9,19 @@ import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import engine_run
+
 Json = dict[str, Any]
 
+CONFIGURES = "PULUMI_"  # how the names of the engine's own environment variables begin
 STACK_TYPE = "pulumi:pulumi:Stack"
+# Operations after which the cloud may have what the state does not know (pulumi/sdk/go/common/apitype/core.go).
+ADDING = ("creating", "importing")
 # The engine's key for "this value is a secret" (pulumi/sdk/go/common/resource/sig).
 _SECRET_MARK = "4dabf18193072939515e22adb298388d"  # noqa: S105
 
@@ -67,24 +72,35 @@ class Events:
 
 @dataclass(frozen=True)
 class Cli:
-    """`pulumi` on one stack of one project folder. `environment` is added to our own."""
+    """`pulumi` on one stack of one project folder. `environment` is added to our own, of which `apart` leaves out what
+    configures the engine: somebody's PULUMI_STACK or PULUMI_CONFIG_PASSPHRASE is for stacks of their own."""
 
     project: Path
     stack: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    apart: bool = False
+
+    def surroundings(self) -> dict[str, str]:
+        """The whole environment of the engine."""
+        ours = {key: value for key, value in os.environ.items() if not (self.apart and key.startswith(CONFIGURES))}
+        return {**ours, **self.environment}
 
     def run(self, *arguments: str, extra: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, whatever its end is. A lock that a crash left behind is released first."""
-        environment = {**os.environ, **self.environment, **(extra or {})}
-        command = ["pulumi", "--cwd", str(self.project), "--non-interactive", *arguments]
-        try:
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            raise EngineError("pulumi", "`pulumi` is not on PATH\n  -> install it, or `make up` builds it") from None
+        done = self._engine(arguments, extra or {})
         if done.returncode and locked_by_the_dead(f"{done.stdout}{done.stderr}"):
             self.text("cancel", "--stack", self.stack, "--yes")
             return self.run(*arguments, extra=extra)
         return done
+
+    def _engine(
+        self, arguments: Sequence[str], extra: Mapping[str, str], show: Callable[[str], None] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        command = ["pulumi", "--cwd", str(self.project), "--non-interactive", *arguments]
+        try:
+            return engine_run.run(command, {**self.surroundings(), **extra}, show)
+        except FileNotFoundError:
+            raise EngineError("pulumi", "`pulumi` is not on PATH\n  -> install it, or `make up` builds it") from None
 
     def text(self, *arguments: str) -> str:
         """Standard output of a command that must succeed. Raises `EngineError`."""
@@ -109,23 +125,14 @@ class Cli:
 
     def show(self, *arguments: str) -> int:
         """Run a command for the eyes of whoever started us; its exit status. Locks as in `run`."""
-        environment = {**os.environ, **self.environment}
-        command = ["pulumi", "--cwd", str(self.project), "--non-interactive", *arguments]
-        said: list[str] = []
-        with subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as engine:
-            for line in engine.stdout or ():
-                said.append(line)
-                sys.stdout.write(line)
-                sys.stdout.flush()
-        if engine.returncode and locked_by_the_dead("".join(said)):
+        done = self._engine(arguments, {}, _print)
+        if done.returncode and locked_by_the_dead(done.stdout):
             print("the lock was left behind by a process that is gone: releasing it")
             self.text("cancel", "--stack", self.stack, "--yes")
             return self.show(*arguments)
-        if engine.returncode < 0:
-            print(f"the engine was killed (signal {-engine.returncode})")
-        return engine.returncode
+        if done.returncode < 0:
+            print(f"the engine was killed (signal {-done.returncode})")
+        return done.returncode
 
     def outputs(self, *, secrets: bool = False) -> Json:
         """The stack's outputs, secrets masked unless asked for."""
@@ -141,13 +148,23 @@ class Cli:
             {key for key, entry in entries.items() if entry.get("secret")},
         )
 
-    def interrupted(self) -> bool:
-        """Whether an update was cut off while it created things: the cloud may have more than the state."""
-        state = self._object("stack", "export", "--stack", self.stack)
-        return bool((state.get("deployment") or {}).get("pending_operations"))
+    def deployment(self) -> Json:
+        """The state: `resources` and `pending_operations`, each missing where there are none."""
+        return self._object("stack", "export", "--stack", self.stack).get("deployment") or {}
+
+    def interrupted(self) -> list[str]:
+        """URNs of what an update was creating when it was cut off: the cloud may have it, the state has not.
+
+        What was being updated or deleted needs nothing: the engine does it again, and drops such notes itself.
+        """
+        pending = self.deployment().get("pending_operations") or ()
+        return [each["resource"]["urn"] for each in pending if each.get("type") in ADDING]
 
     def forget_interruption(self) -> None:
-        """Read the recorded resources anew and drop the note of what was under way. The state alone changes."""
+        """Read the recorded resources anew and drop the note of what was under way. The state alone changes.
+
+        The note goes first, before anything is read: do it when all that it speaks of is recorded.
+        """
         self.text("refresh", "--stack", self.stack, "--yes", "--skip-preview", "--clear-pending-creates")
 
     def preview(self, *arguments: str) -> Events:
@@ -173,6 +190,11 @@ class Cli:
         if done.returncode and not events.failures:
             raise EngineError("pulumi import", f"{done.stdout}{done.stderr}")
         return events
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line)
+    sys.stdout.flush()
 
 
 def locked_by_the_dead(output: str) -> bool:

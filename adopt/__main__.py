@@ -14,6 +14,7 @@ from rich.markup import escape
 from adopt.adoption import Adoption, adopt
 from adopt.differences import Difference
 from adopt.effects import Effect
+from command_line import run
 from engine_cli import Cli, EngineError
 from settings import Settings, SettingsError
 
@@ -80,4 +81,4 @@ def _by_resource(differences: Sequence[Difference]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -56,22 +56,36 @@ def import_ids(settings: Settings, suffix: str = "") -> dict[str, str]:
 
 def adopt(cli: Cli, settings: Settings, say: Say) -> Adoption:
     """Record what exists and compare. Raises `EngineError` when the engine cannot go on."""
-    if cli.interrupted():
-        say("an update was cut off: reading anew what is recorded")
-        cli.forget_interruption()
-    recorded, absent = _record(cli, settings, say)
+    recorded, absent = record(cli, settings, say)
     say("comparing the cloud with the settings")
     events = cli.preview()
     _refuse_failures(events.failures)
     return Adoption(recorded, absent, compare(events.steps), events.outputs)
 
 
-def _record(cli: Cli, settings: Settings, say: Say) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Import what exists; the names that were recorded, and those that the cloud does not have.
+def record(
+    cli: Cli, settings: Settings, say: Say, only: Collection[str] | None = None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Import what exists, of everything or of `only` these names; the names that were recorded, and those that the
+    cloud does not have. Raises `EngineError`.
 
-    An import ends at the first id that the cloud does not know, with some of the others recorded and some not. So the
-    engine is asked anew what is left, until nothing is.
+    It can be killed at any point: the engine's notes of what was cut off go last, and until then they tell the next run
+    that there is something to record.
     """
+    # Of the database's ids the names are known before its own name is.
+    possible = only is None or bool(import_ids(settings, "any").keys() & set(only))
+    found = _record(cli, settings, say, only) if possible else ((), ())
+    if cli.interrupted():
+        say("an update was cut off: reading anew what is recorded")
+        cli.forget_interruption()
+    return found
+
+
+def _record(
+    cli: Cli, settings: Settings, say: Say, only: Collection[str] | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """An import ends at the first id that the cloud does not know, with some of the others recorded and some not: the
+    engine is asked anew what is left, until nothing is."""
     tried: dict[str, None] = {}
     absent: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +94,8 @@ def _record(cli: Cli, settings: Settings, say: Say) -> tuple[tuple[str, ...], tu
             say("asking the engine what it would create")
             wanted = _wanted(cli, file)
             ids = import_ids(settings, wanted.suffix)
-            names = [entry["name"] for entry in wanted.entries if entry["name"] in ids.keys() - absent]
+            open_ = ids.keys() - absent if only is None else ids.keys() & set(only) - set(absent)
+            names = [entry["name"] for entry in wanted.entries if entry["name"] in open_]
             if not names:
                 break
             tried |= dict.fromkeys(names)

@@ -228,10 +228,19 @@ def instance_settings(
     )
 
 
+def let_go(name: str, settings: Settings) -> set[str]:
+    """Logical names of what a destruction abandons inside the instance. As long as that exists they do too, and cannot
+    be created again: a destruction that was cut off leaves them to be taken over."""
+    database = settings.database
+    inside = {f"{name}-database", f"{name}-user", *(f"{name}-{each}" for each in database.iam_users)}
+    return set() if database.replica_of else inside
+
+
 def import_ids(name: str, settings: Settings, suffix: str = "") -> dict[str, str]:
     """Logical name -> the id under which the plugin imports it (docs/adopt.md).
 
     With a unique name there is something to adopt only once its `suffix` is drawn: after an update that was cut off.
+    A user is taken over without its password, which cannot be read: the next update sets it anew.
     """
     database = settings.database
     if database.unique_name and not suffix:
@@ -241,6 +250,10 @@ def import_ids(name: str, settings: Settings, suffix: str = "") -> dict[str, str
     ids = {f"{name}-instance": instance}
     if not database.replica_of:
         ids[f"{name}-database"] = f"{instance}/databases/{database.name}"
+        # The plugin's form for PostgreSQL: PROJECT/INSTANCE/NAME (registry.terraform.io, google_sql_user, "Import").
+        users = f"{settings.project}/{instance_name}"
+        ids[f"{name}-user"] = f"{users}/{database.user}"
+        ids |= {f"{name}-{each}": f"{users}/{database_user(each)}" for each in database.iam_users}
     network = database.network
     if network.peering_range:
         ids[f"{name}-peering-range"] = f"projects/{settings.project}/global/addresses/{network.peering_range}"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from command_line import run
 from inventory import folder
 from inventory.formats import FORMATS, Audience, NothingToListError, merged, told_to
 from inventory.publish import SCHEMA
@@ -130,4 +131,4 @@ def _refuse(wrong: str, remedy: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 from pydantic_core import to_json
 
+from command_line import run
 from policies.rule import Level, Options, Rule, StackRule
 from policies.rules import RULES
 
@@ -39,5 +41,11 @@ def _default(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """Print both tables."""
     print(f"{rules()}\n\n{options()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

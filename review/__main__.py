@@ -17,6 +17,7 @@ import json
 import sys
 from pathlib import Path
 
+from command_line import run
 from engine_cli import Json
 from review.markdown import markdown
 from review.preview import UnreadableError, read
@@ -85,4 +86,4 @@ def _refuse(wrong: str, remedy: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

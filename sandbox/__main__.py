@@ -2,6 +2,7 @@
 
 import sys
 
+from command_line import run
 from sandbox.cli import main
 
-sys.exit(main())
+sys.exit(run(main))

@@ -13,12 +13,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from sandbox import sip_edge, sip_probe
+from sandbox import dns_probe, leftovers, sip_edge, sip_probe
 from sandbox.cloud import WRITES
 from sandbox.faults import KINDS, faults
 from sandbox.process import (
     DEFAULT_DNS_PORT,
     DEFAULT_NETWORK,
+    DEFAULT_NETWORKS,
     DEFAULT_PROJECT,
     DEFAULT_REGION,
     DEFAULT_STORAGE_PORT,
@@ -48,7 +49,11 @@ def _parser() -> argparse.ArgumentParser:
     start = commands.add_parser("start", help="start it and wait until it is ready")
     start.add_argument("--project", default=DEFAULT_PROJECT)
     start.add_argument("--region", default=DEFAULT_REGION)
-    start.add_argument("--network", default=DEFAULT_NETWORK, help="a part of 127.0.0.0/8 (%(default)s)")
+    start.add_argument(
+        "--network",
+        default=DEFAULT_NETWORKS,
+        help=f"a part of 127.0.0.0/8, or several with commas: the first free one ({DEFAULT_NETWORK} if it is free)",
+    )
     start.add_argument("--dns-port", type=int, help=f"0 for any free one ({DEFAULT_DNS_PORT} if it is free)")
     start.add_argument("--storage-port", type=int, help=f"0 for any free one ({DEFAULT_STORAGE_PORT} if it is free)")
     start.add_argument("--foreground", action="store_true", help="stay in this process")
@@ -85,6 +90,11 @@ def _parser() -> argparse.ArgumentParser:
     sip.add_argument("--port", type=int, default=0, help="5060, with --transport tls 5061")
     sip.add_argument("--transport", choices=["udp", "tcp", "tls"], default="udp")
     sip.add_argument("--from", dest="source", default="127.0.0.1", help="an address of this machine (%(default)s)")
+    query = commands.add_parser("dns-query", help="ask the sandbox's name server, as `dig +short` would")
+    query.add_argument("name")
+    query.add_argument("type", nargs="?", default="A")
+    query.add_argument("--from", dest="source", help="an address of this machine: who asks, for geolocation policies")
+    query.add_argument("--gandi", action="store_true", help="the one that stands for Gandi's")
     pods = commands.add_parser("pods", help="whether the cluster's pods are ready")
     pods.add_argument("state", choices=["ready", "not-ready"])
     return parser
@@ -128,11 +138,13 @@ def _start(given: argparse.Namespace) -> None:
 
 def _stop(given: argparse.Namespace) -> None:
     sip_edge.stop(given.dir)
+    leftovers.end(given.dir, print)
     print("stopped" if _sandbox(given).stop() else "was not running")
 
 
 def _destroy(given: argparse.Namespace) -> None:
     sip_edge.stop(given.dir)
+    leftovers.end(given.dir, print)
     _sandbox(given).destroy()
     print("removed")
 
@@ -246,6 +258,12 @@ def _pods(given: argparse.Namespace) -> None:
     _sandbox(given).pods_ready(given.state == "ready")
 
 
+def _dns_query(given: argparse.Namespace) -> None:
+    sandbox = _sandbox(given)
+    place = sandbox.gandi_dns_endpoint() if given.gandi else sandbox.dns_endpoint()
+    print("\n".join(dns_probe.ask(place, given.name, given.type, given.source)))
+
+
 def _sip_options(given: argparse.Namespace) -> None:
     port = given.port or (5061 if given.transport == "tls" else 5060)
     peer = Peer(given.address, port, given.transport, given.source)
@@ -258,6 +276,7 @@ def _sip_options(given: argparse.Namespace) -> None:
 
 _COMMANDS = {
     "sip-options": _sip_options,
+    "dns-query": _dns_query,
     "start": _start,
     "stop": _stop,
     "destroy": _destroy,

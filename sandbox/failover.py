@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from command_line import run
 from sandbox import SandboxError, sip_edge
 from sandbox.regions import GLOBAL, REGIONS, TwoRegions, require_up
 from sandbox.sip_caller import PORTS, Caller, call
@@ -176,4 +177,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -34,7 +34,12 @@ PROVIDERS: Final = "PULUMI_DEBUG_PROVIDERS"
 
 DEFAULT_PROJECT: Final = "warp-sandbox"
 DEFAULT_REGION: Final = "us-central1"
+# The first one, and those that a sandbox takes instead where another one has it. `make up-regions` takes even ones.
 DEFAULT_NETWORK: Final = "127.77.0.0/16"
+DEFAULT_NETWORKS: Final = ",".join(f"127.{octet}.0.0/16" for octet in range(77, 100, 2))
+# Variables of the environment that a sandbox's processes are found by (marks.py).
+SERVER_MARK: Final = "WARP_SANDBOX_SERVER"
+SIP_MARK: Final = "WARP_SANDBOX_SIP"
 DEFAULT_DNS_PORT: Final = 5300
 DEFAULT_STORAGE_PORT: Final = 5380
 _START_SECONDS: Final = 90.0
@@ -54,7 +59,7 @@ class Sandbox:
         *,
         project: str = DEFAULT_PROJECT,
         region: str = DEFAULT_REGION,
-        network: str = DEFAULT_NETWORK,
+        network: str = DEFAULT_NETWORKS,
         dns_port: int | None = None,
         storage_port: int | None = None,
     ) -> None:
@@ -75,11 +80,13 @@ class Sandbox:
         if self.running():
             self._await_ready(None)
             return False
+        self._end_those_without_a_folder()
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / RUN).unlink(missing_ok=True)
         command = [sys.executable, "-m", "sandbox", "--dir", str(self.directory), "start", "--foreground"]
         root = str(Path(__file__).resolve().parent.parent)
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
+        environment[SERVER_MARK] = str(self.directory)
         with self.log_file.open("ab") as log:
             process = subprocess.Popen(
                 [*command, *self._options],
@@ -95,6 +102,14 @@ class Sandbox:
             process.terminate()
             raise
         return True
+
+    def _end_those_without_a_folder(self) -> None:
+        """A server whose folder was removed under it sees that (server.py); this waits until it is gone, or ends it."""
+        from sandbox import marks
+
+        lock = self.directory / LOCK
+        servers = [pid for pid in marks.marked(SERVER_MARK, str(self.directory)) if marks.holds(pid, lock)]
+        marks.end(servers, (signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, 5.0))
 
     def _await_ready(self, process: subprocess.Popen[bytes] | None) -> None:
         deadline = time.monotonic() + _START_SECONDS

@@ -18,16 +18,18 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from command_line import run
 from engine_cli import EngineError
 from inventory.table import ip_inventory_table
-from sandbox import sip_edge
+from sandbox import leftovers, next_steps, sip_edge
 from sandbox.process import DEFAULT_REGION, Sandbox, SandboxError
+from sandbox.recovery import record_what_a_crash_left
 from sandbox.seed import SECOND_REGION
-from sandbox.stack import ended, record_what_a_crash_left
+from sandbox.stack import ended
 from sandbox.workspace import ROOT, Workspace
 
 DIRECTORY = ROOT / ".sandbox-regions"
-NETWORK = "127.78.0.0/16"
+NETWORKS = ",".join(f"127.{octet}.0.0/16" for octet in range(78, 100, 2))
 GLOBAL = "global"
 # In the order in which they come up: the global stack reads what the others published.
 REGIONS = {region: f"sandbox-{region}" for region in (DEFAULT_REGION, SECOND_REGION)}
@@ -97,13 +99,18 @@ class TwoRegions:
 
     def up(self, console: Console) -> int:
         """Bring all up, one after another; the engine's exit status."""
+
+        def say(step: str) -> None:
+            console.print(f"[dim]{escape(step)}[/]")
+
         self.sandbox.seed("second-region")
+        leftovers.end(self.directory, say)
         for stack in STACKS:
             console.print(f"[bold]engine[/]  pulumi up of stack `{stack}`")
             workspace = self.workspace(stack)
             workspace.prepare(self.settings(stack))
             if stack != GLOBAL:  # what it declares is names alone: there is nothing to adopt
-                record_what_a_crash_left(workspace, lambda step: console.print(f"[dim]{escape(step)}[/]"))
+                record_what_a_crash_left(workspace, say)
             if status := workspace.cli.show("up", "--stack", stack, "--yes", "--skip-preview", "--suppress-outputs"):
                 return status
         return 0
@@ -144,7 +151,7 @@ class TwoRegions:
 
 def of_the_user() -> TwoRegions:
     """Those of `make up-regions`."""
-    return TwoRegions(Sandbox(DIRECTORY, network=NETWORK, dns_port=0, storage_port=0), DIRECTORY)
+    return TwoRegions(Sandbox(DIRECTORY, network=NETWORKS, dns_port=0, storage_port=0), DIRECTORY)
 
 
 def require_up() -> TwoRegions:
@@ -171,15 +178,13 @@ def up(console: Console) -> int:
     if missing := regions.start_proxies():
         console.print(f"[yellow]no SIP proxy[/]: {escape(missing)}", highlight=False)
     console.print(ip_inventory_table(regions.workspace(GLOBAL).cli.outputs()["ipInventory"]))
-    host, port = regions.sandbox.dns_endpoint()
-    console.print("\nLook at next:")
-    for command, why in (
-        (f"dig @{host} -p {port} +short _sip._udp.ringer.tel SRV", "both regions, in order"),
+    steps = (
+        (next_steps.dns_query("sandbox --dir .sandbox-regions", "_sip._udp.ringer.tel"), "both regions, in order"),
         ("make failover", "one region's proxy stops: who reaches the other, and when; draining; another order"),
         ("make outputs-regions", "all outputs as JSON, one key a stack"),
         ("make down-regions", "destroy it all"),
-    ):
-        console.print(f"  [bold]{escape(command)}[/]  [dim]{why}[/]", highlight=False, soft_wrap=True)
+    )
+    next_steps.show(console, iter(steps))
     return 0
 
 
@@ -219,4 +224,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

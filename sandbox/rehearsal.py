@@ -20,6 +20,7 @@ from rich.markup import escape
 from adopt.__main__ import report
 from adopt.adoption import Adoption, adopt
 from adopt.effects import GANDI_RECORD
+from command_line import run
 from engine_cli import EngineError
 from sandbox import Sandbox, SandboxError
 from sandbox.aside import sandbox_aside
@@ -104,4 +105,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

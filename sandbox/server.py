@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ from typing import IO, Final
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
+from sandbox import marks
 from sandbox.cloud import Cloud, Transaction
 from sandbox.dns_server import DnsServer, DnsServerError, RecordData, ZoneData
 from sandbox.dns_server.routing import order_of
@@ -38,7 +40,17 @@ from sandbox.kubernetes.provider import KubernetesProvider
 from sandbox.links import relative
 from sandbox.networks import askers
 from sandbox.postgres import PostgresError
-from sandbox.process import CLOUD, DEFAULT_DNS_PORT, DEFAULT_STORAGE_PORT, KUBECONFIG, LOCK, POSTGRES, RUN, SandboxError
+from sandbox.process import (
+    CLOUD,
+    DEFAULT_DNS_PORT,
+    DEFAULT_STORAGE_PORT,
+    KUBECONFIG,
+    LOCK,
+    POSTGRES,
+    RUN,
+    SIP_MARK,
+    SandboxError,
+)
 from sandbox.provider import Provider
 from sandbox.random_provider import RandomProvider
 from sandbox.seed import new_project
@@ -50,6 +62,8 @@ LOOPBACK: Final = "127.0.0.1"
 # Waiting for a load balancer holds a thread; the engine runs at most 16 operations at once by default.
 THREADS: Final = 64
 SMALLEST_NETWORK: Final = 24
+CLAIM_PORT: Final = 5300  # of UDP, on a network's last address
+LOOK_SECONDS: Final = 1.0
 _LOG: Final = logging.getLogger("sandbox")
 
 
@@ -88,14 +102,17 @@ class Server:
     """Everything that runs while the sandbox is up."""
 
     def __init__(self, options: Options) -> None:
-        _check_network(options.network)
+        networks = options.network.split(",")
+        for each in networks:
+            _check_network(each)
         self._options = options
         self._lock = _take_lock(options.directory)
         self.cloud = Cloud(options.directory / CLOUD)
         with self.cloud.change("hand") as tx:
-            if not tx.setting("network"):
-                tx.set_setting("network", options.network)
-            self._network = tx.setting("network")
+            # Addresses that were given out keep a cloud on its network.
+            known = tx.setting("network")
+            self._network, self._claim = claimed([known] if known else networks)
+            tx.set_setting("network", self._network)
             new_project(tx, options.project, options.region)
         self._sql = SqlServers(options.directory / POSTGRES)
         providers: list[Provider] = [
@@ -178,7 +195,12 @@ class Server:
         self._dns.stop()
         self._storage.stop()
         self._sql.stop_all()
+        self._claim.close()
         self._lock.close()
+
+    def removed(self) -> bool:
+        """Whether the folder was removed under us: nobody finds us any more."""
+        return os.fstat(self._lock.fileno()).st_nlink == 0
 
 
 def _check_network(text: str) -> None:
@@ -188,6 +210,21 @@ def _check_network(text: str) -> None:
         raise SandboxError(f"--network {text}: {error}") from None
     if not network.subnet_of(ipaddress.IPv4Network("127.0.0.0/8")) or network.prefixlen > SMALLEST_NETWORK:
         raise SandboxError(f"--network {text}: a part of 127.0.0.0/8 with at least a /{SMALLEST_NETWORK}")
+
+
+def claimed(networks: Sequence[str]) -> tuple[str, socket.socket]:
+    """The first network that no other sandbox has, also not another user's, and what holds it until it is closed."""
+    for network in networks:
+        claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            claim.bind((str(ipaddress.IPv4Network(network)[-2]), CLAIM_PORT))
+        except OSError:
+            claim.close()
+        else:
+            return network, claim
+    raise SandboxError(
+        f"another sandbox of this machine runs on {networks[-1]}: stop that one first (make down, there)"
+    )
 
 
 def _take_lock(directory: Path) -> IO[str]:
@@ -254,5 +291,9 @@ def run(options: Options) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     server.start()
-    stopped.wait()
+    while not stopped.wait(LOOK_SECONDS):
+        if server.removed():
+            _LOG.warning("the folder was removed: ending")
+            marks.end(marks.marked(SIP_MARK, str(options.directory), below=True), *marks.GENTLY)
+            break
     server.stop()

@@ -20,8 +20,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -31,12 +30,13 @@ import trustme
 
 from kamailio import DEDICATED, fragments
 from kamailio.reloader.rpc import Rpc, RpcError
+from sandbox import marks
 from sandbox.postgres.account import Account, private_file
+from sandbox.process import SIP_MARK as MARK
 from sandbox.process import SandboxError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGES: Final = ("kamailio", "kamailio-postgres-modules", "kamailio-tls-modules")
-MARK: Final = "WARP_SANDBOX_SIP"
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 10.0
 
@@ -146,11 +146,10 @@ class SipProxy:
     def stop(self) -> bool:
         """End both, and whatever a crash left of them. False when nothing ran."""
         found = list(self._processes())
+        # Asked again: what was about to fork has done so.
         for number, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
-            for pid in self._processes():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, number)
-            if _within(seconds, lambda: not any(self._processes())):
+            marks.end(self._processes(), (number, seconds))
+            if not self.present():
                 break
         else:
             raise SandboxError(f"the SIP proxy of {self.directory} does not end; see {self.log_file}")
@@ -221,14 +220,16 @@ class SipProxy:
         return hashlib.sha256(f"{self!r}{sorted(fragments().items())}{CONFIGURATION}".encode()).hexdigest()
 
     def _make_folder(self, account: Account) -> Path:
-        """A folder that the proxy's system user can reach: inside ours, or in the system's place for such."""
+        """A folder that the proxy's system user can reach and that Kamailio can name: its `include_file` takes a file's
+        name up to the first space, quoted or not. Inside ours, or in the system's place for such."""
         for place in (self.directory, Path(tempfile.gettempdir())):
-            if account.can_enter(place):
+            if re.fullmatch(r"[\w./+-]+", str(place)) and account.can_enter(place):
                 folder = Path(tempfile.mkdtemp(prefix="warp-edge-sip-", dir=place))
                 account.own(folder)
                 return folder
         raise SandboxError(
-            f"the system user of the SIP proxy (uid {account.uid}) can reach neither {self.directory} nor TMPDIR"
+            f"the system user of the SIP proxy (uid {account.uid}) can use neither {self.directory} nor TMPDIR:"
+            " both must be open to it, and no space may be in their names"
         )
 
     def _write_files(self, folder: Path, account: Account) -> None:
@@ -276,7 +277,9 @@ class SipProxy:
         ends = [self.tcp_address, str(self.relay_port), self.database.host, str(self.database.port)]
         command = [sys.executable, "-m", "sandbox.database_relay", *ends, str(folder / "database-ca.pem")]
         relay = self._spawn(command, self.relay_log, {"cwd": ROOT}, {MARK: str(self.directory.absolute())})
-        if not _within(START_SECONDS, lambda: relay.poll() is not None or _listens(self.tcp_address, self.relay_port)):
+        if not marks.within(
+            START_SECONDS, lambda: relay.poll() is not None or _listens(self.tcp_address, self.relay_port)
+        ):
             raise SandboxError(f"the relay to the database is not ready; see {self.relay_log}")
         if relay.poll() is not None:
             raise SandboxError(f"the relay to the database did not start; see {self.relay_log}")
@@ -292,7 +295,7 @@ class SipProxy:
         begun = self.log_file.stat().st_size if self.log_file.exists() else 0
         kamailio = self._spawn(command, self.log_file, account.of_child, environment)
         self._note(pid=kamailio.pid)
-        _within(self.start_seconds, lambda: kamailio.poll() is not None or self.running())
+        marks.within(self.start_seconds, lambda: kamailio.poll() is not None or self.running())
         if not self.running():
             said = self.log_file.read_bytes()[begun:].decode(errors="replace")
             words = re.findall(r"(?:CRITICAL|ERROR): (.*)", said)
@@ -315,7 +318,7 @@ class SipProxy:
         command = [sys.executable, "-m", "kamailio.reloader"]
         reloader = self._spawn(command, self.reloader_log, {"cwd": ROOT}, environment)
         place = self.tcp_address, self.status_port
-        _within(START_SECONDS, lambda: reloader.poll() is not None or _listens(*place))
+        marks.within(START_SECONDS, lambda: reloader.poll() is not None or _listens(*place))
         if reloader.poll() is not None or not _listens(*place):
             raise SandboxError(f"the reloader did not start; see {self.reloader_log}")
 
@@ -335,11 +338,7 @@ class SipProxy:
 
     def _processes(self) -> Iterator[int]:
         """Every living process that carries our mark: Kamailio's children do too, also when their parent was killed."""
-        mark = f"{MARK}={self.directory.absolute()}".encode()
-        for entry in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                if mark in (entry / "environ").read_bytes().split(b"\0") and not _is_dead(entry):
-                    yield int(entry.name)
+        yield from marks.marked(MARK, str(self.directory.absolute()))
 
 
 def require_kamailio() -> str:
@@ -366,21 +365,7 @@ def _account() -> Account:
     raise SandboxError("this system has neither a user kamailio nor nobody, and a SIP proxy must not run as root")
 
 
-def _is_dead(entry: Path) -> bool:
-    """Ended, and not waited for yet (proc(5), field 3 of stat)."""
-    return (entry / "stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-
-
 def _listens(host: str, port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1):
         return True
     return False
-
-
-def _within(seconds: float, met: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not met():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True

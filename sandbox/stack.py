@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -14,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from adopt.adoption import adopt
+from command_line import INTERRUPTED, run
 from engine_cli import EngineError
 from inventory import folder, published
 from inventory.site.files import INDEX
@@ -23,14 +25,14 @@ from inventory.table import ip_inventory_table
 from review import preview
 from review.markdown import markdown
 from review.report import report
-from sandbox import Sandbox, SandboxError, sip_edge
+from sandbox import Sandbox, SandboxError, next_steps, sip_edge
+from sandbox.next_steps import CUSTOMER
+from sandbox.recovery import ready
 from sandbox.workspace import ROOT, Workspace
 from settings import Settings, SettingsError
 
 STACK = "sandbox"
-INTERRUPTED = 130  # as shells say it of SIGINT
 REFUSED = 4  # as `python -m review` has it
-CUSTOMER = "127.0.0.2"  # trunks/sandbox/ lets it in
 DIRECTORY = ROOT / ".sandbox"
 SITE = ROOT / "build" / "site"
 
@@ -40,13 +42,15 @@ def up(sandbox: Sandbox, console: Console) -> int:
     console.print("[bold]cloud[/]   a stand-in for Google's control plane on loopback, state in .sandbox/ (seconds)")
     sandbox.start()
     workspace = _ready(sandbox, console)
+    was_up = "ipInventory" in workspace.cli.outputs()
     console.print(
         "[bold]engine[/]  pulumi up of stack `sandbox`: the program as production runs it (about 20 s the first time)"
     )
     began = time.monotonic()
     status = workspace.cli.show("up", "--stack", STACK, "--yes", "--skip-preview", "--suppress-outputs")
     if status:
-        console.print("[red]the edge is not up[/]: the engine says why above; `make up` again goes on from here")
+        what = "not updated[/]: the edge is up as it was, but for what is told above" if was_up else "not up yet[/]"
+        console.print(f"[red]{what}; the engine says why above, and `make up` again goes on from here")
         return status
     console.print(f"[dim]{time.monotonic() - began:.0f} s[/]\n")
     outputs = workspace.cli.outputs(secrets=True)
@@ -55,8 +59,10 @@ def up(sandbox: Sandbox, console: Console) -> int:
         if missing := sip_edge.start(DIRECTORY, outputs):
             console.print(f"[yellow]no SIP proxy[/]: {escape(missing)}", highlight=False)
     console.print(ip_inventory_table(outputs["ipInventory"]))
-    _write_psql(workspace, outputs["database"])
-    _say_what_next(console, sandbox, outputs)
+    next_steps.write_psql(workspace, outputs["database"])
+    at_gandi = _hosts(workspace)[0] == "gandi"
+    steps = next_steps.of_one_stack(sandbox, outputs, at_gandi=at_gandi, proxy=sip_edge.runs(DIRECTORY))
+    next_steps.show(console, steps)
     return 0
 
 
@@ -104,20 +110,15 @@ def _outputs() -> dict[str, Any]:
 
 
 def verify(sandbox: Sandbox) -> int:
-    """`python -m verify` on that stack: the sandbox's DNS stands for resolver and name server, a known caller asks."""
+    """`python -m verify` on that stack: the sandbox's DNS stands for resolver and name servers, a known caller asks."""
     if not (DIRECTORY / "project").exists() or not sandbox.running():
         raise SandboxError("nothing is up\n  -> make up")
-    host, port = sandbox.dns_endpoint()
-    options = ["--resolver", f"{host}:{port}", "--authority", f"{host}:{port}"]
+    servers = {"cloud-dns": sandbox.dns_endpoint(), "gandi": sandbox.gandi_dns_endpoint()}
+    places = [":".join(map(str, servers[each])) for each in _hosts(Workspace(DIRECTORY, STACK, {}))]
+    options = ["--resolver", places[0], *(word for each in places for word in ("--authority", each))]
     if sip_edge.runs(DIRECTORY):
-        options += [
-            "--ca",
-            str(sip_edge.authority_file(DIRECTORY).relative_to(ROOT)),
-            "--source",
-            CUSTOMER,
-            "--expect",
-            "200",
-        ]
+        authority = str(sip_edge.authority_file(DIRECTORY).relative_to(ROOT))
+        options += ["--ca", authority, "--source", CUSTOMER, "--expect", "200"]
     else:
         options += ["--only", "dns"]
         print("SIP and TLS are not checked: no SIP proxy runs here; `make up` says why", file=sys.stderr)
@@ -126,14 +127,19 @@ def verify(sandbox: Sandbox) -> int:
     return subprocess.run(command, cwd=ROOT, input=json.dumps(_outputs()), text=True, check=False).returncode
 
 
+def _hosts(workspace: Workspace) -> list[str]:
+    """Who hosts the zone; first the one that the parent zone leads to."""
+    return list(Settings.parse(*workspace.cli.config()).dns.hosts)
+
+
 def down(sandbox: Sandbox, console: Console) -> int:
     """Destroy the stack's resources and stop the cloud."""
+    sip_edge.stop(DIRECTORY)
     if not (DIRECTORY / "project").exists():
         console.print("nothing is up")
         return 0
     sandbox.start()
     workspace = _ready(sandbox, console)
-    sip_edge.stop(DIRECTORY)
     status = workspace.cli.show("destroy", "--stack", STACK, "--yes", "--skip-preview")
     if status:
         console.print("[red]not destroyed[/]: the engine says why above; the cloud still runs")
@@ -144,60 +150,9 @@ def down(sandbox: Sandbox, console: Console) -> int:
 
 
 def _ready(sandbox: Sandbox, console: Console) -> Workspace:
-    workspace = _workspace(sandbox)
-    workspace.prepare()
-    record_what_a_crash_left(workspace, lambda step: console.print(f"[dim]{escape(step)}[/]"))
+    workspace = Workspace(DIRECTORY, STACK, sandbox.env())
+    ready(workspace, lambda step: console.print(f"[dim]{escape(step)}[/]"))
     return workspace
-
-
-def record_what_a_crash_left(workspace: Workspace, say: Callable[[str], None]) -> None:
-    """Take into the state what a cut-off update had created, so that the next one finishes it (docs/recover.md)."""
-    if workspace.cli.interrupted():
-        say("the last update was cut off: recording what it had created")
-        adopt(workspace.cli, Settings.parse(*workspace.cli.config()), say)
-
-
-def _workspace(sandbox: Sandbox) -> Workspace:
-    return Workspace(DIRECTORY, STACK, sandbox.env())
-
-
-def _write_psql(workspace: Workspace, database: dict[str, str]) -> None:
-    """A command that opens the database. The password is asked of the engine when it runs, and is written nowhere."""
-    connection = (
-        f"host={database['publicAddress']} port={database['port']} dbname={database['name']} user={database['user']}"
-        " sslmode=require"
-    )
-    read = "import json,sys; print(json.load(sys.stdin)['password'])"
-    wrapper, python = shlex.quote(str(workspace.wrapper)), shlex.quote(sys.executable)
-    ask = f'{wrapper} stack output database --json --show-secrets | {python} -c "{read}"'
-    command = workspace.directory / "psql"
-    command.write_text(f'#!/bin/sh\nPGPASSWORD="$({ask})"\nexport PGPASSWORD\nexec psql "{connection}" "$@"\n')
-    command.chmod(0o755)
-
-
-def _say_what_next(console: Console, sandbox: Sandbox, outputs: dict[str, Any]) -> None:
-    host, port = sandbox.dns_endpoint()
-    domain = outputs["dns"]["domain"]
-    sip = f".venv/bin/python -m sandbox sip-options {outputs['customerEndpoints']['endpoints'][0]['address']} --from"
-    console.print("\nLook at next:")
-    if "inventorySite" in outputs:
-        bucket, name = outputs["inventorySite"]["url"].rsplit("/", 2)[1:]
-        page = sandbox.storage_url(bucket, name)
-        console.print(
-            f"  [bold]{escape(page)}[/]  [dim]the site for vendors and customers[/]", highlight=False, soft_wrap=True
-        )
-    for command, why in (
-        (f"{sip} {CUSTOMER}", "200: trunks/sandbox/ lets this caller in"),
-        (f"{sip} 127.0.9.9", "403: nobody's"),
-        (f"dig @{host} -p {port} +short _sip._udp.{domain} SRV", "the zone answers"),
-        (".sandbox/psql -c '\\conninfo'", "the trunk ACL's database, over TLS"),
-        (".sandbox/pulumi stack output vendorWhitelist", "what vendors get; any pulumi command works like this"),
-        ("make review", "what an update would do, after a change of Pulumi.sandbox.yaml"),
-        ("make verify", "the promise, checked from outside: names, SIP, certificates"),
-        ("make outputs", "all outputs as JSON"),
-        ("make status", "what runs"),
-    ):
-        console.print(f"  [bold]{escape(command)}[/]  [dim]{why}[/]", highlight=False, soft_wrap=True)
 
 
 def main() -> int:
@@ -220,15 +175,27 @@ def main() -> int:
 
 def ended(work: Callable[[], int], interrupted: str = "the same command again goes on from here") -> int:
     """The exit status of a command; whatever a person did wrong or has to know is told in words."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
     try:
         return work()
     except (EngineError, SandboxError, SettingsError) as error:
         print(error, file=sys.stderr)
-        return 2
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"{place}{error.strerror or error}\n  -> see to space and permissions; {interrupted}", file=sys.stderr)
+    except sqlite3.Error as error:
+        print(f"the sandbox's cloud.db: {error}\n  -> see to space and permissions; {interrupted}", file=sys.stderr)
     except KeyboardInterrupt:
         print(f"\ninterrupted: {interrupted}", file=sys.stderr)
         return INTERRUPTED
+    return 2
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, get_args, get_origin
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from command_line import run
 from settings import Settings, config_key
 from settings.regions import GlobalSettings
 from settings.stack import Stack
@@ -92,5 +94,11 @@ def _lines(found: Iterable[tuple[str, str, str, str]]) -> str:
     return "".join(f"| `{key}` | {kind} | {default} | {meaning} |\n" for key, kind, default, meaning in found)
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """Print it."""
     print(reference(), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -29,6 +29,7 @@ import dns.resolver
 from rich.console import Console
 from rich.progress import Progress
 
+from command_line import run
 from engine_cli import Cli, EngineError
 from verify import answering, certificate, report, tls
 from verify.checks import Checks, within
@@ -209,4 +210,4 @@ def _between(kind: type[N], text: str, least: float, most: float) -> N:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

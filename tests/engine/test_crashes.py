@@ -1,62 +1,127 @@
-"""The engine is killed in the middle; the next run finishes the work, and nothing is made twice."""
+"""Updates that are cut off at six points, on the real engine; the next run finishes each, and nothing is left over.
+
+`make drill` does the same at random points. An adoption that is killed is the sixth.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import pytest
 
 from adopt.adoption import adopt
-from sandbox import Sandbox
+from sandbox import Sandbox, leftovers, marks
 from sandbox.aside import sandbox_aside
-from sandbox.stack import record_what_a_crash_left
+from sandbox.drill_round import Point, Round, one_round
 from settings import Settings
 from tests.engine.conftest import Stack
-from tests.stacks import as_engine_gives_it, stack_config
+from tests.stacks import as_engine_gives_it, stack_config, without_site
 
-PATIENCE = 60.0
+PATIENCE = 120.0
+USER = "gcp:sql/user:User"
 
 
-def kill_when(stack: Stack, reached: Callable[[], bool], *command: str) -> None:
-    """Start an engine command and kill all of it (SIGKILL) at a moment of its work."""
-    environment = {**os.environ, **stack.workspace.environment}
-    engine = subprocess.Popen(
-        ["pulumi", "--cwd", str(stack.workspace.project), *command, "--stack", stack.cli.stack, "--yes"],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+@pytest.fixture(scope="module")
+def edge() -> Iterator[Round]:
+    with one_round(without_site(stack_config("sandbox"))) as one:
+        yield one
+
+
+def wait_for(moment: Callable[[], object]) -> None:
     began = time.monotonic()
-    while not reached() and engine.poll() is None:
+    while not moment():
         assert time.monotonic() - began < PATIENCE, "the moment never came"
-        time.sleep(0.002)
-    assert engine.poll() is None, "the engine was done before it could be killed"
-    os.killpg(engine.pid, signal.SIGKILL)
-    engine.wait()
+        time.sleep(0.005)
 
 
-def finish(stack: Stack) -> None:
-    """What `make up` does after a crash."""
-    stack.workspace.prepare(stack.config)
-    record_what_a_crash_left(stack.workspace, lambda _: None)
-    stack.up()
+def state_of(one: Round) -> Mapping[str, Any]:
+    """The newest state that is whole: the engine may be writing it."""
+    folder = one.folder / "stack" / "state" / ".pulumi" / "stacks" / "warp-edge"
+    for file in (folder / "sandbox.json", folder / "sandbox.json.bak"):
+        try:
+            return dict(json.loads(file.read_text())["checkpoint"].get("latest") or {})
+        except (FileNotFoundError, ValueError):
+            continue
+    return {}
 
 
-@pytest.mark.parametrize("writes", [1, 5, 12])
-def test_an_update_killed_in_the_middle_is_finished_by_the_next(writes: int) -> None:
-    with sandbox_aside() as (cloud, folder):
-        stack = Stack(folder / "stack", cloud, stack_config("sandbox"))
-        kill_when(stack, lambda: len(cloud.writes()) >= writes, "up", "--skip-preview")
-        finish(stack)
-        assert stack.planned() == {}
-        assert len(cloud.resources("gcp:compute/address:Address")) == 5
-        created = [(row.type, row.id) for row in cloud.writes() if row.op == "create"]
-        assert len(created) == len(set(created))
+def pending(one: Round) -> set[str]:
+    """Logical names of what is being created."""
+    notes = state_of(one).get("pending_operations") or ()
+    return {each["resource"]["urn"].split("::")[-1] for each in notes if each["type"] == "creating"}
+
+
+def ours(one: Round) -> list[int]:
+    """All processes of the engine and its plugins."""
+    return list(marks.marked(leftovers.MARK, str((one.folder / "stack").resolve())))
+
+
+def send(number: int, *pids: int) -> None:
+    for pid in pids:
+        os.kill(pid, number)
+
+
+def holds(one: Round, known: Mapping[str, str]) -> None:
+    outcome = one.finish(known)
+    assert outcome.runs == 1, outcome.said
+    assert outcome.moved == []
+    assert outcome.orphans == []
+
+
+def test_a_database_user_that_was_being_created_is_taken_over_although_the_recovery_is_killed_too(edge: Round) -> None:
+    """Two points. The engine is stopped while the cloud makes the user, so it has no chance to record it; and the
+    recovery is killed at the first moment at which the notes of what was cut off are gone."""
+    edge.sandbox.add_fault("latency", type_=USER, operation="create", milliseconds=1500)
+    runner = edge.start("up")
+    wait_for(lambda: "database-user" in pending(edge))
+    send(signal.SIGSTOP, *ours(edge))
+    wait_for(lambda: edge.sandbox.resources(USER))
+    send(signal.SIGKILL, runner.pid, *ours(edge))
+    runner.wait()
+    edge.sandbox.clear_faults()
+    known = edge.addresses()
+    assert known
+
+    runner = edge.start("up")
+    wait_for(lambda: not pending(edge))
+    send(signal.SIGKILL, runner.pid, *ours(edge))
+    runner.wait()
+    holds(edge, known)
+    created = [(row.type, row.id) for row in edge.sandbox.writes() if row.op == "create"]
+    assert len(created) == len(set(created))
+
+
+def test_one_interrupt_ends_a_run_as_the_engine_itself_would_end(edge: Round) -> None:
+    """On `make down`; then nothing waits, nothing is locked, nothing runs on, and the next run goes on from there."""
+    begun = len(edge.sandbox.writes())
+    runner = edge.start("destroy")
+    wait_for(lambda: len(edge.sandbox.writes()) > begun + 3)
+    send(signal.SIGINT, runner.pid)
+    assert runner.wait(PATIENCE) == 130
+    assert not state_of(edge).get("pending_operations")
+    assert ours(edge) == []
+    assert not list(edge.workspace.directory.rglob("locks/**/*.json"))
+
+
+def test_a_destruction_that_was_killed_and_a_state_that_a_full_disk_has_cut(edge: Round) -> None:
+    """Two points: the runner alone is killed, so that its engine goes on without it; and then the state and its backup
+    end in the middle."""
+    edge.strike(Point("down", "runner", writes=6), "destroy")
+    status, said = edge.run("destroy")
+    assert status == 0, said
+    edge.strike(Point("up", "all", writes=30), "up")
+    known = edge.addresses()
+    folder = edge.workspace.directory / "state" / ".pulumi" / "stacks" / "warp-edge"
+    for name in ("sandbox.json", "sandbox.json.bak"):
+        text = (folder / name).read_bytes()
+        (folder / name).write_bytes(text[: len(text) // 2])
+    holds(edge, known)
 
 
 def test_an_adoption_killed_in_the_middle_is_finished_by_running_it_again() -> None:
@@ -74,19 +139,16 @@ def test_an_adoption_killed_in_the_middle_is_finished_by_running_it_again() -> N
 def _adopt_and_die(stack: Stack, cloud: Sandbox) -> None:
     """An import that dies while it reads: some resources are recorded, a lock is left behind."""
     cloud.add_fault("latency", milliseconds=300, operation="read")
-    environment = {**os.environ, **stack.workspace.environment}
     adopting = subprocess.Popen(
         ["python", "-m", "adopt", "--stack", "prod", "--cwd", str(stack.workspace.project)],
-        env=environment,
+        env=stack.cli.surroundings(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    began = time.monotonic()
-    while sum(row.op == "read" for row in cloud.log()) < 6:
-        assert time.monotonic() - began < PATIENCE, "nothing was read"
-        assert adopting.poll() is None, "the adoption was done before it could be killed"
-        time.sleep(0.002)
-    os.killpg(adopting.pid, signal.SIGKILL)
+    wait_for(lambda: sum(row.op == "read" for row in cloud.log()) >= 6 or adopting.poll() is not None)
+    assert adopting.poll() is None, "the adoption was done before it could be killed"
+    engines = marks.marked(leftovers.MARK, str(stack.workspace.directory))
+    send(signal.SIGKILL, adopting.pid, *engines)
     adopting.wait()
     cloud.clear_faults()

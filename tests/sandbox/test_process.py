@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,8 +18,9 @@ import pytest
 from dns import message, query
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from sandbox import Sandbox, SandboxError
+from sandbox import Sandbox, SandboxError, marks
 from sandbox.cli import main
+from sandbox.process import SERVER_MARK
 from tests.sandbox.plugin import plain, wire
 
 ADDRESS = "gcp:compute/address:Address"
@@ -69,6 +71,46 @@ def test_two_sandboxes_run_side_by_side(sandbox: Sandbox, tmp_path: Path) -> Non
         assert sandbox.resources(ADDRESS) == []
     finally:
         other.destroy()
+
+
+def test_another_one_takes_another_network_and_keeps_it(sandbox: Sandbox, tmp_path: Path) -> None:
+    """As two checkouts of the repository would, each with its own `make up`."""
+    networks = "127.94.0.0/16,127.97.0.0/16,127.98.0.0/16"
+    other = Sandbox(tmp_path / "other", network=networks, dns_port=0)
+    other.start()
+    try:
+        assert create(other, ADDRESS, name="sip")["address"].startswith("127.97.")
+        assert other.stop()
+        assert sandbox.stop()
+        other.start()  # 127.94 is free now, but its addresses are of 127.97
+        assert other.status()["network"] == "127.97.0.0/16"
+    finally:
+        other.destroy()
+
+
+def test_a_network_that_another_one_has_is_refused_in_one_line(sandbox: Sandbox, tmp_path: Path) -> None:
+    other = Sandbox(tmp_path / "other", network="127.94.0.0/16", dns_port=0)
+    with pytest.raises(SandboxError, match=r"another sandbox of this machine runs on 127\.94\.0\.0/16: stop that one"):
+        other.start()
+    other.destroy()
+
+
+def test_when_its_folder_is_removed_it_ends_and_a_new_one_can_start(sandbox: Sandbox) -> None:
+    settings = {"tier": "db-f1-micro", "edition": "ENTERPRISE"}
+    create(
+        sandbox,
+        "gcp:sql/databaseInstance:DatabaseInstance",
+        name="db",
+        databaseVersion="POSTGRES_15",
+        settings=settings,
+    )
+    pid = sandbox.status()["pid"]
+    shutil.rmtree(sandbox.directory)
+    assert not sandbox.running()
+    assert sandbox.start()
+    assert marks.dead(pid)
+    assert sandbox.resources(ADDRESS) == []
+    assert list(marks.marked(SERVER_MARK, str(sandbox.directory))) == [sandbox.status()["pid"]]
 
 
 def test_after_a_crash_it_starts_again_with_everything_and_the_database_answers(sandbox: Sandbox) -> None:

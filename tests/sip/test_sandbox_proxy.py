@@ -56,6 +56,16 @@ def test_what_a_crash_left_is_cleared_away(acl: Acl, new_proxy: ProxyMaker) -> N
     assert edge.proxy.running()
 
 
+def test_it_runs_in_a_folder_with_a_space_in_its_name(acl: Acl, new_proxy: ProxyMaker, tmp_path: Path) -> None:
+    edge = new_proxy("mtree", reload=False)
+    spaced = dataclasses.replace(edge.proxy, directory=tmp_path / "with a space")
+    try:
+        assert spaced.start()
+        assert options(spaced.udp_address, source=KNOWN) == 200
+    finally:
+        spaced.stop()
+
+
 def test_it_never_runs_as_root_and_else_as_whoever_started_it(acl: Acl, new_proxy: ProxyMaker) -> None:
     edge = new_proxy("mtree", reload=False)
     edge.proxy.start()

@@ -1,0 +1,56 @@
+"""What all our command-line programs have in common: how they end."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from typing import TextIO
+
+INTERRUPTED = 130  # as shells report SIGINT
+
+
+class _Unread(io.TextIOWrapper):
+    """A standard stream whose reader may leave early, as `head` does: what is written from then on goes nowhere."""
+
+    def write(self, text: str, /) -> int:
+        try:
+            return super().write(text)
+        except BrokenPipeError:
+            self._let_go()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except BrokenPipeError:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """What is still in the buffers would fail again at the interpreter's end
+        (docs.python.org/3/library/signal.html, "Note on SIGPIPE")."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+
+
+def run(main: Callable[[], int]) -> int:
+    """The exit status of a whole program.
+
+    A reader of its output that leaves early changes nothing about it: an update goes on to its end, and a check's
+    finding is still the exit status. Ctrl-C is one line.
+    """
+    sys.stdout, sys.stderr = _unread(sys.stdout), _unread(sys.stderr)
+    try:
+        return main()
+    except KeyboardInterrupt:
+        print("\ninterrupted: the same command again begins anew", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _unread(stream: TextIO) -> TextIO:
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    encoding, errors, lines = stream.encoding, stream.errors, stream.line_buffering
+    return _Unread(stream.detach(), encoding=encoding, errors=errors, line_buffering=lines)

@@ -1,0 +1,105 @@
+"""One run of the engine as a child process, from its start to its own end.
+
+The engine gets a process group of its own. A terminal sends Ctrl-C to the whole foreground group; an engine in it would
+get it a second time from us, and to the engine a second one means "at once" (pulumi/pkg/backend/cancellation_scope.go).
+So every interrupt comes to us alone, no matter who sent it, is passed on once, and we wait: whoever ends before the
+engine leaves a lock, unrecorded resources and plugins behind.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# What the engine makes of the first and the second; it has no word for a third.
+WORDS = (
+    "stopping: the engine finishes what it has begun, then it ends (again: at once)",
+    "the engine ends at once; what was under way is recorded by the next run (again: it is killed)",
+    "the engine is killed",
+)
+
+# Says to the engine's processes who started it: they find out whether it still lives (sandbox/leftovers.py).
+RUNNER = "WARP_EDGE_RUNNER"
+
+Handler = Callable[[int, FrameType | None], object] | int | None
+
+
+class Interrupts:
+    """Passes interrupts on to one child and counts them. Those that come before it is known wait for it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._passed = 0
+        self._child: subprocess.Popen[str] | None = None
+
+    def come(self, _number: int, _frame: FrameType | None) -> None:
+        """One signal to us."""
+        self.count += 1
+        self._pass_on()
+
+    def to(self, child: subprocess.Popen[str]) -> None:
+        """From now on."""
+        self._child = child
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        while self._child is not None and self._passed < self.count and self._child.poll() is None:
+            self._passed += 1
+            print(f"\n{WORDS[min(self._passed, len(WORDS)) - 1]}", file=sys.stderr, flush=True)
+            if self._passed < len(WORDS):
+                self._child.send_signal(signal.SIGINT)
+            else:
+                os.killpg(self._child.pid, signal.SIGKILL)
+
+
+def run(
+    command: Sequence[str], environment: Mapping[str, str], show: Callable[[str], None] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run it to its end. With `show`, standard output and standard error are one and go there line by line too.
+
+    Raises `KeyboardInterrupt` after the engine's end where we were interrupted, `FileNotFoundError` where there is no
+    such program.
+    """
+    with _interrupts() as interrupts:
+        child = subprocess.Popen(
+            command,
+            env={**environment, RUNNER: str(os.getpid())},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if show else subprocess.PIPE,
+            text=True,
+            errors="replace",
+            process_group=0,
+        )
+        interrupts.to(child)
+        said: list[str] = []
+        if show:
+            for line in child.stdout or ():
+                said.append(line)
+                show(line)
+        out, err = child.communicate()
+    if interrupts.count:
+        raise KeyboardInterrupt
+    return subprocess.CompletedProcess(list(command), child.returncode, "".join(said) + (out or ""), err or "")
+
+
+@contextmanager
+def _interrupts() -> Iterator[Interrupts]:
+    """Only the main thread may handle signals; what whoever started us has ignored (nohup, `&`) stays ignored."""
+    interrupts, before = Interrupts(), dict[int, Handler]()
+    if threading.current_thread() is threading.main_thread():
+        for number in INTERRUPTS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, interrupts.come)
+    try:
+        yield interrupts
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

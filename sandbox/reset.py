@@ -1,0 +1,42 @@
+"""`make reset`: end all sandboxes of this repository and remove them, whatever state they are in.
+
+Nothing is asked of the engine: the cloud that its stacks live in goes with them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from command_line import run
+from sandbox import leftovers, marks
+from sandbox.process import SERVER_MARK, SIP_MARK, Sandbox
+from sandbox.stack import ended
+from sandbox.workspace import ROOT
+
+
+def reset(directory: Path) -> None:
+    """Of one folder: updates, proxies, plugins, the cloud and its databases, then the files."""
+    runs = list(marks.marked(leftovers.MARK, str(directory.resolve())))
+    marks.end(runs, *marks.GENTLY)
+    marks.end(marks.marked(SIP_MARK, str(directory), below=True), *marks.GENTLY)
+    Sandbox(directory).destroy()
+    marks.end(marks.marked(SERVER_MARK, str(directory)), *marks.GENTLY)
+    shutil.rmtree(directory)
+
+
+def main() -> int:
+    """Every folder of the kind; that of a rehearsal or a test is elsewhere, and gone when that ends."""
+
+    def work() -> int:
+        for directory in sorted(ROOT.glob(".sandbox*")):
+            reset(directory)
+            print(f"{directory.name} is removed")
+        return 0
+
+    return ended(work)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,170 @@
+"""An interrupt of ours reaches the engine once, and we end after it: with an engine that notes what it gets."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from engine_cli import Cli
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+# Ends by itself after the first interrupt, as the real one does when what it has begun is done.
+ENGINE = """#!{python}
+import os, signal, sys, time
+got = []
+signal.signal(signal.SIGINT, lambda *_: got.append("INT"))
+signal.signal(signal.SIGTERM, lambda *_: got.append("TERM"))
+print("begun", flush=True)
+end = time.monotonic() + 20
+while len(got) < {ends_after} and time.monotonic() < end:
+    time.sleep(0.01)
+time.sleep(0.5)
+open({note!r}, "w").write(" ".join(got))
+print("ended", flush=True)
+sys.exit(255)
+"""
+RUNNER = """
+import sys
+from pathlib import Path
+from command_line import run
+from engine_cli import Cli
+sys.exit(run(lambda: Cli(Path("."), "s").{call}))
+"""
+
+
+def engine(folder: Path, ends_after: int = 1) -> Path:
+    """A `pulumi` in a folder for PATH; where it notes the signals that it got."""
+    note = folder / "note"
+    program = folder / "pulumi"
+    program.write_text(ENGINE.format(python=sys.executable, ends_after=ends_after, note=str(note)))
+    program.chmod(0o755)
+    return note
+
+
+def start(folder: Path, call: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        [sys.executable, "-c", RUNNER.format(call=call)],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def begun(runner: subprocess.Popen[str], folder: Path) -> None:
+    """Wait until the engine runs: it is the runner's only child."""
+    children = Path(f"/proc/{runner.pid}/task/{runner.pid}/children")
+    deadline = time.monotonic() + 20
+    while not any(b"pulumi" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children.read_text().split()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(0.3)  # for its own handlers
+
+
+@pytest.mark.parametrize("call", ['show("up")', 'run("up").returncode'])
+@pytest.mark.parametrize(
+    ("number", "whole_group"), [(signal.SIGINT, True), (signal.SIGINT, False), (signal.SIGTERM, False)]
+)
+def test_the_engine_gets_one_interrupt_and_is_waited_for(
+    tmp_path: Path, call: str, number: int, whole_group: bool
+) -> None:
+    """A terminal sends it to the whole foreground group, other programs to us alone."""
+    note = engine(tmp_path)
+    runner = start(tmp_path, call)
+    begun(runner, tmp_path)
+    (os.killpg if whole_group else os.kill)(runner.pid, number)
+    _, told = runner.communicate(timeout=30)
+    assert note.read_text() == "INT"
+    assert runner.returncode == 130
+    assert "the engine finishes what it has begun" in told
+    assert "interrupted" in told
+    assert "Traceback" not in told
+
+
+def test_a_second_interrupt_is_the_engines_second(tmp_path: Path) -> None:
+    note = engine(tmp_path, ends_after=2)
+    runner = start(tmp_path, 'show("up")')
+    begun(runner, tmp_path)
+    for _ in range(2):
+        os.killpg(runner.pid, signal.SIGINT)
+        time.sleep(0.4)
+    _, told = runner.communicate(timeout=30)
+    assert note.read_text() == "INT INT"
+    assert "the engine ends at once" in told
+
+
+def test_a_third_interrupt_kills_it(tmp_path: Path) -> None:
+    note = engine(tmp_path, ends_after=9)
+    runner = start(tmp_path, 'show("up")')
+    begun(runner, tmp_path)
+    for _ in range(3):
+        os.kill(runner.pid, signal.SIGINT)
+        time.sleep(0.4)
+    _, told = runner.communicate(timeout=10)
+    assert runner.returncode == 130
+    assert not note.exists()
+    assert "the engine is killed" in told
+
+
+def test_an_interrupt_that_was_ignored_from_the_start_stays_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`nohup make up`, or `make up &` in a script."""
+    note = engine(tmp_path, ends_after=1)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        runner = start(tmp_path, 'show("up")')
+    finally:
+        signal.signal(signal.SIGINT, before)
+    begun(runner, tmp_path)
+    os.kill(runner.pid, signal.SIGINT)
+    time.sleep(0.5)
+    assert not note.exists()
+    os.kill(runner.pid, signal.SIGTERM)
+    runner.communicate(timeout=30)
+    assert note.read_text() == "INT"
+
+
+def test_what_configures_somebody_elses_engine_stays_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_BACKEND_URL", "PULUMI_STACK", "PULUMI_ACCESS_TOKEN"):
+        monkeypatch.setenv(name, "theirs")
+    ours = {"PULUMI_BACKEND_URL": "file:///ours"}
+    apart = Cli(Path(), "s", ours, apart=True).surroundings()
+    assert {key: value for key, value in apart.items() if key.startswith("PULUMI_")} == ours
+    assert Cli(Path(), "s", ours).surroundings()["PULUMI_STACK"] == "theirs"
+
+
+@pytest.mark.parametrize(
+    "command", [("settings",), ("policies.reference",), ("inventory", "--help")], ids=lambda command: command[0]
+)
+def test_a_reader_that_leaves_early_is_no_error(command: Sequence[str]) -> None:
+    """`| head`: the pipe is closed before a byte is read."""
+    program = subprocess.Popen(
+        [sys.executable, "-u", "-m", *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert program.stdout and program.stderr
+    program.stdout.close()
+    told = program.stderr.read()
+    assert (program.wait(), told) == (0, b"")
+
+
+def test_a_finding_is_the_exit_status_also_when_nobody_reads_it_to_its_end() -> None:
+    script = (
+        "import sys; from command_line import run\nsys.exit(run(lambda: [print('x' * 99) for _ in range(9999)] and 3))"
+    )
+    program = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert program.stdout and program.stderr
+    program.stdout.read(10)
+    program.stdout.close()
+    told = program.stderr.read()
+    assert (program.wait(), told) == (3, b"")

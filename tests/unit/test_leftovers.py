@@ -1,0 +1,94 @@
+"""What a killed engine or runner left behind is ended; what somebody runs right now is not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine_run import RUNNER
+from sandbox import leftovers, marks
+
+Process = subprocess.Popen[bytes]
+# Starts a program, notes its process id, and waits for it.
+PARENT = (
+    "import subprocess, sys; p = subprocess.Popen(sys.argv[2:]); open(sys.argv[1], 'w').write(str(p.pid)); p.wait()"
+)
+
+
+class Folder:
+    """A sandbox's folder and processes that carry its mark."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.began: list[int] = []
+        self.engine = path / "pulumi"
+        shutil.copy(shutil.which("sleep") or "", self.engine)
+
+    def start(self, *command: str | Path, **environment: str) -> Process:
+        marked = {**os.environ, leftovers.MARK: str(self.path.resolve()), **environment}
+        process = subprocess.Popen([*command], env=marked)
+        self.began.append(process.pid)
+        return process
+
+    def below(self, parent: str, *command: str | Path, **environment: str) -> tuple[Process, int]:
+        """A process and its child, of the given programs."""
+        note = self.path / f"child-{len(self.began)}"
+        process = self.start(parent, "-c", PARENT, str(note), *map(str, command), **environment)
+        assert marks.within(10, lambda: note.exists() and note.read_text() != "")
+        child = int(note.read_text())
+        self.began.append(child)
+        return process, child
+
+    def end(self) -> list[str]:
+        said: list[str] = []
+        leftovers.end(self.path, said.append)
+        return said
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Folder]:
+    folder = Folder(tmp_path)
+    yield folder
+    for pid in folder.began:
+        if not marks.dead(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_plugins_of_a_killed_engine_are_ended(folder: Folder) -> None:
+    plugin = folder.start("sleep", "60")
+    elsewhere = folder.start("sleep", "60", **{leftovers.MARK: "/another"})
+    assert folder.end() == ["ending 1 processes that a killed engine left behind"]
+    assert plugin.wait(10) == -signal.SIGTERM
+    assert elsewhere.poll() is None
+    assert folder.end() == []
+
+
+def test_an_engine_that_runs_is_left_alone_and_so_are_its_plugins(folder: Folder) -> None:
+    """Started from a shell, or by a run of ours that lives: ours is this test."""
+    runner = {RUNNER: str(os.getpid())}
+    engines = [folder.start(folder.engine, "60"), folder.start(folder.engine, "60", **runner)]
+    assert marks.within(10, lambda: all(marks.name_of(each.pid) == "pulumi" for each in engines))
+    assert folder.end() == []
+    assert [each.poll() for each in engines] == [None, None]
+
+
+def test_an_engine_whose_runner_was_killed_is_asked_to_end(folder: Folder) -> None:
+    runner, engine = folder.below(sys.executable, folder.engine, "60")
+    runner.kill()
+    runner.wait()
+    assert marks.variable(engine, RUNNER) == ""
+    assert folder.end() == []  # somebody's own, whose shell has ended
+    os.kill(engine, signal.SIGKILL)
+    runner, engine = folder.below(sys.executable, folder.engine, "60", **{RUNNER: "1" + "0" * 9})
+    runner.kill()
+    runner.wait()
+    said = folder.end()
+    assert said[0] == "an engine of a run that was killed still works: it is asked to end"
+    assert marks.dead(engine)
