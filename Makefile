@@ -4,12 +4,15 @@ BOOTSTRAP := python3 tools/bootstrap.py
 # The engine that the bootstrap chose comes before any other on PATH.
 # A signal to make's shell reaches the program itself.
 PYTHON = eval "$$($(BOOTSTRAP) --print-env)" && exec .venv/bin/python
+# Tests wait for processes, or fill one core. Files whose tests share servers stay whole.
+TWO_TESTS = --numprocesses 2 --dist worksteal
+TWO_FILES = --numprocesses 2 --dist loadfile
 
 ROUNDS := 10
 SEED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up review check-update outputs site verify down status up-regions outputs-regions failover down-regions rehearse test lint unit sandbox-tests database test-sip test-site engine bench drill reset clean
+.PHONY: help setup setup-dev up review check-update outputs site verify down status up-regions outputs-regions failover down-regions rehearse lock test lint unit sandbox-tests database test-sip test-site engine bench drill reset clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,24 +72,29 @@ rehearse: ## adopt the live edge in a sandbox of its own; ipInventory as JSON la
 
 test: setup-dev lint unit sandbox-tests database test-sip test-site engine ## everything: linter, types and all tests
 
-lint: setup-dev ## formatter, linter, strict types, workflows
-	@echo "lint: formatter, linter, strict types, workflows (2 minutes the first time: mypy reads the SDKs once; then seconds)"
+lock: setup-dev ## uv.lock and requirements.txt anew, after a change of pyproject.toml
+	@$(PYTHON) tools/python_lock.py --write
+
+lint: setup-dev ## formatter, linter, strict types, workflows, pins
+	@echo "lint: formatter, linter, strict types, workflows, pins (2 minutes the first time: mypy reads the SDKs once; then seconds)"
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m mypy .
 	@python3 tools/actionlint.py
+	@$(PYTHON) tools/python_lock.py
+	@$(PYTHON) tools/pins.py
 
 unit: setup-dev ## tests of the program alone
 	@echo "unit: the program alone, on mocks (3 minutes)"
-	@$(PYTHON) -m pytest tests/unit
+	@$(PYTHON) -m pytest tests/unit $(TWO_TESTS)
 
 sandbox-tests: setup-dev ## tests of the sandbox: its refusals, its PostgreSQL and its DNS
 	@echo "sandbox: what the cloud refuses, with a real PostgreSQL and real DNS answers (6 minutes)"
-	@$(PYTHON) -m pytest tests/sandbox
+	@$(PYTHON) -m pytest tests/sandbox $(TWO_FILES)
 
 database: setup-dev ## the trunk ACL on real PostgreSQL servers
 	@echo "database: schema, migrator and rows on PostgreSQL 15 and the embedded one (6 to 10 minutes)"
-	@$(PYTHON) -m pytest tests/database
+	@$(PYTHON) -m pytest tests/database $(TWO_FILES)
 
 test-sip: setup-dev ## the trunk ACL in a real Kamailio, with real SIP traffic
 	@echo "sip: who gets in, over UDP, TCP and TLS, and what a change, a crash and an outage do (3 to 5 minutes)"
@@ -98,7 +106,7 @@ test-site: setup-dev ## the published site in a real Chromium
 
 engine: setup-dev ## tests on the real engine
 	@echo "engine: up, drift, drain, adoption, policies, reviews, trunks and crashes on the real engine, two files at once (30 minutes)"
-	@$(PYTHON) -m pytest tests/engine --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@$(PYTHON) -m pytest tests/engine $(TWO_FILES) --no-loadscope-reorder
 
 bench: setup-dev ## all benchmarks, one JSON object a line
 	@$(PYTHON) -m benchmarks

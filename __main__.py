@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from components.acl_enforcement import AclEnforcement, AclEnforcementArgs
 from components.cluster import kubernetes
 from components.database import TrunkDatabase, TrunkDatabaseArgs
 from components.dedicated_ingress import DedicatedIngress, DedicatedIngressArgs, refuse_dedicated_cut
-from components.dns import OwnNames, SipDns, SipDnsArgs, edge_records
+from components.dns import OwnNames, SipDns, SipDnsArgs, edge_records, look_up_zone
 from components.egress import NatEgressPool, NatEgressPoolArgs
 from components.ingress import SipIngress, SipIngressArgs, refuse_cut
 from components.load_balancer import explain_pending
@@ -51,10 +52,11 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     refuse_dedicated_cut(settings.dedicated_listeners, before.dedicated, legacy)
     replica = settings.database.replica_of
     owners = owners_reader(replica.stack) if replica and settings.enforcement else None
+    name_servers = look_up_zone(settings.dns)
+    cluster = kubernetes("cluster", settings.cluster, settings.project, region)
     egress = NatEgressPool(
         "egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before.gateway, legacy)
     )
-    cluster = kubernetes("cluster", settings.cluster, settings.project, region)
     ingress = SipIngress(
         "ingress",
         SipIngressArgs(settings.ingress, region, labels, protect, on_failure),
@@ -69,7 +71,7 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
         )
     records = edge_records(settings.dns, region, ingress.udp, ingress.tcp)
     own = OwnNames(dedicated, list(dedicated.records(settings.dns, settings.dedicated))) if dedicated else None
-    dns = SipDns("dns", SipDnsArgs(settings.dns, records, labels, protect, own=own))
+    dns = SipDns("dns", SipDnsArgs(settings.dns, records, labels, protect, own=own, name_servers=name_servers))
     database = TrunkDatabase("database", TrunkDatabaseArgs(settings.database, region, labels, protect))
     acl = None
     if settings.trunk_acl.manage:
@@ -108,6 +110,9 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
 
 def main() -> None:
     """The program of this stack's role."""
+    # What fails inside an Output is told once, by the engine; asyncio would tell it again, with a traceback, for each
+    # Output that waits for it.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     settings = load()
     if isinstance(settings, Settings):
         build(settings, last_update(), pulumi.ErrorHook("explain-pending", explain_pending))

@@ -154,8 +154,7 @@ class Cli:
 
     def deployment(self) -> Json:
         """The state: `resources` and `pending_operations`, each missing where there are none."""
-        state = self._object("stack", "export", "--stack", self.stack)
-        return state.get("deployment") or {}
+        return self._object("stack", "export", "--stack", self.stack).get("deployment") or {}
 
     def interrupted(self) -> list[str]:
         """URNs of what an update was creating when it was cut off: the cloud may have it, the state has not.

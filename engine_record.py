@@ -52,7 +52,7 @@ def last_update() -> Record:
             f"the state of this stack cannot be read: {_engines_words(error)}",
             "see that `pulumi stack export` works: the backend, its sign-in and the stack's passphrase or key",
         ) from None
-    by_urn: Mapping[str, Any] = (answer or {}).get("outputs") or {}
+    by_urn: Mapping[str, Any] = {urn: each for urn, each in ((answer or {}).get("outputs") or {}).items() if each}
     resources = by_urn.values()
     gateways = [
         GatewayUse(_names(outputs.get("natIps")), _names(outputs.get("drainNatIps")))

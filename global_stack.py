@@ -7,7 +7,7 @@ from typing import Any
 
 import pulumi
 
-from components.dns import SipDns, SipDnsArgs, names
+from components.dns import SipDns, SipDnsArgs, look_up_zone, names
 from components.dns_routing import Probed
 from components.refusal import RefusedError
 from inventory.endpoint import Record
@@ -31,6 +31,7 @@ def build(settings: GlobalSettings, outputs_of: Outputs) -> None:
         found = [read(_share(region, each), told, outputs_of(each.stack)) for region, each in settings.regions.items()]
         regions = together(found)
         port = probed_port(regions, "ws" if probe.path else "sip") if probe else None
+        name_servers = look_up_zone(settings.dns)
     except UnfitRegionError as error:
         raise RefusedError(error.wrong, error.remedy) from None
     policies = Policies(Policy(routing.udp), Policy(routing.tcp))
@@ -39,7 +40,9 @@ def build(settings: GlobalSettings, outputs_of: Outputs) -> None:
     known = [Record[pulumi.Output[str]](each.name, each.type, each.data, each.routing) for each in records]
     # Named as in a region's stack: the record sets can be moved from one state to the other (docs/regions.md).
     checked = Probed(probe, port) if probe and port else None
-    dns = SipDns("dns", SipDnsArgs(settings.dns, known, settings.labels, settings.protect, checked))
+    dns = SipDns(
+        "dns", SipDnsArgs(settings.dns, known, settings.labels, settings.protect, checked, name_servers=name_servers)
+    )
     inventory = every.ip_inventory()
     exported: dict[str, pulumi.Input[Any]] = {
         "ipInventory": inventory,

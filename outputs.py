@@ -21,7 +21,7 @@ from inventory.endpoint import Endpoint, Listener, Srv, dedicated_endpoints
 from inventory.publish import SCHEMA, Inventory, egress_capacity, monthly_cost, record_sets
 from settings import Settings
 from settings.dedicated import own_names
-from settings.ingress import ipv6_name
+from settings.ingress import Ingress, PublicListener, ipv6_name
 
 if TYPE_CHECKING:
     from components.acl_enforcement import AclReader
@@ -112,8 +112,8 @@ def inventory(
             region=settings.region,
             addresses=(*resolved, *retired),
             names=names(settings.dns, settings.region),
-            udp=Listener(udp.ports, by_name[udp.address], by_name.get(ipv6_name(udp.address))),
-            tcp=Listener(tcp.ports, by_name[tcp.address], by_name.get(ipv6_name(tcp.address))),
+            udp=_listener(settings.ingress, udp, by_name),
+            tcp=_listener(settings.ingress, tcp, by_name),
             srv=srv,
             notice_days=settings.notice_days,
             dedicated=tuple(_dedicated(settings, by_name)) if dedicated else (),
@@ -122,6 +122,11 @@ def inventory(
     return pulumi.Output.all(pulumi.Output.all(*ingress.addresses), own, pulumi.Output.all(*egress.addresses)).apply(
         build
     )
+
+
+def _listener(ingress: Ingress, listener: PublicListener, by_name: Mapping[str, str]) -> Listener[str]:
+    ipv6 = by_name[ipv6_name(listener.address)] if ingress.has_ipv6(listener) else None
+    return Listener(listener.ports, by_name[listener.address], ipv6)
 
 
 def _dedicated(settings: Settings, by_name: Mapping[str, str]) -> Iterator[Endpoint]:
@@ -133,14 +138,14 @@ def _dedicated(settings: Settings, by_name: Mapping[str, str]) -> Iterator[Endpo
 
 def _counts(settings: Settings) -> Counts:
     slots = [slot.state for slot in settings.egress.slots.values()]
-    families = 2 if settings.ingress.ipv6_subnetwork else 1
+    answering = len(settings.ingress.answering)
     announced = slots.count(Status.ANNOUNCED)
     dedicated = Counter(each.ban for each in settings.dedicated_listeners)
     return Counts(
-        ingress_addresses=2 * families + dedicated.total(),
+        ingress_addresses=answering + dedicated.total(),
         nat_addresses=len(slots) - announced,
-        announced_addresses=announced + len(settings.ingress.announced) * families,
-        load_balancers=2 * families + dedicated.total(),
+        announced_addresses=announced + len(settings.ingress.address_names) - answering,
+        load_balancers=answering + dedicated.total(),
         nat_vms=settings.cost.nat_vms,
         nat_gib=settings.cost.nat_gib,
         load_balancer_gib=settings.cost.load_balancer_gib,

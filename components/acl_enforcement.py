@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import quote
@@ -38,12 +38,14 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
 import kamailio
-from components.database import PASSWORD_LENGTH, TrunkDatabase, iam_database_user
+from components.database import PASSWORD_LENGTH, TrunkDatabase
 from components.dedicated_ingress import DedicatedIngress
 from components.load_balancer import SKIP_WAIT
+from components.refusal import RefusedError
 from components.trunk_acl.schema import POSTGRESQL_PORT
 from settings import Settings
 from settings.ingress import Ingress
+from settings.principal import database_user
 from settings.trunk_acl import Enforcement, Reloader, SignIn
 
 # Where the operator's Deployment mounts the ConfigMap (kamailio/README.md).
@@ -100,12 +102,11 @@ class AclEnforcement(pulumi.ComponentResource):
         super().__init__("warp:edge:AclEnforcement", name, None, opts)
         self._name = name
         self._args = args
-        fragments = {**kamailio.fragments(), **self._sockets(), AUTHORITY: args.database.server_ca}
         environment = self._environment()
         config_map = ConfigMap(
             f"{name}-fragments",
             metadata=self._metadata(args.enforcement.config_map),
-            data=fragments,
+            data={**kamailio.fragments(), **self._sockets(), AUTHORITY: args.database.server_ca},
             opts=pulumi.ResourceOptions(parent=self),
         )
         secret = Secret(
@@ -117,7 +118,7 @@ class AclEnforcement(pulumi.ComponentResource):
         self.config_map = config_map.metadata.name.apply(str)
         self.secret = secret.metadata.name.apply(str)
         if args.enforcement.reloader:
-            self._reloader(args.enforcement.reloader, _checksums(fragments, environment))
+            self._reloader(args.enforcement.reloader, _checksums(config_map, environment))
         self.register_outputs({"configMap": self.config_map, "secret": self.secret})
 
     def _sockets(self) -> dict[str, pulumi.Output[str]]:
@@ -133,12 +134,12 @@ class AclEnforcement(pulumi.ComponentResource):
         sign_in, database, acl = self._args.sign_in, self._args.database, self._args.acl
         address = self._args.enforcement.address or pulumi.Output.all(
             database.private_address, database.public_address
-        ).apply(lambda found: str(found[0] or found[1]))
+        ).apply(_some_address)
         if sign_in.passwords:
             # Generated without special characters: nothing in it needs escaping in a URL.
             user = pulumi.Output.concat(acl.reader, ":", acl.reader_password)
         else:
-            user = acl.reader.apply(lambda _: quote(iam_database_user(sign_in.readers[0]), safe=""))
+            user = acl.reader.apply(lambda _: quote(database_user(sign_in.readers[0]), safe=""))
         url = pulumi.Output.concat("postgres://", user, "@", address, f":{POSTGRESQL_PORT}/", database.name)
         return {
             "WARP_ACL_DB_URL": pulumi.Output.secret(url),
@@ -217,13 +218,22 @@ class AclEnforcement(pulumi.ComponentResource):
         )
 
 
-def _checksums(
-    fragments: Mapping[str, pulumi.Input[str]], environment: Mapping[str, pulumi.Input[str]]
-) -> dict[str, pulumi.Input[str]]:
+def _some_address(found: Sequence[str | None]) -> str:
+    """The private address, or else the public one. An empty one would mean the pod's own Unix socket to libpq."""
+    if address := next(filter(None, found), None):
+        return address
+    raise RefusedError(
+        "the database has no address for the SIP proxies to reach it at",
+        "set database.network.privateNetwork or database.network.public: true, or say trunkAcl.enforcement.address",
+    )
+
+
+def _checksums(config_map: ConfigMap, environment: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Input[str]]:
     """Annotations of a pod template that change with the ConfigMap and the Secret, so that the pods start anew: a pod
     takes its environment once, when it starts."""
     return {
-        "checksum/config": pulumi.Output.all(**fragments).apply(checksum),
+        # Of what it holds, not of what goes into it: that would be a dependency on every dedicated address.
+        "checksum/config": config_map.data.apply(checksum),
         "checksum/secret": pulumi.Output.secret(pulumi.Output.all(**environment).apply(keyed_checksum)),
     }
 

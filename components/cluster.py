@@ -5,24 +5,33 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pulumi
 from pulumi_gcp import container
 from pulumi_kubernetes import Provider
 
+from components.look_up import Sought, look_up
+from components.refusal import RefusedError
 from settings.ingress import Cluster
 
 
 def kubernetes(name: str, cluster: Cluster, project: str, region: str) -> Provider:
-    """The provider for `cluster`: looked up at GKE, or a context of the caller's kubeconfig."""
+    """The provider for `cluster`: looked up at GKE, or a context of the caller's kubeconfig.
+
+    To be called before anything else is declared. Raises `RefusedError` when there is no such cluster, or it cannot be
+    reached yet.
+    """
     # Says that it is the same cluster when its endpoint, its certificate or the name of a context changes. Without it
     # the plugin guesses, and may replace every Service (`clusterIdentifier` in the provider's documentation).
     location = cluster.location or region
     identity = f"{project}/{location}/{cluster.name or 'cluster'}"
-    by_context = cluster.access == "kubeconfig"
+    if cluster.access == "kubeconfig":
+        context, config = cluster.context, None
+    else:
+        name_at_gke = cluster.name or ""
+        context, config = None, json.dumps(kubeconfig(name_at_gke, *_access(name_at_gke, location, project)))
     return Provider(
         name,
-        context=cluster.context if by_context else None,
-        kubeconfig=None if by_context else _looked_up(cluster, project, location),
+        context=context,
+        kubeconfig=config,
         cluster_identifier=identity,
         # Without these the plugin deletes a ConfigMap or Secret whose data changes, and what depends on its name, and
         # makes both anew (`enableConfigMapMutable` there).
@@ -31,12 +40,23 @@ def kubernetes(name: str, cluster: Cluster, project: str, region: str) -> Provid
     )
 
 
-def _looked_up(cluster: Cluster, project: str, location: str) -> pulumi.Output[str]:
-    """The kubeconfig of a cluster that GKE knows by its name."""
-    found = container.get_cluster_output(name=cluster.name or "", location=location, project=project)
-    return pulumi.Output.all(found.endpoint, found.master_auths[0].cluster_ca_certificate).apply(
-        lambda given: json.dumps(kubeconfig(cluster.name or "", *given))
+def _access(name: str, location: str, project: str) -> tuple[str, str]:
+    """Endpoint and certificate authority, as GKE says them."""
+    sought = Sought(
+        what=f"GKE cluster {name} in {location} of project {project}",
+        keys="warp-edge:cluster.name, or warp-edge:cluster.location if it is in a zone",
+        listed_by=f"gcloud container clusters list --project {project}",
+        role="roles/container.clusterViewer",
+        api="container.googleapis.com",
     )
+    found = look_up(sought, lambda: container.get_cluster(name=name, location=location, project=project))
+    authorities = [each.cluster_ca_certificate for each in found.master_auths or ()]
+    if not (found.endpoint and authorities and authorities[0]):
+        raise RefusedError(
+            f"{sought.what} has no endpoint or no certificate yet",
+            f"wait until it runs (`{sought.listed_by}` shows its status), then run again",
+        )
+    return found.endpoint, authorities[0]
 
 
 def kubeconfig(name: str, endpoint: str, certificate_authority: str) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from pulumi_gcp import servicenetworking, sql
 from pulumi_gcp.compute import GlobalAddress
 
 from settings import Settings
-from settings.database import Database
+from settings.database import IAM_FLAG, Database
+from settings.principal import database_user, is_service_account
 
 PASSWORD_LENGTH = 32
 PEERING_SERVICE = "servicenetworking.googleapis.com"
@@ -57,8 +58,8 @@ class TrunkDatabase(pulumi.ComponentResource):
         settings = args.database
         instance = self._instance()
         self.connection_name = instance.connection_name
-        self.public_address = instance.public_ip_address
-        self.private_address = instance.private_ip_address
+        self.public_address = instance.public_ip_address.apply(_text)
+        self.private_address = instance.private_ip_address.apply(_text)
         # The plugin calls it secret; it is what clients check the server by, and no secret of anybody's.
         self.server_ca = pulumi.Output.unsecret(
             instance.server_ca_certs.apply(lambda certificates: certificates[0].cert or "" if certificates else "")
@@ -96,9 +97,9 @@ class TrunkDatabase(pulumi.ComponentResource):
         for principal in settings.iam_users:
             sql.User(
                 f"{name}-{principal}",
-                name=iam_database_user(principal),
+                name=database_user(principal),
                 instance=instance.name,
-                type="CLOUD_IAM_SERVICE_ACCOUNT" if _is_service_account(principal) else "CLOUD_IAM_USER",
+                type="CLOUD_IAM_SERVICE_ACCOUNT" if is_service_account(principal) else "CLOUD_IAM_USER",
                 deletion_policy="ABANDON",
                 opts=self._options(),
             )
@@ -154,11 +155,20 @@ class TrunkDatabase(pulumi.ComponentResource):
             network=network,
             service=PEERING_SERVICE,
             reserved_peering_ranges=[peering.name],
+            # Google refuses to delete it for days after the last instance is gone. So it is left, and a stack that
+            # comes again gives the one that it finds its new range.
+            deletion_policy="ABANDON",
+            update_on_creation_fail=True,
             opts=self._options(),
         )
 
     def _options(self) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, protect=self._args.protect)
+
+
+def _text(address: str | None) -> str:
+    """A plugin has been seen to answer with null for an address that there is not."""
+    return address or ""
 
 
 def instance_settings(
@@ -168,7 +178,7 @@ def instance_settings(
     backups, disk, network = database.backups, database.disk, database.network
     flags = dict(database.flags)
     if database.iam_authentication:
-        flags["cloudsql.iam_authentication"] = "on"
+        flags[IAM_FLAG] = "on"
     return sql.DatabaseInstanceSettingsArgs(
         tier=database.tier,
         edition=database.edition,
@@ -197,7 +207,10 @@ def instance_settings(
                 )
             ),
         ),
-        maintenance_window=sql.DatabaseInstanceSettingsMaintenanceWindowArgs(
+        # Nor a window: it is maintained with its owner (docs.cloud.google.com/sql/docs/postgres/replication).
+        maintenance_window=None
+        if database.replica_of
+        else sql.DatabaseInstanceSettingsMaintenanceWindowArgs(
             day=database.maintenance.day, hour=database.maintenance.hour, update_track=database.maintenance.track
         ),
         insights_config=sql.DatabaseInstanceSettingsInsightsConfigArgs(query_insights_enabled=database.insights),
@@ -205,22 +218,14 @@ def instance_settings(
             ipv4_enabled=network.public,
             private_network=network.private_network,
             ssl_mode=database.ssl_mode,
+            # What `server_ca` is the authority of. The shared ones sign for every instance of a region.
+            server_ca_mode="GOOGLE_MANAGED_INTERNAL_CA",
             authorized_networks=[
                 sql.DatabaseInstanceSettingsIpConfigurationAuthorizedNetworkArgs(name=name, value=value)
                 for name, value in network.authorised.items()
             ],
         ),
     )
-
-
-def iam_database_user(principal: str) -> str:
-    """PostgreSQL user of an IAM principal: service accounts lose `.gserviceaccount.com`
-    (docs.cloud.google.com/sql/docs/postgres/add-manage-iam-users)."""
-    return principal.removesuffix(".gserviceaccount.com")
-
-
-def _is_service_account(principal: str) -> bool:
-    return principal.endswith(".gserviceaccount.com")
 
 
 def let_go(name: str, settings: Settings) -> set[str]:
@@ -248,7 +253,7 @@ def import_ids(name: str, settings: Settings, suffix: str = "") -> dict[str, str
         # The plugin's form for PostgreSQL: PROJECT/INSTANCE/NAME (registry.terraform.io, google_sql_user, "Import").
         users = f"{settings.project}/{instance_name}"
         ids[f"{name}-user"] = f"{users}/{database.user}"
-        ids |= {f"{name}-{each}": f"{users}/{iam_database_user(each)}" for each in database.iam_users}
+        ids |= {f"{name}-{each}": f"{users}/{database_user(each)}" for each in database.iam_users}
     network = database.network
     if network.peering_range:
         ids[f"{name}-peering-range"] = f"projects/{settings.project}/global/addresses/{network.peering_range}"

@@ -11,6 +11,8 @@ from pulumi_gcp import dns as cloud_dns
 
 from components.dns_routing import Probed, health_check, routing_policy
 from components.gandi.record_set import GandiRecordSet, GandiRecordSetArgs
+from components.look_up import Sought, look_up
+from components.refusal import RefusedError
 from inventory.endpoint import Listener, Record, SipNames, Srv, records
 from settings import Settings
 from settings.dns import Dns, Zone
@@ -31,7 +33,8 @@ class OwnNames:
 class SipDnsArgs:
     """`records` are computed (`edge_records`, `inventory/regions.py`): no address is ever typed into one.
 
-    `probed`: what the routing of records asks, where it asks anything; `own`: what dedicated customers have.
+    `probed`: what the routing of records asks, where it asks anything; `own`: what dedicated customers have;
+    `name_servers`: those of somebody else's zone, where they were looked up already (`look_up_zone`).
     """
 
     dns: Dns
@@ -40,6 +43,7 @@ class SipDnsArgs:
     protect: bool
     probed: Probed | None = None
     own: OwnNames | None = None
+    name_servers: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -112,10 +116,8 @@ class CloudDns:
         settings = self._zone
         unsigned: pulumi.Output[Sequence[str]] = pulumi.Output.from_input([])
         if not settings.manage:
-            existing = cloud_dns.get_managed_zone_output(
-                name=settings.name, opts=pulumi.InvokeOutputOptions(parent=self._component)
-            )
-            return HostedZone(existing.name_servers, unsigned)
+            servers = self._args.name_servers or look_up_zone(self._args.dns) or []
+            return HostedZone(pulumi.Output.from_input(servers), unsigned)
         zone = cloud_dns.ManagedZone(
             f"{self._name}-zone",
             name=settings.name,
@@ -140,17 +142,50 @@ class CloudDns:
             ttl=self._args.dns.ttl_seconds,
             rrdatas=None if routing else list(record.data),
             routing_policy=routing_policy(routing, self._check) if routing else None,
-            opts=pulumi.ResourceOptions(parent=owner, protect=self._args.protect),
+            # Of a name and type there is one set at a time, and left alone the plugin makes the new one first: the API
+            # answers 409. (A health check that a policy gets is such a replacement.)
+            opts=pulumi.ResourceOptions(parent=owner, protect=self._args.protect, delete_before_replace=True),
         )
 
     def _ds_records(self, zone: cloud_dns.ManagedZone) -> pulumi.Output[Sequence[str]]:
-        keys = cloud_dns.get_keys_output(
-            managed_zone=zone.id, opts=pulumi.InvokeOutputOptions(parent=self._component, depends_on=[zone])
-        )
-        return keys.key_signing_keys.apply(lambda found: [key.ds_record for key in found])
+        """None of a zone that has no keys yet: a plugin answers with no list at all then."""
+        sought = _sought(self._zone)
+
+        def ask(zone_id: str) -> Sequence[str]:
+            found = look_up(sought, lambda: cloud_dns.get_keys(managed_zone=zone_id))
+            return [key.ds_record for key in found.key_signing_keys or () if key.ds_record]
+
+        return zone.id.apply(ask)
 
     def _options(self) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self._component, protect=self._args.protect)
+
+
+def look_up_zone(dns: Dns) -> Sequence[str] | None:
+    """Name servers of somebody else's zone at Cloud DNS; None where the zone is ours or at another host.
+
+    To be called before anything is declared. Raises `RefusedError` when the zone is not there, or is another domain's.
+    """
+    zone = _of_cloud_dns(dns) if "cloud-dns" in dns.hosts else None
+    if zone is None or zone.manage:
+        return None
+    found = look_up(_sought(zone), lambda: cloud_dns.get_managed_zone(name=zone.name))
+    if found.dns_name and found.dns_name != f"{dns.domain}.":
+        raise RefusedError(
+            f"zone {zone.name} at Cloud DNS is for {found.dns_name}, and the names are below {dns.domain}.",
+            f"correct warp-edge:dns.zone.name or warp-edge:dns.domain (`{_sought(zone).listed_by}` shows all)",
+        )
+    return found.name_servers or []
+
+
+def _sought(zone: Zone) -> Sought:
+    return Sought(
+        what=f"zone {zone.name} at Cloud DNS",
+        keys="warp-edge:dns.zone.name" + ("" if zone.manage else ", or set warp-edge:dns.zone.manage: true to make it"),
+        listed_by="gcloud dns managed-zones list",
+        role="roles/dns.reader",
+        api="dns.googleapis.com",
+    )
 
 
 def _of_cloud_dns(dns: Dns) -> Zone:
@@ -216,8 +251,10 @@ def import_ids(name: str, settings: Settings) -> dict[str, str]:
     if dns.zone is None:
         return {}
     zone = f"projects/{settings.project}/managedZones/{dns.zone.name}"
-    ipv6 = "" if ingress.ipv6_subnetwork else None
-    listeners = [Listener(listener.ports, "", ipv6) for listener in (ingress.udp, ingress.tcp)]
+    listeners = [
+        Listener(listener.ports, "", "" if ingress.has_ipv6(listener) else None)
+        for listener in (ingress.udp, ingress.tcp)
+    ]
     return {f"{name}-zone": zone} | {
         logical_name(name, dns.domain, record): f"{zone}/rrsets/{record.name}/{record.type}"
         for record in edge_records(dns, settings.region, *listeners)

@@ -26,7 +26,7 @@ from components.refusal import RefusedError
 from inventory.address import Address, Direction, Kind, Status
 from inventory.endpoint import Listener
 from settings import Settings
-from settings.ingress import AnnouncedIngress, Ingress, InternalListener, PublicListener, ipv6_name
+from settings.ingress import AnnouncedIngress, Ingress, InternalListener, Ipv6, PublicListener, ipv6_name
 from settings.ledger import RetiredAddress
 from settings.lifecycle import reason_of
 
@@ -74,28 +74,27 @@ class SipIngress(pulumi.ComponentResource):
         self.register_outputs({"udp": self.udp.ipv4, "tcp": self.tcp.ipv4})
 
     def _listener(self, protocol: Protocol, listener: PublicListener) -> Listener[pulumi.Output[str]]:
-        reserved = self._reserve(protocol, listener.address)
-        self._load_balancer(protocol, listener, reserved)
-        successors = [name for name, coming in self._args.ingress.announced.items() if coming.protocol == protocol]
-        for number, each in enumerate(reserved):
-            replaced_by = [name if number == 0 else ipv6_name(name) for name in successors]
-            self._publish(
-                protocol,
-                each,
-                listener,
-                purpose=f"Customer ingress ({protocol})",
-                status=Status.ACTIVE,
-                replaced_by=replaced_by,
-            )
-        return Listener(listener.ports, reserved[0].address, reserved[1].address if len(reserved) > 1 else None)
+        ingress, purpose = self._args.ingress, f"Customer ingress ({protocol})"
+        ipv4, ipv6 = self._reserve(protocol, listener.address)
+        answering = ipv6 if ingress.has_ipv6(listener) else None
+        self._load_balancer(protocol, listener, [ipv4, *([answering] if answering else [])])
+        successors = [name for name, coming in ingress.announced.items() if coming.protocol == protocol]
+        self._publish(protocol, ipv4, listener, purpose=purpose, status=Status.ACTIVE, replaced_by=successors)
+        if ipv6:
+            following = [ipv6_name(name) for name in successors] if answering else []
+            status = listener.ipv6.state
+            self._publish(protocol, ipv6, listener.ipv6, purpose=purpose, status=status, replaced_by=following)
+        return Listener(listener.ports, ipv4.address, answering.address if answering else None)
 
     def _announce(self, address: str, coming: AnnouncedIngress) -> None:
         """Reserve an address that a LoadBalancer will move to, and publish it."""
         purpose = coming.purpose or f"Customer ingress ({coming.protocol})"
-        for each in self._reserve(coming.protocol, address):
-            self._publish(coming.protocol, each, coming, purpose=purpose, status=Status.ANNOUNCED)
+        ipv4, ipv6 = self._reserve(coming.protocol, address)
+        self._publish(coming.protocol, ipv4, coming, purpose=purpose, status=Status.ANNOUNCED)
+        if ipv6:
+            self._publish(coming.protocol, ipv6, coming.ipv6, purpose=purpose, status=Status.ANNOUNCED)
 
-    def _reserve(self, protocol: Protocol, address: str) -> list[ReservedAddress]:
+    def _reserve(self, protocol: Protocol, address: str) -> tuple[ReservedAddress, ReservedAddress | None]:
         """The IPv4 address, and the IPv6 one beside it. Keyed by name, so that an announced one becomes active as it
         is; stacks of before know the active ones by their role alone."""
         role, args = f"{self._name}-{protocol.lower()}-address", self._args
@@ -105,40 +104,37 @@ class SipIngress(pulumi.ComponentResource):
             aliases = [pulumi.Alias(name=alias)] if serves else None
             return pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=KEPT, aliases=aliases)
 
-        reserved = [
-            ReservedAddress(
-                f"{role}-{address}",
-                name=address,
-                region=args.region,
-                address_type="EXTERNAL",
-                labels=args.labels,
-                opts=options(role),
-            )
-        ]
-        if subnetwork := args.ingress.ipv6_subnetwork:
-            reserved.append(
-                ReservedAddress(
-                    f"{role}-{ipv6_name(address)}",
-                    name=ipv6_name(address),
-                    region=args.region,
-                    address_type="EXTERNAL",
-                    ip_version="IPV6",
-                    ipv6_endpoint_type="NETLB",
-                    subnetwork=subnetwork,
-                    labels=args.labels,
-                    opts=options(f"{role}-ipv6"),
-                )
-            )
-        return reserved
+        ipv4 = ReservedAddress(
+            f"{role}-{address}",
+            name=address,
+            region=args.region,
+            address_type="EXTERNAL",
+            labels=args.labels,
+            opts=options(role),
+        )
+        if not args.ingress.ipv6_subnetwork:
+            return ipv4, None
+        ipv6 = ReservedAddress(
+            f"{role}-{ipv6_name(address)}",
+            name=ipv6_name(address),
+            region=args.region,
+            address_type="EXTERNAL",
+            ip_version="IPV6",
+            ipv6_endpoint_type="NETLB",
+            subnetwork=args.ingress.ipv6_subnetwork,
+            labels=args.labels,
+            opts=options(f"{role}-ipv6"),
+        )
+        return ipv4, ipv6
 
     def _listener_of(self, protocol: Protocol) -> PublicListener:
-        return self._args.ingress.udp if protocol == "UDP" else self._args.ingress.tcp
+        return self._args.ingress.listeners[protocol]
 
     def _publish(
         self,
         protocol: Protocol,
         reserved: ReservedAddress,
-        life: PublicListener | AnnouncedIngress,
+        life: PublicListener | AnnouncedIngress | Ipv6,
         *,
         purpose: str,
         status: Status,
@@ -223,10 +219,13 @@ def refuse_cut(ingress: Ingress, serving: Set[str], legacy: Mapping[str, Retired
     A LoadBalancer that moves leaves its old address at once, so the old one must be told as retired, with what
     replaced it. To be called before anything is declared: what was declared before a refusal is still carried out.
     """
-    answering = {ingress.udp.address, ingress.tcp.address}
-    if ingress.ipv6_subnetwork:
-        answering |= {ipv6_name(name) for name in answering}
-    for name in sorted(serving - answering):
+    set_back = {ipv6_name(each.address): protocol for protocol, each in ingress.listeners.items()}
+    for name in sorted(serving - ingress.answering):
+        if name in ingress.address_names and name in set_back:
+            raise RefusedError(
+                f"ingress address {name} is active and cannot be set back to announced: customers send calls to it",
+                f"set warp-edge:ingress.{set_back[name].lower()}.ipv6.state: active, or leave it out",
+            )
         if name in ingress.address_names:
             raise RefusedError(
                 f"ingress address {name} is active and cannot be set back to announced: customers send calls to it",

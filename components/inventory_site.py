@@ -73,7 +73,9 @@ class InventorySite(pulumi.ComponentResource):
             # What was published goes with the bucket only where nothing is worth a lock.
             force_destroy=not args.protect,
             labels=args.labels,
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+            # A bucket under a new name is made first: left alone the plugin deletes the old one before it asks whether
+            # the new name can be had, and the page is gone.
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect, delete_before_replace=False),
         )
         BucketIAMMember(
             f"{name}-everybody",

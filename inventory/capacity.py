@@ -1,7 +1,8 @@
 """How many calls the egress pool carries.
 
-64,512 ports per address and protocol: 65,536 less the 1,024 well-known ones
-(docs.cloud.google.com/nat/docs/ports-and-addresses).
+64,512 ports per address and protocol: 65,536 less the 1,024 well-known ones. A VM gets its ports as a power of two, at
+least its minimum and at most 57,344 of one address (docs.cloud.google.com/nat/docs/ports-and-addresses; `minPortsPerVm`
+in docs.cloud.google.com/compute/docs/reference/rest/v1/routers).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PORTS_PER_ADDRESS = 64_512
+PORTS_OF_ONE_VM = 57_344
 
 
 @dataclass(frozen=True)
@@ -32,5 +34,5 @@ class EgressCapacity:
     @property
     def vms(self) -> int:
         """VMs that can have their minimum of ports at the same time; more get none and drop packets."""
-        per_address = PORTS_PER_ADDRESS // self.min_ports_per_vm
-        return self.active_addresses * per_address
+        granted = min(1 << (self.min_ports_per_vm - 1).bit_length(), PORTS_OF_ONE_VM)
+        return self.active_addresses * (PORTS_PER_ADDRESS // granted)

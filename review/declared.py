@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from inventory.address import Address, Direction, Kind, Status
 from settings import Settings
-from settings.ingress import AnnouncedIngress, Ingress, PublicListener, ipv6_name
+from settings.ingress import AnnouncedIngress, Ipv6, PublicListener, ipv6_name
 from settings.lifecycle import reason_of
 
 
@@ -27,34 +27,29 @@ def declared(settings: Settings) -> list[Address]:
 
 def _ingress(settings: Settings) -> Iterator[Address]:
     ingress = settings.ingress
-    for protocol, listener in (("UDP", ingress.udp), ("TCP", ingress.tcp)):
+    dual = ingress.ipv6_subnetwork is not None
+    for protocol, listener in ingress.listeners.items():
         coming = {name: each for name, each in ingress.announced.items() if each.protocol == protocol}
-        for name in _families(ingress, listener.address):
-            ipv6 = name != listener.address
-            yield _inbound(
-                settings,
-                name,
-                protocol,
-                listener,
-                purpose=f"Customer ingress ({protocol})",
-                status=Status.ACTIVE,
-                replaced_by=tuple(ipv6_name(each) if ipv6 else each for each in coming),
-            )
+        own, name = f"Customer ingress ({protocol})", listener.address
+        following = tuple(coming)
+        yield _inbound(settings, name, protocol, listener, purpose=own, status=Status.ACTIVE, replaced_by=following)
+        if dual:
+            ipv6, beside = listener.ipv6, ipv6_name(name)
+            following = tuple(map(ipv6_name, coming)) if ingress.has_ipv6(listener) else ()
+            yield _inbound(settings, beside, protocol, ipv6, purpose=own, status=ipv6.state, replaced_by=following)
         for announced, each in coming.items():
-            purpose = each.purpose or f"Customer ingress ({protocol})"
-            for name in _families(ingress, announced):
-                yield _inbound(settings, name, protocol, each, purpose=purpose, status=Status.ANNOUNCED)
-
-
-def _families(ingress: Ingress, name: str) -> tuple[str, ...]:
-    return (name, ipv6_name(name)) if ingress.ipv6_subnetwork else (name,)
+            purpose = each.purpose or own
+            yield _inbound(settings, announced, protocol, each, purpose=purpose, status=Status.ANNOUNCED)
+            if dual:
+                beside = ipv6_name(announced)
+                yield _inbound(settings, beside, protocol, each.ipv6, purpose=purpose, status=Status.ANNOUNCED)
 
 
 def _inbound(
     settings: Settings,
     name: str,
     protocol: str,
-    life: PublicListener | AnnouncedIngress,
+    life: PublicListener | AnnouncedIngress | Ipv6,
     *,
     purpose: str,
     status: Status,

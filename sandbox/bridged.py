@@ -7,12 +7,14 @@ secrets, previews that write nothing, deletion policies, import.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import ClassVar
 
 from sandbox import faults
 from sandbox.cloud import Cloud, LogOperation
+from sandbox.differences import compare, settled_by_the_way
 from sandbox.errors import CheckFailure, CloudError
-from sandbox.planning import Change, compare, imported_inputs, plan, refreshed_inputs
+from sandbox.planning import Change, ChangeKind, imported_inputs, plan, refreshed_inputs
 from sandbox.provider import Checked, Difference, Named, State
 from sandbox.resource_type import ResourceType, Settings
 from sandbox.shapes import Field
@@ -24,6 +26,9 @@ _LABELS = ("effectiveLabels", "pulumiLabels")
 
 class BridgedProvider:
     """One provider of resource types and functions."""
+
+    detailed: ClassVar[bool] = True
+    """Whether Diff says which places differ. Plugins made with Terraform's plugin framework name properties alone."""
 
     def __init__(
         self,
@@ -55,14 +60,14 @@ class BridgedProvider:
 
     def check(self, settings: Settings, resource: Named, prior: Props, given: Props) -> Checked:
         one = self._type(resource.type)
-        inputs = one.shape.with_defaults(given) if not one.shape.check(given, resource.name) else dict(given)
+        inputs = one.shape.with_defaults(given, prior) if not one.shape.check(given, resource.name) else dict(given)
         for field in one.shape.fields.values():
             if field.autonamed and given.get(field.name) is None:
                 inputs[field.name] = _autoname(resource, prior, field.name)
                 inputs[DEFAULTS] = sorted({*inputs.get(DEFAULTS, []), field.name})
         failures = one.shape.check(inputs, resource.name)
         if not failures:
-            failures = [*_deletion_policy(inputs), *one.check(without_defaults(inputs))]
+            failures = [*_deletion_policy(one, inputs), *one.check(without_defaults(inputs))]
         return Checked(inputs, failures)
 
     def diff(
@@ -71,8 +76,12 @@ class BridgedProvider:
         one = self._type(resource.type)
         planned = self._planned(one, settings, state, given)
         changes = self._changes(one, state, planned)
-        same_id = not has_unknown(planned.get(one.stable_name)) and _same_id(one, state, planned)
-        return Difference(changes, delete_before_replace=same_id and any(change.replace for change in changes))
+        if changes:
+            by_the_way = settled_by_the_way(one.shape, state, planned)
+            changes += [change for change in by_the_way if change.path[0] not in {*_LABELS, *one.suppressed}]
+        replaced = any(change.replace for change in changes)
+        deleted_first = replaced and _named_by_hand(one, given)
+        return Difference(changes, deleted_first, detailed=self.detailed, replaced_as_a_whole=True)
 
     def create(self, settings: Settings, resource: Named, given: Props, *, preview: bool, timeout: float) -> State:
         one = self._type(resource.type)
@@ -81,6 +90,7 @@ class BridgedProvider:
             open_values = _unknown_where_open(one.shape.fields, planned)
             return State("", open_values, secrets=_secrets(one, open_values))
         with Operation(self.cloud, one, "create", f"Error creating {one.noun}", _id(one, planned)):
+            _judge(one, planned)
             body = one.create(_without_none(planned))
         return self._state(one, body, planned)
 
@@ -114,6 +124,7 @@ class BridgedProvider:
         if faults.drops_update(self.cloud, one.token):
             planned = self._planned(one, settings, prior.outputs, prior.outputs)
         with Operation(self.cloud, one, "update", f"Error updating {one.noun}", prior.id):
+            _judge(one, planned)
             body = one.update(prior.outputs, _without_none(planned, keep=_resettable(one)))
         return self._state(one, body, planned)
 
@@ -150,19 +161,19 @@ class BridgedProvider:
         fields = one.shape.fields
         for name, configured in (("project", settings.project), ("region", settings.region)):
             # The plugin takes these from its own configuration before it would keep what is there.
-            if name in fields and not given.get(name) and configured:
+            if name in fields and fields[name].computed and not given.get(name) and configured:
                 planned[name] = configured
         if "deletionPolicy" in fields:
-            planned["deletionPolicy"] = planned["deletionPolicy"] or settings.deletion_policy
+            planned["deletionPolicy"] = given.get("deletionPolicy") or settings.deletion_policy
         if "effectiveLabels" in fields:
             _plan_labels(planned, settings, prior)
-        return planned
+        return one.adjust(prior, planned)
 
     def _changes(self, one: ResourceType, state: Props, planned: Props) -> list[Change]:
         changes = [*compare(one.shape, state, planned), *one.customize(state, planned)]
         for name in _LABELS:
-            if name in one.shape.fields and (state.get(name) or {}) != planned[name]:
-                changes.append(Change((name,), "update", replace=False))
+            if name in one.shape.fields:
+                changes += _label_changes(name, state.get(name), planned[name])
         return changes
 
     def _state(self, one: ResourceType, body: Props, known: Props) -> State:
@@ -207,19 +218,25 @@ class Operation:
         return CloudError(f"1 error occurred:\n\t* {words}\n\n")
 
 
-def _autoname(resource: Named, prior: Props, name: str) -> str:
-    """Logical name and seven digits, as the plugin does; once made up, a name stays."""
-    if prior.get(name) and name in prior.get(DEFAULTS, []):
-        return str(prior[name])
-    return f"{resource.name}-{hashlib.sha256(resource.seed or resource.urn.encode()).hexdigest()[:7]}"
-
-
-def _deletion_policy(inputs: Props) -> list[CheckFailure]:
+def _deletion_policy(one: ResourceType, inputs: Props) -> list[CheckFailure]:
     policy = inputs.get("deletionPolicy")
-    if policy in (None, UNKNOWN, "DELETE", "ABANDON", "PREVENT"):
+    if policy in (None, UNKNOWN, "DELETE", "ABANDON", "PREVENT") or one.any_deletion_policy:
         return []
     reason = f'expected deletion_policy to be one of ["DELETE" "ABANDON" "PREVENT"], got {policy}'
     return [CheckFailure("deletionPolicy", reason)]
+
+
+def _judge(one: ResourceType, planned: Props) -> None:
+    """The API's own look at the values, which no plan takes."""
+    for failure in one.judge(_without_none(planned)):
+        raise CloudError(failure.reason)
+
+
+def _autoname(resource: Named, prior: Props, name: str) -> str:
+    """The name it has; for a new resource logical name and seven digits, as the plugin does."""
+    if prior.get(name):
+        return str(prior[name])
+    return f"{resource.name}-{hashlib.sha256(resource.seed or resource.urn.encode()).hexdigest()[:7]}"
 
 
 def _plan_labels(planned: Props, settings: Settings, prior: Props) -> None:
@@ -236,6 +253,20 @@ def _plan_labels(planned: Props, settings: Settings, prior: Props) -> None:
     }
     planned["pulumiLabels"] = own
     planned["effectiveLabels"] = {**strangers, **own}
+
+
+def _label_changes(name: str, before: Props | None, after: Props | str) -> Iterator[Change]:
+    if isinstance(after, str):
+        yield Change((name,), "update" if before else "add", replace=False)
+        return
+    if before is None and name == "effectiveLabels":
+        yield Change((name,), "add", replace=False)  # read anew, with whatever else is on the resource
+        return
+    before = before or {}
+    for key in sorted({*before, *after}):
+        if before.get(key) != after.get(key):
+            kind: ChangeKind = "add" if key not in before else "update" if key in after else "delete"
+            yield Change((name, key), kind, replace=False)
 
 
 def _unknown_where_open(fields: Mapping[str, Field], planned: Props) -> Props:
@@ -272,5 +303,10 @@ def _id(one: ResourceType, planned: Props) -> str:
         return str(planned.get(one.stable_name, ""))
 
 
-def _same_id(one: ResourceType, state: Props, planned: Props) -> bool:
-    return _id(one, state) == _id(one, planned)
+def _named_by_hand(one: ResourceType, given: Props) -> bool:
+    """Whether the program named the resource, so that old and new cannot exist side by side (the bridge's rule)."""
+    made_up = given.get(DEFAULTS)
+    return made_up is not None and any(
+        field.autonamed and given.get(name) is not None and name not in made_up
+        for name, field in one.shape.fields.items()
+    )

@@ -40,7 +40,8 @@ CREATE TABLE IF NOT EXISTS faults (
 );
 """
 # Where in a resource's body `having` and `count` look. Each place has an index: a cloud of a thousand resources answers
-# as quickly as an empty one.
+# as quickly as an empty one. A dual-stack load balancer has an address of each family.
+LoadBalancerPlace = Literal["status.loadBalancer.ingress[0].ip", "status.loadBalancer.ingress[1].ip"]
 NodePortPlace = Literal[
     "spec.healthCheckNodePort",
     "spec.ports[0].nodePort",
@@ -48,7 +49,7 @@ NodePortPlace = Literal[
     "spec.ports[2].nodePort",
     "spec.ports[3].nodePort",
 ]
-Place = Literal["address", "addressType", "spec.clusterIP", "status.loadBalancer.ingress[0].ip", NodePortPlace]
+Place = Literal["address", "addressType", "spec.clusterIP", LoadBalancerPlace, NodePortPlace]
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import ipaddress
 import json
 import socket
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, get_args
 
-from sandbox.cloud import Transaction
+from sandbox.cloud import LoadBalancerPlace, Transaction
 
 DEFAULT_NETWORK: Final = "127.77.0.0/16"
 ASKERS: Final = "askers"  # a setting of the cloud
@@ -62,7 +62,7 @@ def is_in_use(tx: Transaction, address: str) -> bool:
     """Whether some resource has the address now."""
     return bool(
         tx.count("gcp:compute/address:Address", "address", address)
-        or tx.count("kubernetes:core/v1:Service", "status.loadBalancer.ingress[0].ip", address)
+        or any(tx.count("kubernetes:core/v1:Service", place, address) for place in get_args(LoadBalancerPlace))
         or any(
             entry["ipAddress"] == address
             for instance in tx.all("gcp:sql/databaseInstance:DatabaseInstance")

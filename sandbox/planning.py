@@ -1,4 +1,4 @@
-"""Plans: what a resource should look like, compared with what it looks like.
+"""Plans: what a resource should look like, starting from what it looks like.
 
 The rules are the Terraform bridge's. A field given is compared with the state; a field left out that the cloud decides
 (`~`) keeps what is there, which is the trap of `drainNatIps`; any other field left out goes back to its default.
@@ -8,7 +8,7 @@ Nothing here knows a resource type or touches the cloud.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -47,7 +47,8 @@ def _plan(fields: Mapping[str, Field], prior: Props, given: Props) -> Props:
         elif value == UNKNOWN or not one.fields:
             planned[name] = value
         elif one.many == "{}":
-            planned[name] = _plan(one.fields, before if isinstance(before, dict) else {}, value)
+            # An element of a set has no counterpart from which something could be kept, not even in a set of one.
+            planned[name] = _plan(one.fields, before if isinstance(before, dict) and not one.set_of_one else {}, value)
         else:
             planned[name] = [
                 item if item == UNKNOWN else _plan(one.fields, _counterpart(one, before, index), item)
@@ -64,101 +65,13 @@ def _counterpart(one: Field, before: Any, index: int) -> Props:
     return {}
 
 
-def compare(shape: Shape, prior: Props, planned: Props) -> list[Change]:
-    """Every place where the plan differs from the prior state."""
-    return list(_compare(shape.fields, prior, planned, (), replace=False))
-
-
-def _compare(fields: Mapping[str, Field], prior: Props, planned: Props, at: Path, *, replace: bool) -> Iterator[Change]:
-    for name, one in fields.items():
-        if not one.output_only:
-            yield from _compare_field(one, prior.get(name), planned.get(name), (*at, name), replace or one.force_new)
-
-
-def _compare_field(one: Field, before: Any, after: Any, at: Path, replace: bool) -> Iterator[Change]:
-    if same(one, before, after):
-        return
-    if after == UNKNOWN or before == UNKNOWN:
-        yield Change(at, "update" if not _empty(before) else "add", replace)
-    elif one.block and isinstance(before, dict) and isinstance(after, dict):
-        yield from _compare(one.fields, before, after, at, replace=replace)
-    elif one.many == "{}" and not one.fields:
-        yield from _compare_maps(before or {}, after or {}, at, replace)
-    elif one.many == "[]":
-        yield from _compare_lists(one, before or [], after or [], at, replace)
-    elif one.many == "<>":
-        yield from _compare_sets(one, before or [], after or [], at, replace)
-    else:
-        # A block that comes or goes as a whole does so with every field in it.
-        whole = before if isinstance(before, dict) else after
-        forced = one.block and isinstance(whole, dict) and _forces(one.fields, whole)
-        yield Change(at, _kind(before, after), replace or forced)
-
-
-def _forces(fields: Mapping[str, Field], given: Props) -> bool:
-    """Whether a field of a block that is given a value cannot change in place."""
-    return any(
-        one.force_new or (one.block and isinstance(given[name], dict) and _forces(one.fields, given[name]))
-        for name, one in fields.items()
-        if not _empty(given.get(name))
-    )
-
-
-def _kind(before: Any, after: Any) -> ChangeKind:
-    if before is None or before == "":
-        return "add"
-    return "delete" if after is None or after == "" else "update"
-
-
-def _compare_maps(before: Props, after: Props, at: Path, replace: bool) -> Iterator[Change]:
-    for key in sorted({*before, *after}):
-        if before.get(key) != after.get(key):
-            kind: ChangeKind = "add" if key not in before else "delete" if key not in after else "update"
-            yield Change((*at, key), kind, replace)
-
-
-def _compare_lists(one: Field, before: list[Any], after: list[Any], at: Path, replace: bool) -> Iterator[Change]:
-    for index in range(max(len(before), len(after))):
-        if index >= len(before):
-            yield Change((*at, index), "add", replace)
-        elif index >= len(after):
-            yield Change((*at, index), "delete", replace)
-        elif isinstance(before[index], dict) and isinstance(after[index], dict):
-            yield from _compare(one.fields, before[index], after[index], (*at, index), replace=replace)
-        elif not same_item(one, before[index], after[index]):
-            yield Change((*at, index), "update", replace)
-
-
-def _compare_sets(one: Field, before: list[Any], after: list[Any], at: Path, replace: bool) -> Iterator[Change]:
-    was, will_be = _Elements(one, before), _Elements(one, after)
-    for index, item in enumerate(after):
-        if item not in was:
-            yield Change((*at, index), "add", replace)
-    for index, item in enumerate(before):
-        if item not in will_be:
-            yield Change((*at, index), "delete", replace)
-
-
-class _Elements:
-    """The elements of a set. A gateway may have 300 addresses, so equal spellings are found without comparing all."""
-
-    def __init__(self, one: Field, items: list[Any]) -> None:
-        self._one = one
-        self._items = items
-        self._spellings = {self._spelling(item) for item in items}
-
-    def __contains__(self, item: Any) -> bool:
-        return self._spelling(item) in self._spellings or any(same_item(self._one, item, one) for one in self._items)
-
-    def _spelling(self, item: Any) -> str:
-        return relative(item) if self._one.link and isinstance(item, str) else canonical(item)
-
-
 def same(one: Field, before: Any, after: Any) -> bool:
     """Whether two values of a field mean the same to the cloud; empty values are all alike."""
     if UNKNOWN in (before, after):
         return False
-    if _empty(before) and _empty(after):
+    if one.implied:
+        before, after = (one.default if value in (None, "") else value for value in (before, after))
+    if is_empty(before) and is_empty(after):
         return True
     if one.block:
         if not isinstance(before, dict) or not isinstance(after, dict):
@@ -169,7 +82,7 @@ def same(one: Field, before: Any, after: Any) -> bool:
         if len(left) != len(right):
             return False
         if one.many == "<>":
-            elements = _Elements(one, right)
+            elements = Elements(one, right)
             return all(item in elements for item in left)
         return all(same_item(one, item, other) for item, other in zip(left, right, strict=True))
     if one.many == "{}":
@@ -186,9 +99,29 @@ def same_item(one: Field, before: Any, after: Any) -> bool:
     return bool(before == after)
 
 
-def _empty(value: Any) -> bool:
+class Elements:
+    """The elements of a set. A gateway may have 300 addresses, so equal spellings are found without comparing all."""
+
+    def __init__(self, one: Field, items: list[Any]) -> None:
+        self._one = one
+        self._items = items
+        self._spellings = {spelling(one, item) for item in items}
+
+    def __contains__(self, item: Any) -> bool:
+        return spelling(self._one, item) in self._spellings or any(
+            same_item(self._one, item, one) for one in self._items
+        )
+
+
+def spelling(one: Field, item: Any) -> str:
+    """A text that is equal for equal elements of a field."""
+    return relative(item) if one.link and isinstance(item, str) else canonical(item)
+
+
+def is_empty(value: Any) -> bool:
+    """Whether the cloud takes a value for none: null, "", 0, false, nothing in a list or block."""
     if isinstance(value, dict):
-        return all(_empty(item) for name, item in value.items() if name != DEFAULTS)
+        return all(is_empty(item) for name, item in value.items() if name != DEFAULTS)
     return value is None or value == "" or value == [] or value is False or (value == 0 and not isinstance(value, str))
 
 
@@ -203,7 +136,7 @@ def _imported(fields: Mapping[str, Field], body: Props) -> Props:
     inputs: Props = {}
     for name, one in fields.items():
         value: Any = body.get(name)
-        if one.output_only or one.secret or value == one.default or (one.default is None and _empty(value)):
+        if one.output_only or one.secret or value == one.default or (one.default is None and is_empty(value)):
             continue
         if one.block:
             inner = _imported(one.fields, value)

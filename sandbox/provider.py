@@ -37,6 +37,10 @@ class Difference:
 
     changes: Sequence[Change] = ()
     delete_before_replace: bool = False
+    detailed: bool = True
+    """Whether the plugin says which places differ, or only which properties."""
+    replaced_as_a_whole: bool = False
+    """Whether the plugin names the properties that force a replacement, and not the places inside of them."""
 
 
 @dataclass(frozen=True)

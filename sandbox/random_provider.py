@@ -22,8 +22,8 @@ _CRYPT: Final = threading.Lock()
 SPECIAL: Final = "!@#$%&*()-_=+[]{}<>:?"
 
 _TEXT: Final = """
-root: length:int*! keepers{}! lower:bool!=true minLower:int!=0 minNumeric:int!=0 minSpecial:int!=0 minUpper:int!=0
-    number:bool!~ numeric:bool!=true overrideSpecial! special:bool!=true upper:bool!=true
+root: length:int*! keepers{}! lower:bool!?=true minLower:int!?=0 minNumeric:int!?=0 minSpecial:int!?=0
+    minUpper:int!?=0 number:bool!~ numeric:bool!?=true overrideSpecial! special:bool!?=true upper:bool!?=true
 """
 
 
@@ -60,8 +60,7 @@ class RandomString(_Drawn):
         if length is not None and (length < 1 or length < sum(minima)):
             reason = f"length must be at least 1 and at least the sum of the minima ({sum(minima)}), got: {length}"
             return [CheckFailure("length", reason)]
-        kinds = [inputs.get(name) for name in ("lower", "upper", "numeric", "special")]
-        if not any(kinds):
+        if not any(inputs.get(name, True) for name in ("lower", "upper", "numeric", "special")):
             return [CheckFailure("lower", "at least one of lower, upper, numeric and special must be true")]
         return []
 
@@ -114,7 +113,9 @@ class RandomId(_Drawn):
 
 
 class RandomProvider(BridgedProvider):
-    """Passwords, texts and ids."""
+    """Passwords, texts and ids. A plugin of the newer framework: it writes no defaults into the inputs."""
+
+    detailed = False
 
     def __init__(self, cloud: Cloud) -> None:
         types = [RandomPassword(cloud), RandomString(cloud), RandomId(cloud)]

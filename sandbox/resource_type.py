@@ -48,6 +48,10 @@ class ResourceType:
     import_formats: ClassVar[tuple[str, ...]] = ()
     """Shorter ids that can be imported as well, in the order the plugin tries them."""
     stable_name: ClassVar[str] = "name"
+    suppressed: ClassVar[frozenset[str]] = frozenset()
+    """Inputs that the plugin compares itself (DiffSuppressFunc): no change when the program leaves them out."""
+    any_deletion_policy: ClassVar[bool] = False
+    """Types that had a `deletionPolicy` before all had one do not look at its value; what is not known deletes."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
@@ -72,11 +76,19 @@ class ResourceType:
     # What the plugin checks before it asks the cloud
 
     def check(self, inputs: Props) -> list[CheckFailure]:
-        """Values that can never be right. Unknown values have to be let through."""
+        """Values that the plugin refuses at once. Unknown values have to be let through."""
         return []
 
+    def judge(self, planned: Props) -> list[CheckFailure]:
+        """Values that the plugin plans with and the API then refuses, whatever else there is in the cloud."""
+        return []
+
+    def adjust(self, prior: Props, planned: Props) -> Props:
+        """The plan with what the plugin itself works out."""
+        return planned
+
     def customize(self, prior: Props, planned: Props) -> list[Change]:
-        """Changes that replace for reasons a shape cannot say; added to the plan's own."""
+        """Changes that a shape cannot say, added to the plan's own. A CloudError: the plugin refuses the plan."""
         return []
 
     # What the cloud does

@@ -228,6 +228,7 @@ def _live_database(tx: Transaction) -> None:
             "pricingPlan": "PER_USE",
             "backupConfiguration": {"enabled": False},
             "ipConfiguration": {
+                "serverCaMode": "GOOGLE_MANAGED_INTERNAL_CA",
                 "ipv4Enabled": True,
                 "privateNetwork": network,
                 "sslMode": "ALLOW_UNENCRYPTED_AND_ENCRYPTED",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final, NoReturn
 
 import grpc
@@ -111,7 +112,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
             _refuse(context, error)
         ignored = set(request.ignoreChanges)
         kept = [change for change in difference.changes if not _is_ignored(change.path, ignored)]
-        return _diff_response(Difference(kept, difference.delete_before_replace))
+        return _diff_response(replace(difference, changes=kept))
 
     def Create(self, request: provider_pb2.CreateRequest, context: Context) -> provider_pb2.CreateResponse:
         given = decode(request.properties)
@@ -208,9 +209,15 @@ def _diff_response(difference: Difference) -> provider_pb2.DiffResponse:
     return provider_pb2.DiffResponse(
         changes=provider_pb2.DiffResponse.DIFF_SOME if changes else provider_pb2.DiffResponse.DIFF_NONE,
         diffs=names,
-        replaces=sorted({path_text(change.path) for change in changes if change.replace}),
-        detailedDiff={path_text(change.path): _property_diff(change) for change in changes},
-        hasDetailedDiff=True,
+        replaces=sorted(
+            {
+                path_text(change.path[:1] if difference.replaced_as_a_whole else change.path)
+                for change in changes
+                if change.replace
+            }
+        ),
+        detailedDiff={path_text(change.path): _property_diff(change) for change in changes if difference.detailed},
+        hasDetailedDiff=difference.detailed,
         deleteBeforeReplace=difference.delete_before_replace,
     )
 

@@ -8,13 +8,17 @@ Written as text, one line per block of fields, in the notation of the provider's
 `:int` `:bool` `:num` type (text when absent) · `[]` list, `<>` set, `{}` map or single block · `*` required ·
 `!` a change forces a replacement · `~` decided by the cloud when left out, and then kept · `@` a link to another
 resource · `$` always secret · `^` output only · `+` named by the engine when left out · `%` the plugin's own, the
-cloud does not know it · `=x` documented default · `?=x` what leaving it out means, not written into the inputs.
+cloud does not know it · `&` a single block that Terraform keeps as a set of one · `#` a single block that needs at
+least one of its fields · `-` nothing in the state (not "", 0 or false) where the cloud has nothing · `=x` documented
+default · `?=x` what leaving it out means, not written into the inputs · `:A|B` and `:1..7` values the plugin takes.
 
 What a shape means for a plan is `planning.py`; what the values must look like is each resource type's own business.
 """
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -28,7 +32,8 @@ Type = Literal["str", "int", "bool", "num"]
 Many = Literal["", "[]", "<>", "{}"]
 
 _FIELD = re.compile(
-    r"(?P<name>\w+)(?::(?P<type>int|bool|num))?(?P<many>\[\]|<>|\{\})?(?P<marks>[*!~@$^+%?]*)(?:=(?P<default>.*))?$"
+    r"(?P<name>\w+)(?::(?P<type>int|bool|num|\d+\.\.\d+|\w+(?:\|\w+)+))?(?P<many>\[\]|<>|\{\})?"
+    r"(?P<marks>[*!~@$^+%?&#-]*)(?:=(?P<default>.*))?$"
 )
 _ZERO: Mapping[Type, Any] = {"str": "", "int": 0, "bool": False, "num": 0}
 
@@ -43,6 +48,8 @@ class Field:
     marks: str
     default: Any
     fields: Mapping[str, Field] = field(default_factory=dict)
+    allowed: tuple[str, ...] | range | None = None
+    """The values that the plugin itself takes; what the cloud takes besides is each type's own business."""
 
     @property
     def required(self) -> bool:
@@ -81,12 +88,30 @@ class Field:
         return "+" in self.marks
 
     @property
+    def set_of_one(self) -> bool:
+        return "&" in self.marks
+
+    @property
+    def needs_one(self) -> bool:
+        return "#" in self.marks
+
+    @property
+    def nothing(self) -> bool:
+        return "-" in self.marks
+
+    @property
+    def scalar(self) -> bool:
+        return not self.many
+
+    @property
     def block(self) -> bool:
         """A single object with fields of its own."""
         return self.many == "{}" and bool(self.fields)
 
     def zero(self) -> Any:
         """What the provider reports for a field the cloud has nothing for."""
+        if self.nothing:
+            return None
         if self.many in ("[]", "<>"):
             return []
         if self.many == "{}":
@@ -125,9 +150,13 @@ class Shape:
         """Refuse inputs that do not exist, are missing, or have the wrong type."""
         return list(_check(self.fields, inputs, "", resource))
 
-    def with_defaults(self, inputs: Props) -> Props:
-        """The inputs with documented defaults filled in and noted, and scalars in the field's own type."""
-        return _with_defaults(self.fields, inputs)
+    def with_defaults(self, inputs: Props, prior: Props | None = None) -> Props:
+        """The inputs with documented defaults filled in and noted, and scalars in the field's own type.
+
+        A default once filled in stays: `prior` are the inputs of before. Where those do not note their defaults, the
+        bridge takes every value of theirs for one.
+        """
+        return _with_defaults(self.fields, inputs, prior or {})
 
     def with_zeros(self, values: Mapping[str, Any]) -> Props:
         """Every field, those the cloud says nothing about with the provider's empty value."""
@@ -146,9 +175,20 @@ def _fields(block: str, blocks: Mapping[str, list[str]], used: set[str]) -> dict
         if inner in blocks:
             used.add(inner)
             nested = _fields(inner, blocks, used)
-        value = None if default is None else coerce(cast(Type, kind or "str"), default)
-        fields[name] = Field(name, cast(Type, kind or "str"), cast(Many, many or ""), marks, value, nested)
+        type_, allowed = _type(kind)
+        value = None if default is None else coerce(type_, default)
+        fields[name] = Field(name, type_, cast(Many, many or ""), marks, value, nested, allowed)
     return fields
+
+
+def _type(text: str | None) -> tuple[Type, tuple[str, ...] | range | None]:
+    """A field's type, and the values it takes where it names them."""
+    if text and "|" in text:
+        return "str", tuple(text.split("|"))
+    if text and ".." in text:
+        low, high = text.split("..")
+        return "int", range(int(low), int(high) + 1)
+    return cast(Type, text or "str"), None
 
 
 def _walk(fields: Mapping[str, Field], prefix: str) -> Iterator[tuple[str, Field]]:
@@ -233,33 +273,49 @@ def _check_value(one: Field, value: Any, path: str, resource: str) -> Iterator[C
             yield CheckFailure(path, f"expected an object. Examine values at '{resource}.{path}'.")
         elif one.fields:
             yield from _check(one.fields, value, f"{path}.", resource)
+            if one.needs_one and not any(value.get(name) is not None for name in one.fields):
+                yield CheckFailure(
+                    path, f"Missing required argument. one of `{','.join(one.fields)}` must be specified"
+                )
     elif not _is_of(one.type, coerce(one.type, value)):
         yield CheckFailure(path, f"expected {one.type}, got {value!r}. Examine values at '{resource}.{path}'.")
+    elif one.allowed is not None and coerce(one.type, value) not in ("", *one.allowed):
+        wanted = f"in the range ({one.allowed[0]} - {one.allowed[-1]})"
+        if isinstance(one.allowed, tuple):
+            wanted = f"one of [{' '.join(map(json.dumps, one.allowed))}]"
+        yield CheckFailure(path, f"expected {path} to be {wanted}, got {value}. Examine values at '{resource}.{path}'.")
 
 
-def _with_defaults(fields: Mapping[str, Field], inputs: Props) -> Props:
+def _with_defaults(fields: Mapping[str, Field], inputs: Props, prior: Any) -> Props:
     result: Props = {}
     filled: list[str] = []
+    before = prior if isinstance(prior, dict) else {}
     for name, one in fields.items():
         value = inputs.get(name)
+        kept = before.get(name) if name in before.get(DEFAULTS, before) else None
         if value is not None:
-            result[name] = _filled(one, value)
-        elif one.default is not None and not one.implied:
-            result[name] = one.default
+            result[name] = _filled(one, value, before.get(name))
+        elif one.default is not None and not one.implied and (kept is not None or one.default):
+            # The bridge writes no default that is empty, false or 0.
+            result[name] = one.default if kept is None else kept
             filled.append(name)
     return {**result, DEFAULTS: sorted({*filled, *inputs.get(DEFAULTS, [])} & set(result))}
 
 
-def _filled(one: Field, value: Any) -> Any:
+def _filled(one: Field, value: Any, prior: Any) -> Any:
     if value == UNKNOWN:
         return value
     if one.many in ("[]", "<>"):
         if one.fields:
-            return [item if item == UNKNOWN else _with_defaults(one.fields, item) for item in value]
+            before = prior if isinstance(prior, list) else []
+            return [
+                item if item == UNKNOWN else _with_defaults(one.fields, item, old)
+                for item, old in itertools.zip_longest(value, before[: len(value)])
+            ]
         return [coerce(one.type, item) for item in value]
     if one.many == "{}":
         if one.fields:
-            return _with_defaults(one.fields, value)
+            return _with_defaults(one.fields, value, prior)
         return {key: coerce(one.type, item) for key, item in value.items()}
     return coerce(one.type, value)
 

@@ -120,7 +120,7 @@ def path_text(path: Path) -> str:
     for step in path:
         if isinstance(step, int):
             text += f"[{step}]"
-        elif step.replace("_", "").replace("-", "").isalnum():
+        elif step.replace("_", "").isalnum():
             text += f".{step}" if text else step
         else:
             text += f'["{step}"]'

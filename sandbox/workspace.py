@@ -133,7 +133,9 @@ class Workspace:
         project = load(self._program / "Pulumi.yaml")
         # The engine wants `main` inside the project folder, so it goes through a link.
         project["main"] = "program"
-        project["runtime"]["options"]["virtualenv"] = str(Path(sys.prefix))
+        # The environment that runs us, as it is. With uv the language host would bring it to what the lock says before
+        # each run, which needs the lock beside the project and may ask a package index.
+        project["runtime"]["options"] |= {"toolchain": "pip", "virtualenv": str(Path(sys.prefix))}
         _replace(self.project / "Pulumi.yaml", yaml.safe_dump(project, sort_keys=False))
         link = self.project / "program"
         if not link.is_symlink() or link.readlink() != self._program:

@@ -20,10 +20,11 @@ from settings.dns import Dns
 from settings.egress import Egress
 from settings.ingress import Cluster, Ingress
 from settings.ledger import Cost, Quotas, RetiredAddress
-from settings.lifecycle import refuse_short_notice
+from settings.lifecycle import refuse_circle, refuse_short_notice
 from settings.problems import SettingsError, config_key, refuse, show
 from settings.stack import ROLE, Stack
 from settings.trunk_acl import Enforcement, TrunkAcl
+from settings.way_to_database import refuse_no_way
 
 __all__ = ["Settings", "SettingsError", "config_key"]
 
@@ -71,8 +72,7 @@ class Settings(Stack):
     @classmethod
     def _customers_have_their_notice(cls, ingress: Ingress, info: Info) -> Ingress:
         if "notice_days" in info.data:
-            listeners = [(listener.address, listener) for listener in (ingress.udp, ingress.tcp)]
-            refuse_short_notice([*listeners, *ingress.announced.items()], info.data["notice_days"])
+            refuse_short_notice(ingress.lives, info.data["notice_days"])
         return ingress
 
     @field_validator("egress")
@@ -100,6 +100,13 @@ class Settings(Stack):
                 "nobody can write to a read replica",
                 f"set trunkAcl.manage: false; the trunk ACL is applied by {database.replica_of.stack}",
             )
+        return acl
+
+    @field_validator("trunk_acl")
+    @classmethod
+    def _the_database_can_be_reached(cls, acl: TrunkAcl, info: Info) -> TrunkAcl:
+        if database := info.data.get("database"):
+            refuse_no_way(acl, database)
         return acl
 
     @field_validator("dedicated")
@@ -179,6 +186,20 @@ class Settings(Stack):
                     " told of it",
                     f"name an address that they may have, or say legacy.{show(name)}.customer",
                 )
+        refuse_circle({name: address.replaced_by for name, address in legacy.items()})
+        return legacy
+
+    @field_validator("legacy")
+    @classmethod
+    def _an_address_retired_once(cls, legacy: dict[str, RetiredAddress]) -> dict[str, RetiredAddress]:
+        names: dict[str, str] = {}
+        for name, retired in legacy.items():
+            if other := names.get(retired.address):
+                raise refuse(
+                    f"{retired.address} stands under {show(other)} and under {show(name)}",
+                    "leave it under one name: people outside would not know which of the two is right",
+                )
+            names[retired.address] = name
         return legacy
 
     @field_validator("quotas")
@@ -190,7 +211,7 @@ class Settings(Stack):
             own = sum(1 for _ in listeners(info.data["dedicated"], ingress))
             quotas.refuse_more(
                 addresses=len(ingress.address_names) + len(egress.slots) + own,
-                rules=(4 if ingress.ipv6_subnetwork else 2) + own,
+                rules=len(ingress.answering) + own,
                 dedicated=own > 0,
             )
         return quotas

@@ -6,20 +6,23 @@ import re
 from datetime import date
 from decimal import Decimal
 from ipaddress import ip_address, ip_network
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from settings.problems import refuse
+from settings.problems import refuse, show
 
 # Names of compute resources: RFC 1035 labels (docs.cloud.google.com/compute/docs/naming-resources).
 Name = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")]
 Region = Annotated[str, Field(pattern=r"^[a-z]+-[a-z]+[0-9]{1,2}$")]
 ProjectId = Annotated[str, Field(pattern=r"^([a-z][-a-z0-9.]{0,40}:)?[a-z][-a-z0-9]{4,28}[a-z0-9]$")]
-# One label of a host name (RFC 1123, section 2.1) and a whole domain.
-HostLabel = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
-Domain = Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$", max_length=253)]
+# One label of a host name (RFC 1123, section 2.1) and a whole domain. Its last label is letters, or the ASCII form of
+# such letters as the DNS does not carry (RFC 5890, section 2.3.2.1): `xn--p1ai`.
+HOST_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+DOMAIN = rf"({HOST_LABEL}\.)+([a-z]{{2,63}}|xn--[a-z0-9]([-a-z0-9]{{0,57}}[a-z0-9])?)"
+HostLabel = Annotated[str, Field(pattern=f"^{HOST_LABEL}$")]
+Domain = Annotated[str, Field(pattern=f"^{DOMAIN}$", max_length=253)]
 # What both Google Cloud and Kubernetes take: the labels go on addresses and on Services.
 LabelKey = Annotated[str, Field(pattern=r"^[a-z]([-_a-z0-9]{0,61}[a-z0-9])?$")]
 LabelValue = Annotated[str, Field(pattern=r"^([a-z0-9]([-_a-z0-9]{0,61}[a-z0-9])?)?$")]
@@ -84,6 +87,20 @@ def _a_day(value: object) -> date:
         raise refuse("a date that no address of ours can have", f"use one from {FIRST_DAY} to {LAST_DAY}")
     return day
 
+
+T = TypeVar("T")
+
+
+def _each_once(values: tuple[T, ...]) -> tuple[T, ...]:
+    seen = set[T]()
+    for value in values:
+        if value in seen:
+            raise refuse(f"{show(value)} stands twice", "name each once")
+        seen.add(value)
+    return values
+
+
+EachOnce = AfterValidator(_each_once)  # of a list in which a repetition is a slip
 
 Address = Annotated[str, AfterValidator(_an_address)]
 Day = Annotated[date, BeforeValidator(_a_day)]

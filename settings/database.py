@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
-from settings.base import Name, Range, Section, StackName
+from settings.base import EachOnce, Name, Range, Section, StackName
+from settings.principal import Principal
 from settings.problems import refuse, show
 
 
@@ -106,7 +107,17 @@ class ReplicaOf(Section):
     stack: StackName = Field(description="the owner's stack, in full: organization/project/stack")
 
 
+# docs.cloud.google.com/sql/docs/postgres/editions-intro and .../create-instance#machine-types
 SHARED_CORE = ("db-f1-micro", "db-g1-small")
+OF_ENTERPRISE_PLUS = ("db-perf-optimized-", "db-c4a-")
+ON_HYPERDISK = "db-c4a-"
+OF_MYSQL = "db-n1-"
+CUSTOM = re.compile(r"db-custom-([0-9]{1,3})-([0-9]{1,7})")
+MOST_CPUS = 96
+LEAST_MEMORY, MEMORY_STEP = 3840, 256  # MB
+LEAST_PER_CPU, MOST_PER_CPU = 922, 6656  # MB: 0.9 GB (a whole MB up) and 6.5 GB
+
+IAM_FLAG = "cloudsql.iam_authentication"
 
 
 class Database(Section):
@@ -125,24 +136,94 @@ class Database(Section):
     availability: Literal["ZONAL", "REGIONAL"] = Field("ZONAL", description="REGIONAL: a standby in another zone")
     disk: Disk = Field(Disk(), description="the disk")
     backups: Backups = Field(Backups(), description="backups")
-    maintenance: Maintenance = Field(Maintenance(), description="maintenance window")
-    flags: dict[str, str] = Field({}, description="PostgreSQL flags, values as strings")
+    maintenance: Maintenance = Field(
+        Maintenance(), description="maintenance window; a read replica is maintained with its owner and has none"
+    )
+    flags: dict[str, str] = Field({}, description="PostgreSQL flags, values in quotes")
     insights: bool = Field(False, description="Query Insights")
     ssl_mode: Literal["ENCRYPTED_ONLY", "TRUSTED_CLIENT_CERTIFICATE_REQUIRED", "ALLOW_UNENCRYPTED_AND_ENCRYPTED"] = (
         Field("ENCRYPTED_ONLY", description="who may connect without TLS: nobody")
     )
     network: DatabaseNetwork = Field(DatabaseNetwork(), description="addresses and who may use them")
     iam_authentication: bool = Field(False, description="let IAM principals sign in")
-    iam_users: tuple[str, ...] = Field((), description="e-mail addresses of people and service accounts")
+    iam_users: Annotated[tuple[Principal, ...], EachOnce] = Field(
+        (), description="e-mail addresses of people and service accounts"
+    )
     name: str = Field("warp", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="database in the instance")
     user: str = Field("warp_edge", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="owner; its password is generated")
 
     @field_validator("tier")
     @classmethod
     def _edition_has_the_tier(cls, tier: str, info: Info) -> str:
-        if tier in SHARED_CORE and info.data.get("edition") == "ENTERPRISE_PLUS":
+        edition = info.data.get("edition")
+        if tier in SHARED_CORE and edition == "ENTERPRISE_PLUS":
             raise refuse("shared-core machines need edition ENTERPRISE", "set database.edition: ENTERPRISE")
+        of_plus = tier.startswith(OF_ENTERPRISE_PLUS)
+        if edition == "ENTERPRISE_PLUS" and not of_plus:
+            raise refuse(
+                "edition ENTERPRISE_PLUS has machines that are its own",
+                "use db-perf-optimized-N-2 or a larger one, or set database.edition: ENTERPRISE",
+            )
+        if tier.startswith(OF_MYSQL):
+            raise refuse(
+                "a machine of MySQL's: PostgreSQL has shared-core and custom ones", "use db-custom-2-7680, or another"
+            )
+        if edition == "ENTERPRISE" and of_plus:
+            raise refuse(
+                "a machine of edition ENTERPRISE_PLUS",
+                "use db-custom-CPUS-MEGABYTES, or set database.edition: ENTERPRISE_PLUS",
+            )
         return tier
+
+    @field_validator("tier")
+    @classmethod
+    def _custom_machines_can_be_had(cls, tier: str) -> str:
+        if not tier.startswith("db-custom-"):
+            return tier
+        found = CUSTOM.fullmatch(tier)
+        if found is None:
+            raise refuse("not a custom machine", "write it as db-custom-2-7680: CPUs and MB of memory")
+        cpus, memory = int(found[1]), int(found[2])
+        if not (cpus == 1 or (cpus % 2 == 0 and 2 <= cpus <= MOST_CPUS)):
+            raise refuse(f"{cpus} CPUs", f"use 1, or an even number up to {MOST_CPUS}")
+        if memory % MEMORY_STEP or memory < LEAST_MEMORY or not LEAST_PER_CPU <= memory / cpus <= MOST_PER_CPU:
+            raise refuse(
+                f"{memory} MB with {cpus} CPUs",
+                f"use a multiple of {MEMORY_STEP} MB, {LEAST_MEMORY} or more, and 0.9 to 6.5 GB a CPU",
+            )
+        return tier
+
+    @field_validator("disk")
+    @classmethod
+    def _machine_takes_the_disk(cls, disk: Disk, info: Info) -> Disk:
+        if info.data.get("edition") == "ENTERPRISE_PLUS" and disk.type == "PD_HDD":
+            raise refuse("edition ENTERPRISE_PLUS has no HDD", "set database.disk.type: PD_SSD")
+        if info.data.get("tier", "").startswith(ON_HYPERDISK):
+            raise refuse(
+                "C4A machines have a Hyperdisk, which is not declared here", "use db-perf-optimized-N-2 or a larger one"
+            )
+        return disk
+
+    @field_validator("flags", mode="before")
+    @classmethod
+    def _switches_are_words(cls, flags: object) -> object:
+        """Cloud SQL says on and off, which YAML, without quotes, may read as true and false."""
+        for name, value in flags.items() if isinstance(flags, dict) else ():
+            if isinstance(value, bool):
+                raise refuse(
+                    f"{show(name)} is {str(value).lower()}: flags are text",
+                    f'write "{"on" if value else "off"}", in quotes',
+                )
+        return flags
+
+    @field_validator("flags")
+    @classmethod
+    def _iam_has_a_setting(cls, flags: dict[str, str]) -> dict[str, str]:
+        if IAM_FLAG in flags:
+            raise refuse(
+                f"{IAM_FLAG} is said by a setting of its own", "set database.iamAuthentication, and remove the flag"
+            )
+        return flags
 
     @field_validator("backups")
     @classmethod
@@ -165,9 +246,4 @@ class Database(Section):
             raise refuse("IAM users while IAM authentication is off", "set database.iamAuthentication: true")
         if users and info.data.get("replica_of"):
             raise refuse("a replica has the users of its owner", "name them in the owner's database.iamUsers")
-        for user in users:
-            if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[a-z]+", user):
-                raise refuse(f"{show(user)} is no e-mail address", "write it as someone@example.com")
-            if users.count(user) > 1:
-                raise refuse(f"{show(user)} stands twice", "name each once")
         return users

@@ -97,6 +97,7 @@ def _is_this_machine(host: str) -> bool:
 
 
 Backend = Literal["cloud-dns", "gandi", "both"]
+LEAST_TTL_AT_GANDI = 300  # api.gandi.net/docs/livedns: `rrset_ttl`; Cloud DNS takes any
 Scope = Literal["domain", "region"]
 
 
@@ -113,7 +114,11 @@ class Dns(Section):
         " `<region>.<domain>`, where a stack of role `global` has the shared ones (docs/regions.md)",
     )
     names: DnsNames = Field(DnsNames(), description="labels")
-    ttl_seconds: int = Field(300, le=86_400, description="of every record; 300 is the least that DNS hosts accept")
+    ttl_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
+        300,
+        description="of every record. Gandi takes 300 or more; Cloud DNS takes less, and where it fails over"
+        " (`routing`), less is how soon callers notice",
+    )
     srv: SrvWeights = Field(SrvWeights(), description="priority and weight of the SRV records")
     naptr: bool = Field(False, description="publish NAPTR (RFC 3263 section 4.1)")
 
@@ -141,7 +146,11 @@ class Dns(Section):
 
     @field_validator("ttl_seconds")
     @classmethod
-    def _hosts_accept_it(cls, ttl: int) -> int:
-        if ttl < 300:
-            raise refuse("below 300 s, the least that the zone's host accepts", "use 300 or more")
+    def _gandi_accepts_it(cls, ttl: int, info: Info) -> int:
+        backend = info.data.get("backend")
+        if ttl < LEAST_TTL_AT_GANDI and backend in ("gandi", "both"):
+            raise refuse(
+                f"below {LEAST_TTL_AT_GANDI} s, the least that Gandi accepts",
+                f"use {LEAST_TTL_AT_GANDI} or more; with dns.backend: cloud-dns less is possible",
+            )
         return ttl

@@ -9,8 +9,16 @@ from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
 from inventory.address import Address, Direction, Kind, Status
-from settings.base import Day, Line, Name, Port, Seconds, Section
-from settings.lifecycle import NoticeOverride, in_order, override_shortens_something, reason_of, said_with
+from inventory.capacity import PORTS_OF_ONE_VM
+from settings.base import Day, EachOnce, Line, Name, Port, Seconds, Section
+from settings.lifecycle import (
+    NoticeOverride,
+    in_order,
+    override_shortens_something,
+    reason_of,
+    refuse_circle,
+    said_with,
+)
 from settings.problems import refuse
 
 
@@ -27,7 +35,7 @@ class Slot(Section):
     )
     drained_on: Day | None = Field(None, description="when it began to drain")
     notice_override: NoticeOverride | None = Field(None, description="for less notice than noticeDays")
-    replaced_by: tuple[Name, ...] = Field((), description="slots that take over")
+    replaced_by: Annotated[tuple[Name, ...], EachOnce] = Field((), description="slots that take over")
 
     @field_validator("active_on")
     @classmethod
@@ -71,7 +79,8 @@ class NatTimeouts(Section):
 
 
 PortsPerVm = Annotated[int, Field(ge=2, le=65_536)]
-STATIC_PORTS_AT_MOST = 57_344  # docs.cloud.google.com/nat/docs/ports-and-addresses
+# docs.cloud.google.com/nat/docs/ports-and-addresses: the largest minimum with dynamic allocation.
+DYNAMIC_MINIMUM_AT_MOST = 32_768
 SLOTS_AT_MOST = 300  # manual addresses of one gateway (docs.cloud.google.com/nat/quota)
 
 
@@ -84,12 +93,16 @@ class Egress(Section):
     dynamic_ports: bool = Field(False, description="VMs get more ports as they need them")
     endpoint_independent_mapping: bool = Field(False, description="RFC 5128 section 2.3; not with dynamic ports")
     min_ports_per_vm: PortsPerVm | None = Field(
-        None, description="ports every VM has; absent: what the gateway has (a new one: 64, with dynamic ports 32)"
+        None,
+        description="ports every VM has, which the cloud rounds up to a power of two; absent: what the gateway has (a"
+        " new one: 64, with dynamic ports 32)",
     )
     max_ports_per_vm: PortsPerVm | None = Field(None, description="with dynamic ports: what one VM gets at most")
     timeouts: NatTimeouts = Field(NatTimeouts(), description="idle timeouts")
     ports_per_call: Annotated[int, Field(ge=1, le=64)] = Field(2, description="for the capacity figures")
-    vendor_ports: tuple[Port, ...] = Field((5060,), min_length=1, description="ports at which vendors take our calls")
+    vendor_ports: Annotated[tuple[Port, ...], EachOnce] = Field(
+        (5060,), min_length=1, description="ports at which vendors take our calls"
+    )
 
     @field_validator("slots")
     @classmethod
@@ -110,6 +123,7 @@ class Egress(Section):
                     f"{name} is replaced by {wrong[0]}, which is no other slot that is announced or active",
                     "name a slot that takes over",
                 )
+        refuse_circle({name: slot.replaced_by for name, slot in slots.items()})
         return slots
 
     @field_validator("endpoint_independent_mapping")
@@ -129,8 +143,10 @@ class Egress(Section):
             raise refuse("a maximum needs dynamic ports", "set egress.dynamicPorts, or leave the maximum out")
         if dynamic and (ports & (ports - 1) or ports < 32):
             raise refuse("with dynamic ports it must be a power of two from 32", "use 32, 64, 128 and so on")
-        if not dynamic and ports > STATIC_PORTS_AT_MOST:
-            raise refuse("more than the cloud gives one VM of an address", f"use {STATIC_PORTS_AT_MOST} or less")
+        if not dynamic and ports > PORTS_OF_ONE_VM:
+            raise refuse("more than the cloud gives one VM of an address", f"use {PORTS_OF_ONE_VM} or less")
+        if info.field_name == "min_ports_per_vm" and dynamic and ports > DYNAMIC_MINIMUM_AT_MOST:
+            raise refuse("with dynamic ports, more than a minimum may be", f"use {DYNAMIC_MINIMUM_AT_MOST} or less")
         least = info.data.get("min_ports_per_vm")
         if info.field_name == "max_ports_per_vm" and ports <= (least or 32):
             raise refuse("not above the minimum", "raise egress.maxPortsPerVm")

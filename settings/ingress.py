@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
-from settings.base import Day, Line, Name, Port, PortName, Range, Seconds, Section
+from inventory.address import Status
+from settings.base import Day, EachOnce, Line, Name, Port, PortName, Range, Seconds, Section
 from settings.lifecycle import NoticeOverride, in_order, override_shortens_something, said_with
 from settings.problems import refuse, show
 
@@ -43,6 +44,38 @@ class Cluster(Section):
         return context
 
 
+class Ipv6(Section):
+    """The IPv6 address beside a LoadBalancer's IPv4 one. It may have come later, so what is true of it is said here."""
+
+    state: Literal[Status.ANNOUNCED, Status.ACTIVE] = Field(
+        Status.ACTIVE,
+        description="`announced`: reserved and published, nothing answers on it yet; `active`: the LoadBalancer does",
+    )
+    announced_on: Day | None = Field(None, description="when customers were told of it")
+    active_on: Day | None = Field(
+        None, description="when it began to answer; while announced: when it will at the earliest"
+    )
+    notice_override: NoticeOverride | None = Field(None, description="for less notice than noticeDays")
+
+    @field_validator("active_on")
+    @classmethod
+    def _active_after_its_announcement(cls, day: date | None, info: Info) -> date | None:
+        state = info.data.get("state")
+        if state is Status.ACTIVE:
+            said_with(day, info, "announced_on")
+        if day and state is Status.ANNOUNCED and info.data.get("announced_on", day) is None:
+            raise refuse("announced, and since when?", "add announcedOn: customers count their notice from it")
+        return in_order(day, info)
+
+    _notice = field_validator("notice_override")(override_shortens_something)
+
+
+class ComingIpv6(Ipv6):
+    """The IPv6 address beside an announced one: announced as well, as of its own date."""
+
+    state: Literal[Status.ANNOUNCED] = Field(Status.ANNOUNCED, description="as the address that it stands beside")
+
+
 class PublicListener(Section):
     """One LoadBalancer Service on one reserved address. It speaks one protocol: its place says which."""
 
@@ -52,6 +85,7 @@ class PublicListener(Section):
     announced_on: Day | None = Field(None, description="when customers were told of the address")
     active_on: Day | None = Field(None, description="when it began to answer")
     notice_override: NoticeOverride | None = Field(None, description="for less notice than noticeDays")
+    ipv6: Ipv6 = Field(Ipv6(), description="its IPv6 address, where there is an ipv6Subnetwork")
 
     @field_validator("active_on")
     @classmethod
@@ -111,6 +145,7 @@ class AnnouncedIngress(Section):
     announced_on: Day | None = Field(None, description="when customers were told; the notice period counts from here")
     active_on: Day | None = Field(None, description="when it will answer at the earliest")
     notice_override: NoticeOverride | None = Field(None, description="for less notice than noticeDays")
+    ipv6: ComingIpv6 = Field(ComingIpv6(), description="the IPv6 address beside it, where there is an ipv6Subnetwork")
 
     @field_validator("active_on")
     @classmethod
@@ -152,11 +187,13 @@ class Ingress(Section):
     address_timeout_seconds: Annotated[int, Field(ge=10, le=3600)] = Field(
         300, description="how long `up` waits for a LoadBalancer's address before it fails"
     )
-    source_ranges: tuple[Range, ...] = Field(
+    source_ranges: Annotated[tuple[Range, ...], EachOnce] = Field(
         (), description="when given, the cloud's firewall lets only these in; empty: all, the trunk ACL decides"
     )
     ipv6_subnetwork: str | None = Field(
-        None, min_length=1, description="dual-stack subnetwork; when given, each LoadBalancer also has an IPv6 address"
+        None,
+        min_length=1,
+        description="dual-stack subnetwork; when given, an IPv6 address is reserved beside each (docs/addresses.md)",
     )
     udp: UdpListener = Field(description="the UDP LoadBalancer")
     tcp: PublicListener = Field(description="the TCP LoadBalancer")
@@ -201,11 +238,46 @@ class Ingress(Section):
                 )
         return announced
 
+    @field_validator("udp", "tcp", "announced")
+    @classmethod
+    def _ipv6_has_a_subnetwork(cls, given: Any, info: Info) -> Any:
+        beside = given.values() if isinstance(given, Mapping) else (given,)
+        said = any("ipv6" in each.model_fields_set for each in beside)
+        if said and info.data.get("ipv6_subnetwork", "") is None:
+            raise refuse("there is no IPv6 address", "add ingress.ipv6Subnetwork, or remove ipv6")
+        return given
+
+    @property
+    def listeners(self) -> Mapping[Literal["UDP", "TCP"], PublicListener]:
+        """Both LoadBalancers, by protocol."""
+        return {"UDP": self.udp, "TCP": self.tcp}
+
+    def has_ipv6(self, listener: PublicListener) -> bool:
+        """Whether it answers on an IPv6 address, and does not only announce one."""
+        return self.ipv6_subnetwork is not None and listener.ipv6.state is Status.ACTIVE
+
+    @property
+    def answering(self) -> set[str]:
+        """Names of the reserved addresses at which the LoadBalancers answer."""
+        ipv6 = {ipv6_name(each.address) for each in self.listeners.values() if self.has_ipv6(each)}
+        return {each.address for each in self.listeners.values()} | ipv6
+
+    @property
+    def lives(self) -> Iterator[tuple[str, PublicListener | AnnouncedIngress | Ipv6]]:
+        """Every reserved address, with what is said of its life."""
+        beside: list[tuple[str, PublicListener | AnnouncedIngress]] = [
+            *((each.address, each) for each in self.listeners.values()),
+            *self.announced.items(),
+        ]
+        for name, life in beside:
+            yield name, life
+            if self.ipv6_subnetwork:
+                yield ipv6_name(name), life.ipv6
+
     @property
     def address_names(self) -> set[str]:
         """Names of all reserved addresses, active and announced, those of IPv6 included."""
-        names = {self.udp.address, self.tcp.address, *self.announced}
-        return names | {ipv6_name(name) for name in names} if self.ipv6_subnetwork else names
+        return {name for name, _ in self.lives}
 
     @field_validator("internal")
     @classmethod

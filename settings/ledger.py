@@ -11,7 +11,7 @@ from pydantic import ValidationInfo as Info
 
 from inventory.address import Address as Published
 from inventory.address import Direction, Kind, Status
-from settings.base import Address, Ban, Day, Line, Money, Name, Port, Section
+from settings.base import Address, Ban, Day, EachOnce, Line, Money, Name, Port, Section
 from settings.lifecycle import DATES, NoticeOverride, in_order, override_shortens_something, reason_of, said_with
 from settings.problems import refuse
 
@@ -23,15 +23,17 @@ class RetiredAddress(Section):
     purpose: Line = Field(description="what it was for")
     kind: Kind = Field(description="what held it")
     direction: Direction = Field(description="inbound: customers sent to it; outbound: vendors saw it")
-    protocols: tuple[Literal["UDP", "TCP"], ...] = Field(("UDP", "TCP"), min_length=1, description="what it carried")
-    ports: tuple[Port, ...] = Field((5060,), description="destination ports")
+    protocols: Annotated[tuple[Literal["UDP", "TCP"], ...], EachOnce] = Field(
+        ("UDP", "TCP"), min_length=1, description="what it carried"
+    )
+    ports: Annotated[tuple[Port, ...], EachOnce] = Field((5060,), description="destination ports")
     customer: Ban | None = Field(None, description="BAN of the customer whose own it was; absent: everybody's")
     announced_on: Day | None = Field(None, description="when people were told of it")
     active_on: Day | None = Field(None, description="when it became active")
     drained_on: Day | None = Field(None, description="when it began to drain (egress, or a customer's own)")
     retired_on: Day | None = Field(None, description="when it was released: its calls had ended")
     notice_override: NoticeOverride | None = Field(None, description="why its notice was shorter than noticeDays")
-    replaced_by: tuple[Name, ...] = Field((), description="names of the addresses that took over")
+    replaced_by: Annotated[tuple[Name, ...], EachOnce] = Field((), description="names of the addresses that took over")
 
     @field_validator("active_on")
     @classmethod

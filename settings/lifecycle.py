@@ -6,7 +6,7 @@ that are given must tell one story. What the cloud does at a change of state is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import Annotated, Protocol
 
@@ -57,6 +57,26 @@ def in_order(day: date | None, info: Info) -> date | None:
                 "an address is announced, active, drained and retired in this order; correct one of the dates",
             )
     return day
+
+
+def refuse_circle(replaced_by: Mapping[str, Iterable[str]]) -> None:
+    """Refuse addresses that replace each other in a circle: people outside would never find the one to have now.
+
+    `replaced_by`: name to the names that took over; those that are no key are where a chain ends.
+    """
+
+    def follow(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            circle = " -> ".join((*path[path.index(name) :], name))
+            raise refuse(f"replaced in a circle: {circle}", "name the address that people outside have to use now")
+        if name not in ended:
+            for each in replaced_by.get(name, ()):
+                follow(each, (*path, name))
+            ended.add(name)
+
+    ended = set[str]()
+    for first in sorted(replaced_by):
+        follow(first, ())
 
 
 def said_with(day: date | None, info: Info, *earlier: str) -> date | None:

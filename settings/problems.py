@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 PROJECT = "warp-edge"  # the project's name in Pulumi.yaml, hence the namespace of its configuration
 PROJECT_KEY = "gcp:project"  # the one setting of ours that stands elsewhere
 UNKNOWN = "no such setting"
+LONGEST_NAME = 253  # of a domain; no other name may be longer
 SHOWN = 60  # characters of a wrong value: enough to find it, not enough to flood a terminal
 
 
@@ -82,10 +83,12 @@ def problem_of(found: Mapping[str, Any]) -> Problem:
     context: Mapping[str, Any] = found.get("ctx", {})
     if found["type"] == "refused":
         return Problem(key, value, context["wrong"], context["remedy"])
-    return Problem(key, value, *_in_our_words(found["type"], found["msg"], context))
+    return Problem(key, value, *_in_our_words(found["type"], found["msg"], context, found["input"]))
 
 
-def _in_our_words(kind: str, message: str, context: Mapping[str, Any]) -> tuple[str, str]:  # noqa: PLR0911 (a table)
+def _in_our_words(  # noqa: PLR0911 (a table)
+    kind: str, message: str, context: Mapping[str, Any], given: object
+) -> tuple[str, str]:
     match kind:
         case "extra_forbidden":
             return UNKNOWN, "check the spelling; docs/settings.md lists every key"
@@ -102,12 +105,32 @@ def _in_our_words(kind: str, message: str, context: Mapping[str, Any]) -> tuple[
             return "too large", f"use {context.get('le', context.get('lt'))} or less"
         case "bool_type":
             return "neither true nor false", "write true or false, without quotes"
+        case "string_type":
+            return _not_text(given)
         case "string_pattern_mismatch":
-            return "not a valid name here", f"it must match {context['pattern']}"
+            right = _as_it_may_be(str(given), context["pattern"])
+            hint = f"write it as {show(right)}; " if right else ""
+            return "not a valid name here", f"{hint}it must match {context['pattern']}"
         case "model_type" | "dict_type" | "model_attributes_type":
             return "not a group of settings", "write its keys indented below it"
         case _:
             return message[:1].lower() + message[1:], "docs/settings.md says what belongs here"
+
+
+def _not_text(given: object) -> tuple[str, str]:
+    """YAML reads bare digits, and words such as true, as something else than text."""
+    if isinstance(given, bool):
+        return "neither text nor in quotes", f'put it in quotes: "{str(given).lower()}"'
+    if isinstance(given, int | float):
+        text = show(given)
+        return "a number where text is needed", f'put it in quotes: "{text}"'
+    return "not text", "write one word or line; docs/settings.md says what belongs here"
+
+
+def _as_it_may_be(given: str, pattern: str) -> str:
+    """The same name without what is only habit: capitals, a final dot, blanks around it. Empty: it would not do."""
+    right = given.strip().rstrip(".").lower()
+    return right if len(right) <= LONGEST_NAME and re.fullmatch(pattern, right) else ""
 
 
 def _choices(expected: str) -> str:

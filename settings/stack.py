@@ -169,5 +169,12 @@ def _told(
     is_shared = shared.stands_in(below, steps) and not shared.stands_in(own, steps)
     problem = replace(problem_of(found), file=str(own["shared"]) if is_shared else "")
     if config_key(field_of(found)) in secret_keys:
-        return Problem(problem.key, "[secret]", "see the setting's rules", problem.remedy)
+        return Problem(problem.key, "[secret]", "see the setting's rules", _remedy_of_a_secret(found))
     return problem
+
+
+def _remedy_of_a_secret(found: Mapping[str, Any]) -> str:
+    """Without the hint that would show the value, in whatever case."""
+    remedy = problem_of({**found, "input": ""}).remedy
+    given = str(found["input"]).lower()
+    return "docs/settings.md says what belongs here" if given and given in remedy.lower() else remedy

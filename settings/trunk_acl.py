@@ -8,11 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
-from settings.base import Address, Name, Port, Section
+from settings.base import Address, EachOnce, Name, Port, Section
+from settings.principal import Principal
 from settings.problems import refuse, show
-
-# What people and software sign in as: PostgreSQL names of IAM principals are e-mail addresses.
-Principal = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[a-z]{2,}$", max_length=63)]
 
 
 class Reach(Section):
@@ -61,7 +59,7 @@ class Limits(Section):
 
     widest_ipv4: Annotated[int, Field(ge=8, le=32)] = Field(20, description="shortest IPv4 prefix of one entry")
     widest_ipv6: Annotated[int, Field(ge=16, le=128)] = Field(40, description="shortest IPv6 prefix of one entry")
-    allow_reserved: tuple[str, ...] = Field(
+    allow_reserved: Annotated[tuple[str, ...], EachOnce] = Field(
         (), description="ranges inside which entries are accepted although RFC 6890 reserves them"
     )
 
@@ -80,8 +78,12 @@ class SignIn(Section):
     """How Kamailio (`warp_acl_reader`) and the portal (`warp_acl_writer`) sign in."""
 
     passwords: bool = Field(True, description="the two roles sign in themselves, with generated passwords")
-    readers: tuple[Principal, ...] = Field((), description="IAM principals that may read as warp_acl_reader does")
-    writers: tuple[Principal, ...] = Field((), description="IAM principals that may write as warp_acl_writer does")
+    readers: Annotated[tuple[Principal, ...], EachOnce] = Field(
+        (), description="IAM principals that may read as warp_acl_reader does"
+    )
+    writers: Annotated[tuple[Principal, ...], EachOnce] = Field(
+        (), description="IAM principals that may write as warp_acl_writer does"
+    )
 
     @field_validator("readers")
     @classmethod

@@ -151,7 +151,7 @@ def preview(stack: Stack, scenario: Scenario) -> str:
 
 
 def drift(stack: Stack, cloud: Sandbox) -> Iterator[tuple[str, str]]:
-    """Refreshes after somebody was at the console, and after somebody used kubectl, which is refused."""
+    """Refreshes after somebody was at the console and used kubectl, and with a role that may no longer look."""
 
     def refreshed() -> str:
         return stack.cli.run("refresh", "--preview-only", "--json", "--stack", stack.cli.stack, extra=STREAM).stdout
@@ -161,8 +161,10 @@ def drift(stack: Stack, cloud: Sandbox) -> Iterator[tuple[str, str]]:
     cloud.delete(record, "sip-tcp.ringer.tel./A")
     links = cloud.resource(nat, "warp-sandbox/us-central1/warp-router/warp-nat")["natIps"]
     cloud.set(nat, "warp-sandbox/us-central1/warp-router/warp-nat", "natIps", sorted(links)[:2])
+    service = "kubernetes:core/v1:Service"
+    cloud.set(service, "warp-core/kamailio-sip-udp", "spec.externalTrafficPolicy", "Cluster")
     yield "drift", refreshed()
-    cloud.set("kubernetes:core/v1:Service", "warp-core/kamailio-sip-udp", "spec.externalTrafficPolicy", "Cluster")
+    cloud.add_fault("permission-denied", type_=service, operation="read")
     yield "drift-refused", refreshed()
 
 

@@ -46,7 +46,7 @@ NEEDED_BY_TESTS = (
         name="postgresql-15",
         file=Path("/usr/lib/postgresql/15/bin/postgres"),
         purpose="production's PostgreSQL for the database tests",
-        without="the database tests run the newer PostgreSQL of requirements-sandbox.txt",
+        without="the database tests run the newer PostgreSQL of the sandbox's group in pyproject.toml",
         seconds=30,
         # The tests start servers of their own. A cluster of the system would run beside them for nothing:
         # create_main_cluster in pg_createcluster(1); createcluster.conf includes this folder.

@@ -22,9 +22,9 @@ from steps import BootstrapError, digest, parse_version, read_stamp, run, say, s
 if TYPE_CHECKING:
     from steps import Version
 
-# Protocol and behaviour were tried with this release (requirements.txt pins the SDK of the same one).
-MIN_PULUMI: Version = (3, 260, 0)
+# Protocol and behaviour were tried with this release (pyproject.toml pins the SDK of the same one).
 CLI_VERSION = "v3.260.0"
+MIN_PULUMI: Version = tuple(int(part) for part in CLI_VERSION.removeprefix("v").split("."))
 CLI_PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 SDK_MODULE = "github.com/pulumi/pulumi/sdk/v3"
 HOST_PACKAGE = f"{SDK_MODULE}/python/cmd/pulumi-language-python"

@@ -1,24 +1,28 @@
-"""The virtual environment `.venv`: the program's pinned libraries, with or without those of its tests.
+"""The virtual environment `.venv`: the libraries that `uv.lock` has for the program, its sandbox and its tests.
 
-Leaves packages of the system to `debian_packages` and the engine to `pulumi_engine`.
+What the lock has for a group is exported and installed with its hashes: the lock itself names the index where it was
+made, an export none, so that each machine uses its own (docs/adr/0001-provider-and-engine-pins.md). Leaves uv to
+`get_uv`, packages of the system to `debian_packages` and the engine to `pulumi_engine`.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from get_uv import LOCK, install_uv, uv_environment
 from steps import BootstrapError, digest, read_stamp, run, say, show_version, write_stamp
 
 if TYPE_CHECKING:
     from steps import Version
 
 MIN_PYTHON: Version = (3, 11)
-SANDBOX_SET, DEV_SET = "requirements-sandbox.txt", "requirements-dev.txt"
+SANDBOX_SET, DEV_SET = "sandbox", "dev"  # dependency groups of pyproject.toml; the second includes the first
 
 
 def check_python() -> None:
@@ -30,24 +34,23 @@ def check_python() -> None:
         )
 
 
-def requirement_files(path: Path) -> list[Path]:
-    """A requirements file and all it includes with `-r`, included ones first."""
-    files: list[Path] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.startswith("-r "):
-            files += requirement_files(path.parent / line[3:].strip())
-    return [*files, path]
+def installed(venv: Path) -> set[str]:
+    """Names and versions of what is there, by the folders that every installer writes: `pulumi-3.260.0`."""
+    return {folder.stem for folder in venv.glob("lib/python*/site-packages/*.dist-info")}
 
 
 def venv_is_current(root: Path, wanted: str) -> bool:
-    """Whether .venv was made here, with this Python, and holds this set of requirements."""
-    stamp = read_stamp(root / ".venv" / "warp-edge.json")
+    """Whether .venv was made here, with this Python, and holds all that the lock has for this group."""
+    venv = root / ".venv"
+    stamp = read_stamp(venv / "warp-edge.json")
     return (
         stamp.get("python") == show_version(sys.version_info[:2])
         # Scripts in a virtual environment carry its absolute path: a moved folder needs a new one.
         and stamp.get("place") == str(root)
-        and stamp.get(wanted) == digest(requirement_files(root / wanted))
-        and (root / ".venv" / "bin" / "python").exists()
+        and stamp.get(wanted) == digest([root / LOCK])
+        # `pulumi install` and `uv sync` take away what the program alone does not need.
+        and set(stamp.get("packages", "").split()) <= installed(venv)
+        and (venv / "bin" / "python").exists()
     )
 
 
@@ -70,22 +73,20 @@ def make_venv(root: Path, wanted: str) -> None:
         create: list[str | Path] = [sys.executable, "-m", "venv", "--clear", venv]
         run("python3 -m venv", create, cwd=root, log=log, remedy="remove .venv and run it again")
         stamp = {}
-    say(f"Installing {wanted} into .venv: pinned libraries, Pulumi's SDK first (1 min cold, 40 s from pip's cache).")
-    install: list[str | Path] = [
-        python,
-        "-m",
-        "pip",
-        "install",
-        "--disable-pip-version-check",
-        "--no-input",
-        "-r",
-        wanted,
-    ]
-    run("pip install", install, cwd=root, log=log, remedy=f"see that {wanted} has packages for Python {version}")
-    # The larger set includes the smaller one.
-    sets = [SANDBOX_SET, DEV_SET] if wanted == DEV_SET else [SANDBOX_SET]
-    digests = {name: digest(requirement_files(root / name)) for name in sets}
-    write_stamp(venv / "warp-edge.json", {**stamp, **digests, "python": version, "place": str(root)})
+    # The larger group includes the smaller one, and who has it keeps it.
+    group = DEV_SET if DEV_SET in stamp else wanted
+    say(f"Installing the locked libraries (group {group}) into .venv with uv (a minute, most of it bytecode).")
+    uv, export = install_uv(root, venv, log), log.parent / f"requirements-{group}.txt"
+    env = uv_environment(python, os.environ)
+    remedy = f"see that {LOCK} is as in the repository and has packages for Python {version}"
+    chosen = ["--quiet", "--python", str(python)]
+    lock: list[str | Path] = [uv, "export", "--frozen", "--group", group, "--output-file", export, *chosen]
+    sync: list[str | Path] = [uv, "pip", "sync", "--require-hashes", export, *chosen]
+    run("uv export", lock, cwd=root, log=log, remedy=remedy, env=env)
+    run("uv pip sync", sync, cwd=root, log=log, remedy=remedy, env=env)
+    sets = dict.fromkeys([SANDBOX_SET, group], digest([root / LOCK]))
+    packages = " ".join(sorted(installed(venv)))
+    write_stamp(venv / "warp-edge.json", {**sets, "packages": packages, "python": version, "place": str(root)})
 
 
 def venv_works(python: Path) -> bool:

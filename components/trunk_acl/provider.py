@@ -125,7 +125,7 @@ def _target(props: Mapping[str, Any]) -> reach.Target:
     via = props["reach"]
     return reach.Target(
         access=via["access"],
-        host=props["host"],
+        host=props.get("host") or "",  # what is null is left out
         port=int(via["port"]),
         instance=props["instance"],
         database=props["database"],

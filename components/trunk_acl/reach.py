@@ -62,6 +62,10 @@ class Target:
 @contextmanager
 def connected(target: Target) -> Iterator[Connection]:
     """A connection in autocommit. Raises `TrunkAclError` when there is none by the deadline, or the server says no."""
+    if target.access == "direct" and not target.host:
+        # libpq would take an empty host for this machine's own server, and wait for that.
+        kind, other = ("private", "public") if target.private else ("public", "private")
+        raise _no_more(target, f"it has no {kind} address", f"set trunkAcl.reach.address: {other}")
     with ExitStack() as stack:
         deadline, pause = time.monotonic() + target.deadline_seconds, FIRST_PAUSE
         attempt, reason = _attempt(target, stack, deadline), ""

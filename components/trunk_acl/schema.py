@@ -11,13 +11,14 @@ import pulumi
 import pulumi_random as random
 from pulumi.dynamic import Resource
 
-from components.database import PASSWORD_LENGTH, TrunkDatabase, iam_database_user
+from components.database import PASSWORD_LENGTH, TrunkDatabase
 from components.dedicated_ingress import DedicatedIngress
 from components.refusal import RefusedError
 from components.trunk_acl import migrations
 from components.trunk_acl.provider import TrunkAclProvider
 from components.trunk_acl.trunk_files import TrunkFiles, TrunkFilesError, read
 from components.trunk_acl.trunks import changes, summary
+from settings.principal import database_user
 from settings.trunk_acl import TrunkAcl
 
 POSTGRESQL_PORT = 5432
@@ -77,7 +78,7 @@ class TrunkAclSchema(pulumi.ComponentResource):
                 "instance": database.connection_name,
                 "database": database.name,
                 "host": by_address,
-                "user": iam_database_user(reach.iam_user) if reach.iam_user else database.user,
+                "user": database_user(reach.iam_user) if reach.iam_user else database.user,
                 "password": None if reach.iam_user else database.password,
                 "serverCa": database.server_ca,
                 "reach": {
@@ -92,8 +93,8 @@ class TrunkAclSchema(pulumi.ComponentResource):
                 "migrations": {each.file: each.sha256 for each in migrations.load()},
                 "createCustomers": acl.create_customers,
                 "signIn": {
-                    "readers": [iam_database_user(each) for each in acl.sign_in.readers],
-                    "writers": [iam_database_user(each) for each in acl.sign_in.writers],
+                    "readers": [database_user(each) for each in acl.sign_in.readers],
+                    "writers": [database_user(each) for each in acl.sign_in.writers],
                 },
                 "readerPassword": self.reader_password if acl.sign_in.passwords else None,
                 "writerPassword": self.writer_password if acl.sign_in.passwords else None,

@@ -18,7 +18,10 @@ IN_A_POLICY = re.compile(r"(\.rrdatas\[\d+\]|\.externalEndpoints\[\d+\]|\.ipAddr
 class Ttl(Options):
     """How long resolvers may keep an answer."""
 
-    least_seconds: Annotated[int, Field(ge=1)] = Field(300, description="the least that DNS hosts accept")
+    least_seconds: Annotated[int, Field(ge=1)] = Field(300, description="the least that Gandi accepts")
+    cloud_dns_least_seconds: Annotated[int, Field(ge=1)] = Field(
+        1, description="the least at Cloud DNS, which takes any; with 0 every call would ask"
+    )
 
 
 class Elsewhere(Options):
@@ -45,11 +48,12 @@ class PrimaryName(Elsewhere):
 
 def _ttl(record: Declared, options: Ttl) -> Iterator[Finding]:
     seconds = record.at("ttl")
+    least = options.cloud_dns_least_seconds if record.type == RECORD_SET else options.least_seconds
     if seconds is UNKNOWN:
         yield Unjudged("ttl")
-    elif not isinstance(seconds, int | float) or seconds < options.least_seconds:
+    elif not isinstance(seconds, int | float) or seconds < least:
         given = f"{seconds:g} s" if isinstance(seconds, int | float) else "left out"
-        yield Violation(f"TTL is {given}, {options.least_seconds} s is the least")
+        yield Violation(f"TTL is {given}, {least} s is the least")
 
 
 def _srv_target(record: Declared, stack: Sequence[Declared], options: Elsewhere) -> Iterator[Finding]:
@@ -167,9 +171,9 @@ def _domain(service: Any) -> str:
 RULES = (
     ResourceRule(
         "dns-ttl",
-        "A record set's TTL is 300 s or more",
-        "DNS hosts refuse less, and a record that cannot move to another host is a trap",
-        "set warp-edge:dns.ttlSeconds to 300 or more",
+        "A record set's TTL is one that its host accepts",
+        "Gandi refuses less than 300 s half way through an update; without any, every call asks",
+        "set warp-edge:dns.ttlSeconds to 300 or more, less at Cloud DNS alone",
         RECORD_SETS,
         options=Ttl,
         check=_ttl,

@@ -20,8 +20,8 @@ import dns.rdatatype
 from sandbox.cloud import Transaction, now
 from sandbox.errors import CheckFailure, google_error, google_text
 from sandbox.gcp.dnssec import new_keys
-from sandbox.gcp.routing_policies import check_policy, refuse_policy
-from sandbox.gcp.rules import check_labels, numeric_id, one_of
+from sandbox.gcp.routing_policies import check_policy, check_ways, refuse_policy
+from sandbox.gcp.rules import check_labels, numeric_id
 from sandbox.links import name_of
 from sandbox.resource_type import ResourceType, known
 from sandbox.shapes import Shape
@@ -46,10 +46,10 @@ class ManagedZone(ResourceType):
         """
         root: name!+ dnsName*! cloudLoggingConfig{}~ deletionPolicy~% description="Managed by Pulumi" dnssecConfig{}~
             forceDestroy:bool%=false forwardingConfig{} labels{} peeringConfig{} privateVisibilityConfig{} project!~
-            reverseLookup:bool! serviceDirectoryConfig{}! visibility!=public creationTime^ effectiveLabels{}$^
-            managedZoneId^ nameServers[]^ pulumiLabels{}$^
+            reverseLookup:bool! serviceDirectoryConfig{}! visibility:private|public!=public creationTime^
+            effectiveLabels{}$^ managedZoneId^ nameServers[]^ pulumiLabels{}$^
         cloudLoggingConfig: enableLogging:bool*
-        dnssecConfig: defaultKeySpecs[]~ kind=dns#managedZoneDnsSecConfig nonExistence~ state
+        dnssecConfig: defaultKeySpecs[]~ kind=dns#managedZoneDnsSecConfig nonExistence:nsec|nsec3~ state:off|on|transfer
         dnssecConfig.defaultKeySpecs: algorithm keyLength:int keyType kind=dns#dnsKeySpec
         forwardingConfig: targetNameServers<>*
         forwardingConfig.targetNameServers: domainName forwardingPath ipv4Address ipv6Address
@@ -64,15 +64,18 @@ class ManagedZone(ResourceType):
     )
 
     def check(self, inputs: Props) -> list[CheckFailure]:
-        failures = [*check_labels(inputs), *one_of(inputs, "visibility", ("public", "private"))]
         name = known(inputs, "name")
         if name and not re.fullmatch(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", name):
-            failures.append(_wrong("name", "entity.managedZone.name", name))
-        dns_name = known(inputs, "dnsName")
-        if dns_name and not _is_name(dns_name):
-            failures.append(_wrong("dnsName", "entity.managedZone.dnsName", dns_name))
-        dnssec = known(inputs, "dnssecConfig") or {}
-        return failures + one_of(dnssec, "state", ("off", "on", "transfer"))
+            return [_wrong("name", "entity.managedZone.name", name)]
+        return []
+
+    def judge(self, planned: Props) -> list[CheckFailure]:
+        wrong = (
+            []
+            if _is_name(planned["dnsName"])
+            else [_wrong("dnsName", "entity.managedZone.dnsName", planned["dnsName"])]
+        )
+        return [*check_labels(planned), *wrong]
 
     def refuse_existing(self, tx: Transaction, planned: Props) -> None:
         if tx.get(ZONE, self.key(planned)) is not None:
@@ -162,19 +165,27 @@ class RecordSet(ResourceType):
 
     def check(self, inputs: Props) -> list[CheckFailure]:
         failures = []
-        name, type_, ttl = known(inputs, "name"), known(inputs, "type"), known(inputs, "ttl")
-        if name and not _is_name(name):
-            failures.append(_wrong("name", "entity.change.additions[0].name", name))
-        if ttl is not None and not 0 <= ttl <= MAXIMUM_TTL:
-            failures.append(_wrong("ttl", "entity.change.additions[0].ttl", ttl))
+        name = known(inputs, "name")
+        if name and not name.endswith("."):
+            text = (
+                f'"name" ("{name}") doesn\'t end with ".", name field must end with trailing dot, for example {name}.'
+            )
+            failures.append(CheckFailure("name", text))
         if inputs.get("rrdatas") is None and inputs.get("routingPolicy") is None:
             failures.append(CheckFailure("rrdatas", "one of `rrdatas,routingPolicy` must be specified"))
         if inputs.get("rrdatas") is not None and inputs.get("routingPolicy") is not None:
             failures.append(CheckFailure("rrdatas", "only one of `rrdatas,routingPolicy` can be specified"))
-        if type_:
-            failures += _check_rrdatas(type_, known(inputs, "rrdatas"))
-            failures += check_policy(type_, inputs.get("routingPolicy"), partial(_check_rrdatas, type_))
-        return failures
+        return failures + check_ways(inputs.get("routingPolicy"))
+
+    def judge(self, planned: Props) -> list[CheckFailure]:
+        failures = []
+        name, type_, ttl = planned["name"], planned["type"], planned.get("ttl") or 0
+        if not _is_name(name):
+            failures.append(_wrong("name", "entity.change.additions[0].name", name))
+        if not 0 <= ttl <= MAXIMUM_TTL:
+            failures.append(_wrong("ttl", "entity.change.additions[0].ttl", ttl))
+        failures += _check_rrdatas(type_, planned.get("rrdatas"))
+        return failures + check_policy(type_, planned.get("routingPolicy"), partial(_check_rrdatas, type_))
 
     def refuse_existing(self, tx: Transaction, planned: Props) -> None:
         """The NS and SOA sets that come with a zone are taken over, as the plugin does."""

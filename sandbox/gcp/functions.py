@@ -89,6 +89,9 @@ def get_keys(cloud: Cloud, settings: Settings, given: Props) -> Props:
     _arguments("gcp:dns/getKeys:getKeys", given, {"managedZone", "project"})
     body = _zone(cloud, given.get("project") or settings.project, name_of(given["managedZone"]))
     keys = body.get("keys") or []
+    if not keys:
+        # The real plugin was seen to answer without any list for a zone that has no keys yet.
+        return {"managedZone": given["managedZone"]}
     return {
         "keySigningKeys": [key for key in keys if "dsRecord" in key],
         "zoneSigningKeys": [{**key, "digests": []} for key in keys if "dsRecord" not in key],

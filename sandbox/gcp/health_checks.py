@@ -41,9 +41,9 @@ class HealthCheck(ResourceType):
     import_formats = ("{project}/{name}", "{name}")
     shape = Shape.parse(
         f"""
-        root: name!+ checkIntervalSec:int=5 deletionPolicy~% description grpcHealthCheck{{}} grpcTlsHealthCheck{{}}
-            healthyThreshold:int=2 http2HealthCheck{{}} httpHealthCheck{{}} httpsHealthCheck{{}} logConfig{{}}~
-            project!~ sourceRegions[] sslHealthCheck{{}} tcpHealthCheck{{}} timeoutSec:int=5 unhealthyThreshold:int=2
+        root: name!+ checkIntervalSec:int=5 deletionPolicy~% description grpcHealthCheck{{}}# grpcTlsHealthCheck{{}}#
+            healthyThreshold:int=2 http2HealthCheck{{}}# httpHealthCheck{{}}# httpsHealthCheck{{}}# logConfig{{}}~
+            project!~ sourceRegions[] sslHealthCheck{{}}# tcpHealthCheck{{}}# timeoutSec:int=5 unhealthyThreshold:int=2
             creationTimestamp^ selfLink^ type^
         grpcHealthCheck: grpcServiceName port:int portName portSpecification
         grpcTlsHealthCheck: grpcServiceName port:int portSpecification
@@ -62,28 +62,32 @@ class HealthCheck(ResourceType):
         if len(given) != 1:
             told = "one" if not given else "only one"
             failures.append(CheckFailure(given[0] if given else "", f"{told} of `{','.join(KINDS)}` must be specified"))
-        interval, timeout = known(inputs, "checkIntervalSec"), known(inputs, "timeoutSec")
-        if timeout and timeout > (interval or 5):
-            failures.append(_wrong("timeoutSec", timeout, "must be at most the check interval"))
-        return failures + (self._check_sources(inputs, given) if known(inputs, "sourceRegions") else [])
-
-    def _check_sources(self, inputs: Props, given: list[str]) -> list[CheckFailure]:
-        """What a health check with source regions cannot have."""
-        failures = []
-        regions = inputs["sourceRegions"]
-        known_ones = [each for each in regions if each != UNKNOWN]
-        if len(regions) != 3 or len(set(known_ones)) < len(known_ones):
+        regions = known(inputs, "sourceRegions") or []
+        if regions and len(regions) != 3:
             failures.append(
                 _wrong("sourceRegions", ", ".join(map(str, regions)), "exactly 3 regions must be specified")
             )
+        return failures
+
+    def judge(self, planned: Props) -> list[CheckFailure]:
+        failures = []
+        if planned["timeoutSec"] > planned["checkIntervalSec"]:
+            failures.append(_wrong("timeoutSec", planned["timeoutSec"], "must be at most the check interval"))
+        return failures + (self._judge_sources(planned) if planned.get("sourceRegions") else [])
+
+    def _judge_sources(self, planned: Props) -> list[CheckFailure]:
+        """What a health check with source regions cannot have."""
+        failures = []
+        regions, interval = planned["sourceRegions"], planned["checkIntervalSec"]
+        if len(set(regions)) < len(regions):
+            failures.append(_wrong("sourceRegions", ", ".join(map(str, regions)), "each region once"))
         for each in regions:
-            if each != UNKNOWN and not re.fullmatch(r"[a-z]+-[a-z]+[0-9]+", str(each)):
+            if not re.fullmatch(r"[a-z]+-[a-z]+[0-9]+", str(each)):
                 failures.append(_wrong("sourceRegions", each, "no such region"))
-        interval = inputs.get("checkIntervalSec")
-        if interval != UNKNOWN and (interval or 5) < 30:
-            failures.append(_wrong("checkIntervalSec", interval or 5, "must be at least 30 with source regions"))
-        for name in given:
-            kind, block = KINDS[name], inputs[name]
+        if interval < 30:
+            failures.append(_wrong("checkIntervalSec", interval, "must be at least 30 with source regions"))
+        for name in (name for name in KINDS if planned.get(name) is not None):
+            kind, block = KINDS[name], planned[name]
             if kind not in PROBED_FROM_REGIONS:
                 failures.append(_wrong(name, kind, "the protocol is not supported with source regions"))
             if isinstance(block, dict):

@@ -9,9 +9,15 @@ from sandbox.bridged import BridgedProvider
 from sandbox.cloud import Cloud
 from sandbox.errors import CheckFailure
 from sandbox.gcp.addresses import Address, GlobalAddress
+from sandbox.gcp.alerting import AlertPolicy, NotificationChannel
+from sandbox.gcp.credentials import Account, CaExternalAccountKey, Secret
 from sandbox.gcp.dns_zones import ManagedZone, RecordSet
+from sandbox.gcp.edge_protection import NetworkEdgeSecurityService, RegionSecurityPolicy, RegionSecurityPolicyRule
+from sandbox.gcp.firewalls import Firewall
 from sandbox.gcp.functions import FUNCTIONS
 from sandbox.gcp.health_checks import HealthCheck
+from sandbox.gcp.log_metrics import Metric
+from sandbox.gcp.monitoring import Dashboard, UptimeCheckConfig
 from sandbox.gcp.networks import Network, Subnetwork
 from sandbox.gcp.routers import Router, RouterNat
 from sandbox.gcp.rules import ensure_project
@@ -83,6 +89,18 @@ class GcpProvider(BridgedProvider):
                 Bucket,
                 BucketObject,
                 BucketIAMMember,
+                RegionSecurityPolicy,
+                RegionSecurityPolicyRule,
+                NetworkEdgeSecurityService,
+                Firewall,
+                AlertPolicy,
+                NotificationChannel,
+                UptimeCheckConfig,
+                Dashboard,
+                Metric,
+                Account,
+                Secret,
+                CaExternalAccountKey,
             )
         ]
         types += [one(cloud, servers) for one in (DatabaseInstance, Database, User)]

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from sandbox.cloud import Transaction
-from sandbox.errors import CheckFailure, google_error, google_text
+from sandbox.errors import CheckFailure, CloudError, google_error, google_text
 from sandbox.gcp.addresses import ADDRESS, ROUTER_NAT, users_of
-from sandbox.gcp.rules import born, check_name, ensure_project, find_network, one_of
+from sandbox.gcp.rules import born, check_name, ensure_project, find_network
 from sandbox.links import contains_link, name_of, region_of, relative, self_link
+from sandbox.planning import Change
 from sandbox.resource_type import ResourceType, known
 from sandbox.shapes import Shape
 from sandbox.values import UNKNOWN, Props
@@ -76,11 +77,14 @@ class RouterNat(ResourceType):
         """
         root: name!+ router*!@ autoNetworkTier~ deletionPolicy~% drainNatIps<>~@ enableDynamicPortAllocation:bool~
             enableEndpointIndependentMapping:bool~ endpointTypes[]!~ icmpIdleTimeoutSec:int=30 initialNatIps<>!@%
-            logConfig{} maxPortsPerVm:int minPortsPerVm:int~ nat64Subnetworks<> natIpAllocateOption natIps<>~@ project!~
-            region!~ rules<> sourceSubnetworkIpRangesToNat* sourceSubnetworkIpRangesToNat64 subnetworks<>
+            logConfig{} maxPortsPerVm:int minPortsPerVm:int~ nat64Subnetworks<>
+            natIpAllocateOption:MANUAL_ONLY|AUTO_ONLY natIps<>~@ project!~
+            region!~ rules<>
+            sourceSubnetworkIpRangesToNat:ALL_SUBNETWORKS_ALL_IP_RANGES|ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES|LIST_OF_SUBNETWORKS*
+            sourceSubnetworkIpRangesToNat64 subnetworks<>
             tcpEstablishedIdleTimeoutSec:int=1200 tcpTimeWaitTimeoutSec:int=120 tcpTransitoryIdleTimeoutSec:int=30
-            type!=PUBLIC udpIdleTimeoutSec:int=30
-        logConfig: enable:bool* filter*
+            type:PUBLIC|PRIVATE!=PUBLIC udpIdleTimeoutSec:int=30
+        logConfig: enable:bool* filter:ERRORS_ONLY|TRANSLATIONS_ONLY|ALL*
         nat64Subnetworks: name*@
         rules: match* ruleNumber:int* action{}~ description
         rules.action: sourceNatActiveIps<>@ sourceNatActiveRanges<>@ sourceNatDrainIps<>@ sourceNatDrainRanges<>@
@@ -95,21 +99,29 @@ class RouterNat(ResourceType):
         return super().engine_id({**body, "router": name_of(body["router"])})
 
     def check(self, inputs: Props) -> list[CheckFailure]:
-        failures = [
-            *check_name(inputs),
-            *one_of(inputs, "natIpAllocateOption", ("MANUAL_ONLY", "AUTO_ONLY")),
-            *one_of(inputs, "type", ("PUBLIC", "PRIVATE")),
-            *one_of(
-                inputs,
-                "sourceSubnetworkIpRangesToNat",
-                ("ALL_SUBNETWORKS_ALL_IP_RANGES", "ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES", "LIST_OF_SUBNETWORKS"),
-            ),
-        ]
-        log = known(inputs, "logConfig") or {}
-        failures += one_of(log, "filter", ("ERRORS_ONLY", "TRANSLATIONS_ONLY", "ALL"))
-        for name, text in (*_port_problems(inputs), *_pool_problems(inputs)):
-            failures.append(CheckFailure(name, google_text(400, text, "invalid")))
-        return failures
+        return check_name(inputs)
+
+    def judge(self, planned: Props) -> list[CheckFailure]:
+        problems = (*_port_problems(planned), *_pool_problems(planned))
+        return [CheckFailure(name, google_text(400, text, "invalid")) for name, text in problems]
+
+    def customize(self, prior: Props, planned: Props) -> list[Change]:
+        """Only an address that the gateway has can be drained, and the plugin says so before the cloud does."""
+        before, drained = prior.get("natIps") or [], prior.get("drainNatIps") or []
+        for link in _links(planned, "drainNatIps"):
+            name = name_of(link)
+            if name in map(name_of, drained):
+                continue
+            if name not in map(name_of, before):
+                had = " ".join(map(name_of, before))
+                raise CloudError(
+                    f'1 error occurred:\n\t* drain_nat_ip "{name}" was not previously set in nat_ips [{had}]\n\n'
+                )
+            if name in map(name_of, _links(planned, "natIps")):
+                has = " ".join(map(name_of, _links(planned, "natIps")))
+                text = f'drain_nat_ip "{name}" cannot be drained if still set in nat_ips [{has}]'
+                raise CloudError(f"1 error occurred:\n\t* {text}\n\n")
+        return []
 
     def make(self, tx: Transaction, planned: Props) -> Props:
         router = f"projects/{planned['project']}/regions/{planned['region']}/routers/{name_of(planned['router'])}"

@@ -23,14 +23,19 @@ AT: Final = "entity.change.additions[0].routingPolicy"
 CheckData = Callable[[list[Any]], list[CheckFailure]]
 
 
+def check_ways(policy: Any) -> list[CheckFailure]:
+    """The plugin's own look at a policy: one way to choose, and no more."""
+    ways = [way for way in WAYS if policy.get(way) is not None] if isinstance(policy, dict) else [""]
+    if len(ways) == 1:
+        return []
+    told = "one" if not ways else "only one"
+    return [CheckFailure("routingPolicy", f"{told} of `{','.join(WAYS)}` must be specified")]
+
+
 def check_policy(type_: str, policy: Any, check_data: CheckData) -> list[CheckFailure]:
-    """What can never be right about a policy of a record set of this type; `check_data` judges its plain data."""
+    """What the API refuses about a policy of a record set of this type; `check_data` judges its plain data."""
     if not isinstance(policy, dict):
         return []
-    ways = [way for way in WAYS if policy.get(way) is not None]
-    if len(ways) != 1:
-        told = "one" if not ways else "only one"
-        return [CheckFailure("routingPolicy", f"{told} of `{','.join(WAYS)}` must be specified")]
     failures, places = [], []
     for where, item, must_be_checked in _items(policy):
         targets, data = item.get("healthCheckedTargets"), item.get("rrdatas")

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import datetime
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 from urllib.parse import quote, unquote
 
 from sandbox.cloud import Transaction
 from sandbox.errors import CheckFailure, CloudError, google_error
 from sandbox.gcp.rules import find_network
-from sandbox.gcp.sql_instances import CONNECTION
+from sandbox.gcp.sql_instances import CONNECTION, DELETED_NAME
 from sandbox.gcp.sql_servers import INSTANCE
 from sandbox.links import name_of, project_of, relative, self_link
 from sandbox.resource_type import ResourceType, Settings, known
 from sandbox.shapes import Shape
 from sandbox.values import Props
+
+# Google's side keeps what an instance used for days after it is gone, and the connection cannot be deleted meanwhile:
+# docs.cloud.google.com/sql/docs/postgres/configure-private-services-access, github.com/hashicorp/
+# terraform-provider-google/issues/16275.
+KEPT_BY_PRODUCER: Final = datetime.timedelta(days=4)
 
 
 class ProjectService(ResourceType):
@@ -55,6 +61,7 @@ class Connection(ResourceType):
     noun = "ServiceNetworkingConnection"
     key_format = "{network}:{service}"
     stable_name = "service"
+    any_deletion_policy = True
     shape = Shape.parse(
         """
         root: network*!@ service*! reservedPeeringRanges[]* deletionPolicy~% updateOnCreationFail:bool% peering^
@@ -74,6 +81,12 @@ class Connection(ResourceType):
         path = network if "/" in network else f"projects/{settings.project}/global/networks/{network}"
         return {"network": path, "service": service}
 
+    def refuse_existing(self, tx: Transaction, planned: Props) -> None:
+        """A network has one: the plugin gives it its ranges when it is asked to."""
+        if tx.get(self.token, self.key(planned)) is not None and not planned.get("updateOnCreationFail"):
+            message = "Cannot modify allocated ranges in CreateConnection. Please use UpdateConnection."
+            raise google_error(400, message, "badRequest")
+
     def make(self, tx: Transaction, planned: Props) -> Props:
         found = find_network(tx, planned["network"], project_of(relative(planned["network"])))
         if found is None:
@@ -89,11 +102,19 @@ class Connection(ResourceType):
         return self.make(tx, {**body, **planned})
 
     def remove(self, tx: Transaction, body: Props) -> None:
-        for instance in tx.all(INSTANCE):
-            ip = instance.body["settings"].get("ipConfiguration") or {}
-            if ip.get("privateNetwork") and relative(ip["privateNetwork"]) == relative(body["network"]):
-                message = (
-                    "Failed to delete connection; Producer services (e.g. CloudSQL, Cloud Memstore, etc.) are still "
-                    "using this connection."
-                )
-                raise google_error(400, message, "failedPrecondition")
+        if any(relative(each) == relative(body["network"]) for each in _networks_in_use(tx)):
+            message = (
+                "Failed to delete connection; Producer services (e.g. CloudSQL, Cloud Memstore, etc.) are still "
+                "using this connection."
+            )
+            raise google_error(400, message, "failedPrecondition")
+
+
+def _networks_in_use(tx: Transaction) -> Iterator[str]:
+    """Networks of instances that are there, or were until lately."""
+    for instance in tx.all(INSTANCE):
+        yield (instance.body["settings"].get("ipConfiguration") or {}).get("privateNetwork") or ""
+    now = datetime.datetime.now(datetime.UTC)
+    for deleted in tx.all(DELETED_NAME):
+        if now - datetime.datetime.fromisoformat(deleted.body["deletedAt"]) < KEPT_BY_PRODUCER:
+            yield deleted.body.get("privateNetwork") or ""

@@ -18,6 +18,8 @@ from sandbox.values import Props
 class _OfInstance(ResourceType):
     """What databases and users have in common."""
 
+    any_deletion_policy = True
+
     def __init__(self, cloud: Cloud, servers: SqlServers) -> None:
         super().__init__(cloud)
         self._servers = servers
@@ -43,8 +45,8 @@ class Database(_OfInstance):
     import_formats = ("instances/{instance}/databases/{name}", "{project}/{instance}/{name}", "{instance}/{name}")
     shape = Shape.parse("root: name!+ instance*! charset~ collation~ deletionPolicy~% project!~ selfLink^")
 
-    def check(self, inputs: Props) -> list[CheckFailure]:
-        name = known(inputs, "name")
+    def judge(self, planned: Props) -> list[CheckFailure]:
+        name = known(planned, "name")
         if name is None or re.fullmatch(r"[^\x00-\x1f]{1,63}", name):
             return []
         return [CheckFailure("name", google_text(400, f"Invalid request: Invalid database name ({name}).", "invalid"))]
@@ -88,7 +90,7 @@ class User(_OfInstance):
     shape = Shape.parse(
         """
         root: name!+ instance*! databaseRoles[] deletionPolicy~% host!~ password$% passwordPolicy{} passwordWo$%
-            passwordWoVersion:int% project!~ type! iamEmail^ sqlServerUserDetails[]^
+            passwordWoVersion:int% project!~ type!?=BUILT_IN iamEmail^ sqlServerUserDetails[]^
         passwordPolicy: allowedFailedAttempts:int enableFailedAttemptsCheck:bool enablePasswordVerification:bool
             passwordExpirationDuration statuses[]^
         passwordPolicy.statuses: locked:bool^ passwordExpirationTime^
@@ -107,11 +109,13 @@ class User(_OfInstance):
 
     def check(self, inputs: Props) -> list[CheckFailure]:
         kinds = ("BUILT_IN", "CLOUD_IAM_USER", "CLOUD_IAM_SERVICE_ACCOUNT", "CLOUD_IAM_GROUP")
-        failures = one_of(inputs, "type", kinds)
-        if known(inputs, "host"):
-            text = "Invalid request: Host is not supported for PostgreSQL users."
-            failures.append(CheckFailure("host", google_text(400, text, "invalid")))
-        return failures
+        return one_of(inputs, "type", kinds)
+
+    def judge(self, planned: Props) -> list[CheckFailure]:
+        if not planned.get("host"):
+            return []
+        text = "Invalid request: Host is not supported for PostgreSQL users."
+        return [CheckFailure("host", google_text(400, text, "invalid"))]
 
     def make(self, tx: Transaction, planned: Props) -> Props:
         instance = self._instance(tx, planned)

@@ -18,7 +18,7 @@ from sandbox.gcp.sql_replicas import (
     refuse_unfit,
     replicas_of,
 )
-from sandbox.gcp.sql_rules import SETTINGS, check_instance, settings_problems, settled
+from sandbox.gcp.sql_rules import SETTINGS, judge_instance, settings_problems, settled
 from sandbox.gcp.sql_servers import INSTANCE, PORT, SqlServers, flags_of, postgres_words, requires_tls
 from sandbox.links import relative, self_link
 from sandbox.networks import allocate, external_pool, private_pool
@@ -68,8 +68,8 @@ class DatabaseInstance(ResourceType):
         super().__init__(cloud)
         self._servers = servers
 
-    def check(self, inputs: Props) -> list[CheckFailure]:
-        return check_instance(inputs)
+    def judge(self, planned: Props) -> list[CheckFailure]:
+        return judge_instance(planned)
 
     def customize(self, prior: Props, planned: Props) -> list[Change]:
         """Changes the plugin turns into a replacement because the API refuses them."""
@@ -219,7 +219,9 @@ class DatabaseInstance(ResourceType):
             for type_ in (DATABASE, USER):
                 for child in tx.all(type_, f"{key}/"):
                     tx.drop(type_, child.id)
-            tx.put(DELETED_NAME, key, {"deletedAt": datetime.datetime.now(datetime.UTC).isoformat()})
+            network = (body["settings"].get("ipConfiguration") or {}).get("privateNetwork") or ""
+            now = datetime.datetime.now(datetime.UTC).isoformat()
+            tx.put(DELETED_NAME, key, {"deletedAt": now, "privateNetwork": network})
             tx.delete(INSTANCE, key)
         self._servers.destroy(body)
 

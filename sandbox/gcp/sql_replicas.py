@@ -75,6 +75,9 @@ def _misfits(owner: Props, body: Props) -> Iterator[str]:
     backups = settings.get("backupConfiguration") or {}
     if backups.get("enabled") or backups.get("pointInTimeRecoveryEnabled"):
         yield f"Backups cannot be enabled on the read replica {body['name']}."
+    if settings.get("maintenanceWindow"):
+        # docs.cloud.google.com/sql/docs/postgres/maintenance: replicas are maintained before their primary, with it.
+        yield f"A maintenance window cannot be set on the read replica {body['name']}."
     # By the tier's memory max_connections is chosen, and a standby needs no less.
     memory, needed = _memory(settings.get("tier") or ""), _memory(owners.get("tier") or "")
     if memory and needed and memory < needed:

@@ -1,8 +1,8 @@
 """What Cloud SQL accepts in an instance's settings, and what it fills in.
 
 Sources: docs.cloud.google.com/sql/docs/postgres (instance settings, editions, high availability, flags, private IP).
-A rule that looks at values alone is found before anything is planned; `sql_instances.py` asks again with the values
-that were kept from before.
+The plugin itself looks at few of these values (`|` and `..` in the shape); the others it plans with,
+and the API refuses them.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ from sandbox.values import UNKNOWN, Props
 
 SETTINGS: Final = """
 settings: tier* activationPolicy=ALWAYS activeDirectoryConfig{} advancedMachineFeatures{} autoUpgradeEnabled:bool
-    availabilityType=ZONAL backupConfiguration{}~ collation! connectionPoolConfigs<>~ connectorEnforcement~
+    availabilityType:REGIONAL|ZONAL=ZONAL backupConfiguration{}~ collation! connectionPoolConfigs<>~
+    connectorEnforcement~
     dataApiAccess~ dataCacheConfig{}~ dataDiskProvisionedIops:int~ dataDiskProvisionedThroughput:int~ databaseFlags[]
     deletionProtectionEnabled:bool denyMaintenancePeriod{} diskAutoresize:bool=true diskAutoresizeLimit:int=0
-    diskSize:int~ diskType~ edition~ effectiveAvailabilityType^ enableDataplexIntegration:bool
-    enableGoogleMlIntegration:bool entraidConfig{} finalBackupConfig{} insightsConfig{}~ ipConfiguration{}~
+    diskSize:int~ diskType~ edition:ENTERPRISE|ENTERPRISE_PLUS~ effectiveAvailabilityType^
+    enableDataplexIntegration:bool
+    enableGoogleMlIntegration:bool entraidConfig{} finalBackupConfig{} insightsConfig{}~# ipConfiguration{}~
     locationPreference{}~ maintenanceWindow{} passwordValidationPolicy{} performanceCaptureConfig{}~ pricingPlan=PER_USE
-    readPoolAutoScaleConfig{}~ retainBackupsOnDelete:bool sqlServerAuditConfig{} timeZone userLabels{}~ version:int^
+    readPoolAutoScaleConfig{}~ replicationLagMaxSeconds:int retainBackupsOnDelete:bool sqlServerAuditConfig{} timeZone
+    userLabels{}~ version:int^
 settings.activeDirectoryConfig: domain* adminCredentialSecretName dnsServers[] mode organizationalUnit
 settings.advancedMachineFeatures: threadsPerCore:int
 settings.backupConfiguration: backupRetentionSettings{}~ backupTier^ binaryLogEnabled:bool enabled:bool location
@@ -41,7 +44,8 @@ settings.insightsConfig: enhancedQueryInsightsEnabled:bool queryInsightsEnabled:
     queryStringLength:int~ recordApplicationTags:bool recordClientAddress:bool
 settings.ipConfiguration: allocatedIpRange authorizedNetworks<> customSubjectAlternativeNames[]
     enablePrivatePathForGoogleCloudServices:bool ipv4Enabled:bool=true privateNetwork@ pscConfigs<> serverCaMode~
-    serverCaPool serverCertificateRotationMode sslMode~
+    serverCaPool serverCertificateRotationMode
+    sslMode:ALLOW_UNENCRYPTED_AND_ENCRYPTED|ENCRYPTED_ONLY|TRUSTED_CLIENT_CERTIFICATE_REQUIRED~
 settings.ipConfiguration.authorizedNetworks: value* expirationTime name
 settings.ipConfiguration.pscConfigs: allowedConsumerProjects<> networkAttachmentUri pscAutoConnectionPolicyEnabled:bool~
     pscAutoConnections[] pscAutoDnsEnabled:bool~ pscEnabled:bool pscWriteEndpointDnsEnabled:bool~
@@ -49,7 +53,7 @@ settings.ipConfiguration.pscConfigs.pscAutoConnections: consumerNetwork* consume
     consumerServiceProjectId~ instanceAutoDnsStatus^ ipAddress^ serviceConnectionPolicy^
     serviceConnectionPolicyCreationResult^ status^ writeEndpointAutoDnsStatus^
 settings.locationPreference: followGaeApplication secondaryZone zone
-settings.maintenanceWindow: day:int hour:int updateTrack
+settings.maintenanceWindow: day:1..7 hour:0..23 updateTrack
 settings.passwordValidationPolicy: enablePasswordPolicy:bool* complexity disallowUsernameSubstring:bool minLength:int
     passwordChangeInterval reuseInterval:int
 settings.performanceCaptureConfig: cpuUtilizationThresholdPercent:int~ enabled:bool~
@@ -66,21 +70,12 @@ settings.sqlServerAuditConfig: bucket retentionInterval uploadInterval
 
 _VALUES: Final[dict[str, tuple[str, ...]]] = {
     "activationPolicy": ("ALWAYS", "NEVER"),
-    "availabilityType": ("REGIONAL", "ZONAL"),
     "diskType": ("PD_SSD", "PD_HDD", "HYPERDISK_BALANCED"),
-    "edition": ("ENTERPRISE", "ENTERPRISE_PLUS"),
     "connectorEnforcement": ("NOT_REQUIRED", "REQUIRED"),
-    "ipConfiguration.sslMode": (
-        "ALLOW_UNENCRYPTED_AND_ENCRYPTED",
-        "ENCRYPTED_ONLY",
-        "TRUSTED_CLIENT_CERTIFICATE_REQUIRED",
-    ),
     "maintenanceWindow.updateTrack": ("canary", "stable", "week5"),
 }
 _RANGES: Final[dict[str, tuple[int, int]]] = {
     "diskSize": (10, 65536),
-    "maintenanceWindow.day": (1, 7),
-    "maintenanceWindow.hour": (0, 23),
     "insightsConfig.queryPlansPerMinute": (0, 20),
     "insightsConfig.queryStringLength": (256, 1048576),
     "backupConfiguration.transactionLogRetentionDays": (1, 35),
@@ -91,21 +86,16 @@ _TIER: Final = re.compile(
 )
 
 
-def check_instance(inputs: Props) -> list[CheckFailure]:
-    """Everything that can be judged from the inputs alone."""
+def judge_instance(planned: Props) -> list[CheckFailure]:
+    """What the API refuses of name and version; of the settings see `settings_problems`."""
     failures = []
-    name, version = known(inputs, "name"), known(inputs, "databaseVersion")
+    name, version = known(planned, "name"), known(planned, "databaseVersion")
     if name and not re.fullmatch(r"[a-z](?:[-a-z0-9]{0,96}[a-z0-9])?", name):
         failures.append(_failure("name", f"Invalid instance name ({name})."))
     if version and not re.fullmatch(r"POSTGRES_(?:9_6|1[0-9])", version):
         failures.append(
             _failure("databaseVersion", f"Invalid database version ({version}); the sandbox runs PostgreSQL.")
         )
-    settings = known(inputs, "settings")
-    if isinstance(settings, dict):
-        complete = {**settings, "edition": settings.get("edition") or default_edition(version or "")}
-        for field, text in settings_problems(complete, replica=bool(inputs.get("masterInstanceName"))):
-            failures.append(_failure(f"settings.{field}", text))
     return failures
 
 
@@ -138,6 +128,7 @@ def settled(settings: Props, version: str) -> Props:
             **ip,
             "ipv4Enabled": ip.get("ipv4Enabled", True) is not False,
             "sslMode": ip.get("sslMode") or "ALLOW_UNENCRYPTED_AND_ENCRYPTED",
+            "serverCaMode": ip.get("serverCaMode") or "GOOGLE_MANAGED_INTERNAL_CA",
         },
     }
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sandbox.cloud import Cloud, Transaction, now
 from sandbox.errors import CheckFailure, CloudError, google_error, google_text
 from sandbox.gcp.rules import check_labels, one_of
+from sandbox.links import name_of
+from sandbox.planning import Change
 from sandbox.resource_type import ResourceType, Settings, known
 from sandbox.shapes import Shape
-from sandbox.values import Props
+from sandbox.values import UNKNOWN, Props
 
 BUCKET: Final = "gcp:storage/bucket:Bucket"
 OBJECT: Final = "gcp:storage/bucketObject:BucketObject"
@@ -57,7 +60,7 @@ class Bucket(ResourceType):
             deletionPolicy~% enableObjectRetention:bool! encryption{{}} forceDestroy:bool%=false
             hierarchicalNamespace{{}}! ipFilter{{}} labels{{}} lifecycleRules[] logging{{}} project!~
             publicAccessPrevention~ requesterPays:bool retentionPolicy{{}} rpo~ softDeletePolicy{{}}~
-            storageClass=STANDARD uniformBucketLevelAccess:bool~ versioning{{}}~ website{{}}~
+            storageClass=STANDARD uniformBucketLevelAccess:bool~ versioning{{}}~ website{{}}~#
             effectiveLabels{{}}$^ projectNumber:int^ pulumiLabels{{}}$^ selfLink^ timeCreated^ updated^ url^
         autoclass: enabled:bool* terminalStorageClass~
         cors: maxAgeSeconds:int methods[] origins[] responseHeaders[]
@@ -72,13 +75,13 @@ class Bucket(ResourceType):
             vpcNetworkSources[]
         ipFilter.publicNetworkSource: allowedIpCidrRanges[]*
         ipFilter.vpcNetworkSources: allowedIpCidrRanges[]* network*
-        lifecycleRules: action{{}}* condition{{}}*
+        lifecycleRules: action{{}}*& condition{{}}*&
         lifecycleRules.action: type* storageClass
-        lifecycleRules.condition: age:int createdBefore customTimeBefore daysSinceCustomTime:int
-            daysSinceNoncurrentTime:int matchesPrefixes[] matchesStorageClasses[] matchesSuffixes[]
-            noncurrentTimeBefore numNewerVersions:int sendAgeIfZero:bool sendDaysSinceCustomTimeIfZero:bool
-            sendDaysSinceNoncurrentTimeIfZero:bool sendNumNewerVersionsIfZero:bool sizeAboveBytes:int
-            sizeBelowBytes:int withState~
+        lifecycleRules.condition: age:int- createdBefore customTimeBefore daysSinceCustomTime:int-
+            daysSinceNoncurrentTime:int- matchesPrefixes[] matchesStorageClasses[] matchesSuffixes[]
+            noncurrentTimeBefore numNewerVersions:int- sendAgeIfZero:bool- sendDaysSinceCustomTimeIfZero:bool-
+            sendDaysSinceNoncurrentTimeIfZero:bool- sendNumNewerVersionsIfZero:bool- sizeAboveBytes:int-
+            sizeBelowBytes:int- withState:LIVE|ARCHIVED|ANY~
         logging: logBucket* logObjectPrefix~
         retentionPolicy: retentionPeriod* isLocked:bool
         softDeletePolicy: retentionDurationSeconds:int effectiveTime^
@@ -88,16 +91,17 @@ class Bucket(ResourceType):
     )
 
     def check(self, inputs: Props) -> list[CheckFailure]:
-        failures = [
-            *check_labels(inputs),
-            *one_of(inputs, "publicAccessPrevention", ("inherited", "enforced")),
-            *one_of(inputs, "storageClass", ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")),
-        ]
         name = known(inputs, "name")
-        if name is not None and not _is_bucket_name(name):
-            text = google_text(400, f"Invalid bucket name: '{name}'", "invalid")
-            failures.append(CheckFailure("name", text))
-        return failures
+        if name is None or _is_bucket_name(name):
+            return []
+        return [CheckFailure("name", google_text(400, f"Invalid bucket name: '{name}'", "invalid"))]
+
+    def judge(self, planned: Props) -> list[CheckFailure]:
+        return [
+            *check_labels(planned),
+            *one_of(planned, "publicAccessPrevention", ("inherited", "enforced")),
+            *one_of(planned, "storageClass", ("STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE")),
+        ]
 
     def refuse_existing(self, tx: Transaction, planned: Props) -> None:
         other = tx.get(BUCKET, planned["name"])
@@ -157,7 +161,8 @@ class BucketObject(ResourceType):
     shape = Shape.parse(
         """
         root: bucket*! name!+ cacheControl! content~%$ contentDisposition! contentEncoding! contentLanguage!
-            contentType!~ contexts{} customerEncryption{}$ deletionPolicy~% detectMd5hash% eventBasedHold:bool
+            contentType!~ contexts{} customerEncryption{}$ deletionPolicy~% detectMd5hash%="different hash"
+            eventBasedHold:bool
             forceEmptyContentType:bool!% kmsKeyName!~ metadata{}! retention{} source!% sourceMd5hash% storageClass!~
             temporaryHold:bool crc32c^ generation:int^ md5hash^ md5hexhash^ mediaLink^ outputName^ selfLink^
         contexts: customs[]*
@@ -187,6 +192,18 @@ class BucketObject(ResourceType):
             return [CheckFailure("name", google_text(400, f"Invalid object name: '{name}'", "invalid"))]
         return []
 
+    def adjust(self, prior: Props, planned: Props) -> Props:
+        """Whatever the program says for `detectMd5hash`, the plugin has the content's hash there."""
+        content = planned.get("content")
+        digest = UNKNOWN if content == UNKNOWN else _md5(content or "") if content is not None else ""
+        return {**planned, "detectMd5hash": digest or prior.get("detectMd5hash")}
+
+    def customize(self, prior: Props, planned: Props) -> list[Change]:
+        """With the content change what follows from it, which the cloud will say."""
+        if planned["detectMd5hash"] == prior.get("detectMd5hash"):
+            return []
+        return [Change((name,), "update", replace=False) for name in ("crc32c", "generation", "md5hash")]
+
     def refuse_existing(self, tx: Transaction, planned: Props) -> None:
         """Writing over a file is writing it."""
 
@@ -206,15 +223,14 @@ class BucketObject(ResourceType):
         _keep_earlier(tx, bucket, name)
         link = f"{API}/b/{bucket}/o/{name}"
         generation = 1_700_000_000_000_000 + tx.next_number("generations")
-        digest = hashlib.md5(content.encode(), usedforsecurity=False)
         return {
             **body,
             "content": content,
             "contentType": body.get("contentType") or "text/plain; charset=utf-8",
             "storageClass": body.get("storageClass") or "STANDARD",
             "crc32c": base64.b64encode(crc32c(content.encode()).to_bytes(4)).decode(),
-            "md5hash": base64.b64encode(digest.digest()).decode(),
-            "md5hexhash": digest.hexdigest(),
+            "md5hash": _md5(content),
+            "md5hexhash": base64.b64decode(_md5(content)).hex(),
             "generation": generation,
             "mediaLink": f"{link}?generation={generation}&alt=media",
             "outputName": name,
@@ -236,7 +252,7 @@ class BucketIAMMember(ResourceType):
     stable_name = "member"
     shape = Shape.parse(
         """
-        root: bucket*! member*! role*! condition{}! etag^
+        root: bucket*!@ member*! role*! condition{}! etag^
         condition: expression*! title*! description!
         """
     )
@@ -246,6 +262,16 @@ class BucketIAMMember(ResourceType):
         if match is None:
             raise CloudError(f'Import id "{id_}" doesn\'t match b/BUCKET ROLE MEMBER')
         return dict(zip(("bucket", "role", "member"), match.groups(), strict=True))
+
+    def key(self, values: Mapping[str, Any]) -> str:
+        return super().key({**values, "bucket": name_of(values["bucket"])})
+
+    def engine_id(self, body: Mapping[str, Any]) -> str:
+        return self.key(body)
+
+    def see(self, tx: Transaction, body: Props) -> Props:
+        """The plugin's state names the bucket as the policy's API does."""
+        return {**body, "bucket": f"b/{name_of(body['bucket'])}"}
 
     def check(self, inputs: Props) -> list[CheckFailure]:
         member = known(inputs, "member")
@@ -304,6 +330,10 @@ def _keep_earlier(tx: Transaction, bucket: str, name: str) -> None:
     versioning = ((tx.get(BUCKET, bucket) or {}).get("versioning") or {}).get("enabled")
     if before is not None and versioning:
         tx.put(EARLIER, f"{bucket}/{name}#{before['generation']}", before)
+
+
+def _md5(content: str) -> str:
+    return base64.b64encode(hashlib.md5(content.encode(), usedforsecurity=False).digest()).decode()
 
 
 def _is_bucket_name(name: str) -> bool:

@@ -2,24 +2,28 @@
 
 Rules of GKE 1.33 (docs.cloud.google.com/kubernetes-engine/docs/concepts/service-load-balancer-parameters): one protocol
 per Service; a reserved address is named by annotation on a backend-service-based load balancer, or by value in the
-deprecated `spec.loadBalancerIP`.
+deprecated `spec.loadBalancerIP`. The annotation names one address of each family at most, with a comma between; what it
+leaves out of the Service's families gets an address of the moment.
 """
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Iterator
 from typing import Final
 
 from sandbox import faults
 from sandbox.cloud import Transaction
 from sandbox.gcp.addresses import ADDRESS, CLUSTER, users_of
 from sandbox.links import name_of
-from sandbox.networks import allocate, external_pool
+from sandbox.networks import allocate, allocate_ipv6, external_pool
 from sandbox.values import Props
 
 ADDRESS_ANNOTATION: Final = "networking.gke.io/load-balancer-ip-addresses"
 BACKEND_SERVICE_ANNOTATION: Final = "cloud.google.com/l4-rbs"
 BACKEND_SERVICE_CLASS: Final = "networking.gke.io/l4-regional-external"
 INTERNAL_CLASS: Final = "networking.gke.io/l4-regional-internal"
+IPV6_RANGE: Final = 96  # prefix length of what a forwarding rule has
 
 
 class Pending(Exception):
@@ -31,9 +35,14 @@ def is_load_balancer(service: Props) -> bool:
 
 
 def address_of(service: Props) -> str:
-    """The ingress address; empty while pending."""
-    ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or [{}]
-    return str(ingress[0].get("ip") or "")
+    """The ingress address, of two the first; empty while pending."""
+    return next(_addresses(service), "")
+
+
+def _addresses(service: Props) -> Iterator[str]:
+    for point in service.get("status", {}).get("loadBalancer", {}).get("ingress") or []:
+        if point.get("ip"):
+            yield str(point["ip"])
 
 
 def settle(tx: Transaction, cluster: str, service: Props) -> Props:
@@ -41,27 +50,27 @@ def settle(tx: Transaction, cluster: str, service: Props) -> Props:
     if not is_load_balancer(service):
         return {**service, "status": {"loadBalancer": {}}, "events": []}
     try:
-        address = _ensure(tx, cluster, service)
+        addresses = _ensure(tx, cluster, service)
     except Pending as reason:
         words = f"Error syncing load balancer: failed to ensure load balancer: {reason}"
         event = {"type": "Warning", "reason": "SyncLoadBalancerFailed", "message": words}
         return {**service, "status": {"loadBalancer": {}}, "events": [event]}
-    if not address:
+    if not addresses:
         event = {"type": "Normal", "reason": "EnsuringLoadBalancer", "message": "Ensuring load balancer"}
         return {**service, "status": {"loadBalancer": {}}, "events": [event]}
-    ingress = [{"ip": address, "ipMode": "VIP"}]
+    ingress = [{"ip": address, "ipMode": "VIP"} for address in addresses]
     event = {"type": "Normal", "reason": "EnsuredLoadBalancer", "message": "Ensured load balancer"}
     return {**service, "status": {"loadBalancer": {"ingress": ingress}}, "events": [event]}
 
 
-def _ensure(tx: Transaction, cluster: str, service: Props) -> str:
-    """The address to use; empty when nothing looks after this Service."""
+def _ensure(tx: Transaction, cluster: str, service: Props) -> list[str]:
+    """The address to use of each family; none when nothing looks after this Service."""
     spec = service["spec"]
     kind = spec.get("loadBalancerClass")
     if kind not in (None, BACKEND_SERVICE_CLASS, INTERNAL_CLASS):
-        return ""  # another controller's, and there is none
+        return []  # another controller's, and there is none
     if faults.switched_on(tx, "lb-pending"):
-        return ""
+        return []
     protocols = sorted({port.get("protocol", "TCP") for port in spec.get("ports", [])})
     if len(protocols) > 1:
         raise Pending(
@@ -70,21 +79,27 @@ def _ensure(tx: Transaction, cluster: str, service: Props) -> str:
         )
     body = next(one.body for one in tx.all(CLUSTER) if one.body["context"] == cluster)
     region = f"projects/{body['project']}/regions/{body['location']}"
-    pinned = _pinned(tx, region, service)
-    if pinned:
-        return pinned
-    current = address_of(service)
+    families: list[str] = spec.get("ipFamilies") or ["IPv4"]
+    pinned = _pinned(tx, region, service, families)
     # An ephemeral address stays as long as the load balancer; a reserved one is given up when it is no longer named.
-    if current and not tx.count(ADDRESS, "address", current):
-        return current
-    return allocate(tx, external_pool(tx))
+    current = {_family(each): each for each in _addresses(service) if not tx.count(ADDRESS, "address", each)}
+    return [pinned.get(family) or current.get(family) or _ephemeral(tx, family) for family in families]
 
 
-def _pinned(tx: Transaction, region: str, service: Props) -> str:
-    """The reserved address that the Service names, if it names one and may have it."""
+def _family(address: str) -> str:
+    return f"IPv{ipaddress.ip_address(address).version}"
+
+
+def _ephemeral(tx: Transaction, family: str) -> str:
+    return allocate_ipv6(tx, IPV6_RANGE) if family == "IPv6" else allocate(tx, external_pool(tx))
+
+
+def _pinned(tx: Transaction, region: str, service: Props, families: list[str]) -> dict[str, str]:
+    """Family -> reserved address, of those that the Service names, if it names any and may have them."""
     annotations = service["metadata"].get("annotations") or {}
-    name, wanted = annotations.get(ADDRESS_ANNOTATION), service["spec"].get("loadBalancerIP")
-    if name:
+    named, wanted = annotations.get(ADDRESS_ANNOTATION), service["spec"].get("loadBalancerIP")
+    found: dict[str, str] = {}
+    if named:
         modern = (
             service["spec"].get("loadBalancerClass") == BACKEND_SERVICE_CLASS
             or annotations.get(BACKEND_SERVICE_ANNOTATION) == "enabled"
@@ -95,24 +110,30 @@ def _pinned(tx: Transaction, region: str, service: Props) -> str:
                 f"set spec.loadBalancerClass {BACKEND_SERVICE_CLASS}, or the annotation "
                 f'{BACKEND_SERVICE_ANNOTATION}: "enabled"'
             )
-        path = f"{region}/addresses/{name_of(name)}"
-        address = tx.get(ADDRESS, path)
-        if address is None:
-            raise Pending(f'address "{name}" was not found in {region}')
-        if wanted and wanted != address["address"]:
-            raise Pending(
-                f"conflict: annotation {ADDRESS_ANNOTATION} names {name} ({address['address']}), "
-                f"spec.loadBalancerIP is {wanted}"
-            )
+        for name in (each.strip() for each in str(named).split(",")):
+            path = f"{region}/addresses/{name_of(name)}"
+            address = tx.get(ADDRESS, path)
+            if address is None:
+                raise Pending(f'address "{name}" was not found in {region}')
+            family = _family(str(address["address"]))
+            if family in found:
+                raise Pending(f"annotation {ADDRESS_ANNOTATION} names more than one {family} address: {named}")
+            if family not in families:
+                raise Pending(f"address {name} is {family}, and the Service has {' and '.join(families)}")
+            if wanted and _family(wanted) == family and wanted != address["address"]:
+                raise Pending(
+                    f"conflict: annotation {ADDRESS_ANNOTATION} names {name} ({address['address']}), "
+                    f"spec.loadBalancerIP is {wanted}"
+                )
+            _refuse_used(tx, path, address, service)
+            found[family] = str(address["address"])
     elif wanted:
-        found = next(iter(tx.having(ADDRESS, "address", wanted, f"{region}/")), None)
-        if found is None:
+        reserved = next(iter(tx.having(ADDRESS, "address", wanted, f"{region}/")), None)
+        if reserved is None:
             raise Pending(f'requested ip "{wanted}" is neither static nor assigned to the LB')
-        path, address = found.id, found.body
-    else:
-        return ""
-    _refuse_used(tx, path, address, service)
-    return str(address["address"])
+        _refuse_used(tx, reserved.id, reserved.body, service)
+        found[_family(wanted)] = str(wanted)
+    return found
 
 
 def _refuse_used(tx: Transaction, path: str, address: Props, service: Props) -> None:

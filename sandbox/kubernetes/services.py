@@ -19,6 +19,7 @@ _LABEL: Final = r"[a-z]([-a-z0-9]*[a-z0-9])?"
 _PORT_NAME: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _NODE_PORTS: Final = range(30000, 32768)
 _SERVICE_NETWORK: Final = ipaddress.ip_network("10.2.32.0/20")
+_SERVICE_NETWORK_IPV6: Final = ipaddress.ip_network("fd00:10:2::/112")
 
 
 def problems(service: Props, before: Props | None) -> Iterator[str]:
@@ -42,6 +43,7 @@ def problems(service: Props, before: Props | None) -> Iterator[str]:
     if timeout is not None and not 0 < timeout <= 86400:
         field = "spec.sessionAffinityConfig.clientIP.timeoutSeconds"
         yield f"{field}: Invalid value: {timeout}: must be greater than 0 and less than or equal to 86400"
+    yield from _family_problems(spec)
     yield from _traffic_problems(spec, kind)
     for index, source in enumerate(spec.get("loadBalancerSourceRanges") or []):
         if not _is_range(source):
@@ -84,6 +86,20 @@ def _port_problems(spec: Props, kind: str) -> Iterator[str]:
         numbers.append((number, protocol))
 
 
+def _family_problems(spec: Props) -> Iterator[str]:
+    families, policy = spec.get("ipFamilies") or [], spec.get("ipFamilyPolicy")
+    for index, family in enumerate(families):
+        if family not in ("IPv4", "IPv6"):
+            yield _unsupported(f"spec.ipFamilies[{index}]", family, ("IPv4", "IPv6"))
+        if family in families[:index]:
+            yield f'spec.ipFamilies[{index}]: Duplicate value: "{family}"'
+    if policy and policy not in ("SingleStack", "PreferDualStack", "RequireDualStack"):
+        yield _unsupported("spec.ipFamilyPolicy", policy, ("SingleStack", "PreferDualStack", "RequireDualStack"))
+    if len(families) > 1 and policy not in ("PreferDualStack", "RequireDualStack"):
+        words = "may only be one entry unless the policy is dual-stack"
+        yield f"spec.ipFamilies: Invalid value: {families}: {words}"
+
+
 def _traffic_problems(spec: Props, kind: str) -> Iterator[str]:
     policy = spec.get("externalTrafficPolicy")
     if policy and policy not in ("Cluster", "Local"):
@@ -123,9 +139,10 @@ def with_defaults(tx: Transaction, cluster: str, service: Props) -> Props:
         return {**service, "spec": spec}
     if not spec.get("clusterIP"):
         spec["clusterIP"] = _cluster_ip(tx, cluster)
-    spec["clusterIPs"] = [spec["clusterIP"]]
-    spec.setdefault("ipFamilies", ["IPv4"])
+    dual = spec.get("ipFamilyPolicy") in ("PreferDualStack", "RequireDualStack")
+    spec["ipFamilies"] = spec.get("ipFamilies") or (["IPv4", "IPv6"] if dual else ["IPv4"])
     spec.setdefault("ipFamilyPolicy", "SingleStack")
+    spec["clusterIPs"] = [spec["clusterIP"], *([_second_cluster_ip(spec)] if len(spec["ipFamilies"]) > 1 else [])]
     spec.setdefault("internalTrafficPolicy", "Cluster")
     if kind == "ClusterIP":
         return {**service, "spec": spec}
@@ -152,6 +169,12 @@ def _cluster_ip(tx: Transaction, cluster: str) -> str:
         address = str(_SERVICE_NETWORK[1 + tx.next_number(f"cluster IPs of {cluster}") % size])
         if not tx.count(SERVICE, "spec.clusterIP", address, f"{cluster}/"):
             return address
+
+
+def _second_cluster_ip(spec: Props) -> str:
+    """Of the other family: the same host in a network of it."""
+    host = int(ipaddress.ip_address(spec["clusterIP"])) - int(_SERVICE_NETWORK[0])
+    return str(_SERVICE_NETWORK_IPV6[host])
 
 
 def _free_node_ports(tx: Transaction, cluster: str, ports: list[Props]) -> Iterator[int]:

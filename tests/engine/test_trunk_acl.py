@@ -229,7 +229,7 @@ def test_a_changed_fragment_and_a_new_token_are_updates_that_roll_the_reloader(a
     (_, was), (_, now) = before["acl-enforcement-reloader"], after["acl-enforcement-reloader"]
     assert was["checksum/config"] != now["checksum/config"]
     assert was["checksum/secret"] != now["checksum/secret"]
-    assert now["checksum/secret"] not in printed + acl.state()
+    assert json.loads(now["checksum/secret"]["plaintext"]) not in printed + acl.state()
     assert acl.planned() == {}
 
 

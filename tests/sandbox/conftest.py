@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,13 +17,16 @@ from sandbox.seed import live_edge, new_project
 from tests.sandbox.plugin import Plugin
 
 PROJECT, REGION = "warp-sandbox", "us-central1"
+# pytest-xdist runs several files side by side. Servers listen on fixed ports, so each worker has addresses of its own.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+NETWORK = f"127.93.{32 * WORKER}.0/19"
 
 
 @pytest.fixture
 def cloud(tmp_path: Path) -> Cloud:
     cloud = Cloud(tmp_path / "cloud.db")
     with cloud.change("hand") as tx:
-        tx.set_setting("network", "127.93.0.0/16")
+        tx.set_setting("network", NETWORK)
         new_project(tx, PROJECT, REGION)
     return cloud
 

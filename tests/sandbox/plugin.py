@@ -58,6 +58,13 @@ class Resource:
     inputs: Props
     outputs: Props
     secrets: set[str] = field(default_factory=set)
+    noted: Props = field(default_factory=dict)
+    """What the bridge notes beside the inputs: which of them are its own defaults."""
+
+    @property
+    def kept(self) -> Props:
+        """The inputs as the engine's state keeps them."""
+        return {**self.inputs, **self.noted}
 
 
 @dataclass(frozen=True)
@@ -66,10 +73,11 @@ class Diff:
 
     changes: dict[str, str]
     delete_before_replace: bool
+    replaced_for: set[str] = field(default_factory=set)
 
     @property
     def replaces(self) -> bool:
-        return any(kind.endswith("_replace") for kind in self.changes.values())
+        return bool(self.replaced_for)
 
 
 SIGNATURE, SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
@@ -99,6 +107,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _noted(struct: struct_pb2.Struct) -> Props:
+    values: Props = json_format.MessageToDict(struct)
+    return {"__defaults": values["__defaults"]} if "__defaults" in values else {}
 
 
 def secret_places(struct: struct_pb2.Struct) -> set[str]:
@@ -163,38 +176,40 @@ class Plugin:
         )
         response = self._call("Create", request)
         outputs = response.properties
-        return Resource(type_, name, response.id, plain(checked), plain(outputs), secret_places(outputs))
+        return Resource(
+            type_, name, response.id, plain(checked), plain(outputs), secret_places(outputs), _noted(checked)
+        )
 
     def diff(self, resource: Resource, inputs: Props, ignore: list[str] | None = None) -> Diff:
-        checked = self.check(resource.type, resource.name, inputs, resource.inputs)
         request = provider_pb2.DiffRequest(
             id=resource.id,
             urn=self.urn(resource.type, resource.name),
             olds=wire(resource.outputs),
-            old_inputs=wire(resource.inputs),
-            news=wire(checked),
+            old_inputs=wire(resource.kept),
+            news=self._check(resource.type, resource.name, inputs, resource.kept),
             ignoreChanges=ignore or [],
         )
         response = self._call("Diff", request)
         changes = {path: KINDS[one.kind] for path, one in response.detailedDiff.items()}
-        return Diff(changes, response.deleteBeforeReplace)
+        return Diff(changes, response.deleteBeforeReplace, set(response.replaces))
 
     def update(self, resource: Resource, inputs: Props, *, preview: bool = False) -> Resource:
-        checked = self.check(resource.type, resource.name, inputs, resource.inputs)
+        checked = self._check(resource.type, resource.name, inputs, resource.kept)
         request = provider_pb2.UpdateRequest(
             id=resource.id,
             urn=self.urn(resource.type, resource.name),
             olds=wire(resource.outputs),
-            old_inputs=wire(resource.inputs),
-            news=wire(checked),
+            old_inputs=wire(resource.kept),
+            news=checked,
             preview=preview,
         )
         response = self._call("Update", request)
-        return Resource(resource.type, resource.name, resource.id, checked, plain(response.properties))
+        outputs = plain(response.properties)
+        return Resource(resource.type, resource.name, resource.id, plain(checked), outputs, noted=_noted(checked))
 
     def read(self, resource: Resource) -> Resource | None:
         """Refresh."""
-        return self._read(resource.type, resource.name, resource.id, resource.inputs, resource.outputs)
+        return self._read(resource.type, resource.name, resource.id, resource.kept, resource.outputs)
 
     def adopt(self, type_: str, id_: str) -> Resource:
         """Import by id."""
@@ -209,14 +224,15 @@ class Plugin:
         response = self._call("Read", request)
         if not response.id:
             return None
-        return Resource(type_, name, response.id, plain(response.inputs), plain(response.properties))
+        read = plain(response.inputs), plain(response.properties)
+        return Resource(type_, name, response.id, *read, noted=_noted(response.inputs))
 
     def delete(self, resource: Resource) -> None:
         request = provider_pb2.DeleteRequest(
             id=resource.id,
             urn=self.urn(resource.type, resource.name),
             properties=wire(resource.outputs),
-            old_inputs=wire(resource.inputs),
+            old_inputs=wire(resource.kept),
         )
         self._call("Delete", request)
 

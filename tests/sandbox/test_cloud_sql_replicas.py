@@ -66,6 +66,7 @@ def tables(of: Resource) -> list[str]:
         ({"tier": "db-custom-2-7680"}, {"tier": "db-custom-2-3840"}, r"its primary's \(db-custom-2-7680\)"),
         ({"diskSize": 50}, {"diskSize": 20}, r"no smaller than its primary's \(50 GB\)"),
         ({}, {"backupConfiguration": BACKUPS}, "Backups cannot be enabled on the read replica warp-db-east"),
+        ({}, {"maintenanceWindow": {"day": 7, "hour": 4}}, "A maintenance window cannot be set on the read replica"),
         ({"backupConfiguration": {"enabled": False}}, {}, "needs automated backups and point-in-time recovery"),
         ({"activationPolicy": "NEVER"}, {}, "warp-db is not running"),
         (

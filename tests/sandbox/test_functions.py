@@ -61,6 +61,11 @@ def test_deletion_policies_hold(gcp: Plugin) -> None:
     left = gcp.create("gcp:compute/address:Address", "b", {"name": "b", "deletionPolicy": "ABANDON"})
     gcp.delete(left)
     assert gcp.read(left) is not None
+    assert gcp.diff(left, {"name": "b"}).changes == {"deletionPolicy": "update"}, (
+        "left out is the provider's own, DELETE"
+    )
+    gcp.delete(gcp.update(left, {"name": "b"}))
+    assert gcp.read(left) is None
     with pytest.raises(Invalid, match="expected deletion_policy to be one of"):
         gcp.create("gcp:compute/address:Address", "c", {"name": "c", "deletionPolicy": "KEEP"})
 
@@ -75,8 +80,8 @@ def test_a_password_has_what_was_asked_for_and_is_secret(random: Plugin) -> None
     assert {"result", "bcryptHash"} <= made.secrets
     assert made.outputs["bcryptHash"].startswith("$2b$10$")
     assert random.diff(made, inputs).changes == {}
-    assert random.diff(made, {**inputs, "length": 33}).changes == {"length": "update_replace"}
-    assert random.diff(made, {**inputs, "keepers": {"a": "1"}}).changes == {"keepers.a": "add_replace"}
+    assert random.diff(made, {**inputs, "length": 33}).replaced_for == {"length"}
+    assert random.diff(made, {**inputs, "keepers": {"a": "1"}}).replaced_for == {"keepers"}
     seen = random.read(made)
     assert seen is not None
     assert seen.outputs["result"] == result

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
+import re
 import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -48,6 +50,7 @@ OUTPUTS_AMONG_INPUTS = {
         ),
     },
     "gcp:storage/bucketObject:BucketObject": {"contexts.customs.createTime", "contexts.customs.updateTime"},
+    "gcp:monitoring/alertPolicy:AlertPolicy": {"conditions.name"},
     "gcp:sql/user:User": {
         "passwordPolicy.statuses",
         "passwordPolicy.statuses.locked",
@@ -64,8 +67,13 @@ def arguments(token: str) -> type:
     """The SDK's argument class of a resource type: gcp:dns/recordSet:RecordSet -> pulumi_gcp.dns.RecordSetArgs."""
     package, module, name = token.split(":")
     path = f"pulumi_{package}" + ("" if package == "random" else f".{module.split('/')[0]}")
-    found: type = getattr(importlib.import_module(path), f"{name}Args")
-    return found
+    # In a resource's own module: a block of another resource may have the name, and then this one's is "...InitArgs".
+    own = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    if importlib.util.find_spec(f"{path}.{own}"):
+        path = f"{path}.{own}"
+    found = importlib.import_module(path)
+    args: type = getattr(found, f"{name}InitArgs", None) or getattr(found, f"{name}Args")
+    return args
 
 
 def inputs_of(cls: type, prefix: str = "") -> Iterator[str]:
@@ -140,6 +148,24 @@ FORCE_NEW = {
         "kmsKeyName metadata name source storageClass"
     ),
     "gcp:storage/bucketIAMMember:BucketIAMMember": "bucket condition member role",
+    "gcp:compute/globalAddress:GlobalAddress": (
+        "address addressType description ipVersion name network prefixLength project purpose"
+    ),
+    "gcp:compute/firewall:Firewall": "direction name params project",
+    "gcp:compute/healthCheck:HealthCheck": "name project",
+    "gcp:compute/regionSecurityPolicy:RegionSecurityPolicy": "name project region type",
+    "gcp:compute/regionSecurityPolicyRule:RegionSecurityPolicyRule": "priority project region securityPolicy",
+    "gcp:compute/networkEdgeSecurityService:NetworkEdgeSecurityService": "name project region",
+    "gcp:compute/caExternalAccountKey:CaExternalAccountKey": "location project",
+    "gcp:monitoring/alertPolicy:AlertPolicy": "project",
+    "gcp:monitoring/notificationChannel:NotificationChannel": "project",
+    "gcp:monitoring/uptimeCheckConfig:UptimeCheckConfig": (
+        "checkerType monitoredResource project resourceGroup syntheticMonitor"
+    ),
+    "gcp:monitoring/dashboard:Dashboard": "project",
+    "gcp:logging/metric:Metric": "project",
+    "gcp:serviceaccount/account:Account": "accountId project",
+    "gcp:secretmanager/secret:Secret": "project replication secretId tags",
 }
 KEPT_WHEN_LEFT_OUT = {
     "gcp:compute/routerNat:RouterNat": (
@@ -152,6 +178,12 @@ KEPT_WHEN_LEFT_OUT = {
         "deletionPolicy project publicAccessPrevention rpo softDeletePolicy uniformBucketLevelAccess versioning website"
     ),
     "gcp:storage/bucketObject:BucketObject": "content contentType deletionPolicy kmsKeyName storageClass",
+    "gcp:compute/firewall:Firewall": "deletionPolicy destinationRanges direction enableLogging project",
+    "gcp:compute/regionSecurityPolicy:RegionSecurityPolicy": "deletionPolicy project region rules",
+    "gcp:compute/networkEdgeSecurityService:NetworkEdgeSecurityService": "deletionPolicy project",
+    "gcp:monitoring/uptimeCheckConfig:UptimeCheckConfig": "checkerType deletionPolicy project",
+    "gcp:logging/metric:Metric": "deletionPolicy metricDescriptor project",
+    "gcp:secretmanager/secret:Secret": "deletionPolicy expireTime project",
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.database import iam_database_user
+from settings.principal import database_user
 from tests.stacks import Config, changed, stack_config
 from tests.unit.recording import Declared, Edge, declare
 
@@ -42,6 +42,7 @@ def test_the_defaults_are_careful() -> None:
         "ipv4Enabled": True,
         "privateNetwork": NETWORK,
         "sslMode": "ENCRYPTED_ONLY",
+        "serverCaMode": "GOOGLE_MANAGED_INTERNAL_CA",  # what `serverCa` is the authority of
         "authorizedNetworks": [],
     }
 
@@ -109,6 +110,9 @@ def test_private_services_access_is_created_before_the_instance_when_asked_for()
     assert connection.inputs["network"] == NETWORK
     assert connection.inputs["service"] == "servicenetworking.googleapis.com"
     assert connection.inputs["reservedPeeringRanges"] == ["warp-peering"]
+    # A stack that goes leaves it, because Google keeps it for days; one that comes again finds it.
+    assert connection.inputs["deletionPolicy"] == "ABANDON"
+    assert connection.inputs["updateOnCreationFail"] is True
     assert connection.urn in instance_of(edge).dependencies
     assert (addresses.protect, connection.protect) == (True, True)
 
@@ -148,7 +152,7 @@ def test_iam_principals_sign_in_as_people_and_as_service_accounts() -> None:
     ],
 )
 def test_the_database_knows_a_principal_by_this_name(principal: str, user: str) -> None:
-    assert iam_database_user(principal) == user
+    assert database_user(principal) == user
 
 
 def test_what_owns_objects_is_abandoned_and_never_dropped() -> None:

@@ -111,10 +111,14 @@ def test_an_address_as_a_range_holds_exactly_itself(address: str, cidr: str) -> 
         (3, 2, 64, 193_536, 96_768, 3_024),
         (1, 2, 64, 64_512, 32_256, 1_008),
         (4, 2, 32, 258_048, 129_024, 8_064),
-        # Whole calls and whole VMs only: 64,512 / 5 = 12,902.4 and 64,512 / 1,000 = 64.5 an address.
-        (1, 5, 1_000, 64_512, 12_902, 64),
-        (2, 5, 1_000, 129_024, 25_804, 128),
-        (1, 2, 65_536, 64_512, 32_256, 0),
+        # Whole calls only: 64,512 / 5 = 12,902.4.
+        (1, 5, 1_024, 64_512, 12_902, 63),
+        (2, 5, 1_024, 129_024, 25_804, 126),
+        # The cloud rounds up to a power of two: 128, 1,024, and no more than one VM may have of an address.
+        (1, 2, 100, 64_512, 32_256, 504),
+        (1, 2, 1_000, 64_512, 32_256, 63),
+        (1, 2, 40_000, 64_512, 32_256, 1),
+        (1, 2, 57_344, 64_512, 32_256, 1),
     ],
 )
 def test_capacity_counts_whole_calls_and_whole_vms(

@@ -57,7 +57,7 @@ def test_a_replica_is_the_instance_alone_without_backups() -> None:
     edge = declare(stack_config("prod-us-east1"), cloud=Backend())
     (instance,) = edge.of_type(INSTANCE)
     assert (instance.inputs["masterInstanceName"], instance.inputs["region"]) == ("warp-db", "us-east1")
-    assert "backupConfiguration" not in instance.inputs["settings"]
+    assert not {"backupConfiguration", "maintenanceWindow"} & set(instance.inputs["settings"])
     assert instance.protect
     assert edge.of_type("gcp:sql/database:Database") == edge.of_type("gcp:sql/user:User") == []
     told = edge.outputs["database"]

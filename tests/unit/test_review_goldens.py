@@ -144,10 +144,10 @@ def test_drift_tells_what_is_gone_and_what_is_different() -> None:
     assert "`warp-nat-ip-3`: calls on it end at once" in text
 
 
-def test_a_refresh_that_the_plugin_refuses_is_for_somebody_to_look_at() -> None:
+def test_a_refresh_that_the_cluster_refuses_is_for_somebody_to_look_at() -> None:
     text = page(golden("drift-refused"))
     assert "**The refresh failed: somebody has to look.**" in text
-    assert "`ingress-udp`: `Preview failed: Server-Side Apply field conflict detected." in text
+    assert 'is forbidden: User "warp-edge" cannot get resource "services"' in text
 
 
 def test_trunks_are_counted_customer_by_customer() -> None:

@@ -68,7 +68,7 @@ def test_all_problems_are_told_at_once_in_different_groups_and_in_the_same_one()
     config = stack_config("prod")
     for path, value in (
         (("gcp:project",), "NO"),
-        (("warp-edge:dns", "ttlSeconds"), 60),
+        (("warp-edge:dns", "ttlSeconds"), 0),
         (("warp-edge:dns", "backend"), "bind"),
         (("warp-edge:dns", "zone"), {"name": "z", "nmae": "x"}),
         (("warp-edge:egress", "slots"), {"BAD": {"state": "active"}, "idle": {"state": "asleep"}}),
@@ -128,7 +128,7 @@ def test_dynamic_ports_have_rules_of_their_own(egress: Config, wrong: str, remed
             "warp-edge:database.backups",
         ),
         ({"availability": "REGIONAL", "backups": {"pointInTimeRecovery": False}}, "warp-edge:database.backups"),
-        ({"iamAuthentication": True, "iamUsers": ["ann"]}, "warp-edge:database.iamUsers"),
+        ({"iamAuthentication": True, "iamUsers": ["ann"]}, "warp-edge:database.iamUsers[0]"),
         (
             {
                 "network": {

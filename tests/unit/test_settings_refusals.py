@@ -11,6 +11,7 @@ from tests.stacks import as_engine_gives_it, changed, stack_config
 
 CLUSTER, INGRESS, EGRESS = "warp-edge:cluster", "warp-edge:ingress", "warp-edge:egress"
 DNS, DATABASE, LEGACY, COST = "warp-edge:dns", "warp-edge:database", "warp-edge:legacy", "warp-edge:cost"
+ACL = "warp-edge:trunkAcl"
 
 ACTIVE = {"state": "active"}
 RETIRED = {"address": "192.0.2.1", "purpose": "p", "kind": "NAT", "direction": "outbound"}
@@ -21,6 +22,18 @@ SLOT = (EGRESS, "slots", "warp-nat-ip-1")
 WHY = {"noticeOverride": {"reason": "the carrier asked for it"}}
 NEW_UDP = {"protocol": "UDP"}
 SAME_DAY = {"drainedOn": "2026-01-01", "retiredOn": "2026-01-01"}
+AT_CLOUD_DNS = {"backend": "cloud-dns", "domain": "ringer.tel", "zone": {"name": "z"}}
+AT_BOTH = AT_CLOUD_DNS | {"backend": "both"}
+DB = {"instance": "warp-db"}
+PLUS = DB | {"edition": "ENTERPRISE_PLUS", "tier": "db-perf-optimized-N-2"}
+IAM = DB | {"iamAuthentication": True}
+LONG_USER = "a" * 52 + "@example.com"  # 64 characters
+LONG_ACCOUNT = "a" * 30 + "@" + "p" * 29 + ".iam.gserviceaccount.com"  # 64 without its ending
+CIRCLE = {
+    name: RETIRED | {"address": f"192.0.2.{number}", "replacedBy": [following]}
+    for number, (name, following) in enumerate((("a", "b"), ("b", "c"), ("c", "a")))
+}
+NAT = {"router": {"name": "r"}, "slots": {"n": ACTIVE}, "dynamicPorts": True}
 BACKWARDS = {"activeOn": "2026-01-02", "retiredOn": "2026-01-01"}
 
 
@@ -56,12 +69,10 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     ((EGRESS, "nat"), "warp-nat\n", "", "not a valid name here", "it must match"),
     ((INGRESS, "udp", "address"), "34.44.183.87", "", "not a valid name here", "it must match"),
     ((INGRESS, "namespace"), "", "", "not a valid name here", "it must match"),
-    ((DNS, "domain"), "ringer.tel.", "", "not a valid name here", "it must match"),
     ((DNS, "domain"), "-ringer.tel", "", "not a valid name here", "it must match"),
     ((DNS, "names"), {"udp": "sip_udp"}, ".udp", "not a valid name here", "it must match"),
     ((DATABASE, "name"), "warp-db", "", "not a valid name here", "it must match"),
     (("warp-edge:labels", "App"), "warp", "", "not a valid name here", "it must match"),
-    (("warp-edge:labels", "app"), "WARP", "", "not a valid name here", "it must match"),
     # The region
     (("warp-edge:region",), "europe-west4", "", "gcp:region is 'us-central1'", "give both the same region"),
     (("warp-edge:region",), "us-central1-a", "", "not a valid name here", "it must match"),
@@ -104,7 +115,9 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     ((EGRESS, "portsPerCall"), 0, "", "too small", "use 1 or more"),
     # DNS
     ((DNS, "ttlSeconds"), 299, "", "below 300 s", "use 300 or more"),
-    ((DNS, "ttlSeconds"), 60, "", "below 300 s", "use 300 or more"),
+    ((DNS, "ttlSeconds"), 60, "", "the least that Gandi accepts", "use 300 or more; with dns.backend: cloud-dns less"),
+    ((DNS,), AT_BOTH | {"ttlSeconds": 299}, ".ttlSeconds", "the least that Gandi accepts", "use 300 or more"),
+    ((DNS,), AT_CLOUD_DNS | {"ttlSeconds": 0}, ".ttlSeconds", "too small", "use 1 or more"),
     ((DNS, "ttlSeconds"), 100_000, "", "too large", "use 86400 or less"),
     ((DNS, "backend"), "bind", "", "not one of the known values", "use cloud-dns, gandi or both"),
     ((DNS, "backend"), "cloud-dns", "/zone", "backend `cloud-dns` needs the zone's name", "add dns.zone.name"),
@@ -141,7 +154,71 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     ((DATABASE, "backups"), {"enabled": False}, ".pointInTimeRecovery", "recovery needs backups", "backups.enabled"),
     ((DATABASE, "backups"), {"startTime": "24:00"}, ".startTime", "not a valid name here", "it must match"),
     ((DATABASE, "iamUsers"), ["ann@example.com"], "", "IAM authentication is off", "set database.iamAuthentication"),
-    ((DATABASE, "flags"), {"max_connections": 25}, ".max_connections", "valid string", "docs/settings.md"),
+    # A machine and an edition that do not go together, a machine that there is not
+    (
+        (DATABASE,),
+        DB | {"edition": "ENTERPRISE_PLUS", "tier": "db-custom-2-7680"},
+        ".tier",
+        "its own",
+        "use db-perf-opti",
+    ),
+    ((DATABASE,), DB | {"tier": "db-perf-optimized-N-2"}, ".tier", "of edition ENTERPRISE_PLUS", "set database.edit"),
+    ((DATABASE, "tier"), "db-n1-standard-2", "", "of MySQL's", "use db-custom-2-7680"),
+    ((DATABASE, "tier"), "db-custom-2", "", "not a custom machine", "write it as db-custom-2-7680"),
+    ((DATABASE, "tier"), "db-custom-3-7680", "", "3 CPUs", "an even number up to 96"),
+    ((DATABASE, "tier"), "db-custom-2-7681", "", "7681 MB with 2 CPUs", "use a multiple of 256 MB"),
+    ((DATABASE, "tier"), "db-custom-2-3584", "", "3584 MB with 2 CPUs", "3840 or more"),
+    ((DATABASE, "tier"), "db-custom-2-14336", "", "14336 MB with 2 CPUs", "0.9 to 6.5 GB a CPU"),
+    ((DATABASE,), PLUS | {"disk": {"type": "PD_HDD"}}, ".disk", "has no HDD", "set database.disk.type: PD_SSD"),
+    ((DATABASE,), PLUS | {"tier": "db-c4a-highmem-4"}, ".disk", "a Hyperdisk", "use db-perf-optimized-N-2"),
+    # IAM principals
+    ((DATABASE,), IAM | {"iamUsers": ["ann"]}, ".iamUsers[0]", "no e-mail address", "someone@example.com"),
+    ((DATABASE,), IAM | {"iamUsers": ["Ann@example.com"]}, ".iamUsers[0]", "in lower case", "write it as ann@example"),
+    ((DATABASE,), IAM | {"iamUsers": [LONG_USER]}, ".iamUsers[0]", "64 characters", "an account with a shorter name"),
+    ((DATABASE,), IAM | {"iamUsers": [LONG_ACCOUNT]}, ".iamUsers[0]", "64 characters", "does not count"),
+    ((DATABASE,), IAM | {"iamUsers": ["a@b.tel", "a@b.tel"]}, ".iamUsers", "'a@b.tel' stands twice", "name each once"),
+    ((ACL, "signIn"), {"readers": ["Ann@example.com"]}, ".readers[0]", "in lower case", "write it as ann@example.com"),
+    ((ACL, "reach"), {"access": "connector", "iamUser": LONG_USER}, ".iamUser", "64 characters", "a shorter name"),
+    # What YAML does not read as text
+    ((DATABASE, "flags"), {"max_connections": 25}, ".max_connections", "a number", 'put it in quotes: "25"'),
+    ((DATABASE, "flags"), {"ratio": 0.5}, ".ratio", "a number where text", 'put it in quotes: "0.5"'),
+    ((DATABASE, "flags"), {"log_connections": True}, "", "'log_connections' is true: flags are", 'write "on", in'),
+    ((DATABASE, "flags"), {"log_connections": False}, "", "'log_connections' is false: flags are", 'write "off", in'),
+    ((DATABASE, "flags"), {"log_connections": ["on"]}, ".log_connections", "not text", "one word or line"),
+    ((DATABASE, "flags"), {"cloudsql.iam_authentication": "on"}, "", "a setting of its own", "database.iamAuthent"),
+    (("warp-edge:labels",), {"team": 7}, ".team", "a number where text is needed", 'put it in quotes: "7"'),
+    (("warp-edge:labels",), {"edge": True}, ".edge", "neither text nor in quotes", 'put it in quotes: "true"'),
+    ((INGRESS, "selector"), {"app": 1}, ".app", "a number where text is needed", 'put it in quotes: "1"'),
+    # What is only habit
+    ((DNS, "domain"), "ringer.tel.", "", "not a valid name here", "write it as 'ringer.tel'; it must match"),
+    ((DNS, "domain"), "Ringer.TEL", "", "not a valid name here", "write it as 'ringer.tel'; it must match"),
+    ((DNS, "domain"), "ringer.xn--", "", "not a valid name here", "it must match"),
+    (("warp-edge:labels", "app"), "WARP", "", "not a valid name here", "write it as 'warp'; it must match"),
+    ((INGRESS, "namespace"), " warp-core\n", "", "not a valid name here", "write it as 'warp-core'; it must match"),
+    # What is said twice
+    ((EGRESS, "vendorPorts"), [5060, 5060], "", "5060 stands twice", "name each once"),
+    ((INGRESS, "sourceRanges"), ["192.0.2.0/24", "192.0.2.0/24"], "", "'192.0.2.0/24' stands twice", "name each once"),
+    ((LEGACY, "old"), RETIRED | {"ports": [5060, 5060]}, ".ports", "5060 stands twice", "name each once"),
+    ((LEGACY,), {"old": RETIRED, "older": RETIRED}, "", "192.0.2.1 stands under 'old' and under", "under one name"),
+    (
+        (LEGACY,),
+        {"old": RETIRED | {"address": "2001:db8::1"}, "older": RETIRED | {"address": "2001:DB8:0::1"}},
+        "",
+        "2001:db8::1 stands under 'old' and under 'older'",
+        "leave it under one name",
+    ),
+    # What replaces itself
+    ((LEGACY, "old"), RETIRED | {"replacedBy": ["old"]}, "<", "in a circle: old -> old", "have to use now"),
+    ((LEGACY,), CIRCLE, "", "in a circle: a -> b -> c -> a", "name the address that people outside"),
+    (
+        (EGRESS, "slots"),
+        {"a": ACTIVE | {"replacedBy": ["b"]}, "b": ACTIVE | {"replacedBy": ["a"]}},
+        "",
+        "in a circle: a -> b -> a",
+        "name the address",
+    ),
+    # Ports of a VM
+    ((EGRESS,), NAT | {"minPortsPerVm": 65_536}, ".minPortsPerVm", "more than a minimum may be", "use 32768 or less"),
     # Retired addresses
     ((LEGACY, "old"), RETIRED | {"address": "34.58.165"}, ".address", "not an IP address", "write it as 192.0.2.1"),
     ((LEGACY, "old"), RETIRED | {"replacedBy": ["nowhere"]}, "<", "nowhere, which is not here", "of this stack"),

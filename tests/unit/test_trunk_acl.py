@@ -80,6 +80,7 @@ def test_wrong_trunk_files_end_the_program_before_anything_is_declared() -> None
 def test_an_iam_principal_signs_in_without_a_password() -> None:
     who = "deploy@warp-prod.iam.gserviceaccount.com"
     config = with_acl("reach", value={"access": "connector", "iamUser": who})
+    config = changed(config, ("warp-edge:database", "iamAuthentication"), True)
     inputs = one(declare(config), ACL).inputs
     assert inputs["user"] == "deploy@warp-prod.iam"
     assert inputs.get("password") is None
@@ -180,7 +181,7 @@ def test_what_cannot_work_is_refused_with_the_remedy(path: tuple[str, ...], valu
 
 def test_kamailio_without_a_password_needs_a_proxy_beside_it() -> None:
     reader = {"passwords": False, "readers": ["kamailio@warp-prod.iam.gserviceaccount.com"]}
-    config = with_acl("signIn", value=reader)
+    config = changed(with_acl("signIn", value=reader), ("warp-edge:database", "iamAuthentication"), True)
     assert "add trunkAcl.enforcement.address" in refusals(config)
     config = changed(config, ("warp-edge:trunkAcl", "enforcement", "address"), "127.0.0.1")
     url = one(declare(config), SECRET).inputs["stringData"]["WARP_ACL_DB_URL"]

@@ -103,6 +103,21 @@ def test_one_release_of_an_action_everywhere() -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(GITHUB)))
+def test_bytecode_is_compiled_where_an_environment_is_made_and_nowhere_else(file: Path) -> None:
+    parts = loaded(file)
+    made = [step for job in (*parts.get("jobs", {}).values(), parts.get("runs", {})) for step in job.get("steps", ())]
+    made = [step for step in made if re.search(r"^(pulumi install|uv )", step.get("run", ""), re.MULTILINE)]
+    assert all(step["env"]["UV_COMPILE_BYTECODE"] == "1" for step in made)
+    assert file.read_text().count("UV_COMPILE_BYTECODE") == len(made)
+
+
+def test_uv_is_on_path_before_pulumi_calls_it() -> None:
+    scripts = [step.get("run", "") for step in loaded(GITHUB / "actions" / "engine" / "action.yml")["runs"]["steps"]]
+    got = scripts.index('python tools/get_uv.py "$RUNNER_TEMP/uv" >> "$GITHUB_PATH"')
+    assert got < scripts.index("pulumi install")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(GITHUB)))
 def test_no_secret_is_used_and_nothing_foreign_is_pasted_into_a_script(file: Path) -> None:
     text = file.read_text()
     assert "secrets." not in text

@@ -11,14 +11,45 @@ sys.path.insert(0, str(ROOT / "tools"))
 import actionlint  # noqa: E402
 import bootstrap  # noqa: E402
 import debian_packages  # noqa: E402
+import get_uv  # noqa: E402
+import known_faults  # noqa: E402
+import pins  # noqa: E402
 import pulumi_engine  # noqa: E402
 import python_environment  # noqa: E402
+import python_lock  # noqa: E402
 import steps  # noqa: E402
 
-__all__ = ["ROOT", "actionlint", "bootstrap", "debian_packages", "pulumi_engine", "python_environment", "steps"]
+__all__ = [
+    "ROOT",
+    "actionlint",
+    "bootstrap",
+    "debian_packages",
+    "get_uv",
+    "known_faults",
+    "pins",
+    "pulumi_engine",
+    "python_environment",
+    "python_lock",
+    "steps",
+]
+
+SAYS = f'"#!/bin/sh\\necho {pulumi_engine.CLI_VERSION}\\n"'
+BUILDS = f'name="$out/$(basename "$last")"; printf {SAYS} > "$name"; chmod 755 "$name"'
 
 
-BUILDS = 'name="$out/$(basename "$last")"; printf "#!/bin/sh\\necho v3.260.0\\n" > "$name"; chmod 755 "$name"'
+LOCK = """\
+version = 1
+
+[[package]]
+name = "uv"
+version = "0.9.1"
+source = { registry = "https://index.example/simple" }
+sdist = { url = "https://files.example/uv-0.9.1.tar.gz", hash = "sha256:0" }
+wheels = [
+    { url = "https://files.example/uv-0.9.1-one.whl", hash = "sha256:1" },
+    { url = "https://files.example/uv-0.9.1-two.whl", hash = "sha256:2" },
+]
+"""
 
 
 def executable(path: Path, script: str) -> Path:
@@ -29,12 +60,8 @@ def executable(path: Path, script: str) -> Path:
 
 
 def project_folder(tmp_path: Path) -> Path:
-    """A project folder with three requirement sets and the pins of an engine."""
-    (tmp_path / "requirements.txt").write_text("pulumi==1\n", encoding="utf-8")
-    (tmp_path / python_environment.SANDBOX_SET).write_text("-r requirements.txt\ndnslib==1\n", encoding="utf-8")
-    (tmp_path / python_environment.DEV_SET).write_text(
-        f"-r {python_environment.SANDBOX_SET}\npytest==1\n", encoding="utf-8"
-    )
+    """A project folder with a lock and the pins of an engine."""
+    (tmp_path / get_uv.LOCK).write_text(LOCK, encoding="utf-8")
     for module in ("engine", "language-host"):
         (tmp_path / "tools" / module).mkdir(parents=True)
         (tmp_path / "tools" / module / "go.mod").write_text("module x\n\ngo 1.25.11\n", encoding="utf-8")
@@ -45,7 +72,7 @@ def project_folder(tmp_path: Path) -> Path:
 def stamped_venv(project: Path, *sets: str, **changes: str) -> Path:
     executable(project / ".venv" / "bin" / "python", "exit 0")
     content = {"python": steps.show_version(sys.version_info[:2]), "place": str(project)}
-    content |= {name: steps.digest(python_environment.requirement_files(project / name)) for name in sets}
+    content |= {name: steps.digest([project / get_uv.LOCK]) for name in sets}
     steps.write_stamp(project / ".venv" / "warp-edge.json", {**content, **changes})
     return project
 

@@ -1,0 +1,209 @@
+"""A look-up that fails is refused in this program's words, before anything is declared; nothing that it answers with,
+or leaves out, ends the program with a traceback."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import pulumi
+import pytest
+
+import engine_record
+from components.look_up import Sought, look_up
+from tests.stacks import Config, changed, stack_config
+from tests.unit.cloud import Cloud
+from tests.unit.recording import Edge, declare
+
+CLUSTER, ZONE, KEYS = (
+    "gcp:container/getCluster:getCluster",
+    "gcp:dns/getManagedZone:getManagedZone",
+    "gcp:dns/getKeys:getKeys",
+)
+OURS = changed(stack_config("sandbox"), ("warp-edge:dns", "zone"), {"name": "ringer-tel", "dnssec": True})
+OTHERS = changed(stack_config("sandbox"), ("warp-edge:dns", "zone"), {"name": "ringer-tel", "manage": False})
+
+# As pulumi-gcp says it, around what Google's API says.
+NOT_FOUND = (
+    "googleapi: Error 404: Not found: projects/warp-sandbox/locations/us-central1/clusters/warp-cluster., notFound"
+)
+NO_ZONE = "googleapi: Error 404: The 'parameters.managedZone' resource named 'ringer-tel' does not exist., notFound"
+FORBIDDEN = 'googleapi: Error 403: Required "container.clusters.get" permission(s) for "projects/x"., forbidden'
+OFF = (
+    "googleapi: Error 403: Kubernetes Engine API has not been used in project 1 before or it is disabled."
+    ' Details: [{"reason": "SERVICE_DISABLED"}], accessNotConfigured'
+)
+NO_SIGN_IN = "could not find default credentials. See https://cloud.google.com/docs/authentication"
+ODD = "1 error occurred:\n\t* googleapi: got HTTP response code 502 with body: <html>" + "x" * 1000
+
+
+@pytest.fixture(autouse=True)
+def _told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `main` has it."""
+    monkeypatch.setattr(logging.getLogger("asyncio"), "level", logging.CRITICAL)
+
+
+class Failure(grpc.RpcError):
+    """As the engine answers when a plugin has failed."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        return str(self)
+
+
+class Answers(Cloud):
+    """A cloud that answers one look-up with `answer`: text is a failure, as the engine hands it on."""
+
+    def __init__(self, token: str, answer: str | dict[str, Any]) -> None:
+        super().__init__("warp-sandbox")
+        self.declared: list[str] = []
+        self._token, self._answer = token, answer
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        if args.token != self._token:
+            return super().call(args)
+        if isinstance(self._answer, str):
+            raise Failure(f"invocation of {args.token} returned an error: invoking {args.token}: {self._answer}")
+        return self._answer, []
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        self.declared.append(args.name)
+        return super().new_resource(args)
+
+
+def refused(config: Config, cloud: Answers) -> str:
+    with pytest.raises(pulumi.RunError) as error:
+        declare(config, cloud=cloud)
+    text = str(error.value)
+    assert "\n  -> " in text
+    assert "invoke of" not in text
+    assert "googleapi" not in text or len(text) < 700
+    return text
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (NOT_FOUND, ("there is no GKE cluster warp-cluster in us-central1", "correct warp-edge:cluster.name")),
+        (FORBIDDEN, ("this account may not", "roles/container.clusterViewer")),
+        (OFF, ("container.googleapis.com is not enabled", "gcloud services enable container.googleapis.com")),
+        (NO_SIGN_IN, ("this machine's sign-in", "gcloud auth application-default login")),
+        (ODD, ("cannot be looked up: googleapi: got HTTP response code 502", "try again", "warp-edge:cluster.name")),
+    ],
+)
+def test_a_cluster_that_cannot_be_looked_up(answer: str, told: tuple[str, ...]) -> None:
+    cloud = Answers(CLUSTER, answer)
+    text = refused(OURS, cloud)
+    assert all(words in text for words in told), text
+    assert cloud.declared == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (NO_ZONE, ("there is no zone ringer-tel at Cloud DNS", "correct warp-edge:dns.zone.name", "manage: true")),
+        (FORBIDDEN, ("this account may not", "roles/dns.reader")),
+        (OFF, ("dns.googleapis.com is not enabled", "gcloud services enable dns.googleapis.com")),
+        ({"dnsName": "other.example."}, ("is for other.example.", "correct warp-edge:dns.zone.name")),
+    ],
+)
+def test_a_zone_of_somebody_else_that_cannot_be_used(answer: str | dict[str, Any], told: tuple[str, ...]) -> None:
+    cloud = Answers(ZONE, answer)
+    text = refused(OTHERS, cloud)
+    assert all(words in text for words in told), text
+    assert cloud.declared == []
+
+
+def test_keys_that_cannot_be_looked_up() -> None:
+    text = refused(OURS, Answers(KEYS, FORBIDDEN))
+    assert "zone ringer-tel at Cloud DNS cannot be looked up" in text
+    assert "roles/dns.reader" in text
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"keySigningKeys": None, "zoneSigningKeys": None},
+        {"keySigningKeys": []},
+        {"keySigningKeys": [{}]},
+        {"keySigningKeys": [{"dsRecord": None}]},
+        {"keySigningKeys": [{"dsRecord": ""}]},
+    ],
+)
+def test_a_zone_without_keys_yet_has_no_ds_records(answer: dict[str, Any]) -> None:
+    assert dns_of(declare(OURS, cloud=Answers(KEYS, answer)))["dsRecords"] == []
+
+
+@pytest.mark.parametrize("answer", [{}, {"nameServers": None}, {"nameServers": [], "dnsName": None}])
+def test_a_zone_whose_name_servers_are_not_known_yet(answer: dict[str, Any]) -> None:
+    assert dns_of(declare(OTHERS, cloud=Answers(ZONE, answer)))["nameServers"] == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"endpoint": None, "masterAuths": None},
+        {"endpoint": "192.0.2.1", "masterAuths": None},
+        {"endpoint": "192.0.2.1", "masterAuths": []},
+        {"endpoint": "192.0.2.1", "masterAuths": [{}]},
+        {"endpoint": "192.0.2.1", "masterAuths": [{"clusterCaCertificate": None}]},
+        {"endpoint": "", "masterAuths": [{"clusterCaCertificate": "Q0E="}]},
+    ],
+)
+def test_a_cluster_that_does_not_run_yet(answer: dict[str, Any]) -> None:
+    assert "has no endpoint or no certificate yet" in refused(OURS, Answers(CLUSTER, answer))
+
+
+def dns_of(edge: Edge) -> dict[str, Any]:
+    found: dict[str, Any] = edge.outputs["dns"]
+    return found
+
+
+def test_a_refusal_inside_a_look_up_is_handed_on() -> None:
+    def gone() -> None:
+        raise pulumi.RunError("Resource monitor has terminated, shutting down")
+
+    with pytest.raises(pulumi.RunError, match="has terminated"):
+        look_up(Sought("x", "k", "l", "r", "a"), gone)
+
+
+def answering(answer: Any) -> Callable[..., Any]:
+    class Answer:
+        value = answer
+
+    return lambda *_: Answer()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        {},
+        {"outputs": None},
+        {"outputs": {"urn": {"type": engine_record.ADDRESS, "outputs": None}}},
+        {"outputs": {"urn": {"type": engine_record.SERVICE}, "dedicated": {}}},
+        {"outputs": {"urn": {"type": engine_record.ADDRESS, "outputs": {"address": None}}}},
+        {"outputs": {"urn": {"type": engine_record.SERVICE, "outputs": {"status": {"loadBalancer": None}}}}},
+        {"outputs": {f"x{engine_record.DEDICATED}y": {"type": engine_record.ADDRESS, "outputs": None}}},
+    ],
+)
+def test_a_state_with_nothing_in_it_says_that_nothing_is_used(answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulumi.runtime, "invoke", answering(answer))
+    record = engine_record.last_update()
+    assert (record.gateway, record.serving, record.trunks, dict(record.dedicated)) == (None, frozenset(), None, {})
+
+
+def test_a_state_that_cannot_be_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: Any) -> None:
+        raise Exception("invoke of pulumi:pulumi:readStackResourceOutputs failed: incorrect passphrase")  # noqa: TRY002
+
+    monkeypatch.setattr(pulumi.runtime, "invoke", failing)
+    with pytest.raises(pulumi.RunError, match="cannot be read: incorrect passphrase") as error:
+        engine_record.last_update()
+    assert "pulumi stack export" in str(error.value)

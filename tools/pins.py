@@ -1,0 +1,94 @@
+"""The pins: every place that states the same version states the same one, and none is known to be faulty.
+
+    python3 tools/pins.py    exit status 1 and what to mend when that is not so
+
+A version has one home, the first place of its list here; the others follow it. Standard library only.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from known_faults import PAGE, read, refused
+from steps import BootstrapError, say
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCK = "uv.lock"
+
+
+def package(name: str) -> tuple[str, str]:
+    """Where a Python package is pinned."""
+    return "pyproject.toml", rf'^ *"{re.escape(name)}==([\w.]+)",$'
+
+
+# A pattern finds at least one version in its file, and every one that it finds counts.
+PLACES: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "pulumi": (
+        package("pulumi"),
+        ("tools/engine/go.mod", r"^\tgithub\.com/pulumi/pulumi/pkg/v3 v(\S+)"),
+        ("tools/engine/go.mod", r"^\tgithub\.com/pulumi/pulumi/sdk/v3 v(\S+)"),
+        ("tools/pulumi_engine.py", r'^CLI_VERSION = "v(.+)"$'),
+        (".github/actions/engine/action.yml", r"^ +pulumi-version: (\S+)$"),
+        (".github/workflows/checks.yml", r"^ +pulumi-version: (\S+)$"),
+        ("README.md", r"(?:`pulumi`|Install Pulumi\]\(\S+\)) (\d[\d.]*) or newer"),
+    ),
+    "pulumi-gcp": (package("pulumi-gcp"), ("sandbox/gcp/provider.py", r'^VERSION: Final = "(.+)"$')),
+    "pulumi-kubernetes": (
+        package("pulumi-kubernetes"),
+        ("sandbox/kubernetes/provider.py", r'^VERSION: Final = "(.+)"$'),
+    ),
+    "pulumi-random": (package("pulumi-random"), ("sandbox/random_provider.py", r'^VERSION: Final = "(.+)"$')),
+    "psycopg": (package("psycopg[binary]"), ("kamailio/reloader/requirements.txt", r"^psycopg\[binary\]==(\S+)$")),
+    "Go": (("tools/engine/go.mod", r"^go (\S+)$"), ("README.md", r"\bGo (\d[\d.]*) or newer")),
+}
+
+
+def disagreements(root: Path) -> list[str]:
+    """Every place whose version is not that of its home. A shorter one (3.260) stands for all that begin with it."""
+    problems: list[str] = []
+    for name, places in PLACES.items():
+        home, wanted = "", ""
+        for file, pattern in places:
+            found = re.findall(pattern, (root / file).read_text(encoding="utf-8"), re.MULTILINE)
+            if not found:
+                problems.append(f"{file} states no version of {name} any more\n  -> mend its pattern in tools/pins.py")
+                continue
+            if not home:
+                home, wanted = file, found[0]
+            problems += [
+                f"{file} says {name} {version}, {home} says {wanted}\n"
+                f"  -> {home} is where this version is chosen; change {file}"
+                for version in dict.fromkeys(found)
+                if version != wanted and not wanted.startswith(f"{version}.")
+            ]
+    return problems
+
+
+def locked(root: Path) -> dict[str, str]:
+    """Every package in the lock, with its version."""
+    text = (root / LOCK).read_text(encoding="utf-8")
+    return dict(re.findall(r'^\[\[package\]\]\nname = "([^"]+)"\nversion = "([^"]+)"$', text, re.MULTILINE))
+
+
+def problems(root: Path) -> list[str]:
+    """All that is wrong with the pins."""
+    faults = read((root / PAGE).read_text(encoding="utf-8"))
+    return [*disagreements(root), *refused(locked(root), faults)]
+
+
+def main() -> int:
+    """0: all is well; 1: what is not, one problem with its remedy after the other."""
+    try:
+        found = problems(ROOT)
+    except BootstrapError as problem:
+        found = [str(problem)]
+    for each in found:
+        say(f"pins: {each}")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
