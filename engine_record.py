@@ -8,16 +8,17 @@ a crash and after an adoption as well.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
+from pulumi.output import contains_unknowns
 
 from components.dedicated_ingress import DedicatedUse
 from components.egress import GatewayUse
 from components.refusal import RefusedError
-from engine_values import WHOLE, untold
+from engine_values import TARGETED, WHOLE
 from inventory.published import OF_A_REGION
 
 GATEWAY = "gcp:compute/routerNat:RouterNat"
@@ -75,8 +76,6 @@ class OwnersReader:
 def owners_reader(stack: str) -> OwnersReader:
     """Who may read the trunk ACL that `stack` applies, of which this stack has a read replica."""
     acl = outputs_of(stack, ("trunkAcl",))["trunkAcl"]
-    if wrong := untold(acl, "trunkAcl"):
-        raise RefusedError(f"stack {stack}: {wrong}", f"{WHOLE}, of {stack}, then this one again")
     reader, password = (acl.get(key) if isinstance(acl, Mapping) else None for key in ("reader", "readerPassword"))
     if not isinstance(reader, str) or not isinstance(password, str) or not re.fullmatch(r"[a-z_]+", reader):
         raise RefusedError(
@@ -86,7 +85,7 @@ def owners_reader(stack: str) -> OwnersReader:
     return OwnersReader(pulumi.Output.from_input(reader), pulumi.Output.secret(password))
 
 
-def outputs_of(stack: str, names: Iterable[str] = OF_A_REGION) -> Mapping[str, Any]:
+def outputs_of(stack: str, names: Sequence[str] = OF_A_REGION) -> Mapping[str, Any]:
     """These outputs of another stack, `organization/project/stack`; None for one that is not there.
 
     Not a `StackReference`: that would be known only inside Outputs, too late to refuse before anything is declared,
@@ -101,6 +100,13 @@ def outputs_of(stack: str, names: Iterable[str] = OF_A_REGION) -> Mapping[str, A
             "see `pulumi stack ls --all` for its name in full; it must be in the same backend as this one",
         ) from None
     found = (answer or {}).get("outputs") or {}
+    # In a preview the SDK puts objects of its own in the place of the engine's words; in an update it leaves them out,
+    # and whoever reads the outputs misses them.
+    if unknown := [name for name in names if contains_unknowns(found.get(name))]:
+        raise RefusedError(
+            f"stack {stack}: no value is known for {', '.join(unknown)}: {TARGETED}",
+            f"{WHOLE}, of {stack}, then this one again",
+        )
     return {name: found.get(name) for name in names}
 
 

@@ -27,14 +27,15 @@ def publish(outputs: Mapping[str, pulumi.Input[Any]]) -> None:
 
 
 def _held(value: pulumi.Input[Any], outputs: Mapping[str, pulumi.Input[Any]]) -> pulumi.Output[Any]:
-    async def whole() -> None:
+    async def whole() -> bool:
         unknown = [name for name, each in outputs.items() for output in _inside(each) if not await output.is_known()]
         if unknown:
             names = ", ".join(dict.fromkeys(unknown))
             raise RefusedError(
-                f"this update left out what these outputs are made of: {names}; nothing is published, what was stays",
-                f"{WHOLE}; what this one has done is recorded",
+                f"this update left out what these outputs are made of: {names}; the published ones stay",
+                f"{WHOLE}; what this one did is recorded",
             )
+        return True
 
     return pulumi.Output.from_input(whole()).apply(lambda _: value)
 
