@@ -45,6 +45,7 @@ GANDI_RECORD = "pulumi-python:dynamic/warp:GandiRecordSet"
 BUCKET = "gcp:storage/bucket:Bucket"
 BUCKET_OBJECT = "gcp:storage/bucketObject:BucketObject"
 INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
+USER = "gcp:sql/user:User"
 ANY = ""
 
 # The first rule that fits decides.
@@ -89,6 +90,7 @@ RULES = (
     Rule(INSTANCE, r"settings\.backupConfiguration", Effect.RESTARTS, "point-in-time recovery restarts it once"),
     Rule(INSTANCE, r"settings\.(maintenanceWindow|insightsConfig|userLabels|disk.*)", Effect.NONE, "housekeeping"),
     Rule(INSTANCE, r"(settings\.)?deletionProtection.*", Effect.NONE, "a lock against deletion"),
+    Rule(USER, r"password", Effect.ACCESS, "whoever signs in as this user needs the new password"),
     Rule(BUCKET, r"(lifecycleRules|versioning|website|softDeletePolicy|forceDestroy)", Effect.NONE, "what is kept"),
     Rule(BUCKET, r"(publicAccessPrevention|uniformBucketLevelAccess)", Effect.UNKNOWN, "who can read the site"),
     Rule(BUCKET_OBJECT, r"content", Effect.NONE, "a file of the site"),
