@@ -95,9 +95,9 @@ def _interrupts() -> Iterator[Interrupts]:
     """Only the main thread may handle signals; what whoever started us has ignored (nohup, `&`) stays ignored."""
     interrupts, before = Interrupts(), dict[int, Handler]()
     if threading.current_thread() is threading.main_thread():
-        for number in INTERRUPTS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, interrupts.come)
+        for each in INTERRUPTS:
+            if signal.getsignal(each) is not signal.SIG_IGN:
+                before[each] = signal.signal(each, interrupts.come)
     try:
         yield interrupts
     finally:
