@@ -194,7 +194,7 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     ((DATABASE, "flags"), {"log_connections": ["on"]}, ".log_connections", "not text", "one word or line"),
     ((DATABASE, "flags"), {"cloudsql.iam_authentication": "on"}, "", "a setting of its own", "database.iamAuthent"),
     (("warp-edge:labels",), {"team": 7}, ".team", "a number where text is needed", 'put it in quotes: "7"'),
-    (("warp-edge:labels",), {"edge": True}, ".edge", "neither text nor in quotes", 'put it in quotes: "true"'),
+    (("warp-edge:labels",), {"edge": True}, ".edge", "true or false where text is needed", 'put it in quotes: "true"'),
     ((INGRESS, "selector"), {"app": 1}, ".app", "a number where text is needed", 'put it in quotes: "1"'),
     # What is only habit
     ((DNS, "domain"), "ringer.tel.", "", "not a valid name here", "write it as 'ringer.tel'; it must match"),
