@@ -25,13 +25,12 @@ def kubernetes(name: str, cluster: Cluster, project: str, region: str) -> Provid
     identity = f"{project}/{location}/{cluster.name or 'cluster'}"
     if cluster.access == "kubeconfig":
         return Provider(name, context=cluster.context, cluster_identifier=identity)
-    name_at_gke = cluster.name or ""
-    config = json.dumps(kubeconfig(name_at_gke, *_access(name_at_gke, location, project)))
-    return Provider(name, kubeconfig=config, cluster_identifier=identity)
+    return Provider(name, kubeconfig=_looked_up(cluster, project, location), cluster_identifier=identity)
 
 
-def _access(name: str, location: str, project: str) -> tuple[str, str]:
-    """Endpoint and certificate authority, as GKE says them."""
+def _looked_up(cluster: Cluster, project: str, location: str) -> str:
+    """The kubeconfig of a cluster that GKE knows by its name."""
+    name = cluster.name or ""
     sought = Sought(
         what=f"GKE cluster {name} in {location} of project {project}",
         keys="warp-edge:cluster.name, or warp-edge:cluster.location if it is in a zone",
@@ -46,7 +45,7 @@ def _access(name: str, location: str, project: str) -> tuple[str, str]:
             f"{sought.what} has no endpoint or no certificate yet",
             f"wait until it runs (`{sought.listed_by}` shows its status), then run again",
         )
-    return found.endpoint, authorities[0]
+    return json.dumps(kubeconfig(name, found.endpoint, authorities[0]))
 
 
 def kubeconfig(name: str, endpoint: str, certificate_authority: str) -> dict[str, Any]:
