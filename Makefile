@@ -12,7 +12,7 @@ ROUNDS := 10
 SEED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up review outputs site verify down status up-regions outputs-regions failover down-regions rehearse lock test lint unit sandbox-tests database test-sip test-site engine bench drill reset clean
+.PHONY: help setup setup-dev up review check-update outputs site verify down status up-regions outputs-regions failover down-regions rehearse lock test lint unit sandbox-tests database test-sip test-site engine bench drill reset clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ up: setup ## stand the edge up on a cloud on loopback and print its IP inventory
 review: ## what an update of that stack would do, as a pull request's report (Markdown)
 	@$(BOOTSTRAP) >&2
 	@$(PYTHON) -m sandbox.stack review
+
+check-update: ## whether the last update of that stack took: a second preview must be empty
+	@$(BOOTSTRAP) >&2
+	@$(PYTHON) -m sandbox.check_update
 
 outputs: ## every output of that stack as one JSON object on standard output
 	@$(BOOTSTRAP) >&2

@@ -20,6 +20,7 @@ from components.load_balancer import explain_pending
 from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, trunk_files
 from engine_record import Record, last_update, outputs_of, owners_reader
 from inventory.publish import Inventory
+from publishing import publish
 from settings import Settings, SettingsError
 from settings.stack import role_of
 
@@ -104,8 +105,7 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
             ),
         )
     edge = outputs.Edge(ingress, egress, dns, database, acl, reader, inventory, everybodys, site)
-    for name, value in outputs.of(settings, edge).items():
-        pulumi.export(name, value)
+    publish(outputs.of(settings, edge))
 
 
 def main() -> None:

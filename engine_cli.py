@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import engine_run
+from engine_values import WHOLE, untold
 
 Json = dict[str, Any]
 
@@ -25,32 +26,30 @@ ADDING = ("creating", "importing")
 # The engine's key for "this value is a secret" (pulumi/sdk/go/common/resource/sig).
 _SECRET_MARK = "4dabf18193072939515e22adb298388d"  # noqa: S105
 
-# The engine's words for "not known before the update" (pulumi/sdk/go/common/resource/plugin/rpc.go).
-UNKNOWN = frozenset(
-    (
-        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
-        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
-        "04da6b54-80e4-46f7-96ec-b56ff0331ba9",
-        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
-        "030794c1-ac77-496b-92df-f27374a8bd58",
-        "e48ece36-62e2-4504-bad9-02848725956a",
-        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
-    )
-)
 # What stands in the place of a secret, in the engine's words and in ours.
 SECRET = "[secret]"  # noqa: S105
 
 # "file:///...: created by user@host (pid 123) at ...", one line a lock (pulumi/pkg/backend/diy/lock.go). A shared
 # backend's locks never match: two machines may have one name, and neither sees the other's processes.
 _LOCK = re.compile(r"(\w+)://\S+: created by \S+@(\S+) \(pid (\d+)\)")
+# A state that contradicts itself (pulumi/pkg/backend/diy/state.go, pulumi/pkg/resource/deploy/snapshot.go).
+_REFUSED_STATE = re.compile(r"snapshot integrity failure.*: ((?:child )?resource .+)")
 
 
 class EngineError(Exception):
     """The engine ended with a failure. `output` is all that it said."""
 
     def __init__(self, command: str, output: str) -> None:
-        super().__init__(f"`{command}` failed:\n{output.strip()}")
+        super().__init__(f"`{command}` failed:\n{refused_state(output) or output.strip()}")
         self.output = output
+
+
+class NotWholeError(EngineError):
+    """The stack's outputs hold words for unknown values in the place of values."""
+
+    def __init__(self, stack: str, wrong: str) -> None:
+        Exception.__init__(self, f"the outputs of stack {stack}: {wrong}\n  -> {WHOLE}")
+        self.output = ""
 
 
 @dataclass(frozen=True)
@@ -130,14 +129,19 @@ class Cli:
             print("the lock was left behind by a process that is gone: releasing it")
             self.text("cancel", "--stack", self.stack, "--yes")
             return self.show(*arguments)
+        if refused := refused_state(done.stdout):
+            print(refused)
         if done.returncode < 0:
             print(f"the engine was killed (signal {-done.returncode})")
         return done.returncode
 
     def outputs(self, *, secrets: bool = False) -> Json:
-        """The stack's outputs, secrets masked unless asked for."""
+        """The stack's outputs, secrets masked unless asked for. Raises `NotWholeError` where they are not whole."""
         shown = ["--show-secrets"] if secrets else []
-        return self._object("stack", "output", "--json", *shown, "--stack", self.stack)
+        found = self._object("stack", "output", "--json", *shown, "--stack", self.stack)
+        if wrong := untold(found):
+            raise NotWholeError(self.stack, wrong)
+        return found
 
     def config(self) -> tuple[dict[str, str], set[str]]:
         """The stack's configuration as the program gets it, and which of its keys hold secrets."""
@@ -190,6 +194,18 @@ class Cli:
         if done.returncode and not events.failures:
             raise EngineError("pulumi import", f"{done.stdout}{done.stderr}")
         return events
+
+
+def refused_state(output: str) -> str:
+    """What is wrong with the stack's own state and what helps, where the engine refuses it; empty: it does not."""
+    found = _REFUSED_STATE.search(output)
+    if not found:
+        return ""
+    return (
+        f"the engine refuses the stack's state: {found[1].strip()}\n"
+        "  -> `pulumi state repair` on this stack (make up's: .sandbox/pulumi state repair), then a whole `pulumi up`;"
+        " docs/recover.md"
+    )
 
 
 def _print(line: str) -> None:

@@ -8,15 +8,17 @@ a crash and after an adoption as well.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
+from pulumi.output import contains_unknowns
 
 from components.dedicated_ingress import DedicatedUse
 from components.egress import GatewayUse
 from components.refusal import RefusedError
+from engine_values import TARGETED, WHOLE
 from inventory.published import OF_A_REGION
 
 GATEWAY = "gcp:compute/routerNat:RouterNat"
@@ -83,7 +85,7 @@ def owners_reader(stack: str) -> OwnersReader:
     return OwnersReader(pulumi.Output.from_input(reader), pulumi.Output.secret(password))
 
 
-def outputs_of(stack: str, names: Iterable[str] = OF_A_REGION) -> Mapping[str, Any]:
+def outputs_of(stack: str, names: Sequence[str] = OF_A_REGION) -> Mapping[str, Any]:
     """These outputs of another stack, `organization/project/stack`; None for one that is not there.
 
     Not a `StackReference`: that would be known only inside Outputs, too late to refuse before anything is declared,
@@ -98,6 +100,13 @@ def outputs_of(stack: str, names: Iterable[str] = OF_A_REGION) -> Mapping[str, A
             "see `pulumi stack ls --all` for its name in full; it must be in the same backend as this one",
         ) from None
     found = (answer or {}).get("outputs") or {}
+    # In a preview the SDK puts objects of its own in the place of the engine's words; in an update it leaves them out,
+    # and whoever reads the outputs misses them.
+    if unknown := [name for name in names if contains_unknowns(found.get(name))]:
+        raise RefusedError(
+            f"stack {stack}: no value is known for {', '.join(unknown)}: {TARGETED}",
+            f"{WHOLE}, of {stack}, then this one again",
+        )
     return {name: found.get(name) for name in names}
 
 
@@ -122,8 +131,11 @@ def _serving(resources: Iterable[Mapping[str, Any]]) -> frozenset[str]:
 
 def _dedicated(by_urn: Mapping[str, Any]) -> dict[str, DedicatedUse]:
     """Every dedicated address, the names that lead to it, and whose row it has."""
-    inside = [resource for urn, resource in by_urn.items() if DEDICATED in urn]
-    own = [outputs for outputs in _outputs_of(inside, ADDRESS) if outputs.get("name")]
+    own = [
+        outputs
+        for outputs in _outputs_of((each for urn, each in by_urn.items() if DEDICATED in urn), ADDRESS)
+        if outputs.get("name")
+    ]
     names: dict[str, set[str]] = {}
     for record in (each for token in RECORD_SETS for each in _outputs_of(by_urn.values(), token)):
         for address in record.get("rrdatas") or () if own else ():
@@ -140,7 +152,6 @@ def _dedicated(by_urn: Mapping[str, Any]) -> dict[str, DedicatedUse]:
 
 
 def _outputs_of(resources: Iterable[Mapping[str, Any]], token: str) -> Iterable[dict[str, Any]]:
-    """Of each resource of a type; one whose creation was cut off has none."""
     return (resource.get("outputs") or {} for resource in resources if resource.get("type") == token)
 
 

@@ -8,10 +8,10 @@ engine leaves a lock, unrecorded resources and plugins behind.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +27,8 @@ WORDS = (
 
 # Says to the engine's processes who started it: they find out whether it still lives (sandbox/leftovers.py).
 RUNNER = "WARP_EDGE_RUNNER"
+
+STDERR = 2
 
 Handler = Callable[[int, FrameType | None], object] | int | None
 
@@ -52,7 +54,9 @@ class Interrupts:
     def _pass_on(self) -> None:
         while self._child is not None and self._passed < self.count and self._child.poll() is None:
             self._passed += 1
-            print(f"\n{WORDS[min(self._passed, len(WORDS)) - 1]}", file=sys.stderr, flush=True)
+            # Not by `print`: what was interrupted may be in the middle of one.
+            with contextlib.suppress(OSError):
+                os.write(STDERR, f"\n{WORDS[min(self._passed, len(WORDS)) - 1]}\n".encode())
             if self._passed < len(WORDS):
                 self._child.send_signal(signal.SIGINT)
             else:
@@ -95,9 +99,9 @@ def _interrupts() -> Iterator[Interrupts]:
     """Only the main thread may handle signals; what whoever started us has ignored (nohup, `&`) stays ignored."""
     interrupts, before = Interrupts(), dict[int, Handler]()
     if threading.current_thread() is threading.main_thread():
-        for number in INTERRUPTS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, interrupts.come)
+        for each in INTERRUPTS:
+            if signal.getsignal(each) is not signal.SIG_IGN:
+                before[each] = signal.signal(each, interrupts.come)
     try:
         yield interrupts
     finally:

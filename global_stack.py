@@ -14,6 +14,7 @@ from inventory.endpoint import Record
 from inventory.publish import SCHEMA
 from inventory.regions import Regions, Share, UnfitRegionError, probed_port, read, shared_records, together
 from inventory.routing import Policies, Policy
+from publishing import publish
 from settings.regions import GlobalSettings, RegionShare
 
 # Stack, in full -> its outputs.
@@ -71,8 +72,7 @@ def build(settings: GlobalSettings, outputs_of: Outputs) -> None:
             ),
         )
         exported["inventorySite"] = {"schema": SCHEMA, "url": site.url}
-    for name, value in exported.items():
-        pulumi.export(name, value)
+    publish(exported)
 
 
 def _share(region: str, each: RegionShare) -> Share:

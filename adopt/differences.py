@@ -9,7 +9,8 @@ from typing import Any
 
 from adopt.effects import GANDI_RECORD, Effect, effect_of
 from adopt.leaves import KUBERNETES, Sides, changed_leaves, differs, empty
-from engine_cli import UNKNOWN, masked
+from engine_cli import masked
+from engine_values import UNKNOWN
 
 ABSENT = "(none)"
 AT_UPDATE = "assigned at update"

@@ -47,7 +47,7 @@ GANDI_RECORD = "pulumi-python:dynamic/warp:GandiRecordSet"
 BUCKET = "gcp:storage/bucket:Bucket"
 BUCKET_OBJECT = "gcp:storage/bucketObject:BucketObject"
 INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
-DATABASE_USER = "gcp:sql/user:User"
+USER = "gcp:sql/user:User"
 ACL = "pulumi-python:dynamic/warp:TrunkAcl"
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
 SECRET = "kubernetes:core/v1:Secret"  # noqa: S105
@@ -105,6 +105,7 @@ RULES = (
     Rule(INSTANCE, r"settings\.backupConfiguration", Effect.RESTARTS, "point-in-time recovery restarts it once"),
     Rule(INSTANCE, r"settings\.(maintenanceWindow|insightsConfig|userLabels|disk.*)", Effect.NONE, "housekeeping"),
     Rule(INSTANCE, r"(settings\.)?deletionProtection.*", Effect.NONE, "a lock against deletion"),
+    Rule(USER, r"password", Effect.ACCESS, "what signs in as this user needs the new password"),
     Rule(BUCKET, r"(lifecycleRules|versioning|website|softDeletePolicy|forceDestroy)", Effect.NONE, "what is kept"),
     Rule(BUCKET, r"(publicAccessPrevention|uniformBucketLevelAccess)", Effect.UNKNOWN, "who can read the site"),
     Rule(
@@ -113,7 +114,6 @@ RULES = (
         Effect.NONE,
         "a file of the site",
     ),
-    Rule(DATABASE_USER, r"password", Effect.ACCESS, "who has the old password cannot sign in"),
     Rule(ANY, r"(labels|deletionPolicy)", Effect.NONE, "housekeeping"),
 )
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from rich.console import Console
 
 from command_line import run
+from engine_values import WHOLE
 from inventory import folder
 from inventory.formats import FORMATS, Audience, NothingToListError, merged, told_to
 from inventory.publish import SCHEMA
-from inventory.published import Json, PublishedInventory, UnreadableError, json_schema, read
+from inventory.published import Json, NotWholeError, PublishedInventory, UnreadableError, json_schema, read
 from inventory.site import BASE_URL
 from inventory.table import ip_inventory_table
 
@@ -80,6 +81,8 @@ def _read(files: Sequence[Path], command: str) -> list[tuple[Json, PublishedInve
             found += read(file.read_text(encoding="utf-8") if file else sys.stdin.read())
         except OSError as error:
             raise _RefusedError(f"{file}: {error.strerror}", "name a file with the output ipInventory") from None
+        except NotWholeError as error:
+            raise _RefusedError(f"{file or 'standard input'}: {error}", WHOLE) from None
         except (UnreadableError, UnicodeDecodeError):
             raise _RefusedError(
                 f"{file or 'standard input'} is no ipInventory of schema {SCHEMA}",

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from engine_values import NOTHING, is_unknown, untold
 from inventory.address import Address, Direction, Kind, Status
 from inventory.publish import SCHEMA
 
@@ -158,11 +159,17 @@ class UnreadableError(Exception):
     """The input is no inventory."""
 
 
+class NotWholeError(UnreadableError):
+    """There is nothing in it, or the engine's words for unknown values; the text says where."""
+
+
 def inventories_in(document: object) -> Iterator[Json]:
     """Every inventory of a JSON document: one, a list of them, or an object of them by whatever name.
 
     The whole of `pulumi stack output --json` is taken as well: its `ipInventory` is meant.
     """
+    if is_unknown(document):
+        raise NotWholeError(untold(document, "ipInventory"))
     if isinstance(document, dict):
         if "addresses" in document or not document:
             yield document
@@ -183,6 +190,10 @@ def read(text: str) -> list[tuple[Json, PublishedInventory]]:
     """The inventories of one file, as they came and as they are understood. Raises `UnreadableError`."""
     try:
         documents = list(inventories_in(json.loads(text)))
+        if not all(documents):
+            raise NotWholeError(NOTHING)
+        if wrong := next(filter(None, (untold(each) for each in documents)), ""):
+            raise NotWholeError(wrong)
         return [(each, PublishedInventory.model_validate_json(json.dumps(each))) for each in documents]
     except (ValueError, RecursionError):
         raise UnreadableError from None

@@ -1,7 +1,8 @@
 """Runs rules so that nothing hides anything else.
 
 Whatever a rule finds is told as soon as it is found. A rule that breaks is told as a violation of its own at the
-resource where it broke, and goes on with the next. What a preview does not know is told, not refused.
+resource where it broke, and goes on with the next. What a preview does not know is told, not refused; so is what an
+update with --target or --exclude leaves out and does not exist yet: the engine hands that over without any input.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from pydantic import ValidationError
 from policies.declared import Declared
 from policies.rule import Finding, Granted, Options, ResourceRule, Rule, StackRule, Violation
 
+LEFT_OUT = "this update leaves it out (--target, --exclude), so it has no inputs yet"
+RESTS = "rests on what this update leaves out (--target, --exclude)"
+COMPONENTS = ("pulumi:", "warp:")  # never have inputs
 LONGEST = timedelta(days=366)  # an exception that nobody will live to see the end of is a change of the rule
 
 
@@ -26,6 +30,13 @@ class Refused:
 
     urn: str
     message: str
+
+
+@dataclass(frozen=True)
+class Violated(Refused):
+    """A rule is broken, and has not broken itself. `what`: the message without its remedy."""
+
+    what: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,9 @@ def judge_resource(rule: ResourceRule, resource: Declared, config: Mapping[str, 
     if isinstance(options, Refused):
         yield options
         return
+    if rule.types and _left_out(resource):
+        yield NotJudged(resource.urn, f"{resource.name}: {LEFT_OUT}")
+        return
     yield from _judge(rule, resource, lambda: rule.check(resource, options), options, today)
 
 
@@ -66,8 +80,16 @@ def judge_stack(
     if isinstance(options, Refused):
         yield options
         return
+    partial = any(_left_out(each) for each in resources)
     for resource in filter(rule.about, resources):
-        yield from _judge(rule, resource, _check_among(rule, resource, resources, options), options, today)
+        if _left_out(resource):
+            yield NotJudged(resource.urn, f"{resource.name}: {LEFT_OUT}")
+            continue
+        for verdict in _judge(rule, resource, _check_among(rule, resource, resources, options), options, today):
+            if partial and isinstance(verdict, Violated):
+                yield NotJudged(resource.urn, f"{verdict.what}, which {RESTS}")
+            else:
+                yield verdict
 
 
 def mended(
@@ -103,6 +125,10 @@ def judge_exceptions(rule: Rule, config: Mapping[str, Any], today: date) -> Iter
             yield Refused("", _told(what, "grant it for a year at most, or change the rule"))
 
 
+def _left_out(resource: Declared) -> bool:
+    return not resource.properties and not resource.type.startswith(COMPONENTS)
+
+
 def _check_among(
     rule: StackRule, resource: Declared, resources: Sequence[Declared], options: Options
 ) -> Callable[[], Iterable[Finding]]:
@@ -120,7 +146,8 @@ def _judge(
             elif granted:
                 yield Excepted(resource.urn, rule.name, finding.what, granted)
             else:
-                yield Refused(resource.urn, _told(f"{resource.name}: {finding.what}", finding.remedy or rule.remedy))
+                what = f"{resource.name}: {finding.what}"
+                yield Violated(resource.urn, _told(what, finding.remedy or rule.remedy), what)
     except Exception as error:
         # Whatever it is, it must not end the judging of anything else. Its text may hold a property's value.
         what = f"{resource.name}: the rule itself failed ({type(error).__name__}), so this resource was not judged"

@@ -3,11 +3,18 @@
     PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true pulumi preview --json --stack prod > preview.json
     python -m review --stack prod --preview preview.json > report.md
 
+With --settled it is the preview after an update, and has to be empty. With --failed it is what `pulumi up --event-log`
+wrote, and the report says what stopped it; the status is 4.
+
 exit status:
   0  no change visible outside (of a refresh: no drift)
   3  vendors or customers see a change, or may (of a refresh: there is drift); the report says who and what
   4  the preview failed, or a mandatory policy refused it: there is a report, and nothing to deploy
   2  the input is no whole preview; standard error says why, and there is no report
+with --settled:
+  0  nothing is left to do
+  3  the update did not take: the report says what is left, by property
+  4, 2  as above
 """
 
 from __future__ import annotations
@@ -22,6 +29,7 @@ from engine_cli import Json
 from review.markdown import markdown
 from review.preview import UnreadableError, read
 from review.report import report
+from review.settled import failure, page, settled
 
 VISIBLE, FAILED, UNREADABLE = 3, 4, 2
 
@@ -35,6 +43,11 @@ def main() -> int:
     parser.add_argument("--outputs", type=Path, help="the stack's outputs as they are (default: as in the preview)")
     parser.add_argument("--stack", default="", help="its name, for the heading")
     parser.add_argument("--marker", default="", help="first line, an HTML comment by which the report is found again")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--settled", action="store_true", help="it is the preview after an update: is anything left?")
+    kind.add_argument(
+        "--failed", action="store_true", help="it is what an update that failed left in --event-log: why?"
+    )
     chosen = parser.parse_args()
     if chosen.marker and not _is_comment(chosen.marker):
         parser.error("--marker is one HTML comment of letters, digits, spaces, dots, colons and dashes")
@@ -49,8 +62,15 @@ def main() -> int:
         published = _outputs(chosen.outputs) if chosen.outputs else None
     except (ValueError, OSError, RecursionError) as error:
         return _refuse(f"{chosen.outputs}: {_reason(error)}", "pulumi stack output --json > FILE")
-    found = report(preview, chosen.stack, published)
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    if chosen.failed:
+        sys.stdout.write(failure(preview, chosen.stack))
+        return FAILED
+    if chosen.settled:
+        after = settled(preview, chosen.stack)
+        sys.stdout.write(page(after))
+        return FAILED if after.failed else 0 if after.holds else VISIBLE
+    found = report(preview, chosen.stack, published)
     sys.stdout.write(markdown(found, chosen.marker))
     if found.failed:
         return FAILED

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from adopt.effects import ACL
-from review.preview import Preview, Step, is_unknown
+from engine_values import is_unknown
+from review.preview import Preview, Step
 
 _OFF = " off"
 

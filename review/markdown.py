@@ -17,13 +17,15 @@ from typing import TypeVar
 
 from adopt.differences import logical_name
 from adopt.effects import ACL, RECORD
-from engine_cli import SECRET, UNKNOWN
+from engine_cli import SECRET
+from engine_values import UNKNOWN
 from inventory.address import Address, Status
 from policies.rules.secrets import NAMES, SHAPES
 from review.acl import AclChange, Count
 from review.addresses import ADDRESS, AddressChange
 from review.audience import Audience
-from review.preview import Message, Policies, Violation
+from review.causes import Message
+from review.preview import Policies, Violation
 from review.records import RecordChange
 from review.report import Figure, Report, Sheet
 from review.resources import Effected, Operation, ResourceChange
@@ -33,7 +35,8 @@ T = TypeVar("T")
 AT_UPDATE = "assigned at update"
 LONGEST = 200  # characters of one value
 ROWS = 50  # of one list
-LINES = 12  # of one message
+LINES = 12  # of one message; of an error, which ends with what is wrong as often as it begins with it:
+ERROR_LINES, ERROR_LONGEST = 40, 2_000
 # Of a record set: what its line under DNS tells.
 ANSWERS = re.compile(r"rrdatas|ttl|routingPolicy($|\.(geos|primaryBackup\.(primary|backupGeos)))")
 PAGE = 60_000  # below GitHub's 65,536, which counts in another unit than we do
@@ -41,14 +44,14 @@ PAGE = 60_000  # below GitHub's 65,536, which counts in another unit than we do
 _CUT = "\n\n**The report is longer than a comment can be, and is cut here. Run the preview to read all of it.**\n"
 
 
-def code(text: str) -> str:
-    """Foreign text as data: a code span that nothing in it can leave."""
+def code(text: str, longest: int = LONGEST) -> str:
+    """Foreign text as data: a code span that nothing in it can leave. Of more than `longest` characters the first."""
     if any(shape.search(text) for _, shape in SHAPES):
         return f"`{SECRET}`"
     for unknown in UNKNOWN:
         text = text.replace(unknown, AT_UPDATE)
-    if len(text) > LONGEST:
-        text = f"{text[:LONGEST]}…"
+    if len(text) > longest:
+        text = f"{text[:longest]}…"
     if not text.strip():
         return "(none)"
     # CommonMark 6.1: a span ends at a run of as many backticks as it began with. Long runs are not counted by all.
@@ -73,7 +76,11 @@ def _number_of(character: str) -> str:
 def markdown(report: Report, marker: str = "") -> str:
     """The page. `marker`, the caller's own text, is its first line, by which a comment is found again."""
     page = "\n".join([*([marker] if marker else []), *_page(report)]).rstrip() + "\n"
-    # Never in the middle of a line: half a code span is no code span.
+    return bounded(page)
+
+
+def bounded(page: str) -> str:
+    """A page that fits into a comment. Never cut in the middle of a line: half a code span is no code span."""
     return page if len(page) <= PAGE else page[:PAGE].rpartition("\n")[0] + _CUT
 
 
@@ -85,15 +92,27 @@ def verdict(report: Report) -> str:
         refused = not report.partial and any(each.level == "mandatory" for each in _violations(report))
         return f"**{'A policy refuses this' if refused else 'The preview failed'}: it cannot be deployed.**"
     if report.drift:
-        return "**The cloud is not as the state has it.**" if report.visible else "**No drift.**"
+        return _drift(report)
     if not report.visible:
         return "**No change visible outside.**"
+    return f"**{_visible_to(report) or 'This may be visible outside.'}** It needs an extra approval."
+
+
+def _drift(report: Report) -> str:
+    if not report.visible:
+        return "**No drift.**"
+    if not report.resources:
+        return "**Whether the cloud is as the state has it could not be told.**"
+    seen = _visible_to(report) or ("Perhaps visible outside." if report.seen_by else "Not visible outside.")
+    return f"**The cloud is not as the state has it. {seen}**"
+
+
+def _visible_to(report: Report) -> str:
+    """Who is known to see it, as a sentence; empty: not known, or nobody outside."""
     who = [audience for audience in (Audience.VENDORS, Audience.CUSTOMERS) if audience in report.seen_by]
     names = " and ".join(audience.name.lower() for audience in who)
-    unknown = Audience.ANYBODY in report.seen_by
-    if not names:
-        return "**This may be visible outside.** It needs an extra approval."
-    return f"**Visible to {names}{', perhaps to others' if unknown else ''}.** It needs an extra approval."
+    others = ", perhaps to others" if Audience.ANYBODY in report.seen_by else ""
+    return f"Visible to {names}{others}." if names else ""
 
 
 def _violations(report: Report) -> tuple[Violation, ...]:
@@ -106,20 +125,20 @@ def _page(report: Report) -> Iterator[str]:
     yield verdict(report)
     if report.partial:
         yield "It broke off: below is only what it came to."
-    yield from _section("Errors", report.errors, _message)
-    yield from _section("Could not be told", report.unsure, lambda line: [f"- {line}"])
+    yield from section("Errors", report.errors, error_lines)
+    yield from section("Could not be told", report.unsure, lambda line: [f"- {line}"])
     yield from _addresses(report.addresses)
     for sheet in report.sheets:
         yield from _sheet(sheet)
     resource = partial(_resource, happened=report.drift)
     severe = [each for each in report.resources if each.operation in (Operation.REPLACE, Operation.DELETE)]
-    yield from _section("REPLACED OR DELETED" if not report.drift else "Gone from the cloud", severe, resource)
-    yield from _section("DNS", report.records, _record)
+    yield from section("REPLACED OR DELETED" if not report.drift else "Gone from the cloud", severe, resource)
+    yield from section("DNS", report.records, _record)
     if report.acl:
         yield from _acl(report.acl)
     others = [each for each in report.resources if each not in severe and not _told_above(each, report)]
     for audience in Audience:
-        yield from _section(
+        yield from section(
             f"Other changes: {audience.value[0].lower()}{audience.value[1:]}" if not report.drift else audience.value,
             [each for each in others if each.seen_by is audience],
             resource,
@@ -127,8 +146,8 @@ def _page(report: Report) -> Iterator[str]:
     yield from _figures(report.figures)
     if not report.drift:
         yield from _policies(report.policies, told=not report.not_told)
-    yield from _section("Warnings", report.warnings, _message)
-    yield from _section("Left out", report.not_told, lambda line: [f"- {line}"])
+    yield from section("Warnings", report.warnings, _warning)
+    yield from section("Left out", report.not_told, lambda line: [f"- {line}"])
 
 
 def _told_above(change: ResourceChange, report: Report) -> bool:
@@ -141,7 +160,8 @@ def _told_above(change: ResourceChange, report: Report) -> bool:
     return change.type == ACL and report.acl is not None and not change.effects
 
 
-def _section(heading: str, items: Sequence[T], line: Callable[[T], Iterable[str]]) -> Iterator[str]:
+def section(heading: str, items: Sequence[T], line: Callable[[T], Iterable[str]]) -> Iterator[str]:
+    """A heading and the lines of each item, bounded; nothing where there are none."""
     if items:
         yield from ("", f"### {heading}", "")
         for item in items[:ROWS]:
@@ -157,18 +177,42 @@ def _more(count: int) -> Iterator[str]:
 def _lines(text: str) -> list[str]:
     """The lines of a message, bounded; whatever a viewer might take for a line's end is one."""
     lines = [line for line in text.splitlines() if line.strip()]
-    return [code(line.strip()) for line in lines[:LINES]] + (
-        [f"and {len(lines) - LINES} more lines"] if lines[LINES:] else []
-    )
+    return [code(line.strip()) for line in lines[:LINES]] + _left_out(len(lines) - LINES)
+
+
+def _error_lines(text: str) -> list[str]:
+    """The lines of an error. Both ends of what is too long stay: one of them is the cause."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    half, rest = ERROR_LINES // 2, len(lines) - ERROR_LINES
+    shown = [code(_both_ends(line), longest=ERROR_LONGEST + 1) for line in lines]
+    return [*shown[:half], *_left_out(rest), *shown[-half:]] if rest > 0 else shown
+
+
+def _both_ends(line: str) -> str:
+    half = ERROR_LONGEST // 2
+    return f"{line[:half]}…{line[-half:]}" if len(line) > ERROR_LONGEST else line
+
+
+def _left_out(count: int) -> list[str]:
+    return [f"and {count} more lines"] if count > 0 else []
 
 
 def _about(message: Message) -> str:
     return logical_name(message.urn) if message.urn.count("::") >= 3 else ""
 
 
-def _message(message: Message) -> Iterator[str]:
+def error_lines(message: Message) -> Iterator[str]:
+    """What went wrong, and with which resource."""
+    yield from _said(message, _error_lines(message.text))
+
+
+def _warning(message: Message) -> Iterator[str]:
+    yield from _said(message, _lines(message.text))
+
+
+def _said(message: Message, lines: Sequence[str]) -> Iterator[str]:
     about = f"{code(_about(message))}: " if _about(message) else ""
-    first, *rest = _lines(message.text) or ["(no text)"]
+    first, *rest = lines or ["(no text)"]
     yield f"- {about}{first}"
     yield from (f"  - {line}" for line in rest)
 
@@ -219,7 +263,7 @@ def _sheet(sheet: Sheet) -> Iterator[str]:
         *(f"- removed: {code(line)}" for line in sheet.removed),
         *(f"- added: {code(line)}" for line in sheet.added),
     ]
-    yield from _section(f"The text that {who} get changes", lines, lambda line: [line])
+    yield from section(f"The text that {who} get changes", lines, lambda line: [line])
 
 
 def _resource(change: ResourceChange, *, happened: bool = False) -> Iterator[str]:
@@ -231,7 +275,7 @@ def _resource(change: ResourceChange, *, happened: bool = False) -> Iterator[str
     for each in change.effects[:ROWS]:
         told = [
             ", ".join(map(code, each.addresses)),
-            _values(each),
+            values(each),
             each.effect.value if each.effect and not happened else "",
             each.words,
         ]
@@ -239,7 +283,8 @@ def _resource(change: ResourceChange, *, happened: bool = False) -> Iterator[str
     yield from (f"  {line}" for line in _more(len(change.effects) - ROWS))
 
 
-def _values(effected: Effected) -> str:
+def values(effected: Effected) -> str:
+    """`property before → after`; empty where there is no property."""
     if not effected.property or not (effected.before or effected.after):
         return code(effected.property) if effected.property else ""
     hidden = bool(NAMES.search(_letters(effected.property)))

@@ -16,8 +16,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adopt.differences import type_of
-from engine_cli import STACK_TYPE, UNKNOWN, Json, masked, step_of
+from engine_cli import STACK_TYPE, Json, masked, step_of
+from review.causes import Message, causes
 
+# What a program or a plugin wrote to standard error, in the engine's severities (pulumi/sdk/go/common/diag/sink.go).
+OUTPUT = "info#err"
 # The steps of one replacement, in whatever order they come (pulumi/pkg/resource/deploy/step.go).
 REPLACING = ("replace", "create-replacement", "delete-replaced", "import-replacement", "remove-pending-replace")
 # Steps that change nothing in the cloud.
@@ -27,14 +30,6 @@ _OBJECT = frozenset(("steps", "changeSummary", "config", "duration"))
 
 class UnreadableError(Exception):
     """The input is no preview, or not a whole one; the text says what is wrong with it."""
-
-
-@dataclass(frozen=True)
-class Message:
-    """Something the engine or the program said; `urn` is empty where it is about no resource."""
-
-    urn: str
-    text: str
 
 
 class Violation(BaseModel):
@@ -84,7 +79,7 @@ class Step(BaseModel):
 @dataclass(frozen=True)
 class Preview:
     """One preview. `before`, `after`: the stack's outputs, None: not told; `complete`: the form tells all there is;
-    `refresh`: it tells what the cloud has, not what an update would do."""
+    `refresh`: it tells what the cloud has, not what an update would do; `programless`: no program ran in it."""
 
     steps: tuple[Step, ...]
     before: Json | None
@@ -96,6 +91,7 @@ class Preview:
     failed: bool
     complete: bool
     refresh: bool
+    programless: bool
 
     @property
     def partial(self) -> bool:
@@ -122,11 +118,6 @@ def read(text: str) -> Preview:
         raise UnreadableError("it does not have the shape of a preview") from None
 
 
-def is_unknown(value: Any) -> bool:
-    """Whether the engine does not know a value before the update."""
-    return isinstance(value, str) and value in UNKNOWN
-
-
 def _lines(text: str) -> list[Json]:
     """The events. A plugin or a language host may have written its own lines among them."""
     found = []
@@ -150,7 +141,8 @@ def _object(digest: Json) -> Preview:
         for each in digest.get("diagnostics") or ()
         for severity in (str(each.get("severity")),)
     ]
-    errors = tuple(message for severity, message in said if severity == "error")
+    output = [message.text for severity, message in said if severity == OUTPUT]
+    errors = causes((message for severity, message in said if severity == "error"), output)
     return Preview(
         steps=_by_resource(steps),
         before=dict(root.state("oldState", "outputs")) if root and root.oldState else None,
@@ -162,14 +154,16 @@ def _object(digest: Json) -> Preview:
         failed=bool(errors),
         complete=False,
         refresh=any(step.op == "refresh" for step in steps),
+        programless=bool(root and root.op == "refresh"),
     )
 
 
 def _stream(events: Iterable[Json]) -> Preview:
-    steps: list[Step] = []
+    steps, found = list[Step](), list[Step]()
     outputs: Json | None = None
     config: Json = {}
-    errors, warnings, ended, failed, cancelled = list[Message](), list[Message](), False, False, False
+    errors, warnings, output = list[Message](), list[Message](), list[str]()
+    ended, failed, cancelled = False, False, False
     policies = _Policies()
     for event in events:
         if prelude := event.get("preludeEvent"):
@@ -180,12 +174,12 @@ def _stream(events: Iterable[Json]) -> Preview:
             step = _step(done["metadata"])
             if step.type == STACK_TYPE:
                 outputs = dict(step.state("newState", "outputs"))
-            # A refresh says only afterwards what it found: as an update or a deletion.
-            if step.op in ("update", "delete") and any(s.urn == step.urn and s.op == "refresh" for s in steps):
-                steps.append(step)
+            found.append(step)
         elif (said := event.get("diagnosticEvent")) and said["severity"] in ("error", "warning"):
             message = Message(said.get("urn", ""), str(said["message"]))
             (errors if said["severity"] == "error" else warnings).append(message)
+        elif said and said["severity"] == OUTPUT:
+            output.append(str(said["message"]))
         elif summary := event.get("summaryEvent"):
             ended, failed = True, summary.get("result", "succeeded") != "succeeded"
         elif "cancelEvent" in event:
@@ -195,17 +189,22 @@ def _stream(events: Iterable[Json]) -> Preview:
     if not ended and not cancelled:
         raise UnreadableError("it is cut off: the engine's last event is missing")
     root = next((step for step in steps if step.type == STACK_TYPE), None)
+    # A refresh says only afterwards what it found, `same` included: that has both outputs, too.
+    refreshed = {step.urn for step in steps if step.op == "refresh"} | ({root.urn} if root else set())
+    found = [step for step in found if step.urn in refreshed and step.op in ("update", "delete", "same")]
+    refresh = any(step.op == "refresh" for step in steps)
     return Preview(
-        steps=_by_resource(steps),
+        steps=_by_resource([*steps, *(found if refresh else ())]),
         before=dict(root.state("oldState", "outputs")) if root and root.oldState else None,
         after=outputs,
         config={key: str(value) for key, value in config.items()},
         policies=policies.found(),
-        errors=tuple(errors),
+        errors=causes(errors, output),
         warnings=tuple(warnings),
         failed=failed or not ended or bool(errors),
         complete=True,
-        refresh=any(step.op == "refresh" for step in steps),
+        refresh=refresh,
+        programless=bool(root and root.op == "refresh"),
     )
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from adopt.effects import GANDI_RECORD, RECORD
-from review.preview import Preview, Step, is_unknown
+from engine_values import is_unknown
+from review.preview import Preview, Step
 from review.resources import Operation
 
 _OPERATIONS = {"create": Operation.CREATE, "delete": Operation.DELETE, "replace": Operation.REPLACE}

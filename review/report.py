@@ -6,10 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine_values import WHOLE, untold
 from review.acl import AclChange, acl_change
 from review.addresses import AddressChange, address_changes, inventories
 from review.audience import Audience
-from review.preview import Message, Policies, Preview
+from review.causes import Message
+from review.preview import Policies, Preview
+from review.promised import promised_changes, with_promised
 from review.records import RecordChange, record_changes
 from review.resources import ResourceChange, resource_changes
 
@@ -19,6 +22,14 @@ _UNSURE = "which addresses there are after the update: neither outputs nor setti
 _LEFT_OUT = (
     "cost, capacity, policies and the text of people's sheets: this form of the preview leaves them out"
     " (PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true tells them)"
+)
+_MOVED = (
+    "whether an address, name servers or access moved: this form of the refresh leaves out what the cloud answered"
+    " (PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true tells it)"
+)
+_PROGRAMLESS = (
+    "DS records and the authority of the database's server: they are known to the program alone"
+    " (pulumi refresh --preview-only --run-program tells them)"
 )
 _FIGURES = (
     ("egressCapacity", "activeAddresses", "active egress addresses"),
@@ -86,8 +97,8 @@ class Report:
 
     @property
     def visible(self) -> bool:
-        """Whether it needs somebody's extra approval; for a drift: whether there is any."""
-        return bool(self.resources) if self.drift else bool(self.seen_by)
+        """Whether it needs somebody's extra approval; for a drift: whether there is any, or may be."""
+        return bool(self.resources or self.unsure) if self.drift else bool(self.seen_by)
 
 
 def report(preview: Preview, stack: str, published: Mapping[str, Any] | None = None) -> Report:
@@ -107,14 +118,35 @@ def report(preview: Preview, stack: str, published: Mapping[str, Any] | None = N
         warnings=tuple(sorted(preview.warnings, key=lambda each: (each.urn, each.text))),
         addresses=addresses,
         sheets=tuple(_sheets(before, preview.after or {}, addresses)) if judged else (),
-        resources=tuple(resource_changes(preview)),
+        resources=tuple(_resources(preview)),
         records=tuple(record_changes(preview, parent=judged)),
         acl=acl_change(preview),
         figures=tuple(_figures(before, preview.after)) if judged and preview.after is not None else (),
         policies=preview.policies,
-        unsure=(_UNSURE,) if judged and found.after is None else (),
-        not_told=() if preview.complete else (_LEFT_OUT,),
+        unsure=tuple(_unsure(preview, before, addresses_known=not judged or found.after is not None)),
+        not_told=tuple(_not_told(preview)),
     )
+
+
+def _resources(preview: Preview) -> list[ResourceChange]:
+    changes = resource_changes(preview)
+    return with_promised(changes, promised_changes(preview)) if preview.refresh else changes
+
+
+def _unsure(preview: Preview, before: Mapping[str, Any], *, addresses_known: bool) -> Iterator[str]:
+    if wrong := untold(before):
+        yield f"what people read today: {wrong}; {WHOLE}"
+    if not addresses_known:
+        yield _UNSURE
+    if preview.refresh and not preview.complete:
+        yield _MOVED
+
+
+def _not_told(preview: Preview) -> Iterator[str]:
+    if not preview.refresh and not preview.complete:
+        yield _LEFT_OUT
+    if preview.refresh and preview.complete and preview.programless:
+        yield _PROGRAMLESS
 
 
 def _sheets(before: Mapping[str, Any], after: Mapping[str, Any], addresses: Sequence[AddressChange]) -> Iterator[Sheet]:

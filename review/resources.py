@@ -15,7 +15,6 @@ from adopt.effects import (
     ACL,
     BUCKET_OBJECT,
     CONFIG_MAP,
-    DATABASE_USER,
     DEPLOYMENT,
     GANDI_RECORD,
     INSTANCE,
@@ -23,10 +22,11 @@ from adopt.effects import (
     RECORD,
     SECRET,
     SERVICE,
+    USER,
     ZONE,
     Effect,
 )
-from engine_cli import UNKNOWN
+from engine_values import UNKNOWN
 from review.addresses import ADDRESS, gateway_addresses
 from review.audience import Audience
 from review.preview import Preview, Step
@@ -45,7 +45,7 @@ _SEEN_BY = {
     ACL: Audience.CUSTOMERS,
     INSTANCE: Audience.NOBODY,
     DATABASE: Audience.NOBODY,
-    DATABASE_USER: Audience.NOBODY,
+    USER: Audience.NOBODY,
     CONFIG_MAP: Audience.NOBODY,
     SECRET: Audience.NOBODY,
     DEPLOYMENT: Audience.NOBODY,

@@ -121,6 +121,8 @@ class BridgedProvider:
         if changed <= own:  # nothing the cloud would hear of
             outputs = {**prior.outputs, **{name: planned[name] for name in own}}
             return State(prior.id, outputs, secrets=_secrets(one, outputs))
+        if faults.drops_update(self.cloud, one.token):
+            planned = self._planned(one, settings, prior.outputs, prior.outputs)
         with Operation(self.cloud, one, "update", f"Error updating {one.noun}", prior.id):
             _judge(one, planned)
             body = one.update(prior.outputs, _without_none(planned, keep=_resettable(one)))

@@ -12,7 +12,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -62,22 +62,19 @@ def draw(seed: int) -> Point:
     return Point(phase, victim, number, writes=dice.randint(1, WRITES))
 
 
-def play(rounds: int, seed: int, console: Console) -> list[Played]:
-    """One after another, one line each."""
-    played = []
+def play(rounds: int, seed: int, console: Console) -> Iterator[Played]:
+    """One after another, each told in a line when it is over."""
     for each in range(seed, seed + rounds):
         point, began = draw(each), time.monotonic()
         with one_round() as one:
             outcome = one.play(point)
-        played.append(Played(each, point, outcome))
         word = "[green]holds[/]" if outcome.holds else "[red]wrong[/]"
-        console.print(
-            f"{word} seed {each}  {escape(str(point))}: {_runs(outcome)} ({time.monotonic() - began:.0f} s)",
-            highlight=False,
-        )
+        took = f"{_runs(outcome)} ({time.monotonic() - began:.0f} s)"
+        console.print(f"{word} seed {each}  {escape(str(point))}: {took}", highlight=False, soft_wrap=True)
         for line in (*outcome.moved, *outcome.orphans, *outcome.said.splitlines()) if not outcome.holds else ():
             console.print(f"    {escape(line)}", highlight=False, soft_wrap=True)
-    return played
+        sys.stdout.flush()
+        yield Played(each, point, outcome)
 
 
 def _runs(outcome: Outcome) -> str:
@@ -113,8 +110,12 @@ def main() -> int:
     console = Console(highlight=False)
 
     def work() -> int:
-        played = play(chosen.rounds, chosen.seed, console)
-        console.print(table(played))
+        played: list[Played] = []
+        try:
+            for each in play(chosen.rounds, chosen.seed, console):
+                played.append(each)
+        finally:  # also of a drill that is interrupted
+            console.print(table(played))
         return 0 if all(each.outcome.holds for each in played) else 1
 
     return ended(work, "nothing is left of a round that was not finished")

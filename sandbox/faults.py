@@ -23,8 +23,9 @@ KINDS: Final[dict[str, str]] = {
     "pods-not-ready": "no pod is ready",
     "token-expired": "Gandi's token is over its date",
     "answer-lost": "Gandi does what it is asked and the answer never comes",
+    "drop-update": "the gcp plugin sends the old values and reports success (9.35 did: pulumi-gcp 3970)",
 }
-_CONDITIONS: Final = ("lb-pending", "pods-not-ready")
+_CONDITIONS: Final = ("lb-pending", "pods-not-ready", "drop-update")
 
 # The collection that a permission or a quota is named after, by resource type.
 _COLLECTIONS: Final[dict[str, str]] = {
@@ -80,9 +81,9 @@ def faults(tx: Transaction) -> list[Fault]:
     return [Fault(*row) for row in rows]
 
 
-def switched_on(tx: Transaction, kind: str) -> bool:
-    """Whether a condition of the cluster (lb-pending, pods-not-ready) holds."""
-    return any(fault.kind == kind for fault in faults(tx))
+def switched_on(tx: Transaction, kind: str, type_: str = "") -> bool:
+    """Whether a condition (lb-pending, pods-not-ready, drop-update) holds, for a type where it is about one."""
+    return any(fault.kind == kind and (not type_ or fault.type in ("", type_)) for fault in faults(tx))
 
 
 def meet(cloud: Cloud, type_: str, operation: str, id_: str) -> None:
@@ -104,6 +105,12 @@ def suffered(cloud: Cloud, type_: str, operation: str) -> str:
             return fault.kind
         time.sleep(fault.milliseconds / 1000)
     return ""
+
+
+def drops_update(cloud: Cloud, type_: str) -> bool:
+    """Whether the plugin sends the old values when it updates such a resource."""
+    with cloud.view() as tx:
+        return switched_on(tx, "drop-update", type_)
 
 
 def _concerns(fault: Fault, type_: str, operation: str) -> bool:

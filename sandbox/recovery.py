@@ -16,7 +16,7 @@ from sandbox import leftovers
 from sandbox.workspace import Workspace
 from settings import Settings
 
-INSTANCE, INSIDE = "database-instance", "database-database"
+INSTANCE, INSIDE = "database-instance", {"database-database", "database-user"}
 
 Say = Callable[[str], None]
 
@@ -35,7 +35,7 @@ def record_what_a_crash_left(workspace: Workspace, say: Say) -> None:
     cli = workspace.cli
     cut_off = set(map(logical_name, cli.interrupted()))
     recorded = {logical_name(each["urn"]) for each in cli.deployment().get("resources") or ()}
-    if not (workspace.note.exists() or cut_off or (INSTANCE in recorded and INSIDE not in recorded)):
+    if not (workspace.note.exists() or cut_off or (INSTANCE in recorded and not recorded >= INSIDE)):
         return
     settings = Settings.parse(*cli.config())
     if INSTANCE in recorded:

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -18,6 +18,7 @@ from rich.markup import escape
 
 from command_line import INTERRUPTED, run
 from engine_cli import EngineError
+from engine_values import NOTHING
 from inventory import folder, published
 from inventory.site.files import INDEX
 from inventory.site.render import render
@@ -106,7 +107,10 @@ def _outputs() -> dict[str, Any]:
     if not (DIRECTORY / "project").exists():
         raise SandboxError("nothing is up\n  -> make up")
     # Outputs are in the state: they can be read while the cloud is stopped.
-    return Workspace(DIRECTORY, STACK, {}).cli.outputs()
+    found = Workspace(DIRECTORY, STACK, {}).cli.outputs()
+    if not found:
+        raise SandboxError(f"{NOTHING}\n  -> make up")
+    return found
 
 
 def verify(sandbox: Sandbox) -> int:
@@ -114,8 +118,7 @@ def verify(sandbox: Sandbox) -> int:
     if not (DIRECTORY / "project").exists() or not sandbox.running():
         raise SandboxError("nothing is up\n  -> make up")
     servers = {"cloud-dns": sandbox.dns_endpoint(), "gandi": sandbox.gandi_dns_endpoint()}
-    places = [":".join(map(str, servers[each])) for each in _hosts(Workspace(DIRECTORY, STACK, {}))]
-    options = ["--resolver", places[0], *(word for each in places for word in ("--authority", each))]
+    options = asked([servers[each] for each in _hosts(Workspace(DIRECTORY, STACK, {}))])
     if sip_edge.runs(DIRECTORY):
         authority = str(sip_edge.authority_file(DIRECTORY).relative_to(ROOT))
         options += ["--ca", authority, "--source", CUSTOMER, "--expect", "200"]
@@ -125,6 +128,13 @@ def verify(sandbox: Sandbox) -> int:
     command = [sys.executable, "-m", "verify", *options]
     print(f"make outputs | {shlex.join(['.venv/bin/python', *command[1:]])}", file=sys.stderr, flush=True)
     return subprocess.run(command, cwd=ROOT, input=json.dumps(_outputs()), text=True, check=False).returncode
+
+
+def asked(servers: Sequence[tuple[str, int]]) -> list[str]:
+    """Options of `python -m verify`: each host's name server as an authority, and as resolver that of the first one,
+    which the parent zone leads to."""
+    places = [f"{host}:{port}" for host, port in servers]
+    return ["--resolver", places[0], *(word for each in places for word in ("--authority", each))]
 
 
 def _hosts(workspace: Workspace) -> list[str]:

@@ -23,6 +23,7 @@ from dns.rdtypes.IN.AAAA import AAAA
 from dns.rdtypes.IN.SRV import SRV
 from pydantic import ValidationError
 
+from engine_values import NOTHING, WHOLE, untold
 from inventory.address import Direction, Status
 from inventory.publish import digest
 from inventory.published import Published, PublishedDns, PublishedEndpoint, PublishedRecord, ReachableInventory
@@ -148,6 +149,10 @@ def read(text: str) -> Promise:
 
 def of(outputs: Mapping[str, Any]) -> Promise:
     """The promise in a stack's outputs. Raises `UnreadableError`."""
+    if not outputs:
+        raise UnreadableError(NOTHING, WHOLE)
+    if wrong := untold({name: outputs.get(name) for name in ("ipInventory", "dns")}):
+        raise UnreadableError(wrong, WHOLE)
     for name in ("ipInventory", "dns"):
         if not isinstance(outputs.get(name), dict):
             raise _no_outputs(f"there is no output {name}")

@@ -9,7 +9,9 @@ command=$1 stack=$2
 source "$(dirname "$0")/policies.sh"
 case $command in
   preview) arguments=(preview --json "${policies[@]}") ;;
-  refresh) arguments=(refresh --preview-only --json) ;;
+  # With the program: DS records and the database's authority are known to it alone. What it declares and the state does
+  # not have is left alone.
+  refresh) arguments=(refresh --preview-only --run-program --json) ;;
   *) echo "usage: review.sh preview|refresh STACK" >&2; exit 2 ;;
 esac
 marker="<!-- warp-edge review: $stack -->"

@@ -1,7 +1,16 @@
 #!/bin/bash
-# up.sh STACK: carry out what was reviewed, under the policies.
+# up.sh STACK: carry out what was reviewed, under the policies. Why an update failed stands in the run's summary.
 set -euo pipefail
 stack=$1
 # shellcheck source=.github/scripts/policies.sh
 source "$(dirname "$0")/policies.sh"
-exec pulumi up --yes --skip-preview --non-interactive --suppress-outputs --stack "$stack" "${policies[@]}"
+events=$(mktemp)
+trap 'rm -f "$events"' EXIT
+status=0
+# The engine hides --event-log without that variable.
+PULUMI_DEBUG_COMMANDS=true pulumi up --yes --skip-preview --non-interactive --suppress-outputs --event-log "$events" \
+  --stack "$stack" "${policies[@]}" || status=$?
+if ((status)); then
+  .venv/bin/python -m review --failed --stack "$stack" --preview "$events" >> "${GITHUB_STEP_SUMMARY:-/dev/stdout}" || true
+fi
+exit "$status"

@@ -15,7 +15,7 @@ from adopt.effects import Effect
 from sandbox import Sandbox
 from sandbox.aside import sandbox_aside
 from sandbox.gandi.zones import RECORD
-from sandbox.rehearsal import at_the_stand_in, differences, names_at_gandi
+from sandbox.rehearsal import TO_BE_CREATED, at_the_stand_in, differences, names_at_gandi
 from settings import Settings
 from tests.engine.conftest import Stack
 from tests.stacks import ROOT, as_engine_gives_it, changed, stack_config
@@ -63,7 +63,7 @@ def test_adoption_writes_nothing_and_keeps_every_address(live: tuple[Sandbox, St
     adoption = adopt(stack.cli, settings(), lambda _: None)
 
     assert len(cloud.writes()) == seeded
-    assert adoption.absent == ()
+    assert adoption.absent == TO_BE_CREATED
     assert len(adoption.recorded) == 12
     compared = adoption.comparison
     assert compared.replacements == ()
@@ -129,7 +129,7 @@ def test_what_does_not_exist_is_left_to_be_created_and_said() -> None:
         sandbox.delete("kubernetes:core/v1:Service", "warp-core/kamailio-internal")
         stack = Stack(folder / "stack", sandbox, stack_config("prod"), "prod")
         adoption = adopt(stack.cli, settings(), lambda _: None)
-        assert adoption.absent == ("ingress-internal",)
+        assert set(adoption.absent) == {"ingress-internal", *TO_BE_CREATED}
         assert "Service warp-core/kamailio-internal" in adoption.comparison.creations
         assert len(adoption.recorded) == 11
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox import faults
-from sandbox.cloud import Cloud
+from sandbox.cloud import Cloud, LogRow
 from sandbox.values import decode, encode
 from tests.sandbox.plugin import UNKNOWN, Plugin, Props, Refused, secret, wire
 
@@ -22,6 +22,11 @@ def switch_on(
 ) -> None:
     with cloud.change("hand") as tx:
         faults.add(tx, kind, type_, operation, times, milliseconds)
+
+
+def log(cloud: Cloud) -> list[LogRow]:
+    with cloud.view() as tx:
+        return tx.log()
 
 
 @pytest.mark.parametrize(
@@ -53,6 +58,22 @@ def test_a_fault_concerns_only_the_type_and_operation_it_names(gcp: Plugin, clou
     with cloud.change("hand") as tx:
         faults.clear(tx)
     gcp.delete(made)
+
+
+def test_a_plugin_that_drops_updates_reports_success_and_plans_them_again(gcp: Plugin, cloud: Cloud) -> None:
+    wanted: Props = {"name": "sip", "labels": {"app": "warp"}}
+    switch_on(cloud, "drop-update", "gcp:compute/router:Router")
+    made = gcp.update(gcp.create(ADDRESS, "sip", {"name": "sip"}), wanted)
+    assert made.outputs["labels"] == wanted["labels"], "another type is updated"
+    router = gcp.create("gcp:compute/router:Router", "r", {"name": "r", "network": "default", "description": "old"})
+    asked: Props = {"name": "r", "network": "default", "description": "new"}
+    dropped = gcp.update(router, asked)
+    assert dropped.outputs["description"] == "old"
+    assert [row.op for row in log(cloud)][-1] == "update", "the request is sent, with the old values"
+    assert gcp.diff(dropped, asked).changes, "so the next preview has it again"
+    with cloud.change("hand") as tx:
+        faults.clear(tx)
+    assert gcp.update(dropped, asked).outputs["description"] == "new"
 
 
 def test_latency_makes_an_operation_take_longer(gcp: Plugin, cloud: Cloud) -> None:

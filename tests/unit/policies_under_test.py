@@ -20,8 +20,9 @@ def rule(name: str) -> Rule:
 
 
 def resource(token: str, logical: str = "it", /, *, protect: bool = False, **properties: Any) -> Declared:
+    """The engine hands over no resource without any input, but those that a targeted update leaves out."""
     urn = f"urn:pulumi:prod::warp-edge::{token}::{logical}"
-    return Declared(token, logical, urn, properties, protect=protect, secret=frozenset())
+    return Declared(token, logical, urn, properties or {"project": "warp-prod"}, protect=protect, secret=frozenset())
 
 
 def verdicts(name: str, *resources: Declared, today: date = TODAY, **config: Any) -> list[Verdict]:

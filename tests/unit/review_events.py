@@ -68,7 +68,9 @@ def streamed(
         *events,
         {
             "sequence": 2,
-            "resOutputsEvent": {"metadata": root | {"new": {"outputs": before if after is None else after}}},
+            "resOutputsEvent": {
+                "metadata": root | {"old": outputs, "new": {"outputs": (before or {}) if after is None else after}}
+            },
         },
         {"sequence": 3, "summaryEvent": {"result": result}},
     ]
@@ -77,3 +79,23 @@ def streamed(
 
 def preview_of(*events: Json, **more: Any) -> Preview:
     return read(streamed(*events, **more))
+
+
+def refreshed(op: str, type_: str, name: str, old: Json, new: Json, parent: str = "") -> str:
+    """A refresh with the program, of one resource; `old`, `new`: its outputs, and of a stack its own."""
+    stack = type_ == STACK
+    events = []
+    if not stack:
+        about = {"urn": urn(type_, name, parent), "type": type_}
+        was, now = ({"inputs": {"name": name}, "outputs": each} for each in (old, new))
+        events = [
+            {"sequence": 1, "resourcePreEvent": {"metadata": about | {"op": "refresh", "old": was, "new": was}}},
+            {"sequence": 1, "resOutputsEvent": {"metadata": about | {"op": op, "old": was, "new": now}}},
+        ]
+    other = {
+        "op": "refresh",
+        "urn": urn("random:index/randomId:RandomId", "id"),
+        "type": "random:index/randomId:RandomId",
+    }
+    events.append({"sequence": 1, "resourcePreEvent": {"metadata": other}})
+    return streamed(*events, before=old if stack else None, after=new if stack else None)

@@ -12,8 +12,8 @@ from settings import Settings
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config
 from tests.unit.recording import Edge, declare
 
-# What no cloud has: the engine's own provider, and a generated password with the user that it belongs to.
-NOT_TO_BE_ADOPTED = {"cluster", "database-password", "database-user"}
+# What no cloud has: the engine's own provider, and a generated password.
+NOT_TO_BE_ADOPTED = {"cluster", "database-password"}
 # What the first update takes over by itself, where Gandi has the same.
 AT_GANDI = {
     f"dns-gandi-{name}"
@@ -36,6 +36,7 @@ LIVE_EDGE = {
     "egress-nat": f"{ROUTERS}/warp-router/warp-nat",
     "database-instance": "projects/warp-prod/instances/warp-db",
     "database-database": "projects/warp-prod/instances/warp-db/databases/warp",
+    "database-user": "warp-prod/warp-db/warp_edge",
 }
 AT_CLOUD_DNS = {
     "dns-zone": "projects/warp-prod/managedZones/ringer-tel",
@@ -104,6 +105,16 @@ def test_what_is_at_cloud_dns_has_the_ids_that_the_plugin_takes(backend: str) ->
             "database-peering",
             "projects/warp-prod/global/networks/voice:servicenetworking.googleapis.com",
         ),
+        (
+            ("warp-edge:database",),
+            {
+                "instance": "warp-db",
+                "iamAuthentication": True,
+                "iamUsers": ["proxy@warp-prod.iam.gserviceaccount.com"],
+            },
+            "database-proxy@warp-prod.iam.gserviceaccount.com",
+            "warp-prod/warp-db/proxy@warp-prod.iam",
+        ),
     ],
 )
 def test_what_is_optional_can_be_adopted_as_well(path: tuple[str, ...], value: Any, name: str, import_id: str) -> None:
@@ -121,7 +132,7 @@ def test_ipv6_addresses_and_records_can_be_adopted_as_well() -> None:
 
 def test_an_instance_with_a_name_of_its_own_is_new_and_has_nothing_to_adopt() -> None:
     found = of_declared(changed(stack_config("prod"), ("warp-edge:database", "uniqueName"), True))
-    assert set(LIVE_EDGE) - set(found) == {"database-instance", "database-database"}
+    assert set(LIVE_EDGE) - set(found) == {"database-instance", "database-database", "database-user"}
 
 
 def test_the_ids_follow_project_region_and_names() -> None:

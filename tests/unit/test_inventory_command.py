@@ -107,7 +107,6 @@ def test_brackets_in_a_purpose_are_text_and_not_style() -> None:
         INVENTORY | {"addresses": [ADDRESS | {"announcedOn": "soon"}]},
         {"one": INVENTORY, "two": 5},
         [INVENTORY, [INVENTORY]],
-        {},
     ],
     ids=lambda given: json.dumps(given)[-60:],
 )

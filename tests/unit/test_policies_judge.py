@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
 
-from policies.declared import INSTANCE, Declared
-from policies.judge import Excepted, Refused, judge_exceptions, judge_resource, judge_stack, mended
+from policies.declared import ADDRESS, INSTANCE, SERVICE, STACK, Declared
+from policies.judge import Excepted, NotJudged, Refused, judge_exceptions, judge_resource, judge_stack, mended
 from policies.rule import Finding, Options, ResourceRule, StackRule, Unjudged, Violation
-from tests.unit.policies_under_test import TODAY, excepted, refused, resource, rule, silent
+from policies.rules import RULES
+from tests.unit.policies_under_test import TODAY, excepted, refused, resource, rule, silent, unjudged, verdicts
 
 SECRET = "hunter2"
 
@@ -152,3 +154,37 @@ def test_a_remedy_that_breaks_changes_nothing_and_leaves_it_to_the_check() -> No
 
 def test_a_rule_has_nothing_to_say_about_other_types() -> None:
     assert silent("database-tls-only", resource("a:b:C"))
+
+
+def left_out(each: Declared) -> Declared:
+    """As the engine hands over what --target or --exclude leaves out and does not exist yet."""
+    return replace(each, properties={})
+
+
+def test_what_a_targeted_update_leaves_out_is_not_judged() -> None:
+    for each_rule in RULES:
+        for type_ in each_rule.types - {STACK}:
+            found = verdicts(each_rule.name, left_out(resource(type_, "later", protect=False)))
+            assert found, (each_rule.name, type_)
+            assert all(isinstance(each, NotJudged) for each in found), (each_rule.name, type_)
+            assert str(found[0]).count("later: this update leaves it out (--target, --exclude)") == 1
+
+
+def test_what_rests_on_something_left_out_is_not_refused() -> None:
+    """A Service pinned to an address that a targeted update did not reserve yet."""
+    annotation = {"networking.gke.io/load-balancer-ip-addresses": "sip"}
+    service = resource(SERVICE, "udp", metadata={"annotations": annotation}, spec={"type": "LoadBalancer"})
+    address = resource(ADDRESS, "sip", name="sip", address="192.0.2.1")
+    name = "load-balancer-address-reserved"
+    assert refused(name, service)
+    assert refused(name, service, left_out(address)) == []
+    (told,) = unjudged(name, service, left_out(address))
+    assert told.endswith("which rests on what this update leaves out (--target, --exclude)")
+    assert silent(name, service, address)
+    component = left_out(resource("warp:edge:SipIngress", "ingress"))
+    assert refused(name, service, component), "a component never has inputs"
+
+
+def test_a_broken_rule_is_told_also_where_something_is_left_out() -> None:
+    told = judge_stack(BREAKING_STACK, [BAD, left_out(resource(ADDRESS))], {}, TODAY)
+    assert [type(each) for each in told] == [NotJudged, Refused]

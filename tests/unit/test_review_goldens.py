@@ -138,7 +138,7 @@ def test_a_preview_that_broke_off_claims_nothing() -> None:
 
 def test_drift_tells_what_is_gone_and_what_is_different() -> None:
     text = page(golden("drift"))
-    assert text.startswith("## Drift of stack `sandbox`\n\n**The cloud is not as the state has it.**")
+    assert text.startswith("## Drift of stack `sandbox`\n\n**The cloud is not as the state has it. Visible to")
     assert "`sip-tcp.ringer.tel.` `A` **DELETED**" in text
     assert "TTL 300 s → 600 s" in text
     assert "`warp-nat-ip-3`: calls on it end at once" in text

@@ -17,6 +17,7 @@ import yaml
 from tests.promises import outputs
 from tests.review_goldens import FOLDER
 from tests.stacks import ROOT, written_config
+from tests.unit.review_events import ADDRESS, refreshed, said, streamed, urn
 from tests.unit.toolchain import actionlint, executable, steps
 
 Yaml = dict[Any, Any]
@@ -265,7 +266,45 @@ def test_drift_is_looked_for_without_touching_anything_and_is_no_failure(folder:
     done = run(folder, "review.sh", "refresh", "prod", PREVIEW=str(FOLDER / f"{golden}.json"))
     assert done.returncode == 0, done.stderr
     assert "visible=true" in (folder / "output").read_text()
-    assert (folder / "arguments").read_text().split()[:3] == ["refresh", "--preview-only", "--json"]
+    wanted = ["refresh", "--preview-only", "--run-program", "--json"]
+    assert (folder / "arguments").read_text().split()[:4] == wanted, "DS records are known to the program alone"
+
+
+def test_a_moved_address_keeps_the_issue_open(folder: Path) -> None:
+    """The engine calls it `same`."""
+    moved = folder / "moved.json"
+    moved.write_text(refreshed("same", ADDRESS, "nat", {"address": "192.0.2.1"}, {"address": "192.0.2.2"}))
+    done = run(folder, "review.sh", "refresh", "prod", PREVIEW=str(moved))
+    assert done.returncode == 0, done.stderr
+    assert "visible=true" in (folder / "output").read_text()
+    assert "`192.0.2.1` → `192.0.2.2`" in (folder / "report.md").read_text()
+
+
+def test_an_update_is_done_when_a_second_preview_is_empty(folder: Path) -> None:
+    """And not before: `nothing` is a preview without a change, `drain` one of an update that did not take."""
+    steps_ = loaded(GITHUB / "workflows" / "deploy-stack.yml")["jobs"]["deploy"]["steps"]
+    scripts = [each["run"].split()[0].rpartition("/")[2] for each in steps_ if "scripts/" in each.get("run", "")]
+    assert scripts == ["review.sh", "up.sh", "settled.sh"]
+    done = run(folder, "settled.sh", "prod", PREVIEW=str(FOLDER / "nothing.json"))
+    assert (done.returncode, done.stderr) == (0, "")
+    done = run(folder, "settled.sh", "prod", PREVIEW=str(FOLDER / "drain.json"))
+    assert done.returncode == 3
+    assert "::error::the update of prod did not take" in done.stdout
+    summary = (folder / "summary").read_text()
+    assert "**The update did not take.**" in summary
+    assert "- `RouterNat warp-nat` is not as the settings have it" in summary
+    assert "  - `drainNatIps[0]` `(none)` → " in summary
+
+
+def test_an_update_that_fails_says_why_in_the_summary(folder: Path) -> None:
+    events = folder / "events.json"
+    events.write_text(
+        streamed(said("error", "1 error occurred:\n\t* no such zone", urn(ADDRESS, "nat")), result="failed")
+    )
+    engine = 'while [ "$1" != --event-log ]; do shift; done\ncat "$PREVIEW" > "$2"\nexit 1'
+    executable(folder / "bin" / "pulumi", engine)
+    assert run(folder, "up.sh", "prod", PREVIEW=str(events)).returncode == 1
+    assert "- `nat`: `1 error occurred:`\n  - `* no such zone`" in (folder / "summary").read_text()
 
 
 def test_an_update_is_held_to_the_policies_that_were_previewed(folder: Path) -> None:

@@ -1,0 +1,49 @@
+"""What the engine writes in the place of a value that it does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# One word for each kind of value (pulumi/sdk/go/common/resource/plugin/rpc.go).
+UNKNOWN = frozenset(
+    (
+        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
+        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
+        "04da6b54-80e4-46f7-96ec-b56ff0331ba9",
+        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
+        "030794c1-ac77-496b-92df-f27374a8bd58",
+        "e48ece36-62e2-4504-bad9-02848725956a",
+        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
+    )
+)
+# Why outputs that were published have such a value, and what helps.
+TARGETED = "a targeted update (--target, --exclude) wrote these outputs and left that out"
+NOTHING = "there are no outputs: no whole update of this stack has ended well"
+WHOLE = "run a whole `pulumi up`, without --target and --exclude"
+
+
+def is_unknown(value: Any) -> bool:
+    """Whether it is one of these words."""
+    return isinstance(value, str) and value in UNKNOWN
+
+
+def untold(outputs: Any, at: str = "") -> str:
+    """What is wrong with outputs that hold such words, for people; empty: they hold none."""
+    found = [each or "all of it" for each in unknown_places(outputs, at)]
+    if not found:
+        return ""
+    more = f" and {len(found) - 3} more" if found[3:] else ""
+    return f"no value is known for {', '.join(found[:3])}{more}: {TARGETED}"
+
+
+def unknown_places(value: Any, at: str = "") -> Iterator[str]:
+    """Where such words stand in a JSON value: `dns.records[0].data[0]`; the value itself is `at`."""
+    if is_unknown(value):
+        yield at
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from unknown_places(inner, f"{at}.{key}" if at else str(key))
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from unknown_places(inner, f"{at}[{index}]")

@@ -1,0 +1,153 @@
+"""What an update really did: a targeted one publishes nothing that is no value, a second preview finds what the plugin
+dropped, and a refresh finds the address that moved."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine_cli import EngineError
+from review.audience import Audience
+from review.markdown import markdown
+from review.preview import read
+from review.report import Report, report
+from review.settled import page
+from sandbox import Sandbox
+from sandbox.check_update import after_update
+from tests.engine.conftest import Stack
+from tests.stacks import ROOT, stack_config, without_site
+
+ADDRESS = "gcp:compute/address:Address"
+ZONE = "gcp:dns/managedZone:ManagedZone"
+INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
+PACK = ("--policy-pack", str(ROOT / "policies" / "run"))
+RULES = (*PACK, "--policy-pack-config", str(ROOT / "policies" / "config" / "sandbox.json"))
+STREAM = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
+
+
+@pytest.fixture(scope="module")
+def fresh(cloud: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """The sandbox's stack, not up; the tests below go on from one another, in their order."""
+    return Stack(tmp_path_factory.mktemp("stack"), cloud, without_site(stack_config("sandbox")))
+
+
+def refreshed(stack: Stack) -> Report:
+    """As `.github/scripts/review.sh refresh` asks it."""
+    arguments = ("refresh", "--preview-only", "--run-program", "--json", "--stack", stack.cli.stack)
+    return report(read(stack.cli.run(*arguments, extra=STREAM).stdout), stack.cli.stack)
+
+
+def command(*arguments: str, given: str) -> subprocess.CompletedProcess[str]:
+    run = [sys.executable, "-m", *arguments]
+    return subprocess.run(run, cwd=ROOT, input=given, capture_output=True, text=True, check=False)
+
+
+def test_a_targeted_update_publishes_nothing_and_says_what_helps(fresh: Stack) -> None:
+    told = fresh.failing("up", "--yes", "--skip-preview", "--target", "**egress**", *RULES)
+    assert "this update left out what these outputs are made of: ipInventory, " in told
+    assert "-> run a whole `pulumi up`, without --target and --exclude" in told
+    assert "egress-slot-warp-nat-ip-1" in fresh.state(), "what it was to do is done"
+    assert "database-instance: this update leaves it out (--target, --exclude), so it has no inputs yet" in told
+    assert "[mandatory]" not in told
+    given = fresh.cli.text("stack", "output", "--json", "--stack", fresh.cli.stack)
+    assert given.strip() == "{}"
+    for reader in (("inventory", "render"), ("verify",)):
+        refused = command(*reader, given=given)
+        assert refused.returncode == 2
+        assert "-> run a whole `pulumi up`, without --target and --exclude" in refused.stderr
+        assert "Traceback" not in refused.stderr
+
+
+def test_a_whole_update_mends_it(fresh: Stack) -> None:
+    fresh.up()
+    given = json.dumps(fresh.cli.outputs())
+    assert command("inventory", "render", given=given).returncode == 0
+    assert page(after_update(fresh.cli)) == (
+        "## After the update of stack `sandbox`\n\n**The update took: nothing is left to do.**\n"
+    )
+
+
+def test_outputs_that_an_older_program_wrote_in_a_targeted_update_are_refused(fresh: Stack, tmp_path: Path) -> None:
+    """The same words as the engine leaves them in the state."""
+    state = fresh.state()
+    whole = json.loads(state)
+    root = next(each for each in whole["deployment"]["resources"] if each["type"] == "pulumi:pulumi:Stack")
+    root["outputs"]["ipInventory"] = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+    file = tmp_path / "state.json"
+    try:
+        file.write_text(json.dumps(whole))
+        fresh.cli.text("stack", "import", "--file", str(file), "--stack", fresh.cli.stack)
+        with pytest.raises(
+            EngineError, match=r"no value is known for ipInventory: a targeted update .*\n  -> run a whole"
+        ):
+            fresh.cli.outputs()
+        given = fresh.cli.text("stack", "output", "ipInventory", "--json", "--stack", fresh.cli.stack)
+        assert "no value is known for ipInventory" in command("inventory", "render", given=given).stderr
+    finally:
+        file.write_text(state)
+        fresh.cli.text("stack", "import", "--file", str(file), "--stack", fresh.cli.stack)
+
+
+def test_a_state_that_the_engine_refuses_says_the_way_out(fresh: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a targeted update can leave it: somebody depends on what is not there."""
+    (file,) = (fresh.workspace.directory / "state" / ".pulumi" / "stacks" / "warp-edge").glob("sandbox.json")
+    state = file.read_text()
+    broken = json.loads(state)
+    latest = broken["checkpoint"]["latest"]
+    latest["resources"] = [each for each in latest["resources"] if not each["urn"].endswith("::egress-router")]
+    try:
+        file.write_text(json.dumps(broken))
+        assert fresh.cli.show("up", "--stack", fresh.cli.stack, "--yes", "--skip-preview")
+        told = capsys.readouterr().out
+        assert "::egress-router refers to missing resource\n  -> `pulumi state repair` on this stack" in told
+        fresh.cli.text("state", "repair", "--yes", "--stack", fresh.cli.stack)
+        fresh.cli.text("preview", "--stack", fresh.cli.stack)
+    finally:
+        file.write_text(state)
+
+
+def test_an_update_that_the_plugin_drops_did_not_take(fresh: Stack, cloud: Sandbox) -> None:
+    cloud.add_fault("drop-update", type_=INSTANCE)
+    fresh.set(9, "warp-edge:database", "backups", "retained")
+    assert "1 updated" in fresh.up(), "the engine reports what the plugin said"
+    found = after_update(fresh.cli)
+    assert not found.holds
+    path = "`settings.backupConfiguration.backupRetentionSettings.retainedBackups` `7` → `9`"
+    assert path in page(found)
+    cloud.clear_faults()
+    fresh.up()
+    assert after_update(fresh.cli).holds
+
+
+def test_what_moved_behind_the_engines_back_is_drift_though_it_says_same(fresh: Stack, cloud: Sandbox) -> None:
+    calm = refreshed(fresh)
+    assert (calm.visible, calm.resources, calm.not_told) == (False, (), ()), "nothing untouched is reported"
+    instance = next(each.body["name"] for each in cloud.resources(INSTANCE))
+    moves = (
+        (ADDRESS, "kamailio-sip-udp-ip", "address", "127.9.9.9"),
+        (ADDRESS, "warp-nat-ip-2", "address", "127.9.9.8"),
+        (ZONE, "ringer-tel", "nameServers", ["ns-cloud-b1.googledomains.com."]),
+        (INSTANCE, instance, "connectionName", "warp-sandbox:us-central1:other"),
+        (INSTANCE, instance, "serverCaCerts[0].cert", "another authority"),
+    )
+    for type_, id_, path, value in moves:
+        cloud.set(type_, id_, path, value)
+    steps = fresh.cli.run("refresh", "--preview-only", "--json", "--stack", fresh.cli.stack, extra=STREAM).stdout
+    summary = next(json.loads(line) for line in steps.splitlines() if "summaryEvent" in line)["summaryEvent"]
+    assert set(summary["resourceChanges"]) == {"same"}, "as the real plugin answers"
+    found = refreshed(fresh)
+    assert found.visible
+    seen = {each.name: each.seen_by for each in found.resources}
+    assert seen == {
+        "Address warp-nat-ip-2": Audience.VENDORS,
+        "Address kamailio-sip-udp-ip": Audience.CUSTOMERS,
+        "Service warp-core/kamailio-sip-udp": Audience.CUSTOMERS,
+        "ManagedZone ringer-tel": Audience.CUSTOMERS,
+        f"DatabaseInstance {instance}": Audience.CUSTOMERS,
+        "output database.serverCa": Audience.CUSTOMERS,
+    }
+    assert "**The cloud is not as the state has it. Visible to vendors and customers.**" in markdown(found)

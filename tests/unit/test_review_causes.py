@@ -1,0 +1,154 @@
+"""Why it failed: the cause first, whatever the current language host wrote before it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from review.causes import Message, causes
+from review.markdown import ERROR_LINES, ERROR_LONGEST, markdown
+from review.report import report
+from tests.unit.review_events import ADDRESS, INSTANCE, STACK, preview_of, said, urn
+
+Json = dict[str, Any]
+# What the host leaves of a program that it interrupts.
+INTERRUPTED = """\
+Traceback (most recent call last):
+  File "/opt/pulumi/pulumi-language-python-exec", line 191, in <module>
+    loop.run_until_complete(coro)
+  File "/usr/lib/python3.11/asyncio/base_events.py", line 641, in run_until_complete
+    self.run_forever()
+  File "/usr/lib/python3.11/asyncio/base_events.py", line 608, in run_forever
+    self._run_once()
+  File "/usr/lib/python3.11/asyncio/base_events.py", line 1898, in _run_once
+    event_list = self._selector.select(timeout)
+                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  File "/usr/lib/python3.11/selectors.py", line 468, in select
+    fd_event_list = self._selector.poll(timeout, max_ev)
+                    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+KeyboardInterrupt
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "/opt/pulumi/pulumi-language-python-exec", line 204, in <module>
+    executor.shutdown(wait=True)
+  File "/usr/lib/python3.11/concurrent/futures/thread.py", line 235, in shutdown
+    t.join()
+  File "/usr/lib/python3.11/threading.py", line 1119, in join
+    self._wait_for_tstate_lock()
+KeyboardInterrupt
+"""
+FRAMES = "".join(
+    f'  File "/srv/warp-edge/components/module_{number}.py", line {number}, in build\n    call_{number}()\n'
+    for number in range(1, 15)
+)
+UNHANDLED = f"""\
+Program failed with an unhandled exception:
+Traceback (most recent call last):
+{FRAMES}  File "/srv/warp-edge/components/dns.py", line 150, in <lambda>
+    return keys.key_signing_keys.apply(lambda found: [key.ds_record for key in found])
+                                                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+TypeError: 'NoneType' object is not iterable
+"""
+REFUSED = "1 error occurred:\n\t* Error creating DatabaseInstance: googleapi: Error 403: forbidden\n\n\n"
+ENDED = "an unhandled error occurred: program exited with non-zero exit code: 1"
+DATABASE = urn(INSTANCE, "database-instance", "warp:edge:TrunkDatabase$")
+
+
+def errors_of(*events: Json) -> list[str]:
+    """The lines under the report's first heading."""
+    text = markdown(report(preview_of(*events, result="failed"), "prod"))
+    return text.partition("### Errors\n\n")[2].partition("\n\n")[0].split("\n")
+
+
+def lines(severity: str, text: str, about: str = "") -> list[Json]:
+    return [said(severity, f"{line}\n", about) for line in text.splitlines()]
+
+
+def test_the_resources_own_error_is_told_and_the_hosts_interruption_is_not() -> None:
+    for traceback in ([said("error", INTERRUPTED, urn(STACK, "s"))], lines("error", INTERRUPTED, urn(STACK, "s"))):
+        told = errors_of(*traceback, said("error", REFUSED, DATABASE), said("error", "update failed\n"))
+        assert told[0] == "- `database-instance`: `1 error occurred:`"
+        assert told[1].startswith("  - `* Error creating DatabaseInstance: googleapi: Error 403")
+        assert told[2] == "- `update failed`"
+        assert len(told) == 3
+
+
+def test_an_interruption_alone_is_told() -> None:
+    assert errors_of(said("error", INTERRUPTED), said("error", "update failed\n"))[0] == "- `KeyboardInterrupt`"
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_a_program_that_breaks_says_first_what_broke_and_where(one_by_one: bool) -> None:
+    broken = lines("error", UNHANDLED) if one_by_one else [said("error", UNHANDLED)]
+    told = errors_of(*broken, said("error", ENDED))
+    place = [number for number, line in enumerate(told) if "TypeError" in line]
+    assert place == [1] if one_by_one else [0]
+    assert told[place[0]].endswith("`TypeError: 'NoneType' object is not iterable`")
+    assert told[place[0] + 1] == '  - `File "/srv/warp-edge/components/dns.py", line 150, in <lambda>`'
+    assert told[-1] == f"- `{ENDED}`"
+
+
+def test_an_exception_of_several_lines_is_told_whole() -> None:
+    text = UNHANDLED.replace(
+        "TypeError: 'NoneType' object is not iterable",
+        "pydantic_core.ValidationError: 1 validation error for Settings\ndomain\n  no name [type=value_error]",
+    )
+    told = errors_of(said("error", text))
+    assert told[:3] == [
+        "- `pydantic_core.ValidationError: 1 validation error for Settings`",
+        "  - `domain`",
+        "  - `no name [type=value_error]`",
+    ]
+
+
+def test_of_a_chain_the_last_exception_is_the_cause() -> None:
+    chain = f"{UNHANDLED}\nThe above exception was the direct cause of the following exception:\n\n" + (
+        'Traceback (most recent call last):\n  File "/srv/warp-edge/__main__.py", line 9, in <module>\n    main()\n'
+        "RuntimeError: the keys of the zone cannot be read\n"
+    )
+    assert errors_of(said("error", chain))[0] == "- `RuntimeError: the keys of the zone cannot be read`"
+    assert errors_of(*lines("error", chain.partition("\n")[2]))[0] == (
+        "- `RuntimeError: the keys of the zone cannot be read`"
+    )
+
+
+def test_a_program_that_ends_without_an_error_says_what_it_wrote() -> None:
+    """A wrong import ends the interpreter before the host's own handler: only standard error has it."""
+    output = (
+        'Traceback (most recent call last):\n  File "/x.py", line 1, in <module>\nImportError: no module named pulumi\n'
+    )
+    told = errors_of(*lines("info#err", output), said("error", ENDED))
+    assert told[0] == "- `ImportError: no module named pulumi`"
+    calm = errors_of(*lines("info#err", output), said("error", REFUSED, DATABASE), said("error", ENDED))
+    assert not [line for line in calm if "ImportError" in line], "another error says why"
+
+
+def test_no_length_cuts_the_cause_away() -> None:
+    wordy = "the provider says: " + "context: " * 1_000 + "Error 409: the address is in use"
+    many = "\n".join(f"problem {number}" for number in range(500)) + "\nlast: the zone is missing"
+    told = errors_of(said("error", wordy, urn(ADDRESS, "a")), said("error", many, urn(ADDRESS, "b")))
+    assert told[0].endswith("Error 409: the address is in use`")
+    assert len(told[0]) < ERROR_LONGEST + 100
+    assert told[-1] == "  - `last: the zone is missing`"
+    assert f"  - and {501 - ERROR_LINES} more lines" in told
+
+
+def test_errors_come_in_the_order_of_what_they_explain() -> None:
+    given = [
+        Message("", "update failed"),
+        Message("", ENDED),
+        Message(urn(STACK, "s"), "dns.zone: no such zone\n  -> write its name"),
+        Message(DATABASE, REFUSED),
+        Message("", "BAIL: resource is invalid"),
+    ]
+    assert [each.urn for each in causes(given)][:2] == [DATABASE, urn(STACK, "s")]
+    assert [each.text for each in causes(given)][2:] == ["update failed", ENDED, "BAIL: resource is invalid"]
+
+
+def test_an_error_without_a_traceback_stays_as_it_is() -> None:
+    assert causes([Message("", REFUSED)]) == (Message("", REFUSED),)
+    half = "Traceback (most recent call last):"
+    assert causes([Message("", half)]) == (Message("", half),)
