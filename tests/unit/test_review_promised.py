@@ -128,7 +128,7 @@ UNTOUCHED: dict[str, tuple[str, Json, Json]] = {
 
 
 @pytest.mark.parametrize("what", UNTOUCHED)
-def test_what_nobody_relies_on_is_no_drift(what: str) -> None:
+def test_what_people_do_not_rely_on_is_no_drift(what: str) -> None:
     found = told(*UNTOUCHED[what])
     assert found.resources == ()
     assert not found.visible

@@ -1,4 +1,4 @@
-"""After an update with --target or --exclude: no value is a value, for whoever publishes it and whoever reads it."""
+"""After an update with --target or --exclude: the word for an unknown value is no value, published or read."""
 
 from __future__ import annotations
 
