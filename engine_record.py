@@ -101,7 +101,7 @@ def outputs_of(stack: str, names: Sequence[str] = OF_A_REGION) -> Mapping[str, A
         ) from None
     found = (answer or {}).get("outputs") or {}
     # In a preview the SDK puts objects of its own in the place of the engine's words; in an update it leaves them out,
-    # and whoever reads the outputs misses them.
+    # and the readers of the outputs miss them.
     if unknown := [name for name in names if contains_unknowns(found.get(name))]:
         raise RefusedError(
             f"stack {stack}: no value is known for {', '.join(unknown)}: {TARGETED}",

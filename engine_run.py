@@ -105,5 +105,5 @@ def _interrupts() -> Iterator[Interrupts]:
     try:
         yield interrupts
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for caught, handler in before.items():
+            signal.signal(caught, handler)

@@ -37,7 +37,8 @@ def _held(value: pulumi.Input[Any], outputs: Mapping[str, pulumi.Input[Any]]) ->
             )
         return True
 
-    return pulumi.Output.from_input(whole()).apply(lambda _: value)
+    known: Any = whole()
+    return pulumi.Output.from_input(known).apply(lambda _: value)
 
 
 def _inside(value: Any) -> Iterator[pulumi.Output[Any]]:

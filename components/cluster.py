@@ -23,15 +23,11 @@ def kubernetes(name: str, cluster: Cluster, project: str, region: str) -> Provid
     # the plugin guesses, and may replace every Service (`clusterIdentifier` in the provider's documentation).
     location = cluster.location or region
     identity = f"{project}/{location}/{cluster.name or 'cluster'}"
-    if cluster.access == "kubeconfig":
-        context, config = cluster.context, None
-    else:
-        name_at_gke = cluster.name or ""
-        context, config = None, json.dumps(kubeconfig(name_at_gke, *_access(name_at_gke, location, project)))
+    by_context = cluster.access == "kubeconfig"
     return Provider(
         name,
-        context=context,
-        kubeconfig=config,
+        context=cluster.context if by_context else None,
+        kubeconfig=None if by_context else _looked_up(cluster, project, location),
         cluster_identifier=identity,
         # Without these the plugin deletes a ConfigMap or Secret whose data changes, and what depends on its name, and
         # makes both anew (`enableConfigMapMutable` there).
@@ -40,8 +36,9 @@ def kubernetes(name: str, cluster: Cluster, project: str, region: str) -> Provid
     )
 
 
-def _access(name: str, location: str, project: str) -> tuple[str, str]:
-    """Endpoint and certificate authority, as GKE says them."""
+def _looked_up(cluster: Cluster, project: str, location: str) -> str:
+    """The kubeconfig of a cluster that GKE knows by its name."""
+    name = cluster.name or ""
     sought = Sought(
         what=f"GKE cluster {name} in {location} of project {project}",
         keys="warp-edge:cluster.name, or warp-edge:cluster.location if it is in a zone",
@@ -56,7 +53,7 @@ def _access(name: str, location: str, project: str) -> tuple[str, str]:
             f"{sought.what} has no endpoint or no certificate yet",
             f"wait until it runs (`{sought.listed_by}` shows its status), then run again",
         )
-    return found.endpoint, authorities[0]
+    return json.dumps(kubeconfig(name, found.endpoint, authorities[0]))
 
 
 def kubeconfig(name: str, endpoint: str, certificate_authority: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pulumi_gcp import servicenetworking, sql
 from pulumi_gcp.compute import GlobalAddress
 
 from settings import Settings
-from settings.database import IAM_FLAG, Database
+from settings.database import IAM_FLAG, SUFFIX, Database
 from settings.principal import database_user, is_service_account
 
 PASSWORD_LENGTH = 32
@@ -135,7 +135,7 @@ class TrunkDatabase(pulumi.ComponentResource):
         settings = self._args.database
         if not settings.unique_name:
             return settings.instance
-        suffix = random.RandomId(f"{self._name}-suffix", byte_length=3, opts=self._options())
+        suffix = random.RandomId(f"{self._name}-suffix", byte_length=SUFFIX // 2, opts=self._options())
         return pulumi.Output.concat(settings.instance, "-", suffix.hex)
 
     def _private_services_access(self, network: str, range_name: str) -> pulumi.Resource:

@@ -44,7 +44,7 @@ class Promise:
     within: str = ""
 
 
-_WITHOUT_DATABASE = "without the trunk ACL nobody may call"
+_WITHOUT_DATABASE = "without the trunk ACL no caller is let in"
 # For each resource the first of its type that fits; of the stack's outputs, all.
 PROMISED = (
     Promise(ADDRESS, ("address",), Audience.VENDORS, "vendors have the old one whitelisted", "warp:edge:NatEgressPool"),

@@ -81,7 +81,7 @@ class BridgedProvider:
             changes += [change for change in by_the_way if change.path[0] not in {*_LABELS, *one.suppressed}]
         replaced = any(change.replace for change in changes)
         deleted_first = replaced and _named_by_hand(one, given)
-        return Difference(changes, deleted_first, detailed=self.detailed, replaced_as_a_whole=True)
+        return Difference(changes, deleted_first, detailed=self.detailed, bridged=True)
 
     def create(self, settings: Settings, resource: Named, given: Props, *, preview: bool, timeout: float) -> State:
         one = self._type(resource.type)

@@ -39,8 +39,8 @@ class Difference:
     delete_before_replace: bool = False
     detailed: bool = True
     """Whether the plugin says which places differ, or only which properties."""
-    replaced_as_a_whole: bool = False
-    """Whether the plugin names the properties that force a replacement, and not the places inside of them."""
+    bridged: bool = False
+    """As the Terraform bridge puts it: whole properties force a replacement, and a key with a hyphen is quoted."""
 
 
 @dataclass(frozen=True)

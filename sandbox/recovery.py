@@ -16,7 +16,7 @@ from sandbox import leftovers
 from sandbox.workspace import Workspace
 from settings import Settings
 
-INSTANCE, INSIDE = "database-instance", {"database-database", "database-user"}
+INSTANCE, SUFFIX, INSIDE = "database-instance", "database-suffix", {"database-database", "database-user"}
 
 Say = Callable[[str], None]
 
@@ -34,12 +34,16 @@ def record_what_a_crash_left(workspace: Workspace, say: Say) -> None:
     notes themselves may be missing."""
     cli = workspace.cli
     cut_off = set(map(logical_name, cli.interrupted()))
-    recorded = {logical_name(each["urn"]) for each in cli.deployment().get("resources") or ()}
-    if not (workspace.note.exists() or cut_off or (INSTANCE in recorded and not recorded >= INSIDE)):
+    recorded = {logical_name(each["urn"]): each["urn"] for each in cli.deployment().get("resources") or ()}
+    if SUFFIX in recorded and INSTANCE not in recorded and INSTANCE not in cut_off:
+        # Cloud SQL keeps the name of a deleted instance for a week.
+        say("the database instance was deleted and its name is used up: another one is drawn")
+        cli.text("state", "delete", recorded[SUFFIX], "--yes", "--stack", workspace.stack)
+    if not (workspace.note.exists() or cut_off or (INSTANCE in recorded and not recorded.keys() >= INSIDE)):
         return
     settings = Settings.parse(*cli.config())
     if INSTANCE in recorded:
-        cut_off |= database.let_go("database", settings) - recorded
+        cut_off |= database.let_go("database", settings) - recorded.keys()
     if workspace.note.exists() or cut_off:
         say("the last run was cut off: recording what the cloud has of it")
         record(cli, settings, say, None if workspace.note.exists() else cut_off)

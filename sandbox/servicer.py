@@ -206,17 +206,16 @@ def _check_response(
 def _diff_response(difference: Difference) -> provider_pb2.DiffResponse:
     changes = difference.changes
     names = sorted({str(change.path[0]) for change in changes})
+    bare = "_" if difference.bridged else "_-"
     return provider_pb2.DiffResponse(
         changes=provider_pb2.DiffResponse.DIFF_SOME if changes else provider_pb2.DiffResponse.DIFF_NONE,
         diffs=names,
         replaces=sorted(
-            {
-                path_text(change.path[:1] if difference.replaced_as_a_whole else change.path)
-                for change in changes
-                if change.replace
-            }
+            {path_text(change.path[:1] if difference.bridged else change.path) for change in changes if change.replace}
         ),
-        detailedDiff={path_text(change.path): _property_diff(change) for change in changes if difference.detailed},
+        detailedDiff={
+            path_text(change.path, bare): _property_diff(change) for change in changes if difference.detailed
+        },
         hasDetailedDiff=difference.detailed,
         deleteBeforeReplace=difference.delete_before_replace,
     )

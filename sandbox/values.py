@@ -114,13 +114,16 @@ def without_defaults(value: Any) -> Any:
     return value
 
 
-def path_text(path: Path) -> str:
-    """A place as the engine's property paths write it: settings.ipConfiguration.authorizedNetworks[0].value."""
+def path_text(path: Path, bare: str = "_-") -> str:
+    """A place as the engine's property paths write it: settings.ipConfiguration.authorizedNetworks[0].value.
+
+    `bare`: what a key may have beside letters and digits without being quoted. Plugins differ in the hyphen.
+    """
     text = ""
     for step in path:
         if isinstance(step, int):
             text += f"[{step}]"
-        elif step.replace("_", "").isalnum():
+        elif step.translate({ord(each): None for each in bare}).isalnum():
             text += f".{step}" if text else step
         else:
             text += f'["{step}"]'

@@ -14,7 +14,7 @@ from pydantic import ValidationInfo as Info
 
 from inventory.address import Status
 from settings.base import Region
-from settings.database import Database
+from settings.database import LONGEST_CONNECTION, Database
 from settings.dedicated import DedicatedCustomer, DedicatedListener, Key, listeners, refuse_clashes
 from settings.dns import Dns
 from settings.egress import Egress
@@ -90,6 +90,17 @@ class Settings(Stack):
         if shared := sorted(taken & set(egress.slots)):
             raise refuse(f"{shared[0]} is an ingress address", "an address is one or the other; reserve another")
         return egress
+
+    @field_validator("database")
+    @classmethod
+    def _cloud_sql_takes_the_name(cls, database: Database, info: Info) -> Database:
+        length = len(f"{info.data.get('project', '')}:{database.longest_name}")
+        if length > LONGEST_CONNECTION:
+            raise refuse(
+                f"gcp:project and {database.longest_name} have {length} characters with a colon between",
+                f"make database.instance shorter: Cloud SQL takes {LONGEST_CONNECTION}",
+            )
+        return database
 
     @field_validator("trunk_acl")
     @classmethod

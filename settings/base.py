@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from settings.problems import refuse, show
+from settings.problems import LONGEST_NAME, refuse, show
 
 # Names of compute resources: RFC 1035 labels (docs.cloud.google.com/compute/docs/naming-resources).
 Name = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")]
@@ -22,7 +22,7 @@ ProjectId = Annotated[str, Field(pattern=r"^([a-z][-a-z0-9.]{0,40}:)?[a-z][-a-z0
 HOST_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 DOMAIN = rf"({HOST_LABEL}\.)+([a-z]{{2,63}}|xn--[a-z0-9]([-a-z0-9]{{0,57}}[a-z0-9])?)"
 HostLabel = Annotated[str, Field(pattern=f"^{HOST_LABEL}$")]
-Domain = Annotated[str, Field(pattern=f"^{DOMAIN}$", max_length=253)]
+Domain = Annotated[str, Field(pattern=f"^{DOMAIN}$", max_length=LONGEST_NAME)]
 # What both Google Cloud and Kubernetes take: the labels go on addresses and on Services.
 LabelKey = Annotated[str, Field(pattern=r"^[a-z]([-_a-z0-9]{0,61}[a-z0-9])?$")]
 LabelValue = Annotated[str, Field(pattern=r"^([a-z0-9]([-_a-z0-9]{0,61}[a-z0-9])?)?$")]

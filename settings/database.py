@@ -117,6 +117,10 @@ MOST_CPUS = 96
 LEAST_MEMORY, MEMORY_STEP = 3840, 256  # MB
 LEAST_PER_CPU, MOST_PER_CPU = 922, 6656  # MB: 0.9 GB (a whole MB up) and 6.5 GB
 
+# docs.cloud.google.com/sql/docs/postgres/instance-settings: project and instance, a colon between.
+LONGEST_CONNECTION = 98
+SUFFIX = 6  # characters that `uniqueName` adds behind a hyphen
+
 IAM_FLAG = "cloudsql.iam_authentication"
 
 
@@ -151,6 +155,11 @@ class Database(Section):
     )
     name: str = Field("warp", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="database in the instance")
     user: str = Field("warp_edge", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="owner; its password is generated")
+
+    @property
+    def longest_name(self) -> str:
+        """The instance's name, with an `x` for each character that is drawn."""
+        return f"{self.instance}-{'x' * SUFFIX}" if self.unique_name else self.instance
 
     @field_validator("tier")
     @classmethod

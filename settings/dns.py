@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
 from settings.base import Domain, HostLabel, Name, Section
-from settings.problems import refuse
+from settings.problems import LONGEST_NAME, refuse
 
 # RFC 3986, section 3: scheme and authority, nobody's name before and nothing behind them.
 PLACE = re.compile(r"(?P<scheme>https?)://(?P<host>[a-z0-9.-]+|\[[0-9a-f:]+\])(:(?P<port>[0-9]{1,5}))?")
@@ -136,6 +136,17 @@ class Dns(Section):
         if zone and backend == "gandi":
             raise refuse("a zone at Cloud DNS, but the backend is `gandi`", "remove dns.zone, or use backend: both")
         return zone
+
+    @field_validator("names")
+    @classmethod
+    def _names_fit_below_the_domain(cls, names: DnsNames, info: Info) -> DnsNames:
+        domain = info.data.get("domain", "")
+        longest = max((names.primary, names.udp, names.tcp, "_sips._tcp"), key=len)
+        if len(f"{longest}.{domain}") > LONGEST_NAME:
+            raise refuse(
+                f"{longest} makes a name of more than {LONGEST_NAME} letters with the domain", "make it shorter"
+            )
+        return names
 
     @field_validator("scope")
     @classmethod

@@ -245,6 +245,9 @@ class Ingress(Section):
         said = any("ipv6" in each.model_fields_set for each in beside)
         if said and info.data.get("ipv6_subnetwork", "") is None:
             raise refuse("there is no IPv6 address", "add ingress.ipv6Subnetwork, or remove ipv6")
+        names = [*given] if isinstance(given, Mapping) else [given.address]
+        if info.data.get("ipv6_subnetwork") and (long := next((n for n in names if len(ipv6_name(n)) > 63), None)):
+            raise refuse(f"{ipv6_name(long)} beside {long} has a name of more than 63 letters", "name it shorter")
         return given
 
     @property

@@ -120,7 +120,7 @@ def _in_our_words(  # noqa: PLR0911 (a table)
 def _not_text(given: object) -> tuple[str, str]:
     """YAML reads bare digits, and words such as true, as something else than text."""
     if isinstance(given, bool):
-        return "neither text nor in quotes", f'put it in quotes: "{str(given).lower()}"'
+        return "true or false where text is needed", f'put it in quotes: "{str(given).lower()}"'
     if isinstance(given, int | float):
         text = show(given)
         return "a number where text is needed", f'put it in quotes: "{text}"'

@@ -103,6 +103,7 @@ def test_a_database_user_that_was_being_created_is_taken_over_although_the_recov
 
 def test_one_interrupt_ends_a_run_as_the_engine_itself_would_end(edge: Round) -> None:
     """On `make down`; then nothing waits, nothing is locked, nothing runs on, and the next run goes on from there."""
+    assert edge.run()[0] == 0
     begun = len(edge.sandbox.writes())
     runner = edge.start("destroy")
     wait_for(lambda: len(edge.sandbox.writes()) > begun + 3)

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from sandbox import Sandbox
 from tests.engine.conftest import Stack
 
+SERVICE, SUBNETWORK = "kubernetes:core/v1:Service", "gcp:compute/subnetwork:Subnetwork"
 INGRESS, LEGACY = "warp-edge:ingress", "warp-edge:legacy"
 OLD, NEW = "kamailio-sip-udp-ip", "kamailio-sip-udp-ip-2"
 
@@ -69,4 +71,35 @@ def test_an_address_from_announcement_to_retirement(edge: Stack) -> None:
     assert after[OLD]["replacedBy"] == [announced["address"]]
     told = edge.cli.outputs()["customerEndpoints"]
     assert [way["address"] for way in told["endpoints"] if way["role"] == "primary"] == [announced["address"]]
+    assert edge.planned() == {}
+
+
+def test_ipv6_is_announced_by_itself_and_becomes_active_in_place(edge: Stack, cloud: Sandbox) -> None:
+    subnetwork = "projects/warp-sandbox/regions/us-central1/subnetworks/default"
+    cloud.set(SUBNETWORK, subnetwork, "stackType", "IPV4_IPV6")
+    cloud.set(SUBNETWORK, subnetwork, "ipv6AccessType", "EXTERNAL")
+    soon = {"state": "announced", "announcedOn": "2026-03-01", "activeOn": "2026-04-01"}
+    edge.set(subnetwork, INGRESS, "ipv6Subnetwork")
+    edge.set(soon, INGRESS, "udp", "ipv6")
+    edge.set(soon, INGRESS, "tcp", "ipv6")
+    address = edge.config[INGRESS]["udp"]["address"]
+    beside = f"{address}-ipv6"
+    edge.up()
+    before = addresses(edge)
+    assert (before[beside]["status"], before[beside]["announcedOn"]) == ("announced", "2026-03-01")
+    assert before[address]["status"] == "active"
+
+    edge.set(soon | {"state": "active"}, INGRESS, "udp", "ipv6")
+    planned = edge.planned()
+    assert planned["ingress-udp"] == "update", "in place: its IPv4 address stays"
+    assert {name for name, operation in planned.items() if operation == "create"} == {
+        "dns-sip-aaaa",
+        "dns-sip-udp-aaaa",
+    }
+    edge.up()
+    after = addresses(edge)
+    assert after[beside] == before[beside] | {"status": "active"}
+    service = next(each.body for each in cloud.resources(SERVICE) if each.id.endswith("/kamailio-sip-udp"))
+    points = [each["ip"] for each in service["status"]["loadBalancer"]["ingress"]]
+    assert points == [after[address]["address"], after[beside]["address"]]
     assert edge.planned() == {}

@@ -107,6 +107,8 @@ IMPORTED: list[tuple[str, str, str, Props]] = [
                 "ipConfiguration": {
                     "__defaults": [],
                     "privateNetwork": NETWORK,
+                    # The API answers with it; what the plugin was recorded against did not.
+                    "serverCaMode": "GOOGLE_MANAGED_INTERNAL_CA",
                     "sslMode": "ALLOW_UNENCRYPTED_AND_ENCRYPTED",
                 },
                 "tier": "db-f1-micro",

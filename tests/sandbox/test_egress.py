@@ -213,6 +213,7 @@ def test_more_than_300_addresses_or_50_gateways_are_refused(gcp: Plugin, router:
     [
         ({"enableDynamicPortAllocation": True, "enableEndpointIndependentMapping": True}, "cannot be enabled together"),
         ({"enableDynamicPortAllocation": True, "minPortsPerVm": 100}, "power of two between 32 and 32768"),
+        ({"enableDynamicPortAllocation": True, "minPortsPerVm": 65536}, "power of two between 32 and 32768"),
         ({"enableDynamicPortAllocation": True, "maxPortsPerVm": 131072}, "power of two between 64 and 65536"),
         (
             {"enableDynamicPortAllocation": True, "minPortsPerVm": 128, "maxPortsPerVm": 64},

@@ -225,3 +225,29 @@ def test_values_of_the_wrong_type_are_refused(wrong: dict[str, Any]) -> None:
     assert [failure.property for failure in shape.check(wrong, "r")] == [
         "log.enable" if wrong == {"log": {"enable": 3}} else next(iter(wrong))
     ]
+
+
+def test_a_default_once_filled_in_stays_and_an_empty_one_is_not_written() -> None:
+    shape = Shape.parse("root: ttl:int=300 force:bool=false log{}\nlog: filter=ALL")
+    noted = {"ttl": 60, "__defaults": ["ttl"]}
+    assert shape.with_defaults({}, noted) == {"ttl": 60, "__defaults": ["ttl"]}
+    own = {"ttl": 60, "__defaults": []}
+    assert shape.with_defaults({}, own) == {"ttl": 300, "__defaults": ["ttl"]}, "the program's own value is not kept"
+    without_notes = {"ttl": 60, "force": True, "log": {"filter": "SOME"}}
+    kept = shape.with_defaults({"log": {}}, without_notes)
+    assert (kept["ttl"], kept["force"], kept["log"]["filter"]) == (60, True, "SOME")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ({"kind": "C"}, r'expected kind to be one of ["A" "B"], got C'),
+        ({"day": 8}, "expected day to be in the range (1 - 7), got 8"),
+        ({"check": {}}, "one of `port,path` must be specified"),
+    ],
+)
+def test_values_that_a_field_does_not_take_are_refused(inputs: dict[str, Any], words: str) -> None:
+    shape = Shape.parse("root: kind:A|B! day:1..7 check{}#\ncheck: port:int path")
+    (failure,) = shape.check(inputs, "r")
+    assert words in failure.reason
+    assert shape.check({"kind": "B", "day": 7, "check": {"port": 1}}, "r") == []

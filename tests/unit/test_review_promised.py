@@ -117,11 +117,6 @@ UNTOUCHED: dict[str, tuple[str, Json, Json]] = {
     ),
     "what an older plugin did not write": (INSTANCE, {}, {"connectionName": "p:r:a"}),
     "a secret": (INSTANCE, {"connectionName": SECRET}, {"connectionName": "p:r:a"}),
-    "what a targeted update did not know": (
-        STACK,
-        {"dns": {"dsRecords": UNKNOWN}},
-        {"dns": {"dsRecords": ["1 8 2 AA"]}},
-    ),
     "outputs of code that is not deployed yet": (
         STACK,
         {"ipInventory": {"region": "a"}},
@@ -133,11 +128,18 @@ UNTOUCHED: dict[str, tuple[str, Json, Json]] = {
 
 
 @pytest.mark.parametrize("what", UNTOUCHED)
-def test_what_nobody_relies_on_is_no_drift(what: str) -> None:
+def test_what_people_do_not_rely_on_is_no_drift(what: str) -> None:
     found = told(*UNTOUCHED[what])
     assert found.resources == ()
     assert not found.visible
     assert "**No drift.**" in markdown(found)
+
+
+def test_what_a_targeted_update_left_unknown_is_no_move_and_no_calm_either() -> None:
+    found = told(STACK, {"dns": {"dsRecords": UNKNOWN}}, {"dns": {"dsRecords": ["1 8 2 AA"]}})
+    assert found.resources == ()
+    assert "- what people read today: no value is known for dns.dsRecords: " in markdown(found)
+    assert "**Whether the cloud is as the state has it could not be told.**" in markdown(found)
 
 
 def test_a_certificate_is_told_by_its_fingerprint() -> None:

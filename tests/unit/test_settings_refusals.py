@@ -33,6 +33,13 @@ CIRCLE = {
     name: RETIRED | {"address": f"192.0.2.{number}", "replacedBy": [following]}
     for number, (name, following) in enumerate((("a", "b"), ("b", "c"), ("c", "a")))
 }
+LONG_DOMAIN = ".".join(("d" * 59,) * 4) + ".example"  # 247 characters
+LONG_ADDRESS = {
+    "ipv6Subnetwork": "dual",
+    "udp": {"service": "u", "address": "a" * 59, "ports": {"sip": 5060}},
+    "tcp": {"service": "t", "address": "t", "ports": {"sip": 5060}},
+}
+THREE = {f"warp-nat-ip-{number}": ACTIVE for number in (1, 2, 3)}
 NAT = {"router": {"name": "r"}, "slots": {"n": ACTIVE}, "dynamicPorts": True}
 BACKWARDS = {"activeOn": "2026-01-02", "retiredOn": "2026-01-01"}
 
@@ -187,7 +194,7 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     ((DATABASE, "flags"), {"log_connections": ["on"]}, ".log_connections", "not text", "one word or line"),
     ((DATABASE, "flags"), {"cloudsql.iam_authentication": "on"}, "", "a setting of its own", "database.iamAuthent"),
     (("warp-edge:labels",), {"team": 7}, ".team", "a number where text is needed", 'put it in quotes: "7"'),
-    (("warp-edge:labels",), {"edge": True}, ".edge", "neither text nor in quotes", 'put it in quotes: "true"'),
+    (("warp-edge:labels",), {"edge": True}, ".edge", "true or false where text is needed", 'put it in quotes: "true"'),
     ((INGRESS, "selector"), {"app": 1}, ".app", "a number where text is needed", 'put it in quotes: "1"'),
     # What is only habit
     ((DNS, "domain"), "ringer.tel.", "", "not a valid name here", "write it as 'ringer.tel'; it must match"),
@@ -217,6 +224,9 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
         "in a circle: a -> b -> a",
         "name the address",
     ),
+    # Names that another makes too long
+    ((DNS, "domain"), LONG_DOMAIN, "/names", "_sips._tcp makes a name of more than 253", "make it shorter"),
+    ((INGRESS,), LONG_ADDRESS, ".udp", "-ipv6 beside aaa", "name it shorter"),
     # Ports of a VM
     ((EGRESS,), NAT | {"minPortsPerVm": 65_536}, ".minPortsPerVm", "more than a minimum may be", "use 32768 or less"),
     # Retired addresses
@@ -307,6 +317,29 @@ def parse(config: dict[str, Any]) -> Settings:
     return Settings.parse(as_engine_gives_it(config))
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ((DNS, "domain"), "example.xn--p1ai"),  # Punycode
+        ((DNS, "domain"), "xn--e1afmkfd.xn--80akhbyknj4f"),
+        ((DNS,), AT_CLOUD_DNS | {"ttlSeconds": 5}),  # failover wants it
+        ((DNS,), AT_CLOUD_DNS | {"ttlSeconds": 1}),
+        ((DNS, "ttlSeconds"), 300),
+        ((DATABASE,), PLUS),
+        ((DATABASE, "tier"), "db-custom-1-3840"),
+        ((DATABASE, "tier"), "db-custom-96-638976"),
+        ((DATABASE, "tier"), "db-g1-small"),
+        ((DATABASE,), IAM | {"iamUsers": [LONG_USER[1:], LONG_ACCOUNT[1:]]}),  # 63 characters
+        ((DATABASE, "flags"), {"max_connections": "25", "log_connections": "on"}),
+        ((EGRESS,), NAT | {"minPortsPerVm": 32_768, "slots": THREE}),
+        ((EGRESS, "minPortsPerVm"), 100),  # rounded up by the cloud, and so in the figures
+        ((LEGACY,), {"a": RETIRED | {"replacedBy": ["b"]}, "b": RETIRED | {"address": "192.0.2.2"}}),
+    ],
+)
+def test_what_the_cloud_takes_is_let_through(path: tuple[str, ...], value: Any) -> None:
+    parse(changed(stack_config("prod"), path, value))
+
+
 @pytest.mark.parametrize(("path", "value", "ending", "wrong", "remedy"), REFUSALS)
 def test_a_wrong_setting_is_one_error_with_key_value_and_remedy(
     path: tuple[str, ...], value: Any, ending: str, wrong: str, remedy: str
@@ -322,6 +355,17 @@ def test_a_wrong_setting_is_one_error_with_key_value_and_remedy(
         "one setting of this stack cannot be used; nothing was declared\n"
         f"  {problem.key} = {problem.value}\n      {problem.wrong}\n      -> {problem.remedy}"
     )
+
+
+def test_project_and_instance_fit_into_a_connection_name() -> None:
+    long = changed(stack_config("prod"), ("gcp:project",), "p" * 30)
+    parse(changed(long, (DATABASE, "instance"), "d" * 63))
+    with pytest.raises(SettingsError) as refused:
+        parse(changed(long, (DATABASE,), {"instance": "d" * 61, "uniqueName": True}))
+    (problem,) = refused.value.problems
+    assert problem.key == DATABASE
+    assert "99 characters with a colon between" in problem.wrong
+    assert "Cloud SQL takes 98" in problem.remedy
 
 
 def test_the_live_edge_itself_is_refused_nowhere() -> None:

@@ -1,4 +1,4 @@
-"""After an update with --target or --exclude: no value is a value, for whoever publishes it and whoever reads it."""
+"""After an update with --target or --exclude: the word for an unknown value is no value, published or read."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from tests.unit.review_events import preview_of
 from tests.unit.toolchain import executable
 
 Json = dict[str, Any]
+UNTOLD = Unknown()  # type: ignore[no-untyped-call]
 HELP = "\n  -> run a whole `pulumi up`, without --target and --exclude"
 # As the engine prints it.
 REFUSED = """\
@@ -115,7 +116,7 @@ def test_a_review_says_that_what_people_read_today_is_not_known() -> None:
     assert "- what people read today: no value is known for ipInventory: " in markdown(found)
 
 
-@pytest.mark.parametrize("outputs", [{"dns": Unknown()}, {"dns": {"records": [{"data": [Unknown()]}]}}])
+@pytest.mark.parametrize("outputs", [{"dns": UNTOLD}, {"dns": {"records": [{"data": [UNTOLD]}]}}])
 def test_another_stack_takes_no_outputs_without_values(outputs: Json, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a preview gets them from the SDK."""
     answer = SimpleNamespace(value={"outputs": outputs | {"ipInventory": {"schema": 1}}})
