@@ -30,6 +30,8 @@ from settings import Settings, SettingsError, config_key
 STACK = "prod"
 # What docs/adopt.md plans for the update after the adoption. Nothing else may differ but labels and the like.
 PLANNED = ("spec.externalTrafficPolicy", "settings.ipConfiguration.sslMode", "settings.backupConfiguration")
+# What an adoption would take over, and the live edge does not have.
+NEW = ("database-user",)
 ADDRESS = "gcp:compute/address:Address"
 
 
@@ -40,7 +42,7 @@ def differences(sandbox: Sandbox, adoption: Adoption) -> Iterator[str]:
     compared = adoption.comparison
     yield from (f"would be replaced: {name}" for name in compared.replacements)
     yield from (f"would be deleted: {name}" for name in compared.deletions)
-    yield from (f"would be created although it exists: {name}" for name in adoption.absent)
+    yield from (f"would be created although it exists: {name}" for name in adoption.absent if name not in NEW)
     for each in compared.differences:
         if each.effect.matters and not each.property.startswith(PLANNED):
             yield f"would change: {each}"

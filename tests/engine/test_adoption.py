@@ -62,7 +62,7 @@ def test_adoption_writes_nothing_and_keeps_every_address(live: tuple[Sandbox, St
     adoption = adopt(stack.cli, settings(), lambda _: None)
 
     assert len(cloud.writes()) == seeded
-    assert adoption.absent == ()
+    assert adoption.absent == ("database-user",)
     assert len(adoption.recorded) == 12
     compared = adoption.comparison
     assert compared.replacements == ()
