@@ -252,6 +252,8 @@ def main() -> int:
     from sandbox.stack import ended
 
     command, place, config = sys.argv[1:]
+    # As in a terminal's foreground: a drill that runs in the background would pass on that interrupts are ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def work() -> int:
         folder = Path(place)
