@@ -17,6 +17,7 @@ from components.dns import OwnNames, SipDns, SipDnsArgs, edge_records, look_up_z
 from components.egress import NatEgressPool, NatEgressPoolArgs
 from components.ingress import SipIngress, SipIngressArgs, refuse_cut
 from components.load_balancer import explain_pending
+from components.refusal import not_told_yet
 from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, trunk_files
 from engine_record import Record, last_update, outputs_of, owners_reader
 from inventory.publish import Inventory
@@ -110,9 +111,7 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
 
 def main() -> None:
     """The program of this stack's role."""
-    # What fails inside an Output is told once, by the engine; asyncio would tell it again, with a traceback, for each
-    # Output that waits for it.
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    logging.getLogger("asyncio").addFilter(not_told_yet)
     settings = load()
     if isinstance(settings, Settings):
         build(settings, last_update(), pulumi.ErrorHook("explain-pending", explain_pending))

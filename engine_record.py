@@ -46,14 +46,13 @@ def last_update() -> Record:
     """What this stack's last update left."""
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     # Built into the engine; the Node SDK's `listResourceOutputs` is made of the same call.
-    try:
-        answer = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}).value
-    except Exception as error:
-        raise RefusedError(
-            f"the state of this stack cannot be read: {_engines_words(error)}",
-            "see that `pulumi stack export` works: the backend, its sign-in and the stack's passphrase or key",
-        ) from None
-    by_urn: Mapping[str, Any] = {urn: each for urn, each in ((answer or {}).get("outputs") or {}).items() if each}
+    found = _read(
+        "pulumi:pulumi:readStackResourceOutputs",
+        {"stackName": stack},
+        "the state of this stack cannot be read",
+        "see that `pulumi stack export` works: the backend, its sign-in and the stack's passphrase or key",
+    )
+    by_urn: Mapping[str, Any] = {urn: each for urn, each in found.items() if each}
     resources = by_urn.values()
     gateways = [
         GatewayUse(_names(outputs.get("natIps")), _names(outputs.get("drainNatIps")))
@@ -91,15 +90,12 @@ def outputs_of(stack: str, names: Sequence[str] = OF_A_REGION) -> Mapping[str, A
     Not a `StackReference`: that would be known only inside Outputs, too late to refuse before anything is declared,
     and it would copy all of that stack's outputs, passwords included, into this stack's state.
     """
-    try:
-        answer = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": stack}).value
-    except Exception as error:
-        # The engine's own words: it knows no such stack, or may not read it.
-        raise RefusedError(
-            f"the outputs of stack {stack} cannot be read: {_engines_words(error)}",
-            "see `pulumi stack ls --all` for its name in full; it must be in the same backend as this one",
-        ) from None
-    found = (answer or {}).get("outputs") or {}
+    found = _read(
+        "pulumi:pulumi:readStackOutputs",
+        {"name": stack},
+        f"the outputs of stack {stack} cannot be read",
+        "see `pulumi stack ls --all` for its name in full; it must be in the same backend as this one",
+    )
     # In a preview the SDK puts objects of its own in the place of the engine's words; in an update it leaves them out,
     # and the readers of the outputs miss them.
     if unknown := [name for name in names if contains_unknowns(found.get(name))]:
@@ -110,8 +106,15 @@ def outputs_of(stack: str, names: Sequence[str] = OF_A_REGION) -> Mapping[str, A
     return {name: found.get(name) for name in names}
 
 
-def _engines_words(error: Exception) -> str:
-    return str(error).partition(" failed: ")[2] or str(error)
+def _read(call: str, arguments: Mapping[str, str], wrong: str, remedy: str) -> Mapping[str, Any]:
+    """The outputs that a call of the engine answers with. A failure is refused with the engine's own words."""
+    try:
+        answer = pulumi.runtime.invoke(call, dict(arguments)).value
+    except Exception as error:
+        words = str(error)
+        raise RefusedError(f"{wrong}: {words.partition(' failed: ')[2] or words}", remedy) from None
+    outputs: Mapping[str, Any] = (answer or {}).get("outputs") or {}
+    return outputs
 
 
 def _serving(resources: Iterable[Mapping[str, Any]]) -> frozenset[str]:

@@ -46,6 +46,7 @@ RECORD = "gcp:dns/recordSet:RecordSet"
 GANDI_RECORD = "pulumi-python:dynamic/warp:GandiRecordSet"
 BUCKET = "gcp:storage/bucket:Bucket"
 BUCKET_OBJECT = "gcp:storage/bucketObject:BucketObject"
+CONNECTION = "gcp:servicenetworking/connection:Connection"
 INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
 USER = "gcp:sql/user:User"
 ACL = "pulumi-python:dynamic/warp:TrunkAcl"
@@ -95,6 +96,9 @@ RULES = (
     Rule(ZONE, r"dnssecConfig", Effect.MOVES, "names stop resolving unless the parent's DS records fit"),
     Rule(ZONE, r"description", Effect.NONE, "read by people"),
     Rule(INSTANCE, r"settings\.ipConfiguration\.sslMode", Effect.ACCESS, "whether clients without TLS are let in"),
+    Rule(
+        INSTANCE, r"settings\.ipConfiguration\.serverCaMode", Effect.CUTS, "cannot be changed: another instance needed"
+    ),
     Rule(INSTANCE, r"settings\.ipConfiguration", Effect.ACCESS, "who reaches the database"),
     Rule(
         INSTANCE,
@@ -105,6 +109,7 @@ RULES = (
     Rule(INSTANCE, r"settings\.backupConfiguration", Effect.RESTARTS, "point-in-time recovery restarts it once"),
     Rule(INSTANCE, r"settings\.(maintenanceWindow|insightsConfig|userLabels|disk.*)", Effect.NONE, "housekeeping"),
     Rule(INSTANCE, r"(settings\.)?deletionProtection.*", Effect.NONE, "a lock against deletion"),
+    Rule(CONNECTION, r"reservedPeeringRanges", Effect.CUTS, "a range that leaves it is other managed services' as well"),
     Rule(USER, r"password", Effect.ACCESS, "what signs in as this user needs the new password"),
     Rule(BUCKET, r"(lifecycleRules|versioning|website|softDeletePolicy|forceDestroy)", Effect.NONE, "what is kept"),
     Rule(BUCKET, r"(publicAccessPrevention|uniformBucketLevelAccess)", Effect.UNKNOWN, "who can read the site"),

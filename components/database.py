@@ -113,12 +113,16 @@ class TrunkDatabase(pulumi.ComponentResource):
         needs: list[pulumi.Resource] = []
         if network.private_network and network.peering_range:
             needs.append(self._private_services_access(network.private_network, network.peering_range))
+        # Chosen when the instance is created; the API refuses a change (k8s-config-connector, issue 4514).
+        ignored = ["settings.ipConfiguration.serverCaMode"]
+        if settings.disk.autoresize:
+            # Once the disk grows by itself its size is the cloud's; asking for the old one would be refused.
+            ignored.append("settings.diskSize")
         options = pulumi.ResourceOptions(
             parent=self,
             protect=self._args.protect,
             depends_on=needs,
-            # Once the disk grows by itself its size is the cloud's; asking for the old one would be refused.
-            ignore_changes=["settings.diskSize"] if settings.disk.autoresize else None,
+            ignore_changes=ignored,
         )
         return sql.DatabaseInstance(
             f"{self._name}-instance",
@@ -156,9 +160,9 @@ class TrunkDatabase(pulumi.ComponentResource):
             service=PEERING_SERVICE,
             reserved_peering_ranges=[peering.name],
             # Google refuses to delete it for days after the last instance is gone. So it is left, and a stack that
-            # comes again gives the one that it finds its new range.
+            # comes again imports it (docs/recover.md). Not `update_on_creation_fail`: a network has one connection for
+            # all its managed services, and the plugin would give it our range alone.
             deletion_policy="ABANDON",
-            update_on_creation_fail=True,
             opts=self._options(),
         )
 

@@ -116,7 +116,9 @@ class CloudDns:
         settings = self._zone
         unsigned: pulumi.Output[Sequence[str]] = pulumi.Output.from_input([])
         if not settings.manage:
-            servers = self._args.name_servers or look_up_zone(self._args.dns) or []
+            servers = self._args.name_servers
+            if servers is None:
+                servers = look_up_zone(self._args.dns) or []
             return HostedZone(pulumi.Output.from_input(servers), unsigned)
         zone = cloud_dns.ManagedZone(
             f"{self._name}-zone",
@@ -164,13 +166,14 @@ class CloudDns:
 def look_up_zone(dns: Dns) -> Sequence[str] | None:
     """Name servers of somebody else's zone at Cloud DNS; None where the zone is ours or at another host.
 
-    To be called before anything is declared. Raises `RefusedError` when the zone is not there, or is another domain's.
+    To be called before anything is declared. Raises `RefusedError` when the zone is not there, or does not hold the
+    domain: it is the domain's own or that of one above it, where nothing is delegated in between.
     """
     zone = _of_cloud_dns(dns) if "cloud-dns" in dns.hosts else None
     if zone is None or zone.manage:
         return None
     found = look_up(_sought(zone), lambda: cloud_dns.get_managed_zone(name=zone.name))
-    if found.dns_name and found.dns_name != f"{dns.domain}.":
+    if found.dns_name and not f".{dns.domain}.".endswith(f".{found.dns_name}"):
         raise RefusedError(
             f"zone {zone.name} at Cloud DNS is for {found.dns_name}, and the names are below {dns.domain}.",
             f"correct warp-edge:dns.zone.name or warp-edge:dns.domain (`{_sought(zone).listed_by}` shows all)",

@@ -1,5 +1,5 @@
 """Look-ups of what is in the cloud already. One that fails is refused in words of this program: what was looked for,
-which setting names it, and what to do; a plugin's own words are for people who know the plugin.
+which setting names it, and what to do; then the plugin's own words, shortened.
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ from components.refusal import RefusedError
 
 T = TypeVar("T")
 
-SHOWN = 300  # characters of a plugin's words where no reason is recognised
+SHOWN = 300  # characters of a plugin's words
 SIGN_IN = "sign in with `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS"
 # How Google's API and its Go client say it, in the order in which they are looked for: an API that is off is a 403 too.
 _API_OFF = re.compile(r"SERVICE_DISABLED|accessNotConfigured|has not been used in project|API .{0,80} is disabled")
-_NO_CREDENTIALS = re.compile(r"could not find default credentials|invalid_grant|Error 401|oauth2: ")
-_NOT_FOUND = re.compile(r"Error 404|notFound|[Nn]ot found\b|was not found|does not exist")
+# Not every `oauth2: `: a network that fails on the way to the sign-in is no sign-in that is refused.
+_NO_CREDENTIALS = re.compile(r"could not find default credentials|invalid_grant|Error 401|oauth2: .{0,80}\b401\b")
+_TOO_MUCH = re.compile(r"[rR]ateLimitExceeded|RATE_LIMIT_EXCEEDED|RESOURCE_EXHAUSTED|[qQ]uota ?[eE]xceeded|Error 429")
 _FORBIDDEN = re.compile(r"Error 403|PERMISSION_DENIED|[Pp]ermission denied|forbidden")
+# The API's, or what the plugin's data sources make of it (magic-modules, `HandleDataSourceNotFoundError`): a plugin or
+# a program that is "not found" is no cluster that is missing.
+_NOT_FOUND = re.compile(r"Error 404|\bnotFound\b|\bprojects/\S+ not found")
 # What stands before the API's words: the SDK's, the engine's and the bridge's.
 _PREAMBLE = re.compile(
     r"^.*?invoke of \S+ failed: (invocation of \S+ returned an error: )?(invoking \S+: )?"
@@ -53,26 +57,28 @@ def look_up(sought: Sought, ask: Callable[[], T]) -> T:
 
 
 def _refused(sought: Sought, words: str) -> RefusedError:
+    """The reason in our words where it is recognised, and in any case the plugin's own, shortened."""
+    wrong, remedy = _reason(sought, words)
+    told = " ".join(_PREAMBLE.sub("", words).split())
+    return RefusedError(f"{wrong}: {told if len(told) <= SHOWN else told[: SHOWN - 1] + '…'}", remedy)
+
+
+def _reason(sought: Sought, words: str) -> tuple[str, str]:
+    failed = f"{sought.what} cannot be looked up"
     if _API_OFF.search(words):
-        return RefusedError(
-            f"{sought.what} cannot be looked up: {sought.api} is not enabled in the project",
+        return (
+            f"{failed}: {sought.api} is not enabled in the project",
             f"run `gcloud services enable {sought.api}`, or correct gcp:project",
         )
     if _NO_CREDENTIALS.search(words):
-        return RefusedError(
-            f"{sought.what} cannot be looked up: Google does not accept this machine's sign-in", SIGN_IN
-        )
+        return f"{failed}: Google does not accept this machine's sign-in", SIGN_IN
+    if _TOO_MUCH.search(words):
+        return f"{failed}: the quota of {sought.api} is used up", "try again in a minute, or have the quota raised"
     if _FORBIDDEN.search(words):
-        return RefusedError(
-            f"{sought.what} cannot be looked up: this account may not, or gcp:project is another's",
+        return (
+            f"{failed}: this account may not, or gcp:project is another's",
             f"have it given {sought.role} in the project, or correct gcp:project",
         )
     if _NOT_FOUND.search(words):
-        return RefusedError(
-            f"there is no {sought.what}", f"correct {sought.keys} (`{sought.listed_by}` shows what there is)"
-        )
-    told = " ".join(_PREAMBLE.sub("", words).split())
-    return RefusedError(
-        f"{sought.what} cannot be looked up: {told if len(told) <= SHOWN else told[: SHOWN - 1] + '…'}",
-        f"try again; if it stays, look at {sought.keys} (`{sought.listed_by}` shows what there is)",
-    )
+        return f"there is no {sought.what}", f"correct {sought.keys} (`{sought.listed_by}` shows what there is)"
+    return failed, f"try again; if it stays, look at {sought.keys} (`{sought.listed_by}` shows what there is)"

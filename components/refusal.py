@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pulumi
 
 
@@ -10,3 +12,9 @@ class RefusedError(pulumi.RunError):
 
     def __init__(self, what: str, remedy: str) -> None:
         super().__init__(f"{what}\n  -> {remedy}")
+
+
+def not_told_yet(record: logging.LogRecord) -> bool:
+    """Filter of asyncio's logger: False for a refusal inside an Output, which the engine reports, once. asyncio would do
+    so again, with a traceback, for each Output that waits for it. What else fails unseen in a task is logged."""
+    return not (record.exc_info and isinstance(record.exc_info[1], pulumi.RunError))

@@ -66,7 +66,9 @@ class DatabaseNetwork(Section):
         description="VPC network of the private address; it cannot be taken away again",
     )
     peering_range: Name | None = Field(
-        None, description="create private services access with a range of this name; absent: it exists already"
+        None,
+        description="create private services access with a range of this name, in a network that has none"
+        " (docs/recover.md); absent: it exists already",
     )
     authorised: dict[Name, Range] = Field({}, description="name to range that may reach the public address")
 

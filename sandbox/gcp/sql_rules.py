@@ -68,6 +68,7 @@ settings.readPoolAutoScaleConfig.targetMetrics: metric targetValue:num
 settings.sqlServerAuditConfig: bucket retentionInterval uploadInterval
 """
 
+CA_MODE: Final = "GOOGLE_MANAGED_INTERNAL_CA"  # where nothing is said
 _VALUES: Final[dict[str, tuple[str, ...]]] = {
     "activationPolicy": ("ALWAYS", "NEVER"),
     "diskType": ("PD_SSD", "PD_HDD", "HYPERDISK_BALANCED"),
@@ -128,7 +129,7 @@ def settled(settings: Props, version: str) -> Props:
             **ip,
             "ipv4Enabled": ip.get("ipv4Enabled", True) is not False,
             "sslMode": ip.get("sslMode") or "ALLOW_UNENCRYPTED_AND_ENCRYPTED",
-            "serverCaMode": ip.get("serverCaMode") or "GOOGLE_MANAGED_INTERNAL_CA",
+            "serverCaMode": ip.get("serverCaMode") or CA_MODE,
         },
     }
 

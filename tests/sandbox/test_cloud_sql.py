@@ -114,7 +114,7 @@ def test_access_over_a_reserved_range_gives_a_private_address_that_stays(gcp: Pl
     with pytest.raises(Refused, match=r"Producer services .* are still using this connection"):
         gcp.delete(peering)
     gcp.delete(made)
-    # Google's side keeps it for days; what is let go of is there for who comes again, and is given the new range.
+    # Google's side keeps it for days; what is let go of is there for who comes again, and is imported.
     with pytest.raises(Refused, match=r"Producer services .* are still using this connection"):
         gcp.delete(peering)
     abandoned = gcp.update(peering, peering.inputs | {"deletionPolicy": "ABANDON"})
@@ -124,7 +124,39 @@ def test_access_over_a_reserved_range_gives_a_private_address_that_stays(gcp: Pl
     again = {**service, "reservedPeeringRanges": ["other-range"]}
     with pytest.raises(Refused, match="Cannot modify allocated ranges in CreateConnection"):
         gcp.create(connection, "peering", again)
-    gcp.create(connection, "peering", again | {"updateOnCreationFail": True})
+    found = gcp.adopt(connection, f"{NETWORK}:servicenetworking.googleapis.com")
+    assert found.inputs["reservedPeeringRanges"] == ["sql-range"]
+    gcp.create("gcp:compute/globalAddress:GlobalAddress", "others", {"name": "others-range", **reserved})
+    both = ["other-range", "others-range"]
+    given = gcp.update(found, found.inputs | {"reservedPeeringRanges": both})
+    assert given.outputs["reservedPeeringRanges"] == both
+    # Why the program does not ask for this: what others had in the network's one connection is gone.
+    taken = gcp.create(connection, "peering", {**again, "updateOnCreationFail": True})
+    assert taken.outputs["reservedPeeringRanges"] == ["other-range"]
+
+
+def test_the_mode_of_the_servers_authority_stays_as_it_was_created(gcp: Plugin, seeded: Cloud) -> None:
+    live = gcp.adopt(INSTANCE, "projects/warp-prod/instances/warp-db")
+    network = live.inputs["settings"]["ipConfiguration"]
+    other = {**live.inputs["settings"], "ipConfiguration": {**network, "serverCaMode": "GOOGLE_MANAGED_CAS_CA"}}
+    changed = {**live.inputs, "settings": other}
+    assert gcp.diff(live, changed).changes == {"settings.ipConfiguration.serverCaMode": "update"}
+    with pytest.raises(Refused, match="Error 400: Invalid request: Updating server CA mode is currently not supported"):
+        gcp.update(live, changed)
+
+
+def test_a_mode_that_is_not_said_is_kept(gcp: Plugin, seeded: Cloud) -> None:
+    key = "projects/warp-prod/instances/warp-db"
+    with seeded.change("hand") as tx:
+        body = tx.get(INSTANCE, key) or {}
+        body["settings"]["ipConfiguration"]["serverCaMode"] = "GOOGLE_MANAGED_CAS_CA"
+        tx.put(INSTANCE, key, body)
+    live = gcp.adopt(INSTANCE, key)
+    assert live.inputs["settings"]["ipConfiguration"]["serverCaMode"] == "GOOGLE_MANAGED_CAS_CA"
+    network = {**live.inputs["settings"]["ipConfiguration"], "sslMode": "ENCRYPTED_ONLY"}
+    del network["serverCaMode"]
+    after = gcp.update(live, {**live.inputs, "settings": {**live.inputs["settings"], "ipConfiguration": network}})
+    assert after.outputs["settings"]["ipConfiguration"]["serverCaMode"] == "GOOGLE_MANAGED_CAS_CA"
 
 
 def test_a_smaller_disk_means_another_instance(gcp: Plugin, seeded: Cloud) -> None:

@@ -16,6 +16,7 @@ SERVICE = "kubernetes:core/v1:Service"
 ZONE = "gcp:dns/managedZone:ManagedZone"
 RECORD = "gcp:dns/recordSet:RecordSet"
 GANDI_RECORD = "pulumi-python:dynamic/warp:GandiRecordSet"
+CONNECTION = "gcp:servicenetworking/connection:Connection"
 INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
 
 
@@ -58,6 +59,8 @@ INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
         (ZONE, "labels.platform", Effect.NONE),
         (INSTANCE, "settings.ipConfiguration.sslMode", Effect.ACCESS),
         (INSTANCE, "settings.ipConfiguration.authorizedNetworks[0].value", Effect.ACCESS),
+        (INSTANCE, "settings.ipConfiguration.serverCaMode", Effect.CUTS),
+        (CONNECTION, "reservedPeeringRanges[0]", Effect.CUTS),
         (INSTANCE, "settings.tier", Effect.RESTARTS),
         (INSTANCE, "settings.databaseFlags", Effect.RESTARTS),
         (INSTANCE, "settings.backupConfiguration.pointInTimeRecoveryEnabled", Effect.RESTARTS),

@@ -12,7 +12,8 @@ import pulumi
 import pytest
 
 import engine_record
-from components.look_up import Sought, look_up
+from components.look_up import SHOWN, Sought, look_up
+from components.refusal import RefusedError, not_told_yet
 from tests.stacks import Config, changed, stack_config
 from tests.unit.cloud import Cloud
 from tests.unit.recording import Edge, declare
@@ -36,13 +37,24 @@ OFF = (
     ' Details: [{"reason": "SERVICE_DISABLED"}], accessNotConfigured'
 )
 NO_SIGN_IN = "could not find default credentials. See https://cloud.google.com/docs/authentication"
+GONE = "projects/warp-sandbox/locations/us-central1/clusters/warp-cluster not found"  # as pulumi-gcp's data sources say it
+TOO_OFTEN = "googleapi: Error 403: Quota exceeded for quota metric 'Read requests per minute'., rateLimitExceeded"
+NO_QUOTA = "googleapi: Error 403: Quota exceeded for quota metric 'Queries' of service 'dns.googleapis.com'., forbidden"
+NO_NETWORK = (
+    'Get "https://container.googleapis.com/v1": oauth2: cannot fetch token: Post "https://oauth2.googleapis.com/token": '
+    "dial tcp 142.250.0.95:443: i/o timeout"
+)
+REVOKED = 'oauth2: "invalid_grant" "Token has been expired or revoked."'
+UNAUTHORISED = "oauth2: cannot fetch token: 401 Unauthorized Response: {}"
+NO_PLUGIN = "unable to find plugin: gcp not found in $PATH"
+NO_PROGRAM = 'exec: "pulumi-resource-gcp": executable file not found in $PATH'
 ODD = "1 error occurred:\n\t* googleapi: got HTTP response code 502 with body: <html>" + "x" * 1000
 
 
 @pytest.fixture(autouse=True)
 def _told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """As `main` has it."""
-    monkeypatch.setattr(logging.getLogger("asyncio"), "level", logging.CRITICAL)
+    monkeypatch.setattr(logging.getLogger("asyncio"), "filters", [not_told_yet])
 
 
 class Failure(grpc.RpcError):
@@ -61,11 +73,13 @@ class Answers(Cloud):
     def __init__(self, token: str, answer: str | dict[str, Any]) -> None:
         super().__init__("warp-sandbox")
         self.declared: list[str] = []
+        self.asked = 0
         self._token, self._answer = token, answer
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
         if args.token != self._token:
             return super().call(args)
+        self.asked += 1
         if isinstance(self._answer, str):
             raise Failure(f"invocation of {args.token} returned an error: invoking {args.token}: {self._answer}")
         return self._answer, []
@@ -91,7 +105,15 @@ def refused(config: Config, cloud: Answers) -> str:
         (NOT_FOUND, ("there is no GKE cluster warp-cluster in us-central1", "correct warp-edge:cluster.name")),
         (FORBIDDEN, ("this account may not", "roles/container.clusterViewer")),
         (OFF, ("container.googleapis.com is not enabled", "gcloud services enable container.googleapis.com")),
+        (GONE, ("there is no GKE cluster warp-cluster in us-central1", "correct warp-edge:cluster.name")),
         (NO_SIGN_IN, ("this machine's sign-in", "gcloud auth application-default login")),
+        (REVOKED, ("this machine's sign-in", "gcloud auth application-default login")),
+        (UNAUTHORISED, ("this machine's sign-in", "gcloud auth application-default login")),
+        (TOO_OFTEN, ("quota of container.googleapis.com is used up", "try again in a minute")),
+        (NO_QUOTA, ("quota of container.googleapis.com is used up", "try again in a minute")),
+        (NO_NETWORK, ("cannot be looked up: Get", "i/o timeout", "try again")),
+        (NO_PLUGIN, ("cannot be looked up: unable to find plugin", "try again")),
+        (NO_PROGRAM, ("cannot be looked up: exec:", "try again")),
         (ODD, ("cannot be looked up: googleapi: got HTTP response code 502", "try again", "warp-edge:cluster.name")),
     ],
 )
@@ -99,6 +121,7 @@ def test_a_cluster_that_cannot_be_looked_up(answer: str, told: tuple[str, ...]) 
     cloud = Answers(CLUSTER, answer)
     text = refused(OURS, cloud)
     assert all(words in text for words in told), text
+    assert answer.split("* ")[-1][: SHOWN - 1] in text  # whoever knows the plugin reads its own words
     assert cloud.declared == []
 
 
@@ -108,6 +131,9 @@ def test_a_cluster_that_cannot_be_looked_up(answer: str, told: tuple[str, ...]) 
         (NO_ZONE, ("there is no zone ringer-tel at Cloud DNS", "correct warp-edge:dns.zone.name", "manage: true")),
         (FORBIDDEN, ("this account may not", "roles/dns.reader")),
         (OFF, ("dns.googleapis.com is not enabled", "gcloud services enable dns.googleapis.com")),
+        ({"dnsName": "tel.example."}, ("is for tel.example.", "correct warp-edge:dns.zone.name")),
+        ({"dnsName": "inger.tel."}, ("is for inger.tel.", "correct warp-edge:dns.zone.name")),
+        ({"dnsName": "eu.ringer.tel."}, ("is for eu.ringer.tel.", "correct warp-edge:dns.zone.name")),
         ({"dnsName": "other.example."}, ("is for other.example.", "correct warp-edge:dns.zone.name")),
     ],
 )
@@ -142,6 +168,28 @@ def test_a_zone_without_keys_yet_has_no_ds_records(answer: dict[str, Any]) -> No
 @pytest.mark.parametrize("answer", [{}, {"nameServers": None}, {"nameServers": [], "dnsName": None}])
 def test_a_zone_whose_name_servers_are_not_known_yet(answer: dict[str, Any]) -> None:
     assert dns_of(declare(OTHERS, cloud=Answers(ZONE, answer)))["nameServers"] == []
+
+
+@pytest.mark.parametrize("zone", ["ringer.tel.", "tel."])
+def test_the_zone_may_be_of_a_domain_above_ours(zone: str) -> None:
+    servers = ["ns-cloud-a1.googledomains.com."]
+    edge = declare(OTHERS, cloud=Answers(ZONE, {"dnsName": zone, "nameServers": servers}))
+    assert dns_of(edge)["nameServers"] == servers
+
+
+@pytest.mark.parametrize("answer", [{}, {"nameServers": ["ns-cloud-a1.googledomains.com."]}])
+def test_a_zone_of_somebody_else_is_looked_up_once(answer: dict[str, Any]) -> None:
+    cloud = Answers(ZONE, answer)
+    declare(OTHERS, cloud=cloud)
+    assert cloud.asked == 1
+
+
+def test_of_what_fails_unseen_only_refusals_are_left_to_the_engine(caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("asyncio")
+    for error in (RefusedError("no such zone", "correct it"), pulumi.RunError("shutting down"), KeyError("zone")):
+        log.error("Task exception was never retrieved", exc_info=error)
+    log.error("a task was destroyed")
+    assert [record.exc_info and record.exc_info[0] for record in caplog.records] == [KeyError, None]
 
 
 @pytest.mark.parametrize(
