@@ -109,7 +109,9 @@ RULES = (
     Rule(INSTANCE, r"settings\.backupConfiguration", Effect.RESTARTS, "point-in-time recovery restarts it once"),
     Rule(INSTANCE, r"settings\.(maintenanceWindow|insightsConfig|userLabels|disk.*)", Effect.NONE, "housekeeping"),
     Rule(INSTANCE, r"(settings\.)?deletionProtection.*", Effect.NONE, "a lock against deletion"),
-    Rule(CONNECTION, r"reservedPeeringRanges", Effect.CUTS, "a range that leaves it is other managed services' as well"),
+    Rule(
+        CONNECTION, r"reservedPeeringRanges", Effect.CUTS, "a range that leaves it is other managed services' as well"
+    ),
     Rule(USER, r"password", Effect.ACCESS, "what signs in as this user needs the new password"),
     Rule(BUCKET, r"(lifecycleRules|versioning|website|softDeletePolicy|forceDestroy)", Effect.NONE, "what is kept"),
     Rule(BUCKET, r"(publicAccessPrevention|uniformBucketLevelAccess)", Effect.UNKNOWN, "who can read the site"),

@@ -15,6 +15,8 @@ class RefusedError(pulumi.RunError):
 
 
 def not_told_yet(record: logging.LogRecord) -> bool:
-    """Filter of asyncio's logger: False for a refusal inside an Output, which the engine reports, once. asyncio would do
-    so again, with a traceback, for each Output that waits for it. What else fails unseen in a task is logged."""
-    return not (record.exc_info and isinstance(record.exc_info[1], pulumi.RunError))
+    """Filter of asyncio's logger: False for what the engine reports, once: refusals, and failures of its own, for which
+    the SDK has bare `Exception`s. asyncio would report them again, with a traceback, for each Output that waits. What
+    else fails unseen in a task is logged."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(error, pulumi.RunError) or type(error) is Exception)

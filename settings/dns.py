@@ -97,7 +97,9 @@ def _is_this_machine(host: str) -> bool:
 
 
 Backend = Literal["cloud-dns", "gandi", "both"]
-LEAST_TTL_AT_GANDI = 300  # api.gandi.net/docs/livedns: `rrset_ttl`; Cloud DNS takes any
+# api.gandi.net/docs/livedns: `rrset_ttl`; Cloud DNS takes any. Also in `components/gandi/records.py`, whose provider
+# loads no settings, and the default of a policy: tests/unit/test_settings_refusals.py holds them together.
+LEAST_TTL_AT_GANDI = 300
 Scope = Literal["domain", "region"]
 
 

@@ -37,11 +37,13 @@ OFF = (
     ' Details: [{"reason": "SERVICE_DISABLED"}], accessNotConfigured'
 )
 NO_SIGN_IN = "could not find default credentials. See https://cloud.google.com/docs/authentication"
-GONE = "projects/warp-sandbox/locations/us-central1/clusters/warp-cluster not found"  # as pulumi-gcp's data sources say it
+GONE = (
+    "projects/warp-sandbox/locations/us-central1/clusters/warp-cluster not found"  # as pulumi-gcp's data sources say it
+)
 TOO_OFTEN = "googleapi: Error 403: Quota exceeded for quota metric 'Read requests per minute'., rateLimitExceeded"
 NO_QUOTA = "googleapi: Error 403: Quota exceeded for quota metric 'Queries' of service 'dns.googleapis.com'., forbidden"
 NO_NETWORK = (
-    'Get "https://container.googleapis.com/v1": oauth2: cannot fetch token: Post "https://oauth2.googleapis.com/token": '
+    'Get "https://container.googleapis.com/v1": oauth2: cannot fetch token: Post "https://oauth2.googleapis.com": '
     "dial tcp 142.250.0.95:443: i/o timeout"
 )
 REVOKED = 'oauth2: "invalid_grant" "Token has been expired or revoked."'
@@ -186,7 +188,8 @@ def test_a_zone_of_somebody_else_is_looked_up_once(answer: dict[str, Any]) -> No
 
 def test_of_what_fails_unseen_only_refusals_are_left_to_the_engine(caplog: pytest.LogCaptureFixture) -> None:
     log = logging.getLogger("asyncio")
-    for error in (RefusedError("no such zone", "correct it"), pulumi.RunError("shutting down"), KeyError("zone")):
+    told = (RefusedError("no such zone", "correct it"), pulumi.RunError("shutting down"), Exception("a plugin's words"))
+    for error in (*told, KeyError("zone")):
         log.error("Task exception was never retrieved", exc_info=error)
     log.error("a task was destroyed")
     assert [record.exc_info and record.exc_info[0] for record in caplog.records] == [KeyError, None]

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from components.gandi.records import LEAST_TTL
+from policies.rules.dns import Ttl
 from settings import Settings, SettingsError
+from settings.dns import LEAST_TTL_AT_GANDI
 from tests.stacks import as_engine_gives_it, changed, stack_config
 
 CLUSTER, INGRESS, EGRESS = "warp-edge:cluster", "warp-edge:ingress", "warp-edge:egress"
@@ -371,3 +374,7 @@ def test_project_and_instance_fit_into_a_connection_name() -> None:
 def test_the_live_edge_itself_is_refused_nowhere() -> None:
     parse(stack_config("prod"))
     parse(stack_config("sandbox"))
+
+
+def test_settings_provider_and_policy_agree_on_the_least_ttl_that_gandi_accepts() -> None:
+    assert {LEAST_TTL_AT_GANDI, LEAST_TTL, Ttl().least_seconds} == {LEAST_TTL_AT_GANDI}

@@ -69,6 +69,22 @@ def test_another_ttl_that_hosts_accept_is_a_warning() -> None:
     assert judged(a(UDP, ttl=3600)).verdict is Verdict.WARNING
 
 
+@pytest.mark.parametrize(
+    ("published", "found", "verdict"),
+    [
+        (3600, 300, Verdict.WARNING),
+        (3600, 299, Verdict.BROKEN),
+        (30, 30, Verdict.HOLDS),  # at Cloud DNS less can be published
+        (30, 29, Verdict.BROKEN),
+    ],
+)
+def test_a_shorter_ttl_than_published_breaks_the_promise_when_it_is_short(
+    published: int, found: int, verdict: Verdict
+) -> None:
+    expected = RecordSet("sip.ringer.tel.", "A", rdata("A", UDP), published)
+    assert judged(a(UDP, ttl=found), expected).verdict is verdict
+
+
 def test_a_resolver_may_have_an_answer_for_less_long_and_without_authority_but_not_for_longer() -> None:
     fresh = Reply(data=rdata("A", UDP), ttl=12)
     assert judged(fresh, authority=False).verdict is Verdict.HOLDS
