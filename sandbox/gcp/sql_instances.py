@@ -153,7 +153,8 @@ class DatabaseInstance(ResourceType):
             raise google_error(400, "Invalid request: The disk size cannot be decreased.", "invalid")
         if _private_network(before) and not _private_network(settings):
             raise google_error(400, "Invalid request: Private network cannot be removed once set.", "invalid")
-        settings["ipConfiguration"]["serverCaMode"] = _unchanged_ca_mode(before, planned["settings"])
+        if _ca_mode(before) != _ca_mode(settings):  # k8s-config-connector, issue 4514
+            raise google_error(400, "Invalid request: Updating server CA mode is currently not supported..", "invalid")
         version = int(before.get("version") or 1) + 1
         after = {**body, **planned, "settings": {**settings, "version": version}}
         refuse_unfit(tx, after)
@@ -237,12 +238,8 @@ def _private_network(settings: Props) -> str:
     return str(ip.get("privateNetwork") or "") if isinstance(ip, dict) else ""
 
 
-def _unchanged_ca_mode(before: Props, asked: Props) -> str:
-    """Chosen at the creation and kept where nothing is said. The API's words: k8s-config-connector, issue 4514."""
-    mode = str((before.get("ipConfiguration") or {}).get("serverCaMode") or CA_MODE)
-    if ((asked.get("ipConfiguration") or {}).get("serverCaMode") or mode) != mode:
-        raise google_error(400, "Invalid request: Updating server CA mode is currently not supported..", "invalid")
-    return mode
+def _ca_mode(settings: Props) -> str:
+    return str((settings.get("ipConfiguration") or {}).get("serverCaMode") or CA_MODE)
 
 
 def _refuse(settings: Props, planned: Props) -> None:
