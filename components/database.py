@@ -163,11 +163,29 @@ class TrunkDatabase(pulumi.ComponentResource):
             # comes again imports it (docs/recover.md). Not `update_on_creation_fail`: a network has one connection for
             # all its managed services, and the plugin would give it our range alone.
             deletion_policy="ABANDON",
-            opts=self._options(),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=self._args.protect,
+                hooks=pulumi.ResourceHookBinding(
+                    on_error=[pulumi.ErrorHook(f"{self._name}-explain-peering", explain_peering)]
+                ),
+            ),
         )
 
     def _options(self) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, protect=self._args.protect)
+
+
+def explain_peering(failed: pulumi.ErrorHookArgs) -> bool:
+    """Says what to do where the network has its connection already; False: do not try again by itself."""
+    if any("CreateConnection" in each for each in failed.errors):
+        network = (failed.new_inputs or {}).get("network")
+        pulumi.log.error(
+            f"network {network} has its connection to {PEERING_SERVICE} already, and it may serve others\n  -> if a"
+            " destruction of this stack left it, import it with `python -m adopt` (docs/recover.md); else remove"
+            " warp-edge:database.network.peeringRange"
+        )
+    return False
 
 
 def _text(address: str | None) -> str:

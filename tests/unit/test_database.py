@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pulumi
 import pytest
 
+from components.database import explain_peering
 from settings.principal import database_user
 from tests.stacks import Config, changed, stack_config
 from tests.unit.recording import Declared, Edge, declare
@@ -115,8 +117,43 @@ def test_private_services_access_is_created_before_the_instance_when_asked_for()
     assert connection.inputs["deletionPolicy"] == "ABANDON"
     # The network's one connection may be others' as well: the plugin would give it our range alone.
     assert "updateOnCreationFail" not in connection.inputs
+    assert connection.error_hooks == ["database-explain-peering"]
     assert connection.urn in instance_of(edge).dependencies
     assert (addresses.protect, connection.protect) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "explained"),
+    [
+        (
+            "Error 400: Cannot modify allocated ranges in CreateConnection. Please use UpdateConnection., badRequest",
+            True,
+        ),
+        ("Error 403: Permission denied to add peering for service, forbidden", False),
+    ],
+)
+def test_a_connection_that_the_network_has_already_is_explained(
+    words: str, explained: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "error", said.append)
+    failed = pulumi.ErrorHookArgs(
+        urn="urn:pulumi:prod::warp-edge::gcp:servicenetworking/connection:Connection::database-peering",
+        id="",
+        name="database-peering",
+        type=CONNECTION,
+        new_inputs={"network": NETWORK},
+        old_inputs=None,
+        old_outputs=None,
+        failed_operation="create",
+        errors=[words],
+    )
+    assert explain_peering(failed) is False, "it must not try again by itself"
+    assert len(said) == explained
+    for text in said:
+        assert f"network {NETWORK} has its connection" in text
+        assert "-> if a destruction of this stack left it, import it with `python -m adopt`" in text
+        assert "remove warp-edge:database.network.peeringRange" in text
 
 
 def test_private_services_access_that_exists_is_left_alone() -> None:
