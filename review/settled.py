@@ -14,7 +14,8 @@ from typing import Any
 from adopt.differences import OURS, compare, known_as
 from adopt.effects import Effect
 from review.causes import Message
-from review.markdown import bounded, code, error_lines, section, values
+from review.foreign import code
+from review.markdown import bounded, error_lines, section, values
 from review.preview import Preview, Step
 from review.resources import Effected
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from review.markdown import LONGEST, code, markdown
+from review.foreign import LONGEST, code
+from review.markdown import markdown
 from review.report import report
 from tests.unit.published import LIVE
 from tests.unit.review_events import ACL, INSTANCE, RECORD, SERVICE, preview_of, said, step, urn, violation
