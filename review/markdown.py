@@ -34,6 +34,9 @@ ANSWERS = re.compile(r"rrdatas|ttl|routingPolicy($|\.(geos|primaryBackup\.(prima
 PAGE = 60_000  # below GitHub's 65,536, which counts in another unit than we do
 
 _CUT = "\n\n**The report is longer than a comment can be, and is cut here. Run the preview to read all of it.**\n"
+_AGAIN = (
+    "The refresh above ended before everything was compared. A second one, without the program, compares the rest:\n"
+)
 
 
 def markdown(report: Report, marker: str = "") -> str:
@@ -42,9 +45,14 @@ def markdown(report: Report, marker: str = "") -> str:
     return bounded(page)
 
 
-def bounded(page: str) -> str:
+def twice(failed: Report, again: Report, marker: str = "") -> str:
+    """A refresh that failed with the program, and one without it: neither takes the other's place on the page."""
+    return "\n".join((bounded(markdown(failed, marker), PAGE // 2), _AGAIN, bounded(markdown(again), PAGE // 2)))
+
+
+def bounded(page: str, longest: int = PAGE) -> str:
     """A page that fits into a comment. Never cut in the middle of a line: half a code span is no code span."""
-    return page if len(page) <= PAGE else page[:PAGE].rpartition("\n")[0] + _CUT
+    return page if len(page) <= longest else page[:longest].rpartition("\n")[0] + _CUT
 
 
 def verdict(report: Report) -> str:
