@@ -14,7 +14,7 @@ exit status:
   2  the input is no whole preview; standard error says why, and there is no report
 with --settled:
   0  nothing is left to do
-  3  the update did not take: the report says what is left, by property
+  3  the update did not take: the report says what is left, by property; or its outputs alone are to be published again
   4, 2  as above
 """
 
