@@ -16,18 +16,17 @@ from typing import Any
 
 import engine_run
 from engine_values import WHOLE, untold
+from secret_text import SECRET, hidden
 
 Json = dict[str, Any]
 
+SHOW_SECRETS = "--show-secrets"
 CONFIGURES = "PULUMI_"  # how the names of the engine's own environment variables begin
 STACK_TYPE = "pulumi:pulumi:Stack"
 # Operations after which the cloud may have what the state does not know (pulumi/sdk/go/common/apitype/core.go).
 ADDING = ("creating", "importing")
 # The engine's key for "this value is a secret" (pulumi/sdk/go/common/resource/sig).
 _SECRET_MARK = "4dabf18193072939515e22adb298388d"  # noqa: S105
-
-# What stands in the place of a secret, in the engine's words and in ours.
-SECRET = "[secret]"  # noqa: S105
 
 # "file:///...: created by user@host (pid 123) at ...", one line a lock (pulumi/pkg/backend/diy/lock.go). A shared
 # backend's locks never match: two machines may have one name, and neither sees the other's processes.
@@ -111,15 +110,19 @@ class Cli:
     def _object(self, *arguments: str) -> Json:
         """What a command answers as a JSON object. A stack that never had an update has `{}`, null or nothing at all.
 
-        Raises `EngineError`, also for anything else.
+        Raises `EngineError`, also for anything else. What it answers to --show-secrets is never quoted.
         """
         answer = self.text(*arguments)
         try:
             found = json.loads(answer) if answer.strip() else None
         except (ValueError, RecursionError):
-            raise EngineError(f"pulumi {shlex.join(arguments)}", f"it answered no JSON: {answer:.200}") from None
+            raise EngineError(
+                f"pulumi {shlex.join(arguments)}", f"it answered no JSON{_quoted(arguments, answer)}"
+            ) from None
         if found is not None and not isinstance(found, dict):
-            raise EngineError(f"pulumi {shlex.join(arguments)}", f"it answered no JSON object: {answer:.200}")
+            raise EngineError(
+                f"pulumi {shlex.join(arguments)}", f"it answered no JSON object{_quoted(arguments, answer)}"
+            )
         return found or {}
 
     def show(self, *arguments: str) -> int:
@@ -137,7 +140,7 @@ class Cli:
 
     def outputs(self, *, secrets: bool = False) -> Json:
         """The stack's outputs, secrets masked unless asked for. Raises `NotWholeError` where they are not whole."""
-        shown = ["--show-secrets"] if secrets else []
+        shown = [SHOW_SECRETS] if secrets else []
         found = self._object("stack", "output", "--json", *shown, "--stack", self.stack)
         if wrong := untold(found):
             raise NotWholeError(self.stack, wrong)
@@ -145,7 +148,7 @@ class Cli:
 
     def config(self) -> tuple[dict[str, str], set[str]]:
         """The stack's configuration as the program gets it, and which of its keys hold secrets."""
-        listed = self._object("config", "--json", "--show-secrets", "--stack", self.stack)
+        listed = self._object("config", "--json", SHOW_SECRETS, "--stack", self.stack)
         entries: dict[str, Json] = {key: entry for key, entry in listed.items() if entry}
         return (
             {key: entry["value"] for key, entry in entries.items() if "value" in entry},
@@ -203,9 +206,14 @@ def refused_state(output: str) -> str:
         return ""
     return (
         f"the engine refuses the stack's state: {found[1].strip()}\n"
-        "  -> `pulumi state repair` on this stack (make up's: .sandbox/pulumi state repair), then a whole `pulumi up`;"
-        " docs/recover.md"
+        "  -> `pulumi state repair` on this stack, then a whole `pulumi up`; docs/recover.md"
     )
+
+
+def _quoted(arguments: Sequence[str], answer: str) -> str:
+    if SHOW_SECRETS in arguments:
+        return f" ({len(answer):,} characters, which may hold secrets; the command above shows them)"
+    return f": {hidden(answer):.200}"
 
 
 def _print(line: str) -> None:

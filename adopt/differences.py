@@ -11,6 +11,7 @@ from adopt.effects import GANDI_RECORD, Effect, effect_of
 from adopt.leaves import KUBERNETES, Sides, changed_leaves, differs, empty
 from engine_cli import masked
 from engine_values import UNKNOWN
+from secret_text import SECRET, hidden
 
 ABSENT = "(none)"
 AT_UPDATE = "assigned at update"
@@ -151,6 +152,9 @@ def _untold(sides: Sides) -> dict[str, str]:
 def _shown(before: Any, after: Any) -> tuple[str, str]:
     """Both sides of a change; of text with many lines, those that go and those that come."""
     if isinstance(before, str) and isinstance(after, str) and "\n" in before + after:
+        before, after = hidden(before), hidden(after)
+        if before == after:
+            return SECRET, SECRET
         old, new = before.splitlines(), after.splitlines()
         gone, come = ([line for line in one if line not in other] for one, other in ((old, new), (new, old)))
         return _lines(gone), _lines(come)
@@ -163,13 +167,15 @@ def _lines(lines: Sequence[str]) -> str:
 
 
 def _value(value: Any) -> str:
+    """Without what looks like a secret, which half of it would not."""
     if isinstance(value, dict):
         value = {key: inner for key, inner in value.items() if not key.startswith("__")}
     if empty(value):
         return ABSENT
     if isinstance(value, str):
+        value = hidden(value)
         return _lines(value.splitlines()) if "\n" in value else _bounded(value)
-    return _bounded(json.dumps(value, sort_keys=True))
+    return _bounded(hidden(json.dumps(value, sort_keys=True)))
 
 
 def _bounded(text: str) -> str:

@@ -51,7 +51,7 @@ INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
 USER = "gcp:sql/user:User"
 ACL = "pulumi-python:dynamic/warp:TrunkAcl"
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
-SECRET = "kubernetes:core/v1:Secret"  # noqa: S105
+KUBERNETES_SECRET = "kubernetes:core/v1:Secret"  # noqa: S105
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 ANY = ""
 
@@ -69,11 +69,11 @@ RULES = (
     Rule(SERVICE, r"spec\.loadBalancerSourceRanges", Effect.ACCESS, "the cloud's firewall lets others in"),
     # What the proxies mount and take from their environment (kamailio/README.md): they read both when they start.
     Rule(CONFIG_MAP, r"(data|binaryData)", Effect.LATER, "Kamailio's fragments"),
-    Rule(SECRET, r"(data|stringData)", Effect.LATER, "how proxies and reloader sign in"),
+    Rule(KUBERNETES_SECRET, r"(data|stringData)", Effect.LATER, "how proxies and reloader sign in"),
     Rule(DEPLOYMENT, r"spec\.(template|replicas|strategy)", Effect.RELOADER, "changed trunks wait until it is back"),
     *(
         Rule(kind, r"metadata\.(labels|annotations)", Effect.NONE, "read by people and tools")
-        for kind in (SERVICE, CONFIG_MAP, SECRET, DEPLOYMENT)
+        for kind in (SERVICE, CONFIG_MAP, KUBERNETES_SECRET, DEPLOYMENT)
     ),
     Rule(NAT, r"natIps\[\d+\]", Effect.MOVES, "new calls may leave from it as well", addition=True),
     Rule(NAT, r"natIps", Effect.CUTS, "connections on an address that leaves end at once"),

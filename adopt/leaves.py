@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine_cli import SECRET
+from secret_text import SECRET
 
 Step = str | int  # of a path: a name, or a place in a list
 Steps = tuple[Step, ...]

@@ -80,12 +80,13 @@ def judge_stack(
     if isinstance(options, Refused):
         yield options
         return
-    partial = any(_left_out(each) for each in resources)
+    among = [each for each in resources if each.type in rule.reads]
+    partial = any(map(_left_out, among))
     for resource in filter(rule.about, resources):
         if _left_out(resource):
             yield NotJudged(resource.urn, f"{resource.name}: {LEFT_OUT}")
             continue
-        for verdict in _judge(rule, resource, _check_among(rule, resource, resources, options), options, today):
+        for verdict in _judge(rule, resource, _check_among(rule, resource, among, options), options, today):
             if partial and isinstance(verdict, Violated):
                 yield NotJudged(resource.urn, f"{verdict.what}, which {RESTS}")
             else:
@@ -130,9 +131,9 @@ def _left_out(resource: Declared) -> bool:
 
 
 def _check_among(
-    rule: StackRule, resource: Declared, resources: Sequence[Declared], options: Options
+    rule: StackRule, resource: Declared, among: Sequence[Declared], options: Options
 ) -> Callable[[], Iterable[Finding]]:
-    return lambda: rule.check(resource, resources, options)
+    return lambda: rule.check(resource, among, options)
 
 
 def _judge(

@@ -104,6 +104,11 @@ class ResourceRule(Rule):
 
 @dataclass(frozen=True)
 class StackRule(Rule):
-    """Looks at one resource among all of the stack, at the end of a preview and of an update."""
+    """Looks at one resource among others of the stack, at the end of a preview and of an update.
 
+    `reads`: the types of these others, and all that `check` gets of the stack. What an update leaves out of them may
+    be what is missing, so the rule refuses nothing then; what it leaves out of other types changes nothing.
+    """
+
+    reads: frozenset[str] = field(kw_only=True)
     check: Callable[[Declared, Sequence[Declared], Any], Iterable[Finding]] = field(kw_only=True)

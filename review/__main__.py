@@ -4,7 +4,8 @@
     python -m review --stack prod --preview preview.json > report.md
 
 With --settled it is the preview after an update, and has to be empty. With --failed it is what `pulumi up --event-log`
-wrote, and the report says what stopped it; the status is 4.
+wrote, and the report says what stopped it; the status is 4. With --again --preview is a refresh that failed with the
+program: the report of one without it follows; the status is 4.
 
 exit status:
   0  no change visible outside (of a refresh: no drift)
@@ -13,7 +14,7 @@ exit status:
   2  the input is no whole preview; standard error says why, and there is no report
 with --settled:
   0  nothing is left to do
-  3  the update did not take: the report says what is left, by property
+  3  the update did not take: the report says what is left, by property; or its outputs alone are to be published again
   4, 2  as above
 """
 
@@ -22,16 +23,21 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from command_line import run
 from engine_cli import Json
-from review.markdown import markdown
-from review.preview import UnreadableError, read
+from review.markdown import markdown, twice
+from review.preview import Preview, UnreadableError, read
 from review.report import report
 from review.settled import failure, page, settled
 
 VISIBLE, FAILED, UNREADABLE = 3, 4, 2
+
+
+class _RefusedError(Exception):
+    """An input that cannot be read, with the remedy."""
 
 
 def main() -> int:
@@ -48,20 +54,19 @@ def main() -> int:
     kind.add_argument(
         "--failed", action="store_true", help="it is what an update that failed left in --event-log: why?"
     )
+    kind.add_argument(
+        "--again", type=Path, help="it is a refresh that failed with the program, and this one without it"
+    )
     chosen = parser.parse_args()
     if chosen.marker and not _is_comment(chosen.marker):
         parser.error("--marker is one HTML comment of letters, digits, spaces, dots, colons and dashes")
     try:
-        preview = read(_text(chosen.preview))
-    except (UnreadableError, OSError, UnicodeDecodeError) as error:
-        return _refuse(
-            f"{chosen.preview or 'standard input'}: {_reason(error)}",
-            "PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true pulumi preview --json > FILE",
-        )
-    try:
+        preview = _read(chosen.preview)
+        again = _read(chosen.again) if chosen.again else None
         published = _outputs(chosen.outputs) if chosen.outputs else None
-    except (ValueError, OSError, RecursionError) as error:
-        return _refuse(f"{chosen.outputs}: {_reason(error)}", "pulumi stack output --json > FILE")
+    except _RefusedError as error:
+        print(error, file=sys.stderr)
+        return UNREADABLE
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     if chosen.failed:
         sys.stdout.write(failure(preview, chosen.stack))
@@ -70,6 +75,11 @@ def main() -> int:
         after = settled(preview, chosen.stack)
         sys.stdout.write(page(after))
         return FAILED if after.failed else 0 if after.holds else VISIBLE
+    if again:
+        # Where the program refuses before it declares anything, nothing in the stream says that it is a refresh.
+        failed, rest = replace(preview, refresh=True), report(again, chosen.stack, published)
+        sys.stdout.write(twice(report(failed, chosen.stack, published), rest, chosen.marker))
+        return FAILED
     found = report(preview, chosen.stack, published)
     sys.stdout.write(markdown(found, chosen.marker))
     if found.failed:
@@ -83,26 +93,31 @@ def _is_comment(marker: str) -> bool:
     return marker == f"<!--{inside}-->" and "--" not in inside and plain
 
 
-def _text(file: Path | None) -> str:
-    return file.read_text(encoding="utf-8") if file else sys.stdin.buffer.read().decode("utf-8")
+def _read(file: Path | None) -> Preview:
+    try:
+        return read(file.read_text(encoding="utf-8") if file else sys.stdin.buffer.read().decode("utf-8"))
+    except (UnreadableError, OSError, UnicodeDecodeError) as error:
+        raise _RefusedError(
+            f"{file or 'standard input'}: {_reason(error)}"
+            "\n  -> PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true pulumi preview --json > FILE"
+        ) from None
 
 
 def _outputs(file: Path) -> Json:
-    found = json.loads(file.read_text(encoding="utf-8"))
+    remedy = "pulumi stack output --json > FILE"
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, OSError, RecursionError) as error:
+        raise _RefusedError(f"{file}: {_reason(error)}\n  -> {remedy}") from None
     if not isinstance(found, dict):
-        raise ValueError("it is no object of outputs")  # noqa: TRY004 - told like any other bad input
+        raise _RefusedError(f"{file}: it is no object of outputs\n  -> {remedy}")
     return found
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    return str(error) if isinstance(error, UnreadableError) or type(error) is ValueError else "it is no JSON in UTF-8"
-
-
-def _refuse(wrong: str, remedy: str) -> int:
-    print(f"{wrong}\n  -> {remedy}", file=sys.stderr)
-    return UNREADABLE
+    return str(error) if isinstance(error, UnreadableError) else "it is no JSON in UTF-8"
 
 
 if __name__ == "__main__":

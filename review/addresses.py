@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from adopt.differences import type_of
-from engine_cli import SECRET
 from engine_values import is_unknown
 from inventory.address import Address, Status
 from inventory.published import PublishedInventory
 from review.audience import Audience, audience_of
 from review.declared import declared
 from review.preview import Preview, Step
+from secret_text import SECRET
 from settings import Settings, SettingsError
 
 ADDRESS = "gcp:compute/address:Address"

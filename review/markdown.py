@@ -1,76 +1,42 @@
 """A report as Markdown for a pull request or an issue.
 
-Names, purposes, values and messages come from settings, from clouds and from people; on the page they are data and
-nothing else. Each stands in a code span: in there GitHub makes no link, no mention, no HTML and no table of it. What
-could end the span or deceive the eye (runs of backticks, pipes, line ends, control and bidirectional characters) is
-written as its number, `\\u{202e}`. What looks like a secret is not written at all. The page is bounded: a comment
-takes 65,536 characters.
+What is foreign on it is data and nothing else (`review.foreign`). The page is bounded: a comment takes 65,536
+characters.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
 from adopt.differences import logical_name
 from adopt.effects import ACL, RECORD
-from engine_cli import SECRET
-from engine_values import UNKNOWN
 from inventory.address import Address, Status
-from policies.rules.secrets import NAMES, SHAPES
+from policies.rules.secrets import NAMES
 from review.acl import AclChange, Count
 from review.addresses import ADDRESS, AddressChange
 from review.audience import Audience
 from review.causes import Message
+from review.foreign import AT_UPDATE, code, error_text, message_text
 from review.preview import Policies, Violation
 from review.records import RecordChange
 from review.report import Figure, Report, Sheet
 from review.resources import Effected, Operation, ResourceChange
+from secret_text import SECRET
 
 T = TypeVar("T")
 
-AT_UPDATE = "assigned at update"
-LONGEST = 200  # characters of one value
 ROWS = 50  # of one list
-LINES = 12  # of one message; of an error, which ends with what is wrong as often as it begins with it:
-ERROR_LINES, ERROR_LONGEST = 40, 2_000
 # Of a record set: what its line under DNS tells.
 ANSWERS = re.compile(r"rrdatas|ttl|routingPolicy($|\.(geos|primaryBackup\.(primary|backupGeos)))")
 PAGE = 60_000  # below GitHub's 65,536, which counts in another unit than we do
 
 _CUT = "\n\n**The report is longer than a comment can be, and is cut here. Run the preview to read all of it.**\n"
-
-
-def code(text: str, longest: int = LONGEST) -> str:
-    """Foreign text as data: a code span that nothing in it can leave. Of more than `longest` characters the first."""
-    if any(shape.search(text) for _, shape in SHAPES):
-        return f"`{SECRET}`"
-    for unknown in UNKNOWN:
-        text = text.replace(unknown, AT_UPDATE)
-    if len(text) > longest:
-        text = f"{text[:longest]}…"
-    if not text.strip():
-        return "(none)"
-    # CommonMark 6.1: a span ends at a run of as many backticks as it began with. Long runs are not counted by all.
-    runs = "``" in text
-    shown = "".join(_number_of(each) if runs and each == "`" else _visible(each) for each in text)
-    if "`" not in shown:
-        return f"`{shown}`"
-    return f"`` {shown} ``"
-
-
-def _visible(character: str) -> str:
-    # Marks (M) pile up on what stands before them; what is not printable has no shape or changes that of others. A pipe
-    # ends a table's cell also inside a span.
-    plain = character.isprintable() and character != "|" and unicodedata.category(character)[0] != "M"
-    return character if plain else _number_of(character)
-
-
-def _number_of(character: str) -> str:
-    return f"\\u{{{ord(character):x}}}"
+_AGAIN = (
+    "The refresh above ended before everything was compared. A second one, without the program, compares the rest:\n"
+)
 
 
 def markdown(report: Report, marker: str = "") -> str:
@@ -79,9 +45,14 @@ def markdown(report: Report, marker: str = "") -> str:
     return bounded(page)
 
 
-def bounded(page: str) -> str:
+def twice(failed: Report, again: Report, marker: str = "") -> str:
+    """A refresh that failed with the program, and one without it: neither takes the other's place on the page."""
+    return "\n".join((bounded(markdown(failed, marker), PAGE // 2), _AGAIN, bounded(markdown(again), PAGE // 2)))
+
+
+def bounded(page: str, longest: int = PAGE) -> str:
     """A page that fits into a comment. Never cut in the middle of a line: half a code span is no code span."""
-    return page if len(page) <= PAGE else page[:PAGE].rpartition("\n")[0] + _CUT
+    return page if len(page) <= longest else page[:longest].rpartition("\n")[0] + _CUT
 
 
 def verdict(report: Report) -> str:
@@ -174,40 +145,17 @@ def _more(count: int) -> Iterator[str]:
         yield f"- and {count:,} more"
 
 
-def _lines(text: str) -> list[str]:
-    """The lines of a message, bounded; whatever a viewer might take for a line's end is one."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    return [code(line.strip()) for line in lines[:LINES]] + _left_out(len(lines) - LINES)
-
-
-def _error_lines(text: str) -> list[str]:
-    """The lines of an error. Both ends of what is too long stay: one of them is the cause."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    half, rest = ERROR_LINES // 2, len(lines) - ERROR_LINES
-    shown = [code(_both_ends(line), longest=ERROR_LONGEST + 1) for line in lines]
-    return [*shown[:half], *_left_out(rest), *shown[-half:]] if rest > 0 else shown
-
-
-def _both_ends(line: str) -> str:
-    half = ERROR_LONGEST // 2
-    return f"{line[:half]}…{line[-half:]}" if len(line) > ERROR_LONGEST else line
-
-
-def _left_out(count: int) -> list[str]:
-    return [f"and {count} more lines"] if count > 0 else []
-
-
 def _about(message: Message) -> str:
     return logical_name(message.urn) if message.urn.count("::") >= 3 else ""
 
 
 def error_lines(message: Message) -> Iterator[str]:
     """What went wrong, and with which resource."""
-    yield from _said(message, _error_lines(message.text))
+    yield from _said(message, error_text(message.text))
 
 
 def _warning(message: Message) -> Iterator[str]:
-    yield from _said(message, _lines(message.text))
+    yield from _said(message, message_text(message.text))
 
 
 def _said(message: Message, lines: Sequence[str]) -> Iterator[str]:
@@ -377,7 +325,7 @@ def _policies(policies: Policies | None, *, told: bool) -> Iterator[str]:
     ranked = sorted(policies.violations, key=lambda each: (order.get(each.level, 2), each.rule, each.urn))
     for violation in ranked[:ROWS]:
         level = {"mandatory": "**REFUSED**", "advisory": "advisory"}.get(violation.level, code(violation.level))
-        first, *rest = _lines(violation.message) or ["(no text)"]
+        first, *rest = message_text(violation.message) or ["(no text)"]
         yield f"- {level} {code(violation.rule)}: {first}"
         yield from (f"  - {line}" for line in rest)
     yield from _more(len(ranked) - ROWS)

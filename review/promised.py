@@ -19,12 +19,13 @@ from typing import Any
 
 from adopt.differences import known_as
 from adopt.effects import BUCKET, INSTANCE, SERVICE, ZONE, Effect
-from engine_cli import SECRET, STACK_TYPE
+from engine_cli import STACK_TYPE
 from engine_values import is_unknown
 from review.addresses import ADDRESS
 from review.audience import Audience
 from review.preview import Preview, Step
 from review.resources import Effected, Operation, ResourceChange
+from secret_text import SECRET
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 

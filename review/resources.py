@@ -18,9 +18,9 @@ from adopt.effects import (
     DEPLOYMENT,
     GANDI_RECORD,
     INSTANCE,
+    KUBERNETES_SECRET,
     NAT,
     RECORD,
-    SECRET,
     SERVICE,
     USER,
     ZONE,
@@ -47,7 +47,7 @@ _SEEN_BY = {
     DATABASE: Audience.NOBODY,
     USER: Audience.NOBODY,
     CONFIG_MAP: Audience.NOBODY,
-    SECRET: Audience.NOBODY,
+    KUBERNETES_SECRET: Audience.NOBODY,
     DEPLOYMENT: Audience.NOBODY,
 }
 _WITHOUT_DATABASE = "without the trunk ACL nobody may call"

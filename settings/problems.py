@@ -13,6 +13,8 @@ from typing import Any
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from secret_text import SECRET, hidden
+
 PROJECT = "warp-edge"  # the project's name in Pulumi.yaml, hence the namespace of its configuration
 PROJECT_KEY = "gcp:project"  # the one setting of ours that stands elsewhere
 UNKNOWN = "no such setting"
@@ -51,8 +53,10 @@ def refuse(wrong: str, remedy: str) -> PydanticCustomError:
 
 
 def show(value: object) -> str:
-    """A value as one short line without control characters, whatever somebody put into the YAML."""
+    """A value as one short line without control characters, whatever somebody put into the YAML; no secret."""
     text = repr(value)
+    if hidden(text) != text:
+        return SECRET
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 

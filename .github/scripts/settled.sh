@@ -10,5 +10,5 @@ status=0
 .venv/bin/python -m review --settled --stack "$stack" --preview "$written" > settled.md || status=$?
 cat settled.md
 cat settled.md >> "${GITHUB_STEP_SUMMARY:-/dev/null}"
-((status == 0)) || echo "::error::the update of $stack did not take, or it is not known: the summary says what is left"
+((status == 0)) || echo "::error::the update of $stack did not take, is to be published again, or it is not known: the summary says which"
 exit "$status"

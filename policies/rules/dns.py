@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from policies.declared import RECORD_SET, RECORD_SETS, SERVICE, STACK, UNKNOWN, Declared, items, leaves
+from policies.declared import ADDRESS, RECORD_SET, RECORD_SETS, SERVICE, STACK, UNKNOWN, Declared, items, leaves
 from policies.rule import Finding, Options, ResourceRule, StackRule, Unjudged, Violation
 from policies.rules.ingress import addresses, is_load_balancer, protocols
 
@@ -195,6 +195,7 @@ RULES = (
         "declare an A record for the target, or point the SRV record at a name that has one",
         RECORD_SETS,
         options=Elsewhere,
+        reads=RECORD_SETS,
         check=_srv_target,
     ),
     StackRule(
@@ -204,6 +205,7 @@ RULES = (
         "let the record take the address of the UDP LoadBalancer, as SipDns does; never type it in",
         RECORD_SETS | {STACK},
         options=PrimaryName,
+        reads=RECORD_SETS | {SERVICE, ADDRESS},
         check=_primary_name,
     ),
 )

@@ -156,6 +156,7 @@ RULES = (
         _NAT,
         level=Level.ADVISORY,
         options=Share,
+        reads=frozenset(),
         check=_share,
     ),
 )

@@ -170,6 +170,7 @@ RULES = (
         "an address that nobody reserved, or that belongs to somebody else, can be taken away",
         "declare the address here (warp-edge:ingress.udp.address, .tcp.address), or pin the Service to one that is",
         frozenset({SERVICE}),
+        reads=frozenset({ADDRESS, GLOBAL_ADDRESS}),
         check=_reserved,
     ),
 )

@@ -11,21 +11,12 @@ from pydantic import Field
 
 from policies.declared import UNKNOWN, Declared, leaves
 from policies.rule import Finding, Level, Options, ResourceRule, Unjudged, Violation
+from secret_text import SHAPES
 
 # What a property is called that holds one. Words, so that `tokenTtl` and `passwordPolicy` are told apart below.
 NAMES = re.compile(
     r"(password|passwd|pwd|passphrase|secret|secretkey|secretstring|token|apikey|accesskey|privatekey|clientkeydata"
     r"|credentials?|authorization|dsn|connectionstring)$"
-)
-# What a secret looks like wherever it stands.
-SHAPES = (
-    ("a private key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")),
-    ("a URL with a password", re.compile(r"\b[a-z][a-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@")),
-    ("a connection string with a password", re.compile(r"\b(password|pwd)\s*=\s*\S+", re.IGNORECASE)),
-    ("an authorization header", re.compile(r"\b(bearer|apikey)\s+[\w.~+/-]{16,}", re.IGNORECASE)),
-    ("an access token", re.compile(r"\b(gh[pousr]_\w{20,}|AIza[\w-]{35}|ya29\.[\w-]{20,}|pul-[0-9a-f]{40})")),
-    ("a signed token", re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}")),
-    ("a token in a document", re.compile(r"^\s*(token|password|client-key-data)\s*:\s*[^\s{\[#]+", re.MULTILINE)),
 )
 
 

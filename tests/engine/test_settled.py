@@ -6,14 +6,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from engine_cli import EngineError
+from engine_values import is_unknown
 from review.audience import Audience
-from review.markdown import markdown
-from review.preview import read
+from review.markdown import markdown, twice
+from review.preview import Preview, read
 from review.report import Report, report
 from review.settled import page
 from sandbox import Sandbox
@@ -35,10 +37,14 @@ def fresh(cloud: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     return Stack(tmp_path_factory.mktemp("stack"), cloud, without_site(stack_config("sandbox")))
 
 
+def asked(stack: Stack, *more: str) -> Preview:
+    """A refresh as `.github/scripts/review.sh refresh` asks for it, the first time with --run-program."""
+    arguments = ("refresh", "--preview-only", *more, "--json", "--stack", stack.cli.stack)
+    return read(stack.cli.run(*arguments, extra=STREAM).stdout)
+
+
 def refreshed(stack: Stack) -> Report:
-    """As `.github/scripts/review.sh refresh` asks it."""
-    arguments = ("refresh", "--preview-only", "--run-program", "--json", "--stack", stack.cli.stack)
-    return report(read(stack.cli.run(*arguments, extra=STREAM).stdout), stack.cli.stack)
+    return report(asked(stack, "--run-program"), stack.cli.stack)
 
 
 def command(*arguments: str, given: str) -> subprocess.CompletedProcess[str]:
@@ -123,6 +129,20 @@ def test_an_update_that_the_plugin_drops_did_not_take(fresh: Stack, cloud: Sandb
     assert after_update(fresh.cli).holds
 
 
+def test_what_is_declared_and_not_deployed_yet_is_no_drift(fresh: Stack) -> None:
+    deployed = fresh.config
+    try:
+        fresh.set({"state": "active", "purpose": "Vendor egress 4"}, "warp-edge:egress", "slots", "warp-nat-ip-4")
+        fresh.set(11, "warp-edge:database", "backups", "retained")
+        ahead = asked(fresh, "--run-program")
+    finally:
+        fresh.config = deployed
+        fresh.workspace.configure(deployed)
+    assert is_unknown((ahead.after or {})["ipInventory"]), "it has an address that is not reserved yet"
+    found = report(ahead, fresh.cli.stack)
+    assert (found.visible, found.failed, found.resources, found.not_told) == (False, False, (), ())
+
+
 def test_what_moved_behind_the_engines_back_is_drift_though_it_says_same(fresh: Stack, cloud: Sandbox) -> None:
     calm = refreshed(fresh)
     assert (calm.visible, calm.resources, calm.not_told) == (False, (), ()), "nothing untouched is reported"
@@ -151,3 +171,14 @@ def test_what_moved_behind_the_engines_back_is_drift_though_it_says_same(fresh: 
         "output database.serverCa": Audience.CUSTOMERS,
     }
     assert "**The cloud is not as the state has it. Visible to vendors and customers.**" in markdown(found)
+
+
+def test_a_program_that_refuses_hides_drift_and_a_refresh_without_it_finds_it(fresh: Stack) -> None:
+    """The addresses of the test before have moved."""
+    fresh.set("no-such-cluster", "warp-edge:cluster", "name")
+    refused = asked(fresh, "--run-program")
+    assert refused.failed
+    assert report(refused, fresh.cli.stack).resources == (), "the engine waits for the program"
+    page_ = twice(report(replace(refused, refresh=True), "sandbox"), report(asked(fresh), "sandbox"))
+    assert "no-such-cluster" in page_
+    assert "`127.9.9.8`" in page_

@@ -90,6 +90,19 @@ def test_an_answer_that_is_no_object_is_the_engines_failure_and_no_traceback(pat
             ask()
 
 
+def test_an_answer_that_may_hold_secrets_is_never_quoted(path: str) -> None:
+    cli = answering(path, 'warning: a new version\n{"warp-edge:gandiToken": {"value": "hunter2", "secret": true}}')
+    for ask in (cli.config, lambda: cli.outputs(secrets=True)):
+        with pytest.raises(EngineError, match=r"no JSON \(\d+ characters, which may hold secrets") as told:
+            ask()
+        assert "hunter2" not in f"{told.value}{told.value.output}"
+    with pytest.raises(EngineError, match="it answered no JSON: warning: a new version"):
+        cli.outputs()
+    cut = answering(path, f"{'z' * 180} postgres://warp:hunter2hunter2@10.0.0.1/warp")
+    with pytest.raises(EngineError, match=r"it answered no JSON: \[secret\]"):
+        cut.outputs()
+
+
 @pytest.mark.parametrize("imports", ["", "{}", "null", '{"resources": null}', '{"nameTable": {}}', '{"resources": []}'])
 @pytest.mark.parametrize(
     "stream",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from policies.declared import ADDRESS, INSTANCE, SERVICE, STACK, Declared
+from policies.declared import ADDRESS, BUCKET, INSTANCE, RECORD_SET, SERVICE, STACK, Declared
 from policies.judge import Excepted, NotJudged, Refused, judge_exceptions, judge_resource, judge_stack, mended
 from policies.rule import Finding, Options, ResourceRule, StackRule, Unjudged, Violation
 from policies.rules import RULES
@@ -30,7 +30,9 @@ def breaks_among(subject: Declared, _: Sequence[Declared], options: Options) -> 
 
 
 BREAKING = ResourceRule("breaking", "Says", "why", "do this", frozenset({"a:b:C"}), check=breaks)
-BREAKING_STACK = StackRule("breaking", "Says", "why", "do this", frozenset({"a:b:C"}), check=breaks_among)
+BREAKING_STACK = StackRule(
+    "breaking", "Says", "why", "do this", frozenset({"a:b:C"}), reads=frozenset({ADDRESS}), check=breaks_among
+)
 BAD, GOOD = resource("a:b:C", "bad"), resource("a:b:C", "good")
 BROKE = (
     "bad: the rule itself failed (ValueError), so this resource was not judged"
@@ -183,6 +185,24 @@ def test_what_rests_on_something_left_out_is_not_refused() -> None:
     assert silent(name, service, address)
     component = left_out(resource("warp:edge:SipIngress", "ingress"))
     assert refused(name, service, component), "a component never has inputs"
+
+
+@pytest.mark.parametrize("of_no_concern", [BUCKET, INSTANCE, SERVICE])
+def test_what_a_rule_does_not_read_may_be_left_out_and_hides_nothing(of_no_concern: str) -> None:
+    """`pulumi up --exclude` of whatever is new would be a way round every rule over the whole stack."""
+    srv = resource(RECORD_SET, "srv", name="_sip._udp.a.test.", type="SRV", rrdatas=["0 0 5060 gone.a.test."])
+    name = "srv-target-exists"
+    assert refused(name, srv, left_out(resource(of_no_concern, "later"))) == refused(name, srv)
+    assert refused(name, srv) == ["srv: its target gone.a.test. has no address record"]
+    assert refused(name, srv, left_out(resource(RECORD_SET, "gone"))) == []
+
+
+def test_the_name_customers_type_rests_on_services_and_their_addresses() -> None:
+    record = resource(RECORD_SET, "sip", name="sip.a.test.", type="A", rrdatas=["192.0.2.9"])
+    name = "sip-name-is-udp-ingress"
+    assert refused(name, record) == ["sip: it leads to 192.0.2.9, the UDP ingress has no address"]
+    for type_, hides in ((SERVICE, True), (ADDRESS, True), (BUCKET, False), (INSTANCE, False)):
+        assert bool(refused(name, record, left_out(resource(type_, "later")))) is not hides, type_
 
 
 def test_a_broken_rule_is_told_also_where_something_is_left_out() -> None:

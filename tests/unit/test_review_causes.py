@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from review.causes import Message, causes
-from review.markdown import ERROR_LINES, ERROR_LONGEST, markdown
+from review.foreign import ERROR_LINES, ERROR_LONGEST
+from review.markdown import markdown
 from review.report import report
 from tests.unit.review_events import ADDRESS, INSTANCE, STACK, preview_of, said, urn
 

@@ -11,10 +11,24 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from review.markdown import LONGEST, code, markdown
+from review.foreign import LONGEST, code
+from review.markdown import markdown, twice
+from review.preview import read
 from review.report import report
 from tests.unit.published import LIVE
-from tests.unit.review_events import ACL, INSTANCE, RECORD, SERVICE, preview_of, said, step, urn, violation
+from tests.unit.review_events import (
+    ACL,
+    ADDRESS,
+    INSTANCE,
+    RECORD,
+    SERVICE,
+    preview_of,
+    refreshed,
+    said,
+    step,
+    urn,
+    violation,
+)
 
 READER = MarkdownIt("commonmark", {"html": True}).enable("table").enable("strikethrough")
 # What a page of ours may consist of.
@@ -131,6 +145,17 @@ def test_any_text_is_one_code_span_and_nothing_beside_it(text: str) -> None:
 def test_a_plain_text_stands_there_as_it_is(text: str) -> None:
     (token,) = READER.parseInline(code(text))[0].children or []
     assert token.content == text
+
+
+def test_a_long_first_report_leaves_room_for_the_second() -> None:
+    wordy = preview_of(
+        *(said("error", f"{'x' * 1_900}\n" * 30, urn(INSTANCE, str(n))) for n in range(9)), result="failed"
+    )
+    moved = read(refreshed("same", ADDRESS, "nat", {"address": "192.0.2.1"}, {"address": "192.0.2.2"}))
+    page = twice(report(wordy, "prod"), report(moved, "prod"), "<!-- m -->")
+    assert len(page) < 62_000
+    assert "`192.0.2.1` → `192.0.2.2`" in page
+    assert page.startswith("<!-- m -->\n")
 
 
 def test_a_long_text_is_cut_and_says_so() -> None:

@@ -68,9 +68,19 @@ def test_everything_that_is_left_is_told_whatever_it_is(event: Json, words: str)
 def test_outputs_that_another_update_would_publish_otherwise_are_told() -> None:
     found = after(before={"dns": {"dsRecords": []}, "a": 1}, after={"dns": {"dsRecords": ["1 8 2 AA"]}, "a": 1})
     assert not found.holds
-    assert "### Outputs that are not as published\n\n- `dns`\n" in page(found)
+    assert page(found) == (
+        "## After the update of stack `prod`\n\n**The update took, but what it published is out of date.**\n"
+        "Some values are known only after the update that they come from. Publish again: run `pulumi up` once more.\n"
+        "\n### Outputs to publish again\n\n- `dns`\n"
+    )
     marked = after(before={"dns": UNKNOWN}, after={"dns": {"domain": "example.com"}})
     assert marked.outputs == ("dns",)
+
+
+def test_outputs_beside_something_that_is_left_follow_from_it() -> None:
+    found = page(after(dropped(7, 14), before={"a": 1}, after={"a": 2}))
+    assert "**The update did not take.**" in found
+    assert "### Outputs that are not as published\n\n- `a`\n" in found
 
 
 def test_a_secret_that_is_left_is_not_shown() -> None:

@@ -182,8 +182,7 @@ def test_a_state_that_the_engine_refuses_says_what_is_wrong_and_what_helps() -> 
     assert told == (
         "`pulumi up` failed:\nthe engine refuses the stack's state: resource urn:pulumi:p::w::a:b:C::nat's dependency"
         " urn:pulumi:p::w::a:b:C::router refers to missing resource\n"
-        "  -> `pulumi state repair` on this stack (make up's: .sandbox/pulumi state repair), then a whole `pulumi up`;"
-        " docs/recover.md"
+        "  -> `pulumi state repair` on this stack, then a whole `pulumi up`; docs/recover.md"
     )
     written = "x.json: snapshot integrity failure; it was already written, but is invalid (backup available at y): "
     assert "child resource a refers to missing parent b" in refused_state(

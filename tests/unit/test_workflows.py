@@ -17,7 +17,7 @@ import yaml
 from tests.promises import outputs
 from tests.review_goldens import FOLDER
 from tests.stacks import ROOT, written_config
-from tests.unit.review_events import ADDRESS, refreshed, said, streamed, urn
+from tests.unit.review_events import ADDRESS, STACK, refreshed, said, streamed, urn
 from tests.unit.toolchain import actionlint, executable, steps
 
 Yaml = dict[Any, Any]
@@ -268,6 +268,41 @@ def test_drift_is_looked_for_without_touching_anything_and_is_no_failure(folder:
     assert "visible=true" in (folder / "output").read_text()
     wanted = ["refresh", "--preview-only", "--run-program", "--json"]
     assert (folder / "arguments").read_text().split()[:4] == wanted, "DS records are known to the program alone"
+
+
+def test_a_program_that_refuses_hides_no_drift(folder: Path) -> None:
+    """The engine asks the cloud only after the program has declared something."""
+    refusal = said("error", "1 setting of this stack cannot be used\n  -> correct dns.zone.name", urn(STACK, "s"))
+    ends = [
+        {"sequence": 0, "preludeEvent": {"config": {}}},
+        refusal,
+        {"sequence": 2, "summaryEvent": {"result": "failed"}},
+    ]
+    (folder / "refused.json").write_text("\n".join(map(json.dumps, ends)))
+    moved = refreshed("same", ADDRESS, "nat", {"address": "192.0.2.1"}, {"address": "192.0.2.2"})
+    (folder / "moved.json").write_text(moved)
+    executable(
+        folder / "bin" / "pulumi",
+        'echo "$@" >> arguments\ncase "$*" in *--run-program*) cat refused.json; exit 255;; esac\ncat "$AGAIN"',
+    )
+    done = run(folder, "review.sh", "refresh", "prod", AGAIN="moved.json")
+    assert done.returncode == 0, done.stderr
+    assert "visible=true" in (folder / "output").read_text()
+    first, second = (
+        (folder / "report.md").read_text().split("\nThe refresh above ended before everything was compared.")
+    )
+    assert first.startswith("<!-- warp-edge review: prod -->\n## Drift of stack `prod`\n\n**The refresh failed: ")
+    assert "  - `-> correct dns.zone.name`" in first
+    assert "## Drift of stack `prod`" in second
+    assert "`192.0.2.1` → `192.0.2.2`" in second
+    assert [line.split()[:4] for line in (folder / "arguments").read_text().splitlines()] == [
+        ["refresh", "--preview-only", "--run-program", "--json"],
+        ["refresh", "--preview-only", "--json", "--non-interactive"],
+    ]
+    (folder / "cut.json").write_text(moved.rpartition("\n")[0])
+    done = run(folder, "review.sh", "refresh", "prod", AGAIN="cut.json")
+    assert done.returncode == 0, done.stderr
+    assert "`-> correct dns.zone.name`" in (folder / "report.md").read_text(), "the first is told all the same"
 
 
 def test_a_moved_address_keeps_the_issue_open(folder: Path) -> None:
