@@ -28,7 +28,8 @@ STATES = ".pulumi/stacks/warp-edge"
         ("", "there is no `config:` in it"),
         ("# nothing\n", "there is no `config:` in it"),
         ("encryptionsalt: x\n", "there is no `config:` in it"),
-        ("config: 7\n", "`config:` is not a list of keys with values"),
+        ("config: 7\n", "`config:` holds a single value, it must hold settings, one `key: value` a line"),
+        ("config: [a, b]\n", "`config:` holds a list, it must hold settings, one `key: value` a line"),
         ("- a\n- b\n", "there is a list where keys are wanted"),
         ("config: " + "[" * 5000, "nested too deeply"),
         ("config: {? [a]: b}\n", "unhashable key"),
@@ -50,9 +51,12 @@ def test_what_is_no_utf8_or_not_there_is_one_message(tmp_path: Path) -> None:
     file = tmp_path / "Pulumi.sandbox.yaml"
     with pytest.raises(SandboxError, match="No such file"):
         settings(file)
-    file.write_bytes(b"config: {a: \xff}\n")
-    with pytest.raises(SandboxError, match="decode"):
-        settings(file)
+    for content in (b"config: {a: \xff}\n", *("config: {a: b}\n".encode(each) for each in ("utf-16", "utf-16-le"))):
+        file.write_bytes(content)
+        with pytest.raises(SandboxError) as refused:
+            settings(file)
+        told = "Pulumi.sandbox.yaml: this is not text in UTF-8\n  -> save it as UTF-8, then again"
+        assert str(refused.value) == told
 
 
 def test_a_day_that_no_calendar_has_is_left_to_the_settings(tmp_path: Path) -> None:
