@@ -7,7 +7,6 @@ import pytest
 from tests.sandbox.plugin import Plugin
 from tests.sandbox.recorded import complaints, questions
 
-
 FILES = ("kubernetes-4.32.0.jsonl", "kubernetes-4.32.0-more-types.jsonl")
 MUTABLE = "kubernetes-4.32.0-mutable.jsonl"
 
