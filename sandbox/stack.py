@@ -43,14 +43,14 @@ def up(sandbox: Sandbox, console: Console) -> int:
     console.print("[bold]cloud[/]   a stand-in for Google's control plane on loopback, state in .sandbox/ (seconds)")
     sandbox.start()
     workspace = _ready(sandbox, console)
-    was_up = _was_up(workspace)
+    before = was_up(workspace)
     console.print(
         "[bold]engine[/]  pulumi up of stack `sandbox`: the program as production runs it (about 20 s the first time)"
     )
     began = time.monotonic()
     status = workspace.cli.show("up", "--stack", STACK, "--yes", "--skip-preview", "--suppress-outputs")
     if status:
-        what = "not updated[/]: the edge is up as it was, but for what is told above" if was_up else "not up yet[/]"
+        what = "not updated[/]: the edge is up as it was, but for what is told above" if before else "not up yet[/]"
         console.print(f"[red]{what}; the engine says why above, and `make up` again goes on from here")
         return status
     console.print(f"[dim]{time.monotonic() - began:.0f} s[/]\n")
@@ -67,7 +67,7 @@ def up(sandbox: Sandbox, console: Console) -> int:
     return 0
 
 
-def _was_up(workspace: Workspace) -> bool:
+def was_up(workspace: Workspace) -> bool:
     """Whether an update has ended well before, as far as the outputs tell."""
     try:
         return "ipInventory" in workspace.cli.outputs()
@@ -169,7 +169,7 @@ def down(sandbox: Sandbox, console: Console) -> int:
 
 def _ready(sandbox: Sandbox, console: Console) -> Workspace:
     workspace = Workspace(DIRECTORY, STACK, sandbox.env())
-    ready(workspace, lambda step: console.print(f"[dim]{escape(step)}[/]"))
+    ready(workspace, sandbox, lambda step: console.print(f"[dim]{escape(step)}[/]"))
     return workspace
 
 

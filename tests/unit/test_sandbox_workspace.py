@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from engine_values import UNKNOWN
 from sandbox import SandboxError, checkpoints
+from sandbox.stack import was_up
 from sandbox.stack_settings import settings
 from sandbox.workspace import ROOT, Workspace
 
@@ -223,3 +225,16 @@ def test_the_salt_survives_new_settings_and_a_cut_file(program: Program) -> None
     )
     program.workspace.configure({"a": "newer"})
     assert yaml.safe_load(own.read_text()) == {"config": {"a": "newer"}, "encryptionsalt": "v1:abc"}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "before"), [({}, False), ({"ipInventory": {}}, True), ({"ipInventory": sorted(UNKNOWN)[0]}, True)]
+)
+def test_outputs_that_a_targeted_update_left_hold_no_update_back(
+    program: Program, outputs: dict[str, Any], before: bool
+) -> None:
+    """`make up` asks for them only to say what a failure leaves as it was."""
+    engine = program.folder.parent / "tools" / "pulumi"
+    engine.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(outputs)}\nEND\n")
+    (program.workspace.project).mkdir(parents=True)
+    assert was_up(program.workspace) is before
