@@ -151,6 +151,8 @@ def test_an_instance_that_was_being_created_at_a_crash_is_finished(sandbox: Sand
             assert not creation.done()
         os.kill(sandbox.status()["pid"], signal.SIGKILL)
         assert isinstance(creation.exception(60), grpc.RpcError)
+    while sandbox.running():
+        pass
     assert sandbox.writes() == []
     sandbox.start()
     [made] = sandbox.resources(INSTANCE)
