@@ -22,7 +22,7 @@ Steps = tuple[Step, ...]
 KUBERNETES = "kubernetes:"
 # What identifies an element of a list (`x-kubernetes-list-map-keys` in Kubernetes' own OpenAPI document), by the list's
 # name; the first keys that every element has. All other lists are one value.
-_LIST_KEYS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+LIST_KEYS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "ports": (("containerPort", "protocol"), ("port", "protocol")),
     "containers": (("name",),),
     "initContainers": (("name",),),
@@ -168,7 +168,7 @@ def _named(
 def _keys(name: str, lists: Iterable[Any]) -> tuple[str, ...] | None:
     """The keys of a keyed list's elements; None: it is none."""
     elements = [element for each in lists if isinstance(each, list) for element in each]
-    for keys in _LIST_KEYS.get(name, ()):
+    for keys in LIST_KEYS.get(name, ()):
         if elements and all(isinstance(element, dict) and keys[0] in element for element in elements):
             return keys
     return None

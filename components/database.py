@@ -250,14 +250,6 @@ def instance_settings(
     )
 
 
-def let_go(name: str, settings: Settings) -> set[str]:
-    """Logical names of what a destruction abandons inside the instance. As long as that exists they do too, and cannot
-    be created again: a destruction that was cut off leaves them to be taken over."""
-    database = settings.database
-    inside = {f"{name}-database", f"{name}-user", *(f"{name}-{each}" for each in database.iam_users)}
-    return set() if database.replica_of else inside
-
-
 def import_ids(name: str, settings: Settings, suffix: str = "") -> dict[str, str]:
     """Logical name -> the id under which the plugin imports it (docs/adopt.md).
 

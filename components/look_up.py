@@ -12,6 +12,7 @@ from typing import TypeVar
 import pulumi
 
 from components.refusal import RefusedError
+from secret_text import hidden
 
 T = TypeVar("T")
 
@@ -59,7 +60,7 @@ def look_up(sought: Sought, ask: Callable[[], T]) -> T:
 def _refused(sought: Sought, words: str) -> RefusedError:
     """The reason in our words where it is recognised, and in any case the plugin's own, shortened."""
     wrong, remedy = _reason(sought, words)
-    told = " ".join(_PREAMBLE.sub("", words).split())
+    told = " ".join(hidden(_PREAMBLE.sub("", words)).split())
     return RefusedError(f"{wrong}: {told if len(told) <= SHOWN else told[: SHOWN - 1] + '…'}", remedy)
 
 

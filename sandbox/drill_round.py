@@ -260,7 +260,7 @@ def main() -> int:
         sandbox = Sandbox(folder / "cloud", dns_port=0, storage_port=0)
         sandbox.start()
         workspace = Workspace(folder / "stack", STACK, sandbox.env())
-        ready(workspace, print, json.loads(config))
+        ready(workspace, sandbox, print, json.loads(config))
         return workspace.cli.show(command, "--stack", STACK, "--yes", "--skip-preview", "--suppress-outputs")
 
     return ended(work)

@@ -23,20 +23,27 @@ def find(tx: Transaction, type_: str, id_: str) -> Resource | None:
     """A resource by its id in the cloud, by the end of it, or by the id the engine has."""
     candidates = tx.all(type_)
     exact = [one for one in candidates if one.id == id_]
-    ending = [one for one in candidates if one.id.endswith(f"/{id_}") or _engine_id(one) == id_]
+    ending = [one for one in candidates if means_the_same(one, id_)]
     found = exact or ending
     if len(found) > 1:
         raise SandboxError(f"{id_} could be any of {', '.join(one.id for one in found)}")
     return found[0] if found else None
 
 
+def means_the_same(resource: Resource, id_: str) -> bool:
+    """Whether this is its id in the cloud, the end of that, or the id the engine has."""
+    return id_ in (resource.id, _engine_id(resource)) or (bool(id_) and resource.id.endswith(f"/{id_}"))
+
+
 def _engine_id(resource: Resource) -> str:
-    """Ids that the plugin writes differently: a NAT's and a database user's."""
+    """Ids that the plugin writes differently: a NAT's, a database user's and a file's."""
     body = resource.body
     if resource.type.endswith(":RouterNat"):
         return f"{body['project']}/{body['region']}/{body['router']}/{body['name']}"
     if resource.type.endswith(":User"):
         return f"{body['name']}//{body['instance']}"
+    if resource.type.endswith(":BucketObject"):
+        return resource.id.replace("/", "-", 1)
     return resource.id
 
 

@@ -43,9 +43,9 @@ def _marked(directory: Path) -> Iterator[int]:
 
 
 def _deserted(pid: int) -> bool:
-    """An engine that a process of ours started, which is gone."""
+    """An engine that a process of ours started, which is gone. The command in the folder becomes the engine itself."""
     runner = marks.variable(pid, RUNNER)
-    return marks.name_of(pid) == ENGINE and bool(runner) and marks.parent(pid) != int(runner)
+    return marks.name_of(pid) == ENGINE and bool(runner) and int(runner) not in (pid, marks.parent(pid))
 
 
 def _line(pid: int, found: set[int]) -> Iterator[int]:

@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from sandbox import marks
+
 if TYPE_CHECKING:
     from sandbox.cloud import Cloud, LogRow, Resource
     from sandbox.values import Props
@@ -105,8 +107,6 @@ class Sandbox:
 
     def _end_those_without_a_folder(self) -> None:
         """A server whose folder was removed under it sees that (server.py); this waits until it is gone, or ends it."""
-        from sandbox import marks
-
         lock = self.directory / LOCK
         servers = [pid for pid in marks.marked(SERVER_MARK, str(self.directory)) if marks.holds(pid, lock)]
         marks.end(servers, (signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, 5.0))

@@ -6,45 +6,80 @@ and where a copy took the place of a cut state a note of ours stays until all is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from adopt.adoption import record
+from adopt.adoption import import_ids, record
 from adopt.differences import logical_name
-from components import database
+from engine_cli import Json
 from sandbox import leftovers
+from sandbox.process import Sandbox
 from sandbox.workspace import Workspace
 from settings import Settings
 
-INSTANCE, SUFFIX, INSIDE = "database-instance", "database-suffix", {"database-database", "database-user"}
+INSTANCE, SUFFIX = "database-instance", "database-suffix"
 
 Say = Callable[[str], None]
 
 
-def ready(workspace: Workspace, say: Say, config: Mapping[str, Any] | None = None) -> None:
+def ready(workspace: Workspace, sandbox: Sandbox, say: Say, config: Mapping[str, Any] | None = None) -> None:
     """What comes before an update of a stack, whatever happened to the last one. `config` as in `prepare`."""
     leftovers.end(workspace.directory, say)
     workspace.prepare(config)
-    record_what_a_crash_left(workspace, say)
+    record_what_a_crash_left(workspace, sandbox, say)
 
 
-def record_what_a_crash_left(workspace: Workspace, say: Say) -> None:
+def record_what_a_crash_left(workspace: Workspace, sandbox: Sandbox, say: Say) -> None:
     """Take into the state what the cloud has and the state has not (docs/recover.md): what the engine noted before it
-    began to create it, what a destruction let go of before it was cut off, and everything that may exist where the
-    notes themselves may be missing."""
-    cli = workspace.cli
+    began to create it, what an engine has made without recording it, and everything that may exist where the notes
+    themselves may be missing."""
+    cli, noted = workspace.cli, workspace.note.exists()
     cut_off = set(map(logical_name, cli.interrupted()))
-    recorded = {logical_name(each["urn"]): each["urn"] for each in cli.deployment().get("resources") or ()}
-    if SUFFIX in recorded and INSTANCE not in recorded and INSTANCE not in cut_off:
-        # Cloud SQL keeps the name of a deleted instance for a week.
-        say("the database instance was deleted and its name is used up: another one is drawn")
-        cli.text("state", "delete", recorded[SUFFIX], "--yes", "--stack", workspace.stack)
-    if not (workspace.note.exists() or cut_off or (INSTANCE in recorded and not recorded.keys() >= INSIDE)):
-        return
-    settings = Settings.parse(*cli.config())
-    if INSTANCE in recorded:
-        cut_off |= database.let_go("database", settings) - recorded.keys()
-    if workspace.note.exists() or cut_off:
-        say("the last run was cut off: recording what the cloud has of it")
-        record(cli, settings, say, None if workspace.note.exists() else cut_off)
-        workspace.note.unlink(missing_ok=True)
+    state = _recorded(workspace)
+    # Of an unfinished creation the engine keeps no note where its plugin went away: it takes that for a failure. And
+    # what a destruction abandons goes on to exist as long as what it is in.
+    unknown = unrecorded(sandbox, state.values())
+    lost: set[str] = set()
+    if noted or cut_off or unknown:
+        settings = Settings.parse(*cli.config())
+        suffix = ((state.get(SUFFIX) or {}).get("outputs") or {}).get("hex") or ""
+        ids = import_ids(settings, suffix)
+        lost = {name for name in ids.keys() - state.keys() if any(means(ids[name], each, settings) for each in unknown)}
+        if noted or cut_off or lost:
+            say("the last run was cut off: recording what the cloud has of it")
+            record(cli, settings, say, None if noted else cut_off | lost)
+            workspace.note.unlink(missing_ok=True)
+            state = _recorded(workspace)
+    if SUFFIX in state and INSTANCE not in state and INSTANCE not in cut_off | lost:
+        say("the cloud has no database instance of the name drawn: another is drawn, a used one stays taken for a week")
+        cli.text("state", "delete", state[SUFFIX]["urn"], "--yes", "--stack", workspace.stack)
+
+
+def unrecorded(sandbox: Sandbox, state: Iterable[Json]) -> set[str]:
+    """The cloud's ids of what engines have made, is there, and is not among these resources of a state."""
+    from sandbox.hand import means_the_same
+
+    made = {(row.type, row.id) for row in sandbox.writes() if row.op == "create"}
+    known: dict[str, set[str]] = {}
+    for each in state:
+        known.setdefault(each["type"], set()).add(str(each.get("id") or ""))
+    return {
+        each.id
+        for each in sandbox.resources()
+        if (each.type, each.id) in made and not any(means_the_same(each, id_) for id_ in known.get(each.type, ()))
+    }
+
+
+def means(import_id: str, cloud_id: str, settings: Settings) -> bool:
+    """Whether both name one resource. A plugin writes the ids of buckets, users and a cluster's objects its own way."""
+    project, _, name = import_id.partition("/")
+    instance, _, user = name.partition("/")
+    if cloud_id in (import_id, name, f"projects/{project}/instances/{instance}/users/{user}"):
+        return True
+    in_our_cluster = cloud_id.startswith(f"gke_{settings.project}_{settings.region}_")
+    return in_our_cluster and cloud_id.endswith(f"/{import_id}")
+
+
+def _recorded(workspace: Workspace) -> dict[str, Json]:
+    """Logical name -> the resource in the state."""
+    return {logical_name(each["urn"]): each for each in workspace.cli.deployment().get("resources") or ()}

@@ -110,7 +110,7 @@ class TwoRegions:
             workspace = self.workspace(stack)
             workspace.prepare(self.settings(stack))
             if stack != GLOBAL:  # what it declares is names alone: there is nothing to adopt
-                record_what_a_crash_left(workspace, say)
+                record_what_a_crash_left(workspace, self.sandbox, say)
             if status := workspace.cli.show("up", "--stack", stack, "--yes", "--skip-preview", "--suppress-outputs"):
                 return status
         return 0

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from command_line import INTERRUPTED, run
-from engine_cli import EngineError
+from engine_cli import EngineError, NotWholeError
 from engine_values import NOTHING
 from inventory import folder, published
 from inventory.site.files import INDEX
@@ -43,14 +43,14 @@ def up(sandbox: Sandbox, console: Console) -> int:
     console.print("[bold]cloud[/]   a stand-in for Google's control plane on loopback, state in .sandbox/ (seconds)")
     sandbox.start()
     workspace = _ready(sandbox, console)
-    was_up = "ipInventory" in workspace.cli.outputs()
+    before = was_up(workspace)
     console.print(
         "[bold]engine[/]  pulumi up of stack `sandbox`: the program as production runs it (about 20 s the first time)"
     )
     began = time.monotonic()
     status = workspace.cli.show("up", "--stack", STACK, "--yes", "--skip-preview", "--suppress-outputs")
     if status:
-        what = "not updated[/]: the edge is up as it was, but for what is told above" if was_up else "not up yet[/]"
+        what = "not updated[/]: the edge is up as it was, but for what is told above" if before else "not up yet[/]"
         console.print(f"[red]{what}; the engine says why above, and `make up` again goes on from here")
         return status
     console.print(f"[dim]{time.monotonic() - began:.0f} s[/]\n")
@@ -65,6 +65,14 @@ def up(sandbox: Sandbox, console: Console) -> int:
     steps = next_steps.of_one_stack(sandbox, outputs, at_gandi=at_gandi, proxy=sip_edge.runs(DIRECTORY))
     next_steps.show(console, steps)
     return 0
+
+
+def was_up(workspace: Workspace) -> bool:
+    """Whether an update has ended well before, as far as the outputs tell."""
+    try:
+        return "ipInventory" in workspace.cli.outputs()
+    except NotWholeError:  # a targeted update left words for values that it did not know: this one mends them
+        return True
 
 
 def review(sandbox: Sandbox, console: Console) -> int:
@@ -161,7 +169,7 @@ def down(sandbox: Sandbox, console: Console) -> int:
 
 def _ready(sandbox: Sandbox, console: Console) -> Workspace:
     workspace = Workspace(DIRECTORY, STACK, sandbox.env())
-    ready(workspace, lambda step: console.print(f"[dim]{escape(step)}[/]"))
+    ready(workspace, sandbox, lambda step: console.print(f"[dim]{escape(step)}[/]"))
     return workspace
 
 

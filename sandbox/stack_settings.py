@@ -45,6 +45,8 @@ def load(file: Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         place = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise SandboxError(f"{file.name}{place}: {error.problem}\n  -> {REMEDY}") from None
+    except (UnicodeDecodeError, yaml.reader.ReaderError):  # UTF-16 without its mark is UTF-8 with null characters
+        raise SandboxError(f"{file.name}: this is not text in UTF-8\n  -> save it as UTF-8, then again") from None
     except RecursionError:
         raise SandboxError(f"{file.name}: nested too deeply\n  -> {REMEDY}") from None
     except (yaml.YAMLError, ValueError) as error:
@@ -60,6 +62,9 @@ def settings(file: Path) -> dict[str, Any]:
     """The settings in a stack's YAML, key to value. Raises `SandboxError`."""
     config = load(file).get("config")
     if not isinstance(config, dict):
-        wrong = "there is no `config:` in it" if config is None else "`config:` is not a list of keys with values"
+        if config is None:
+            raise SandboxError(f"{file.name}: there is no `config:` in it\n  -> {REMEDY}")
+        found = "a list" if isinstance(config, list) else "a single value"
+        wrong = f"`config:` holds {found}, it must hold settings, one `key: value` a line"
         raise SandboxError(f"{file.name}: {wrong}\n  -> {REMEDY}")
     return config

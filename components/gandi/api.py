@@ -19,6 +19,7 @@ from requests.auth import AuthBase
 
 from components.gandi.errors import GandiError
 from components.gandi.records import LEAST_TTL, RecordSet
+from secret_text import hidden
 
 ATTEMPT_SECONDS = 10
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
@@ -151,7 +152,8 @@ class Api:
 
     def _told(self, record: RecordSet, what: str, remedy: str) -> GandiError:
         """Somebody else's text may hold anything, the token included."""
-        line = " ".join(re.sub(r"[^\x20-\x7e\xa0-\uffff]", " ", what.replace(self.token, "[token]")).split())
+        without = hidden(what.replace(self.token, "[token]"))
+        line = " ".join(re.sub(r"[^\x20-\x7e\xa0-\uffff]", " ", without).split())
         return GandiError(f"{record}: {line if len(line) <= SHOWN else line[: SHOWN - 1] + '…'}", remedy)
 
 

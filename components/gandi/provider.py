@@ -10,7 +10,6 @@ into the state: then a preview has shown it, and the next update puts ours.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ from pulumi.dynamic import (
 from pulumi.runtime.rpc import UNKNOWN
 
 from components.gandi.errors import GandiError
+from components.plain_errors import report_plainly
 
 if TYPE_CHECKING:
     from components.gandi.api import Api
@@ -54,7 +54,7 @@ class GandiRecordSetProvider(ResourceProvider):
 
     def configure(self, req: ConfigureRequest) -> None:
         """Takes the token; whether it is needed and good shows when Gandi is asked."""
-        logging.getLogger("grpc._server").setLevel(logging.CRITICAL)  # errors are told in one line, by the engine
+        report_plainly(GandiError)
         self._token = str(req.config.get("gandiToken") or os.environ.get("GANDI_TOKEN", "")).strip()
 
     def check(self, _olds: Props, news: Props) -> CheckResult:

@@ -7,7 +7,6 @@ connection string is built anywhere.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import psycopg
 from pulumi.dynamic import ConfigureRequest, CreateResult, DiffResult, ReadResult, ResourceProvider, UpdateResult
 
+from components.plain_errors import report_plainly
 from components.trunk_acl import customers, dedicated, entries, migrations, migrator, reach, roles
 from components.trunk_acl.errors import TrunkAclError
 from components.trunk_acl.lock import Connection
@@ -41,8 +41,8 @@ class TrunkAclProvider(ResourceProvider):
     serialize_as_secret_always = False
 
     def configure(self, _req: ConfigureRequest) -> None:
-        """Nothing of the stack's configuration is needed; errors are told in one line, by the engine."""
-        logging.getLogger("grpc._server").setLevel(logging.CRITICAL)
+        """Nothing of the stack's configuration is needed."""
+        report_plainly(TrunkAclError)
 
     def create(self, props: Props) -> CreateResult:
         """Raises `TrunkAclError`; what was committed by then is found done by the next run."""

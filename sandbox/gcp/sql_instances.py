@@ -19,7 +19,15 @@ from sandbox.gcp.sql_replicas import (
     replicas_of,
 )
 from sandbox.gcp.sql_rules import CA_MODE, SETTINGS, judge_instance, settings_problems, settled
-from sandbox.gcp.sql_servers import INSTANCE, PORT, SqlServers, flags_of, postgres_words, requires_tls
+from sandbox.gcp.sql_servers import (
+    BEING_CREATED,
+    INSTANCE,
+    PORT,
+    SqlServers,
+    flags_of,
+    postgres_words,
+    requires_tls,
+)
 from sandbox.links import relative, self_link
 from sandbox.networks import allocate, external_pool, private_pool
 from sandbox.planning import Change
@@ -136,7 +144,7 @@ class DatabaseInstance(ResourceType):
             "selfLink": f"https://www.googleapis.com/sql/v1beta4/{self.key(planned)}",
             "serviceAccountEmailAddress": f"{account}@gcp-sa-cloud-sql.iam.gserviceaccount.com",
             "createTime": now(),
-            "state": "PENDING_CREATE",
+            "state": BEING_CREATED,
             "server": True,
         }
         refuse_unfit(tx, body)

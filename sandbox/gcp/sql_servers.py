@@ -18,6 +18,7 @@ from sandbox.postgres import PostgresError, PostgresServer
 
 INSTANCE: Final = "gcp:sql/databaseInstance:DatabaseInstance"
 PORT: Final = 5432
+BEING_CREATED: Final = "PENDING_CREATE"  # an instance's state
 
 
 class SqlServers:
@@ -68,12 +69,16 @@ class SqlServers:
         return server
 
     def start_all(self, cloud: Cloud) -> None:
-        """After a restart of the sandbox: every instance the cloud has is up again."""
+        """After a restart of the sandbox: every instance the cloud has is up again, and what a kill cut off in the
+        middle of its creation is finished: Google goes on with what it has accepted, whoever waits for the answer."""
         with cloud.view() as tx:
             instances = tx.all(INSTANCE)
         # Owners first: a replica whose copy was cut off needs its owner.
         for instance in sorted(instances, key=lambda one: bool(one.body.get("masterInstanceName"))):
             self.running(instance.body)
+            if instance.body.get("state") == BEING_CREATED:
+                with cloud.change() as tx:
+                    tx.create(INSTANCE, instance.id, {**instance.body, "state": "RUNNABLE"})
 
     def stop_all(self) -> None:
         with self._lock:

@@ -13,23 +13,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
+from adopt.leaves import LIST_KEYS
 from sandbox.cloud import now
 from sandbox.values import Props
 
 MANAGER: Final = "pulumi-kubernetes"
 KUBECTL: Final = "kubectl-client-side-apply"
 FieldPath = tuple[str, ...]
-
-# Lists whose elements have keys, by the name of the list and what is in its elements; all other lists are one value.
-_LIST_KEYS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
-    "ports": (("containerPort", "protocol"), ("port", "protocol")),
-    "containers": (("name",),),
-    "initContainers": (("name",),),
-    "env": (("name",),),
-    "volumes": (("name",),),
-    "volumeMounts": (("mountPath",),),
-    "imagePullSecrets": (("name",),),
-}
 _NOT_OWNED: Final = {("f:apiVersion",), ("f:kind",), ("f:metadata", "f:name"), ("f:metadata", "f:namespace")}
 
 
@@ -94,7 +84,7 @@ def duplicates(value: Any, at: str = "") -> list[str]:
 
 
 def _keys_of(name: str, items: list[Any]) -> tuple[str, ...] | None:
-    for keys in _LIST_KEYS.get(name, ()):
+    for keys in LIST_KEYS.get(name, ()):
         if items and all(isinstance(item, dict) and keys[0] in item for item in items):
             return keys
     return None

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from sandbox.cli import main
 from sandbox.process import SERVER_MARK
 from tests.sandbox.plugin import plain, wire
 
+INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
 ADDRESS = "gcp:compute/address:Address"
 SIP_A = "projects/warp-prod/managedZones/ringer-tel/rrsets/sip.ringer.tel./A"
 RECORD = "gcp:dns/recordSet:RecordSet"
@@ -99,7 +101,7 @@ def test_when_its_folder_is_removed_it_ends_and_a_new_one_can_start(sandbox: San
     settings = {"tier": "db-f1-micro", "edition": "ENTERPRISE"}
     create(
         sandbox,
-        "gcp:sql/databaseInstance:DatabaseInstance",
+        INSTANCE,
         name="db",
         databaseVersion="POSTGRES_15",
         settings=settings,
@@ -117,7 +119,7 @@ def test_after_a_crash_it_starts_again_with_everything_and_the_database_answers(
     settings = {"tier": "db-f1-micro", "edition": "ENTERPRISE"}
     instance = create(
         sandbox,
-        "gcp:sql/databaseInstance:DatabaseInstance",
+        INSTANCE,
         name="db",
         databaseVersion="POSTGRES_15",
         settings=settings,
@@ -138,6 +140,24 @@ def test_after_a_crash_it_starts_again_with_everything_and_the_database_answers(
         psycopg.connect(**where, password="word")
     sandbox.start()
     psycopg.connect(**where, password="word").close()
+
+
+def test_an_instance_that_was_being_created_at_a_crash_is_finished(sandbox: Sandbox) -> None:
+    """As Google does with what it has accepted. The answer is lost all the same."""
+    wanted = {"name": "db", "databaseVersion": "POSTGRES_15", "settings": {"tier": "db-f1-micro"}}
+    with ThreadPoolExecutor(1) as pool:
+        creation = pool.submit(create, sandbox, INSTANCE, **wanted)
+        while not sandbox.resources(INSTANCE):
+            assert not creation.done()
+        os.kill(sandbox.status()["pid"], signal.SIGKILL)
+        assert isinstance(creation.exception(60), grpc.RpcError)
+    while sandbox.running():
+        pass
+    assert sandbox.writes() == []
+    sandbox.start()
+    [made] = sandbox.resources(INSTANCE)
+    assert made.body["state"] == "RUNNABLE"
+    assert [(row.op, row.type, row.id) for row in sandbox.writes()] == [("create", INSTANCE, made.id)]
 
 
 def test_a_hand_made_change_while_it_runs_is_seen_at_once_and_logged_as_by_hand(sandbox: Sandbox) -> None:

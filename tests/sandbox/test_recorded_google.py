@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sandbox.cloud import Cloud
 from sandbox.gcp.provider import GcpProvider
@@ -70,6 +71,32 @@ def test_an_answer_that_differs_is_a_complaint(google: Plugin, monkeypatch: pyte
     found = complaints(google, "gcp", GCP[0])
     assert [line.split(":")[0] for line in found] == ["gcp"], found
     assert "name change" in found[0]
+
+
+def test_an_exception_excuses_one_answer_and_only_as_long_as_it_differs(
+    google: Plugin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    first = next(asked(GCP[0]))
+    own = recorded.ask(google, first)
+    turned = replace(first, recorded=replace(own, delete_before_replace=not own.delete_before_replace))
+    file, type_, path, how = first.key
+    row = {"file": file, "type": type_, "path": path, "how": how, "answer": str(own), "reason": "x", "source": "y"}
+
+    def told(question: Question, *rows: Props) -> list[str]:
+        (tmp_path / "gcp-exceptions.yaml").write_text(yaml.safe_dump(list(rows)))
+        monkeypatch.setattr(recorded, "questions", lambda _: [question])
+        return complaints(google, "gcp", file)
+
+    monkeypatch.setattr(recorded, "CONFORMANCE", tmp_path)
+    assert told(turned, row) == []
+    assert told(turned, row | {"file": GCP[1]}) == told(turned) != []
+    [other] = told(turned, row | {"answer": "refused"})
+    assert other.endswith(", the exception refused")
+    [stale] = told(replace(first, recorded=own), row)
+    assert stale == f"{type_} {path} {how}: an exception, but it no longer differs"
+    for rows, wrong in (([row | {"reason": ""}], "without a word"), ([row, row], "twice"), ([{"file": file}], "file")):
+        with pytest.raises(AssertionError, match=wrong):
+            told(turned, *rows)
 
 
 # What recorded resources name without being recorded themselves.

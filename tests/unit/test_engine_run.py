@@ -17,17 +17,19 @@ from engine_cli import Cli
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Ends by itself after the first interrupt, as the real one does when what it has begun is done.
 ENGINE = """#!{python}
-import os, signal, sys, time
-got = []
-signal.signal(signal.SIGINT, lambda *_: got.append("INT"))
-signal.signal(signal.SIGTERM, lambda *_: got.append("TERM"))
-print("begun", flush=True)
-end = time.monotonic() + 20
+import pathlib, signal, sys, time
+got, note = [], pathlib.Path({note!r})
+def noted(word):
+    got.append(word)
+    note.write_text(" ".join(got))
+signal.signal(signal.SIGINT, lambda *_: noted("INT"))
+signal.signal(signal.SIGTERM, lambda *_: noted("TERM"))
+note.write_text("")
+end = time.monotonic() + 60
 while len(got) < {ends_after} and time.monotonic() < end:
     time.sleep(0.01)
-time.sleep(0.5)
-open({note!r}, "w").write(" ".join(got))
-print("ended", flush=True)
+time.sleep(0.5)  # for one that should not come
+noted("ended")
 sys.exit(255)
 """
 RUNNER = """
@@ -40,7 +42,7 @@ sys.exit(run(lambda: Cli(Path("."), "s").{call}))
 
 
 def engine(folder: Path, ends_after: int = 1) -> Path:
-    """A `pulumi` in a folder for PATH; where it notes the signals that it got."""
+    """A `pulumi` in a folder for PATH; where it notes the signals that it got, empty from when it takes them."""
     note = folder / "note"
     program = folder / "pulumi"
     program.write_text(ENGINE.format(python=sys.executable, ends_after=ends_after, note=str(note)))
@@ -61,14 +63,11 @@ def start(folder: Path, call: str) -> subprocess.Popen[str]:
     )
 
 
-def begun(runner: subprocess.Popen[str], folder: Path) -> None:
-    """Wait until the engine runs: it is the runner's only child."""
-    children = Path(f"/proc/{runner.pid}/task/{runner.pid}/children")
+def wait_for(note: Path, text: str) -> None:
     deadline = time.monotonic() + 20
-    while not any(b"pulumi" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children.read_text().split()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    time.sleep(0.3)  # for its own handlers
+    while not note.exists() or note.read_text() != text:
+        assert time.monotonic() < deadline, note.read_text() if note.exists() else "the engine has not begun"
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("call", ['show("up")', 'run("up").returncode'])
@@ -81,10 +80,10 @@ def test_the_engine_gets_one_interrupt_and_is_waited_for(
     """A terminal sends it to the whole foreground group, other programs to us alone."""
     note = engine(tmp_path)
     runner = start(tmp_path, call)
-    begun(runner, tmp_path)
+    wait_for(note, "")
     (os.killpg if whole_group else os.kill)(runner.pid, number)
     _, told = runner.communicate(timeout=30)
-    assert note.read_text() == "INT"
+    assert note.read_text() == "INT ended"
     assert runner.returncode == 130
     assert "the engine finishes what it has begun" in told
     assert "interrupted" in told
@@ -94,25 +93,26 @@ def test_the_engine_gets_one_interrupt_and_is_waited_for(
 def test_a_second_interrupt_is_the_engines_second(tmp_path: Path) -> None:
     note = engine(tmp_path, ends_after=2)
     runner = start(tmp_path, 'show("up")')
-    begun(runner, tmp_path)
-    for _ in range(2):
+    wait_for(note, "")
+    for got in ("INT", "INT INT"):
         os.killpg(runner.pid, signal.SIGINT)
-        time.sleep(0.4)
+        wait_for(note, got)
     _, told = runner.communicate(timeout=30)
-    assert note.read_text() == "INT INT"
+    assert note.read_text() == "INT INT ended"
     assert "the engine ends at once" in told
 
 
 def test_a_third_interrupt_kills_it(tmp_path: Path) -> None:
     note = engine(tmp_path, ends_after=9)
     runner = start(tmp_path, 'show("up")')
-    begun(runner, tmp_path)
-    for _ in range(3):
+    wait_for(note, "")
+    for got in ("INT", "INT INT"):
         os.kill(runner.pid, signal.SIGINT)
-        time.sleep(0.4)
+        wait_for(note, got)
+    os.kill(runner.pid, signal.SIGINT)
     _, told = runner.communicate(timeout=10)
     assert runner.returncode == 130
-    assert not note.exists()
+    assert note.read_text() == "INT INT"
     assert "the engine is killed" in told
 
 
@@ -126,13 +126,11 @@ def test_an_interrupt_that_was_ignored_from_the_start_stays_ignored(
         runner = start(tmp_path, 'show("up")')
     finally:
         signal.signal(signal.SIGINT, before)
-    begun(runner, tmp_path)
+    wait_for(note, "")
     os.kill(runner.pid, signal.SIGINT)
-    time.sleep(0.5)
-    assert not note.exists()
     os.kill(runner.pid, signal.SIGTERM)
     runner.communicate(timeout=30)
-    assert note.read_text() == "INT"
+    assert note.read_text() == "INT ended"
 
 
 def test_what_configures_somebody_elses_engine_stays_out(monkeypatch: pytest.MonkeyPatch) -> None:

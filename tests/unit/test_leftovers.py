@@ -71,12 +71,17 @@ def test_plugins_of_a_killed_engine_are_ended(folder: Folder) -> None:
 
 
 def test_an_engine_that_runs_is_left_alone_and_so_are_its_plugins(folder: Folder) -> None:
-    """Started from a shell, or by a run of ours that lives: ours is this test."""
-    runner = {RUNNER: str(os.getpid())}
-    engines = [folder.start(folder.engine, "60"), folder.start(folder.engine, "60", **runner)]
+    """Started from a shell, by the command in the folder (workspace.py), or by a run of ours that lives: this test."""
+    wrapper = f'export {RUNNER}=$$; exec "$0" 60'
+    engines = [
+        folder.start(folder.engine, "60"),
+        folder.start("sh", "-c", wrapper, folder.engine),
+        folder.start(folder.engine, "60", **{RUNNER: str(os.getpid())}),
+    ]
     assert marks.within(10, lambda: all(marks.name_of(each.pid) == "pulumi" for each in engines))
+    assert marks.variable(engines[1].pid, RUNNER) == str(engines[1].pid)
     assert folder.end() == []
-    assert [each.poll() for each in engines] == [None, None]
+    assert [each.poll() for each in engines] == [None, None, None]
 
 
 def test_an_engine_whose_runner_was_killed_is_asked_to_end(folder: Folder) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from engine_values import UNKNOWN
 from sandbox import SandboxError, checkpoints
+from sandbox.stack import was_up
 from sandbox.stack_settings import settings
 from sandbox.workspace import ROOT, Workspace
 
@@ -28,7 +30,8 @@ STATES = ".pulumi/stacks/warp-edge"
         ("", "there is no `config:` in it"),
         ("# nothing\n", "there is no `config:` in it"),
         ("encryptionsalt: x\n", "there is no `config:` in it"),
-        ("config: 7\n", "`config:` is not a list of keys with values"),
+        ("config: 7\n", "`config:` holds a single value, it must hold settings, one `key: value` a line"),
+        ("config: [a, b]\n", "`config:` holds a list, it must hold settings, one `key: value` a line"),
         ("- a\n- b\n", "there is a list where keys are wanted"),
         ("config: " + "[" * 5000, "nested too deeply"),
         ("config: {? [a]: b}\n", "unhashable key"),
@@ -50,9 +53,12 @@ def test_what_is_no_utf8_or_not_there_is_one_message(tmp_path: Path) -> None:
     file = tmp_path / "Pulumi.sandbox.yaml"
     with pytest.raises(SandboxError, match="No such file"):
         settings(file)
-    file.write_bytes(b"config: {a: \xff}\n")
-    with pytest.raises(SandboxError, match="decode"):
-        settings(file)
+    for content in (b"config: {a: \xff}\n", *("config: {a: b}\n".encode(each) for each in ("utf-16", "utf-16-le"))):
+        file.write_bytes(content)
+        with pytest.raises(SandboxError) as refused:
+            settings(file)
+        told = "Pulumi.sandbox.yaml: this is not text in UTF-8\n  -> save it as UTF-8, then again"
+        assert str(refused.value) == told
 
 
 def test_a_day_that_no_calendar_has_is_left_to_the_settings(tmp_path: Path) -> None:
@@ -219,3 +225,16 @@ def test_the_salt_survives_new_settings_and_a_cut_file(program: Program) -> None
     )
     program.workspace.configure({"a": "newer"})
     assert yaml.safe_load(own.read_text()) == {"config": {"a": "newer"}, "encryptionsalt": "v1:abc"}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "before"), [({}, False), ({"ipInventory": {}}, True), ({"ipInventory": sorted(UNKNOWN)[0]}, True)]
+)
+def test_outputs_that_a_targeted_update_left_hold_no_update_back(
+    program: Program, outputs: dict[str, Any], before: bool
+) -> None:
+    """`make up` asks for them only to say what a failure leaves as it was."""
+    engine = program.folder.parent / "tools" / "pulumi"
+    engine.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(outputs)}\nEND\n")
+    (program.workspace.project).mkdir(parents=True)
+    assert was_up(program.workspace) is before
