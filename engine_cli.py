@@ -22,9 +22,15 @@ Json = dict[str, Any]
 
 SHOW_SECRETS = "--show-secrets"
 CONFIGURES = "PULUMI_"  # how the names of the engine's own environment variables begin
+REPORTS = "PULUMI_ENABLE_"  # and those that say in which form it reports, not what on
 STACK_TYPE = "pulumi:pulumi:Stack"
 # Operations after which the cloud may have what the state does not know (pulumi/sdk/go/common/apitype/core.go).
 ADDING = ("creating", "importing")
+DELETING = "deleting"
+# The program reads the state while the engine writes it into its file, or the file of attributes beside it: empty for a
+# moment. The program reads before it declares anything, so that nothing has happened yet.
+BEING_WRITTEN = "readStackResourceOutputs returned an error: failed to load checkpoint: EOF"
+ATTEMPTS = 3
 # The engine's key for "this value is a secret" (pulumi/sdk/go/common/resource/sig).
 _SECRET_MARK = "4dabf18193072939515e22adb298388d"  # noqa: S105
 
@@ -80,7 +86,8 @@ class Cli:
 
     def surroundings(self) -> dict[str, str]:
         """The whole environment of the engine."""
-        ours = {key: value for key, value in os.environ.items() if not (self.apart and key.startswith(CONFIGURES))}
+        foreign = {key for key in os.environ if key.startswith(CONFIGURES) and not key.startswith(REPORTS)}
+        ours = {key: value for key, value in os.environ.items() if not (self.apart and key in foreign)}
         return {**ours, **self.environment}
 
     def run(self, *arguments: str, extra: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -96,6 +103,10 @@ class Cli:
     ) -> subprocess.CompletedProcess[str]:
         command = ["pulumi", "--cwd", str(self.project), "--non-interactive", *arguments]
         try:
+            for _ in range(ATTEMPTS - 1):
+                done = engine_run.run(command, {**self.surroundings(), **extra}, show)
+                if not done.returncode or BEING_WRITTEN not in f"{done.stdout}{done.stderr}":
+                    return done
             return engine_run.run(command, {**self.surroundings(), **extra}, show)
         except FileNotFoundError:
             raise EngineError("pulumi", "`pulumi` is not on PATH\n  -> install it, or `make up` builds it") from None
@@ -160,12 +171,19 @@ class Cli:
         return self._object("stack", "export", "--stack", self.stack).get("deployment") or {}
 
     def interrupted(self) -> list[str]:
-        """URNs of what an update was creating when it was cut off: the cloud may have it, the state has not.
-
-        What was being updated or deleted needs nothing: the engine does it again, and drops such notes itself.
-        """
+        """URNs of what an update was creating when it was cut off: the cloud may have it, the state has not."""
         pending = self.deployment().get("pending_operations") or ()
         return [each["resource"]["urn"] for each in pending if each.get("type") in ADDING]
+
+    def forget_deletions(self) -> bool:
+        """Where a deletion was cut off, read the recorded resources anew: what is gone is recorded no longer, and the
+        next update creates it. Notes of creations stay. Whether there was anything to do.
+        """
+        pending = self.deployment().get("pending_operations") or ()
+        if not any(each.get("type") == DELETING for each in pending):
+            return False
+        self.text("refresh", "--stack", self.stack, "--yes", "--skip-preview", "--skip-pending-creates")
+        return True
 
     def forget_interruption(self) -> None:
         """Read the recorded resources anew and drop the note of what was under way. The state alone changes.

@@ -34,6 +34,8 @@ def record_what_a_crash_left(workspace: Workspace, sandbox: Sandbox, say: Say) -
     began to create it, what an engine has made without recording it, and everything that may exist where the notes
     themselves may be missing."""
     cli, noted = workspace.cli, workspace.note.exists()
+    if cli.forget_deletions():
+        say("a deletion was cut off: what the cloud no longer has is recorded no longer")
     cut_off = set(map(logical_name, cli.interrupted()))
     state = _recorded(workspace)
     # Of an unfinished creation the engine keeps no note where its plugin went away: it takes that for a failure. And

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from engine_cli import CONFIGURES, Cli
+from engine_cli import CONFIGURES, REPORTS, Cli
 from engine_run import RUNNER
 from sandbox import checkpoints
 from sandbox.leftovers import MARK
@@ -152,7 +152,9 @@ class Workspace:
         it looks first whether the shipped settings have changed: a check must not pass on old ones."""
         lines = ["#!/bin/sh"]
         lines += [
-            f"for name in $(env | sed -n 's/^\\({CONFIGURES}[A-Za-z0-9_]*\\)=.*/\\1/p'); do unset \"$name\"; done"
+            f"for name in $(env | sed -n 's/^\\({CONFIGURES}[A-Za-z0-9_]*\\)=.*/\\1/p'); do",
+            f'  case $name in {REPORTS}*) ;; *) unset "$name" ;; esac',
+            "done",
         ]
         lines += [f"export {name}={shlex.quote(value)}" for name, value in self.environment.items()]
         lines += [f"export {RUNNER}=$$"]

@@ -19,6 +19,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -301,11 +302,9 @@ def test_a_long_session_outlives_the_connector(cloud: Cloud) -> None:
     assert connection.closed
 
 
-def test_nothing_is_left_behind_when_the_connection_ends(
-    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "temporary"
-    folder.mkdir()
+def test_nothing_is_left_behind_when_the_connection_ends(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Not below tmp_path: the path of a Unix socket has 107 bytes at most (unix(7)).
+    folder = Path(tempfile.mkdtemp(prefix="warp-"))
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     before = set(threading.enumerate())
     with reach.connected(target()) as connection:
@@ -317,7 +316,7 @@ def test_nothing_is_left_behind_when_the_connection_ends(
     ]:
         assert time.monotonic() < deadline, left
         time.sleep(0.05)
-    assert list(folder.iterdir()) == []
+    folder.rmdir()  # only an empty one
 
 
 def test_the_private_address_is_used_where_the_settings_say_so(cloud: Cloud) -> None:

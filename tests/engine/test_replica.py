@@ -131,7 +131,8 @@ def test_the_old_owner_comes_back_as_a_replica_under_a_new_name(regions: tuple[S
     first.set({**first.config[DATABASE], "instance": "warp-db-back", "replicaOf": replica_of}, DATABASE)
     first.set(enforcement_alone(first), ACL)
     replaced = {name.split("::")[-1] for name, operation in first.planned().items() if "replace" in operation}
-    assert replaced == {"database-instance"}
+    # The plugin deletes an instance with another name first (tests/conformance), and the engine what hangs on it.
+    assert replaced == {"database-instance", "database-database", "database-user", "trunk-acl-rows"}
     first.up()
     told = outputs(first)
     assert told["database"]["replicaOf"] == instance_in(owner)

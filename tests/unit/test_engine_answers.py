@@ -19,7 +19,7 @@ from adopt.__main__ import report
 from adopt.adoption import adopt
 from adopt.differences import compare
 from adopt.effects import Effect
-from engine_cli import Cli, EngineError
+from engine_cli import BEING_WRITTEN, Cli, EngineError
 from engine_record import Record, last_update, outputs_of
 from inventory import published
 from review.markdown import markdown
@@ -236,3 +236,31 @@ def test_a_step_without_states_is_told_by_its_logical_name(state: Any) -> None:
     assert (only.resource, only.effect) == ("Service udp", Effect.UNKNOWN)
     created = compare([{"op": "create", "urn": SERVICE, "oldState": None, "newState": state}])
     assert created.creations == ("Service udp",)
+
+
+def test_only_a_deletion_that_was_cut_off_has_the_state_read_anew(path: str) -> None:
+    """Else the next update takes for unchanged what the cloud no longer has."""
+    noted = {
+        kind: answering(path, json.dumps({"deployment": {"pending_operations": [{"type": kind}]}}))
+        for kind in ("deleting", "creating", "updating")
+    }
+    assert {kind: cli.forget_deletions() for kind, cli in noted.items()} == {
+        "deleting": True,
+        "creating": False,
+        "updating": False,
+    }
+
+
+def test_a_state_that_was_just_being_written_is_no_failure(tmp_path: Path) -> None:
+    """Nothing has been declared by then."""
+    command = tmp_path / "pulumi"
+    refusal = f"error: the state of this stack cannot be read: invocation of pulumi:pulumi:{BEING_WRITTEN}"
+    # One attempt a line in the file; the third is good.
+    tries = tmp_path / "tries"
+    good = f'[ "$(wc -l < {tries})" -gt "$BAD" ] && exit 0'
+    command.write_text(f'#!/bin/sh\necho >> {tries}\n{good}\necho "{refusal}"\nexit 255\n')
+    command.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    assert Cli(Path(), "prod", {"PATH": path, "BAD": "2"}).run("up").returncode == 0
+    tries.unlink()
+    assert Cli(Path(), "prod", {"PATH": path, "BAD": "9"}).run("up").returncode == 255

@@ -27,8 +27,7 @@ class Context:
 
 
 def decorator() -> Callable[..., Any]:
-    """`_abort_with_traceback` of pulumi/dynamic/__main__.py, taken out of its source: the module serves for ever when it
-    is imported."""
+    """`_abort_with_traceback` of pulumi/dynamic/__main__.py, out of its source: an import starts a server."""
     spec = importlib.util.find_spec("pulumi.dynamic.__main__")
     assert spec
     assert spec.origin
