@@ -89,11 +89,11 @@ unit: setup-dev ## tests of the program alone
 	@$(PYTHON) -m pytest tests/unit $(TWO_TESTS)
 
 sandbox-tests: setup-dev ## tests of the sandbox: its refusals, its PostgreSQL and its DNS
-	@echo "sandbox: what the cloud refuses, with a real PostgreSQL and real DNS answers (6 minutes)"
+	@echo "sandbox: what the cloud refuses, with a real PostgreSQL and real DNS answers (3 minutes)"
 	@$(PYTHON) -m pytest tests/sandbox $(TWO_FILES)
 
 database: setup-dev ## the trunk ACL on real PostgreSQL servers
-	@echo "database: schema, migrator and rows on PostgreSQL 15 and the embedded one (6 to 10 minutes)"
+	@echo "database: schema, migrator and rows on PostgreSQL 15 and the embedded one (4 to 6 minutes)"
 	@$(PYTHON) -m pytest tests/database $(TWO_FILES)
 
 test-sip: setup-dev ## the trunk ACL in a real Kamailio, with real SIP traffic
