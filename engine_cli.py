@@ -175,15 +175,16 @@ class Cli:
         pending = self.deployment().get("pending_operations") or ()
         return [each["resource"]["urn"] for each in pending if each.get("type") in ADDING]
 
-    def forget_deletions(self) -> bool:
-        """Where a deletion was cut off, read the recorded resources anew: what is gone is recorded no longer, and the
-        next update creates it. Notes of creations stay. Whether there was anything to do.
-        """
+    def deleting(self) -> list[str]:
+        """URNs of what was being deleted when the engine was cut off: the state has it, the cloud may not."""
         pending = self.deployment().get("pending_operations") or ()
-        if not any(each.get("type") == DELETING for each in pending):
-            return False
+        return [each["resource"]["urn"] for each in pending if each.get("type") == DELETING]
+
+    def forget_deletions(self) -> None:
+        """Read the recorded resources anew: what is gone is recorded no longer, and the next update creates it. Notes
+        of creations stay.
+        """
         self.text("refresh", "--stack", self.stack, "--yes", "--skip-preview", "--skip-pending-creates")
-        return True
 
     def forget_interruption(self) -> None:
         """Read the recorded resources anew and drop the note of what was under way. The state alone changes.

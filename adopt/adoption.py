@@ -56,7 +56,8 @@ def import_ids(settings: Settings, suffix: str = "") -> dict[str, str]:
 
 def adopt(cli: Cli, settings: Settings, say: Say) -> Adoption:
     """Record what exists and compare. Raises `EngineError` when the engine cannot go on."""
-    if cli.forget_deletions():
+    if cli.deleting():
+        cli.forget_deletions()
         say("a deletion was cut off: what the cloud no longer has is recorded no longer")
     recorded, absent = record(cli, settings, say)
     say("comparing the cloud with the settings")

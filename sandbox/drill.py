@@ -24,7 +24,7 @@ from sandbox.drill_round import Outcome, Phase, Point, Victim, one_round
 from sandbox.stack import ended
 
 WRITES = 62  # of an update from nothing: random values are not the cloud's
-PHASES: dict[Phase, int] = {"up": 5, "recovery": 3, "down": 1, "disk": 1}  # how often each, in ten
+PHASES: dict[Phase, int] = {"up": 5, "recovery": 2, "down": 2, "disk": 1}  # how often each, in ten
 # Whoever can be struck by what: a runner that gets SIGINT or SIGTERM passes it on, an engine ends by itself.
 STRIKES: tuple[tuple[Victim, int], ...] = (
     ("all", signal.SIGKILL),

@@ -195,6 +195,10 @@ class Round:
             more = there[type_] - self.before[type_] - recorded[type_]
             if more > 0 and "#" not in type_ and not type_.startswith("sandbox:"):
                 yield f"{more} {type_}"
+        for type_ in sorted(recorded):
+            fewer = recorded[type_] + self.before[type_] - there[type_]
+            if fewer > 0 and type_.startswith(("gcp:", "kubernetes:")):
+                yield f"{fewer} {type_} recorded and not there"
         doubled = Counter(urn for each in state["resources"] if (urn := each["urn"]))
         yield from (f"twice in the state: {urn}" for urn, times in doubled.items() if times > 1)
         if pending := state.get("pending_operations"):

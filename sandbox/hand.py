@@ -23,28 +23,28 @@ def find(tx: Transaction, type_: str, id_: str) -> Resource | None:
     """A resource by its id in the cloud, by the end of it, or by the id the engine has."""
     candidates = tx.all(type_)
     exact = [one for one in candidates if one.id == id_]
-    ending = [one for one in candidates if means_the_same(one, id_)]
+    ending = [one for one in candidates if means_the_same(type_, one.id, id_)]
     found = exact or ending
     if len(found) > 1:
         raise SandboxError(f"{id_} could be any of {', '.join(one.id for one in found)}")
     return found[0] if found else None
 
 
-def means_the_same(resource: Resource, id_: str) -> bool:
-    """Whether this is its id in the cloud, the end of that, or the id the engine has."""
-    return id_ in (resource.id, _engine_id(resource)) or (bool(id_) and resource.id.endswith(f"/{id_}"))
+def means_the_same(type_: str, cloud_id: str, id_: str) -> bool:
+    """Whether `id_` is the id in the cloud, the end of that, or the id the engine has."""
+    return id_ in (cloud_id, _engine_id(type_, cloud_id)) or (bool(id_) and cloud_id.endswith(f"/{id_}"))
 
 
-def _engine_id(resource: Resource) -> str:
+def _engine_id(type_: str, cloud_id: str) -> str:
     """Ids that the plugin writes differently: a NAT's, a database user's and a file's."""
-    body = resource.body
-    if resource.type.endswith(":RouterNat"):
-        return f"{body['project']}/{body['region']}/{body['router']}/{body['name']}"
-    if resource.type.endswith(":User"):
-        return f"{body['name']}//{body['instance']}"
-    if resource.type.endswith(":BucketObject"):
-        return resource.id.replace("/", "-", 1)
-    return resource.id
+    parts = cloud_id.split("/")
+    if type_.endswith(":RouterNat"):
+        return "/".join(parts[1::2] + parts[-1:])
+    if type_.endswith(":User"):
+        return f"{parts[-1]}//{parts[-3]}"
+    if type_.endswith(":BucketObject"):
+        return cloud_id.replace("/", "-", 1)
+    return cloud_id
 
 
 def existing(tx: Transaction, type_: str, id_: str) -> Resource:

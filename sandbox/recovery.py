@@ -13,6 +13,7 @@ from adopt.adoption import import_ids, record
 from adopt.differences import logical_name
 from engine_cli import Json
 from sandbox import leftovers
+from sandbox.hand import means_the_same
 from sandbox.process import Sandbox
 from sandbox.workspace import Workspace
 from settings import Settings
@@ -34,7 +35,9 @@ def record_what_a_crash_left(workspace: Workspace, sandbox: Sandbox, say: Say) -
     began to create it, what an engine has made without recording it, and everything that may exist where the notes
     themselves may be missing."""
     cli, noted = workspace.cli, workspace.note.exists()
-    if cli.forget_deletions():
+    # Of a deletion whose plugin went away the engine keeps no note either.
+    if cli.deleting() or gone(sandbox, _recorded(workspace).values()):
+        cli.forget_deletions()
         say("a deletion was cut off: what the cloud no longer has is recorded no longer")
     cut_off = set(map(logical_name, cli.interrupted()))
     state = _recorded(workspace)
@@ -59,8 +62,6 @@ def record_what_a_crash_left(workspace: Workspace, sandbox: Sandbox, say: Say) -
 
 def unrecorded(sandbox: Sandbox, state: Iterable[Json]) -> set[str]:
     """The cloud's ids of what engines have made, is there, and is not among these resources of a state."""
-    from sandbox.hand import means_the_same
-
     made = {(row.type, row.id) for row in sandbox.writes() if row.op == "create"}
     known: dict[str, set[str]] = {}
     for each in state:
@@ -68,7 +69,20 @@ def unrecorded(sandbox: Sandbox, state: Iterable[Json]) -> set[str]:
     return {
         each.id
         for each in sandbox.resources()
-        if (each.type, each.id) in made and not any(means_the_same(each, id_) for id_ in known.get(each.type, ()))
+        if (each.type, each.id) in made
+        and not any(means_the_same(each.type, each.id, id_) for id_ in known.get(each.type, ()))
+    }
+
+
+def gone(sandbox: Sandbox, state: Iterable[Json]) -> set[str]:
+    """URNs of these resources of a state that an engine has deleted. What somebody took away by hand is not among them:
+    that is drift, which an update does not hide."""
+    last = {(row.type, row.id): row.op for row in sandbox.writes()}
+    deleted = [key for key, operation in last.items() if operation == "delete"]
+    return {
+        each["urn"]
+        for each in state
+        if any(type_ == each["type"] and means_the_same(type_, id_, each.get("id") or "") for type_, id_ in deleted)
     }
 
 

@@ -1,6 +1,6 @@
-"""Updates that are cut off at seven points, on the real engine; the next run finishes each, and nothing is left over.
+"""Updates that are cut off at nine points, on the real engine; the next run finishes each, and nothing is left over.
 
-`make drill` does the same at random points. An adoption that is killed is the seventh.
+`make drill` does the same at random points. An adoption that is killed is the ninth.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pytest
 from adopt.adoption import adopt
 from sandbox import Sandbox, leftovers, marks
 from sandbox.aside import sandbox_aside
-from sandbox.drill_round import Point, Round, one_round
+from sandbox.drill_round import ADDRESS, Point, Round, one_round
 from sandbox.gcp.sql_servers import INSTANCE
 from settings import Settings
 from tests.engine.conftest import Stack
@@ -52,13 +52,13 @@ def state_of(one: Round) -> Mapping[str, Any] | None:
     return None
 
 
-def pending(one: Round) -> set[str] | None:
-    """Logical names of what is being created; None: not to be read right now."""
+def pending(one: Round, kind: str = "creating") -> set[str] | None:
+    """Logical names of what is being created, or deleted; None: not to be read right now."""
     state = state_of(one)
     if state is None:
         return None
     notes = state.get("pending_operations") or ()
-    return {each["resource"]["urn"].split("::")[-1] for each in notes if each["type"] == "creating"}
+    return {each["resource"]["urn"].split("::")[-1] for each in notes if each["type"] == kind}
 
 
 def recorded(one: Round) -> set[str]:
@@ -143,6 +143,30 @@ def test_a_destruction_that_was_killed_and_a_state_that_a_full_disk_has_cut(edge
         text = (folder / name).read_bytes()
         (folder / name).write_bytes(text[: len(text) // 2])
     holds(edge, known)
+
+
+def test_a_deletion_of_which_the_engine_never_heard_the_end(edge: Round) -> None:
+    """Two points: all is killed while the cloud deletes the instance, which the engine has noted; and the cloud alone
+    is killed when it has deleted an address, which the engine takes for a failure and notes nowhere."""
+    assert edge.run()[0] == 0
+    edge.sandbox.add_fault("latency", type_=INSTANCE, operation="delete", milliseconds=1500)
+    runner = edge.start("destroy")
+    wait_for(lambda: "database-instance" in (pending(edge, "deleting") or ()))
+    send(signal.SIGSTOP, *ours(edge))
+    wait_for(lambda: not edge.sandbox.resources(INSTANCE))
+    send(signal.SIGKILL, runner.pid, *ours(edge))
+    runner.wait()
+    edge.sandbox.clear_faults()
+    holds(edge, {})
+
+    everything = len(edge.sandbox.resources(ADDRESS))
+    runner = edge.start("destroy")
+    wait_for(lambda: len(edge.sandbox.resources(ADDRESS)) < everything)
+    send(signal.SIGKILL, edge.sandbox.status()["pid"])
+    runner.wait()
+    edge.sandbox.start()
+    assert pending(edge, "deleting") == set()
+    holds(edge, {})
 
 
 def test_an_adoption_killed_in_the_middle_is_finished_by_running_it_again() -> None:

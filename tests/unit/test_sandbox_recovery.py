@@ -9,7 +9,7 @@ import pytest
 from sandbox import Sandbox
 from sandbox.cloud import Cloud
 from sandbox.process import CLOUD
-from sandbox.recovery import means, unrecorded
+from sandbox.recovery import gone, means, unrecorded
 from settings import Settings
 from tests.stacks import as_engine_gives_it, stack_config
 
@@ -61,6 +61,24 @@ def test_what_somebody_made_by_hand_or_took_away_is_not_ours(sandbox: Sandbox) -
         tx.create("gcp:compute/address:Address", f"{P}/regions/us-central1/addresses/theirs", BODY)
         tx.delete("gcp:storage/bucket:Bucket", "site")
     assert unrecorded(sandbox, []) == {id_ for key, (_, id_, *_) in MADE.items() if key != "bucket"}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_what_an_engine_deleted_and_the_state_still_has_is_found(sandbox: Sandbox, name: str) -> None:
+    state = [{"type": type_, "id": id_, "urn": key} for key, (type_, _, id_, _) in MADE.items()]
+    assert gone(sandbox, state) == set()
+    with sandbox.cloud.change() as tx:
+        tx.delete(*MADE[name][:2])
+    assert gone(sandbox, [*state, {"type": "warp:edge:Dns", "urn": "dns"}]) == {name}
+    with sandbox.cloud.change() as tx:
+        tx.create(*MADE[name][:2], BODY)
+    assert gone(sandbox, state) == set()
+
+
+def test_what_somebody_took_away_by_hand_is_drift_and_stays_so(sandbox: Sandbox) -> None:
+    with sandbox.cloud.change("hand") as tx:
+        tx.delete(*MADE["address"][:2])
+    assert gone(sandbox, [{"type": MADE["address"][0], "id": MADE["address"][2], "urn": "address"}]) == set()
 
 
 @pytest.mark.parametrize("name", [name for name, row in MADE.items() if row[3]])
