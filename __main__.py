@@ -13,7 +13,7 @@ from components.acl_enforcement import AclEnforcement, AclEnforcementArgs
 from components.cluster import kubernetes
 from components.database import TrunkDatabase, TrunkDatabaseArgs
 from components.dedicated_ingress import DedicatedIngress, DedicatedIngressArgs, refuse_dedicated_cut
-from components.dns import OwnNames, SipDns, SipDnsArgs, edge_records, look_up_zone
+from components.dns import SipDns, SipDnsArgs, look_up_zone
 from components.egress import NatEgressPool, NatEgressPoolArgs
 from components.ingress import SipIngress, SipIngressArgs, refuse_cut
 from components.load_balancer import explain_pending
@@ -21,6 +21,7 @@ from components.refusal import not_told_yet
 from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, trunk_files
 from engine_record import Record, last_update, outputs_of, owners_reader
 from inventory.publish import Inventory
+from plan import plan
 from publishing import publish
 from settings import Settings, SettingsError
 from settings.stack import role_of
@@ -54,6 +55,7 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     replica = settings.database.replica_of
     owners = owners_reader(replica.stack) if replica and settings.enforcement else None
     name_servers = look_up_zone(settings.dns)
+    promised = plan(settings)
     cluster = kubernetes("cluster", settings.cluster, settings.project, region)
     egress = NatEgressPool(
         "egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before.gateway, legacy)
@@ -70,9 +72,19 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
             DedicatedIngressArgs(settings.dedicated_listeners, settings.ingress, region, labels, protect, on_failure),
             pulumi.ResourceOptions(providers=[cluster]),
         )
-    records = edge_records(settings.dns, region, ingress.udp, ingress.tcp)
-    own = OwnNames(dedicated, list(dedicated.records(settings.dns, settings.dedicated))) if dedicated else None
-    dns = SipDns("dns", SipDnsArgs(settings.dns, records, labels, protect, own=own, name_servers=name_servers))
+    addresses = {**ingress.addresses, **egress.addresses, **(dedicated.by_name if dedicated else {})}
+    dns = SipDns(
+        "dns",
+        SipDnsArgs(
+            settings.dns,
+            promised.records,
+            addresses,
+            labels,
+            protect,
+            dedicated=dedicated,
+            name_servers=name_servers,
+        ),
+    )
     database = TrunkDatabase("database", TrunkDatabaseArgs(settings.database, region, labels, protect))
     acl = None
     if settings.trunk_acl.manage:
@@ -92,8 +104,8 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
             ),
             pulumi.ResourceOptions(providers=[cluster]),
         )
-    inventory = outputs.inventory(settings, ingress, egress, dedicated)
-    everybodys = outputs.inventory(settings, ingress, egress)
+    inventory = outputs.inventory(promised, ingress, egress, dedicated)
+    everybodys = outputs.inventory(promised, ingress, egress)
     site = None
     if settings.inventory_site.bucket:
         # Here, because other stacks' previews need not wait for what a site is made with.
@@ -105,8 +117,8 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
                 settings.inventory_site, everybodys.apply(Inventory.ip_inventory), region, labels, protect
             ),
         )
-    edge = outputs.Edge(ingress, egress, dns, database, acl, reader, inventory, everybodys, site)
-    publish(outputs.of(settings, edge))
+    edge = outputs.Edge(addresses, egress, dns, database, acl, reader, inventory, everybodys, site)
+    publish(outputs.of(settings, promised, edge))
 
 
 def main() -> None:

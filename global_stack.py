@@ -7,15 +7,14 @@ from typing import Any
 
 import pulumi
 
-from components.dns import SipDns, SipDnsArgs, look_up_zone, names
+from components.dns import SipDns, SipDnsArgs, look_up_zone
 from components.dns_routing import Probed
 from components.refusal import RefusedError
-from inventory.endpoint import Record
 from inventory.publish import SCHEMA
-from inventory.regions import Regions, Share, UnfitRegionError, probed_port, read, shared_records, together
-from inventory.routing import Policies, Policy
+from plan import regions as several
+from plan.names import names
 from publishing import publish
-from settings.regions import GlobalSettings, RegionShare
+from settings.regions import GlobalSettings
 
 # Stack, in full -> its outputs.
 Outputs = Callable[[str], Mapping[str, Any]]
@@ -23,39 +22,38 @@ Outputs = Callable[[str], Mapping[str, Any]]
 
 def build(settings: GlobalSettings, outputs_of: Outputs) -> None:
     """Declare the shared names and export what the outside reads of all regions."""
-    told = names(settings.dns)
-    routing = settings.routing
-    probe = routing.probe
+    known_as = names(settings.dns)
+    routing, probe = settings.routing, settings.routing.probe
     try:
         # All of them are read and judged before anything is declared.
-        found = [read(_share(region, each), told, outputs_of(each.stack)) for region, each in settings.regions.items()]
-        regions = together(found)
-        port = probed_port(regions, "ws" if probe.path else "sip") if probe else None
+        regions = several.together(
+            several.read(name, each, known_as, outputs_of(each.stack)) for name, each in settings.regions.items()
+        )
+        port = several.probed_port(regions, "ws" if probe.path else "sip") if probe else None
         name_servers = look_up_zone(settings.dns)
-    except UnfitRegionError as error:
+    except several.UnfitRegionError as error:
         raise RefusedError(error.wrong, error.remedy) from None
-    policies = Policies(Policy(routing.udp), Policy(routing.tcp))
-    records = shared_records(told, regions, policies, naptr=settings.dns.naptr)
-    every = Regions(told, regions, records)
-    known = [Record[pulumi.Output[str]](each.name, each.type, each.data, each.routing) for each in records]
+    records = several.shared_records(known_as, regions, routing, naptr=settings.dns.naptr)
+    promised = several.inventory(known_as, regions, records)
     # Named as in a region's stack: the record sets can be moved from one state to the other (docs/regions.md).
     checked = Probed(probe, port) if probe and port else None
     dns = SipDns(
-        "dns", SipDnsArgs(settings.dns, known, settings.labels, settings.protect, checked, name_servers=name_servers)
+        "dns",
+        SipDnsArgs(settings.dns, records, {}, settings.labels, settings.protect, checked, name_servers=name_servers),
     )
-    inventory = every.ip_inventory()
+    inventory = several.ip_inventory(promised, regions)
     exported: dict[str, pulumi.Input[Any]] = {
         "ipInventory": inventory,
-        "vendorWhitelist": every.vendor_whitelist(),
-        "customerEndpoints": every.customer_endpoints(),
-        "egressCapacity": every.egress_capacity(),
-        "monthlyCost": every.monthly_cost(),
+        "vendorWhitelist": promised.vendor_whitelist(),
+        "customerEndpoints": promised.customer_endpoints(),
+        "egressCapacity": several.egress_capacity(regions),
+        "monthlyCost": several.monthly_cost(regions),
         "dns": {
             "schema": SCHEMA,
             "domain": settings.dns.domain,
             "nameServers": dns.name_servers,
             "dsRecords": dns.ds_records,
-            "records": every.all_records(settings.dns.ttl_seconds),
+            "records": several.all_records(regions, records, settings.dns.ttl_seconds),
         },
     }
     if settings.inventory_site.bucket:
@@ -73,7 +71,3 @@ def build(settings: GlobalSettings, outputs_of: Outputs) -> None:
         )
         exported["inventorySite"] = {"schema": SCHEMA, "url": site.url}
     publish(exported)
-
-
-def _share(region: str, each: RegionShare) -> Share:
-    return Share(region, each.stack, each.priority, each.weight, each.state == "active")

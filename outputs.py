@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +10,14 @@ import pulumi
 
 from components.database import TrunkDatabase
 from components.dedicated_ingress import DedicatedIngress
-from components.dns import SipDns, names
+from components.dns import SipDns
 from components.egress import NatEgressPool
 from components.ingress import SipIngress
 from components.trunk_acl.schema import TrunkAclSchema
-from inventory.address import Address, Status
-from inventory.cost import Counts, Plan
-from inventory.endpoint import Endpoint, Listener, Srv, dedicated_endpoints
-from inventory.publish import SCHEMA, Inventory, egress_capacity, monthly_cost, record_sets
+from inventory.publish import SCHEMA, Inventory, egress_capacity, record_sets
+from plan.cost import count, monthly_cost
+from plan.names import names
 from settings import Settings
-from settings.dedicated import own_names
-from settings.ingress import Ingress, PublicListener, ipv6_name
 
 if TYPE_CHECKING:
     from components.acl_enforcement import AclReader
@@ -32,10 +28,13 @@ POSTGRESQL_PORT = 5432
 
 @dataclass(frozen=True)
 class Edge:
-    """What the program stood up. `reader`: who reads the trunk ACL here, `acl` itself or its owner's; `inventory`: of
-    all addresses; `everybodys`: without customers' own."""
+    """What the program stood up.
 
-    ingress: SipIngress
+    `addresses`: IP by name; `reader`: who reads the trunk ACL here, `acl` itself or its owner's; `inventory`: of all
+    addresses; `everybodys`: without customers' own.
+    """
+
+    addresses: Mapping[str, pulumi.Output[str]]
     egress: NatEgressPool
     dns: SipDns
     database: TrunkDatabase
@@ -46,7 +45,7 @@ class Edge:
     site: InventorySite | None
 
 
-def of(settings: Settings, edge: Edge) -> dict[str, pulumi.Input[Any]]:
+def of(settings: Settings, promised: Inventory, edge: Edge) -> dict[str, pulumi.Input[Any]]:
     """Output name -> value; `docs/outputs.md` documents each."""
     egress, dns, database, site = edge.egress, edge.dns, edge.database, edge.site
 
@@ -55,14 +54,14 @@ def of(settings: Settings, edge: Edge) -> dict[str, pulumi.Input[Any]]:
         "vendorWhitelist": edge.everybodys.apply(Inventory.vendor_whitelist),
         "customerEndpoints": edge.everybodys.apply(Inventory.customer_endpoints),
         "egressCapacity": egress.capacity.apply(egress_capacity),
-        "monthlyCost": monthly_cost(_counts(settings), _plan(settings)),
+        "monthlyCost": monthly_cost(count(promised.addresses), settings.cost),
         "dns": {
             "schema": SCHEMA,
             "domain": settings.dns.domain,
             **({"base": names(settings.dns, settings.region).base} if settings.dns.scope == "region" else {}),
             "nameServers": dns.name_servers,
             "dsRecords": dns.ds_records,
-            "records": record_sets(dns.records, settings.dns.ttl_seconds),
+            "records": record_sets(promised.records, settings.dns.ttl_seconds, edge.addresses),
         },
         "database": {
             "schema": SCHEMA,
@@ -93,74 +92,14 @@ def _trunk_acl(reader: AclReader, acl: TrunkAclSchema | None) -> dict[str, pulum
 
 
 def inventory(
-    settings: Settings, ingress: SipIngress, egress: NatEgressPool, dedicated: DedicatedIngress | None = None
+    promised: Inventory, ingress: SipIngress, egress: NatEgressPool, dedicated: DedicatedIngress | None = None
 ) -> pulumi.Output[Inventory]:
-    """The addresses of these, once the cloud has said them, and all retired ones.
+    """The plan with the IPs that the cloud has reserved.
 
     What everybody may read is made without `dedicated`. With it, each of the site's files would wait for every
     customer's address, list all of them as dependencies in the state, and be unknown in the preview of one more.
     """
-    own = dedicated.addresses if dedicated else pulumi.Output.from_input([])
-    retired = [each.published(name, settings.region) for name, each in settings.legacy.items()]
-    srv = Srv(settings.dns.srv.priority, settings.dns.srv.weight)
-
-    def build(found: Sequence[Sequence[Address]]) -> Inventory:
-        resolved = [each for part in found for each in part]
-        by_name = {address.name: address.address for address in resolved}
-        udp, tcp = settings.ingress.udp, settings.ingress.tcp
-        return Inventory(
-            region=settings.region,
-            addresses=(*resolved, *retired),
-            names=names(settings.dns, settings.region),
-            udp=_listener(settings.ingress, udp, by_name),
-            tcp=_listener(settings.ingress, tcp, by_name),
-            srv=srv,
-            notice_days=settings.notice_days,
-            dedicated=tuple(_dedicated(settings, by_name)) if dedicated else (),
-        )
-
-    return pulumi.Output.all(pulumi.Output.all(*ingress.addresses), own, pulumi.Output.all(*egress.addresses)).apply(
-        build
-    )
-
-
-def _listener(ingress: Ingress, listener: PublicListener, by_name: Mapping[str, str]) -> Listener[str]:
-    ipv6 = by_name[ipv6_name(listener.address)] if ingress.has_ipv6(listener) else None
-    return Listener(listener.ports, by_name[listener.address], ipv6)
-
-
-def _dedicated(settings: Settings, by_name: Mapping[str, str]) -> Iterator[Endpoint]:
-    for each in settings.dedicated_listeners:
-        if each.status is Status.ACTIVE:
-            name = own_names(settings.dns.domain, settings.dedicated[each.key]).get(each.protocol)
-            yield from dedicated_endpoints(each.ban, name, each.protocol, each.ports, by_name[each.address])
-
-
-def _counts(settings: Settings) -> Counts:
-    slots = [slot.state for slot in settings.egress.slots.values()]
-    answering = len(settings.ingress.answering)
-    announced = slots.count(Status.ANNOUNCED)
-    dedicated = Counter(each.ban for each in settings.dedicated_listeners)
-    return Counts(
-        ingress_addresses=answering + dedicated.total(),
-        nat_addresses=len(slots) - announced,
-        announced_addresses=announced + len(settings.ingress.address_names) - answering,
-        load_balancers=answering + dedicated.total(),
-        nat_vms=settings.cost.nat_vms,
-        nat_gib=settings.cost.nat_gib,
-        load_balancer_gib=settings.cost.load_balancer_gib,
-        dedicated=dedicated,
-    )
-
-
-def _plan(settings: Settings) -> Plan:
-    cost = settings.cost
-    return Plan(
-        static_address=cost.static_address,
-        load_balancer=cost.load_balancer,
-        nat_gateway=cost.nat_gateway,
-        data_processing=cost.data_processing,
-        before=cost.before,
-        compute=cost.compute,
-        customers=cost.customers,
-    )
+    shared = pulumi.Output.all(**ingress.addresses, **egress.addresses)
+    if dedicated is None:
+        return shared.apply(promised.shared.filled)
+    return pulumi.Output.all(shared, dedicated.addresses).apply(lambda found: promised.filled(found[0] | found[1]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -19,12 +19,10 @@ from components.load_balancer import (
     waits_for_its_address,
 )
 from components.refusal import RefusedError
-from inventory.address import Address, Status
-from inventory.endpoint import Listener, Record, Srv, dedicated_records
+from inventory.address import Status
 from kamailio import Own
 from settings import Settings
-from settings.dedicated import DedicatedCustomer, DedicatedListener, own_names
-from settings.dns import Dns
+from settings.dedicated import DedicatedListener
 from settings.ingress import Ingress
 from settings.ledger import RetiredAddress
 
@@ -42,14 +40,6 @@ class DedicatedIngressArgs:
     on_failure: pulumi.ErrorHook | None = None
 
 
-@dataclass(frozen=True)
-class Dedicated:
-    """One LoadBalancer of a customer's own, and the address that was reserved for it."""
-
-    listener: DedicatedListener
-    address: pulumi.Output[str]
-
-
 class DedicatedIngress(pulumi.ComponentResource):
     """`warp:edge:DedicatedIngress`: the ways in of the premium tier.
 
@@ -59,36 +49,32 @@ class DedicatedIngress(pulumi.ComponentResource):
     address the customer's (rows of the trunk ACL), the sockets of the SIP proxy (`AclEnforcement` publishes them) and
     names (`SipDns`).
 
-    Outputs: `addresses` (inventory addresses), `all` (each listener with its address).
+    Outputs: `addresses` (IPs by the reserved address's name, found together), `by_name` (the same, each by itself).
     """
 
-    addresses: pulumi.Output[list[Address]]
-    all: list[Dedicated]
+    addresses: pulumi.Output[Mapping[str, str]]
+    by_name: Mapping[str, pulumi.Output[str]]
 
     def __init__(self, name: str, args: DedicatedIngressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("warp:edge:DedicatedIngress", name, None, opts)
         self._args = args
-        self.all = []
-        for listener in args.listeners:
-            role = f"{name}-{listener.key}-{listener.protocol.lower()}"
-            reserved = ReservedAddress(
-                f"{role}-address",
-                name=listener.address,
-                region=args.region,
-                address_type="EXTERNAL",
-                labels=args.labels,
-                opts=pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=KEPT),
-            )
-            self._load_balancer(role, listener, reserved)
-            self.all.append(Dedicated(listener, reserved.address))
+        self.by_name = {each.address: self._stand_up(name, each) for each in args.listeners}
         # Waited for once: with hundreds of customers, what each address has to itself is what costs.
-        self._found = pulumi.Output.all(*(each.address for each in self.all))
-        self.addresses = self._found.apply(
-            lambda found: [
-                each.listener.published(address, args.region) for each, address in zip(self.all, found, strict=True)
-            ]
-        )
+        self.addresses = pulumi.Output.all(**self.by_name)
         self.register_outputs({})
+
+    def _stand_up(self, name: str, listener: DedicatedListener) -> pulumi.Output[str]:
+        args, role = self._args, f"{name}-{listener.key}-{listener.protocol.lower()}"
+        reserved = ReservedAddress(
+            f"{role}-address",
+            name=listener.address,
+            region=args.region,
+            address_type="EXTERNAL",
+            labels=args.labels,
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=KEPT),
+        )
+        self._load_balancer(role, listener, reserved)
+        return reserved.address
 
     def _load_balancer(self, role: str, listener: DedicatedListener, reserved: ReservedAddress) -> None:
         ingress, hook = self._args.ingress, self._args.on_failure
@@ -118,32 +104,18 @@ class DedicatedIngress(pulumi.ComponentResource):
         """What makes each address its customer's, by the address's name: the rows of the trunk ACL. Not of one that
         drains: nothing may lead there any more."""
         return {
-            each.listener.address: {
-                "ban": each.listener.ban,
-                "address": each.address,
-                "service": each.listener.service,
-            }
-            for each in self.all
-            if each.listener.status is Status.ACTIVE
+            each.address: {"ban": each.ban, "address": self.by_name[each.address], "service": each.service}
+            for each in self._args.listeners
+            if each.status is Status.ACTIVE
         }
-
-    def records(self, dns: Dns, customers: Mapping[str, DedicatedCustomer]) -> Iterator[Record[pulumi.Output[str]]]:
-        """The record sets of every customer that has a name of its own."""
-        own: dict[str, dict[str, Listener[pulumi.Output[str]]]] = {}
-        for each in self.all:
-            own.setdefault(each.listener.key, {})[each.listener.protocol] = Listener(each.listener.ports, each.address)
-        for key, listeners in own.items():
-            if names := own_names(dns.domain, customers[key]):
-                yield from dedicated_records(names, listeners, Srv(dns.srv.priority, dns.srv.weight))
 
     @property
     def sockets(self) -> pulumi.Output[list[Own]]:
         """What the SIP proxy needs for each address."""
-        listeners = [each.listener for each in self.all]
-        return self._found.apply(
+        listeners = self._args.listeners
+        return self.addresses.apply(
             lambda found: [
-                Own(each.ban, each.protocol, address, each.ports, each.targets)
-                for each, address in zip(listeners, found, strict=True)
+                Own(each.ban, each.protocol, found[each.address], each.ports, each.targets) for each in listeners
             ]
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import pulumi
 from pulumi_gcp import dns as cloud_dns
@@ -13,36 +13,30 @@ from components.dns_routing import Probed, health_check, routing_policy
 from components.gandi.record_set import GandiRecordSet, GandiRecordSetArgs
 from components.look_up import Sought, look_up
 from components.refusal import RefusedError
-from inventory.endpoint import Listener, Record, SipNames, Srv, records
+from inventory.endpoint import Record
+from plan import plan
 from settings import Settings
 from settings.dns import Dns, Zone
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class OwnNames:
-    """Names of dedicated customers, and the component that has their addresses. In the state they are its own, and so
-    they stay there when the shared names pass to another stack (docs/regions.md)."""
-
-    owner: pulumi.Resource
-    records: Sequence[Record[pulumi.Output[str]]]
 
 
 @dataclass(frozen=True)
 class SipDnsArgs:
-    """`records` are computed (`edge_records`, `inventory/regions.py`): no address is ever typed into one.
+    """`records` are the plan's (`plan/`): no address is ever typed into one. `addresses`: IP by the names that stand in
+    them, empty where the plan knows the IPs.
 
-    `probed`: what the routing of records asks, where it asks anything; `own`: what dedicated customers have;
-    `name_servers`: those of somebody else's zone, where they were looked up already (`look_up_zone`).
+    `probed`: what the routing of records asks, where it asks anything; `dedicated`: the component that has customers'
+    own addresses. In the state their names are its own, and so they stay there when the shared names pass to another
+    stack (docs/regions.md). `name_servers`: those of somebody else's zone, where they were looked up already
+    (`look_up_zone`).
     """
 
     dns: Dns
-    records: Sequence[Record[pulumi.Output[str]]]
+    records: Sequence[Record]
+    addresses: Mapping[str, pulumi.Output[str]]
     labels: Mapping[str, str]
     protect: bool
     probed: Probed | None = None
-    own: OwnNames | None = None
+    dedicated: pulumi.Resource | None = None
     name_servers: Sequence[str] | None = None
 
 
@@ -60,7 +54,7 @@ class ZoneHost(Protocol):
     def zone(self) -> HostedZone:
         """Declare the zone, or look it up when it belongs to somebody else."""
 
-    def record_set(self, name: str, record: Record[pulumi.Output[str]], owner: pulumi.Resource) -> None:
+    def record_set(self, name: str, record: Record, owner: pulumi.Resource) -> None:
         """Declare one whole record set under the logical name `name`, as a child of `owner`."""
 
 
@@ -73,27 +67,24 @@ class SipDns(pulumi.ComponentResource):
     get its policy, and the health check that it needs; elsewhere their plain data. It deliberately does not manage
     other records of the zone, a zone at Gandi, the delegation at the parent, and DS records there.
 
-    Outputs: `records`; `name_servers` and `ds_records` (lists of text in presentation format; DS empty while unsigned),
+    Outputs: `name_servers` and `ds_records` (lists of text in presentation format; DS empty while unsigned),
     of Cloud DNS; empty where the zone is at Gandi alone, who keeps the delegation itself.
     """
 
-    records: Sequence[Record[pulumi.Output[str]]]
     name_servers: pulumi.Output[Sequence[str]]
     ds_records: pulumi.Output[Sequence[str]]
 
     def __init__(self, name: str, args: SipDnsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("warp:edge:SipDns", name, None, opts)
-        own = args.own or OwnNames(self, ())
-        self.records = (*args.records, *own.records)
         zones = []
         for backend in args.dns.hosts:
             # Cloud DNS was first: its resources are known by these names in states.
             prefix = name if backend == "cloud-dns" else f"{name}-{backend}"
             host = HOSTS[backend](self, prefix, args)
             zones.append(host.zone())
-            for owner, found in ((self, args.records), (own.owner, own.records)):
-                for record in found:
-                    host.record_set(logical_name(prefix, args.dns.domain, record), record, owner)
+            for record in args.records:
+                owner = args.dedicated if record.customer and args.dedicated else self
+                host.record_set(logical_name(prefix, args.dns.domain, record), record, owner)
         self.name_servers = zones[0].name_servers
         self.ds_records = zones[0].ds_records
         self.register_outputs({"nameServers": self.name_servers, "dsRecords": self.ds_records})
@@ -133,7 +124,7 @@ class CloudDns:
         self._zone_name = zone.name
         return HostedZone(zone.name_servers, self._ds_records(zone) if settings.dnssec else unsigned)
 
-    def record_set(self, name: str, record: Record[pulumi.Output[str]], owner: pulumi.Resource) -> None:
+    def record_set(self, name: str, record: Record, owner: pulumi.Resource) -> None:
         """See `ZoneHost`."""
         routing = record.routing
         cloud_dns.RecordSet(
@@ -142,7 +133,7 @@ class CloudDns:
             managed_zone=self._zone_name,
             type=record.type,
             ttl=self._args.dns.ttl_seconds,
-            rrdatas=None if routing else list(record.data),
+            rrdatas=None if routing else record.values(self._args.addresses),
             routing_policy=routing_policy(routing, self._check) if routing else None,
             # Of a name and type there is one set at a time, and left alone the plugin makes the new one first: the API
             # answers 409. (A health check that a policy gets is such a replacement.)
@@ -216,12 +207,19 @@ class GandiDns:
         nothing: pulumi.Output[Sequence[str]] = pulumi.Output.from_input([])
         return HostedZone(nothing, nothing)
 
-    def record_set(self, name: str, record: Record[pulumi.Output[str]], owner: pulumi.Resource) -> None:
+    def record_set(self, name: str, record: Record, owner: pulumi.Resource) -> None:
         """See `ZoneHost`."""
         dns = self._args.dns
         GandiRecordSet(
             name,
-            GandiRecordSetArgs(dns.domain, record.name, record.type, dns.ttl_seconds, record.data, dns.gandi),
+            GandiRecordSetArgs(
+                dns.domain,
+                record.name,
+                record.type,
+                dns.ttl_seconds,
+                record.values(self._args.addresses),
+                dns.gandi,
+            ),
             pulumi.ResourceOptions(parent=owner, protect=self._args.protect),
         )
 
@@ -229,19 +227,7 @@ class GandiDns:
 HOSTS: dict[str, Callable[[SipDns, str, SipDnsArgs], ZoneHost]] = {"cloud-dns": CloudDns, "gandi": GandiDns}
 
 
-def names(dns: Dns, region: str = "") -> SipNames:
-    """The names that customers are told."""
-    return SipNames(
-        dns.domain, dns.names.primary, dns.names.udp, dns.names.tcp, region if dns.scope == "region" else ""
-    )
-
-
-def edge_records(dns: Dns, region: str, udp: Listener[T], tcp: Listener[T]) -> list[Record[T]]:
-    """The record sets of one region's edge as the settings want them."""
-    return records(names(dns, region), udp, tcp, Srv(dns.srv.priority, dns.srv.weight), naptr=dns.naptr)
-
-
-def logical_name(component: str, domain: str, record: Record[T]) -> str:
+def logical_name(component: str, domain: str, record: Record) -> str:
     """`dns-sip-a`, `dns-_sip._udp-srv`; the zone's apex is `@`."""
     label = record.name.removesuffix(f"{domain}.").removesuffix(".") or "@"
     return f"{component}-{label}-{record.type.lower()}"
@@ -250,15 +236,11 @@ def logical_name(component: str, domain: str, record: Record[T]) -> str:
 def import_ids(name: str, settings: Settings) -> dict[str, str]:
     """Logical name -> the id under which the plugin imports it (docs/adopt.md). What is at Gandi is not imported: the
     first update takes over what is the same."""
-    dns, ingress = settings.dns, settings.ingress
+    dns = settings.dns
     if dns.zone is None:
         return {}
     zone = f"projects/{settings.project}/managedZones/{dns.zone.name}"
-    listeners = [
-        Listener(listener.ports, "", "" if ingress.has_ipv6(listener) else None)
-        for listener in (ingress.udp, ingress.tcp)
-    ]
     return {f"{name}-zone": zone} | {
         logical_name(name, dns.domain, record): f"{zone}/rrsets/{record.name}/{record.type}"
-        for record in edge_records(dns, settings.region, *listeners)
+        for record in plan(settings).records
     }

@@ -10,7 +10,7 @@ from pulumi_gcp.compute import Address as ReservedAddress
 from pulumi_gcp.compute import Router, RouterNat, RouterNatLogConfigArgs
 
 from components.refusal import RefusedError
-from inventory.address import Address, Status
+from inventory.address import Status
 from inventory.capacity import EgressCapacity
 from settings import Settings
 from settings.egress import Egress
@@ -49,11 +49,10 @@ class NatEgressPool(pulumi.ComponentResource):
     It deliberately does not manage the VPC network, its subnetworks and whether nodes have external addresses: a node
     that has one bypasses the pool.
 
-    Outputs: `addresses` (inventory addresses by slot name, as the engine sorts keys), `capacity`
-    (ports and concurrent calls).
+    Outputs: `addresses` (IPs by slot name), `capacity` (ports and concurrent calls).
     """
 
-    addresses: list[pulumi.Output[Address]]
+    addresses: Mapping[str, pulumi.Output[str]]
     capacity: pulumi.Output[EgressCapacity]
 
     def __init__(self, name: str, args: NatEgressPoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -75,10 +74,7 @@ class NatEgressPool(pulumi.ComponentResource):
             for slot in egress.slots
         }
         nat = self._gateway(name, args, reserved)
-        self.addresses = [
-            pulumi.Output.all(slot, address.address).apply(lambda it: egress.published(it[0], it[1], args.region))
-            for slot, address in reserved.items()
-        ]
+        self.addresses = {slot: address.address for slot, address in reserved.items()}
         # An adopted gateway keeps its minimum of ports when the settings name none, so the gateway is asked.
         self.capacity = nat.min_ports_per_vm.apply(
             lambda minimum: EgressCapacity(

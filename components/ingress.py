@@ -23,12 +23,9 @@ from components.load_balancer import (
     waits_for_its_address,
 )
 from components.refusal import RefusedError
-from inventory.address import Address, Direction, Kind, Status
-from inventory.endpoint import Listener
 from settings import Settings
-from settings.ingress import AnnouncedIngress, Ingress, InternalListener, Ipv6, PublicListener, ipv6_name
+from settings.ingress import Ingress, InternalListener, PublicListener, ipv6_name
 from settings.ledger import RetiredAddress
-from settings.lifecycle import reason_of
 
 
 @dataclass(frozen=True)
@@ -53,54 +50,38 @@ class SipIngress(pulumi.ComponentResource):
     until a LoadBalancer moves to them. It deliberately does not manage the namespace, the SIP proxy's
     Deployment, firewall rules (GKE writes them from the Services) and TLS certificates.
 
-    Outputs: `addresses` (inventory addresses, in the order UDP, TCP, announced), `udp` and `tcp` (listeners, for DNS).
+    Outputs: `addresses` (IPs by the reserved address's name: UDP, TCP, announced).
     """
 
-    addresses: list[pulumi.Output[Address]]
-    udp: Listener[pulumi.Output[str]]
-    tcp: Listener[pulumi.Output[str]]
+    addresses: Mapping[str, pulumi.Output[str]]
 
     def __init__(self, name: str, args: SipIngressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("warp:edge:SipIngress", name, None, opts)
         self._name = name
         self._args = args
-        self.addresses = []
-        self.udp = self._listener("UDP", args.ingress.udp)
-        self.tcp = self._listener("TCP", args.ingress.tcp)
-        for address, coming in args.ingress.announced.items():
-            self._announce(address, coming)
-        if args.ingress.internal:
-            self._internal(args.ingress.internal)
-        self.register_outputs({"udp": self.udp.ipv4, "tcp": self.tcp.ipv4})
+        ingress = args.ingress
+        reserved: dict[str, pulumi.Output[str]] = {}
+        for protocol, listener in ingress.listeners.items():
+            found = self._reserve(protocol, listener.address)
+            self._load_balancer(protocol, listener, found[: 2 if ingress.has_ipv6(listener) else 1])
+            reserved |= self._by_name(listener.address, found)
+        for address, coming in ingress.announced.items():
+            reserved |= self._by_name(address, self._reserve(coming.protocol, address))
+        self.addresses = reserved
+        if ingress.internal:
+            self._internal(ingress.internal)
+        self.register_outputs({"udp": reserved[ingress.udp.address], "tcp": reserved[ingress.tcp.address]})
 
-    def _listener(self, protocol: Protocol, listener: PublicListener) -> Listener[pulumi.Output[str]]:
-        ingress, purpose = self._args.ingress, f"Customer ingress ({protocol})"
-        ipv4, ipv6 = self._reserve(protocol, listener.address)
-        answering = ipv6 if ingress.has_ipv6(listener) else None
-        self._load_balancer(protocol, listener, [ipv4, *([answering] if answering else [])])
-        successors = [name for name, coming in ingress.announced.items() if coming.protocol == protocol]
-        self._publish(protocol, ipv4, listener, purpose=purpose, status=Status.ACTIVE, replaced_by=successors)
-        if ipv6:
-            following = [ipv6_name(name) for name in successors] if answering else []
-            status = listener.ipv6.state
-            self._publish(protocol, ipv6, listener.ipv6, purpose=purpose, status=status, replaced_by=following)
-        return Listener(listener.ports, ipv4.address, answering.address if answering else None)
+    def _by_name(self, address: str, reserved: Sequence[ReservedAddress]) -> dict[str, pulumi.Output[str]]:
+        return {name: each.address for name, each in zip((address, ipv6_name(address)), reserved, strict=False)}
 
-    def _announce(self, address: str, coming: AnnouncedIngress) -> None:
-        """Reserve an address that a LoadBalancer will move to, and publish it."""
-        purpose = coming.purpose or f"Customer ingress ({coming.protocol})"
-        ipv4, ipv6 = self._reserve(coming.protocol, address)
-        self._publish(coming.protocol, ipv4, coming, purpose=purpose, status=Status.ANNOUNCED)
-        if ipv6:
-            self._publish(coming.protocol, ipv6, coming.ipv6, purpose=purpose, status=Status.ANNOUNCED)
-
-    def _reserve(self, protocol: Protocol, address: str) -> tuple[ReservedAddress, ReservedAddress | None]:
-        """The IPv4 address, and the IPv6 one beside it. Keyed by name, so that an announced one becomes active as it
-        is; stacks of before know the active ones by their role alone."""
+    def _reserve(self, protocol: Protocol, address: str) -> list[ReservedAddress]:
+        """The IPv4 address, and the IPv6 one if there is one. Keyed by name, so that an announced one becomes active as
+        it is; older stacks know the active ones by their role alone."""
         role, args = f"{self._name}-{protocol.lower()}-address", self._args
 
         def options(alias: str) -> pulumi.ResourceOptions:
-            serves = address == self._listener_of(protocol).address
+            serves = address == args.ingress.listeners[protocol].address
             aliases = [pulumi.Alias(name=alias)] if serves else None
             return pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=KEPT, aliases=aliases)
 
@@ -113,7 +94,7 @@ class SipIngress(pulumi.ComponentResource):
             opts=options(role),
         )
         if not args.ingress.ipv6_subnetwork:
-            return ipv4, None
+            return [ipv4]
         ipv6 = ReservedAddress(
             f"{role}-{ipv6_name(address)}",
             name=ipv6_name(address),
@@ -125,39 +106,7 @@ class SipIngress(pulumi.ComponentResource):
             labels=args.labels,
             opts=options(f"{role}-ipv6"),
         )
-        return ipv4, ipv6
-
-    def _listener_of(self, protocol: Protocol) -> PublicListener:
-        return self._args.ingress.listeners[protocol]
-
-    def _publish(
-        self,
-        protocol: Protocol,
-        reserved: ReservedAddress,
-        life: PublicListener | AnnouncedIngress | Ipv6,
-        *,
-        purpose: str,
-        status: Status,
-        replaced_by: Sequence[str] = (),
-    ) -> None:
-        described = pulumi.Output.all(reserved.name, reserved.address).apply(
-            lambda found: Address(
-                purpose=purpose,
-                name=found[0],
-                address=found[1],
-                kind=Kind.LOAD_BALANCER,
-                direction=Direction.INBOUND,
-                protocols=(protocol,),
-                ports=tuple(self._listener_of(protocol).ports.values()),
-                region=self._args.region,
-                status=status,
-                replaced_by=tuple(replaced_by),
-                announced_on=life.announced_on,
-                active_on=life.active_on,
-                notice_reason=reason_of(life.notice_override),
-            )
-        )
-        self.addresses.append(described)
+        return [ipv4, ipv6]
 
     def _load_balancer(self, protocol: Protocol, listener: PublicListener, reserved: Sequence[ReservedAddress]) -> None:
         ingress, hook = self._args.ingress, self._args.on_failure

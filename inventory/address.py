@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from ipaddress import ip_address
@@ -37,8 +38,9 @@ class Address:
 
     `ports` are the destination ports of the traffic it carries: ours on an ingress address, the vendor's on an
     egress address (source ports behind Cloud NAT are arbitrary, so nobody can match on them).
-    `replaced_by` names addresses by their cloud name. The dates are those on which each state began, where known; on
-    an announced address `active_on` is still to come. `notice_reason`: why people had less than the notice period.
+    `replaced_by`: addresses; in a plan, where `address` is empty, their names. The dates are those on which each state
+    began, where known; on an announced address `active_on` is still to come. `notice_reason`: why people had less than
+    the notice period.
     `customer`: the BAN of the one customer whose own address it is; nobody else is told of it.
     """
 
@@ -58,6 +60,12 @@ class Address:
     retired_on: date | None = None
     notice_reason: str | None = None
     customer: str | None = None
+
+    def at(self, addresses: Mapping[str, str]) -> Address:
+        """With the addresses of these names: its own, and those that replace it."""
+        return replace(
+            self, address=addresses[self.name], replaced_by=tuple(addresses[name] for name in self.replaced_by)
+        )
 
     @property
     def cidr(self) -> str:

@@ -1,4 +1,4 @@
-"""The inventory of one region, and the JSON shapes in which the stack's outputs publish it.
+"""The inventory, and the JSON shapes in which the stack's outputs publish it.
 
 Every shape carries `schema`; a field is only ever added under the same number. `docs/outputs.md` documents them.
 Deterministic: the same edge gives the same bytes, there is no clock in here.
@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from inventory import cost, sheets
+from inventory import sheets
 from inventory.address import Address, Direction, Status
 from inventory.capacity import PORTS_PER_ADDRESS, EgressCapacity
-from inventory.endpoint import Endpoint, Listener, Record, SipNames, Srv, endpoints, records
+from inventory.endpoint import Endpoint, Record
 
 SCHEMA = 1
 # What a way in is opened for in a firewall.
@@ -27,19 +26,39 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Inventory:
-    """What one region promises. `addresses` in the order they were declared; retired ones last.
+    """What one region, or all of them together, promise.
 
-    `dedicated`: the ways in that one customer has for itself.
+    `addresses` in the order they were declared, retired ones last; `endpoints`: those that all may use first, and of
+    them first the server that customers get; `records`: what DNS answers. In a plan (`plan/`) no IP is known: an
+    address's is empty, and endpoints and records have names in their place.
     """
 
     region: str
+    domain: str
+    notice_days: int | None
     addresses: tuple[Address, ...]
-    names: SipNames
-    udp: Listener[str]
-    tcp: Listener[str]
-    srv: Srv
-    notice_days: int = 30
-    dedicated: tuple[Endpoint, ...] = ()
+    endpoints: tuple[Endpoint, ...]
+    records: tuple[Record, ...]
+
+    def filled(self, found: Mapping[str, str]) -> Inventory:
+        """With the IPs of these names. Retired addresses have theirs already."""
+        known = {each.name: each.address for each in self.addresses if each.address} | dict(found)
+        return replace(
+            self,
+            addresses=tuple(each.at(known) for each in self.addresses),
+            endpoints=tuple(each.at(known) for each in self.endpoints),
+            records=tuple(each.at(known) for each in self.records),
+        )
+
+    @property
+    def shared(self) -> Inventory:
+        """Without customers' own addresses in use, their endpoints and their names."""
+        return replace(
+            self,
+            addresses=tuple(each for each in self.addresses if not (each.customer and each.published)),
+            endpoints=tuple(each for each in self.endpoints if each.customer is None),
+            records=tuple(each for each in self.records if each.customer is None),
+        )
 
     @property
     def announced_ingress(self) -> list[Address]:
@@ -52,62 +71,48 @@ class Inventory:
         """What vendors must accept today: announced, active and draining."""
         return [a for a in self.addresses if a.direction is Direction.OUTBOUND and a.published]
 
-    def ip_inventory(self) -> Json:
-        """Output `ipInventory`: every address, legacy ones with what replaced them."""
-        by_name = {address.name: address.address for address in self.addresses}
-        body: Json = {
-            "schema": SCHEMA,
-            "region": self.region,
-            "domain": self.names.domain,
-            "noticeDays": self.notice_days,
-            "endpoints": [endpoint(e) for e in (*endpoints(self.names, self.udp, self.tcp), *self.dedicated)],
-            "addresses": [_address(address, by_name) for address in self.addresses],
-        }
-        return with_digest(body)
+    def ip_inventory(self, addresses: Sequence[Json] | None = None) -> Json:
+        """Output `ipInventory`: every address, retired ones with what replaced them. `addresses`: as regions published
+        them, with what this version may not know."""
+        return with_digest(
+            {
+                "schema": SCHEMA,
+                "region": self.region,
+                "domain": self.domain,
+                **({} if self.notice_days is None else {"noticeDays": self.notice_days}),
+                "endpoints": [endpoint(each) for each in self.endpoints],
+                "addresses": [_address(each) for each in self.addresses] if addresses is None else list(addresses),
+            }
+        )
 
     def vendor_whitelist(self) -> Json:
-        """Output `vendorWhitelist`."""
-        return vendor_whitelist(self.egress, self.names.domain)
+        """Output `vendorWhitelist`: what vendors put into their lists, as data and as the text they get."""
+        return {
+            "schema": SCHEMA,
+            "addresses": [address.address for address in self.egress],
+            "cidrs": [address.cidr for address in self.egress],
+            "text": sheets.vendor_sheet(self.egress, self.domain),
+        }
 
     def customer_endpoints(self) -> Json:
-        """Output `customerEndpoints`."""
-        ways_in = endpoints(self.names, self.udp, self.tcp)
-        found = records(self.names, self.udp, self.tcp, self.srv, naptr=False)
-        return customer_endpoints(ways_in, found, self.egress, self.announced_ingress)
-
-
-def vendor_whitelist(egress: Sequence[Address], domain: str) -> Json:
-    """Output `vendorWhitelist`: what vendors put into their lists, as data and as the text they get."""
-    return {
-        "schema": SCHEMA,
-        "addresses": [address.address for address in egress],
-        "cidrs": [address.cidr for address in egress],
-        "text": sheets.vendor_sheet(egress, domain),
-    }
-
-
-def customer_endpoints(
-    ways_in: Sequence[Endpoint], found: Iterable[Record[str]], egress: Sequence[Address], announced: Sequence[Address]
-) -> Json:
-    """Output `customerEndpoints`: everything a customer needs to send calls and to open a firewall.
-
-    `ways_in`: the server that customers are told comes first.
-    """
-    return {
-        "schema": SCHEMA,
-        "server": ways_in[0].server,
-        "endpoints": [endpoint(each) for each in ways_in],
-        "announced": [_coming(address) for address in announced],
-        "srv": [_record(record) for record in found if record.type == "SRV"],
-        "firewall": {
-            "outbound": _outbound(ways_in, announced),
-            "inbound": [{"protocols": ["UDP", "TCP"], "from": address.cidr} for address in egress],
-        },
-        "codecs": list(sheets.CODECS),
-        "dtmf": sheets.DTMF,
-        "authentication": sheets.AUTHENTICATION,
-        "text": sheets.customer_sheet(ways_in, egress, announced),
-    }
+        """Output `customerEndpoints`: everything a customer needs to send calls and to open a firewall."""
+        ways_in = [each for each in self.endpoints if each.customer is None]
+        shared = [each for each in self.records if each.customer is None]
+        return {
+            "schema": SCHEMA,
+            "server": ways_in[0].server,
+            "endpoints": [endpoint(each) for each in ways_in],
+            "announced": [_coming(address) for address in self.announced_ingress],
+            "srv": [_record(record, record.data) for record in shared if record.type == "SRV"],
+            "firewall": {
+                "outbound": _outbound(ways_in, self.announced_ingress),
+                "inbound": [{"protocols": ["UDP", "TCP"], "from": address.cidr} for address in self.egress],
+            },
+            "codecs": list(sheets.CODECS),
+            "dtmf": sheets.DTMF,
+            "authentication": sheets.AUTHENTICATION,
+            "text": sheets.customer_sheet(ways_in, self.egress, self.announced_ingress),
+        }
 
 
 def _outbound(ways_in: Sequence[Endpoint], announced: Sequence[Address]) -> list[Json]:
@@ -125,9 +130,10 @@ def _outbound(ways_in: Sequence[Endpoint], announced: Sequence[Address]) -> list
     return [rule for place, rule in enumerate(rules) if rule not in rules[:place]]
 
 
-def record_sets(found: Iterable[Record[Any]], ttl_seconds: int) -> list[Json]:
-    """The part `records` of output `dns`: every record set of the edge, as name servers must answer it."""
-    return [_record(record) | {"ttl": ttl_seconds} for record in found]
+def record_sets(found: Iterable[Record], ttl_seconds: int, addresses: Mapping[str, Any] | None = None) -> list[Json]:
+    """The part `records` of output `dns`: every record set of the edge, as name servers must answer it. `addresses`: by
+    the names that stand in the records of a plan."""
+    return [_record(record, record.values(addresses or {})) | {"ttl": ttl_seconds} for record in found]
 
 
 def egress_capacity(capacity: EgressCapacity) -> Json:
@@ -144,42 +150,6 @@ def egress_capacity(capacity: EgressCapacity) -> Json:
     }
 
 
-def monthly_cost(counts: cost.Counts, plan: cost.Plan) -> Json:
-    """Output `monthlyCost`: US dollars a month; the plan's figures and list prices of the same counts."""
-    planned, listed = cost.plan_items(counts, plan), cost.list_items(counts, plan)
-    network = cost.total(planned)
-    compute = sum(plan.compute.values(), Decimal(0))
-    body: Json = {
-        "schema": SCHEMA,
-        "currency": "USD",
-        "plan": {"items": [_item(item) for item in planned], "total": _money(network)},
-        "list": {
-            "region": cost.PRICE_REGION,
-            "items": [_item(item) for item in listed],
-            "total": _money(cost.total(listed)),
-        },
-        "before": _money(plan.before),
-        "difference": _money(network - plan.before),
-        "compute": {name: _money(month) for name, month in plan.compute.items()},
-        "platform": _money(network + compute),
-        "oneMoreSlot": {"plan": _money(plan.static_address), "list": _money(cost.HOURS * cost.NAT_ADDRESS_HOUR)},
-    }
-    if counts.dedicated:
-        body["dedicated"] = {
-            ban: {
-                "addresses": balancers,
-                "loadBalancers": balancers,
-                "plan": _money(balancers * (plan.static_address + plan.load_balancer)),
-                "list": _money(balancers * cost.HOURS * cost.FURTHER_RULE_HOUR),
-            }
-            for ban, balancers in counts.dedicated.items()
-        }
-    if plan.customers:
-        body["customers"] = plan.customers
-        body["perCustomer"] = float(round((network + compute) / plan.customers, 3))
-    return body
-
-
 def with_digest(body: Json) -> Json:
     """An inventory with the digest of the rest of it."""
     rest = {key: value for key, value in body.items() if key != "digest"}
@@ -192,7 +162,7 @@ def digest(body: Json) -> str:
     return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
 
 
-def _address(address: Address, by_name: dict[str, str]) -> Json:
+def _address(address: Address) -> Json:
     return {
         "purpose": address.purpose,
         "name": address.name,
@@ -203,10 +173,10 @@ def _address(address: Address, by_name: dict[str, str]) -> Json:
         "ports": list(address.ports),
         "region": address.region,
         "status": str(address.status),
-    } | _life(address, by_name)
+    } | _life(address)
 
 
-def _life(address: Address, by_name: dict[str, str]) -> Json:
+def _life(address: Address) -> Json:
     """What is known of an address's life; what is not known has no key."""
     dates = {
         "announcedOn": address.announced_on,
@@ -218,7 +188,7 @@ def _life(address: Address, by_name: dict[str, str]) -> Json:
     if address.notice_reason:
         known["noticeOverride"] = {"reason": address.notice_reason}
     if address.replaced_by:
-        known["replacedBy"] = [by_name[name] for name in address.replaced_by]
+        known["replacedBy"] = list(address.replaced_by)
     if address.customer:
         known["customer"] = address.customer
     return known
@@ -244,19 +214,10 @@ def endpoint(each: Endpoint) -> Json:
     } | ({"customer": each.customer} if each.customer else {})
 
 
-def _record(record: Record[Any]) -> Json:
-    known = {"name": record.name.rstrip("."), "type": record.type, "data": list(record.data)}
+def _record(record: Record, values: Iterable[Any]) -> Json:
+    known: Json = {"name": record.name.rstrip("."), "type": record.type, "data": list(values)}
     return known | ({"oneOf": list(record.routing.addresses)} if record.routing else {})
 
 
 def _rule(protocols: list[str], address: str, port: int, purpose: str) -> Json:
     return {"protocols": protocols, "to": address, "port": port, "for": purpose}
-
-
-def _item(item: cost.Item) -> Json:
-    return {"item": item.item, "count": item.count, "month": _money(item.month), "formula": item.formula}
-
-
-def _money(amount: Decimal) -> float:
-    """JSON has no decimals; two places survive a double exactly as printed."""
-    return float(cost.cents(amount))

@@ -18,17 +18,6 @@ class Policy(StrEnum):
 
 
 @dataclass(frozen=True)
-class Policies:
-    """What the shared names' addresses get: those of the UDP LoadBalancers, and those of the TCP ones."""
-
-    udp: Policy = Policy.FIXED
-    tcp: Policy = Policy.FIXED
-
-
-ALL_FIXED = Policies()
-
-
-@dataclass(frozen=True)
 class Target:
     """One region's address, by the region in which the host looks for the nearest."""
 

@@ -16,8 +16,8 @@ from adopt.differences import type_of
 from engine_values import is_unknown
 from inventory.address import Address, Status
 from inventory.published import PublishedInventory
+from plan import plan
 from review.audience import Audience, audience_of
-from review.declared import declared
 from review.preview import Preview, Step
 from secret_text import SECRET
 from settings import Settings, SettingsError
@@ -180,7 +180,7 @@ def _declared(preview: Preview, before: Mapping[str, Address]) -> dict[str, Addr
     except SettingsError:
         return None
     addresses = {each.name: each.address for each in before.values()} | _reserved(preview)
-    found = [replace(each, address=each.address or addresses.get(each.name, "")) for each in declared(settings)]
+    found = [replace(each, address=each.address or addresses.get(each.name, "")) for each in plan(settings).addresses]
     by_name = {each.name: each.address for each in found}
     return {
         each.name: replace(each, replaced_by=tuple(by_name.get(name) or name for name in each.replaced_by))
@@ -216,7 +216,7 @@ def _recorded(preview: Preview) -> dict[str, Address]:
     in_use = _in_gateway(preview)
     return {
         each.name: replace(each, address=exists[each.name], status=in_use.get(each.name, each.status), replaced_by=())
-        for each in declared(settings)
+        for each in plan(settings).addresses
         if each.name in exists
     }
 

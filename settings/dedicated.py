@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
-from inventory.address import Address, Direction, Kind, Status
+from inventory.address import Status
 from inventory.endpoint import TRANSPORT_OF_ROLE
 from settings.base import Ban, Day, HostLabel, Name, Section
 from settings.ingress import Ingress
@@ -99,24 +99,6 @@ class DedicatedListener:
     def status(self) -> Status:
         """Draining: held, and still told to its customer, but nothing leads there."""
         return Status.DRAINING if self.drained_on else Status.ACTIVE
-
-    def published(self, address: str, region: str) -> Address:
-        """As the inventory lists it; `address` is what the cloud reserved."""
-        return Address(
-            purpose=f"Dedicated ingress ({self.protocol})",
-            name=self.address,
-            address=address,
-            kind=Kind.LOAD_BALANCER,
-            direction=Direction.INBOUND,
-            protocols=(self.protocol,),
-            ports=tuple(self.ports.values()),
-            region=region,
-            status=self.status,
-            announced_on=self.announced_on,
-            active_on=self.active_on,
-            drained_on=self.drained_on,
-            customer=self.ban,
-        )
 
 
 def listeners(dedicated: Mapping[str, DedicatedCustomer], ingress: Ingress) -> Iterator[DedicatedListener]:

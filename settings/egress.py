@@ -8,14 +8,13 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
-from inventory.address import Address, Direction, Kind, Status
+from inventory.address import Status
 from inventory.capacity import PORTS_OF_ONE_VM
 from settings.base import Day, EachOnce, Line, Name, Port, Seconds, Section
 from settings.lifecycle import (
     NoticeOverride,
     in_order,
     override_shortens_something,
-    reason_of,
     refuse_circle,
     said_with,
 )
@@ -151,26 +150,6 @@ class Egress(Section):
         if info.field_name == "max_ports_per_vm" and ports <= (least or 32):
             raise refuse("not above the minimum", "raise egress.maxPortsPerVm")
         return ports
-
-    def published(self, name: str, address: str, region: str) -> Address:
-        """The slot `name` as the inventory lists it; `address` is what the cloud reserved for it."""
-        slot = self.slots[name]
-        return Address(
-            purpose=slot.purpose,
-            name=name,
-            address=address,
-            kind=Kind.NAT,
-            direction=Direction.OUTBOUND,
-            protocols=("UDP", "TCP"),
-            ports=self.vendor_ports,
-            region=region,
-            status=slot.state,
-            replaced_by=slot.replaced_by,
-            announced_on=slot.announced_on,
-            active_on=slot.active_on,
-            drained_on=slot.drained_on,
-            notice_reason=reason_of(slot.notice_override),
-        )
 
     @property
     def default_min_ports_per_vm(self) -> int:

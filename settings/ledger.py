@@ -9,10 +9,9 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
-from inventory.address import Address as Published
-from inventory.address import Direction, Kind, Status
+from inventory.address import Direction, Kind
 from settings.base import Address, Ban, Day, EachOnce, Line, Money, Name, Port, Section
-from settings.lifecycle import DATES, NoticeOverride, in_order, override_shortens_something, reason_of, said_with
+from settings.lifecycle import DATES, NoticeOverride, in_order, override_shortens_something, said_with
 from settings.problems import refuse
 
 
@@ -60,27 +59,6 @@ class RetiredAddress(Section):
 
     _notice = field_validator("notice_override")(override_shortens_something)
 
-    def published(self, name: str, region: str) -> Published:
-        """As the inventory lists it."""
-        return Published(
-            purpose=self.purpose,
-            name=name,
-            address=self.address,
-            kind=self.kind,
-            direction=self.direction,
-            protocols=self.protocols,
-            ports=self.ports,
-            region=region,
-            status=Status.RETIRED,
-            replaced_by=self.replaced_by,
-            announced_on=self.announced_on,
-            active_on=self.active_on,
-            drained_on=self.drained_on,
-            retired_on=self.retired_on,
-            notice_reason=reason_of(self.notice_override),
-            customer=self.customer,
-        )
-
 
 # Google's default, docs.cloud.google.com/compute/resource-usage
 NEW_PROJECT_ADDRESSES = 8
@@ -118,7 +96,7 @@ class Quotas(Section):
 
 
 class Cost(Section):
-    """Figures of the monthly plan. List prices are in `inventory/cost.py`."""
+    """Figures of the monthly plan. List prices are in `plan/cost.py`."""
 
     static_address: Money = Field(Decimal("2.92"), description="USD per address")
     load_balancer: Money = Field(Decimal("18.00"), description="USD per LoadBalancer")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from inventory.address import Address, Direction, Kind, Status
-from inventory.endpoint import Listener, SipNames, Srv, records
 from inventory.publish import Inventory, record_sets
+from plan.names import Listener, Listeners, SipNames, endpoints, records
+from settings.dns import SrvWeights
 
 Json = dict[str, Any]
 
@@ -52,6 +53,8 @@ def outputs(
 ) -> Json:
     """What `pulumi stack output --json` has of an edge on these addresses, as far as it is checked."""
     listening = ports or {"sip": 5060, "sips": 5061}
+    names = SipNames("ringer.tel", "sip", "sip-udp", "sip-tcp")
+    both = Listeners(names, Listener({"sip": listening["sip"]}, udp), Listener(listening, tcp))
     inventory = Inventory(
         region="us-central1",
         addresses=(
@@ -62,10 +65,10 @@ def outputs(
             egress("warp-nat-outbound-ip", RETIRED_NAT, Status.RETIRED),
             ingress("sip-ringer-tel-old", RETIRED, "UDP", (5060,), Status.RETIRED),
         ),
-        names=SipNames("ringer.tel", "sip", "sip-udp", "sip-tcp"),
-        udp=Listener({"sip": listening["sip"]}, udp),
-        tcp=Listener(listening, tcp),
-        srv=Srv(),
+        domain="ringer.tel",
+        notice_days=30,
+        endpoints=tuple(endpoints(both.names, both)),
+        records=tuple(records(both, SrvWeights(), naptr=naptr)),
     )
     return {
         "ipInventory": inventory.ip_inventory(),
@@ -74,8 +77,6 @@ def outputs(
             "domain": "ringer.tel",
             "nameServers": [f"{name}." for name in NAME_SERVERS],
             "dsRecords": list(ds_records),
-            "records": record_sets(
-                records(inventory.names, inventory.udp, inventory.tcp, inventory.srv, naptr=naptr), 300
-            ),
+            "records": record_sets(inventory.records, 300),
         },
     }

@@ -8,14 +8,20 @@ from typing import Any
 
 import pytest
 
-from inventory.cost import Counts, Plan, cents
-from inventory.publish import monthly_cost
+from plan.cost import Counts, cents, monthly_cost
+from settings.ledger import Cost
 
-LIVE = Counts(ingress_addresses=2, nat_addresses=3, announced_addresses=0, load_balancers=2, nat_vms=9)
-PLAN = Plan(before=Decimal("40.00"))
+LIVE = Counts(ingress_addresses=2, nat_addresses=3, announced_addresses=0, load_balancers=2)
 
 
-def bill(which: str, counts: Counts, plan: Plan = PLAN) -> dict[str, float]:
+def figures(**changed: Any) -> Cost:
+    return Cost().model_copy(update=changed)
+
+
+PLAN = figures(before=Decimal("40.00"), nat_vms=9)
+
+
+def bill(which: str, counts: Counts, plan: Cost = PLAN) -> dict[str, float]:
     return {item["item"]: item["month"] for item in monthly_cost(counts, plan)[which]["items"]}
 
 
@@ -45,7 +51,7 @@ def test_forwarding_rules_cost_five_together_and_then_one_by_one(rules: int, mon
     ],
 )
 def test_the_gateway_costs_by_the_vm_up_to_32(vms: int, month: float) -> None:
-    assert bill("list", replace(LIVE, nat_vms=vms))["Cloud NAT gateway"] == month
+    assert bill("list", LIVE, figures(nat_vms=vms))["Cloud NAT gateway"] == month
 
 
 def test_an_announced_address_costs_twice_as_much_as_one_in_use() -> None:
@@ -65,15 +71,16 @@ def test_two_more_slots_cost_what_the_formulas_say() -> None:
 
 
 def test_measured_traffic_takes_the_place_of_the_estimate() -> None:
-    measured = replace(LIVE, nat_gib=Decimal(100), load_balancer_gib=Decimal(250))
-    assert bill("list", measured)["data processing"] == 6.50  # 100 x 0.045 + 250 x 0.008
-    assert bill("plan", measured)["data processing"] == 10.00
-    for half in (replace(LIVE, nat_gib=Decimal(100)), replace(LIVE, load_balancer_gib=Decimal(100))):
-        assert bill("list", half)["data processing"] == 10.00, "half a measurement is none"
+    measured = figures(nat_gib=Decimal(100), load_balancer_gib=Decimal(250))
+    assert bill("list", LIVE, measured)["data processing"] == 6.50  # 100 x 0.045 + 250 x 0.008
+    assert bill("plan", LIVE, measured)["data processing"] == 10.00
+    for half in (figures(nat_gib=Decimal(100)), figures(load_balancer_gib=Decimal(100))):
+        assert bill("list", LIVE, half)["data processing"] == 10.00, "half a measurement is none"
 
 
 def test_another_regions_plan_is_another_sum() -> None:
-    plan = Plan(
+    plan = figures(
+        nat_vms=9,
         static_address=Decimal("3.00"),
         load_balancer=Decimal("20.50"),
         nat_gateway=Decimal("45.00"),
@@ -88,7 +95,7 @@ def test_another_regions_plan_is_another_sum() -> None:
 def test_the_cost_is_shared_among_customers_only_where_there_are_some() -> None:
     alone = monthly_cost(LIVE, PLAN)
     assert not {"customers", "perCustomer"} & set(alone)
-    shared = monthly_cost(LIVE, replace(PLAN, customers=3, compute={"GKE": Decimal(150)}))
+    shared = monthly_cost(LIVE, figures(before=Decimal("40.00"), nat_vms=9, customers=3, compute={"GKE": Decimal(150)}))
     assert shared["platform"] == 250.60
     assert (shared["customers"], shared["perCustomer"]) == (3, 83.533)
 

@@ -8,8 +8,9 @@ import pulumi
 import pytest
 
 from components import dns as component
-from components.dns import HostedZone, SipDns, SipDnsArgs, edge_records
-from inventory.endpoint import Listener, Record
+from components.dns import HostedZone, SipDns, SipDnsArgs
+from inventory.endpoint import Record
+from plan.names import Listener, Listeners, names, records
 from settings.dns import Dns
 from tests.stacks import Config, changed, stack_config
 from tests.unit.cloud import DS_RECORD, NAME_SERVERS
@@ -168,7 +169,7 @@ class PaperHost:
     def zone(self) -> HostedZone:
         return HostedZone(pulumi.Output.from_input(["ns.example."]), pulumi.Output.from_input([]))
 
-    def record_set(self, name: str, record: Record[pulumi.Output[str]], owner: pulumi.Resource) -> None:
+    def record_set(self, name: str, record: Record, owner: pulumi.Resource) -> None:
         self.written[name] = (record.name, record.type, self.ttl)
 
 
@@ -177,11 +178,10 @@ def test_a_second_backend_joins_without_touching_the_component(monkeypatch: pyte
 
     def body() -> None:
         dns = Dns.model_validate({"domain": "ringer.tel", "zone": {"name": "ringer-tel"}})
-        udp, tcp = (
-            Listener({"sip": 5060}, pulumi.Output.from_input(address)) for address in ("192.0.2.1", "192.0.2.2")
-        )
-        records = edge_records(dns, "us-central1", udp, tcp)
-        pulumi.export("nameServers", SipDns("dns", SipDnsArgs(dns, records, {}, protect=True)).name_servers)
+        udp, tcp = (Listener({"sip": 5060}, name) for name in ("udp-ip", "tcp-ip"))
+        found = records(Listeners(names(dns), udp, tcp), dns.srv, naptr=False)
+        reserved = {name: pulumi.Output.from_input("192.0.2.1") for name in ("udp-ip", "tcp-ip")}
+        pulumi.export("nameServers", SipDns("dns", SipDnsArgs(dns, found, reserved, {}, protect=True)).name_servers)
 
     edge = run(body)
     assert edge.of_type(RECORD) == []

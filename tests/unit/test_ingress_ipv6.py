@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from review.declared import declared
+from plan import plan
 from settings import Settings, SettingsError
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config
 from tests.unit.cloud import Cloud
@@ -99,7 +99,7 @@ def test_the_successor_of_an_ipv6_address_has_dates_of_its_own() -> None:
 
 @pytest.mark.parametrize("config", [dual(), dual(SOON), dual(SINCE, announced={"sip-udp-2": {"protocol": "UDP"}})])
 def test_the_review_knows_the_same(config: Config) -> None:
-    told = {each.name: each for each in declared(Settings.parse(as_engine_gives_it(config)))}
+    told = {each.name: each for each in plan(Settings.parse(as_engine_gives_it(config))).addresses}
     for name, each in listed(declare(config)).items():
         found = told[name]
         assert (found.status, str(found.announced_on or ""), str(found.active_on or "")) == (

@@ -12,10 +12,15 @@ from hypothesis import strategies as some
 
 from inventory import Address, Direction, Inventory, Kind, Status
 from inventory.capacity import EgressCapacity
-from inventory.endpoint import Listener, SipNames, Srv
 from inventory.publish import digest, egress_capacity
+from plan.names import Listener, Listeners, SipNames, endpoints, records
+from settings.dns import SrvWeights
 
-NAMES = SipNames("ringer.tel", "sip", "sip-udp", "sip-tcp")
+BOTH = Listeners(
+    SipNames("ringer.tel", "sip", "sip-udp", "sip-tcp"),
+    Listener({"sip": 5060}, "192.0.2.1"),
+    Listener({"sip": 5060, "sips": 5061}, "192.0.2.2"),
+)
 
 
 def egress(name: str, address: str, status: Status = Status.ACTIVE, *, replaced_by: tuple[str, ...] = ()) -> Address:
@@ -36,10 +41,10 @@ def inventory(*addresses: Address, **changes: Any) -> Inventory:
     whole = Inventory(
         region="us-central1",
         addresses=(*living, *addresses),
-        names=NAMES,
-        udp=Listener({"sip": 5060}, "192.0.2.1"),
-        tcp=Listener({"sip": 5060, "sips": 5061}, "192.0.2.2"),
-        srv=Srv(),
+        domain="ringer.tel",
+        notice_days=30,
+        endpoints=tuple(endpoints(BOTH.names, BOTH)),
+        records=tuple(records(BOTH, SrvWeights(), naptr=False)),
     )
     return replace(whole, **changes)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from inventory.published import PublishedInventory
+from plan import plan
 from review.audience import Audience
-from review.declared import declared
 from review.preview import read
 from review.report import Report, report
 from settings import Settings
@@ -96,7 +96,7 @@ def test_the_settings_declare_what_the_program_publishes() -> None:
     outputs = read(golden("nothing")).after or {}
     published = PublishedInventory.model_validate_json(json.dumps(outputs["ipInventory"]))
     settings = Settings.parse(read(golden("nothing")).config)
-    by_name = {each.name: each for each in declared(settings)}
+    by_name = {each.name: each for each in plan(settings).addresses}
     for address in (each.known for each in published.addresses):
         same = by_name.pop(address.name)
         for field in ("purpose", "kind", "direction", "protocols", "ports", "region", "status", "announced_on"):

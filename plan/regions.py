@@ -8,37 +8,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
-from inventory import cost
-from inventory.address import Address, Direction, Status
-from inventory.endpoint import (
-    TRANSPORT_OF_ROLE,
-    Endpoint,
-    Listener,
-    Record,
-    SipNames,
-    address_records,
-    endpoints,
-    naptr_data,
-)
+from inventory.address import Direction, Status
+from inventory.endpoint import TRANSPORT_OF_ROLE, Endpoint, Record
 from inventory.formats.selection import NothingToListError, merged
-from inventory.publish import (
-    SCHEMA,
-    Json,
-    customer_endpoints,
-    digest,
-    endpoint,
-    record_sets,
-    vendor_whitelist,
-    with_digest,
-)
+from inventory.publish import SCHEMA, Inventory, Json, digest, record_sets
 from inventory.published import OF_A_REGION, Published, PublishedDns, ReachableInventory
-from inventory.routing import ALL_FIXED, Policies, Policy, Routing, Target
+from inventory.routing import Policy, Target
+from inventory.routing import Routing as Routed
+from plan.cost import cents
+from plan.names import Listener, Listeners, SipNames, address_records, endpoints, service_records
+from settings.regions import RegionShare
+from settings.routing import Routing
 
 Count = Annotated[int, Field(ge=0)]
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -81,24 +67,13 @@ class UnfitRegionError(Exception):
 
 
 @dataclass(frozen=True)
-class Share:
-    """What a region has of the calls to the shared names (RFC 2782): lowest priority first, weight among equals."""
-
-    region: str
-    stack: str
-    priority: int
-    weight: int
-    active: bool
-
-
-@dataclass(frozen=True)
 class Region:
-    """One region as its stack's outputs tell it. `names`: its own; `raw`: outputs as they came."""
+    """One region as its stack's outputs have it. `listeners`: its LoadBalancers, and names of its own; `raw`: outputs
+    as they came."""
 
-    share: Share
-    names: SipNames
-    udp: Listener[str]
-    tcp: Listener[str]
+    name: str
+    share: RegionShare
+    listeners: Listeners
     inventory: ReachableInventory
     dns: PublishedDns
     capacity: PublishedCapacity
@@ -106,9 +81,9 @@ class Region:
     raw: Mapping[str, Json]
 
     @property
-    def name(self) -> str:
-        """The region's."""
-        return self.share.region
+    def active(self) -> bool:
+        """Whether new calls are led there."""
+        return self.share.state == "active"
 
     @property
     def own(self) -> list[Endpoint]:
@@ -120,7 +95,7 @@ class Region:
         ]
 
 
-def read(share: Share, shared_names: SipNames, outputs: Mapping[str, object]) -> Region:
+def read(region: str, share: RegionShare, shared_names: SipNames, outputs: Mapping[str, object]) -> Region:
     """A region from its stack's outputs. Raises `UnfitRegionError`."""
     again = f"run `pulumi up` of {share.stack} with this version of the program, then this one again"
     for name in OF_A_REGION:
@@ -131,28 +106,27 @@ def read(share: Share, shared_names: SipNames, outputs: Mapping[str, object]) ->
     dns = _model(PublishedDns, share, "dns", raw, again)
     if digest({key: value for key, value in raw["ipInventory"].items() if key != "digest"}) != inventory.digest:
         raise UnfitRegionError(f"stack {share.stack}, ipInventory: its digest is not that of its contents", again)
-    if inventory.region != share.region:
+    if inventory.region != region:
         raise UnfitRegionError(
-            f"stack {share.stack} is of region {inventory.region!r:.60}, not {share.region}",
-            f"name the stack of {share.region} in regions.{share.region}.stack",
+            f"stack {share.stack} is of region {inventory.region!r:.60}, not {region}",
+            f"name the stack of {region} in regions.{region}.stack",
         )
     if dns.domain != shared_names.domain:
         raise UnfitRegionError(
             f"stack {share.stack} has its names in {dns.domain}, the shared ones are in {shared_names.domain}",
             "give all stacks the same dns.domain",
         )
-    names = SipNames(dns.domain, shared_names.primary, shared_names.udp, shared_names.tcp, share.region)
+    names = SipNames(dns.domain, shared_names.primary, shared_names.udp, shared_names.tcp, region)
     udp = _listener(share, names.fqdn(names.udp), inventory, dns, {"UDP": "sip"})
     tcp = _listener(share, names.fqdn(names.tcp), inventory, dns, ROLE_OF_TRANSPORT)
     capacity = _model(PublishedCapacity, share, "egressCapacity", raw, again)
-    return Region(
-        share, names, udp, tcp, inventory, dns, capacity, _model(PublishedCost, share, "monthlyCost", raw, again), raw
-    )
+    cost = _model(PublishedCost, share, "monthlyCost", raw, again)
+    return Region(region, share, Listeners(names, udp, tcp), inventory, dns, capacity, cost, raw)
 
 
 def _listener(
-    share: Share, name: str, inventory: ReachableInventory, dns: PublishedDns, roles: Mapping[str, str]
-) -> Listener[str]:
+    share: RegionShare, name: str, inventory: ReachableInventory, dns: PublishedDns, roles: Mapping[str, str]
+) -> Listener:
     """What answers at one of a region's own names, as record sets and inventory both say."""
     found = {each.type: each.data for each in dns.records if each.name == name}
     ipv4, ipv6 = (found.get(type_, ()) for type_ in ("A", "AAAA"))
@@ -185,7 +159,7 @@ def _listener(
     return Listener(ports, ipv4[0], ipv6[0] if ipv6 else None)
 
 
-def _model(kind: type[T], share: Share, name: str, raw: Mapping[str, Json], remedy: str) -> T:
+def _model(kind: type[T], share: RegionShare, name: str, raw: Mapping[str, Json], remedy: str) -> T:
     try:
         return kind.model_validate_json(json.dumps(raw[name]))
     except (ValidationError, ValueError) as error:
@@ -241,57 +215,39 @@ def active(regions: Sequence[Region]) -> list[Region]:
     would come back to it whenever the rest answers slowly. Calls that run are not led by these names any more: their
     requests go where Contact and Record-Route say (RFC 3261, section 12.2.1.1).
     """
-    return [each for each in regions if each.share.active]
+    return [each for each in regions if each.active]
 
 
-def shared_records(
-    names: SipNames, regions: Sequence[Region], policies: Policies = ALL_FIXED, *, naptr: bool
-) -> list[Record[str]]:
+def shared_records(names: SipNames, regions: Sequence[Region], routing: Routing, *, naptr: bool) -> list[Record]:
     """The record sets of the shared names; `regions` in order, at least one of them active.
 
-    SRV has every active region with its own priority and weight (RFC 2782). Whoever asks for no SRV gets the first
-    active region: an address record has no order, so two regions there would be a lottery. Or one region that the
-    host of the names chooses, by `policies`.
+    SRV has every active region with its own priority and weight (RFC 2782). A client that asks for no SRV gets the
+    first active region: an address record has no order, so two regions there would be a lottery. Or one region that the
+    host of the names chooses, by `routing`.
     """
     living = active(regions)
-    found = list(_shared_addresses(names, living, policies))
-    services: list[str] = []
-    for service, role, label in (
-        ("_sip._udp", "sip", names.udp),
-        ("_sip._tcp", "sip", names.tcp),
-        ("_sips._tcp", "sips", names.tcp),
-    ):
-        data = [
-            f"{each.share.priority} {each.share.weight} {ports[role]} {each.names.fqdn(label)}."
-            for each in living
-            if role in (ports := (each.udp if label == names.udp else each.tcp).ports)
-        ]
-        if data:
-            services.append(service)
-            found.append(Record(f"{service}.{names.base}.", "SRV", tuple(data)))
-    if naptr:
-        found.append(Record(f"{names.base}.", "NAPTR", tuple(naptr_data(names, services))))
-    return found
+    shares = [(each.share, each.listeners) for each in living]
+    return [*_shared_addresses(names, living, routing), *service_records(names, shares, naptr=naptr)]
 
 
-def _shared_addresses(names: SipNames, living: Sequence[Region], policies: Policies) -> Iterator[Record[str]]:
+def _shared_addresses(names: SipNames, living: Sequence[Region], routing: Routing) -> Iterator[Record]:
     tcp = f"{names.fqdn(names.tcp)}."
     targets: dict[tuple[str, str], list[Target]] = {}
     for each in living:
-        for record in address_records(names, each.udp, each.tcp):
-            targets.setdefault((record.name, record.type), []).append(Target(each.name, str(record.data[0])))
+        for record in address_records(names, each.listeners):
+            targets.setdefault((record.name, record.type), []).append(Target(each.name, record.data[0]))
     for (name, type_), found in targets.items():
-        policy = policies.tcp if name == tcp else policies.udp
+        policy = Policy(routing.tcp if name == tcp else routing.udp)
         if policy is not Policy.FIXED:
             # Also where one region is left: a set that changes its kind is another one (docs/regions.md).
-            yield Record(name, type_, (found[0].address,), Routing(policy, tuple(found), probed=name == tcp))
+            yield Record(name, type_, (found[0].address,), Routed(policy, tuple(found), probed=name == tcp))
         elif found[0].location == living[0].name:
             yield Record(name, type_, (found[0].address,))
 
 
 def probed_port(regions: Sequence[Region], role: str) -> int:
     """The port of the TCP LoadBalancers that a health check probes: it has one. Raises `UnfitRegionError`."""
-    ports = {each.name: each.tcp.ports.get(role) for each in active(regions)}
+    ports = {each.name: each.listeners.tcp.ports.get(role) for each in active(regions)}
     (first, port), *others = ports.items()
     for name, other in [(first, port), *others]:
         if other is None:
@@ -308,109 +264,71 @@ def probed_port(regions: Sequence[Region], role: str) -> int:
     return port
 
 
-@dataclass(frozen=True)
-class Regions:
-    """All regions as people outside see them. `regions` in order."""
+def inventory(names: SipNames, regions: Sequence[Region], records: Sequence[Record]) -> Inventory:
+    """All regions as people outside see them; `regions` in order, `records` those of the shared names."""
+    notices = [each.inventory.notice_days for each in regions if each.inventory.notice_days is not None]
+    return Inventory(
+        region=", ".join(each.name for each in regions),
+        domain=names.domain,
+        notice_days=min(notices) if notices else None,
+        addresses=tuple(address.known for each in regions for address in each.inventory.addresses),
+        endpoints=(*_endpoints(names, regions, records), *(way for each in regions for way in each.own)),
+        records=tuple(records),
+    )
 
-    names: SipNames
-    regions: Sequence[Region]
-    records: Sequence[Record[str]]
 
-    @property
-    def ways_in(self) -> list[Endpoint]:
-        """The shared names first, with every address that they may lead to; then every region's own, with the region as
-        their role."""
-        leads = {
-            (each.name, address)
-            for each in self.records
-            for address in (each.routing.addresses if each.routing else each.data)
-        }
-        return [
-            *(
-                way
-                for each in active(self.regions)
-                for way in endpoints(self.names, each.udp, each.tcp)
-                if (f"{way.server}.", way.address) in leads
-            ),
-            *(
-                Endpoint(each.name, way.server, way.address, way.port, way.transport)
-                for each in self.regions
-                for way in endpoints(each.names, each.udp, each.tcp)
-            ),
-        ]
+def _endpoints(names: SipNames, regions: Sequence[Region], records: Sequence[Record]) -> Iterator[Endpoint]:
+    """The shared names first, with every address that they may lead to; then every region's own, with the region as
+    their role."""
+    leads = {
+        (each.name, address) for each in records for address in (each.routing.addresses if each.routing else each.data)
+    }
+    for each in active(regions):
+        yield from (way for way in endpoints(names, each.listeners) if (f"{way.server}.", way.address) in leads)
+    for each in regions:
+        yield from (replace(way, role=each.name) for way in endpoints(each.listeners.names, each.listeners))
 
-    @property
-    def addresses(self) -> list[Address]:
-        """Of all regions, retired ones included."""
-        return [address.known for each in self.regions for address in each.inventory.addresses]
 
-    @property
-    def egress(self) -> list[Address]:
-        """What vendors must accept today."""
-        return [each for each in self.addresses if each.direction is Direction.OUTBOUND and each.published]
+def ip_inventory(promised: Inventory, regions: Sequence[Region]) -> Json:
+    """Output `ipInventory`: every address of every region as its stack has it."""
+    return promised.ip_inventory([address for each in regions for address in each.raw["ipInventory"]["addresses"]])
 
-    @property
-    def announced_ingress(self) -> list[Address]:
-        """Where customers will send calls."""
-        inbound = [each for each in self.addresses if each.direction is Direction.INBOUND and each.customer is None]
-        return [each for each in inbound if each.status is Status.ANNOUNCED]
 
-    def ip_inventory(self) -> Json:
-        """Output `ipInventory`: every address of every region as its stack has it; a notice that all keep."""
-        notices = [each.inventory.notice_days for each in self.regions if each.inventory.notice_days is not None]
-        ways_in = [*self.ways_in, *(way for each in self.regions for way in each.own)]
-        return with_digest(
-            {
-                "schema": SCHEMA,
-                "region": ", ".join(each.name for each in self.regions),
-                "domain": self.names.domain,
-                **({"noticeDays": min(notices)} if notices else {}),
-                "endpoints": [endpoint(each) for each in ways_in],
-                "addresses": [address for each in self.regions for address in each.raw["ipInventory"]["addresses"]],
-            }
-        )
+def egress_capacity(regions: Sequence[Region]) -> Json:
+    """Output `egressCapacity`: of active regions together, and what is left when the largest of them fails."""
+    living = {each.name: each.capacity for each in active(regions)}
+    calls = [each.concurrent_calls for each in living.values()]
+    return {
+        "schema": SCHEMA,
+        "activeAddresses": sum(each.active_addresses for each in living.values()),
+        "ports": sum(each.ports for each in living.values()),
+        "concurrentCalls": sum(calls),
+        "concurrentCallsOneRegionLess": sum(calls) - max(calls),
+        "vms": sum(each.vms for each in living.values()),
+        "regions": {each.name: each.raw["egressCapacity"] for each in regions},
+    }
 
-    def vendor_whitelist(self) -> Json:
-        """Output `vendorWhitelist`: any region may call any vendor."""
-        return vendor_whitelist(self.egress, self.names.domain)
 
-    def customer_endpoints(self) -> Json:
-        """Output `customerEndpoints`: firewalls must know all regions before one of them fails."""
-        return customer_endpoints(self.ways_in, self.records, self.egress, self.announced_ingress)
+def monthly_cost(regions: Sequence[Region]) -> Json:
+    """Output `monthlyCost`: what the regions say, added up."""
+    found = [each.cost for each in regions]
+    return {
+        "schema": SCHEMA,
+        "currency": "USD",
+        "plan": {"total": _sum(each.plan.total for each in found)},
+        "list": {"total": _sum(each.list.total for each in found)},
+        "platform": _sum(each.platform for each in found),
+        "regions": {each.name: each.raw["monthlyCost"] for each in regions},
+    }
 
-    def egress_capacity(self) -> Json:
-        """Output `egressCapacity`: of active regions together, and what is left when the largest of them fails."""
-        living = {each.name: each.capacity for each in active(self.regions)}
-        calls = [each.concurrent_calls for each in living.values()]
-        return {
-            "schema": SCHEMA,
-            "activeAddresses": sum(each.active_addresses for each in living.values()),
-            "ports": sum(each.ports for each in living.values()),
-            "concurrentCalls": sum(calls),
-            "concurrentCallsOneRegionLess": sum(calls) - max(calls),
-            "vms": sum(each.vms for each in living.values()),
-            "regions": {each.name: each.raw["egressCapacity"] for each in self.regions},
-        }
 
-    def monthly_cost(self) -> Json:
-        """Output `monthlyCost`: what the regions say, added up."""
-        found = [each.cost for each in self.regions]
-        return {
-            "schema": SCHEMA,
-            "currency": "USD",
-            "plan": {"total": _sum(each.plan.total for each in found)},
-            "list": {"total": _sum(each.list.total for each in found)},
-            "platform": _sum(each.platform for each in found),
-            "regions": {each.name: each.raw["monthlyCost"] for each in self.regions},
-        }
-
-    def all_records(self, ttl_seconds: int) -> list[Json]:
-        """The shared record sets with their TTL, and every region's own as its stack tells them."""
-        shared = record_sets(self.records, ttl_seconds)
-        taken = {(each["name"], each["type"]) for each in shared}
-        own = [each for region in self.regions for each in region.raw["dns"]["records"]]
-        return shared + [each for each in own if (each["name"], each["type"]) not in taken]
+def all_records(regions: Sequence[Region], records: Sequence[Record], ttl_seconds: int) -> list[Json]:
+    """The shared record sets with their TTL, and every region's own as its stack has them."""
+    shared = record_sets(records, ttl_seconds)
+    taken = {(each["name"], each["type"]) for each in shared}
+    own = [each for region in regions for each in region.raw["dns"]["records"]]
+    return shared + [each for each in own if (each["name"], each["type"]) not in taken]
 
 
 def _sum(amounts: Iterable[float]) -> float:
-    return float(cost.cents(sum((Decimal(str(each)) for each in amounts), Decimal(0))))
+    return float(cents(sum((Decimal(str(each)) for each in amounts), Decimal(0))))

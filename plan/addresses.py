@@ -1,0 +1,127 @@
+"""Every address that the settings declare, as the inventory lists it; its IP is still to be reserved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Literal
+
+from inventory.address import Address, Direction, Kind, Status
+from settings import Settings
+from settings.dedicated import DedicatedListener
+from settings.egress import Slot
+from settings.ingress import AnnouncedIngress, Ipv6, PublicListener, ipv6_name
+from settings.ledger import RetiredAddress
+from settings.lifecycle import reason_of
+
+
+def addresses(settings: Settings) -> Iterator[Address]:
+    """In the order in which they are published; `replaced_by` are names."""
+    ingress, region = settings.ingress, settings.region
+    for protocol, listener in ingress.listeners.items():
+        own = _inbound(settings, protocol)
+        coming = tuple(name for name, each in ingress.announced.items() if each.protocol == protocol)
+        yield _living(own, listener.address, listener, Status.ACTIVE, coming)
+        if ingress.ipv6_subnetwork:
+            following = tuple(map(ipv6_name, coming)) if ingress.has_ipv6(listener) else ()
+            yield _living(own, ipv6_name(listener.address), listener.ipv6, listener.ipv6.state, following)
+    for name, each in ingress.announced.items():
+        own = _inbound(settings, each.protocol, each.purpose)
+        yield _living(own, name, each, Status.ANNOUNCED)
+        if ingress.ipv6_subnetwork:
+            yield _living(own, ipv6_name(name), each.ipv6, Status.ANNOUNCED)
+    yield from (_dedicated(each, region) for each in settings.dedicated_listeners)
+    yield from (_slot(name, each, settings) for name, each in settings.egress.slots.items())
+    yield from (_retired(name, each, region) for name, each in settings.legacy.items())
+
+
+def _inbound(settings: Settings, protocol: Literal["UDP", "TCP"], purpose: str | None = None) -> Address:
+    """What the addresses of one LoadBalancer have in common."""
+    return Address(
+        purpose=purpose or f"Customer ingress ({protocol})",
+        name="",
+        address="",
+        kind=Kind.LOAD_BALANCER,
+        direction=Direction.INBOUND,
+        protocols=(protocol,),
+        ports=tuple(settings.ingress.listeners[protocol].ports.values()),
+        region=settings.region,
+        status=Status.ACTIVE,
+    )
+
+
+def _living(
+    common: Address,
+    name: str,
+    life: PublicListener | AnnouncedIngress | Ipv6,
+    status: Status,
+    replaced_by: tuple[str, ...] = (),
+) -> Address:
+    return replace(
+        common,
+        name=name,
+        status=status,
+        replaced_by=replaced_by,
+        announced_on=life.announced_on,
+        active_on=life.active_on,
+        notice_reason=reason_of(life.notice_override),
+    )
+
+
+def _dedicated(each: DedicatedListener, region: str) -> Address:
+    return Address(
+        purpose=f"Dedicated ingress ({each.protocol})",
+        name=each.address,
+        address="",
+        kind=Kind.LOAD_BALANCER,
+        direction=Direction.INBOUND,
+        protocols=(each.protocol,),
+        ports=tuple(each.ports.values()),
+        region=region,
+        status=each.status,
+        announced_on=each.announced_on,
+        active_on=each.active_on,
+        drained_on=each.drained_on,
+        customer=each.ban,
+    )
+
+
+def _slot(name: str, slot: Slot, settings: Settings) -> Address:
+    return Address(
+        purpose=slot.purpose,
+        name=name,
+        address="",
+        kind=Kind.NAT,
+        direction=Direction.OUTBOUND,
+        protocols=("UDP", "TCP"),
+        ports=settings.egress.vendor_ports,
+        region=settings.region,
+        status=slot.state,
+        replaced_by=slot.replaced_by,
+        announced_on=slot.announced_on,
+        active_on=slot.active_on,
+        drained_on=slot.drained_on,
+        notice_reason=reason_of(slot.notice_override),
+    )
+
+
+def _retired(name: str, retired: RetiredAddress, region: str) -> Address:
+    """Released: nothing can look its IP up, so the settings have it."""
+    return Address(
+        purpose=retired.purpose,
+        name=name,
+        address=retired.address,
+        kind=retired.kind,
+        direction=retired.direction,
+        protocols=retired.protocols,
+        ports=retired.ports,
+        region=region,
+        status=Status.RETIRED,
+        replaced_by=retired.replaced_by,
+        announced_on=retired.announced_on,
+        active_on=retired.active_on,
+        drained_on=retired.drained_on,
+        retired_on=retired.retired_on,
+        notice_reason=reason_of(retired.notice_override),
+        customer=retired.customer,
+    )

@@ -1,0 +1,182 @@
+"""What one region's edge costs a month: the plan's figures and the cloud's list prices, side by side.
+
+Plan figures are the ones production was approved with (settings `cost`).
+List prices: us-central1, 730 hours a month, cloud.google.com/vpc/network-pricing and cloud.google.com/nat/pricing.
+Both are functions of the same counts, so two more slots or another region cost what the formulas say.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Decimal
+
+from inventory.address import Address, Kind, Status
+from inventory.publish import SCHEMA, Json
+from settings.ledger import Cost
+
+HOURS = 730
+PRICE_REGION = "us-central1"  # prices of other regions differ; the output says which these are
+
+# List prices, US dollars.
+NAT_ADDRESS_HOUR = Decimal("0.005")
+UNUSED_ADDRESS_HOUR = Decimal("0.01")
+GATEWAY_VM_HOUR = Decimal("0.0014")
+GATEWAY_HOUR_AT_MOST = Decimal("0.044")
+RULES_INCLUDED = 5
+FIRST_RULES_HOUR = Decimal("0.025")
+FURTHER_RULE_HOUR = Decimal("0.01")
+NAT_GIB = Decimal("0.045")
+LOAD_BALANCER_GIB = Decimal("0.008")
+
+CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What there is to pay for. `dedicated`: BAN to LoadBalancers of the customer's own, each with its address; they
+    count in the others as well."""
+
+    ingress_addresses: int
+    nat_addresses: int
+    announced_addresses: int
+    load_balancers: int
+    dedicated: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def addresses(self) -> int:
+        """All reserved addresses."""
+        return self.ingress_addresses + self.nat_addresses + self.announced_addresses
+
+
+def count(addresses: Iterable[Address]) -> Counts:
+    """Of the addresses of a plan."""
+    living = [each for each in addresses if each.published]
+    used = [each for each in living if each.status is not Status.ANNOUNCED]
+    inbound = [each for each in used if each.kind is Kind.LOAD_BALANCER]
+    return Counts(
+        ingress_addresses=len(inbound),
+        nat_addresses=len(used) - len(inbound),
+        announced_addresses=len(living) - len(used),
+        load_balancers=len(inbound),
+        dedicated=Counter(each.customer for each in inbound if each.customer),
+    )
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line of the bill: `month` is US dollars and follows from `formula`."""
+
+    item: str
+    count: int
+    month: Decimal
+    formula: str
+
+
+def monthly_cost(counts: Counts, figures: Cost) -> Json:
+    """Output `monthlyCost`: US dollars a month; the plan's figures and list prices of the same counts."""
+    planned, listed = _plan_items(counts, figures), _list_items(counts, figures)
+    network = _total(planned)
+    compute = sum(figures.compute.values(), Decimal(0))
+    body: Json = {
+        "schema": SCHEMA,
+        "currency": "USD",
+        "plan": {"items": [_item(item) for item in planned], "total": _money(network)},
+        "list": {
+            "region": PRICE_REGION,
+            "items": [_item(item) for item in listed],
+            "total": _money(_total(listed)),
+        },
+        "before": _money(figures.before),
+        "difference": _money(network - figures.before),
+        "compute": {name: _money(month) for name, month in figures.compute.items()},
+        "platform": _money(network + compute),
+        "oneMoreSlot": {"plan": _money(figures.static_address), "list": _money(HOURS * NAT_ADDRESS_HOUR)},
+    }
+    if counts.dedicated:
+        body["dedicated"] = {
+            ban: {
+                "addresses": balancers,
+                "loadBalancers": balancers,
+                "plan": _money(balancers * (figures.static_address + figures.load_balancer)),
+                "list": _money(balancers * HOURS * FURTHER_RULE_HOUR),
+            }
+            for ban, balancers in counts.dedicated.items()
+        }
+    if figures.customers:
+        body["customers"] = figures.customers
+        body["perCustomer"] = float(round((network + compute) / figures.customers, 3))
+    return body
+
+
+def cents(amount: Decimal) -> Decimal:
+    """Rounded to cents, half up, as invoices do."""
+    return amount.quantize(CENT, ROUND_HALF_UP)
+
+
+def _plan_items(counts: Counts, figures: Cost) -> list[Item]:
+    """The network as the plan counts it: every address costs the same, whatever uses it."""
+    return [
+        _by_count("static addresses", counts.addresses, figures.static_address),
+        _by_count("LoadBalancers", counts.load_balancers, figures.load_balancer),
+        _by_count("Cloud NAT gateway", 1, figures.nat_gateway),
+        Item("data processing", 1, figures.data_processing, "estimate"),
+    ]
+
+
+def _list_items(counts: Counts, figures: Cost) -> list[Item]:
+    """The network at list prices. Traffic nobody has measured stays at the plan's estimate, and says so."""
+    further = max(counts.load_balancers - RULES_INCLUDED, 0)
+    first = FIRST_RULES_HOUR if counts.load_balancers else Decimal(0)
+    rules = cents(HOURS * (first + further * FURTHER_RULE_HOUR))
+    gateway = cents(HOURS * min(figures.nat_vms * GATEWAY_VM_HOUR, GATEWAY_HOUR_AT_MOST))
+    return [
+        Item("addresses on forwarding rules", counts.ingress_addresses, Decimal("0.00"), "free while in use"),
+        _by_hour("NAT addresses", counts.nat_addresses, NAT_ADDRESS_HOUR),
+        _by_hour("announced addresses", counts.announced_addresses, UNUSED_ADDRESS_HOUR),
+        Item(
+            "forwarding rules",
+            counts.load_balancers,
+            rules,
+            f"{HOURS} h × ({FIRST_RULES_HOUR} for the first {RULES_INCLUDED} together"
+            f" + {FURTHER_RULE_HOUR} × each further)",
+        ),
+        Item(
+            "Cloud NAT gateway",
+            figures.nat_vms,
+            gateway,
+            f"{HOURS} h × min(VMs × {GATEWAY_VM_HOUR}, {GATEWAY_HOUR_AT_MOST})",
+        ),
+        _traffic(figures),
+    ]
+
+
+def _by_count(item: str, count: int, unit: Decimal) -> Item:
+    return Item(item, count, cents(count * unit), f"count × {unit}")
+
+
+def _by_hour(item: str, count: int, hour: Decimal) -> Item:
+    return Item(item, count, cents(HOURS * count * hour), f"{HOURS} h × count × {hour}")
+
+
+def _traffic(figures: Cost) -> Item:
+    formula = f"NAT GiB × {NAT_GIB} + LoadBalancer GiB × {LOAD_BALANCER_GIB}"
+    if figures.nat_gib is None or figures.load_balancer_gib is None:
+        return Item("data processing", 1, figures.data_processing, f"the plan's estimate; measured: {formula}")
+    month = cents(figures.nat_gib * NAT_GIB + figures.load_balancer_gib * LOAD_BALANCER_GIB)
+    return Item("data processing", 1, month, formula)
+
+
+def _total(items: Sequence[Item]) -> Decimal:
+    """Sum of the lines, US dollars a month."""
+    return sum((item.month for item in items), Decimal("0.00"))
+
+
+def _item(item: Item) -> Json:
+    return {"item": item.item, "count": item.count, "month": _money(item.month), "formula": item.formula}
+
+
+def _money(amount: Decimal) -> float:
+    """JSON has no decimals; two places survive a double exactly as printed."""
+    return float(cents(amount))
