@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from command_line import run
-from engine_values import WHOLE
+from engine.values import WHOLE
 from inventory import folder
 from inventory.formats import FORMATS, Audience, NothingToListError, merged, told_to
 from inventory.publish import SCHEMA

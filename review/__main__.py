@@ -27,7 +27,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from command_line import run
-from engine_cli import Json
+from engine.cli import Json
 from review.markdown import markdown, twice
 from review.preview import Preview, UnreadableError, read
 from review.report import report

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from adopt.effects import ACL
-from engine_values import is_unknown
+from engine.effects import ACL
+from engine.values import is_unknown
 from review.preview import Preview, Step
 
 _OFF = " off"

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from adopt.differences import type_of
-from engine_values import is_unknown
+from engine.differences import type_of
+from engine.values import is_unknown
 from inventory.address import Address, Status
 from inventory.published import PublishedInventory
 from review.audience import Audience, audience_of

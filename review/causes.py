@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from adopt.differences import type_of
-from engine_cli import STACK_TYPE
+from engine.cli import STACK_TYPE
+from engine.differences import type_of
 
 _TRACEBACK = "Traceback (most recent call last):"
 # Between two tracebacks of one chain of exceptions.

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
-from adopt.differences import logical_name
-from adopt.effects import ACL, RECORD
+from engine.differences import logical_name
+from engine.effects import ACL, RECORD
 from inventory.address import Address, Status
 from policies.rules.secrets import NAMES
 from review.acl import AclChange, Count

@@ -15,8 +15,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from adopt.differences import type_of
-from engine_cli import STACK_TYPE, Json, masked, step_of
+from engine.cli import STACK_TYPE, Json, masked, step_of
+from engine.differences import type_of
 from review.causes import Message, causes
 
 # What a program or a plugin wrote to standard error, in the engine's severities (pulumi/sdk/go/common/diag/sink.go).

@@ -17,10 +17,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from adopt.differences import known_as
-from adopt.effects import BUCKET, INSTANCE, SERVICE, ZONE, Effect
-from engine_cli import STACK_TYPE
-from engine_values import is_unknown
+from engine.cli import STACK_TYPE
+from engine.differences import known_as
+from engine.effects import BUCKET, INSTANCE, SERVICE, ZONE, Effect
+from engine.values import is_unknown
 from review.addresses import ADDRESS
 from review.audience import Audience
 from review.preview import Preview, Step

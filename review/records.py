@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from adopt.effects import GANDI_RECORD, RECORD
-from engine_values import is_unknown
+from engine.effects import GANDI_RECORD, RECORD
+from engine.values import is_unknown
 from review.preview import Preview, Step
 from review.resources import Operation
 

@@ -1,6 +1,6 @@
 """What happens to each resource, who outside would notice, and why.
 
-The words for a changed property are those of `adopt/effects.py`. A type or a property that nobody described there is
+The words for a changed property are those of `engine/effects.py`. A type or a property that nobody described there is
 taken as visible to anybody: somebody has to read it. Addresses as people are told of them are `addresses.py`.
 """
 
@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from adopt.differences import OURS, Difference, compare, known_as, logical_name
-from adopt.effects import (
+from engine.differences import OURS, Difference, compare, known_as, logical_name
+from engine.effects import (
     ACL,
     BUCKET_OBJECT,
     CONFIG_MAP,
@@ -26,7 +26,7 @@ from adopt.effects import (
     ZONE,
     Effect,
 )
-from engine_values import UNKNOWN
+from engine.values import UNKNOWN
 from review.addresses import ADDRESS, gateway_addresses
 from review.audience import Audience
 from review.preview import Preview, Step

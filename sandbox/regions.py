@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from command_line import run
-from engine_cli import EngineError
+from engine.cli import EngineError
 from inventory.table import ip_inventory_table
 from sandbox import leftovers, next_steps, sip_edge
 from sandbox.process import DEFAULT_REGION, Sandbox, SandboxError

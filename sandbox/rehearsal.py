@@ -19,9 +19,9 @@ from rich.markup import escape
 
 from adopt.__main__ import report
 from adopt.adoption import Adoption, adopt
-from adopt.effects import GANDI_RECORD
 from command_line import run
-from engine_cli import EngineError
+from engine.cli import EngineError
+from engine.effects import GANDI_RECORD
 from sandbox import Sandbox, SandboxError
 from sandbox.aside import sandbox_aside
 from sandbox.workspace import Workspace

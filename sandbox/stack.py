@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from command_line import INTERRUPTED, run
-from engine_cli import EngineError, NotWholeError
-from engine_values import NOTHING
+from engine.cli import EngineError, NotWholeError
+from engine.values import NOTHING
 from inventory import folder, published
 from inventory.site.files import INDEX
 from inventory.site.render import render

@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 
-from engine_cli import CONFIGURES, REPORTS, Cli
-from engine_run import RUNNER
+from engine.cli import CONFIGURES, REPORTS, Cli
+from engine.run import RUNNER
 from sandbox import checkpoints
 from sandbox.leftovers import MARK
 from sandbox.process import SandboxError

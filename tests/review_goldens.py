@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine_cli import STACK_TYPE
+from engine.cli import STACK_TYPE
 from review.markdown import markdown
 from review.preview import read
 from review.report import report

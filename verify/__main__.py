@@ -30,7 +30,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from command_line import run
-from engine_cli import Cli, EngineError
+from engine.cli import Cli, EngineError
 from verify import answering, certificate, report, tls
 from verify.checks import Checks, within
 from verify.dns_checks import dns_checks, servers_of

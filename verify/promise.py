@@ -23,7 +23,7 @@ from dns.rdtypes.IN.AAAA import AAAA
 from dns.rdtypes.IN.SRV import SRV
 from pydantic import ValidationError
 
-from engine_values import NOTHING, WHOLE, untold
+from engine.values import NOTHING, WHOLE, untold
 from inventory.address import Direction, Status
 from inventory.publish import digest
 from inventory.published import Published, PublishedDns, PublishedEndpoint, PublishedRecord, ReachableInventory

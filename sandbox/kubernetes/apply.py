@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
-from adopt.leaves import LIST_KEYS
+from engine.leaves import LIST_KEYS
 from sandbox.cloud import now
 from sandbox.values import Props
 

@@ -17,10 +17,10 @@ from rich.console import Console
 
 from adopt.__main__ import report
 from adopt.adoption import adopt
-from adopt.differences import compare
-from adopt.effects import Effect
-from engine_cli import BEING_WRITTEN, Cli, EngineError
-from engine_record import Record, last_update, outputs_of
+from engine.cli import BEING_WRITTEN, Cli, EngineError
+from engine.differences import compare
+from engine.effects import Effect
+from engine.record import Record, last_update, outputs_of
 from inventory import published
 from review.markdown import markdown
 from review.preview import read

@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as some
 
-import engine_record
 from components.refusal import RefusedError
+from engine import record as engine_record
 from inventory.publish import with_digest
 from inventory.published import read
 from settings import Settings, SettingsError

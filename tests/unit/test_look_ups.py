@@ -11,9 +11,9 @@ import grpc
 import pulumi
 import pytest
 
-import engine_record
 from components.look_up import SHOWN, Sought, look_up
 from components.refusal import RefusedError, not_told_yet
+from engine import record as engine_record
 from tests.stacks import Config, changed, stack_config
 from tests.unit.cloud import Cloud
 from tests.unit.recording import Edge, declare

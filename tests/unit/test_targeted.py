@@ -15,11 +15,11 @@ import pulumi
 import pytest
 from pulumi.output import Unknown
 
-import engine_record
 import publishing
 from components.refusal import RefusedError
-from engine_cli import Cli, EngineError, NotWholeError, refused_state
-from engine_values import UNKNOWN, untold
+from engine import record as engine_record
+from engine.cli import Cli, EngineError, NotWholeError, refused_state
+from engine.values import UNKNOWN, untold
 from inventory.publish import SCHEMA
 from review.markdown import markdown
 from review.report import report

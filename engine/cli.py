@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import engine_run
-from engine_values import WHOLE, untold
+from engine import run as engine_run
+from engine.values import WHOLE, untold
 from secret_text import SECRET, hidden
 
 Json = dict[str, Any]

@@ -18,7 +18,7 @@ from pulumi.output import contains_unknowns
 from components.dedicated_ingress import DedicatedUse
 from components.egress import GatewayUse
 from components.refusal import RefusedError
-from engine_values import TARGETED, WHOLE
+from engine.values import TARGETED, WHOLE
 from inventory.published import OF_A_REGION
 
 GATEWAY = "gcp:compute/routerNat:RouterNat"

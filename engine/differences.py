@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adopt.effects import GANDI_RECORD, Effect, effect_of
-from adopt.leaves import KUBERNETES, Sides, changed_leaves, differs, empty
-from engine_cli import masked
-from engine_values import UNKNOWN
+from engine.cli import masked
+from engine.effects import GANDI_RECORD, Effect, effect_of
+from engine.leaves import KUBERNETES, Sides, changed_leaves, differs, empty
+from engine.values import UNKNOWN
 from secret_text import SECRET, hidden
 
 ABSENT = "(none)"
