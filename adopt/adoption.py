@@ -15,7 +15,8 @@ from typing import Any
 
 from components import acl_enforcement, database, dedicated_ingress, dns, egress, ingress, inventory_site
 from engine.cli import Cli, EngineError, Failure
-from engine.differences import Comparison, compare, logical_name, type_of
+from engine.differences import Comparison, compare
+from engine.tokens import logical_name, type_of
 from settings import Settings
 
 ABSENT = "does not exist"  # the engine's words for an id that the cloud does not know

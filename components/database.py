@@ -10,6 +10,7 @@ import pulumi_random as random
 from pulumi_gcp import servicenetworking, sql
 from pulumi_gcp.compute import GlobalAddress
 
+from engine.tokens import TRUNK_DATABASE
 from settings import Settings
 from settings.database import IAM_FLAG, SUFFIX, Database
 from settings.principal import database_user, is_service_account
@@ -52,7 +53,7 @@ class TrunkDatabase(pulumi.ComponentResource):
     password: pulumi.Output[str]
 
     def __init__(self, name: str, args: TrunkDatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("warp:edge:TrunkDatabase", name, None, opts)
+        super().__init__(TRUNK_DATABASE, name, None, opts)
         self._name = name
         self._args = args
         settings = args.database

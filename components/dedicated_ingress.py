@@ -19,6 +19,7 @@ from components.load_balancer import (
     waits_for_its_address,
 )
 from components.refusal import RefusedError
+from engine.tokens import DEDICATED_INGRESS
 from inventory.address import Address, Status
 from inventory.endpoint import Listener, Record, Srv, dedicated_records
 from kamailio import Own
@@ -66,7 +67,7 @@ class DedicatedIngress(pulumi.ComponentResource):
     all: list[Dedicated]
 
     def __init__(self, name: str, args: DedicatedIngressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("warp:edge:DedicatedIngress", name, None, opts)
+        super().__init__(DEDICATED_INGRESS, name, None, opts)
         self._args = args
         self.all = []
         for listener in args.listeners:

@@ -10,6 +10,7 @@ from pulumi_gcp.compute import Address as ReservedAddress
 from pulumi_gcp.compute import Router, RouterNat, RouterNatLogConfigArgs
 
 from components.refusal import RefusedError
+from engine.tokens import NAT_EGRESS_POOL
 from inventory.address import Address, Status
 from inventory.capacity import EgressCapacity
 from settings import Settings
@@ -57,7 +58,7 @@ class NatEgressPool(pulumi.ComponentResource):
     capacity: pulumi.Output[EgressCapacity]
 
     def __init__(self, name: str, args: NatEgressPoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("warp:edge:NatEgressPool", name, None, opts)
+        super().__init__(NAT_EGRESS_POOL, name, None, opts)
         refuse_cut(args.egress, args.before, args.legacy)
         for line in unannounced(args.egress, args.before):
             pulumi.log.warn(line, self)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import run as engine_run
+from engine.tokens import STACK
 from engine.values import WHOLE, untold
 from secret_text import SECRET, hidden
 
@@ -23,7 +24,6 @@ Json = dict[str, Any]
 SHOW_SECRETS = "--show-secrets"
 CONFIGURES = "PULUMI_"  # how the names of the engine's own environment variables begin
 REPORTS = "PULUMI_ENABLE_"  # and those that say in which form it reports, not what on
-STACK_TYPE = "pulumi:pulumi:Stack"
 # Operations after which the cloud may have what the state does not know (pulumi/sdk/go/common/apitype/core.go).
 ADDING = ("creating", "importing")
 DELETING = "deleting"
@@ -277,7 +277,7 @@ def _events(stream: Iterator[Json]) -> Events:
         if step := (event.get("resourcePreEvent") or {}).get("metadata"):
             events.steps.append(step_of(step))
         elif done := (event.get("resOutputsEvent") or {}).get("metadata"):
-            if done.get("type") == STACK_TYPE:
+            if done.get("type") == STACK:
                 events.outputs = masked((done.get("new") or {}).get("outputs") or {})
         elif (said := event.get("diagnosticEvent")) and said.get("severity") == "error":
             events.failures.append(Failure(said.get("urn") or "", str(said.get("message") or "").strip()))

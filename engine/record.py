@@ -18,16 +18,9 @@ from pulumi.output import contains_unknowns
 from components.dedicated_ingress import DedicatedUse
 from components.egress import GatewayUse
 from components.refusal import RefusedError
+from engine.tokens import ADDRESS, DEDICATED_INGRESS, NAT, RECORD_SETS, SERVICE, TRUNK_ACL, within
 from engine.values import TARGETED, WHOLE
 from inventory.published import OF_A_REGION
-
-GATEWAY = "gcp:compute/routerNat:RouterNat"
-TRUNK_ACL = "pulumi-python:dynamic/warp:TrunkAcl"
-ADDRESS = "gcp:compute/address:Address"
-SERVICE = "kubernetes:core/v1:Service"
-# At either host; their properties have the same names.
-RECORD_SETS = ("gcp:dns/recordSet:RecordSet", "pulumi-python:dynamic/warp:GandiRecordSet")
-DEDICATED = "warp:edge:DedicatedIngress$"  # in the URN of what that component declared
 
 
 @dataclass(frozen=True)
@@ -56,7 +49,7 @@ def last_update() -> Record:
     resources = by_urn.values()
     gateways = [
         GatewayUse(_names(outputs.get("natIps")), _names(outputs.get("drainNatIps")))
-        for outputs in _outputs_of(resources, GATEWAY)
+        for outputs in _outputs_of(resources, NAT)
     ]
     trunks = [outputs.get("trunks") for outputs in _outputs_of(resources, TRUNK_ACL)]
     dedicated = _dedicated(by_urn)
@@ -136,7 +129,7 @@ def _dedicated(by_urn: Mapping[str, Any]) -> dict[str, DedicatedUse]:
     """Every dedicated address, the names that lead to it, and whose row it has."""
     own = [
         outputs
-        for outputs in _outputs_of((each for urn, each in by_urn.items() if DEDICATED in urn), ADDRESS)
+        for outputs in _outputs_of((each for urn, each in by_urn.items() if within(urn, DEDICATED_INGRESS)), ADDRESS)
         if outputs.get("name")
     ]
     names: dict[str, set[str]] = {}

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.effects import ACL
+from engine.tokens import TRUNK_ACL
 from engine.values import is_unknown
 from review.preview import Preview, Step
 
@@ -51,7 +51,7 @@ class AclChange:
 def acl_change(preview: Preview) -> AclChange | None:
     """None where no trunk files are involved, or nothing changes in them."""
     for step in preview.changes:
-        if step.type == ACL:
+        if step.type == TRUNK_ACL:
             before, after = (_trunks(step, which) for which in ("oldState", "newState"))
             if step.op == "delete":
                 after = None

@@ -11,7 +11,7 @@ from typing import Any
 
 from adopt.adoption import import_ids, record
 from engine.cli import Json
-from engine.differences import logical_name
+from engine.tokens import logical_name
 from sandbox import leftovers
 from sandbox.hand import means_the_same
 from sandbox.process import Sandbox

@@ -18,6 +18,7 @@ from components.trunk_acl import migrations
 from components.trunk_acl.provider import TrunkAclProvider
 from components.trunk_acl.trunk_files import TrunkFiles, TrunkFilesError, read
 from components.trunk_acl.trunks import changes, summary
+from engine.tokens import TRUNK_ACL_SCHEMA
 from settings.principal import database_user
 from settings.trunk_acl import TrunkAcl
 
@@ -64,7 +65,7 @@ class TrunkAclSchema(pulumi.ComponentResource):
     counts: Mapping[str, int]
 
     def __init__(self, name: str, args: TrunkAclSchemaArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("warp:edge:TrunkAclSchema", name, None, opts)
+        super().__init__(TRUNK_ACL_SCHEMA, name, None, opts)
         self._name = name
         self._args = args
         acl, database, files = args.acl, args.database, args.files
