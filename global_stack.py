@@ -12,9 +12,10 @@ from components.dns_routing import Probed
 from components.refusal import RefusedError
 from inventory.endpoint import Record
 from inventory.publish import SCHEMA
-from inventory.regions import Regions, Share, UnfitRegionError, probed_port, read, shared_records, together
+from inventory.regions import Regions, Share, probed_port, read, shared_records, together
 from inventory.routing import Policies, Policy
 from publishing import publish
+from refusal import Refusal
 from settings.regions import GlobalSettings, RegionShare
 
 # Stack, in full -> its outputs.
@@ -32,7 +33,7 @@ def build(settings: GlobalSettings, outputs_of: Outputs) -> None:
         regions = together(found)
         port = probed_port(regions, "ws" if probe.path else "sip") if probe else None
         name_servers = look_up_zone(settings.dns)
-    except UnfitRegionError as error:
+    except Refusal as error:
         raise RefusedError(error.wrong, error.remedy) from None
     policies = Policies(Policy(routing.udp), Policy(routing.tcp))
     records = shared_records(told, regions, policies, naptr=settings.dns.naptr)

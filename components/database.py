@@ -11,6 +11,7 @@ from pulumi_gcp import servicenetworking, sql
 from pulumi_gcp.compute import GlobalAddress
 
 from engine.tokens import TRUNK_DATABASE
+from refusal import with_remedy
 from settings import Settings
 from settings.database import IAM_FLAG, SUFFIX, Database
 from settings.principal import database_user, is_service_account
@@ -182,9 +183,11 @@ def explain_peering(failed: pulumi.ErrorHookArgs) -> bool:
     if any("CreateConnection" in each for each in failed.errors):
         network = (failed.new_inputs or {}).get("network")
         pulumi.log.error(
-            f"network {network} has its connection to {PEERING_SERVICE} already, and it may serve others\n  -> if a"
-            " destruction of this stack left it, import it with `python -m adopt` (docs/recover.md); else remove"
-            " warp-edge:database.network.peeringRange"
+            with_remedy(
+                f"network {network} has its connection to {PEERING_SERVICE} already, and it may serve others",
+                "if a destruction of this stack left it, import it with `python -m adopt` (docs/recover.md); else"
+                " remove warp-edge:database.network.peeringRange",
+            )
         )
     return False
 

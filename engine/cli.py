@@ -17,6 +17,7 @@ from typing import Any
 from engine import run as engine_run
 from engine.tokens import STACK
 from engine.values import WHOLE, untold
+from refusal import Refusal, with_remedy
 from secret_text import SECRET, hidden
 
 Json = dict[str, Any]
@@ -49,11 +50,11 @@ class EngineError(Exception):
         self.output = output
 
 
-class NotWholeError(EngineError):
+class NotWholeError(EngineError, Refusal):
     """The stack's outputs hold words for unknown values in the place of values."""
 
     def __init__(self, stack: str, wrong: str) -> None:
-        Exception.__init__(self, f"the outputs of stack {stack}: {wrong}\n  -> {WHOLE}")
+        Refusal.__init__(self, f"the outputs of stack {stack}: {wrong}", WHOLE)
         self.output = ""
 
 
@@ -109,7 +110,9 @@ class Cli:
                     return done
             return engine_run.run(command, {**self.surroundings(), **extra}, show)
         except FileNotFoundError:
-            raise EngineError("pulumi", "`pulumi` is not on PATH\n  -> install it, or `make up` builds it") from None
+            raise EngineError(
+                "pulumi", with_remedy("`pulumi` is not on PATH", "install it, or `make up` builds it")
+            ) from None
 
     def text(self, *arguments: str) -> str:
         """Standard output of a command that must succeed. Raises `EngineError`."""
@@ -223,9 +226,9 @@ def refused_state(output: str) -> str:
     found = _REFUSED_STATE.search(output)
     if not found:
         return ""
-    return (
-        f"the engine refuses the stack's state: {found[1].strip()}\n"
-        "  -> `pulumi state repair` on this stack, then a whole `pulumi up`; docs/recover.md"
+    return with_remedy(
+        f"the engine refuses the stack's state: {found[1].strip()}",
+        "`pulumi state repair` on this stack, then a whole `pulumi up`; docs/recover.md",
     )
 
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 from engine.tokens import ADDRESS, RECORD_SET, TRUNK_ACL, logical_name
 from inventory.address import Address, Status
 from policies.rules.secrets import NAMES
-from review.acl import AclChange, Count
+from review.acl import AclChange
 from review.addresses import AddressChange
 from review.audience import Audience
 from review.causes import Message
@@ -24,6 +24,7 @@ from review.records import RecordChange
 from review.report import Figure, Report, Sheet
 from review.resources import Effected, Operation, ResourceChange
 from secret_text import SECRET
+from trunk_text import Count
 
 T = TypeVar("T")
 

@@ -23,6 +23,7 @@ from inventory import folder, published
 from inventory.site.files import INDEX
 from inventory.site.render import render
 from inventory.table import ip_inventory_table
+from refusal import Refusal
 from review import preview
 from review.markdown import markdown
 from review.report import report
@@ -103,8 +104,8 @@ def site(console: Console) -> int:
     try:
         files = render(published.read(json.dumps(found)), base_url)
         folder.replace(SITE, files)
-    except folder.NotOursError as error:
-        raise SandboxError(f"{error}\n  -> move it away") from None
+    except Refusal as error:
+        raise SandboxError(f"{error.wrong}\n  -> move it away") from None
     except published.UnreadableError:
         raise SandboxError("the stack has no inventory: no update of it ended well\n  -> make up") from None
     console.print(f"{len(files)} files; open {SITE / INDEX}", highlight=False, soft_wrap=True)

@@ -17,10 +17,10 @@ from components.refusal import RefusedError
 from components.trunk_acl import migrations
 from components.trunk_acl.provider import TrunkAclProvider
 from components.trunk_acl.trunk_files import TrunkFiles, TrunkFilesError, read
-from components.trunk_acl.trunks import changes, summary
 from engine.tokens import TRUNK_ACL_SCHEMA
 from settings.principal import database_user
 from settings.trunk_acl import TrunkAcl
+from trunk_text import changes, count, summary
 
 POSTGRESQL_PORT = 5432
 
@@ -149,10 +149,10 @@ def trunk_files(acl: TrunkAcl, folder: Path, before: Mapping[str, str] | None) -
 
 
 def _counts(files: TrunkFiles | None) -> dict[str, int]:
-    lines = [line for text in files.customers.values() for line in text.split("\n")] if files else []
-    entries = sum(1 for line in lines if line.startswith("  "))
+    customers = files.customers if files else {}
+    found = count(customers.values())
     return {
-        "customers": len(files.customers) if files else 0,
-        "trunks": len(lines) - entries,
-        "entries": entries,
+        "customers": len(customers),
+        "trunks": found.trunks,
+        "entries": found.ranges + found.off,
     }

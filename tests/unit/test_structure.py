@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from refusal import Refusal
+
 ROOT = Path(__file__).resolve().parents[2]
 APART = {"tests", "sandbox", "tools", "build"}  # the sandbox judges: it writes its own
 TOKEN = re.compile(r"(gcp|kubernetes|random|pulumi|pulumi-python|warp):[\w/.]+:[A-Z]\w+\$?")
@@ -39,3 +41,9 @@ def test_a_resource_type_is_written_in_one_place() -> None:
     ]
     assert {file for file, _ in written} == {"engine/tokens.py"}
     assert len(written) == len(set(written)) > 20
+
+
+def test_a_remedy_is_rendered_in_one_place_and_never_split_off_again() -> None:
+    written = [(str(file.relative_to(ROOT)), text) for file in product() for _, text in texts(file)]
+    assert [found for found in written if re.search(r"\n +-> ", found[1])] == []
+    assert str(Refusal("no such zone", "correct it")) == "no such zone\n  -> correct it"
