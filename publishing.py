@@ -11,7 +11,7 @@ from typing import Any
 
 import pulumi
 
-from components.refusal import RefusedError
+from engine.refusal import RefusedError
 from engine.values import WHOLE
 
 # Every stack has it. The engine takes all outputs at once, so that one that is refused holds the others back.

@@ -41,8 +41,8 @@ import kamailio
 from components.database import PASSWORD_LENGTH, TrunkDatabase
 from components.dedicated_ingress import DedicatedIngress
 from components.load_balancer import SKIP_WAIT
-from components.refusal import RefusedError
 from components.trunk_acl.schema import POSTGRESQL_PORT
+from engine.refusal import RefusedError
 from engine.tokens import ACL_ENFORCEMENT
 from settings import Settings
 from settings.ingress import Ingress

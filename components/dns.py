@@ -12,7 +12,7 @@ from pulumi_gcp import dns as cloud_dns
 from components.dns_routing import Probed, health_check, routing_policy
 from components.gandi.record_set import GandiRecordSet, GandiRecordSetArgs
 from components.look_up import Sought, look_up
-from components.refusal import RefusedError
+from engine.refusal import RefusedError
 from engine.tokens import SIP_DNS
 from inventory.endpoint import Listener, Record, SipNames, Srv, records
 from settings import Settings

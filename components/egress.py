@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pulumi
 from pulumi_gcp.compute import Address as ReservedAddress
 from pulumi_gcp.compute import Router, RouterNat, RouterNatLogConfigArgs
 
-from components.refusal import RefusedError
+from engine.record import GatewayUse
+from engine.refusal import RefusedError
 from engine.tokens import NAT_EGRESS_POOL
 from inventory.address import Address, Status
 from inventory.capacity import EgressCapacity
 from settings import Settings
 from settings.egress import Egress
 from settings.ledger import RetiredAddress
-
-
-@dataclass(frozen=True)
-class GatewayUse:
-    """Names of the addresses that a gateway uses."""
-
-    active: Set[str] = frozenset()
-    draining: Set[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from components.load_balancer import (
     service_ports,
     waits_for_its_address,
 )
-from components.refusal import RefusedError
+from engine.refusal import RefusedError
 from engine.tokens import SIP_INGRESS
 from inventory.address import Address, Direction, Kind, Status
 from inventory.endpoint import Listener

@@ -8,19 +8,33 @@ a crash and after an adoption as well.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
 from pulumi.output import contains_unknowns
 
-from components.dedicated_ingress import DedicatedUse
-from components.egress import GatewayUse
-from components.refusal import RefusedError
+from engine.refusal import RefusedError
 from engine.tokens import ADDRESS, DEDICATED_INGRESS, NAT, RECORD_SETS, SERVICE, TRUNK_ACL, within
 from engine.values import TARGETED, WHOLE
-from inventory.published import OF_A_REGION
+
+
+@dataclass(frozen=True)
+class GatewayUse:
+    """Names of the addresses that a gateway uses."""
+
+    active: Set[str] = frozenset()
+    draining: Set[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class DedicatedUse:
+    """A dedicated address as the last update left it. `ban`: whose row it has, None without one; `names`: the names
+    that lead to it."""
+
+    ban: str | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,7 +91,7 @@ def owners_reader(stack: str) -> OwnersReader:
     return OwnersReader(pulumi.Output.from_input(reader), pulumi.Output.secret(password))
 
 
-def outputs_of(stack: str, names: Sequence[str] = OF_A_REGION) -> Mapping[str, Any]:
+def outputs_of(stack: str, names: Sequence[str]) -> Mapping[str, Any]:
     """These outputs of another stack, `organization/project/stack`; None for one that is not there.
 
     Not a `StackReference`: that would be known only inside Outputs, too late to refuse before anything is declared,

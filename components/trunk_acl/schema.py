@@ -13,10 +13,10 @@ from pulumi.dynamic import Resource
 
 from components.database import PASSWORD_LENGTH, TrunkDatabase
 from components.dedicated_ingress import DedicatedIngress
-from components.refusal import RefusedError
 from components.trunk_acl import migrations
 from components.trunk_acl.provider import TrunkAclProvider
 from components.trunk_acl.trunk_files import TrunkFiles, TrunkFilesError, read
+from engine.refusal import RefusedError
 from engine.tokens import TRUNK_ACL_SCHEMA
 from settings.principal import database_user
 from settings.trunk_acl import TrunkAcl

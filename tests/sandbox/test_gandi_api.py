@@ -25,7 +25,7 @@ from sandbox.cloud import Cloud
 from sandbox.dns_server import DnsServer
 from sandbox.gandi.server import REQUESTS_PER_MINUTE, GandiServer
 from sandbox.gandi.zones import RECORD, served
-from sandbox.process import GANDI_TOKEN
+from sandbox.layout import GANDI_TOKEN
 
 WRONG = "f" * 40
 SIP = RecordSet("ringer.tel", "sip.ringer.tel.", "A", 300, ("34.44.183.87",))

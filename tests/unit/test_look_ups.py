@@ -12,8 +12,8 @@ import pulumi
 import pytest
 
 from components.look_up import SHOWN, Sought, look_up
-from components.refusal import RefusedError, not_told_yet
 from engine import record as engine_record
+from engine.refusal import RefusedError, not_told_yet
 from engine.tokens import ADDRESS, DEDICATED_INGRESS, SERVICE
 from tests.stacks import Config, changed, stack_config
 from tests.unit.cloud import Cloud
