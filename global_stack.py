@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pulumi
 
 from components.dns import SipDns, SipDnsArgs, look_up_zone
 from components.dns_routing import Probed
-from components.refusal import RefusedError
+from engine.refusal import RefusedError
 from inventory.publish import SCHEMA
+from inventory.published import OF_A_REGION
 from plan import regions as several
 from plan.names import names
 from publishing import publish
+from refusal import Refusal
 from settings.regions import GlobalSettings
 
-# Stack, in full -> its outputs.
-Outputs = Callable[[str], Mapping[str, Any]]
+# Stack, in full, and names -> these of its outputs.
+Outputs = Callable[[str, Sequence[str]], Mapping[str, Any]]
 
 
 def build(settings: GlobalSettings, outputs_of: Outputs) -> None:
@@ -27,11 +29,12 @@ def build(settings: GlobalSettings, outputs_of: Outputs) -> None:
     try:
         # All of them are read and judged before anything is declared.
         regions = several.together(
-            several.read(name, each, known_as, outputs_of(each.stack)) for name, each in settings.regions.items()
+            several.read(name, each, known_as, outputs_of(each.stack, OF_A_REGION))
+            for name, each in settings.regions.items()
         )
         port = several.probed_port(regions, "ws" if probe.path else "sip") if probe else None
         name_servers = look_up_zone(settings.dns)
-    except several.UnfitRegionError as error:
+    except Refusal as error:
         raise RefusedError(error.wrong, error.remedy) from None
     records = several.shared_records(known_as, regions, routing, naptr=settings.dns.naptr)
     promised = several.inventory(known_as, regions, records)

@@ -9,7 +9,7 @@ from pulumi_gcp import container
 from pulumi_kubernetes import Provider
 
 from components.look_up import Sought, look_up
-from components.refusal import RefusedError
+from engine.refusal import RefusedError
 from settings.ingress import Cluster
 
 

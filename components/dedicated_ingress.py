@@ -18,7 +18,9 @@ from components.load_balancer import (
     load_balancer_spec,
     waits_for_its_address,
 )
-from components.refusal import RefusedError
+from engine.record import DedicatedUse
+from engine.refusal import RefusedError
+from engine.tokens import DEDICATED_INGRESS
 from inventory.address import Status
 from kamailio import Own
 from settings import Settings
@@ -56,7 +58,7 @@ class DedicatedIngress(pulumi.ComponentResource):
     by_name: Mapping[str, pulumi.Output[str]]
 
     def __init__(self, name: str, args: DedicatedIngressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("warp:edge:DedicatedIngress", name, None, opts)
+        super().__init__(DEDICATED_INGRESS, name, None, opts)
         self._args = args
         self.by_name = {each.address: self._stand_up(name, each) for each in args.listeners}
         # Waited for once: with hundreds of customers, what each address has to itself is what costs.
@@ -118,15 +120,6 @@ class DedicatedIngress(pulumi.ComponentResource):
                 Own(each.ban, each.protocol, found[each.address], each.ports, each.targets) for each in listeners
             ]
         )
-
-
-@dataclass(frozen=True)
-class DedicatedUse:
-    """A dedicated address as the last update left it. `ban`: whose row it has, None without one; `names`: the names
-    that lead to it."""
-
-    ban: str | None = None
-    names: tuple[str, ...] = ()
 
 
 def refuse_dedicated_cut(

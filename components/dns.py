@@ -12,7 +12,8 @@ from pulumi_gcp import dns as cloud_dns
 from components.dns_routing import Probed, health_check, routing_policy
 from components.gandi.record_set import GandiRecordSet, GandiRecordSetArgs
 from components.look_up import Sought, look_up
-from components.refusal import RefusedError
+from engine.refusal import RefusedError
+from engine.tokens import SIP_DNS
 from inventory.endpoint import Record
 from plan import plan
 from settings import Settings
@@ -75,7 +76,7 @@ class SipDns(pulumi.ComponentResource):
     ds_records: pulumi.Output[Sequence[str]]
 
     def __init__(self, name: str, args: SipDnsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("warp:edge:SipDns", name, None, opts)
+        super().__init__(SIP_DNS, name, None, opts)
         zones = []
         for backend in args.dns.hosts:
             # Cloud DNS was first: its resources are known by these names in states.

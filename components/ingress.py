@@ -22,7 +22,8 @@ from components.load_balancer import (
     service_ports,
     waits_for_its_address,
 )
-from components.refusal import RefusedError
+from engine.refusal import RefusedError
+from engine.tokens import SIP_INGRESS
 from settings import Settings
 from settings.ingress import Ingress, InternalListener, PublicListener, ipv6_name
 from settings.ledger import RetiredAddress
@@ -56,7 +57,7 @@ class SipIngress(pulumi.ComponentResource):
     addresses: Mapping[str, pulumi.Output[str]]
 
     def __init__(self, name: str, args: SipIngressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("warp:edge:SipIngress", name, None, opts)
+        super().__init__(SIP_INGRESS, name, None, opts)
         self._name = name
         self._args = args
         ingress = args.ingress

@@ -14,7 +14,7 @@ from pulumi_kubernetes.core.v1 import (
     SessionAffinityConfigArgs,
 )
 
-from components.refusal import RefusedError
+from engine.refusal import RefusedError
 from settings.ingress import Ingress
 
 Protocol = Literal["UDP", "TCP"]

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from engine_values import NOTHING, is_unknown, untold
+from engine.values import NOTHING, is_unknown, untold
 from inventory.address import Address, Direction, Kind, Status
 from inventory.publish import SCHEMA
 

@@ -16,9 +16,9 @@ from pulumi.dynamic import ConfigureRequest, CreateResult, DiffResult, ReadResul
 
 from components.plain_errors import report_plainly
 from components.trunk_acl import customers, dedicated, entries, migrations, migrator, reach, roles
-from components.trunk_acl.errors import TrunkAclError
 from components.trunk_acl.lock import Connection
-from components.trunk_acl.trunks import trunks
+from refusal import Refusal
+from trunk_text import trunks
 
 Props = dict[str, Any]
 
@@ -42,10 +42,10 @@ class TrunkAclProvider(ResourceProvider):
 
     def configure(self, _req: ConfigureRequest) -> None:
         """Nothing of the stack's configuration is needed."""
-        report_plainly(TrunkAclError)
+        report_plainly()
 
     def create(self, props: Props) -> CreateResult:
-        """Raises `TrunkAclError`; what was committed by then is found done by the next run."""
+        """Raises `Refusal`; what was committed by then is found done by the next run."""
         return CreateResult(_identity(props), _apply(props))
 
     def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
@@ -63,9 +63,7 @@ class TrunkAclProvider(ResourceProvider):
     def read(self, id_: str, props: Props) -> ReadResult:
         """What is there: rows of the trunk files as they are, and what was changed by hand. Never writes."""
         if "instance" not in props:
-            raise TrunkAclError(
-                "the trunk ACL cannot be imported", "run `pulumi up`: it recognises what is there already"
-            )
+            raise Refusal("the trunk ACL cannot be imported", "run `pulumi up`: it recognises what is there already")
         with _connected(props) as connection:
             found = migrator.drift(connection, _wishes(props))
             outs = {**props, DRIFT: found}
@@ -114,11 +112,11 @@ def _connected(props: Props) -> Iterator[Connection]:
     try:
         with reach.connected(_target(props)) as connection:
             yield connection
-    except TrunkAclError as error:
+    except Refusal as error:
         # Without the context: a chain of exceptions would be printed as tracebacks.
-        raise TrunkAclError(*str(error).split("\n  -> ", 1)) from None
+        raise Refusal(error.wrong, error.remedy) from None
     except psycopg.Error as error:  # of a reader: who writes has told already
-        raise TrunkAclError(*migrator.told(error)) from None
+        raise Refusal(*migrator.told(error)) from None
 
 
 def _target(props: Mapping[str, Any]) -> reach.Target:
