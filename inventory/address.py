@@ -64,7 +64,9 @@ class Address:
     def at(self, addresses: Mapping[str, str]) -> Address:
         """With the addresses of these names: its own, and those that replace it."""
         return replace(
-            self, address=addresses[self.name], replaced_by=tuple(addresses[name] for name in self.replaced_by)
+            self,
+            address=self.address or addresses[self.name],
+            replaced_by=tuple(addresses[name] for name in self.replaced_by),
         )
 
     @property

@@ -18,8 +18,8 @@ from settings.dns import SrvWeights
 
 BOTH = Listeners(
     SipNames("ringer.tel", "sip", "sip-udp", "sip-tcp"),
-    Listener({"sip": 5060}, "192.0.2.1"),
-    Listener({"sip": 5060, "sips": 5061}, "192.0.2.2"),
+    Listener({"sip": 5060}, "udp"),
+    Listener({"sip": 5060, "sips": 5061}, "tcp"),
 )
 
 
@@ -36,17 +36,18 @@ def ingress(name: str, address: str, protocol: str, *ports: int) -> Address:
     )
 
 
-def inventory(*addresses: Address, **changes: Any) -> Inventory:
+def inventory(*addresses: Address, listeners: Listeners = BOTH, **changes: Any) -> Inventory:
+    """A plan, filled in: endpoints, records and successors have names until then."""
     living = (ingress("udp", "192.0.2.1", "UDP", 5060), ingress("tcp", "192.0.2.2", "TCP", 5060, 5061))
     whole = Inventory(
         region="us-central1",
         addresses=(*living, *addresses),
         domain="ringer.tel",
         notice_days=30,
-        endpoints=tuple(endpoints(BOTH.names, BOTH)),
-        records=tuple(records(BOTH, SrvWeights(), naptr=False)),
+        endpoints=tuple(endpoints(listeners.names, listeners)),
+        records=tuple(records(listeners, SrvWeights(), naptr=False)),
     )
-    return replace(whole, **changes)
+    return replace(whole, **changes).filled({})
 
 
 EVERY_STATE = (
@@ -142,7 +143,7 @@ def test_capacity_counts_whole_calls_and_whole_vms(
 
 
 def test_a_way_in_exists_for_every_port_and_no_other() -> None:
-    without_tls = inventory(tcp=Listener({"sip": 5080}, "192.0.2.2")).customer_endpoints()
+    without_tls = inventory(listeners=replace(BOTH, tcp=Listener({"sip": 5080}, "tcp"))).customer_endpoints()
     assert [(way["role"], way["address"], way["port"]) for way in without_tls["endpoints"]] == [
         ("primary", "192.0.2.1", 5060),
         ("secondary", "192.0.2.2", 5080),
