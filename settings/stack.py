@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -28,6 +28,7 @@ from settings.problems import (
     refuse,
     show,
 )
+from settings.rules import Given, Rule, broken
 
 PROGRAM = Path(__file__).resolve().parent.parent  # what `shared` is relative to, as `trunkAcl.trunks` is
 OF_GANDI = "gandiToken"
@@ -36,18 +37,20 @@ DEFAULT_ROLE = "region"
 TEXTS = (PROJECT_KEY, "region", "role", "shared", OF_GANDI)
 
 
-@dataclass(frozen=True)
-class _Given:
-    """What rules need that is no setting of ours."""
-
-    config: Mapping[str, str]
-    secret_keys: frozenset[str]
+def _token_is_kept_as_a_secret(gandi_token: SecretStr, given: Given) -> None:
+    if gandi_token.get_secret_value() and config_key(OF_GANDI) not in given.secret_keys:
+        raise refuse(
+            "a token in clear, in a file that many can read",
+            f"give it up at Gandi, make a new one, and run `pulumi config set --secret {OF_GANDI}`",
+        )
 
 
 class Stack(Section):
-    """What every stack has, whatever its role. `elsewhere`: settings that only stacks of the other role have."""
+    """What every stack has, whatever its role. `elsewhere`: settings that only stacks of the other role have; `rules`:
+    those that span settings."""
 
     elsewhere: ClassVar[frozenset[str]]
+    rules: ClassVar[tuple[Rule, ...]] = (_token_is_kept_as_a_secret,)
 
     project: ProjectId = Field(alias=PROJECT_KEY, description="Google Cloud project; the provider's own setting")
     role: str = Field(DEFAULT_ROLE, description=ROLE)
@@ -79,12 +82,27 @@ class Stack(Section):
         below = shared.read(name, folder) if isinstance(name, str) and name else {}
         below = {field: value for field, value in below.items() if field not in cls.elsewhere}
         document = shared.merged(below, own)
+        given, settings, found = Given(config, frozenset(secret_keys)), None, list[Mapping[str, Any]]()
         try:
-            return cls.model_validate_json(json.dumps(document), context=_Given(config, frozenset(secret_keys)))
+            settings = cls.model_validate_json(json.dumps(document), context=given)
         except ValidationError as error:
-            secret = {_storable(key) for key in secret_keys} | {config_key(OF_GANDI)}
-            found = [cls._in_place(_told(each, secret, below, own)) for each in error.errors(include_url=False)]
-        raise SettingsError(found)
+            found += error.errors(include_url=False)
+        for name, refusal in broken(cls.rules, given):
+            key = str(cls.model_fields[name].alias)
+            found.append({"type": "refused", "loc": (key,), "input": document.get(key), "ctx": refusal})
+        if settings and not found:
+            return settings
+        places = [str(each.alias) for each in _fields(cls)]
+        found.sort(key=lambda each: places.index(field_of(each)) if field_of(each) in places else len(places))
+        secret = {_storable(key) for key in secret_keys} | {config_key(OF_GANDI)}
+        raise SettingsError([cls._in_place(_told(each, secret, below, own)) for each in found])
+
+    @field_validator("*")
+    @classmethod
+    def _is_right_by_itself(cls, value: Any, info: Info) -> Any:
+        if info.context and info.field_name:
+            info.context.valid[info.field_name] = value
+        return value
 
     @classmethod
     def _keys(cls, config: Mapping[str, str]) -> dict[str, str]:
@@ -118,16 +136,6 @@ class Stack(Section):
         return replace(
             problem, wrong=f"only a stack of role `{other}` has it", remedy="move it to that stack, or remove it"
         )
-
-    @field_validator("gandi_token")
-    @classmethod
-    def _token_is_kept_as_a_secret(cls, token: SecretStr, info: Info) -> SecretStr:
-        if token.get_secret_value() and info.context and config_key(OF_GANDI) not in info.context.secret_keys:
-            raise refuse(
-                "a token in clear, in a file that many can read",
-                f"give it up at Gandi, make a new one, and run `pulumi config set --secret {OF_GANDI}`",
-            )
-        return token
 
 
 ROLES = {

@@ -1,0 +1,189 @@
+"""Rules that span the settings of one region's edge; `rules.py` says how they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from inventory.address import Status
+from settings.database import LONGEST_CONNECTION, Database
+from settings.dedicated import DedicatedCustomer, listeners, refuse_clashes
+from settings.dns import Dns
+from settings.egress import Egress
+from settings.ingress import Cluster, Ingress
+from settings.ledger import Quotas, RetiredAddress
+from settings.lifecycle import refuse_circle, refuse_short_notice
+from settings.problems import refuse, show
+from settings.rules import Given, Rule
+from settings.trunk_acl import TrunkAcl
+from settings.way_to_database import refuse_no_way
+
+
+def _provider_has_the_same_region(region: str, given: Given) -> None:
+    provider = given.config.get("gcp:region", region)
+    if provider != region:
+        raise refuse(f"gcp:region is {show(provider)}", "give both the same region, or leave gcp:region out")
+
+
+def _cluster_is_in_the_region(cluster: Cluster, region: str) -> None:
+    if cluster.location and cluster.location != region and cluster.location[:-2] != region:
+        raise refuse(
+            f"the cluster is in {cluster.location}, the stack in {region}: a LoadBalancer cannot use an address"
+            " of another region",
+            "name a cluster of this region in cluster.location",
+        )
+
+
+def _customers_have_their_notice(ingress: Ingress, notice_days: int) -> None:
+    refuse_short_notice(ingress.lives, notice_days)
+
+
+def _vendors_have_their_notice(egress: Egress, notice_days: int) -> None:
+    refuse_short_notice(egress.slots.items(), notice_days)
+
+
+def _egress_has_its_own_addresses(egress: Egress, ingress: Ingress) -> None:
+    if shared := sorted(ingress.address_names & set(egress.slots)):
+        raise refuse(f"{shared[0]} is an ingress address", "an address is one or the other; reserve another")
+
+
+def _cloud_sql_takes_the_name(database: Database, project: str) -> None:
+    length = len(f"{project}:{database.longest_name}")
+    if length > LONGEST_CONNECTION:
+        raise refuse(
+            f"gcp:project and {database.longest_name} have {length} characters with a colon between",
+            f"make database.instance shorter: Cloud SQL takes {LONGEST_CONNECTION}",
+        )
+
+
+def _only_the_owner_writes(trunk_acl: TrunkAcl, database: Database) -> None:
+    if database.replica_of and trunk_acl.manage:
+        raise refuse(
+            "nobody can write to a read replica",
+            f"set trunkAcl.manage: false; the trunk ACL is applied by {database.replica_of.stack}",
+        )
+
+
+def _the_database_can_be_reached(trunk_acl: TrunkAcl, database: Database) -> None:
+    refuse_no_way(trunk_acl, database)
+
+
+def _the_owner_knows_whose_they_are(dedicated: Mapping[str, DedicatedCustomer], database: Database) -> None:
+    if dedicated and database.replica_of:
+        raise refuse(
+            "whose these addresses are is written in the database, of which this region has a read replica",
+            f"give customers addresses of their own in the region of {database.replica_of.stack}",
+        )
+
+
+def _somebody_knows_whose_they_are(dedicated: Mapping[str, DedicatedCustomer], trunk_acl: TrunkAcl) -> None:
+    if dedicated and not (trunk_acl.manage and trunk_acl.enforcement):
+        raise refuse(
+            "nothing would tell the SIP proxies whose these addresses are: every call to them would be refused",
+            "set trunkAcl.manage: true and trunkAcl.enforcement: {}",
+        )
+
+
+def _dedicated_customers_are_apart(
+    dedicated: Mapping[str, DedicatedCustomer],
+    *,
+    ingress: Ingress,
+    egress: Egress,
+    dns: Dns,
+    trunk_acl: TrunkAcl,
+    region: str,
+) -> None:
+    services, ports = _in_the_cluster(ingress, trunk_acl)
+    taken = {
+        "Service": services,
+        "reserved address": dict.fromkeys(ingress.address_names, "the shared ingress")
+        | dict.fromkeys(egress.slots, "the egress"),
+        "DNS name": dict.fromkeys((dns.names.primary, dns.names.udp, dns.names.tcp), "the shared ingress")
+        | ({region: "the region"} if dns.scope == "region" else {}),
+    }
+    refuse_clashes(dedicated, ingress, taken, ports)
+
+
+def _retired_addresses_fit_the_living(
+    legacy: Mapping[str, RetiredAddress], ingress: Ingress, egress: Egress, dedicated: Mapping[str, DedicatedCustomer]
+) -> None:
+    own = {each.address: each.ban for each in listeners(dedicated, ingress)}
+    living = ingress.address_names | set(egress.slots) | set(own)
+    draining = {name for name, slot in egress.slots.items() if slot.state is Status.DRAINING}
+    if both := sorted(draining & set(legacy)):
+        raise refuse(
+            f"{both[0]} is retired and still drains",
+            f"remove it from egress.slots when its calls have ended, or legacy.{both[0]} until then",
+        )
+    if both := sorted(living & set(legacy)):
+        raise refuse(f"{both[0]} is in use and retired", "remove it from legacy, or from where it is used")
+    for name, address in legacy.items():
+        if unknown := sorted(set(address.replaced_by) - living - set(legacy)):
+            raise refuse(
+                f"{show(name)} is replaced by {unknown[0]}, which is not here", "name an address of this stack"
+            )
+        if private := [each for each in address.replaced_by if own.get(each, address.customer) != address.customer]:
+            raise refuse(
+                f"{show(name)} is replaced by {private[0]}, which is BAN {own[private[0]]}'s own: others would be"
+                " told of it",
+                f"name an address that they may have, or say legacy.{show(name)}.customer",
+            )
+
+
+def _replacements_make_no_circle(legacy: Mapping[str, RetiredAddress]) -> None:
+    refuse_circle({name: address.replaced_by for name, address in legacy.items()})
+
+
+def _an_address_is_retired_once(legacy: Mapping[str, RetiredAddress]) -> None:
+    names: dict[str, str] = {}
+    for name, retired in legacy.items():
+        if other := names.get(retired.address):
+            raise refuse(
+                f"{retired.address} stands under {show(other)} and under {show(name)}",
+                "leave it under one name: people outside would not know which of the two is right",
+            )
+        names[retired.address] = name
+
+
+def _the_project_may_have_it_all(
+    quotas: Quotas, ingress: Ingress, egress: Egress, dedicated: Mapping[str, DedicatedCustomer]
+) -> None:
+    own = sum(1 for _ in listeners(dedicated, ingress))
+    quotas.refuse_more(
+        addresses=len(ingress.address_names) + len(egress.slots) + own,
+        rules=len(ingress.answering) + own,
+        dedicated=own > 0,
+    )
+
+
+def _in_the_cluster(ingress: Ingress, acl: TrunkAcl) -> tuple[dict[str, str], dict[int, str]]:
+    """Services beside those of dedicated customers, and ports of the SIP proxy's pods: each with whose it is."""
+    shared, internal = "the shared ingress", "the internal Service"
+    services = dict.fromkeys((ingress.udp.service, ingress.tcp.service), shared)
+    ports = dict.fromkeys((*ingress.udp.ports.values(), *ingress.tcp.ports.values()), shared)
+    if ingress.internal:
+        services[ingress.internal.service] = internal
+        ports |= dict.fromkeys(ingress.internal.ports.values(), internal)
+    if acl.enforcement and acl.enforcement.reloader:
+        services[acl.enforcement.reloader.service] = "the reloader"
+        ports[acl.enforcement.reloader.port] = "the reloader"
+    return services, ports
+
+
+# Of those about one setting the first that does not hold is reported.
+RULES: tuple[Rule, ...] = (
+    _provider_has_the_same_region,
+    _cluster_is_in_the_region,
+    _customers_have_their_notice,
+    _vendors_have_their_notice,
+    _egress_has_its_own_addresses,
+    _cloud_sql_takes_the_name,
+    _only_the_owner_writes,
+    _the_database_can_be_reached,
+    _the_owner_knows_whose_they_are,
+    _somebody_knows_whose_they_are,
+    _dedicated_customers_are_apart,
+    _retired_addresses_fit_the_living,
+    _replacements_make_no_circle,
+    _an_address_is_retired_once,
+    _the_project_may_have_it_all,
+)
