@@ -165,9 +165,7 @@ class Round:
             if status == 0 and not (left := self.planned()):
                 outcome.runs = number
                 break
-            outcome.said += f"--- run {number}, exit status {status}\n{said[-3000:]}\n" + (
-                "" if status else f"{left}\n"
-            )
+            outcome.said += f"--- run {number}, exit status {status}\n{_in_short(said) if status else left}\n"
         now = self.addresses()
         outcome.moved = [f"{name}: {was} -> {now.get(name)}" for name, was in known.items() if now.get(name) != was]
         if outcome.runs:
@@ -219,6 +217,11 @@ class Round:
             if (server := servers.of(each.body)) is not None:
                 found |= set(server.users())
         return {name for name in found if not re.match("pg_|cloudsql", name)} - {"postgres"}
+
+
+def _in_short(said: str) -> str:
+    """What an update said, without its outputs."""
+    return re.sub(r"(?ms)^Outputs:.*?(?=^Resources:)", "", said)[-4000:]
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import threading
 import typing
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -30,11 +31,17 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
+# The SDK's modules load when they are first asked for a name. Of two threads that ask at once, Python before 3.12 tells
+# one that there is no such name (github.com/python/cpython/issues/114763).
+_LOADING = threading.RLock()
+
+
 @cache
 def input_class(token: str) -> type:
     """The SDK's class of a kind's inputs."""
     module, name = KINDS[token]
-    found: type = getattr(importlib.import_module(f"pulumi_kubernetes.{module}"), name)
+    with _LOADING:
+        found: type = getattr(importlib.import_module(f"pulumi_kubernetes.{module}"), name)
     return found
 
 
@@ -66,7 +73,8 @@ def _unknown(cls: type, value: Any, path: str) -> Iterator[str]:
 @cache
 def fields(cls: type) -> dict[str, type | None]:
     """Wire names of a class's fields, with the class of those that are objects."""
-    types = _types.input_type_types(cls)
+    with _LOADING:
+        types = _types.input_type_types(cls)
     return {name: _object_class(types[name]) for name in _types.input_type_py_to_pulumi_names(cls).values()}
 
 
