@@ -25,7 +25,7 @@ for each in threads:
     each.start()
 for each in threads:
     each.join()
-sys.exit("; ".join(failures))
+sys.exit("; ".join(failures) or 0)
 """
 
 
