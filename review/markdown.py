@@ -80,7 +80,8 @@ def _drift(report: Report) -> str:
 
 def _visible_to(report: Report) -> str:
     """Who is known to see it, as a sentence; empty: not known, or not seen outside."""
-    who = [audience for audience in (Audience.VENDORS, Audience.CUSTOMERS) if audience in report.seen_by]
+    known = (Audience.VENDORS, Audience.CUSTOMERS)
+    who = [audience for audience in known if audience in report.seen_by or Audience.BOTH in report.seen_by]
     names = " and ".join(audience.name.lower() for audience in who)
     others = ", perhaps to others" if Audience.ANYBODY in report.seen_by else ""
     return f"Visible to {names}{others}." if names else ""

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from adopt.differences import known_as
-from adopt.effects import BUCKET, INSTANCE, SERVICE, ZONE, Effect
+from adopt.effects import BUCKET, BUCKET_OBJECT, INSTANCE, SERVICE, ZONE, Effect
 from engine_cli import STACK_TYPE
 from engine_values import is_unknown
 from review.addresses import ADDRESS
@@ -74,9 +74,10 @@ PROMISED = (
     Promise(
         BUCKET,
         ("publicAccessPrevention", "uniformBucketLevelAccess"),
-        Audience.VENDORS,
+        Audience.BOTH,
         "whether vendors and customers can read the site",
     ),
+    Promise(BUCKET_OBJECT, ("md5hash",), Audience.BOTH, "the site has another content than was published"),
     Promise(
         STACK_TYPE, ("dns.nameServers[]",), Audience.CUSTOMERS, "the parent zone leads to the old ones: names may fail"
     ),

@@ -13,8 +13,11 @@ from enum import Enum
 from adopt.differences import OURS, Difference, compare, known_as, logical_name
 from adopt.effects import (
     ACL,
+    BUCKET,
+    BUCKET_GRANT,
     BUCKET_OBJECT,
     CONFIG_MAP,
+    CONNECTION,
     DEPLOYMENT,
     GANDI_RECORD,
     INSTANCE,
@@ -33,8 +36,10 @@ from review.preview import Preview, Step
 
 ROUTER = "gcp:compute/router:Router"
 DATABASE = "gcp:sql/database:Database"
+HEALTH_CHECK = "gcp:compute/healthCheck:HealthCheck"
+PEERING_RANGE = "gcp:compute/globalAddress:GlobalAddress"
 # Who notices a change that has an effect; what is not here is anybody's, and so is an effect that nobody knows.
-_SEEN_BY = {
+SEEN_BY = {
     ADDRESS: Audience.ANYBODY,
     NAT: Audience.VENDORS,
     ROUTER: Audience.VENDORS,
@@ -42,15 +47,29 @@ _SEEN_BY = {
     ZONE: Audience.CUSTOMERS,
     RECORD: Audience.CUSTOMERS,
     GANDI_RECORD: Audience.CUSTOMERS,
+    HEALTH_CHECK: Audience.CUSTOMERS,
     ACL: Audience.CUSTOMERS,
+    BUCKET: Audience.BOTH,
+    BUCKET_GRANT: Audience.BOTH,
+    BUCKET_OBJECT: Audience.BOTH,
     INSTANCE: Audience.NOBODY,
     DATABASE: Audience.NOBODY,
     USER: Audience.NOBODY,
+    PEERING_RANGE: Audience.NOBODY,
+    CONNECTION: Audience.NOBODY,
     CONFIG_MAP: Audience.NOBODY,
     KUBERNETES_SECRET: Audience.NOBODY,
     DEPLOYMENT: Audience.NOBODY,
 }
-_WITHOUT_DATABASE = "without the trunk ACL nobody may call"
+_WITHOUT_DATABASE = (Effect.CUTS, "without the trunk ACL nobody may call")
+_WITHOUT_SITE = (Effect.ACCESS, "vendors and customers cannot read the site")
+# What it means when a resource of this type goes, or is replaced.
+_LOST = {
+    INSTANCE: _WITHOUT_DATABASE,
+    DATABASE: _WITHOUT_DATABASE,
+    BUCKET: _WITHOUT_SITE,
+    BUCKET_GRANT: _WITHOUT_SITE,
+}
 _BY_COMPONENT = {"warp:edge:NatEgressPool$": Audience.VENDORS, "warp:edge:SipIngress$": Audience.CUSTOMERS}
 
 
@@ -127,7 +146,7 @@ def _seen_by(step: Step, operation: Operation, effects: tuple[Effected, ...]) ->
     """What has no effect outside, nobody there sees, whatever it happens to."""
     if operation is Operation.UPDATE and all(each.effect is Effect.NONE for each in effects):
         return Audience.NOBODY
-    usual = _SEEN_BY.get(step.type, Audience.ANYBODY)
+    usual = SEEN_BY.get(step.type, Audience.ANYBODY)
     if step.type == ADDRESS:
         # A new one that nobody is told of is nobody's; the inventory tells of all others.
         usual = next((who for component, who in _BY_COMPONENT.items() if component in step.urn), usual)
@@ -147,8 +166,8 @@ def _is_load_balancer(step: Step) -> bool:
 
 
 def _effects(step: Step, operation: Operation, *, refresh: bool) -> Iterator[Effected]:
-    if step.type in (INSTANCE, DATABASE) and operation in (Operation.REPLACE, Operation.DELETE):
-        yield Effected(Effect.CUTS, _WITHOUT_DATABASE)
+    if step.type in _LOST and operation in (Operation.REPLACE, Operation.DELETE):
+        yield Effected(*_LOST[step.type])
     if step.type == NAT and operation is not Operation.CREATE:
         yield from _gateway(step)
     if operation is Operation.REPLACE:
