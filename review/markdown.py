@@ -22,6 +22,7 @@ from review.causes import Message
 from review.foreign import AT_UPDATE, code, error_text, message_text
 from review.preview import Policies, Violation
 from review.records import RecordChange
+from review.remedies import remedy
 from review.report import Figure, Report, Sheet
 from review.resources import Effected, Operation, ResourceChange
 from secret_text import SECRET
@@ -151,8 +152,10 @@ def _about(message: Message) -> str:
 
 
 def error_lines(message: Message) -> Iterator[str]:
-    """What went wrong, and with which resource."""
+    """What went wrong, with which resource, and what to do where a setting caused it."""
     yield from _said(message, error_text(message.text))
+    if told := remedy(message):
+        yield f"  - **What to do**: {told}"
 
 
 def _warning(message: Message) -> Iterator[str]:
