@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from engine_values import UNKNOWN
-from sandbox import SandboxError, checkpoints
+from sandbox import SandboxError, checkpoints, regions
 from sandbox.stack import was_up
 from sandbox.stack_settings import settings
 from sandbox.workspace import ROOT, Workspace
@@ -200,6 +200,27 @@ def test_settings_of_somebody_elses_are_not_replaced(program: Program) -> None:
     program.workspace.prepare({"a": "own"})
     program.yaml.write_text("config: {a: new}\n")
     assert "a: own" in program.run("preview").stdout
+
+
+def test_the_command_of_the_regions_takes_an_edit_over_for_every_stack(program: Program) -> None:
+    place = program.workspace.directory
+    engine = program.folder.parent / "tools" / "pulumi"
+    owner = {"database": {"connectionName": "p:r:warp-db-drawn"}}
+    engine.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(owner)}\nEND\n")
+    followed = regions.followed_in(place)
+    for stack in regions.STACKS:
+        Workspace(place, stack, {}).prepare({"a": "old"}, followed)
+    followed.mark()
+    assert program.run("preview").stderr == ""
+    followed.seen.write_text("config: {}\n")  # as if the shipped file had been edited since
+    assert program.run("preview").stderr == (
+        "Pulumi.sandbox.yaml has changed: the settings of all stacks are taken over\n"
+    )
+    shipped = settings(ROOT / "Pulumi.sandbox.yaml")
+    for stack in regions.STACKS:
+        taken = settings(place / "project" / f"Pulumi.{stack}.yaml")
+        assert taken == regions.settings_of(stack, shipped, "warp-db-drawn")
+    assert program.run("preview").stderr == ""
 
 
 def test_the_shells_own_settings_of_an_engine_stay_out_of_the_command(program: Program) -> None:
