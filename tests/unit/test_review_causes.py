@@ -153,6 +153,26 @@ def test_a_program_that_breaks_says_first_what_broke_and_where(one_by_one: bool)
     assert told[-1] == f"- `{ENDED}`"
 
 
+def test_a_traceback_is_told_whole_whatever_comes_between_its_lines() -> None:
+    """As a refresh with the program has it: the host's lines come while resources fail."""
+    refused = [said("error", REFUSED, DATABASE), said("error", REFUSED, ROUTER), said("error", "preview failed\n")]
+    broken = lines("error", UNHANDLED)
+    for step in (2, 5, 11):
+        mixed = list(broken)
+        for place, event in enumerate(refused):
+            mixed.insert(3 + place * step, event)
+        told = errors_of(*mixed, said("error", ENDED))
+        first_level = [line for line in told if line.startswith("- ")]
+        assert first_level == [
+            "- `database-instance`: `1 error occurred:`",
+            "- `egress-router`: `1 error occurred:`",
+            "- `Program failed with an unhandled exception:`",
+            "- `TypeError: 'NoneType' object is not iterable`",
+            "- `preview failed`",
+            f"- `{ENDED}`",
+        ], step
+
+
 def test_an_exception_of_several_lines_is_told_whole() -> None:
     text = UNHANDLED.replace(
         "TypeError: 'NoneType' object is not iterable",

@@ -119,8 +119,10 @@ def test_a_grant_that_is_gone_says_who_cannot_read_the_site() -> None:
 
 
 def test_of_every_type_that_is_declared_it_is_known_who_sees_it() -> None:
+    config = stack_config("sandbox")
     network = {"privateNetwork": "projects/warp-sandbox/global/networks/voice", "peeringRange": "sql"}
-    edge = declare(changed(stack_config("sandbox"), ("warp-edge:database", "network"), network))
+    both = config["warp-edge:database"]["network"] | network
+    edge = declare(changed(config, ("warp-edge:database", "network"), both))
     declared = {each.type for each in edge.resources if each.custom and not each.type.startswith(OURS)}
     assert len(declared) > 15
     assert declared - SEEN_BY.keys() == set()
