@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import yaml
 
@@ -23,17 +23,12 @@ class _Loader(yaml.SafeLoader):
     """As gopkg.in/yaml.v3 has it: a key stands once, nothing stands inside itself, what is no date is text, and so are
     `yes`, `on` and 1:30, which YAML 1.1 takes for a boolean and a number (tried with engine 3.260)."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[Any]]] = {
-        first: [each for each in resolvers if each[0].rpartition(":")[2] not in _OWN]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
         self._open = list[str]()
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent) and event.anchor in self._open:
             problem = f"anchor '{event.anchor}' value contains itself"
             raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
@@ -70,6 +65,10 @@ class _Loader(yaml.SafeLoader):
             return float(digits)
 
 
+_Loader.yaml_implicit_resolvers = {
+    first: [each for each in resolvers if each[0].rpartition(":")[2] not in _OWN]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_date)
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_number)
 for _tag, _form, _first in (
