@@ -31,7 +31,8 @@ class _Loader(yaml.SafeLoader):
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent) and event.anchor in self._open:
             problem = f"anchor '{event.anchor}' value contains itself"
-            raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
+            mark: Any = event.start_mark
+            raise yaml.composer.ComposerError(None, None, problem, mark)
         self._open.append(getattr(event, "anchor", None) or "")
         try:
             return super().compose_node(parent, index)
