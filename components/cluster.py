@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 from pulumi_gcp import container
 from pulumi_kubernetes import Provider
 
+from components.kubeconfig import refuse_unknown_context
 from components.look_up import Sought, look_up
 from engine.refusal import RefusedError
 from settings.ingress import Cluster
@@ -16,14 +18,16 @@ from settings.ingress import Cluster
 def kubernetes(name: str, cluster: Cluster, project: str, region: str) -> Provider:
     """The provider for `cluster`: looked up at GKE, or a context of the caller's kubeconfig.
 
-    To be called before anything else is declared. Raises `RefusedError` when there is no such cluster, or it cannot be
-    reached yet.
+    To be called before anything else is declared. Raises `RefusedError` when there is no such cluster or context, or it
+    cannot be reached yet.
     """
     # Says that it is the same cluster when its endpoint, its certificate or the name of a context changes. Without it
     # the plugin guesses, and may replace every Service (`clusterIdentifier` in the provider's documentation).
     location = cluster.location or region
     identity = f"{project}/{location}/{cluster.name or 'cluster'}"
     by_context = cluster.access == "kubeconfig"
+    if by_context:
+        refuse_unknown_context(cluster.context or "", os.environ)
     return Provider(
         name,
         context=cluster.context if by_context else None,

@@ -14,6 +14,7 @@ FIREWALL_POLICY_RULES = frozenset(
     f"gcp:compute/{kind[0].lower()}{kind[1:]}:{kind}"
     for kind in ("FirewallPolicyRule", "NetworkFirewallPolicyRule", "RegionNetworkFirewallPolicyRule")
 )
+HEALTH_CHECK = "gcp:compute/healthCheck:HealthCheck"
 CONNECTION = "gcp:servicenetworking/connection:Connection"
 ZONE = "gcp:dns/managedZone:ManagedZone"
 RECORD_SET = "gcp:dns/recordSet:RecordSet"

@@ -12,7 +12,8 @@ class Audience(Enum):
 
     VENDORS = "Vendors see (customers let these in through their firewalls, too)"
     CUSTOMERS = "Customers see"
-    ANYBODY = "Who sees it is not known here: read it"
+    BOTH = "Vendors and customers see"
+    ANYBODY = "Visibility not known: check by hand"
     NOBODY = "Nobody outside sees"
 
     @property

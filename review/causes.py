@@ -8,7 +8,7 @@ comes before the resource's error. Whoever reads a failed check wants the one li
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from engine.tokens import STACK, type_of
@@ -16,6 +16,8 @@ from engine.tokens import STACK, type_of
 _TRACEBACK = "Traceback (most recent call last):"
 # Between two tracebacks of one chain of exceptions.
 _CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
+# A frame, its source, marks below it; or the exception, whose name has no blank in it.
+_OF_TRACEBACK = re.compile(rf"\s|{re.escape(_TRACEBACK)}|[A-Za-z_][\w.]*(:\s|\s*$)")
 _INTERRUPTED = "KeyboardInterrupt"
 # What only says that something else has failed.
 _ENDED = re.compile(r"(BAIL: |an unhandled error occurred: )|.*\b(preview|update|refresh|destroy|import) failed$")
@@ -55,18 +57,19 @@ def _follows(message: Message) -> bool:
     return text.startswith(_INTERRUPTED) or bool(_ENDED.match(text) and "\n" not in text)
 
 
-def _joined(messages: Iterable[Message]) -> Iterator[Message]:
-    """A traceback that comes line by line is one message."""
-    held: Message | None = None
+def _joined(messages: Iterable[Message]) -> list[Message]:
+    """A traceback that comes line by line is one message, also when others come between its lines."""
+    found = list[Message]()
+    last = dict[str, int]()  # of a resource, or of none: where its last message stands
     for message in messages:
-        if held and held.urn == message.urn and _goes_on(held.text, message.text):
-            held = replace(held, text=f"{held.text.rstrip()}\n{message.text.rstrip()}")
+        place = last.get(message.urn)
+        if place is not None and _goes_on(found[place].text, message.text):
+            found[place] = replace(found[place], text=f"{found[place].text.rstrip()}\n{message.text.rstrip()}")
             continue
-        if held:
-            yield held
-        held = message
-    if held:
-        yield held
+        if not _ENDED.match(message.text.strip()):  # after that a traceback may still go on
+            last[message.urn] = len(found)
+        found.append(message)
+    return found
 
 
 def _goes_on(text: str, more: str) -> bool:
@@ -75,7 +78,8 @@ def _goes_on(text: str, more: str) -> bool:
     if not more.strip():
         return True
     last = text.rstrip().splitlines()[-1]
-    return last[:1].isspace() or last == _TRACEBACK or last.startswith(_CHAINED) or more.startswith(_CHAINED)
+    inside = last[:1].isspace() or last == _TRACEBACK or last.startswith(_CHAINED)
+    return more.startswith(_CHAINED) or (inside and bool(_OF_TRACEBACK.match(more)))
 
 
 def _cause_first(text: str) -> str:

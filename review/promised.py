@@ -22,6 +22,7 @@ from engine.effects import Effect
 from engine.tokens import (
     ADDRESS,
     BUCKET,
+    BUCKET_OBJECT,
     DEDICATED_INGRESS,
     INSTANCE,
     NAT_EGRESS_POOL,
@@ -83,9 +84,10 @@ PROMISED = (
     Promise(
         BUCKET,
         ("publicAccessPrevention", "uniformBucketLevelAccess"),
-        Audience.VENDORS,
+        Audience.BOTH,
         "whether vendors and customers can read the site",
     ),
+    Promise(BUCKET_OBJECT, ("md5hash",), Audience.BOTH, "the site has another content than was published"),
     Promise(STACK, ("dns.nameServers[]",), Audience.CUSTOMERS, "the parent zone leads to the old ones: names may fail"),
     Promise(
         STACK,

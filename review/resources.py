@@ -14,11 +14,16 @@ from engine.differences import OURS, Difference, compare, known_as
 from engine.effects import Effect
 from engine.tokens import (
     ADDRESS,
+    BUCKET,
+    BUCKET_MEMBER,
     BUCKET_OBJECT,
     CONFIG_MAP,
+    CONNECTION,
     DATABASE,
     DEPLOYMENT,
     GANDI_RECORD_SET,
+    GLOBAL_ADDRESS,
+    HEALTH_CHECK,
     INSTANCE,
     KUBERNETES_SECRET,
     NAT,
@@ -39,7 +44,7 @@ from review.audience import Audience
 from review.preview import Preview, Step
 
 # Who notices a change that has an effect; what is not here is anybody's, and so is an effect that nobody knows.
-_SEEN_BY = {
+SEEN_BY = {
     ADDRESS: Audience.ANYBODY,
     NAT: Audience.VENDORS,
     ROUTER: Audience.VENDORS,
@@ -47,15 +52,29 @@ _SEEN_BY = {
     ZONE: Audience.CUSTOMERS,
     RECORD_SET: Audience.CUSTOMERS,
     GANDI_RECORD_SET: Audience.CUSTOMERS,
+    HEALTH_CHECK: Audience.CUSTOMERS,
     TRUNK_ACL: Audience.CUSTOMERS,
+    BUCKET: Audience.BOTH,
+    BUCKET_MEMBER: Audience.BOTH,
+    BUCKET_OBJECT: Audience.BOTH,
     INSTANCE: Audience.NOBODY,
     DATABASE: Audience.NOBODY,
     USER: Audience.NOBODY,
+    GLOBAL_ADDRESS: Audience.NOBODY,
+    CONNECTION: Audience.NOBODY,
     CONFIG_MAP: Audience.NOBODY,
     KUBERNETES_SECRET: Audience.NOBODY,
     DEPLOYMENT: Audience.NOBODY,
 }
-_WITHOUT_DATABASE = "without the trunk ACL nobody may call"
+_WITHOUT_DATABASE = (Effect.CUTS, "without the trunk ACL nobody may call")
+_WITHOUT_SITE = (Effect.ACCESS, "vendors and customers cannot read the site")
+# What it means when a resource of this type goes, or is replaced.
+_LOST = {
+    INSTANCE: _WITHOUT_DATABASE,
+    DATABASE: _WITHOUT_DATABASE,
+    BUCKET: _WITHOUT_SITE,
+    BUCKET_MEMBER: _WITHOUT_SITE,
+}
 _BY_COMPONENT = {NAT_EGRESS_POOL: Audience.VENDORS, SIP_INGRESS: Audience.CUSTOMERS}
 
 
@@ -132,7 +151,7 @@ def _seen_by(step: Step, operation: Operation, effects: tuple[Effected, ...]) ->
     """What has no effect outside, nobody there sees, whatever it happens to."""
     if operation is Operation.UPDATE and all(each.effect is Effect.NONE for each in effects):
         return Audience.NOBODY
-    usual = _SEEN_BY.get(step.type, Audience.ANYBODY)
+    usual = SEEN_BY.get(step.type, Audience.ANYBODY)
     if step.type == ADDRESS:
         # A new one that nobody is told of is nobody's; the inventory tells of all others.
         usual = next((who for component, who in _BY_COMPONENT.items() if within(step.urn, component)), usual)
@@ -152,8 +171,8 @@ def _is_load_balancer(step: Step) -> bool:
 
 
 def _effects(step: Step, operation: Operation, *, refresh: bool) -> Iterator[Effected]:
-    if step.type in (INSTANCE, DATABASE) and operation in (Operation.REPLACE, Operation.DELETE):
-        yield Effected(Effect.CUTS, _WITHOUT_DATABASE)
+    if step.type in _LOST and operation in (Operation.REPLACE, Operation.DELETE):
+        yield Effected(*_LOST[step.type])
     if step.type == NAT and operation is not Operation.CREATE:
         yield from _gateway(step)
     if operation is Operation.REPLACE:

@@ -15,7 +15,8 @@ from engine.differences import OURS, compare, known_as
 from engine.effects import Effect
 from review.causes import Message
 from review.foreign import code
-from review.markdown import bounded, error_lines, section, values
+from review.markdown import bounded
+from review.parts import error_lines, section, values
 from review.preview import Preview, Step
 from review.resources import Effected
 

@@ -14,10 +14,10 @@ from sandbox import faults
 from sandbox.cloud import Cloud, LogOperation
 from sandbox.differences import compare, settled_by_the_way
 from sandbox.errors import CheckFailure, CloudError
+from sandbox.fields import Field
 from sandbox.planning import Change, ChangeKind, imported_inputs, plan, refreshed_inputs
 from sandbox.provider import Checked, Difference, Named, State
 from sandbox.resource_type import ResourceType, Settings
-from sandbox.shapes import Field
 from sandbox.values import DEFAULTS, UNKNOWN, Path, Props, has_unknown, without_defaults
 
 Function = Callable[[Cloud, Settings, Props], Props]

@@ -11,8 +11,9 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sandbox.fields import Field
 from sandbox.planning import Change, ChangeKind, Elements, is_empty, same, spelling
-from sandbox.shapes import Field, Shape
+from sandbox.shapes import Shape
 from sandbox.values import UNKNOWN, Path, Props
 
 META = "__meta"

@@ -35,7 +35,7 @@ def of_one_stack(sandbox: Sandbox, outputs: Mapping[str, Any], *, at_gandi: bool
         address = outputs["customerEndpoints"]["endpoints"][0]["address"]
         ask = f"{PYTHON} -m sandbox sip-options {address} --from"
         yield f"{ask} {CUSTOMER}", "200: trunks/sandbox/ lets this caller in"
-        yield f"{ask} 127.0.9.9", "403: nobody's"
+        yield f"{ask} 127.0.9.9", "403: no customer's address"
     yield dns_query("sandbox", f"_sip._udp.{outputs['dns']['domain']}", at_gandi=at_gandi), "the zone answers"
     yield ".sandbox/psql -c '\\conninfo'", "the trunk ACL's database, over TLS"
     yield ".sandbox/pulumi stack output vendorWhitelist", "what vendors get; any pulumi command works like this"

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sandbox.fields import Field
 from sandbox.links import relative, same_link
-from sandbox.shapes import Field, Shape
+from sandbox.shapes import Shape
 from sandbox.values import DEFAULTS, UNKNOWN, Path, Props
 
 ChangeKind = Literal["add", "delete", "update"]

@@ -27,10 +27,11 @@ from sandbox.process import Sandbox
 from sandbox.recovery import record_what_a_crash_left
 from sandbox.seed import SECOND_REGION
 from sandbox.stack import ended
-from sandbox.workspace import ROOT, Workspace
+from sandbox.workspace import ROOT, Followed, Workspace
 
 DIRECTORY = ROOT / ".sandbox-regions"
 NETWORKS = ",".join(f"127.{octet}.0.0/16" for octet in range(78, 100, 2))
+SHIPPED = "sandbox"  # whose settings all of them begin with
 GLOBAL = "global"
 # In the order in which they come up: the global stack reads what the others published.
 REGIONS = {region: f"sandbox-{region}" for region in (DEFAULT_REGION, SECOND_REGION)}
@@ -80,6 +81,29 @@ def settings_of(stack: str, shipped: Mapping[str, Any], owner: str = "") -> dict
     }
 
 
+def settings_in(directory: Path, stack: str) -> dict[str, Any]:
+    """A stack's settings in this folder, from `Pulumi.sandbox.yaml` as it is now."""
+    told = Workspace(directory, STACKS[0], {}).cli.outputs() if stack == REGIONS[SECOND_REGION] else {}
+    # Named by chance, because the cloud keeps a deleted name for a week (Pulumi.sandbox.yaml, `uniqueName`).
+    owner = str((told.get("database") or {}).get("connectionName") or "").rpartition(":")[2]
+    return settings_of(stack, Workspace(directory, SHIPPED, {}).shipped_settings(), owner)
+
+
+def followed_in(directory: Path) -> Followed:
+    """What the folder's command takes over when it has changed."""
+    take = ("sandbox.regions", "follow", str(directory.resolve()))
+    return Followed(ROOT / f"Pulumi.{SHIPPED}.yaml", directory.resolve() / "project" / f".Pulumi.{SHIPPED}.seen", take)
+
+
+def follow(directory: Path) -> int:
+    """Take the settings of all stacks anew: what the folder's command does when the file has changed."""
+    for stack in STACKS:
+        Workspace(directory, stack, {}).take_over(settings_in(directory, stack))
+    followed_in(directory).mark()
+    print(f"Pulumi.{SHIPPED}.yaml has changed: the settings of all stacks are taken over", file=sys.stderr)
+    return 0
+
+
 @dataclass(frozen=True)
 class TwoRegions:
     """The stacks in one folder, on one cloud, with a SIP proxy in either region."""
@@ -93,10 +117,7 @@ class TwoRegions:
 
     def settings(self, stack: str) -> dict[str, Any]:
         """As `make up-regions` has them."""
-        told = self.workspace(STACKS[0]).cli.outputs() if stack == REGIONS[SECOND_REGION] else {}
-        # Named by chance, because the cloud keeps a deleted name for a week (Pulumi.sandbox.yaml, `uniqueName`).
-        owner = str((told.get("database") or {}).get("connectionName") or "").rpartition(":")[2]
-        return settings_of(stack, Workspace(self.directory, "sandbox", {}).shipped_settings(), owner)
+        return settings_in(self.directory, stack)
 
     def up(self, console: Console) -> int:
         """Bring all up, one after another; the engine's exit status."""
@@ -106,10 +127,12 @@ class TwoRegions:
 
         self.sandbox.seed("second-region")
         leftovers.end(self.directory, say)
+        followed = followed_in(self.directory)
+        followed.mark()  # first: an edit while this runs is taken over by the next command
         for stack in STACKS:
             console.print(f"[bold]engine[/]  pulumi up of stack `{stack}`")
             workspace = self.workspace(stack)
-            workspace.prepare(self.settings(stack))
+            workspace.prepare(self.settings(stack), followed)
             if stack != GLOBAL:  # what it declares is names alone: there is nothing to adopt
                 record_what_a_crash_left(workspace, self.sandbox, say)
             if status := workspace.cli.show("up", "--stack", stack, "--yes", "--skip-preview", "--suppress-outputs"):
@@ -143,7 +166,8 @@ class TwoRegions:
         for region in REGIONS:
             self.stop_proxy(region)
         for stack in STACKS:
-            self.workspace(stack).prepare(self.settings(stack))  # an interrupted `up` may not have come to all of them
+            # An interrupted `up` may not have come to all of them.
+            self.workspace(stack).prepare(self.settings(stack), followed_in(self.directory))
         for stack in reversed(STACKS):
             if status := self.workspace(stack).cli.show("destroy", "--stack", stack, "--yes", "--skip-preview"):
                 return status
@@ -213,15 +237,17 @@ def down(console: Console) -> int:
 def main() -> int:
     """One command."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.regions", description=__doc__)
-    parser.add_argument("command", choices=["up", "outputs", "down"])
-    command = parser.parse_args().command
+    parser.add_argument("command", choices=["up", "outputs", "down", "follow"])
+    parser.add_argument("directory", nargs="?", type=Path, default=DIRECTORY, help="for `follow`: whose stacks")
+    chosen = parser.parse_args()
     console = Console(highlight=False)
     work: dict[str, Callable[[], int]] = {
         "up": lambda: up(console),
         "outputs": outputs,
         "down": lambda: down(console),
+        "follow": lambda: follow(chosen.directory),
     }
-    return ended(work[command])
+    return ended(work[chosen.command])
 
 
 if __name__ == "__main__":

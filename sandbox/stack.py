@@ -42,7 +42,7 @@ SITE = ROOT / "build" / "site"
 def up(sandbox: Sandbox, console: Console) -> int:
     """Start the cloud, run `pulumi up`, and show what came of it."""
     console.print("[bold]cloud[/]   a stand-in for Google's control plane on loopback, state in .sandbox/ (seconds)")
-    sandbox.start()
+    restarted = sandbox.start()
     workspace = _ready(sandbox, console)
     before = was_up(workspace)
     console.print(
@@ -51,8 +51,8 @@ def up(sandbox: Sandbox, console: Console) -> int:
     began = time.monotonic()
     status = workspace.cli.show("up", "--stack", STACK, "--yes", "--skip-preview", "--suppress-outputs")
     if status:
-        what = "not updated[/]: the edge is up as it was, but for what is told above" if before else "not up yet[/]"
-        console.print(f"[red]{what}; the engine says why above, and `make up` again goes on from here")
+        headline, rest = not_up(before=before, restarted=restarted)
+        console.print(f"[red]{headline}[/]{rest}; the engine says why above, and `make up` again goes on from here")
         return status
     console.print(f"[dim]{time.monotonic() - began:.0f} s[/]\n")
     outputs = workspace.cli.outputs(secrets=True)
@@ -66,6 +66,15 @@ def up(sandbox: Sandbox, console: Console) -> int:
     steps = next_steps.of_one_stack(sandbox, outputs, at_gandi=at_gandi, proxy=sip_edge.runs(DIRECTORY))
     next_steps.show(console, steps)
     return 0
+
+
+def not_up(*, before: bool, restarted: bool) -> tuple[str, str]:
+    """What an update that failed leaves. `before`: an earlier one ended well; `restarted`: the cloud had stopped."""
+    if not before:
+        return "not up yet", ""
+    if restarted:
+        return "not updated", ": the cloud had stopped and was started again, with what it had then; SIP may not answer"
+    return "not updated", ": the edge is up as it was, except for what is reported above"
 
 
 def was_up(workspace: Workspace) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, Final
@@ -13,8 +14,30 @@ from sandbox.layout import SandboxError
 REMEDY: Final = "correct it; docs/settings.md has every key, and `git diff` shows what was changed"
 
 
+_NUMBER = re.compile(r"[-+]?(0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_OWN = ("bool", "int", "float", "value")
+
+
 class _Loader(yaml.SafeLoader):
-    """As gopkg.in/yaml.v3 has it: a key stands once, and what is no date is text."""
+    """As gopkg.in/yaml.v3 has it: a key stands once, nothing stands inside itself, what is no date is text, and so are
+    `yes`, `on` and 1:30, which YAML 1.1 takes for a boolean and a number (tried with engine 3.260)."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._open = list[str]()
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent) and event.anchor in self._open:
+            problem = f"anchor '{event.anchor}' value contains itself"
+            mark: Any = event.start_mark
+            raise yaml.composer.ComposerError(None, None, problem, mark)
+        self._open.append(getattr(event, "anchor", None) or "")
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._open.pop()
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: dict[str, int] = {}
@@ -34,8 +57,27 @@ class _Loader(yaml.SafeLoader):
         except ValueError:
             return node.value
 
+    def construct_number(self, node: yaml.ScalarNode) -> int | float:
+        """A leading zero is octal; where that cannot be, as in 08, it says nothing."""
+        digits = node.value.replace("_", "")
+        try:
+            return int(re.sub(r"^([-+]?)0(?=[0-9])", r"\g<1>0o", digits), 0)
+        except ValueError:
+            return float(digits)
 
+
+_Loader.yaml_implicit_resolvers = {
+    first: [each for each in resolvers if each[0].rpartition(":")[2] not in _OWN]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_date)
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_number)
+for _tag, _form, _first in (
+    ("bool", re.compile("(true|True|TRUE|false|False|FALSE)$"), "tTfF"),
+    ("int", re.compile(f"({_NUMBER.pattern})$"), "-+0123456789"),
+    ("float", re.compile(f"({_FLOAT.pattern})$"), "-+.0123456789"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _form, list(_first))
 
 
 def load(file: Path) -> dict[str, Any]:

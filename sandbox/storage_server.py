@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from sandbox.cloud import Cloud
-from sandbox.gcp.storage import anonymously
+from sandbox.gcp.storage_access import anonymously
 from sandbox.values import Props
 
 _LOG: Final = logging.getLogger("sandbox")

@@ -12,6 +12,7 @@ import secrets
 import shlex
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,30 @@ def _replace(file: Path, text: str, mode: int = 0o644) -> None:
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as out:
         out.write(text)
     new.replace(file)
+
+
+@dataclass(frozen=True)
+class Followed:
+    """Settings that a folder's command takes over when their file has changed: a check must not pass on old ones.
+
+    `shipped`: the file; `seen`: as it was when it was last taken over; `take`: what takes it over, for `python -m`.
+    """
+
+    shipped: Path
+    seen: Path
+    take: tuple[str, ...]
+
+    def mark(self) -> None:
+        """It is taken over as it is now."""
+        self.seen.parent.mkdir(parents=True, exist_ok=True)
+        self.seen.write_bytes(self.shipped.read_bytes())
+
+    @property
+    def line(self) -> str:
+        """For a shell."""
+        shipped, seen, python = (shlex.quote(str(each)) for each in (self.shipped, self.seen, sys.executable))
+        take = f"PYTHONPATH={shlex.quote(str(ROOT))} {python} -m {shlex.join(self.take)}"
+        return f"cmp -s {shipped} {seen} || {take} >&2 || exit"
 
 
 class Workspace:
@@ -79,19 +104,22 @@ class Workspace:
             **self._attach,
         }
 
-    def prepare(self, config: Mapping[str, Any] | None = None) -> None:
+    def prepare(self, config: Mapping[str, Any] | None = None, followed: Followed | None = None) -> None:
         """Write the project folder and make sure the stack exists. Repeatable. Raises `SandboxError`.
 
-        `config` replaces the settings of `Pulumi.<stack>.yaml`.
+        `config` replaces the settings of `Pulumi.<stack>.yaml`; `followed` is then what they come from.
         """
         wanted = self.shipped_settings() if config is None else config
+        if config is None:
+            followed = self._followed
+            followed.mark()
         for folder in ("home", "state", "project"):
             (self.directory / folder).mkdir(parents=True, exist_ok=True)
         self._keep_passphrase()
         checkpoints.mend(self.directory / "state", self.stack, self.note)
         self._write_project()
         self.configure(wanted)
-        self._write_wrapper(follow=config is None)
+        self._write_wrapper(followed)
         # Quick where it exists already; another error than "no such stack" shows again, in full, in `init`.
         if self.cli.run("stack", "select", self.stack).returncode:
             self.cli.text("stack", "init", self.stack)
@@ -116,18 +144,22 @@ class Workspace:
 
     def follow(self) -> None:
         """Take the settings anew from `Pulumi.<stack>.yaml`: what `wrapper` does when that has changed."""
+        self.take_over(self.shipped_settings())
+        self._followed.mark()
+
+    def take_over(self, config: Mapping[str, Any]) -> None:
+        """These settings, and the project's file as it is now, for a stack that was prepared before."""
         self._write_project()
-        self.configure(self.shipped_settings())
-        self._seen.write_bytes(self._shipped.read_bytes())
+        self.configure(config)
 
     @property
     def _shipped(self) -> Path:
         return self._program / f"Pulumi.{self.stack}.yaml"
 
     @property
-    def _seen(self) -> Path:
-        """The shipped settings as they were when they were last taken over."""
-        return self.project / f".Pulumi.{self.stack}.seen"
+    def _followed(self) -> Followed:
+        take = ("sandbox.workspace", str(self.directory), self.stack, str(self._program))
+        return Followed(self._shipped, self.project / f".Pulumi.{self.stack}.seen", take)
 
     def _write_project(self) -> None:
         project = load(self._program / "Pulumi.yaml")
@@ -147,9 +179,8 @@ class Workspace:
         if not file.exists() or not file.stat().st_size:
             _replace(file, secrets.token_urlsafe(32), 0o600)
 
-    def _write_wrapper(self, *, follow: bool) -> None:
-        """The engine with the sandbox's own environment, and nothing of the caller's that configures it. With `follow`
-        it looks first whether the shipped settings have changed: a check must not pass on old ones."""
+    def _write_wrapper(self, followed: Followed | None) -> None:
+        """The engine with the sandbox's own environment, and nothing of the caller's that configures it."""
         lines = ["#!/bin/sh"]
         lines += [
             f"for name in $(env | sed -n 's/^\\({CONFIGURES}[A-Za-z0-9_]*\\)=.*/\\1/p'); do",
@@ -158,12 +189,8 @@ class Workspace:
         ]
         lines += [f"export {name}={shlex.quote(value)}" for name, value in self.environment.items()]
         lines += [f"export {RUNNER}=$$"]
-        if follow:
-            self._seen.write_bytes(self._shipped.read_bytes())
-            seen, shipped, python = (shlex.quote(str(each)) for each in (self._seen, self._shipped, sys.executable))
-            these = shlex.join([str(self.directory), self.stack, str(self._program)])
-            take = f"PYTHONPATH={shlex.quote(str(ROOT))} {python} -m sandbox.workspace {these}"
-            lines += [f"cmp -s {shipped} {seen} || {take} >&2 || exit"]
+        if followed:
+            lines += [followed.line]
         lines += [f'exec pulumi --cwd {shlex.quote(str(self.project))} "$@"', ""]
         _replace(self.wrapper, "\n".join(lines), 0o755)
 

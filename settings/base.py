@@ -11,32 +11,110 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from settings.problems import LONGEST_NAME, refuse, show
+from settings.problems import LONGEST_NAME, form, refuse, show
 
 # Names of compute resources: RFC 1035 labels (docs.cloud.google.com/compute/docs/naming-resources).
-Name = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")]
-Region = Annotated[str, Field(pattern=r"^[a-z]+-[a-z]+[0-9]{1,2}$")]
-ProjectId = Annotated[str, Field(pattern=r"^([a-z][-a-z0-9.]{0,40}:)?[a-z][-a-z0-9]{4,28}[a-z0-9]$")]
+Name = Annotated[
+    str,
+    Field(
+        pattern=form(
+            r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$",
+            "use lower-case letters, digits and hyphens, a letter first, no hyphen last, 63 at most",
+        )
+    ),
+]
+Region = Annotated[str, Field(pattern=form(r"^[a-z]+-[a-z]+[0-9]{1,2}$", "write a region as us-central1"))]
+ProjectId = Annotated[
+    str,
+    Field(
+        pattern=form(
+            r"^([a-z][-a-z0-9.]{0,40}:)?[a-z][-a-z0-9]{4,28}[a-z0-9]$",
+            "use the project's id: lower-case letters, digits and hyphens, a letter first, 6 to 30",
+        )
+    ),
+]
 # One label of a host name (RFC 1123, section 2.1) and a whole domain. Its last label is letters, or the ASCII form of
 # such letters as the DNS does not carry (RFC 5890, section 2.3.2.1): `xn--p1ai`.
 HOST_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 DOMAIN = rf"({HOST_LABEL}\.)+([a-z]{{2,63}}|xn--[a-z0-9]([-a-z0-9]{{0,57}}[a-z0-9])?)"
-HostLabel = Annotated[str, Field(pattern=f"^{HOST_LABEL}$")]
-Domain = Annotated[str, Field(pattern=f"^{DOMAIN}$", max_length=LONGEST_NAME)]
+HostLabel = Annotated[
+    str,
+    Field(
+        pattern=form(
+            f"^{HOST_LABEL}$", "use lower-case letters, digits and hyphens, no hyphen first or last, 63 at most"
+        )
+    ),
+]
+Domain = Annotated[
+    str,
+    Field(
+        pattern=form(
+            f"^{DOMAIN}$",
+            "write a domain as voice.example.com: lower-case letters, digits and hyphens between dots, letters last",
+        ),
+        max_length=LONGEST_NAME,
+    ),
+]
 # What both Google Cloud and Kubernetes take: the labels go on addresses and on Services.
-LabelKey = Annotated[str, Field(pattern=r"^[a-z]([-_a-z0-9]{0,61}[a-z0-9])?$")]
-LabelValue = Annotated[str, Field(pattern=r"^([a-z0-9]([-_a-z0-9]{0,61}[a-z0-9])?)?$")]
+LabelKey = Annotated[
+    str,
+    Field(
+        pattern=form(
+            r"^[a-z]([-_a-z0-9]{0,61}[a-z0-9])?$",
+            "use lower-case letters, digits, - and _, a letter first, a letter or digit last, 63 at most",
+        )
+    ),
+]
+LabelValue = Annotated[
+    str,
+    Field(
+        pattern=form(
+            r"^([a-z0-9]([-_a-z0-9]{0,61}[a-z0-9])?)?$",
+            "use lower-case letters, digits, - and _, a letter or digit first and last, 63 at most",
+        )
+    ),
+]
 # Kubernetes: IANA service names (RFC 6335, section 5.1).
-PortName = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,13}[a-z0-9])?$")]
+PortName = Annotated[
+    str,
+    Field(
+        pattern=form(
+            r"^[a-z]([-a-z0-9]{0,13}[a-z0-9])?$",
+            "use lower-case letters, digits and hyphens, a letter first, no hyphen last, 15 at most",
+        )
+    ),
+]
 # How a customer is known; in the database the same (sql/0002_trunks.sql, "ban_is_plain").
 BAN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}"
 # As the engine writes a stack in full: organization/project/stack.
-StackName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$")]
-Ban = Annotated[str, Field(pattern=f"^{BAN}$")]
+StackName = Annotated[
+    str,
+    Field(
+        pattern=form(
+            r"^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$",
+            "write it in full: organization/project/stack",
+        )
+    ),
+]
+Ban = Annotated[
+    str,
+    Field(
+        pattern=form(
+            f"^{BAN}$", "use letters, digits, dots, underscores and hyphens, a letter or digit first, 32 at most"
+        )
+    ),
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[int, Field(ge=1, le=86400)]
 # What people read: one line, no control characters.
-Line = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+Line = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=80,
+        pattern=form(r"^[^\x00-\x1f\x7f-\x9f]+$", "write one line of text, without control characters"),
+    ),
+]
 Money = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 
 

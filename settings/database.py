@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -10,7 +11,11 @@ from pydantic import ValidationInfo as Info
 
 from settings.base import EachOnce, Name, Range, Section, StackName
 from settings.principal import Principal
-from settings.problems import refuse, show
+from settings.problems import form, refuse, show
+
+SQL_NAME = form(
+    r"^[a-z_][a-z0-9_]{0,62}$", "use lower-case letters, digits and underscores, no digit first, 63 at most"
+)
 
 
 class Disk(Section):
@@ -33,7 +38,11 @@ class Backups(Section):
     """Daily backups and point-in-time recovery."""
 
     enabled: bool = Field(True, description="daily backups")
-    start_time: str = Field("03:00", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="UTC, HH:MM")
+    start_time: str = Field(
+        "03:00",
+        pattern=form(r"^([01][0-9]|2[0-3]):[0-5][0-9]$", "write it as 03:00, from 00:00 to 23:59"),
+        description="UTC, HH:MM",
+    )
     retained: Annotated[int, Field(ge=1, le=365)] = Field(7, description="backups kept")
     point_in_time_recovery: bool = Field(True, description="keep write-ahead logs")
     log_retention_days: Annotated[int, Field(ge=1, le=35)] = Field(
@@ -56,13 +65,16 @@ class Maintenance(Section):
     track: Literal["canary", "stable", "week5"] = Field("stable", description="how early updates come")
 
 
+PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))  # RFC 1918
+
+
 class DatabaseNetwork(Section):
     """Who can reach the instance."""
 
     public: bool = Field(True, description="a public address")
     private_network: str | None = Field(
         None,
-        pattern=r"^projects/[^/]+/global/networks/[^/]+$",
+        pattern=form(r"^projects/[^/]+/global/networks/[^/]+$", "write it as projects/PROJECT/global/networks/NETWORK"),
         description="VPC network of the private address; it cannot be taken away again",
     )
     peering_range: Name | None = Field(
@@ -92,6 +104,18 @@ class DatabaseNetwork(Section):
         for name, authorised in ranges.items():
             if ":" in authorised:
                 raise refuse(f"{show(name)} is IPv6: the public address is IPv4", "name its IPv4 range")
+        return ranges
+
+    @field_validator("authorised")
+    @classmethod
+    def _ranges_are_public(cls, ranges: dict[str, str]) -> dict[str, str]:
+        """Cloud SQL: "Non-routable or private authorized network (10.0.0.0/8)"."""
+        for name, authorised in ranges.items():
+            if ":" not in authorised and any(ip_network(authorised).overlaps(each) for each in PRIVATE):
+                raise refuse(
+                    f"{show(name)} is a private range: the public address is reached from public ones",
+                    "name the range behind the NAT, or use database.network.privateNetwork",
+                )
         return ranges
 
     @field_validator("authorised")
@@ -138,7 +162,11 @@ class Database(Section):
         "POSTGRES_15", description="major version"
     )
     edition: Literal["ENTERPRISE", "ENTERPRISE_PLUS"] = Field("ENTERPRISE", description="always said, never guessed")
-    tier: str = Field("db-f1-micro", pattern=r"^db-[a-z0-9N-]+$", description="machine type")
+    tier: str = Field(
+        "db-f1-micro",
+        pattern=form(r"^db-[a-z0-9N-]+$", "write it as db-f1-micro or db-custom-2-7680"),
+        description="machine type",
+    )
     availability: Literal["ZONAL", "REGIONAL"] = Field("ZONAL", description="REGIONAL: a standby in another zone")
     disk: Disk = Field(Disk(), description="the disk")
     backups: Backups = Field(Backups(), description="backups")
@@ -155,8 +183,8 @@ class Database(Section):
     iam_users: Annotated[tuple[Principal, ...], EachOnce] = Field(
         (), description="e-mail addresses of people and service accounts"
     )
-    name: str = Field("warp", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="database in the instance")
-    user: str = Field("warp_edge", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="owner; its password is generated")
+    name: str = Field("warp", pattern=SQL_NAME, description="database in the instance")
+    user: str = Field("warp_edge", pattern=SQL_NAME, description="owner; its password is generated")
 
     @property
     def longest_name(self) -> str:

@@ -20,10 +20,18 @@ from inventory.endpoint import TRANSPORT_OF_ROLE
 from settings.base import Ban, Day, HostLabel, Name, Section
 from settings.ingress import Ingress
 from settings.lifecycle import in_order, said_with
-from settings.problems import refuse
+from settings.problems import form, refuse
 
 # `sip-<key>-udp-ip` is a name at the cloud as well.
-Key = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,46}[a-z0-9])?$")]
+Key = Annotated[
+    str,
+    Field(
+        pattern=form(
+            r"^[a-z]([-a-z0-9]{0,46}[a-z0-9])?$",
+            "use lower-case letters, digits and hyphens, a letter first, no hyphen last, 48 at most",
+        )
+    ),
+]
 # Each customer has a block of the pods' ports, one for each role in this order.
 ROLES = tuple(TRANSPORT_OF_ROLE)
 TargetPort = Annotated[int, Field(ge=1024, le=65_536 - len(ROLES))]

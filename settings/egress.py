@@ -79,8 +79,14 @@ class NatTimeouts(Section):
 
 PortsPerVm = Annotated[int, Field(ge=2, le=65_536)]
 # docs.cloud.google.com/nat/docs/ports-and-addresses: the largest minimum with dynamic allocation.
-DYNAMIC_MINIMUM_AT_MOST = 32_768
+DYNAMIC_AT_LEAST, DYNAMIC_MINIMUM_AT_MOST, DYNAMIC_MAXIMUM_AT_MOST = 32, 32_768, 65_536
 SLOTS_AT_MOST = 300  # manual addresses of one gateway (docs.cloud.google.com/nat/quota)
+
+
+def _powers_beside(ports: int, most: int) -> list[int]:
+    """The next powers of two that may be, below and above."""
+    below = 1 << (max(ports, 1).bit_length() - 1)
+    return sorted({min(max(each, DYNAMIC_AT_LEAST), most) for each in (below, 2 * below)})
 
 
 class Egress(Section):
@@ -140,12 +146,14 @@ class Egress(Section):
             return ports
         if info.field_name == "max_ports_per_vm" and not dynamic:
             raise refuse("a maximum needs dynamic ports", "set egress.dynamicPorts, or leave the maximum out")
-        if dynamic and (ports & (ports - 1) or ports < 32):
-            raise refuse("with dynamic ports it must be a power of two from 32", "use 32, 64, 128 and so on")
+        most = DYNAMIC_MINIMUM_AT_MOST if info.field_name == "min_ports_per_vm" else DYNAMIC_MAXIMUM_AT_MOST
+        if dynamic and (ports & (ports - 1) or not DYNAMIC_AT_LEAST <= ports <= most):
+            raise refuse(
+                f"with dynamic ports it must be a power of two from {DYNAMIC_AT_LEAST} to {most}",
+                "use " + " or ".join(str(each) for each in _powers_beside(ports, most)),
+            )
         if not dynamic and ports > PORTS_OF_ONE_VM:
             raise refuse("more than the cloud gives one VM of an address", f"use {PORTS_OF_ONE_VM} or less")
-        if info.field_name == "min_ports_per_vm" and dynamic and ports > DYNAMIC_MINIMUM_AT_MOST:
-            raise refuse("with dynamic ports, more than a minimum may be", f"use {DYNAMIC_MINIMUM_AT_MOST} or less")
         least = info.data.get("min_ports_per_vm")
         if info.field_name == "max_ports_per_vm" and ports <= (least or 32):
             raise refuse("not above the minimum", "raise egress.maxPortsPerVm")

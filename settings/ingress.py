@@ -12,7 +12,7 @@ from pydantic import ValidationInfo as Info
 from inventory.address import Status
 from settings.base import Day, EachOnce, Line, Name, Port, PortName, Range, Seconds, Section
 from settings.lifecycle import NoticeOverride, in_order, override_shortens_something, said_with
-from settings.problems import refuse, show
+from settings.problems import form, refuse, show
 
 
 class Cluster(Section):
@@ -23,7 +23,9 @@ class Cluster(Section):
     )
     name: Name | None = Field(None, description="GKE cluster, for access `gke`")
     location: str | None = Field(
-        None, pattern=r"^[a-z]+-[a-z]+[0-9]{1,2}(-[a-z])?$", description="its region or zone; default: the region"
+        None,
+        pattern=form(r"^[a-z]+-[a-z]+[0-9]{1,2}(-[a-z])?$", "write a region as us-central1, a zone as us-central1-b"),
+        description="its region or zone; default: the region",
     )
     context: str | None = Field(
         None, min_length=1, max_length=253, description="context of your kubeconfig, for access `kubeconfig`"

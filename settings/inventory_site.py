@@ -10,7 +10,7 @@ from pydantic import ValidationInfo as Info
 
 from inventory.site import BASE_URL
 from settings.base import Section
-from settings.problems import refuse
+from settings.problems import form, refuse
 
 # docs.cloud.google.com/storage/docs/buckets, "Naming": dots make it a domain, whose parts are names of their own.
 BUCKET = re.compile(r"(?=.{3,222}$)[a-z0-9]([-_a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-_a-z0-9]{0,61}[a-z0-9])?)*")
@@ -24,12 +24,25 @@ class InventorySite(Section):
     bucket: str | None = Field(
         None, description="its name, which nobody else in the world may have; absent: no site is published"
     )
-    location: Annotated[str, Field(pattern=r"^[A-Za-z]+[-A-Za-z0-9]*$", max_length=40)] | None = Field(
-        None, description="where it is; absent: in the region. It cannot be moved later"
-    )
-    base_url: Annotated[str, Field(pattern=BASE_URL, max_length=200)] | None = Field(
-        None, description="where people find the site; absent: https://storage.googleapis.com/BUCKET/"
-    )
+    location: (
+        Annotated[
+            str,
+            Field(
+                pattern=form(r"^[A-Za-z]+[-A-Za-z0-9]*$", "write a region as us-central1, or EU, US, ASIA"),
+                max_length=40,
+            ),
+        ]
+        | None
+    ) = Field(None, description="where it is; absent: in the region. It cannot be moved later")
+    base_url: (
+        Annotated[
+            str,
+            Field(
+                pattern=form(BASE_URL, "write it as https://ips.example.com/, with a slash at the end"), max_length=200
+            ),
+        ]
+        | None
+    ) = Field(None, description="where people find the site; absent: https://storage.googleapis.com/BUCKET/")
     keep_days: Annotated[int, Field(ge=1, le=3650)] = Field(
         365, description="days for which a file's earlier versions are kept"
     )

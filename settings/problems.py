@@ -54,16 +54,36 @@ def refuse(wrong: str, remedy: str) -> PydanticCustomError:
 
 
 def show(value: object) -> str:
-    """A value as one short line without control characters, whatever somebody put into the YAML; no secret."""
-    text = repr(value)
+    """A value as one short line without control characters, whatever somebody put into the YAML; no secret. Groups and
+    lists as YAML has them in one line."""
+    text = _flow(value)
     if hidden(text) != text:
         return SECRET
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
+def _flow(value: object) -> str:
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{show_key(str(key))}: {_flow(inner)}' for key, inner in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_flow, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "null" if value is None else repr(value)
+
+
 def show_key(part: str) -> str:
     """A key as it stands in the YAML; quoted when it is nothing anybody would write as one."""
     return part if part.replace("-", "").replace("_", "").isalnum() and len(part) <= SHOWN else show(part)
+
+
+_FORMS: dict[str, str] = {}
+
+
+def form(pattern: str, words: str) -> str:
+    """A pattern of a setting, and how people say it: nobody corrects a name by a regular expression."""
+    _FORMS[pattern] = words
+    return pattern
 
 
 def config_key(field: str) -> str:
@@ -115,7 +135,7 @@ def _in_our_words(  # noqa: PLR0911 (a table)
         case "string_pattern_mismatch":
             right = _as_it_may_be(str(given), context["pattern"])
             hint = f"write it as {show(right)}; " if right else ""
-            return "not a valid name here", f"{hint}it must match {context['pattern']}"
+            return "not a valid name here", f"{hint}{_FORMS.get(context['pattern'], 'docs/settings.md says its form')}"
         case "model_type" | "dict_type" | "model_attributes_type":
             return "not a group of settings", "write its keys indented below it"
         case _:

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
 from settings.base import Name, Region, Section
-from settings.problems import refuse
+from settings.problems import form, refuse
 
 # docs.cloud.google.com/compute/docs/reference/rest/v1/healthChecks, `sourceRegions` and `checkIntervalSec`.
 SOURCES = 3
@@ -24,7 +24,12 @@ class Probe(Section):
     source_regions: tuple[Region, ...] = Field(
         description="three Google Cloud regions that probe, best those nearest to customers"
     )
-    path: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=1024)] | None = Field(
+    path: (
+        Annotated[
+            str, Field(pattern=form(r"^/[!-~]*$", "write it as /health: a slash first, no blanks"), max_length=1024)
+        ]
+        | None
+    ) = Field(
         None,
         description="path that proxies answer with 200 on their `ws` port; absent: the `sip` port takes connections",
     )

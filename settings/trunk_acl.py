@@ -10,7 +10,7 @@ from pydantic import ValidationInfo as Info
 
 from settings.base import Address, EachOnce, Name, Port, Section
 from settings.principal import Principal
-from settings.problems import refuse, show
+from settings.problems import form, refuse, show
 
 
 class Reach(Section):
@@ -93,13 +93,18 @@ class SignIn(Section):
         return readers
 
 
-Quantity = Annotated[str, Field(pattern=r"^[0-9]+(m|[KMGT]i?)?$")]
+Quantity = Annotated[str, Field(pattern=form(r"^[0-9]+(m|[KMGT]i?)?$", "write it as 50m of a CPU or 128Mi of memory"))]
 
 
 class Reloader(Section):
     """The Deployment that has every SIP proxy load what changed."""
 
-    image: str = Field(min_length=1, max_length=512, pattern=r"^\S+$", description="built from `kamailio/reloader/`")
+    image: str = Field(
+        min_length=1,
+        max_length=512,
+        pattern=form(r"^\S+$", "write it as registry.example.com/warp-acl-reloader:1, no blanks"),
+        description="built from `kamailio/reloader/`",
+    )
     name: Name = Field("warp-acl-reloader", description="name of the Deployment")
     service: Name = Field(
         "kamailio-rpc", description="name of the headless Service by which it finds every proxy pod; made here"
@@ -136,12 +141,17 @@ class TrunkAcl(Section):
     sign_in: SignIn = Field(SignIn(), description="how the two roles sign in")
     trunks: str | None = Field(
         None,
-        pattern=r"^[^\x00]+$",
+        pattern=form(r"^[^\x00]+$", "name a folder"),
         description="folder of trunk files (`*.yaml`), relative to the program; absent: rows are the portal's alone",
     )
-    owner: Annotated[str, Field(pattern=r"^[a-z][-a-z0-9]{0,62}$")] = Field(
-        "warp-edge", description="marks the rows that come from trunk files; other rows are left alone"
-    )
+    owner: Annotated[
+        str,
+        Field(
+            pattern=form(
+                r"^[a-z][-a-z0-9]{0,62}$", "use lower-case letters, digits and hyphens, a letter first, 63 at most"
+            )
+        ),
+    ] = Field("warp-edge", description="marks the rows that come from trunk files; other rows are left alone")
     enforcement: Enforcement | None = Field(None, description="what the cluster gets; absent: nothing")
 
     @field_validator("enforcement")

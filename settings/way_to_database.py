@@ -44,6 +44,14 @@ def _refuse_for_pulumi(acl: TrunkAcl, database: Database) -> None:
         )
     if reach.iam_user and not database.iam_authentication:
         raise refuse("reach.iamUser signs in by IAM, and the database does not let it", SWITCH_ON)
+    # Proxy and connector come in on a port of Google's own, which needs no authorised network
+    # (docs.cloud.google.com/sql/docs/postgres/authorize-networks).
+    if reach.access == "direct" and reach.address == "public" and not network.authorised:
+        raise refuse(
+            "reach is direct to the public address (the default), and no network is authorised to use that",
+            "add the range that `pulumi up` comes from to database.network.authorised, or use"
+            " trunkAcl.reach.access: connector (or proxy)",
+        )
 
 
 def _refuse_for_principals(sign_in: SignIn, database: Database) -> None:
@@ -58,4 +66,11 @@ def _refuse_for_proxies(enforcement: Enforcement, sign_in: SignIn, database: Dat
             f"the SIP proxies sign in with a password, and database.sslMode {CERTIFICATES} wants a client certificate",
             "set database.sslMode: ENCRYPTED_ONLY, or trunkAcl.signIn.passwords: false with a proxy beside them"
             f" (trunkAcl.enforcement.address, now {enforcement.address or 'absent'})",
+        )
+    network = database.network
+    if enforcement.address is None and network.private_network is None and not network.authorised:
+        raise refuse(
+            "the SIP proxies connect to the database's public address, and no network is authorised to use that",
+            "add database.network.privateNetwork, or the range that the pods come from to database.network.authorised,"
+            " or set trunkAcl.enforcement.address: 127.0.0.1 for a Cloud SQL Auth Proxy beside them",
         )

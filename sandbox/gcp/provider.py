@@ -25,7 +25,8 @@ from sandbox.gcp.services import Connection, ProjectService
 from sandbox.gcp.sql_databases import Database, User
 from sandbox.gcp.sql_instances import DatabaseInstance
 from sandbox.gcp.sql_servers import SqlServers
-from sandbox.gcp.storage import Bucket, BucketIAMMember, BucketObject
+from sandbox.gcp.storage import Bucket, BucketObject
+from sandbox.gcp.storage_access import BucketIAMMember
 from sandbox.provider import Checked
 from sandbox.resource_type import ResourceType, Settings
 from sandbox.shapes import coerce

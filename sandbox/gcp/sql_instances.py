@@ -25,6 +25,7 @@ from sandbox.gcp.sql_servers import (
     PORT,
     SqlServers,
     flags_of,
+    networks_of,
     postgres_words,
     requires_tls,
 )
@@ -195,7 +196,7 @@ class DatabaseInstance(ResourceType):
             with postgres_words("failed to update instance"):
                 server = self._servers.running(body)
                 if server is not None:
-                    server.configure(require_tls=requires_tls(body), flags=flags_of(body))
+                    server.configure(require_tls=requires_tls(body), flags=flags_of(body), networks=networks_of(body))
         except CloudError:
             if before is not None:
                 with self.cloud.change() as tx:

@@ -186,6 +186,10 @@ def _backup_problems(settings: Props) -> Iterator[tuple[str, str]]:
         yield "backupConfiguration.startTime", f"Invalid backup start time ({start}): HH:MM."
 
 
+# Google's words as issues quote them, there of 10.0.0.0/8. Loopback is not among them: here it is what is public.
+_PRIVATE = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+
+
 def _network_problems(settings: Props) -> Iterator[tuple[str, str]]:
     ip = known(settings, "ipConfiguration") or {}
     if ip.get("ipv4Enabled") is False and not ip.get("privateNetwork") and not ip.get("pscConfigs"):
@@ -199,11 +203,17 @@ def _network_problems(settings: Props) -> Iterator[tuple[str, str]]:
         if value == UNKNOWN:
             continue
         try:
-            ipaddress.IPv4Network(str(value), strict=False)
+            private = any(ipaddress.IPv4Network(str(value), strict=False).overlaps(each) for each in _PRIVATE)
         except ValueError:
             yield (
                 f"ipConfiguration.authorizedNetworks[{index}].value",
                 f"The authorized network ({value}) is not an IPv4 range in CIDR notation.",
+            )
+            continue
+        if private:
+            yield (
+                f"ipConfiguration.authorizedNetworks[{index}].value",
+                f"Non-routable or private authorized network ({value})..",
             )
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sandbox.cloud import Cloud
 from sandbox.errors import google_error
-from sandbox.postgres import PostgresError, PostgresServer
+from sandbox.postgres import EVERYBODY, PostgresError, PostgresServer
 
 INSTANCE: Final = "gcp:sql/databaseInstance:DatabaseInstance"
 PORT: Final = 5432
@@ -50,6 +50,7 @@ class SqlServers:
                     PORT,
                     require_tls=requires_tls(body),
                     flags=flags_of(body),
+                    networks=networks_of(body),
                     owner=self._folder / f"{body['project']}.{owner}" if owner else None,
                 )
                 self._servers[key] = server
@@ -102,6 +103,14 @@ class SqlServers:
 def requires_tls(body: Mapping[str, Any]) -> bool:
     mode = (body["settings"].get("ipConfiguration") or {}).get("sslMode")
     return mode in ("ENCRYPTED_ONLY", "TRUSTED_CLIENT_CERTIFICATE_REQUIRED")
+
+
+def networks_of(body: Mapping[str, Any]) -> list[str]:
+    """Who may connect: to a public address the authorised networks, to a private one all of the network."""
+    ip = body["settings"].get("ipConfiguration") or {}
+    if not body.get("publicIpAddress"):
+        return [EVERYBODY]
+    return [str(each["value"]) for each in ip.get("authorizedNetworks") or []]
 
 
 def flags_of(body: Mapping[str, Any]) -> dict[str, str]:

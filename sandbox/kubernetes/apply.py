@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
 from sandbox.cloud import now
+from sandbox.kubernetes.list_keys import keys_of
 from sandbox.values import Props
 
 MANAGER: Final = "pulumi-kubernetes"
@@ -62,46 +63,39 @@ class ConflictError(Exception):
 def leaves(value: Props) -> dict[FieldPath, Any]:
     """Every field that a manager of this object would own, with its value."""
     found: dict[FieldPath, Any] = {}
-    _leaves(value, (), "", found)
+    _leaves(value, (), "", "", found)
     return {path: leaf for path, leaf in found.items() if path not in _NOT_OWNED and path[0] != "f:status"}
 
 
-def _leaves(value: Any, path: FieldPath, name: str, found: dict[FieldPath, Any]) -> None:
+def _leaves(value: Any, path: FieldPath, parent: str, name: str, found: dict[FieldPath, Any]) -> None:
+    """`name`: of the field, or of the list that it is an element of; `parent`: of the one that this stands in."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():
-            _leaves(inner, (*path, f"f:{key}"), key, found)
-    elif isinstance(value, list) and _keys_of(name, value):
+            _leaves(inner, (*path, f"f:{key}"), name, key, found)
+    elif isinstance(value, list) and (keys := keys_of(parent, name, value)):
         for item in value:
-            _leaves(item, (*path, _element(name, item)), "", found)
+            _leaves(item, (*path, _element(keys, item)), "", name, found)
     else:
         found[path] = value
 
 
-def duplicates(value: Any, at: str = "") -> list[str]:
+def duplicates(value: Any, at: str = "", parent: str = "") -> list[str]:
     """Elements of keyed lists that have the same keys, which no patch may have."""
     found: list[str] = []
     if isinstance(value, dict):
         for name, inner in value.items():
-            found += duplicates(inner, f"{at}.{name}")
-            if isinstance(inner, list) and _keys_of(name, inner):
-                elements = [_element(name, item) for item in inner]
+            found += duplicates(inner, f"{at}.{name}", name)
+            if isinstance(inner, list) and (keys := keys_of(parent, name, inner)):
+                elements = [_element(keys, item) for item in inner]
                 twice = sorted({one for one in elements if elements.count(one) > 1})
                 found += [f"{at}.{name}: duplicate entries for key {dotted((one,))}" for one in twice]
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            found += duplicates(item, f"{at}[{index}]")
+            found += duplicates(item, f"{at}[{index}]", parent)
     return found
 
 
-def _keys_of(name: str, items: list[Any]) -> tuple[str, ...] | None:
-    for keys in LIST_KEYS.get(name, ()):
-        if items and all(isinstance(item, dict) and keys[0] in item for item in items):
-            return keys
-    return None
-
-
-def _element(name: str, item: Props) -> str:
-    keys = _keys_of(name, [item]) or ()
+def _element(keys: Sequence[str], item: Props) -> str:
     return "k:" + json.dumps({key: item.get(key, "TCP" if key == "protocol" else None) for key in keys}, sort_keys=True)
 
 
@@ -170,20 +164,20 @@ def apply(live: Props, given: Props, *, manager: str = MANAGER, force: bool = Fa
     return with_owners(result, {**lasting, manager: set(wanted)})
 
 
-def _order(result: Any, live: Any, given: Any, name: str = "") -> None:
+def _order(result: Any, live: Any, given: Any, parent: str = "", name: str = "") -> None:
     """Put the elements of keyed lists into the order that the API server's merge gives them."""
     if isinstance(given, dict) and isinstance(result, dict):
         for key, inner in given.items():
             before = live.get(key) if isinstance(live, dict) else None
-            _order(result.get(key), before, inner, key)
-    elif isinstance(given, list) and isinstance(result, list) and _keys_of(name, given):
-        there = {_element(name, item): item for item in (live if isinstance(live, list) else [])}
-        wanted = {_element(name, item): item for item in given}
+            _order(result.get(key), before, inner, name, key)
+    elif isinstance(given, list) and isinstance(result, list) and (keys := keys_of(parent, name, given)):
+        there = {_element(keys, item): item for item in (live if isinstance(live, list) else [])}
+        wanted = {_element(keys, item): item for item in given}
         places = {key: place for place, key in enumerate(merged_order(list(there), list(wanted)))}
-        result.sort(key=lambda item: places[_element(name, item)])
+        result.sort(key=lambda item: places[_element(keys, item)])
         for item in result:
-            key = _element(name, item)
-            _order(item, there.get(key), wanted.get(key))
+            key = _element(keys, item)
+            _order(item, there.get(key), wanted.get(key), "", name)
 
 
 def merged_order(live: list[str], given: list[str]) -> list[str]:

@@ -7,7 +7,8 @@ restarts and crashes of the server and of the sandbox. Debian's cluster tools ar
 Leaves to others: instance names, tiers, quotas, deletion locks and everything else that is Google's control plane.
 """
 
+from sandbox.postgres.configuration import EVERYBODY
 from sandbox.postgres.errors import PostgresError
 from sandbox.postgres.server import PostgresServer, destroy_all
 
-__all__ = ["PostgresError", "PostgresServer", "destroy_all"]
+__all__ = ["EVERYBODY", "PostgresError", "PostgresServer", "destroy_all"]

@@ -6,12 +6,13 @@ Leaves to others: whether PostgreSQL takes a flag (it is asked: `Postmaster.chec
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sandbox.postgres.errors import PostgresError
 from sandbox.postgres.roles import SUPERUSER
 
+EVERYBODY = "127.0.0.0/8"  # the sandbox listens on loopback only
 HEADING = "# Written by the sandbox at every start."
 CERTIFICATE, KEY = "server.crt", "server.key"
 # What the sandbox sets itself; Cloud SQL does not offer them as flags either.
@@ -58,15 +59,16 @@ def postgresql_conf(
     return "\n".join([HEADING, *lines, ""]).encode()
 
 
-def pg_hba_conf(*, has_tls: bool, require_tls: bool) -> bytes:
-    """The superuser comes in over the socket only, everybody else over TCP."""
+def pg_hba_conf(*, has_tls: bool, require_tls: bool, networks: Sequence[str] = (EVERYBODY,)) -> bytes:
+    """The superuser comes in over the socket only, everybody else over TCP, from these networks."""
+    host = "hostssl" if require_tls else "host"
     rules = [
         f"local all {SUPERUSER} scram-sha-256",
         f"local replication {SUPERUSER} scram-sha-256",  # its standbys
         # Through TlsFront, which comes in here; it has seen to encryption.
         f"local all all {'reject' if has_tls else 'scram-sha-256'}",
         f"host all {SUPERUSER} all reject",
-        f"{'hostssl' if require_tls else 'host'} all all 127.0.0.0/8 scram-sha-256",
+        *(f"{host} all all {network} scram-sha-256" for network in networks),
     ]
     return "\n".join([HEADING, *rules, ""]).encode()
 

@@ -13,11 +13,12 @@ import ipaddress
 import shutil
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, LiteralString
 
 from sandbox.postgres import configuration, roles
+from sandbox.postgres.configuration import EVERYBODY
 from sandbox.postgres.data_folder import DataFolder
 from sandbox.postgres.errors import PostgresError
 from sandbox.postgres.postmaster import START_SECONDS, Postmaster, wait_until
@@ -42,13 +43,14 @@ class PostgresServer:
         *,
         require_tls: bool,
         flags: Mapping[str, str],
+        networks: Sequence[str] = (EVERYBODY,),
         owner: Path | None = None,
     ) -> None:
         if ipaddress.ip_address(host) not in ipaddress.ip_network("127.0.0.0/8"):
             raise PostgresError(f"{host} is not an address of 127.0.0.0/8: the sandbox listens on loopback only")
         self.data_dir, self.host, self.port = data_dir.absolute(), host, port
         self._name = f"PostgreSQL for {host}:{port}"
-        self._require_tls, self._flags = require_tls, dict(flags)
+        self._require_tls, self._flags, self._networks = require_tls, dict(flags), tuple(networks)
         self._data = DataFolder(data_dir)
         self._source = Source(DataFolder(owner), self._data, port) if owner else None
         self._postmaster = Postmaster(self._data)
@@ -125,20 +127,21 @@ class PostgresServer:
             with contextlib.suppress(PostgresError):
                 self._source.let_go()
 
-    def configure(self, *, require_tls: bool, flags: Mapping[str, str]) -> None:
+    def configure(self, *, require_tls: bool, flags: Mapping[str, str], networks: Sequence[str] = (EVERYBODY,)) -> None:
         """Apply settings, restarting the server where one of them needs it, as Cloud SQL does.
 
-        Requiring TLS holds for new connections only: docs.cloud.google.com/sql/docs/postgres/configure-ssl-instance
+        `networks`: from where one may connect. Requiring TLS holds for new connections only:
+        docs.cloud.google.com/sql/docs/postgres/configure-ssl-instance
         """
         with self._lock:
             has_data = self._data.begun and self._data.pgdata.exists()
             if has_data:
                 self._check(flags)
-            self._require_tls, self._flags = require_tls, dict(flags)
+            self._require_tls, self._flags, self._networks = require_tls, dict(flags), tuple(networks)
             if has_data:
                 self._write_configuration()
             if self._front:
-                self._front.require_tls = require_tls
+                self._front.require_tls, self._front.networks = require_tls, self._networks
             if self.running():
                 self._reload()
 
@@ -213,7 +216,8 @@ class PostgresServer:
         self._data.write(configuration.CERTIFICATE, chain)
         self._data.write(configuration.KEY, certificate.private_key_pem.bytes())
         self._data.write("postgresql.conf", conf)
-        self._data.write("pg_hba.conf", configuration.pg_hba_conf(has_tls=has_tls, require_tls=self._require_tls))
+        hba = configuration.pg_hba_conf(has_tls=has_tls, require_tls=self._require_tls, networks=self._networks)
+        self._data.write("pg_hba.conf", hba)
 
     def _reload(self) -> None:
         """Have the configuration read, wait until it was, and restart when a setting asks for it."""
@@ -239,7 +243,9 @@ class PostgresServer:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self._data.pgdata / configuration.CERTIFICATE, self._data.pgdata / configuration.KEY)
         socket = self._data.socket_folder / f".s.PGSQL.{self.port}"
-        self._front = TlsFront(self.host, self.port, socket, context, require_tls=self._require_tls)
+        self._front = TlsFront(
+            self.host, self.port, socket, context, require_tls=self._require_tls, networks=self._networks
+        )
 
 
 def destroy_all(folder: Path) -> None:

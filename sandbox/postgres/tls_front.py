@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import os
 import ssl
 import struct
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,8 +31,10 @@ SSL_REQUEST, GSSENC_REQUEST, CANCEL_REQUEST = 80877103, 80877104, 80877102
 class TlsFront:
     """One listening address, served by a thread of its own."""
 
-    def __init__(self, host: str, port: int, socket: Path, context: ssl.SSLContext, *, require_tls: bool) -> None:
-        self.require_tls = require_tls
+    def __init__(
+        self, host: str, port: int, socket: Path, context: ssl.SSLContext, *, require_tls: bool, networks: Sequence[str]
+    ) -> None:
+        self.require_tls, self.networks = require_tls, tuple(networks)
         self._socket, self._context = socket, context
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name=f"postgres-tls-{host}", daemon=True).start()
@@ -100,7 +103,10 @@ class TlsFront:
         who = f'host "{client}", user "{user}", database "{database}", {"SSL" if encrypted else "no"} encryption'
         if user == SUPERUSER:
             return f"pg_hba.conf rejects connection for {who}"
-        return f"no pg_hba.conf entry for {who}" if self.require_tls and not encrypted else None
+        admitted = any(
+            ipaddress.ip_address(client) in ipaddress.ip_network(each, strict=False) for each in self.networks
+        )
+        return f"no pg_hba.conf entry for {who}" if not admitted or (self.require_tls and not encrypted) else None
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -14,7 +14,11 @@ from tests.sandbox.plugin import UNKNOWN, Invalid, Plugin, Props, Refused, Resou
 INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
 DATABASE = "gcp:sql/database:Database"
 USER = "gcp:sql/user:User"
+LOOPBACK = [{"name": "loopback", "value": "127.0.0.0/8"}]  # who connects in these tests
 NETWORK = "projects/warp-sandbox/global/networks/default"
+
+
+OPEN = {"sslMode": "ENCRYPTED_ONLY", "authorizedNetworks": LOOPBACK}
 
 
 def instance(**settings: Any) -> Props:
@@ -31,7 +35,7 @@ def instance(**settings: Any) -> Props:
 @pytest.fixture
 def running(gcp: Plugin) -> Iterator[Resource]:
     """An instance with its PostgreSQL."""
-    made = gcp.create(INSTANCE, "db", instance(ipConfiguration={"sslMode": "ENCRYPTED_ONLY"}))
+    made = gcp.create(INSTANCE, "db", instance(ipConfiguration=OPEN))
     yield made
     if gcp.read(made) is not None:
         gcp.delete(made)
@@ -51,6 +55,7 @@ def running(gcp: Plugin) -> Iterator[Resource]:
         ({"backupConfiguration": {"enabled": True, "startTime": "25:00"}}, "Invalid backup start time"),
         ({"ipConfiguration": {"ipv4Enabled": False}}, "At least one of Public IP or Private IP"),
         ({"ipConfiguration": {"authorizedNetworks": [{"value": "300.1.1.1/32"}]}}, "not an IPv4 range in CIDR"),
+        ({"ipConfiguration": {"authorizedNetworks": [{"value": "10.0.0.0/8"}]}}, r"private authorized network \(10"),
         ({"databaseFlags": [{"name": "Bad Flag", "value": "on"}]}, r"Invalid flag name \(Bad Flag\)"),
         ({"databaseFlags": [{"name": "a", "value": "1"}, {"name": "a", "value": "2"}]}, r"Duplicate flag \(a\)"),
         ({"diskSize": 5}, "between 10 and 65536"),
@@ -220,6 +225,18 @@ def test_databases_and_users_are_real_and_the_password_stays_secret(
         gcp.delete(user)
     with cloud.view() as tx:
         assert all("s3cret-word" not in str(one.body) for one in tx.everything())
+
+
+def test_who_is_in_no_authorised_network_does_not_get_in(gcp: Plugin, running: Resource) -> None:
+    gcp.create(USER, "one", {"name": "one", "instance": "warp-db", "password": "word"})
+    where: dict[str, Any] = {"host": running.outputs["firstIpAddress"], "dbname": "postgres", "user": "one"}
+    for networks in ([], [{"name": "elsewhere", "value": "192.0.2.0/24"}]):
+        shut = {**running.inputs["settings"], "ipConfiguration": {**OPEN, "authorizedNetworks": networks}}
+        closed = gcp.update(running, {**running.inputs, "settings": shut})
+        with pytest.raises(psycopg.OperationalError, match=r"no pg_hba\.conf entry"):
+            psycopg.connect(**where, password="word", sslmode="require")
+    gcp.update(closed, running.inputs)
+    psycopg.connect(**where, password="word", sslmode="require").close()
 
 
 def test_a_user_that_owns_objects_is_abandoned_when_the_program_says_so(gcp: Plugin, running: Resource) -> None:

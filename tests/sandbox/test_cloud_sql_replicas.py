@@ -13,18 +13,18 @@ from sandbox.cli import main
 from sandbox.cloud import Cloud
 from sandbox.postgres.postmaster import wait_until
 from tests.sandbox.plugin import Plugin, Props, Refused, Resource
-from tests.sandbox.test_cloud_sql import DATABASE, INSTANCE, USER, instance
+from tests.sandbox.test_cloud_sql import DATABASE, INSTANCE, OPEN, USER, instance
 
 BACKUPS = {"enabled": True, "pointInTimeRecoveryEnabled": True}
 WORD = "of-the-owners-user"
 
 
 def owned(**settings: Any) -> Props:
-    return instance(**{"tier": "db-g1-small", "backupConfiguration": BACKUPS, **settings})
+    return instance(**{"tier": "db-g1-small", "backupConfiguration": BACKUPS, "ipConfiguration": OPEN, **settings})
 
 
 def copied(**settings: Any) -> Props:
-    merged = instance(**{"tier": "db-g1-small", **settings})
+    merged = instance(**{"tier": "db-g1-small", "ipConfiguration": OPEN, **settings})
     return {**merged, "name": "warp-db-east", "region": "us-east1", "masterInstanceName": "warp-db"}
 
 

@@ -143,6 +143,15 @@ def test_unencrypted_connections_are_refused_only_where_tls_is_required(shared: 
         connect(shared, sslmode="disable")
 
 
+def test_connections_from_other_networks_are_refused(shared: PostgresServer) -> None:
+    for networks in ((), ("192.0.2.0/24", "127.0.0.99/32")):
+        shared.configure(require_tls=True, flags={}, networks=networks)
+        with pytest.raises(psycopg.OperationalError, match=r'no pg_hba\.conf entry .*user "warp".*"trunks", SSL'):
+            connect(shared)
+    shared.configure(require_tls=True, flags={}, networks=("192.0.2.0/24", "127.0.0.1/32"))
+    assert ask(shared, "SELECT 1") == [(1,)]
+
+
 def test_large_results_and_copies_pass_whole(shared: PostgresServer) -> None:
     with connect(shared) as connection:
         connection.execute("CREATE TABLE bulk (id int, text text)")

@@ -8,11 +8,9 @@ import time
 from typing import Any
 
 import pytest
-import yaml
 
 from sandbox import faults
 from sandbox.cloud import Cloud
-from sandbox.kubernetes.provider import KubernetesProvider
 from tests.sandbox.plugin import UNKNOWN, Invalid, Plugin, Props, Refused, Resource
 
 SERVICE = "kubernetes:core/v1:Service"
@@ -384,107 +382,3 @@ def test_an_object_without_a_name_gets_one_that_stays(kubernetes: Plugin) -> Non
     made = kubernetes.create("kubernetes:core/v1:ConfigMap", "settings", inputs)
     assert made.id.startswith("default/settings-")
     assert kubernetes.diff(made, inputs).changes == {}
-
-
-@pytest.fixture
-def config(cloud: Cloud) -> Props:
-    from sandbox.gcp.addresses import CLUSTER
-    from sandbox.kubernetes.clusters import kubeconfig
-
-    with cloud.view() as tx:
-        return kubeconfig([one.body for one in tx.all(CLUSTER)])
-
-
-def test_a_kubeconfig_leads_to_its_cluster_or_says_why_not(kubernetes: Plugin, config: Props) -> None:
-    inline = kubernetes.another(kubeconfig=yaml.safe_dump(config))
-    inline.create(SERVICE, "sip", service(annotations=WAIT))
-    config["clusters"][0]["cluster"]["server"] = "https://192.0.2.1"
-    elsewhere = kubernetes.another(kubeconfig=yaml.safe_dump(config))
-    with pytest.raises(Refused, match=r"unable to connect to the server https://192.0.2.1"):
-        elsewhere.create(SERVICE, "two", service("two", annotations=WAIT))
-    nowhere = kubernetes.another(context="no-such-context")
-    with pytest.raises(Refused, match='context "no-such-context" does not exist'):
-        nowhere.create(SERVICE, "two", service("two", annotations=WAIT))
-
-
-def test_a_kubeconfig_that_does_not_parse_and_keys_that_do_not_exist_are_refused(cloud: Cloud) -> None:
-    provider = KubernetesProvider(cloud)
-    assert "failed to parse kubeconfig" in provider.check_config({"kubeconfig": "a: [b\nc: d"}).failures[0].reason
-    assert "it is no kubeconfig" in provider.check_config({"kubeconfig": "just: words\nand: more"}).failures[0].reason
-    assert "unknown key `kubeconf`" in provider.check_config({"kubeconf": "x"}).failures[0].reason
-
-
-def test_only_another_cluster_replaces_what_is_in_it(cloud: Cloud, config: Props) -> None:
-    provider = KubernetesProvider(cloud)
-    there = {"kubeconfig": yaml.safe_dump(config)}
-    assert provider.diff_config(there, there).changes == ()
-    assert not any(change.replace for change in provider.diff_config({}, there).changes)
-
-
-DUAL: Props = {"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv4", "IPv6"]}
-
-
-@pytest.fixture
-def beside(gcp: Plugin) -> Resource:
-    """A reserved IPv6 address."""
-    subnetwork = {"ipCidrRange": "10.9.0.0/24", "stackType": "IPV4_IPV6", "ipv6AccessType": "EXTERNAL"}
-    gcp.create("gcp:compute/subnetwork:Subnetwork", "dual", {"name": "dual", "network": "default", **subnetwork})
-    return gcp.create(
-        ADDRESS,
-        "sip-ipv6",
-        {"name": "sip-ip-ipv6", "ipVersion": "IPV6", "ipv6EndpointType": "NETLB", "subnetwork": "dual"},
-    )
-
-
-def points(resource: Resource) -> list[str]:
-    return [each["ip"] for each in resource.outputs["status"]["loadBalancer"]["ingress"]]
-
-
-def test_a_dual_stack_service_has_both_addresses_that_its_annotation_names(
-    gcp: Plugin, kubernetes: Plugin, address: Resource, beside: Resource
-) -> None:
-    made = kubernetes.create(SERVICE, "sip", pinned(address="sip-ip, sip-ip-ipv6", **DUAL))
-    assert points(made) == [address.outputs["address"], beside.outputs["address"]]
-    assert len(made.outputs["spec"]["clusterIPs"]) == 2
-    for reserved in (address, beside):
-        with pytest.raises(Refused, match="already being used by"):
-            gcp.delete(reserved)
-    # Taken away from it, the IPv6 address is free, and the IPv4 one where it was.
-    alone = kubernetes.update(made, pinned())
-    assert points(alone) == [address.outputs["address"]]
-    gcp.delete(beside)
-
-
-def test_ipv6_is_added_to_a_service_in_place(kubernetes: Plugin, address: Resource, beside: Resource) -> None:
-    made = kubernetes.create(SERVICE, "sip", pinned())
-    both = pinned(address="sip-ip,sip-ip-ipv6", **DUAL)
-    assert not kubernetes.diff(made, both).replaces
-    assert points(kubernetes.update(made, both)) == [address.outputs["address"], beside.outputs["address"]]
-
-
-def test_a_family_that_nothing_names_gets_an_address_of_the_moment_that_stays(
-    kubernetes: Plugin, address: Resource
-) -> None:
-    made = kubernetes.create(SERVICE, "sip", pinned(**DUAL))
-    first, second = points(made)
-    assert first == address.outputs["address"]
-    assert ":" in second
-    ports = [{"name": "sip", "port": 5070, "protocol": "UDP"}]
-    assert points(kubernetes.update(made, pinned(ports=ports, **DUAL))) == [first, second]
-
-
-@pytest.mark.parametrize(
-    ("named", "families", "words"),
-    [
-        ("sip-ip,sip-ip-ipv6", {}, "sip-ip-ipv6 is IPv6, and the Service has IPv4"),
-        ("sip-ip,other-ip", DUAL, "names more than one IPv4 address"),
-        ("sip-ip,nowhere", DUAL, 'address "nowhere" was not found'),
-    ],
-)
-def test_names_that_do_not_go_together_leave_it_pending(
-    gcp: Plugin, kubernetes: Plugin, address: Resource, beside: Resource, named: str, families: Props, words: str
-) -> None:
-    gcp.create(ADDRESS, "other", {"name": "other-ip"})
-    with pytest.raises(Refused) as refused:
-        kubernetes.create(SERVICE, "sip", pinned(address=named, **families))
-    assert words in "\n".join(refused.value.reasons)

@@ -14,13 +14,14 @@ import pytest
 from pulumi import _types
 
 from sandbox.cloud import Cloud
+from sandbox.fields import Field
 from sandbox.gcp.provider import CONFIGURATION as GCP_CONFIGURATION
 from sandbox.gcp.provider import GcpProvider
 from sandbox.gcp.sql_servers import SqlServers
 from sandbox.kubernetes.provider import CONFIGURATION as KUBERNETES_CONFIGURATION
 from sandbox.random_provider import RandomProvider
 from sandbox.resource_type import ResourceType
-from sandbox.shapes import Field, Shape
+from sandbox.shapes import Shape
 
 # Inputs of the SDK that the cloud alone decides: the plugin's own shape has them as outputs.
 OUTPUTS_AMONG_INPUTS = {

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 
 from tests.stacks import Config, changed, stack_config
 from tests.unit.recording import Edge, declare
 
+CONTEXTS = {"contexts": [{"name": "prod", "context": {}}, {"name": "kind-sip", "context": {}}]}
 PROVIDER = "pulumi:providers:kubernetes"
 LOOK_UP = "gcp:container/getCluster:getCluster"
+
+
+@pytest.fixture(autouse=True)
+def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = tmp_path / "kubeconfig"
+    file.write_text(json.dumps(CONTEXTS))
+    monkeypatch.setenv("KUBECONFIG", str(file))
+    return file
 
 
 def with_cluster(**cluster: str) -> Config:
@@ -77,5 +88,46 @@ def test_a_context_of_the_kubeconfig_needs_no_look_up() -> None:
     (provider,) = edge.of_type(PROVIDER)
     assert provider.inputs["context"] == "kind-sip"
     assert provider.inputs["clusterIdentifier"] == "warp-prod/us-central1/cluster"
-    assert "kubeconfig" not in provider.inputs
     assert LOOK_UP not in [token for token, _ in edge.cloud.invocations]
+
+
+def refusal(context: str) -> str:
+    with pytest.raises(pulumi.RunError) as error:
+        declare(with_cluster(access="kubeconfig", context=context))
+    return str(error.value)
+
+
+def test_a_context_that_does_not_exist_is_refused_with_key_and_remedy(kubeconfig: Path) -> None:
+    text = refusal("prd")
+    assert text.startswith(f"there is no context prd in {kubeconfig}\n  -> correct warp-edge:cluster.context")
+    assert "kubectl config get-contexts" in text
+
+
+def test_without_a_kubeconfig_there_is_no_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBECONFIG")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert "there is no kubeconfig" in refusal("prod")
+    (tmp_path / ".kube").mkdir()
+    (tmp_path / ".kube" / "config").write_text(json.dumps(CONTEXTS))
+    assert "there is no context prd in ~/.kube/config" in refusal("prd")
+    declare(with_cluster(access="kubeconfig", context="prod"))
+
+
+def test_the_plugin_finds_a_context_in_a_list_of_files_and_in_the_text_itself(
+    kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    other.write_text("contexts:\n- {name: lab, context: {}}\n")
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/missing:{kubeconfig}:{other}")
+    for context in ("lab", "prod"):
+        declare(with_cluster(access="kubeconfig", context=context))
+    assert f"in {kubeconfig} or {other}" in refusal("prd")
+    monkeypatch.setenv("KUBECONFIG", other.read_text())
+    declare(with_cluster(access="kubeconfig", context="lab"))
+    assert "there is no context prod in KUBECONFIG" in refusal("prod")
+
+
+@pytest.mark.parametrize("text", ["a: [b", "contexts: 5", "contexts: [a]", "contexts: [{}]"])
+def test_a_kubeconfig_that_cannot_be_read_is_the_plugins_to_refuse(kubeconfig: Path, text: str) -> None:
+    kubeconfig.write_text(text)
+    declare(with_cluster(access="kubeconfig", context="prod"))

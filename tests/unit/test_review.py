@@ -428,13 +428,15 @@ def test_files_of_the_site_are_told_as_one_and_a_lost_one_by_itself() -> None:
     assert (change.seen_by, change.name) == (Audience.NOBODY, "BucketObject: 28 files of the inventory's site")
     assert "`BucketObject: 28 files of the inventory's site` changed" in text_of(quiet)
     deleted = loud.resources[0]
-    assert (deleted.seen_by, deleted.name) == (Audience.ANYBODY, "BucketObject feed.xml")
+    assert (deleted.seen_by, deleted.name) == (Audience.BOTH, "BucketObject feed.xml")
 
 
-def test_a_grant_on_the_bucket_is_somebodys_to_read() -> None:
+def test_a_grant_on_the_bucket_lets_vendors_and_customers_read() -> None:
     member = "gcp:storage/bucketIAMMember:BucketIAMMember"
-    (change,) = told(step("delete", member, "inventory-site-everybody", {"role": "r"}), before={}, after={}).resources
-    assert change.seen_by is Audience.ANYBODY
+    found = told(step("delete", member, "inventory-site-everybody", {"role": "r"}), before={}, after={})
+    assert [each.seen_by for each in found.resources] == [Audience.BOTH]
+    assert "**Visible to vendors and customers.** It needs an extra approval." in text_of(found)
+    assert "would change who can connect: vendors and customers cannot read the site" in text_of(found)
 
 
 def test_a_policy_is_told_by_what_it_chooses_from() -> None:

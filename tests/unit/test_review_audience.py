@@ -135,7 +135,7 @@ def test_what_the_proxies_read_may_come_and_may_not_go(type_: str) -> None:
         (DEPLOYMENT, Audience.ANYBODY),
         (CONFIG_MAP, Audience.ANYBODY),
         (INSTANCE, Audience.ANYBODY),
-        (BUCKET, Audience.ANYBODY),
+        (BUCKET, Audience.BOTH),
         (NAT, Audience.VENDORS),
     ],
 )

@@ -10,7 +10,8 @@ from review.causes import Message, causes
 from review.foreign import ERROR_LINES, ERROR_LONGEST
 from review.markdown import markdown
 from review.report import report
-from tests.unit.review_events import ADDRESS, INSTANCE, STACK, preview_of, said, urn
+from review.settled import failure
+from tests.unit.review_events import ADDRESS, INSTANCE, NAT, SERVICE, STACK, preview_of, said, urn
 
 Json = dict[str, Any]
 # What the host leaves of a program that it interrupts.
@@ -56,12 +57,72 @@ TypeError: 'NoneType' object is not iterable
 REFUSED = "1 error occurred:\n\t* Error creating DatabaseInstance: googleapi: Error 403: forbidden\n\n\n"
 ENDED = "an unhandled error occurred: program exited with non-zero exit code: 1"
 DATABASE = urn(INSTANCE, "database-instance", "warp:edge:TrunkDatabase$")
+NOT_FOUND = "googleapi: Error 404: The resource 'projects/p/{}' was not found, notFound"
+INVALID = (
+    "googleapi: Error 400: Invalid value for field 'resource.{0}': '{0}s/x'."
+    " The referenced {0} resource cannot be found., invalid"
+)
+ROUTER = urn("gcp:compute/router:Router", "egress-router", "warp:edge:NatEgressPool$")
+GATEWAY = urn(NAT, "egress-nat", "warp:edge:NatEgressPool$")
+IPV6 = urn(ADDRESS, "ingress-udp-ipv6", "warp:edge:SipIngress$")
+PEERING = urn("gcp:compute/globalAddress:GlobalAddress", "database-peering", "warp:edge:TrunkDatabase$")
+BALANCER = urn(SERVICE, "ingress-udp", "warp:edge:SipIngress$")
+SITE = urn("gcp:storage/bucket:Bucket", "inventory-site-bucket", "warp:edge:InventorySite$")
+UNREACHABLE = """\
+configured Kubernetes cluster is unreachable: unable to load Kubernetes client configuration from kubeconfig file. \
+Make sure you have:
+
+ \t • set up the provider as per https://www.pulumi.com/registry/packages/kubernetes/installation-configuration/
+
+ context "prd" does not exist"""
 
 
 def errors_of(*events: Json) -> list[str]:
     """The lines under the report's first heading."""
     text = markdown(report(preview_of(*events, result="failed"), "prod"))
     return text.partition("### Errors\n\n")[2].partition("\n\n")[0].split("\n")
+
+
+@pytest.mark.parametrize(
+    ("about", "text", "key"),
+    [
+        (ROUTER, NOT_FOUND.format("global/networks/voice"), "correct warp-edge:egress.router.network"),
+        (ROUTER, INVALID.format("network"), "correct warp-edge:egress.router.network"),
+        (GATEWAY, NOT_FOUND.format("regions/r/routers/warp"), "correct warp-edge:egress.router.name"),
+        (IPV6, NOT_FOUND.format("regions/r/subnetworks/dual"), "correct warp-edge:ingress.ipv6Subnetwork"),
+        (IPV6, INVALID.format("subnetwork"), "correct warp-edge:ingress.ipv6Subnetwork"),
+        (DATABASE, NOT_FOUND.format("global/networks/voice"), "correct warp-edge:database.network.privateNetwork"),
+        (PEERING, INVALID.format("network"), "correct warp-edge:database.network.privateNetwork"),
+        (
+            DATABASE,
+            "Error 400: Incorrect Service Networking config for instance: p:r:SERVICE_NETWORKING_NOT_ENABLED.",
+            "add warp-edge:database.network.peeringRange",
+        ),
+        (BALANCER, UNREACHABLE, "correct warp-edge:cluster.context (`kubectl config get-contexts`"),
+        (
+            SITE,
+            "Error 409: The requested bucket name is not available.",
+            "choose another warp-edge:inventorySite.bucket",
+        ),
+    ],
+)
+def test_an_error_that_a_setting_caused_names_the_key_and_the_remedy(about: str, text: str, key: str) -> None:
+    preview = preview_of(said("error", text, about), result="failed")
+    for page in (markdown(report(preview, "prod")), failure(preview, "prod")):
+        assert f"\n  - **What to do**: {key}" in page
+
+
+@pytest.mark.parametrize(
+    ("about", "text"),
+    [
+        (ROUTER, "googleapi: Error 403: forbidden"),
+        (GATEWAY, NOT_FOUND.format("global/networks/voice")),
+        ("", NOT_FOUND.format("global/networks/voice")),
+        (DATABASE, REFUSED),
+    ],
+)
+def test_what_no_setting_is_known_for_has_no_remedy(about: str, text: str) -> None:
+    assert "What to do" not in failure(preview_of(said("error", text, about), result="failed"), "prod")
 
 
 def lines(severity: str, text: str, about: str = "") -> list[Json]:
@@ -90,6 +151,26 @@ def test_a_program_that_breaks_says_first_what_broke_and_where(one_by_one: bool)
     assert told[place[0]].endswith("`TypeError: 'NoneType' object is not iterable`")
     assert told[place[0] + 1] == '  - `File "/srv/warp-edge/components/dns.py", line 150, in <lambda>`'
     assert told[-1] == f"- `{ENDED}`"
+
+
+def test_a_traceback_is_told_whole_whatever_comes_between_its_lines() -> None:
+    """As a refresh with the program has it: the host's lines come while resources fail."""
+    refused = [said("error", REFUSED, DATABASE), said("error", REFUSED, ROUTER), said("error", "preview failed\n")]
+    broken = lines("error", UNHANDLED)
+    for step in (2, 5, 11):
+        mixed = list(broken)
+        for place, event in enumerate(refused):
+            mixed.insert(3 + place * step, event)
+        told = errors_of(*mixed, said("error", ENDED))
+        first_level = [line for line in told if line.startswith("- ")]
+        assert first_level == [
+            "- `database-instance`: `1 error occurred:`",
+            "- `egress-router`: `1 error occurred:`",
+            "- `Program failed with an unhandled exception:`",
+            "- `TypeError: 'NoneType' object is not iterable`",
+            "- `preview failed`",
+            f"- `{ENDED}`",
+        ], step
 
 
 def test_an_exception_of_several_lines_is_told_whole() -> None:

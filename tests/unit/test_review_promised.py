@@ -9,17 +9,23 @@ from typing import Any
 import pytest
 import trustme
 
+from engine.differences import OURS
 from review.audience import Audience
 from review.markdown import markdown
 from review.preview import read
 from review.promised import PROMISED
 from review.report import Report, report
+from review.resources import SEEN_BY
+from tests.stacks import changed, stack_config
+from tests.unit.recording import declare
 from tests.unit.review_events import ADDRESS, INSTANCE, SECRET, SERVICE, STACK, UNKNOWN, refreshed, streamed, urn
 
 Json = dict[str, Any]
 ZONE = "gcp:dns/managedZone:ManagedZone"
 BUCKET = "gcp:storage/bucket:Bucket"
-VENDORS, CUSTOMERS = Audience.VENDORS, Audience.CUSTOMERS
+GRANT = "gcp:storage/bucketIAMMember:BucketIAMMember"
+OBJECT = "gcp:storage/bucketObject:BucketObject"
+VENDORS, CUSTOMERS, BOTH = Audience.VENDORS, Audience.CUSTOMERS, Audience.BOTH
 
 
 def told(type_: str, old: Json, new: Json, parent: str = "", op: str = "same") -> Report:
@@ -52,9 +58,10 @@ MOVES: dict[str, tuple[str, Json, Json, Audience]] = {
         BUCKET,
         {"publicAccessPrevention": "inherited"},
         {"publicAccessPrevention": "enforced"},
-        VENDORS,
+        BOTH,
     ),
-    "access lists": (BUCKET, {"uniformBucketLevelAccess": True}, {"uniformBucketLevelAccess": False}, VENDORS),
+    "access lists": (BUCKET, {"uniformBucketLevelAccess": True}, {"uniformBucketLevelAccess": False}, BOTH),
+    "a file of the site": (OBJECT, {"md5hash": "a"}, {"md5hash": "b"}, BOTH),
     "DS records": (STACK, {"dns": {"dsRecords": ["1 8 2 AA"]}}, {"dns": {"dsRecords": ["2 8 2 BB"]}}, CUSTOMERS),
     "a lookup's name servers": (STACK, {"dns": {"nameServers": ["a."]}}, {"dns": {"nameServers": ["b."]}}, CUSTOMERS),
     "server's authority": (
@@ -100,6 +107,25 @@ def test_an_address_that_moved_says_who_has_the_old_one(component: str, audience
     assert found.seen_by == {audience}
     assert f"**The cloud is not as the state has it. Visible to {audience.name.lower()}.**" in markdown(found)
     assert f"- `Address it` changed\n  - `address` `192.0.2.1` → `192.0.2.2`: {words}" in markdown(found)
+
+
+def test_a_grant_that_is_gone_says_who_cannot_read_the_site() -> None:
+    text = markdown(told(GRANT, {"role": "roles/storage.objectViewer", "member": "allUsers"}, {}, op="delete"))
+    assert "**The cloud is not as the state has it. Visible to vendors and customers.**" in text
+    assert (
+        "- `BucketIAMMember it` **DELETED** (vendors and customers see)\n"
+        "  - vendors and customers cannot read the site" in text
+    )
+
+
+def test_of_every_type_that_is_declared_it_is_known_who_sees_it() -> None:
+    config = stack_config("sandbox")
+    network = {"privateNetwork": "projects/warp-sandbox/global/networks/voice", "peeringRange": "sql"}
+    both = config["warp-edge:database"]["network"] | network
+    edge = declare(changed(config, ("warp-edge:database", "network"), both))
+    declared = {each.type for each in edge.resources if each.custom and not each.type.startswith(OURS)}
+    assert len(declared) > 15
+    assert declared - SEEN_BY.keys() == set()
 
 
 UNTOUCHED: dict[str, tuple[str, Json, Json]] = {

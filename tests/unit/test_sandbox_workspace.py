@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from engine.values import UNKNOWN
-from sandbox import SandboxError, checkpoints
-from sandbox.stack import was_up
+from sandbox import SandboxError, checkpoints, regions
+from sandbox.stack import not_up, was_up
 from sandbox.stack_settings import settings
 from sandbox.workspace import ROOT, Workspace
 
@@ -35,6 +35,8 @@ STATES = ".pulumi/stacks/warp-edge"
         ("- a\n- b\n", "there is a list where keys are wanted"),
         ("config: " + "[" * 5000, "nested too deeply"),
         ("config: {? [a]: b}\n", "unhashable key"),
+        ("config:\n  a: &x\n    b: [1, *x]\n", "line 3: anchor 'x' value contains itself"),
+        ("config: &x [*x]\n", "line 1: anchor 'x' value contains itself"),
         ("config: !!python/object:os.system {}\n", "could not determine a constructor"),
     ],
 )
@@ -68,6 +70,34 @@ def test_a_day_that_no_calendar_has_is_left_to_the_settings(tmp_path: Path) -> N
     assert found["a"] == "2026-13-01"
     # Written again, it is what the engine reads from the original: text and a day.
     assert yaml.safe_dump(found) == "a: '2026-13-01'\nb: 2026-12-01\n"
+
+
+# What `pulumi config --json` of engine 3.260 made of them.
+AS_THE_ENGINE_READS = {
+    **{text: text for text in ("yes", "no", "on", "off", "Yes", "y", "1:30", "=")},
+    **{"true": True, "True": True, "TRUE": True, "false": False, "~": None},
+    **{"1_000": 1000, "0o17": 15, "0x1F": 31, "0b11": 3, "010": 8, "0777": 511, "08": 8, "-1": -1, "+5": 5},
+    **{".5": 0.5, "1.5": 1.5, "1e3": 1000, "1.e+3": 1000, "12e03": 12000},
+    **{'"010"': "010", '"yes"': "yes"},
+}
+
+
+@pytest.mark.parametrize("text", AS_THE_ENGINE_READS)
+def test_a_value_is_what_the_engine_takes_it_for_and_stays_so_when_it_is_written_again(
+    tmp_path: Path, text: str
+) -> None:
+    file = tmp_path / "Pulumi.sandbox.yaml"
+    file.write_text(f"config: {{a: {text}}}\n")
+    found, wanted = settings(file)["a"], AS_THE_ENGINE_READS[text]
+    assert (found, isinstance(found, bool)) == (wanted, isinstance(wanted, bool))
+    file.write_text(yaml.safe_dump({"config": {"a": found}}))
+    assert settings(file)["a"] == wanted
+
+
+def test_an_alias_of_what_stands_above_is_what_it_stands_for(tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.sandbox.yaml"
+    file.write_text("config: {a: &x {b: 1}, c: *x, d: &y [1], e: *y}\n")
+    assert settings(file) == {"a": {"b": 1}, "c": {"b": 1}, "d": [1], "e": [1]}
 
 
 # States
@@ -202,6 +232,27 @@ def test_settings_of_somebody_elses_are_not_replaced(program: Program) -> None:
     assert "a: own" in program.run("preview").stdout
 
 
+def test_the_command_of_the_regions_takes_an_edit_over_for_every_stack(program: Program) -> None:
+    place = program.workspace.directory
+    engine = program.folder.parent / "tools" / "pulumi"
+    owner = {"database": {"connectionName": "p:r:warp-db-drawn"}}
+    engine.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(owner)}\nEND\n")
+    followed = regions.followed_in(place)
+    for stack in regions.STACKS:
+        Workspace(place, stack, {}).prepare({"a": "old"}, followed)
+    followed.mark()
+    assert program.run("preview").stderr == ""
+    followed.seen.write_text("config: {}\n")  # as if the shipped file had been edited since
+    assert program.run("preview").stderr == (
+        "Pulumi.sandbox.yaml has changed: the settings of all stacks are taken over\n"
+    )
+    shipped = settings(ROOT / "Pulumi.sandbox.yaml")
+    for stack in regions.STACKS:
+        taken = settings(place / "project" / f"Pulumi.{stack}.yaml")
+        assert taken == regions.settings_of(stack, shipped, "warp-db-drawn")
+    assert program.run("preview").stderr == ""
+
+
 def test_the_shells_own_settings_of_an_engine_stay_out_of_the_command(program: Program) -> None:
     program.workspace.prepare()
     theirs = {"PULUMI_CONFIG_PASSPHRASE": "theirs", "PULUMI_STACK": "prod", "PULUMI_BACKEND_URL": "s3://theirs"}
@@ -238,3 +289,9 @@ def test_outputs_that_a_targeted_update_left_hold_no_update_back(
     engine.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(outputs)}\nEND\n")
     (program.workspace.project).mkdir(parents=True)
     assert was_up(program.workspace) is before
+
+
+def test_what_a_failed_update_leaves_is_said_as_it_is() -> None:
+    assert not_up(before=False, restarted=True) == ("not up yet", "")
+    assert "up as it was" in not_up(before=True, restarted=False)[1]
+    assert not_up(before=True, restarted=True)[1].startswith(": the cloud had stopped and was started again")

@@ -105,8 +105,8 @@ def test_rules_that_span_settings_are_told_beside_others_of_the_same_group() -> 
     ("egress", "wrong", "remedy"),
     [
         ({"dynamicPorts": True, "endpointIndependentMapping": True}, "exclude each other", "turn one of them off"),
-        ({"dynamicPorts": True, "minPortsPerVm": 100}, "must be a power of two from 32", "use 32, 64, 128"),
-        ({"dynamicPorts": True, "minPortsPerVm": 16}, "must be a power of two from 32", "use 32, 64, 128"),
+        ({"dynamicPorts": True, "minPortsPerVm": 100}, "must be a power of two from 32 to 32768", "use 64 or 128"),
+        ({"dynamicPorts": True, "minPortsPerVm": 16}, "must be a power of two from 32 to 32768", "use 32"),
         ({"dynamicPorts": True, "maxPortsPerVm": 32}, "not above the minimum", "raise egress.maxPortsPerVm"),
         ({"dynamicPorts": True, "minPortsPerVm": 128, "maxPortsPerVm": 64}, "not above the minimum", "raise egress"),
     ],

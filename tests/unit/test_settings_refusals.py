@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ from components.gandi.records import LEAST_TTL
 from policies.rules.dns import Ttl
 from settings import Settings, SettingsError
 from settings.dns import LEAST_TTL_AT_GANDI
+from settings.problems import problem_of
+from settings.regions import GlobalSettings
 from tests.stacks import as_engine_gives_it, changed, stack_config
 
 CLUSTER, INGRESS, EGRESS = "warp-edge:cluster", "warp-edge:ingress", "warp-edge:egress"
@@ -73,19 +77,19 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     ((DNS,), "ringer.tel", "", "not a group of settings", "write its keys indented below it"),
     ((EGRESS, "slots"), [], "", "not a group of settings", "write its keys indented below it"),
     # Bad names
-    (("gcp:project",), "Warp", "", "not a valid name here", "it must match"),
-    ((EGRESS, "nat"), "Warp_NAT", "", "not a valid name here", "it must match"),
-    ((EGRESS, "nat"), "n" * 64, "", "not a valid name here", "it must match"),
-    ((EGRESS, "nat"), "warp-nat\n", "", "not a valid name here", "it must match"),
-    ((INGRESS, "udp", "address"), "34.44.183.87", "", "not a valid name here", "it must match"),
-    ((INGRESS, "namespace"), "", "", "not a valid name here", "it must match"),
-    ((DNS, "domain"), "-ringer.tel", "", "not a valid name here", "it must match"),
-    ((DNS, "names"), {"udp": "sip_udp"}, ".udp", "not a valid name here", "it must match"),
-    ((DATABASE, "name"), "warp-db", "", "not a valid name here", "it must match"),
-    (("warp-edge:labels", "App"), "warp", "", "not a valid name here", "it must match"),
+    (("gcp:project",), "Warp", "", "not a valid name here", "use the project's id"),
+    ((EGRESS, "nat"), "Warp_NAT", "", "not a valid name here", "use lower-case letters"),
+    ((EGRESS, "nat"), "n" * 64, "", "not a valid name here", "63 at most"),
+    ((EGRESS, "nat"), "warp-nat\n", "", "not a valid name here", "use lower-case letters"),
+    ((INGRESS, "udp", "address"), "34.44.183.87", "", "not a valid name here", "a letter first"),
+    ((INGRESS, "namespace"), "", "", "not a valid name here", "use lower-case letters"),
+    ((DNS, "domain"), "-ringer.tel", "", "not a valid name here", "write a domain as voice.example.com"),
+    ((DNS, "names"), {"udp": "sip_udp"}, ".udp", "not a valid name here", "digits and hyphens"),
+    ((DATABASE, "name"), "warp-db", "", "not a valid name here", "digits and underscores"),
+    (("warp-edge:labels", "App"), "warp", "", "not a valid name here", "a letter first"),
     # The region
     (("warp-edge:region",), "europe-west4", "", "gcp:region is 'us-central1'", "give both the same region"),
-    (("warp-edge:region",), "us-central1-a", "", "not a valid name here", "it must match"),
+    (("warp-edge:region",), "us-central1-a", "", "not a valid name here", "write a region as us-central1"),
     ((CLUSTER, "location"), "europe-west4", "<", "the cluster is in europe-west4, the stack in us-central1", "name a"),
     ((CLUSTER, "location"), "us-central12-a", "<", "the cluster is in us-central12-a", "a cluster of this region"),
     # The cluster
@@ -162,7 +166,7 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     ((DATABASE, "edition"), "ENTERPRISE_PLUS", "/tier", "shared-core machines need edition ENTERPRISE", "set database"),
     ((DATABASE, "disk"), {"sizeGb": 50, "limitGb": 20}, ".limitGb", "smaller than the disk", "or use 0 for no limit"),
     ((DATABASE, "backups"), {"enabled": False}, ".pointInTimeRecovery", "recovery needs backups", "backups.enabled"),
-    ((DATABASE, "backups"), {"startTime": "24:00"}, ".startTime", "not a valid name here", "it must match"),
+    ((DATABASE, "backups"), {"startTime": "24:00"}, ".startTime", "not a valid name here", "write it as 03:00"),
     ((DATABASE, "iamUsers"), ["ann@example.com"], "", "IAM authentication is off", "set database.iamAuthentication"),
     # A machine and an edition that do not go together, a machine that there is not
     (
@@ -200,11 +204,17 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     (("warp-edge:labels",), {"edge": True}, ".edge", "true or false where text is needed", 'put it in quotes: "true"'),
     ((INGRESS, "selector"), {"app": 1}, ".app", "a number where text is needed", 'put it in quotes: "1"'),
     # What is only habit
-    ((DNS, "domain"), "ringer.tel.", "", "not a valid name here", "write it as 'ringer.tel'; it must match"),
-    ((DNS, "domain"), "Ringer.TEL", "", "not a valid name here", "write it as 'ringer.tel'; it must match"),
-    ((DNS, "domain"), "ringer.xn--", "", "not a valid name here", "it must match"),
-    (("warp-edge:labels", "app"), "WARP", "", "not a valid name here", "write it as 'warp'; it must match"),
-    ((INGRESS, "namespace"), " warp-core\n", "", "not a valid name here", "write it as 'warp-core'; it must match"),
+    ((DNS, "domain"), "ringer.tel.", "", "not a valid name here", "write it as 'ringer.tel'; write a domain as"),
+    ((DNS, "domain"), "Ringer.TEL", "", "not a valid name here", "write it as 'ringer.tel'; write a domain as"),
+    ((DNS, "domain"), "ringer.xn--", "", "not a valid name here", "write a domain as voice.example.com"),
+    (("warp-edge:labels", "app"), "WARP", "", "not a valid name here", "write it as 'warp'; use lower-case letters"),
+    (
+        (INGRESS, "namespace"),
+        " warp-core\n",
+        "",
+        "not a valid name here",
+        "write it as 'warp-core'; use lower-case letters",
+    ),
     # What is said twice
     ((EGRESS, "vendorPorts"), [5060, 5060], "", "5060 stands twice", "name each once"),
     ((INGRESS, "sourceRanges"), ["192.0.2.0/24", "192.0.2.0/24"], "", "'192.0.2.0/24' stands twice", "name each once"),
@@ -231,13 +241,15 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     ((DNS, "domain"), LONG_DOMAIN, "/names", "_sips._tcp makes a name of more than 253", "make it shorter"),
     ((INGRESS,), LONG_ADDRESS, ".udp", "-ipv6 beside aaa", "name it shorter"),
     # Ports of a VM
-    ((EGRESS,), NAT | {"minPortsPerVm": 65_536}, ".minPortsPerVm", "more than a minimum may be", "use 32768 or less"),
+    ((EGRESS,), NAT | {"minPortsPerVm": 40_000}, ".minPortsPerVm", "a power of two from 32 to 32768", "use 32768"),
+    ((EGRESS,), NAT | {"minPortsPerVm": 65_536}, ".minPortsPerVm", "a power of two from 32 to 32768", "use 32768"),
     # Retired addresses
     ((LEGACY, "old"), RETIRED | {"address": "34.58.165"}, ".address", "not an IP address", "write it as 192.0.2.1"),
     ((LEGACY, "old"), RETIRED | {"replacedBy": ["nowhere"]}, "<", "nowhere, which is not here", "of this stack"),
-    ((INGRESS, "internal", "ports"), {"a-name-of-sixteen": 1}, ".a-name-of-sixteen", "not a valid name", "must match"),
-    (("warp-edge:labels",), {"team": "sip-"}, ".team", "not a valid name", "must match"),
+    ((INGRESS, "internal", "ports"), {"a-name-of-sixteen": 1}, ".a-name-of-sixteen", "not a valid name", "15 at most"),
+    (("warp-edge:labels",), {"team": "sip-"}, ".team", "not a valid name", "use lower-case letters"),
     ((DATABASE, "network", "authorised"), {"half": "0.0.0.0/1"}, ".half", "wider than /8", "name the ranges"),
+    ((DATABASE, "network", "authorised"), {"lan": "10.1.0.0/16"}, "", "is a private range", "range behind the NAT"),
     ((DATABASE, "network", "authorised"), {"six": "2001:db8::/32"}, "", "is IPv6", "name its IPv4 range"),
     ((DATABASE, "backups", "logRetentionDays"), 8, "<", "7 days at most", "keep 7 days"),
     ((LEGACY, "warp-nat-ip-1"), RETIRED, "<", "is in use and retired", "remove it from legacy"),
@@ -378,3 +390,32 @@ def test_the_live_edge_itself_is_refused_nowhere() -> None:
 
 def test_settings_provider_and_policy_agree_on_the_least_ttl_that_gandi_accepts() -> None:
     assert {LEAST_TTL_AT_GANDI, LEAST_TTL, Ttl().least_seconds} == {LEAST_TTL_AT_GANDI}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "shown"),
+    [
+        ((DATABASE, "network"), {"public": False}, None),
+        (("warp-edge:protect",), {"a": True, "b": [1, "c"], "d d": None}, "{a: true, b: [1, 'c'], 'd d': null}"),
+        (
+            (EGRESS, "slots"),
+            {"warp-nat-ip-1": {"state": "draining", "purpose": "Egress"}},
+            "{warp-nat-ip-1: {purpose: 'Egress', ",
+        ),
+    ],
+)
+def test_groups_are_shown_as_yaml_has_them(path: tuple[str, ...], value: Any, shown: str | None) -> None:
+    with pytest.raises(SettingsError) as refused:
+        parse(changed(stack_config("sandbox"), path, value))
+    values = [problem.value for problem in refused.value.problems]
+    assert not any("{'" in each or "True" in each or "None" in each for each in values), values
+    assert shown is None or any(each.startswith(shown) for each in values), values
+
+
+def test_every_form_is_said_in_words() -> None:
+    for model in (Settings, GlobalSettings):
+        patterns = set(re.findall(r'"pattern": ("(?:[^"\\\\]|\\\\.)*")', json.dumps(model.model_json_schema())))
+        assert len(patterns) > 8
+        for pattern in map(json.loads, patterns):
+            found = {"type": "string_pattern_mismatch", "loc": ("a", "b"), "input": "?", "msg": ""}
+            assert "docs/settings.md" not in problem_of(found | {"ctx": {"pattern": pattern}}).remedy, pattern

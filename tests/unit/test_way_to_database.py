@@ -18,6 +18,7 @@ from tests.unit.cloud import Cloud
 from tests.unit.recording import declare
 
 NETWORK = "projects/warp-prod/global/networks/default"
+AUTHORISED = {"authorised": {"office": "192.0.2.0/24"}}
 PRIVATE = {"public": False, "privateNetwork": NETWORK}
 READER = "kamailio@warp-prod.iam.gserviceaccount.com"
 CERTIFICATES = {"sslMode": "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"}
@@ -27,7 +28,7 @@ BY_IAM = {"signIn": {"passwords": False, "readers": [READER]}, "enforcement": {"
 
 def stack(database: Config, acl: Config, *, manage: bool = True) -> Config:
     config = changed(stack_config("sandbox"), ("warp-edge:trunkAcl",), {"manage": manage} | acl)
-    return changed(config, ("warp-edge:database",), {"instance": "warp-db"} | database)
+    return changed(config, ("warp-edge:database",), {"instance": "warp-db", "network": AUTHORISED} | database)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,19 @@ def stack(database: Config, acl: Config, *, manage: bool = True) -> Config:
             "set database.iamAuthentication: true",
         ),
         ({}, BY_IAM, "signIn.readers sign in by IAM", "set database.iamAuthentication: true"),
+        ({"network": {}}, {}, "no network is authorised", "add the range that `pulumi up` comes from"),
+        (
+            {"network": {"privateNetwork": NETWORK}},
+            {},
+            "reach is direct to the public address",
+            "use trunkAcl.reach.access: connector (or proxy)",
+        ),
+        (
+            {"network": {}},
+            {"reach": CONNECTOR, "enforcement": {}},
+            "the SIP proxies connect to the database's public address",
+            "add database.network.privateNetwork, or the range that the pods come from",
+        ),
         (CERTIFICATES, {}, "who has a client certificate", "use trunkAcl.reach.access: connector"),
         (CERTIFICATES, {"reach": CONNECTOR, "enforcement": {}}, "the SIP proxies sign in", "sslMode: ENCRYPTED_ONLY"),
     ],
@@ -71,6 +85,10 @@ def test_no_way_is_refused_with_key_and_remedy(database: Config, acl: Config, wr
         ({"network": PRIVATE}, {"reach": {"address": "private"}}),
         ({"network": PRIVATE}, {"reach": PROXY}),  # started with --private-ip
         ({"network": {"privateNetwork": NETWORK}}, {"reach": {"address": "private"}}),
+        ({"network": {"privateNetwork": NETWORK}}, {"reach": CONNECTOR, "enforcement": {}}),
+        ({"network": {}}, {"reach": CONNECTOR}),
+        ({"network": {}}, {"reach": PROXY, "enforcement": {"address": "127.0.0.1"}}),
+        ({}, {"enforcement": {}}),
         ({"iamAuthentication": True}, {"reach": CONNECTOR | {"iamUser": "a@b.tel"}}),
         ({"iamAuthentication": True}, {"signIn": {"readers": [READER]}}),
         (CERTIFICATES, {"reach": CONNECTOR}),

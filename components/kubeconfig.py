@@ -1,0 +1,54 @@
+"""Contexts of the caller's kubeconfig, looked for where the plugin looks for them.
+
+The plugin takes a cluster whose context is missing for one that cannot be reached: a first preview passes with a
+warning, and the update fails at the first Service, after the gateway.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from engine.refusal import RefusedError
+
+
+def refuse_unknown_context(context: str, environment: Mapping[str, str]) -> None:
+    """Raises `RefusedError` when no kubeconfig of `environment` has the context. One that cannot be read is left to the
+    plugin, which says why."""
+    import yaml  # noqa: PLC0415 - clusters that are looked up at GKE need no kubeconfig
+
+    found = list(_texts(environment))
+    names = list[str]()
+    for _, text in found:
+        try:
+            names += _contexts(yaml.safe_load(text))
+        except (yaml.YAMLError, TypeError, KeyError, AttributeError):
+            return
+    if context not in names:
+        where = " or ".join(place for place, _ in found) or "this machine: there is no kubeconfig"
+        raise RefusedError(
+            f"there is no context {context} in {where}",
+            "correct warp-edge:cluster.context (`kubectl config get-contexts` shows what there is),"
+            " or set KUBECONFIG to the file that has it",
+        )
+
+
+def _texts(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Place and content. KUBECONFIG is a list of files, of which some may be missing (client-go, `loader.go`); for the
+    plugin also the content itself."""
+    given = environment.get("KUBECONFIG") or ""
+    if "\n" in given or given.lstrip().startswith("{"):
+        yield "KUBECONFIG", given
+        return
+    files = [each for each in given.split(os.pathsep) if each] or [str(Path("~/.kube/config"))]
+    for each in files:
+        file = Path(each).expanduser()
+        if file.is_file():
+            yield each, file.read_text(encoding="utf-8", errors="replace")
+
+
+def _contexts(kubeconfig: object) -> list[str]:
+    if not isinstance(kubeconfig, dict):
+        return []
+    return [str(each["name"]) for each in kubeconfig.get("contexts") or ()]

@@ -1,0 +1,62 @@
+"""What to do about an error of a resource that a setting caused, by the setting's key.
+
+What the program looks up it refuses in its own words before anything is declared (`components/look_up.py`). Networks,
+the subnetwork and the router of somebody else are not looked up: that would cost every preview a request each, for
+names that are written once. Such an error comes from the resource, in the cloud's words, which name no setting.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from review.causes import Message
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """`types`: in the types of the resource's URN; `said`: in its error."""
+
+    types: str
+    said: str
+    remedy: str
+
+
+def _correct(key: str, listed_by: str) -> str:
+    return f"correct warp-edge:{key} (`{listed_by}` shows what there is)"
+
+
+# Compute Engine has two ways of saying it.
+_NO_NETWORK = r"/networks/\S* (was )?not found|referenced network resource cannot be found"
+_NETWORKS = "gcloud compute networks list"
+_RULES = (
+    _Rule("compute/router:Router", _NO_NETWORK, _correct("egress.router.network", _NETWORKS)),
+    _Rule(
+        "compute/routerNat:RouterNat",
+        r"/routers/\S* (was )?not found|referenced router resource cannot be found",
+        _correct("egress.router.name", "gcloud compute routers list"),
+    ),
+    _Rule(
+        "compute/address:Address",
+        r"/subnetworks/\S* (was )?not found|referenced subnetwork resource cannot be found",
+        _correct("ingress.ipv6Subnetwork", "gcloud compute networks subnets list"),
+    ),
+    _Rule("warp:edge:TrunkDatabase", _NO_NETWORK, _correct("database.network.privateNetwork", _NETWORKS)),
+    _Rule(
+        "sql/databaseInstance:DatabaseInstance",
+        r"SERVICE_NETWORKING_NOT_ENABLED|at least 1 private services connection",
+        "add warp-edge:database.network.peeringRange, or have private services access set up in that network",
+    ),
+    _Rule(
+        "storage/bucket:Bucket",
+        r"bucket name is not available",
+        "choose another warp-edge:inventorySite.bucket: names of buckets are unique in all of Google Cloud",
+    ),
+    _Rule("kubernetes:", r'context "[^"]*" does not exist', _correct("cluster.context", "kubectl config get-contexts")),
+)
+
+
+def remedy(message: Message) -> str:
+    """What to do, with the settings key; empty where no rule knows the error."""
+    types = message.urn.split("::")[2] if message.urn.count("::") >= 3 else ""
+    return next((rule.remedy for rule in _RULES if rule.types in types and re.search(rule.said, message.text)), "")

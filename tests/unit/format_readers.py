@@ -1,0 +1,249 @@
+"""How each world reads its form of the inventory: text to the ranges that it lets in.
+
+Readers that are no Python library (nft, iptables, Kamailio) are Debian's; where they are missing the tests say so, and
+in CI they fail. Asterisk, FreeSWITCH's semantics, the trusted list of CUBE and Compute Engine have no reader to be had
+from packages: their forms are checked against the grammar of their documentation, written out here.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import json
+import os
+import re
+import shutil
+import socket
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import botocore.session  # type: ignore[import-untyped]
+import cisco_acl
+import hcl2
+import pytest
+from botocore.validate import ParamValidator  # type: ignore[import-untyped]
+
+
+def tool(name: str) -> str:
+    """A Debian program that reads what we write; see tools/debian_packages.py."""
+    if found := shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin"):
+        return found
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{name} is not installed: run tools/bootstrap.py --dev as root")
+    pytest.skip(f"{name} is not installed")
+
+
+def in_own_network(*command: str, given: str) -> subprocess.CompletedProcess[str]:
+    """Run in a network namespace of its own, where it can do no harm; people who are not root get a user namespace."""
+    alone = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    return subprocess.run([*alone, *command], input=given, capture_output=True, text=True, check=False, timeout=60)
+
+
+# --- How each world reads its form: text -> the ranges that it lets in. ---
+
+Reader = Callable[[str], list[str]]
+
+
+def ranges(*addresses: str) -> list[str]:
+    return [str(ipaddress.ip_network(each)) for each in addresses]
+
+
+def read_nftables(*texts: str) -> list[str]:
+    """Loaded one after the other into a real kernel, each twice: what stands in its sets then, and no rule beside."""
+    nft = tool("nft")
+    script = "".join(f"{nft} -f - <<'END OF FILE'\n{text}END OF FILE\n" for text in texts for _ in range(2))
+    done = in_own_network("sh", "-e", given=f"{script}{nft} -j list ruleset\n")
+    assert done.returncode == 0, done.stderr
+    found = []
+    for entry in json.loads(done.stdout)["nftables"]:
+        assert set(entry) <= {"metainfo", "table", "set"}
+        for element in entry.get("set", {}).get("elem", ()):
+            found.append(element["elem"]["val"] if isinstance(element, dict) else element)
+    return ranges(*found)
+
+
+RULE = re.compile(
+    r'-A WARP-(E|IN)GRESS -[sd] (\S+) -p (udp|tcp) -m \3 --dport \d+ -m comment --comment "[^"\\]*" -j ACCEPT'
+)
+
+
+def read_iptables(text: str, program: str = "iptables-restore") -> list[str]:
+    done = in_own_network(tool(program), "--test", "--verbose", "--noflush", given=text)
+    assert done.returncode == 0, done.stderr
+    rules = [line for line in text.splitlines() if line[:1] not in "#*:" and line != "COMMIT"]
+    return ranges(*dict.fromkeys(RULE.fullmatch(line)[2] for line in rules))  # type: ignore[index]
+
+
+def read_cisco(text: str) -> list[str]:
+    commands = [line for line in text.splitlines() if not line.startswith("!")]
+    rules = list(cisco_acl.Acl("\n".join(commands), platform="ios").items)
+    assert len(rules) == len(commands) - 1, "a line that IOS would refuse"
+    aces = [rule for rule in rules if isinstance(rule, cisco_acl.Ace)]
+    assert {ace.action for ace in aces} == {"permit"}
+    sides = [ace.srcaddr.line if ace.dstaddr.line == "any" else ace.dstaddr.line for ace in aces]
+    return ranges(*dict.fromkeys(side.removeprefix("host ") for side in sides))
+
+
+def read_cube(text: str) -> list[str]:
+    """`voice service voip`, `ip address trusted list`, then lines `ipv4 ADDRESS MASK` (Cisco IOS Voice Command
+    Reference, "ip address trusted list")."""
+    comment, service, trusted, *entries, end = text.splitlines()
+    assert (comment[:2], service, trusted, end) == ("! ", "voice service voip", " ip address trusted list", "!")
+    found = [re.fullmatch(r"  ipv4 (\S+) (\S+)", line) for line in entries]
+    return ranges(*(f"{each[1]}/{each[2]}" for each in found if each or pytest.fail(text)))
+
+
+KAMAILIO = """
+debug=0
+log_stderror=yes
+children=1
+disable_tcp=yes
+listen=udp:127.0.0.1:{port}
+mpath="{modules}"
+loadmodule "xlog.so"
+loadmodule "permissions.so"
+modparam("permissions", "address_file", "{file}")
+request_route {{ exit; }}
+event_route[core:worker-one-init] {{
+{checks}
+  xlog("L_ALERT", "END\\n");
+}}
+"""
+CHECK = '  if (allow_address("1", "{0}", "40000")) {{ xlog("L_ALERT", "LETS-IN {0}\\n"); }}'
+
+
+def read_kamailio(text: str, folder: Path, asked: list[str]) -> list[str]:
+    """A real Kamailio on the file: which of `asked` it takes for ours, from an arbitrary source port."""
+    (modules,) = list(Path("/usr/lib").glob("*/kamailio/modules")) if tool("kamailio") else []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    file, config = folder / "address.list", folder / "kamailio.cfg"
+    file.write_text(text)
+    checks = "\n".join(CHECK.format(address) for address in asked)
+    config.write_text(KAMAILIO.format(port=port, modules=modules, file=file, checks=checks))
+    command = [tool("kamailio"), "-f", str(config), "-DD", "-E", "-Y", str(folder), "-m", "16", "-M", "4"]
+    log = folder / "log"
+    with log.open("w") as said, subprocess.Popen(command, stdout=said, stderr=said) as server:
+        try:
+            deadline = time.monotonic() + 30
+            while "END" not in log.read_text() and server.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.05)
+        finally:
+            server.terminate()
+            server.wait(30)
+    told = log.read_text()
+    assert "END" in told, told
+    assert "parse" not in told, told
+    return ranges(*re.findall(r"LETS-IN (\S+)", told))
+
+
+def read_kamailio_sql(text: str) -> list[str]:
+    """The table as kamailio's own scripts make it (permissions-create.sql), with yesterday's row in it."""
+    base = sqlite3.connect(":memory:")
+    base.execute(
+        "CREATE TABLE address (id INTEGER PRIMARY KEY NOT NULL, grp INTEGER DEFAULT 1 NOT NULL,"
+        " ip_addr VARCHAR(50) NOT NULL, mask INTEGER DEFAULT 32 NOT NULL, port SMALLINT DEFAULT 0 NOT NULL,"
+        " tag VARCHAR(64))"
+    )
+    base.execute("INSERT INTO address (grp, ip_addr) VALUES (1, '203.0.113.99'), (2, '203.0.113.98')")
+    base.executescript(text)
+    rows = base.execute("SELECT grp, ip_addr, mask, port, tag FROM address ORDER BY id").fetchall()
+    base.close()
+    assert rows[0][:2] == (2, "203.0.113.98"), "another group is not ours"
+    for group, _, _, port, tag in rows[1:]:
+        assert (group, port) == (1, 0)
+        assert re.fullmatch(r"[A-Za-z0-9-]{1,64}", tag)
+    return ranges(*(f"{ip}/{mask}" for _, ip, mask, _, _ in rows[1:]))
+
+
+def read_asterisk(text: str) -> list[str]:
+    """One section, `key=value`, `;` starts a comment (docs.asterisk.org, "res_pjsip_endpoint_identifier_ip")."""
+    found = []
+    stripped = [line.partition(";")[0].strip() for line in text.splitlines()]
+    head, kind, endpoint, *matches = [line for line in stripped if line]
+    assert re.fullmatch(r"\[warp-(egress|ingress|edge)\]", head)
+    assert (kind, endpoint) == ("type=identify", "endpoint=warp")
+    for line in matches:
+        key, _, value = line.partition("=")
+        assert key == "match"
+        found.append(value)
+    return ranges(*found)
+
+
+def read_freeswitch(text: str) -> list[str]:
+    """acl.conf.xml: configuration, network-lists, list, node (conf/vanilla/autoload_configs of FreeSWITCH)."""
+    root = ElementTree.fromstring(text)
+    assert (root.tag, root.get("name")) == ("configuration", "acl.conf")
+    (lists,) = root
+    (one,) = lists
+    assert (lists.tag, one.tag, one.get("default")) == ("network-lists", "list", "deny")
+    assert {(node.tag, node.get("type")) for node in one} == {("node", "allow")}
+    return ranges(*(str(node.get("cidr")) for node in one))
+
+
+@functools.cache
+def prefix_list_input() -> Any:
+    """EC2's own description of the call."""
+    model = botocore.session.get_session().get_service_model("ec2")
+    return model.operation_model("CreateManagedPrefixList").input_shape
+
+
+def read_aws(text: str) -> list[str]:
+    body = json.loads(text)
+    problems = ParamValidator().validate(body, prefix_list_input())
+    assert not problems.has_errors(), problems.generate_report()
+    known = prefix_list_input().members["Entries"].member.members
+    assert all(set(entry) <= set(known) for entry in body["Entries"])
+    assert body["MaxEntries"] == len(body["Entries"]) <= 100
+    assert all(len(entry["Description"]) <= 255 for entry in body["Entries"])
+    found = ranges(*(entry["Cidr"] for entry in body["Entries"]))
+    assert {f"IPv{ipaddress.ip_network(each).version}" for each in found} == {body["AddressFamily"]}
+    return found
+
+
+def read_gcp(text: str) -> list[str]:
+    """Fields of the resource `firewall` (docs.cloud.google.com/compute/docs/reference/rest/v1/firewalls)."""
+    found: list[str] = []
+    names = []
+    for rule in json.loads(text):
+        names.append(rule["name"])
+        assert re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", rule["name"])
+        side = {"INGRESS": "sourceRanges", "EGRESS": "destinationRanges"}[rule["direction"]]
+        assert set(rule) == {"name", "description", "direction", side, "allowed"}
+        assert len(rule["description"]) <= 2048
+        for allowed in rule["allowed"]:
+            assert set(allowed) == {"IPProtocol", "ports"}
+            assert allowed["IPProtocol"] in ("udp", "tcp")
+            assert all(1 <= int(port) <= 65535 for port in allowed["ports"])
+        found += rule[side]
+    assert len(set(names)) == len(names)
+    return list(dict.fromkeys(ranges(*found)))
+
+
+def read_terraform(text: str) -> list[str]:
+    (block,) = hcl2.loads(text)["locals"]
+    ((name, value),) = [item for item in block.items() if not item[0].startswith("__")]
+    assert re.fullmatch(r"warp_(egress|ingress|edge)_cidrs", name)
+    return ranges(*(each.strip('"') for each in value))
+
+
+READERS: dict[str, Reader] = {
+    "addresses": lambda text: ranges(*text.splitlines()),
+    "cidrs": lambda text: ranges(*text.splitlines()),
+    "nftables": read_nftables,
+    "iptables": read_iptables,
+    "cisco-acl": read_cisco,
+    "cube": read_cube,
+    "kamailio-sql": read_kamailio_sql,
+    "asterisk": read_asterisk,
+    "freeswitch": read_freeswitch,
+    "aws-prefix-list": read_aws,
+    "gcp-firewall": read_gcp,
+    "terraform": read_terraform,
+}

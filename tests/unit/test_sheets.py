@@ -1,0 +1,108 @@
+"""Sheets for people, read by readers of HTML and Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import html5lib
+import pytest
+from markdown_it import MarkdownIt
+
+from tests.unit.published import EUROPE, HOSTILE, LIVE, NAT, RETIRED, TCP, UDP, hostile
+from tests.unit.test_formats import render
+
+# --- Sheets. ---
+
+
+def html_page(text: str) -> Any:
+    """By the parser of the HTML standard, which in strict mode forgives nothing."""
+    return html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(text)
+
+
+def cells(page: Any) -> list[list[str]]:
+    return [["".join(cell.itertext()) for cell in row] for row in page.iter("tr")]
+
+
+def markdown_page(text: str) -> Any:
+    """The page that CommonMark (with tables) makes of it."""
+    return html_page(f"<!DOCTYPE html><title>t</title>{MarkdownIt('commonmark').enable('table').render(text)}")
+
+
+SHEETS: dict[str, Callable[[str], Any]] = {"sheet": markdown_page, "sheet-html": html_page}
+
+
+@pytest.mark.parametrize("form", SHEETS)
+def test_the_vendors_sheet_says_what_vendors_are_told(form: str) -> None:
+    page = SHEETS[form](render(f"vendor-{form}", LIVE))
+    words = " ".join("".join(page.itertext()).split())
+    for told in (
+        "Whitelist ALL of these addresses",
+        "inbound SIP (UDP/TCP 5060)",
+        "WARP (ringer.tel), wholesale termination",
+        "may be the source of an INVITE",
+        *(f"allow from {address}/32" for address in NAT),
+    ):
+        assert told in words
+    assert [row[0] for row in cells(page)] == ["Address", *NAT, "Address", RETIRED[0]]
+    assert UDP not in words
+
+
+@pytest.mark.parametrize("form", SHEETS)
+def test_the_customers_sheet_says_what_customers_are_told(form: str) -> None:
+    page = SHEETS[form](render(f"customer-{form}", LIVE))
+    words = " ".join("".join(page.itertext()).split())
+    for told in ("G.711 ulaw, G.711 alaw, G.729", "RFC 2833", "source IP, no credentials"):
+        assert told in words
+    rows = cells(page)
+    assert ["us-central1", "primary", "sip.ringer.tel", f"{UDP}:5060", "UDP"] in rows
+    assert ["us-central1", "secondary", "sip-tcp.ringer.tel", f"{TCP}:5060", "TCP"] in rows
+    assert ["us-central1", "tls", "sip-tcp.ringer.tel", f"{TCP}:5061", "TLS"] in rows
+    assert [UDP, "UDP/TCP", "5060", "us-central1", "active"] in rows
+    assert [TCP, "TCP", "5060, 5061, 8080, 8443", "us-central1", "active"] in rows
+    assert [row[0] for row in rows if row[0].endswith("/32")] == [f"{address}/32" for address in NAT]
+    assert [row for row in rows if row[0] == RETIRED[1]] == [[RETIRED[1], "", UDP]]
+
+
+@pytest.mark.parametrize("form", SHEETS)
+def test_sheets_of_several_regions_tell_what_comes_and_goes(form: str) -> None:
+    vendors = SHEETS[form](render(f"vendor-{form}", LIVE, EUROPE))
+    rows = {row[0]: row[1:] for row in cells(vendors)}
+    assert rows["198.51.100.3"] == [
+        "europe-west4",
+        "draining",
+        "draining since 2026-02-01: accept it until it is retired",
+    ]
+    assert ["198.51.100.1", "2026-01-01 to 2026-01-08", "the carrier asked for it"] in cells(vendors)
+    assert "announced: will be used from 2026-01-08, accept it now" in "".join(vendors.itertext())
+    customers = "".join(SHEETS[form](render(f"customer-{form}", LIVE, EUROPE)).itertext())
+    assert "192.0.2.2 (UDP 5060) will answer from 2026-02-01; open your firewall to it now" in customers
+    assert "sip.eu.ringer.tel" in customers
+    assert "sip.ringer.tel" in customers
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:30])
+@pytest.mark.parametrize("sheet", ["vendor", "customer"])
+@pytest.mark.parametrize("form", SHEETS)
+def test_free_text_stays_text_in_a_sheet(form: str, sheet: str, text: str) -> None:
+    page = SHEETS[form](render(f"{sheet}-{form}", hostile(text)))
+    plain = SHEETS[form](render(f"{sheet}-{form}", EUROPE))
+    assert [element.tag for element in page.iter()] == [element.tag for element in plain.iter()]
+    assert not [e for e in page.iter() if {"href", "src", "onerror"} & set(e.attrib)]
+    region = [row for row in cells(page) if row[0].startswith("198.51.100.2")]
+    shown = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    assert any(" ".join(cell.split()) == shown for row in region for cell in row)
+
+
+def test_a_page_needs_nothing_from_elsewhere_and_prints_on_a4() -> None:
+    text = render("vendor-sheet-html", LIVE)
+    assert not re.findall(r"https?:|url\(|@import|<script|<link|<img", text)
+    assert "@page { size: A4;" in text
+    assert html_page(text).get("lang") == "en"
+
+
+def test_an_inventory_of_before_still_gives_sheets() -> None:
+    old = {key: value for key, value in LIVE.items() if key not in ("domain", "noticeDays", "endpoints")}
+    assert "WARP, wholesale termination" in render("vendor-sheet", old)
+    assert ["us-central1", "SIP", UDP, f"{UDP}:5060", "UDP"] in cells(html_page(render("customer-sheet-html", old)))
