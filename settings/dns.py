@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from ipaddress import ip_address
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
@@ -97,6 +97,8 @@ def _is_this_machine(host: str) -> bool:
 
 
 Backend = Literal["cloud-dns", "gandi", "both"]
+# Between which a zone moves; no other host is ever meant by `both`.
+BOTH = ("cloud-dns", "gandi")
 # api.gandi.net/docs/livedns: `rrset_ttl`; Cloud DNS takes any. Also in `components/gandi/records.py`, whose provider
 # loads no settings, and the default of a policy: tests/unit/test_settings_refusals.py holds them together.
 LEAST_TTL_AT_GANDI = 300
@@ -127,7 +129,7 @@ class Dns(Section):
     @property
     def hosts(self) -> Sequence[str]:
         """The backends that host the zone; the one that the parent zone shall lead to comes first."""
-        return [each for each in get_args(Backend) if each != "both"] if self.backend == "both" else [self.backend]
+        return BOTH if self.backend == "both" else (self.backend,)
 
     @field_validator("zone")
     @classmethod

@@ -19,7 +19,7 @@ from tests.stacks import ROOT, stack_config
 
 ROWS = "trunk-acl-rows"
 PROGRAM = ("*.py", "Pulumi*.yaml")
-FOLDERS = ("components", "inventory", "kamailio", "settings", "trunks")
+FOLDERS = ("components", "engine", "inventory", "kamailio", "settings", "trunks")
 
 
 class Edge(Stack):

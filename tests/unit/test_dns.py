@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pulumi
 import pytest
@@ -193,3 +193,9 @@ def test_a_second_backend_joins_without_touching_the_component(monkeypatch: pyte
         "dns-_sip._udp-srv": ("_sip._udp.ringer.tel.", "SRV", 300),
         "dns-_sip._tcp-srv": ("_sip._tcp.ringer.tel.", "SRV", 300),
     }
+
+
+def test_another_host_is_not_written_to_by_a_zone_that_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    moving = Dns.model_validate({"domain": "ringer.tel", "zone": {"name": "ringer-tel"}, "backend": "both"})
+    monkeypatch.setattr("settings.dns.Backend", Literal["cloud-dns", "gandi", "third", "both"])
+    assert list(moving.hosts) == ["cloud-dns", "gandi"]
