@@ -14,6 +14,9 @@ import signal
 
 import hypothesis  # noqa: F401
 
+from tests import cases
+
+cases.load()
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:

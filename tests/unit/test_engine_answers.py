@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +24,9 @@ from review.markdown import markdown
 from review.preview import read
 from review.report import report as report_of
 from settings import Settings
-from tests.stacks import ROOT, as_engine_gives_it, stack_config
+from tests.stacks import as_engine_gives_it, stack_config
 from tests.unit.cloud import Cloud
+from tests.unit.commands import called
 from tests.unit.recording import run
 from verify import promise
 
@@ -132,14 +131,7 @@ def test_an_inventory_that_is_not_known_yet_is_none(path: str) -> None:
 
 
 def test_verify_says_that_a_stack_without_an_update_has_no_inventory(path: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "verify", "--stack", "prod"],
-        env={**os.environ, "PATH": path, "ANSWER": "null"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = called("verify", "--stack", "prod", PATH=path, ANSWER="null")
     assert "there are no outputs: no whole update of this stack has ended well" in done.stderr
     assert "Traceback" not in done.stderr
 

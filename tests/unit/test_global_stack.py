@@ -16,7 +16,6 @@ import grpc
 import pulumi
 import pytest
 from hypothesis import given
-from hypothesis import settings as effort
 from hypothesis import strategies as some
 
 import engine_record
@@ -25,6 +24,7 @@ from inventory.publish import with_digest
 from inventory.published import read
 from settings import Settings, SettingsError
 from settings.regions import GlobalSettings
+from tests.cases import cases
 from tests.stacks import Config, as_engine_gives_it, changed, paths, stack_config, written_config
 from tests.unit.cloud import LIVE_ADDRESSES, PASSWORD, Cloud
 from tests.unit.recording import Edge, declare, program, run
@@ -482,7 +482,7 @@ def test_what_was_published_is_not_changed_by_being_read() -> None:
     assert outputs == before
 
 
-@effort(max_examples=400)
+@cases(400)
 @given(some.sampled_from(list(paths(written_config("global")))), anything)
 def test_any_value_in_any_place_is_told_in_words(path: tuple[str, ...], value: Any) -> None:
     try:

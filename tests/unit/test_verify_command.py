@@ -15,16 +15,12 @@ from rich.console import Console
 
 from tests.promises import outputs
 from tests.stacks import ROOT
+from tests.unit.commands import called
 from tests.unit.toolchain import executable
 from verify import report
 from verify.__main__ import main
 from verify.checks import AT_ONCE, Checks, within
 from verify.finding import Finding, Judgement, Part, Subject, Verdict
-
-
-def command(*options: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    run = [sys.executable, "-m", "verify", *options]
-    return subprocess.run(run, input=given, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +48,7 @@ def test_what_cannot_be_read_is_told_with_exit_status_2_and_no_traceback(
     text = (
         json.dumps(outputs()) if given == "right" else given.encode(errors="surrogateescape").decode(errors="replace")
     )
-    done = command(*options, given=text)
+    done = called("verify", *options, given=text)
     assert done.returncode == 2
     assert told in done.stderr
     assert "Traceback" not in done.stderr
