@@ -25,6 +25,11 @@ def cases(asked: int) -> settings:
     return settings(max_examples=_tried(asked))
 
 
+def size(asked: int) -> int:
+    """How large the larger one is, where a test compares the time for two sizes: a square shows at a fifth as well."""
+    return asked if PROFILE == THOROUGH else asked // 5
+
+
 def load() -> None:
     """Make the chosen profile that of all generated tests."""
     # Deadlines and slow generation are the busy machine's.

@@ -81,6 +81,15 @@ def test_a_setting_without_a_value_is_none(path: str) -> None:
     assert answering(path, listed).config() == ({"warp-edge:c": "x"}, {"warp-edge:b"})
 
 
+def test_what_configures_somebody_elses_engine_stays_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_BACKEND_URL", "PULUMI_STACK", "PULUMI_ACCESS_TOKEN"):
+        monkeypatch.setenv(name, "theirs")
+    ours = {"PULUMI_BACKEND_URL": "file:///ours"}
+    apart = Cli(Path(), "s", ours, apart=True).surroundings()
+    assert {key: value for key, value in apart.items() if key.startswith("PULUMI_")} == ours
+    assert Cli(Path(), "s", ours).surroundings()["PULUMI_STACK"] == "theirs"
+
+
 @pytest.mark.parametrize("answer", ['{"version": 3, "deploy', "[1]", "3", "warning: no such stack"])
 def test_an_answer_that_is_no_object_is_the_engines_failure_and_no_traceback(path: str, answer: str) -> None:
     cli = answering(path, answer)
