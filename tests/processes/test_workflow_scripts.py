@@ -240,3 +240,89 @@ def test_the_stacks_of_this_repository_are_deployed_before_the_one_that_reads_th
     for place, stack in enumerate(stacks):
         for region in written_config(stack).get("warp-edge:regions", {}).values():
             assert region["stack"].rsplit("/", 1)[1] in stacks[:place]
+
+
+ALL = ["quick", "processes", "sandbox-tests", "database", "test-sip", "test-site", "engine"]
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One with a commit."""
+    folder = tmp_path_factory.mktemp("repository")
+    git(folder, "init", "--quiet")
+    (folder / "moved.py").write_text("moved")
+    commit(folder, {"first": "x"})
+    return folder
+
+
+def git(folder: Path, *arguments: str) -> str:
+    me = ("-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false")
+    return subprocess.run(["git", *me, *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def commit(folder: Path, files: dict[str, str]) -> str:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--allow-empty", "--message", "x")
+    return git(folder, "rev-parse", "HEAD").strip()
+
+
+def suites(folder: Path, *since: str) -> list[str]:
+    script = str(SCRIPTS / "suites.sh")
+    said = subprocess.run([script, *since], cwd=folder, capture_output=True, text=True, check=True).stdout
+    assert said.startswith("suites=")
+    return list(json.loads(said.removeprefix("suites=")))
+
+
+@pytest.mark.parametrize(
+    ("files", "more"),
+    [
+        ([], []),
+        (["docs/design.md", "README.md", "findings/x.sh", ".github/workflows/checks.yml", "tests/unit/test_x.py"], []),
+        (["docs/regions.md"], ["engine"]),
+        (["tests/unit/published.py", "tests/database/test_x.py"], ["database", "test-site"]),
+        (["tests/sandbox/test_é x.py"], ["sandbox-tests"]),
+        (["tests/engine/conftest.py", "tests/sip/a.py"], ["test-sip", "engine"]),
+        (["docs/ip-inventory.schema.json"], ALL[2:]),
+        (["components/dns.py", "docs/design.md"], ALL[2:]),
+        (["Makefile"], ALL[2:]),
+        (["tests/stacks.py"], ALL[2:]),
+    ],
+    ids=lambda each: " ".join(each)[:50] or "nothing",
+)
+def test_a_change_is_tested_by_what_it_can_break(repository: Path, files: list[str], more: list[str]) -> None:
+    before = git(repository, "rev-parse", "HEAD").strip()
+    git(repository, "checkout", "--quiet", "--detach")
+    commit(repository, dict.fromkeys(files, before))
+    assert suites(repository, before) == ["quick", "processes", *more]
+
+
+def test_what_is_moved_away_has_changed_as_well_and_without_a_commit_everything_is_tested(repository: Path) -> None:
+    before = git(repository, "rev-parse", "HEAD").strip()
+    (repository / "docs").mkdir(exist_ok=True)
+    (repository / "moved.py").rename(repository / "docs" / "moved.md")
+    commit(repository, {})
+    assert suites(repository, before) == suites(repository) == suites(repository, "") == ALL
+    failed = subprocess.run([SCRIPTS / "suites.sh", "0" * 40], cwd=repository, capture_output=True, check=False)
+    assert failed.returncode != 0, "a commit that is not known is not taken for no change"
+
+
+@pytest.mark.parametrize(
+    ("answer", "proved"),
+    [("echo 1", "true"), ("echo 0", "false"), ("exit 1", "false"), ("echo '{}'", "false")],
+)
+def test_a_commit_is_proved_by_its_own_run_in_the_merge_queue(tmp_path: Path, answer: str, proved: str) -> None:
+    executable(tmp_path / "gh", f'echo "$@" > {tmp_path}/asked; {answer}')
+    environment = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "GITHUB_REPOSITORY": "warp/edge",
+        "GITHUB_SHA": "abc",
+    }
+    script = str(SCRIPTS / "proved.sh")
+    done = subprocess.run([script], env=os.environ | environment, capture_output=True, text=True, check=True)
+    assert done.stdout == f"proved={proved}\n"
+    assert (tmp_path / "asked").read_text().split()[1] == (
+        "repos/warp/edge/actions/workflows/checks.yml/runs?head_sha=abc&event=merge_group&status=success&per_page=1"
+    )

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests import cases
 from tests.stacks import ROOT
 from tests.unit.toolchain import actionlint, executable, steps
 
@@ -131,7 +132,8 @@ def test_a_checkout_leaves_no_token_behind() -> None:
     for file, name, job in jobs():
         for step in job.get("steps", ()):
             if "actions/checkout@" in step.get("uses", ""):
-                assert step["with"] == {"persist-credentials": False}, f"{file}: {name}"
+                more = {"fetch-depth": 0} if (file, name) == ("checks.yml", "suites") else {}
+                assert step["with"] == {"persist-credentials": False, **more}, f"{file}: {name}"
 
 
 def test_a_fork_gets_checks_and_no_identity() -> None:
@@ -140,7 +142,8 @@ def test_a_fork_gets_checks_and_no_identity() -> None:
         if "pull_request" in triggers(loaded(GITHUB / "workflows" / file)) and "id-token" in job["permissions"]:
             assert own in job["if"], f"{file}: {name}"
     assert "pull_request" in triggers(loaded(GITHUB / "workflows" / "checks.yml"))
-    assert all("if" not in job for file, _, job in jobs() if file == "checks.yml")
+    conditions = {name: job["if"] for file, name, job in jobs() if file == "checks.yml" and "if" in job}
+    assert conditions == {"passed": "${{ always() }}"}
 
 
 def test_whoever_gets_an_identity_gets_it_from_an_environment() -> None:
@@ -164,3 +167,42 @@ def test_two_updates_of_a_stack_never_overlap_and_none_is_cut_off() -> None:
     deploy = loaded(GITHUB / "workflows" / "deploy.yml")["jobs"]["deploy"]
     assert deploy["concurrency"] == {"group": "deploy-${{ matrix.stack }}", "cancel-in-progress": False}
     assert deploy["strategy"]["max-parallel"] == 1
+
+
+def test_each_suite_is_a_target_and_together_they_are_make_test() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    (everything,) = re.findall(r"^test: (.+?) ##", makefile, re.MULTILINE)
+    (quick,) = re.findall(r"^\t@\$\(MAKE\) .*-j 2 .* (lint unit)$", makefile, re.MULTILINE)
+    (listed,) = re.findall(r"^all=\((.+)\)$", (SCRIPTS / "suites.sh").read_text(), re.MULTILINE)
+    assert set(listed.split()) - {"quick"} | set(quick.split()) == set(everything.split()) - {"setup-dev"}
+
+
+def test_what_the_merge_proved_is_not_proved_again_and_nothing_else_is_deployed_untested() -> None:
+    found = loaded(GITHUB / "workflows" / "deploy.yml")["jobs"]
+    assert found["checks"]["if"] == "needs.proved.outputs.proved != 'true'"
+    assert found["deploy"]["needs"] == ["proved", "checks", "stacks"]
+    assert " ".join(found["deploy"]["if"].split()) == (
+        "${{ !cancelled() && needs.stacks.result == 'success' &&"
+        " (needs.checks.result == 'success' || needs.proved.outputs.proved == 'true') }}"
+    )
+
+
+def test_a_job_that_failed_is_never_taken_for_one_that_was_left_out() -> None:
+    """GitHub takes a required check that was skipped for one that has passed."""
+    checks = loaded(GITHUB / "workflows" / "checks.yml")["jobs"]
+    passed = checks["passed"]
+    assert set(passed["needs"]) == set(checks) - {"passed"}
+    assert "[[ $CHOSEN == success && $TESTED == success ]]" in passed["steps"][0]["run"]
+
+
+def test_every_job_has_a_time_that_a_slow_runner_keeps() -> None:
+    for file, name, job in jobs():
+        assert "uses" in job or job["timeout-minutes"] >= 15, f"{file}: {name}"
+    assert loaded(GITHUB / "workflows" / "checks.yml")["jobs"]["test"]["timeout-minutes"] == 120
+
+
+def test_every_night_tries_all_generated_cases() -> None:
+    nightly = loaded(GITHUB / "workflows" / "nightly.yml")
+    assert nightly["jobs"]["checks"]["with"] == {"cases": cases.THOROUGH}
+    steps = loaded(GITHUB / "workflows" / "checks.yml")["jobs"]["test"]["steps"]
+    assert steps[-1]["env"]["HYPOTHESIS_PROFILE"] == f"${{{{ inputs.cases || '{cases.QUICK}' }}}}"
