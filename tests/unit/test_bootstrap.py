@@ -115,19 +115,19 @@ sys.path.insert(0, {str(ROOT / "tools")!r})
 from pathlib import Path
 import bootstrap, steps
 def long_step(*_, **__):
-    steps.run("step", ["/bin/sh", "-c", "echo $$ > {pid_file}; sleep 60; true"], cwd=Path("/"),
+    steps.run("step", ["/bin/sh", "-c", "echo $$ > {pid_file}; sleep 600; true"], cwd=Path("/"),
                   log=Path({str(tmp_path / "log")!r}), remedy="x")
 bootstrap.set_up = long_step
 sys.exit(bootstrap.main([]))
 """
     with subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not (pid_file.exists() and pid_file.read_text(encoding="utf-8").strip()) and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=10)
+        _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (130, "bootstrap: interrupted; the next run goes on from here\n")
-    started, deadline = Path("/proc") / pid_file.read_text(encoding="utf-8").strip(), time.monotonic() + 10
+    started, deadline = Path("/proc") / pid_file.read_text(encoding="utf-8").strip(), time.monotonic() + 60
     while runs(started):
         assert time.monotonic() < deadline
         time.sleep(0.02)
