@@ -12,7 +12,7 @@ ROUNDS := 10
 SEED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up review check-update outputs site verify down status up-regions outputs-regions failover down-regions rehearse lock test lint unit sandbox-tests database test-sip test-site engine bench drill reset clean
+.PHONY: help quick setup setup-dev up review check-update outputs site verify down status up-regions outputs-regions failover down-regions rehearse lock test lint unit sandbox-tests database test-sip test-site engine bench drill reset clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,7 +70,10 @@ rehearse: ## adopt the live edge in a sandbox of its own; ipInventory as JSON la
 	@$(BOOTSTRAP) >&2
 	@$(PYTHON) -m sandbox.rehearsal
 
-test: setup-dev lint unit sandbox-tests database test-sip test-site engine ## everything: linter, types and all tests
+quick: setup-dev ## formatter, linter, types and the unit tests, side by side: a minute on two cores
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target lint unit
+
+test: setup-dev lint unit processes sandbox-tests database test-sip test-site engine ## everything: linter, types and all tests
 
 lock: setup-dev ## uv.lock and requirements.txt anew, after a change of pyproject.toml
 	@$(PYTHON) tools/python_lock.py --write
@@ -86,8 +89,12 @@ lint: setup-dev ## formatter, linter, strict types, imports, workflows, pins
 	@$(PYTHON) tools/pins.py
 
 unit: setup-dev ## tests of the program alone
-	@echo "unit: the program alone, on mocks (3 minutes)"
+	@echo "unit: the program alone, on mocks (1 minute)"
 	@$(PYTHON) -m pytest tests/unit $(TWO_TESTS)
+
+processes: setup-dev ## what only a real process shows: signals, closed pipes, imports, the workflows' scripts
+	@echo "processes: signals, closed pipes, imports, the workflows' scripts (1 minute)"
+	@$(PYTHON) -m pytest tests/processes $(TWO_TESTS)
 
 sandbox-tests: setup-dev ## tests of the sandbox: its refusals, its PostgreSQL and its DNS
 	@echo "sandbox: what the cloud refuses, with a real PostgreSQL and real DNS answers (3 minutes)"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 import random
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,16 +18,34 @@ from sandbox.process import Sandbox
 FIRST, LAST = 100, 250
 
 
+def never() -> bool:
+    """Nothing is kept."""
+    return False
+
+
 @contextmanager
-def sandbox_aside(prefix: str = "warp-edge-") -> Iterator[tuple[Sandbox, Path]]:
-    """A running sandbox on addresses of its own and on any free ports, and an empty folder for stacks."""
-    with _own_octet() as octet, tempfile.TemporaryDirectory(prefix=prefix) as folder:
-        sandbox = Sandbox(Path(folder) / "cloud", network=f"127.{octet}.0.0/16", dns_port=0, storage_port=0)
+def sandbox_aside(prefix: str = "warp-edge-", *, keep: Callable[[], bool] = never) -> Iterator[tuple[Sandbox, Path]]:
+    """A running sandbox on addresses of its own and on any free ports, and an empty folder for stacks.
+
+    `keep` is asked when the block ends: if it says so, the sandbox is stopped and the folder stays as it is.
+    """
+    with _own_octet() as octet:
+        folder = Path(tempfile.mkdtemp(prefix=prefix))
+        sandbox = Sandbox(folder / "cloud", network=f"127.{octet}.0.0/16", dns_port=0, storage_port=0)
+        kept = False
         try:
-            sandbox.start()
-            yield sandbox, Path(folder)
+            try:
+                sandbox.start()
+                yield sandbox, folder
+            finally:
+                kept = keep()
+                if kept:
+                    sandbox.stop()
+                else:
+                    sandbox.destroy()
         finally:
-            sandbox.destroy()
+            if not kept:
+                shutil.rmtree(folder)
 
 
 @contextmanager

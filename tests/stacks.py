@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +18,20 @@ Config = dict[str, Any]
 
 def written_config(stack: str) -> Config:
     """Key -> value as written in `Pulumi.<stack>.yaml`."""
-    return dict(yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"])
+    return copy.deepcopy(_config_in(ROOT / f"Pulumi.{stack}.yaml"))
 
 
 def stack_config(stack: str) -> Config:
     """Key -> value of a stack, with what it shares with others written out: the settings must come to the same."""
     own = written_config(stack)
     if shared := own.pop("warp-edge:shared", None):
-        return _below(yaml.safe_load((ROOT / shared).read_text())["config"], own)
+        return _below(copy.deepcopy(_config_in(ROOT / shared)), own)
     return own
+
+
+@cache
+def _config_in(file: Path) -> Config:
+    return dict(yaml.safe_load(file.read_text())["config"])
 
 
 def _below(shared: Config, own: Config) -> Config:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # not evaluated at run time: a Python too old for it must get
     Version = tuple[int, ...]
 
 HEARTBEAT_SECONDS = 30.0
+INTERRUPTS = {signal.SIGINT, signal.SIGTERM}
 NO_NETWORK = re.compile(
     r"no such host|dial tcp|[Tt]emporary failure in name resolution|[Nn]ame or service not known"
     r"|[Nn]etwork is unreachable|NewConnectionError|[Cc]onnection refused|[Cc]onnection reset"
@@ -124,12 +125,20 @@ def run(
         sink.write(f"$ {shlex.join(str(part) for part in command)}\n")
         sink.flush()
         begin = sink.tell()
-        # A session of its own, so that whatever the tool started ends with it when this program is interrupted.
-        process = subprocess.Popen(
-            [str(part) for part in command], cwd=cwd, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
-            stdout=sink, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+        # An interrupt waits until the process is known: one that came while it is being started would leave it behind.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
         try:
+            # A session of its own, so that whatever the tool started ends with it when this program is interrupted.
+            process = subprocess.Popen(
+                [str(part) for part in command], cwd=cwd, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
+                stdout=sink, stderr=subprocess.STDOUT, start_new_session=True,
+                preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, mask),  # noqa: PLW1509 - no thread yet
+            )  # fmt: skip
+        except BaseException:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            raise
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             with heartbeat(step):
                 status = process.wait()
         except BaseException:

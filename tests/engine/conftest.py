@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from sandbox import Sandbox
-from sandbox.aside import sandbox_aside
 from sandbox.workspace import Workspace
+from tests import kept
+from tests.kept import sandbox_aside
 from tests.stacks import changed, stack_config, without_site
 
 LONGEST = "test_walk_through.py"
@@ -33,6 +34,7 @@ class Stack:
 
     def __init__(self, folder: Path, cloud: Sandbox, config: dict[str, Any], name: str = "sandbox") -> None:
         self.config = config
+        kept.note_stack(folder)
         self.workspace = Workspace(folder, name, cloud.env())
         self.workspace.prepare(config)
         self.cli = self.workspace.cli

@@ -13,11 +13,11 @@ import pytest
 from adopt.adoption import adopt
 from engine.effects import Effect
 from sandbox import Sandbox
-from sandbox.aside import sandbox_aside
 from sandbox.gandi.zones import RECORD
 from sandbox.rehearsal import TO_BE_CREATED, at_the_stand_in, differences, names_at_gandi
 from settings import Settings
 from tests.engine.conftest import Stack
+from tests.kept import sandbox_aside
 from tests.stacks import ROOT, as_engine_gives_it, changed, stack_config
 
 # live-edge.md, "Reserved static addresses" and what follows it.

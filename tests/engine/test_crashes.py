@@ -17,11 +17,11 @@ import pytest
 
 from adopt.adoption import adopt
 from sandbox import Sandbox, leftovers, marks
-from sandbox.aside import sandbox_aside
 from sandbox.drill_round import ADDRESS, Point, Round, one_round
 from sandbox.gcp.sql_servers import INSTANCE
 from settings import Settings
 from tests.engine.conftest import Stack
+from tests.kept import sandbox_aside
 from tests.stacks import as_engine_gives_it, stack_config, without_site
 
 PATIENCE = 300.0

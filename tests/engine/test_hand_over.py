@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from sandbox.aside import sandbox_aside
 from sandbox.gandi.zones import RECORD
 from sandbox.regions import GLOBAL, STACKS, TwoRegions
 from sandbox.rehearsal import at_the_stand_in
 from settings import config_key
 from tests.engine.test_regions import answers
+from tests.kept import sandbox_aside
 from tests.stacks import ROOT, changed
 
 FIRST, SECOND, _ = STACKS

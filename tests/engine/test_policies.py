@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from sandbox import Sandbox
-from sandbox.aside import sandbox_aside
 from sandbox.workspace import Workspace
 from tests.engine.conftest import Stack
+from tests.kept import sandbox_aside
 from tests.stacks import ROOT, changed, stack_config
 
 # The executable form: the folder itself needs a language host newer than the one that tools/ builds.

@@ -16,10 +16,10 @@ import pytest
 from rich.console import Console
 
 from sandbox import sip_edge
-from sandbox.aside import sandbox_aside
 from sandbox.failover import CUSTOMER, FIRST, NOBODY, SECOND, steps
 from sandbox.regions import GLOBAL, PREMIUM, REGIONS, STACKS, TwoRegions
 from sandbox.sip_probe import options
+from tests.kept import sandbox_aside
 from tests.stacks import ROOT
 
 STRANGER = "127.0.99.9"  # in no trunk file

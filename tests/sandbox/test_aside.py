@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,18 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import SandboxError, aside
+from sandbox import Sandbox, SandboxError, aside
 from tests.stacks import ROOT
 
 HOLD = "from sandbox.aside import _own_octet\nwith _own_octet() as octet:\n    print(octet, flush=True)\n    input()"
 
 
-@pytest.fixture(autouse=True)
-def _locks_of_this_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def own_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
 
 
+@pytest.mark.usefixtures("own_locks")
 def test_no_two_have_one_network_and_with_all_in_use_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aside, "LAST", aside.FIRST + 3)
     with ExitStack() as stack:
@@ -33,6 +36,7 @@ def test_no_two_have_one_network_and_with_all_in_use_it_is_said(monkeypatch: pyt
         assert again in held
 
 
+@pytest.mark.usefixtures("own_locks")
 def test_another_process_holds_its_network_until_it_is_gone_even_when_it_is_killed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -51,3 +55,61 @@ def test_another_process_holds_its_network_until_it_is_gone_even_when_it_is_kill
         other.communicate()
     with aside._own_octet() as again:
         assert again == held
+
+
+TESTS = """
+import pytest
+from pathlib import Path
+from tests.kept import sandbox_aside
+
+def noted(folder):
+    with Path({notes!r}).open("a") as notes:
+        print(__name__, folder, file=notes)
+
+@pytest.fixture(scope="module")
+def cloud():
+    with sandbox_aside() as (sandbox, folder):
+        noted(folder)
+        yield sandbox
+
+def test_of_a_module(cloud):
+    assert "good" in __name__
+"""
+ALONE = """
+def test_with_a_cloud_of_its_own():
+    with sandbox_aside() as (sandbox, folder):
+        noted(folder)
+        assert False
+"""
+
+
+@pytest.mark.parametrize(
+    ("option", "files", "ends", "kept"),
+    [
+        ("--keep-failed", {"bad": TESTS + ALONE, "good": TESTS}, "2 failed, 1 passed", ["test_bad", "test_bad"]),
+        ("--keep", {"good": TESTS}, "1 passed", ["test_good"]),
+    ],
+)
+def test_the_cloud_of_a_failed_test_stays_where_that_is_asked_for(
+    tmp_path: Path, option: str, files: dict[str, str], ends: str, kept: list[str]
+) -> None:
+    notes = tmp_path / "notes"
+    for name, text in files.items():
+        (tmp_path / f"test_{name}.py").write_text(text.replace("{notes!r}", repr(str(notes))))
+    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-n", "1", "-p", "no:cacheprovider"]
+    command += [f"--rootdir={ROOT}", f"--basetemp={tmp_path / 'base'}", option, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    noted = [line.split() for line in notes.read_text().splitlines()]
+    there = [Path(folder) for _, folder in noted if Path(folder).exists()]
+    try:
+        assert ends in done.stdout, done.stdout + done.stderr
+        assert [name for name, folder in noted if Path(folder) in there] == kept
+        assert not [each for each in there if Sandbox(each / "cloud").running()]
+        assert all(f"\n{each}" in done.stdout for each in there)
+        looks = re.findall(r"^  (\(cd .+\))$", done.stdout, re.MULTILINE)
+        assert len(looks) == len(kept)
+        told = subprocess.run(["/bin/sh", "-ec", looks[0]], capture_output=True, text=True, check=False)
+        assert (told.returncode, told.stderr) == (0, "")
+    finally:
+        for each in there:
+            shutil.rmtree(each)

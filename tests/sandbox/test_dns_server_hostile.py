@@ -16,11 +16,12 @@ import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.dns_server import DnsServer
 from sandbox.dns_server.messages import respond
+from tests.cases import cases
 from tests.sandbox.test_dns_server import ZONES, server, zones
 
 __all__ = ["server", "zones"]  # fixtures
@@ -44,7 +45,7 @@ packets = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=1500, deadline=None)
+@cases(1500)
 @given(packet=packets, udp=st.booleans())
 def test_no_packet_is_too_strange(packet: bytes, udp: bool) -> None:
     reply = respond(packet, lambda: ZONES, udp=udp)
@@ -57,7 +58,7 @@ def test_no_packet_is_too_strange(packet: bytes, udp: bool) -> None:
 label = st.text(alphabet="abcXYZ019-_*", min_size=1, max_size=12)
 
 
-@settings(max_examples=300, deadline=None)
+@cases(300)
 @given(parts=st.lists(label, min_size=0, max_size=6), kind=st.sampled_from(["A", "SRV", "ANY", "CNAME", "TYPE65280"]))
 def test_every_name_is_answered_nxdomain_or_refused(parts: list[str], kind: str) -> None:
     for suffix in ("ringer.tel.", "pbx.ringer.tel.", ""):

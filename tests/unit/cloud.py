@@ -28,8 +28,7 @@ class Cloud(pulumi.runtime.Mocks):
         self.project = project
         self.addresses = dict(addresses or {})
         self.invocations: list[tuple[str, dict[str, Any]]] = []
-        self._documentation = (f"203.0.113.{host}" for host in count(1))
-        self._documentation_ipv6 = (f"2001:db8::{host:x}" for host in count(1))
+        self._hosts, self._hosts_ipv6 = count(1), count(1)
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         """Id and outputs: the inputs, and what only the cloud knows."""
@@ -69,6 +68,8 @@ class Cloud(pulumi.runtime.Mocks):
 
     def _address(self, name: str, inputs: dict[str, Any]) -> str:
         if name not in self.addresses:
-            ipv6 = inputs.get("ipVersion") == "IPV6"
-            self.addresses[name] = next(self._documentation_ipv6 if ipv6 else self._documentation)
+            if inputs.get("ipVersion") == "IPV6":
+                self.addresses[name] = f"2001:db8::{next(self._hosts_ipv6):x}"
+            else:
+                self.addresses[name] = f"203.0.113.{next(self._hosts)}"
         return self.addresses[name]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import copy
 import importlib.util
 import json
 import os
@@ -22,6 +23,7 @@ import pulumi
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime import mocks
+from pulumi.runtime.proto.source_pb2 import StackTrace
 from pulumi.runtime.settings import Settings, configure
 from pulumi.runtime.stack import run_in_stack
 
@@ -83,6 +85,20 @@ class Edge:
         return next((each for each in self.resources if each.urn == child.parent), None)
 
 
+_once: dict[str, Edge] = {}
+
+
+def declare_once(config: Config, *, before: GatewayUse | None = None, serving: frozenset[str] = frozenset()) -> Edge:
+    """The same as `declare`, for tests that patch nothing: each configuration is run once in a test process.
+
+    Every caller gets a copy of its own.
+    """
+    key = json.dumps([as_engine_gives_it(config), repr(before), sorted(serving)], sort_keys=True)
+    if key not in _once:
+        _once[key] = declare(config, before=before, serving=serving)
+    return copy.deepcopy(_once[key])
+
+
 def declare(
     config: Config,
     *,
@@ -126,7 +142,9 @@ def run(declarations: Callable[[], object], cloud: Cloud | None = None) -> Edge:
         settings = Settings("warp-edge", "unit", Recorder(edge), mocks.MockEngine(None), organization="organization")
         settings.callbacks = Callbacks()
         configure(settings)
-        asyncio.run(run_in_stack(body))
+        # Where in the source each resource is declared: a quarter of the work, for messages that nothing here reads.
+        with patch("pulumi.runtime.resource._get_stack_trace", StackTrace):
+            asyncio.run(run_in_stack(body))
 
     # The SDK keeps its state in context variables: a context of its own leaves nothing behind for the next run.
     contextvars.copy_context().run(alone)

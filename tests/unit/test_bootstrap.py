@@ -107,27 +107,42 @@ def test_a_long_step_shows_that_it_works(
     assert capfd.readouterr().err.splitlines()[0] == "  building: 0:00 so far"
 
 
-def test_an_interrupted_step_ends_with_what_it_started(tmp_path: Path) -> None:
+WHILE_IT_STARTS = """
+class Interrupted(subprocess.Popen):
+    def __init__(self, *given, **named):
+        super().__init__(*given, **named)
+        while not (pid_file.exists() and pid_file.read_text().strip()):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+subprocess.Popen = Interrupted
+"""
+
+
+@pytest.mark.parametrize("patch", ["", WHILE_IT_STARTS], ids=["at any time", "while the tool is started"])
+def test_an_interrupted_step_ends_with_what_it_started(tmp_path: Path, patch: str) -> None:
     pid_file = tmp_path / "pid"
     script = f"""
-import sys
+import os, signal, subprocess, sys, time
 sys.path.insert(0, {str(ROOT / "tools")!r})
 from pathlib import Path
 import bootstrap, steps
 def long_step(*_, **__):
-    steps.run("step", ["/bin/sh", "-c", "echo $$ > {pid_file}; sleep 60; true"], cwd=Path("/"),
+    steps.run("step", ["/bin/sh", "-c", "echo $$ > {pid_file}; sleep 600; true"], cwd=Path("/"),
                   log=Path({str(tmp_path / "log")!r}), remedy="x")
 bootstrap.set_up = long_step
+pid_file = Path({str(pid_file)!r})
+{patch}
 sys.exit(bootstrap.main([]))
 """
     with subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not (pid_file.exists() and pid_file.read_text(encoding="utf-8").strip()) and time.monotonic() < deadline:
             time.sleep(0.02)
-        process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=10)
+        if not patch:
+            process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (130, "bootstrap: interrupted; the next run goes on from here\n")
-    started, deadline = Path("/proc") / pid_file.read_text(encoding="utf-8").strip(), time.monotonic() + 10
+    started, deadline = Path("/proc") / pid_file.read_text(encoding="utf-8").strip(), time.monotonic() + 60
     while runs(started):
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -10,7 +10,7 @@ import pulumi
 import pytest
 
 from tests.stacks import Config, changed, stack_config
-from tests.unit.recording import Edge, declare
+from tests.unit.recording import Edge, declare, declare_once
 
 CONTEXTS = {"contexts": [{"name": "prod", "context": {}}, {"name": "kind-sip", "context": {}}]}
 PROVIDER = "pulumi:providers:kubernetes"
@@ -42,7 +42,7 @@ def kubeconfig_of(edge: Edge) -> Any:
     ],
 )
 def test_a_gke_cluster_is_looked_up_by_name_where_it_is(cluster: Config, location: str) -> None:
-    edge = declare(with_cluster(**cluster))
+    edge = declare_once(with_cluster(**cluster))
     look_ups = [asked for token, asked in edge.cloud.invocations if token == LOOK_UP]
     assert look_ups == [{"name": "warp-cluster", "location": location, "project": "warp-prod"}]
     (known,) = kubeconfig_of(edge)["clusters"]
@@ -50,7 +50,7 @@ def test_a_gke_cluster_is_looked_up_by_name_where_it_is(cluster: Config, locatio
 
 
 def test_whoever_runs_the_engine_signs_in_as_themselves() -> None:
-    config = kubeconfig_of(declare(with_cluster(name="warp-cluster")))
+    config = kubeconfig_of(declare_once(with_cluster(name="warp-cluster")))
     (user,) = config["users"]
     assert list(user["user"]) == ["exec"]
     assert user["user"]["exec"]["command"] == "gke-gcloud-auth-plugin"
@@ -62,7 +62,7 @@ def test_whoever_runs_the_engine_signs_in_as_themselves() -> None:
 
 @pytest.mark.parametrize("access", [{"name": "warp-cluster"}, {"access": "kubeconfig", "context": "prod"}])
 def test_data_of_config_maps_and_secrets_changes_in_place(access: dict[str, str]) -> None:
-    (provider,) = declare(with_cluster(**access)).of_type(PROVIDER)
+    (provider,) = declare_once(with_cluster(**access)).of_type(PROVIDER)
     assert provider.inputs["enableConfigMapMutable"] == provider.inputs["enableSecretMutable"] == "true"
 
 
@@ -75,11 +75,11 @@ def keys(value: Any) -> set[str]:
 def test_no_credential_is_in_the_state() -> None:
     """The fields of a kubeconfig that hold one (kubernetes.io, client-go `AuthInfo`)."""
     held = {"token", "tokenFile", "password", "username", "client-key", "client-key-data", "client-certificate-data"}
-    assert not held & keys(kubeconfig_of(declare(with_cluster(name="warp-cluster"))))
+    assert not held & keys(kubeconfig_of(declare_once(with_cluster(name="warp-cluster"))))
 
 
 def test_a_cluster_stays_the_same_one_whatever_its_endpoint_is() -> None:
-    (provider,) = declare(with_cluster(name="warp-cluster")).of_type(PROVIDER)
+    (provider,) = declare_once(with_cluster(name="warp-cluster")).of_type(PROVIDER)
     assert provider.inputs["clusterIdentifier"] == "warp-prod/us-central1/warp-cluster"
 
 

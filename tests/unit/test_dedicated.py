@@ -10,9 +10,11 @@ from components.dedicated_ingress import import_ids, refuse_dedicated_cut
 from engine.record import DedicatedUse
 from engine.refusal import RefusedError
 from settings import Settings, SettingsError
-from tests.stacks import Config, as_engine_gives_it, changed, stack_config
+from tests.stacks import Config, as_engine_gives_it, changed, stack_config, without_site
 from tests.unit.cloud import LIVE_ADDRESSES, Cloud
-from tests.unit.recording import Declared, Edge, declare
+from tests.unit.recording import Declared, Edge, declare, declare_once
+
+SANDBOX = without_site(stack_config("sandbox"))
 
 ADDRESS = "gcp:compute/address:Address"
 SERVICE = "kubernetes:core/v1:Service"
@@ -23,7 +25,7 @@ RESERVED = {"sip-acme-udp-ip": "34.1.2.3", "sip-acme-tcp-ip": "34.1.2.4", "sip-b
 
 
 def with_dedicated(customers: dict[str, Any], **more: Any) -> Config:
-    config = stack_config("sandbox") | {"warp-edge:quotas": {"staticAddresses": 20}, "warp-edge:dedicated": customers}
+    config = SANDBOX | {"warp-edge:quotas": {"staticAddresses": 20}, "warp-edge:dedicated": customers}
     return config | {f"warp-edge:{key}": value for key, value in more.items()}
 
 
@@ -139,7 +141,7 @@ def test_what_the_engine_is_told_grows_evenly_with_the_customers() -> None:
 
 
 def test_a_stack_without_dedicated_customers_declares_what_it_did_before() -> None:
-    edge = declare(stack_config("sandbox"))
+    edge = declare_once(SANDBOX)
     assert not [each for each in edge.resources if "dedicated" in each.name.lower() or "Dedicated" in each.type]
     assert "dedicated" not in edge.named("trunk-acl-rows").inputs
     assert "dedicated.cfg" not in edge.named("acl-enforcement-fragments").inputs["data"]
@@ -180,7 +182,7 @@ def test_the_inventory_says_whose_each_address_is(edge: Edge) -> None:
 
 @pytest.mark.parametrize("output", ["customerEndpoints", "vendorWhitelist"])
 def test_what_everybody_is_told_has_nobodys_own_addresses(edge: Edge, output: str) -> None:
-    assert edge.outputs[output] == declare(stack_config("sandbox")).outputs[output]
+    assert edge.outputs[output] == declare_once(SANDBOX).outputs[output]
 
 
 def test_each_customer_has_a_price(edge: Edge) -> None:
@@ -370,7 +372,7 @@ def test_a_new_projects_quota_counts_where_nobody_says_another() -> None:
 
 def test_without_dedicated_customers_only_a_quota_that_somebody_said_is_checked() -> None:
     slots = {f"warp-nat-ip-{number}": {"state": "active"} for number in range(1, 40)}
-    config = changed(stack_config("sandbox"), ("warp-edge:egress", "slots"), slots)
+    config = changed(SANDBOX, ("warp-edge:egress", "slots"), slots)
     assert settings_of(config)
     assert refusals(config | {"warp-edge:quotas": {"staticAddresses": 40}})[0][1] == (
         "this stack alone needs 41 static addresses (allowed: 40)"

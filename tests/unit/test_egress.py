@@ -13,9 +13,9 @@ from engine.record import GatewayUse
 from engine.refusal import RefusedError
 from settings.egress import Egress
 from settings.ledger import RetiredAddress
-from tests.stacks import Config, changed, stack_config
+from tests.stacks import Config, changed, stack_config, without_site
 from tests.unit.cloud import Cloud
-from tests.unit.recording import Declared, Edge, declare
+from tests.unit.recording import Declared, Edge, declare, declare_once
 
 NAT = "gcp:compute/routerNat:RouterNat"
 ROUTER = "gcp:compute/router:Router"
@@ -31,7 +31,7 @@ ALL_STATES = {
 
 
 def with_egress(**settings: Any) -> Config:
-    config = stack_config("sandbox")
+    config = without_site(stack_config("sandbox"))
     for name, value in settings.items():
         config = changed(config, ("warp-edge:egress", name), value)
     return config
@@ -239,7 +239,7 @@ def test_every_timeout_is_sent_and_the_defaults_are_the_clouds_own() -> None:
         "tcpTransitoryIdleTimeoutSec": 30,
         "tcpTimeWaitTimeoutSec": 120,
     }
-    gateway = gateway_of(declare(stack_config("sandbox"))).inputs
+    gateway = gateway_of(declare_once(with_egress())).inputs
     assert {key: gateway[key] for key in expected} == expected
     timeouts = {
         "udpIdleSeconds": 301,
@@ -265,7 +265,7 @@ def test_every_timeout_is_sent_and_the_defaults_are_the_clouds_own() -> None:
     ],
 )
 def test_ports_are_allocated_as_set(settings: Config, sent: tuple[Any, ...], least: int) -> None:
-    edge = declare(with_egress(**settings))
+    edge = declare_once(with_egress(**settings))
     gateway = gateway_of(edge).inputs
     assert gateway["enableDynamicPortAllocation"] is sent[0]
     assert gateway["enableEndpointIndependentMapping"] is sent[1]

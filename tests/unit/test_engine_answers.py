@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +25,9 @@ from review.markdown import markdown
 from review.preview import read
 from review.report import report as report_of
 from settings import Settings
-from tests.stacks import ROOT, as_engine_gives_it, stack_config
+from tests.stacks import as_engine_gives_it, stack_config
 from tests.unit.cloud import Cloud
+from tests.unit.commands import called
 from tests.unit.recording import run
 from verify import promise
 
@@ -83,6 +82,15 @@ def test_a_setting_without_a_value_is_none(path: str) -> None:
     assert answering(path, listed).config() == ({"warp-edge:c": "x"}, {"warp-edge:b"})
 
 
+def test_what_configures_somebody_elses_engine_stays_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_BACKEND_URL", "PULUMI_STACK", "PULUMI_ACCESS_TOKEN"):
+        monkeypatch.setenv(name, "theirs")
+    ours = {"PULUMI_BACKEND_URL": "file:///ours"}
+    apart = Cli(Path(), "s", ours, apart=True).surroundings()
+    assert {key: value for key, value in apart.items() if key.startswith("PULUMI_")} == ours
+    assert Cli(Path(), "s", ours).surroundings()["PULUMI_STACK"] == "theirs"
+
+
 @pytest.mark.parametrize("answer", ['{"version": 3, "deploy', "[1]", "3", "warning: no such stack"])
 def test_an_answer_that_is_no_object_is_the_engines_failure_and_no_traceback(path: str, answer: str) -> None:
     cli = answering(path, answer)
@@ -133,14 +141,7 @@ def test_an_inventory_that_is_not_known_yet_is_none(path: str) -> None:
 
 
 def test_verify_says_that_a_stack_without_an_update_has_no_inventory(path: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "verify", "--stack", "prod"],
-        env={**os.environ, "PATH": path, "ANSWER": "null"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = called("verify", "--stack", "prod", PATH=path, ANSWER="null")
     assert "there are no outputs: no whole update of this stack has ended well" in done.stderr
     assert "Traceback" not in done.stderr
 

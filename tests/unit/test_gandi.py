@@ -19,7 +19,7 @@ from components.gandi.records import RecordSet, same_values
 from refusal import Refusal
 from settings import Settings, SettingsError
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config
-from tests.unit.recording import declare
+from tests.unit.recording import declare, declare_once
 
 RECORD = "pulumi-python:dynamic/warp:GandiRecordSet"
 CLOUD_RECORD = "gcp:dns/recordSet:RecordSet"
@@ -110,7 +110,7 @@ def content(inputs: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def test_both_hosts_get_the_same_record_sets() -> None:
-    edge = declare(with_backend("both"))
+    edge = declare_once(with_backend("both"))
     here, there = ({content(each.inputs) for each in edge.of_type(type_)} for type_ in (RECORD, CLOUD_RECORD))
     assert here == there
     assert len(here) == 6
@@ -118,7 +118,7 @@ def test_both_hosts_get_the_same_record_sets() -> None:
 
 def test_the_first_host_is_not_touched_by_the_second() -> None:
     def at_cloud_dns(backend: str) -> dict[str, Any]:
-        found = [each for each in declare(with_backend(backend)).resources if each.type.startswith("gcp:dns/")]
+        found = [each for each in declare_once(with_backend(backend)).resources if each.type.startswith("gcp:dns/")]
         return {each.urn: (each.inputs, each.protect, each.parent) for each in found}
 
     assert at_cloud_dns("both") == at_cloud_dns("cloud-dns")
@@ -136,8 +136,8 @@ def test_a_record_set_carries_how_gandi_is_spoken_to_and_no_token() -> None:
 
 
 def test_gandi_has_no_name_servers_to_tell() -> None:
-    assert declare(with_backend("gandi")).outputs["dns"]["nameServers"] == []
-    assert declare(with_backend("both")).outputs["dns"]["nameServers"], "Cloud DNS's: where the zone moves to"
+    assert declare_once(with_backend("gandi")).outputs["dns"]["nameServers"] == []
+    assert declare_once(with_backend("both")).outputs["dns"]["nameServers"], "Cloud DNS's: where the zone moves to"
 
 
 # The token
@@ -368,7 +368,7 @@ def test_a_ttl_that_gandi_refuses_is_refused_in_the_preview(ttl: Any, refused: b
 
 
 def test_the_declared_provider_is_its_name_alone_and_no_secret() -> None:
-    inputs = declare(with_backend("gandi")).named("dns-gandi-sip-a").clear
+    inputs = declare_once(with_backend("gandi")).named("dns-gandi-sip-a").clear
     assert isinstance(inputs["__provider"], str)
     assert len(inputs["__provider"]) < 200
     assert TOKEN not in json.dumps(inputs)

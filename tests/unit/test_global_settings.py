@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as effort
 from hypothesis import strategies as some
 
 from settings import Settings, SettingsError
 from settings.regions import GlobalSettings
+from tests.cases import cases
 from tests.stacks import Config, as_engine_gives_it, changed, paths, stack_config, written_config
 from tests.unit.test_global_stack import REGIONS
 from tests.unit.test_settings_hostile import anything, assert_readable
@@ -95,7 +95,7 @@ def test_a_role_that_does_not_exist_is_refused() -> None:
         assert len(refused.value.problems) == 1, "what else is wrong depends on the role"
 
 
-@effort(max_examples=400)
+@cases(400)
 @given(some.sampled_from(list(paths(written_config("global")))), anything)
 def test_any_value_in_any_place_is_told_in_words(path: tuple[str, ...], value: Any) -> None:
     try:

@@ -8,9 +8,11 @@ import pytest
 from components.load_balancer import ServicePort, explain_pending, load_balancer_spec
 from engine.refusal import RefusedError
 from settings.ingress import Ingress
-from tests.stacks import Config, changed, stack_config
+from tests.stacks import Config, changed, stack_config, without_site
 from tests.unit.cloud import Cloud
-from tests.unit.recording import Declared, Edge, declare, run
+from tests.unit.recording import Declared, Edge, declare, declare_once, run
+
+SANDBOX = without_site(stack_config("sandbox"))
 
 ADDRESS = "gcp:compute/address:Address"
 SERVICE = "kubernetes:core/v1:Service"
@@ -24,7 +26,7 @@ def services(edge: Edge) -> dict[str, Declared]:
 
 
 def with_ingress(setting: str, value: object, config: Config | None = None) -> Config:
-    return changed(config or stack_config("sandbox"), ("warp-edge:ingress", setting), value)
+    return changed(config or SANDBOX, ("warp-edge:ingress", setting), value)
 
 
 def ingress_settings() -> Ingress:
@@ -67,7 +69,7 @@ def test_a_refusal_is_shown_by_the_engine_without_a_traceback() -> None:
 
 
 def test_a_new_service_holds_its_address_by_name() -> None:
-    edge = declare(stack_config("sandbox"))
+    edge = declare_once(SANDBOX)
     for service, address in (
         ("kamailio-sip-udp", "kamailio-sip-udp-ip"),
         ("kamailio-sip-tcp", "kamailio-sip-tcp-ip"),
@@ -88,7 +90,7 @@ def test_an_older_service_keeps_holding_it_by_load_balancer_ip() -> None:
 
 
 def ipv6_edge() -> Edge:
-    return declare(with_ingress("ipv6Subnetwork", SUBNETWORK))
+    return declare_once(with_ingress("ipv6Subnetwork", SUBNETWORK))
 
 
 def test_ipv6_reserves_a_second_address_beside_each() -> None:
@@ -108,7 +110,7 @@ def test_ipv6_makes_each_load_balancer_dual_stack_on_both_addresses() -> None:
 
 
 def test_without_ipv6_the_families_are_left_to_the_cluster() -> None:
-    spec = declare(stack_config("sandbox")).named("ingress-udp").inputs["spec"]
+    spec = declare_once(SANDBOX).named("ingress-udp").inputs["spec"]
     assert not {"ipFamilies", "ipFamilyPolicy"} & set(spec)
 
 
@@ -156,7 +158,7 @@ def test_fields_of_kubectl_are_taken_over_only_when_asked(setting: bool, taken: 
 
 
 def test_source_ranges_become_the_clouds_firewall() -> None:
-    open_to_all = declare(stack_config("sandbox")).named("ingress-tcp").inputs["spec"]
+    open_to_all = declare_once(SANDBOX).named("ingress-tcp").inputs["spec"]
     assert "loadBalancerSourceRanges" not in open_to_all
     ranges = ["192.0.2.0/24", "2001:db8::/32"]
     spec = declare(with_ingress("sourceRanges", ranges)).named("ingress-tcp").inputs["spec"]
@@ -171,13 +173,13 @@ def test_affinity_and_selector_are_settings() -> None:
 
 
 def test_the_internal_service_can_be_left_out() -> None:
-    config = stack_config("sandbox")
+    config = without_site(stack_config("sandbox"))
     del config["warp-edge:ingress"]["internal"]
     assert set(services(declare(config))) == {"kamailio-sip-udp", "kamailio-sip-tcp"}
 
 
 def test_every_service_goes_to_the_cluster_of_the_settings() -> None:
-    edge = declare(stack_config("sandbox"))
+    edge = declare_once(SANDBOX)
     assert {each.provider.split("::")[-2] for each in edge.of_type(SERVICE)} == {"cluster"}
 
 
@@ -207,7 +209,7 @@ def test_a_load_balancer_that_does_not_come_up_is_explained(monkeypatch: pytest.
 
 
 def test_the_explanation_is_bound_to_both_load_balancers_and_to_nothing_else() -> None:
-    edge = declare(stack_config("sandbox"))
+    edge = declare_once(SANDBOX)
     assert {each.name: each.error_hooks for each in edge.resources if each.error_hooks} == {
         "ingress-udp": ["explain-pending"],
         "ingress-tcp": ["explain-pending"],

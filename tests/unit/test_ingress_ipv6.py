@@ -9,9 +9,11 @@ import pytest
 
 from plan import plan
 from settings import Settings, SettingsError
-from tests.stacks import Config, as_engine_gives_it, changed, stack_config
+from tests.stacks import Config, as_engine_gives_it, changed, stack_config, without_site
 from tests.unit.cloud import Cloud
-from tests.unit.recording import Edge, declare
+from tests.unit.recording import Edge, declare, declare_once
+
+SANDBOX = without_site(stack_config("sandbox"))
 
 INGRESS = "warp-edge:ingress"
 ADDRESS, SERVICE = "gcp:compute/address:Address", "kubernetes:core/v1:Service"
@@ -25,7 +27,7 @@ ROUTES = {UDP: "192.0.2.5", UDP6: "2001:db8::5060", TCP6: "2001:db8::5061"}
 
 def dual(udp: Config | None = None, **more: Any) -> Config:
     """With IPv6, where the IPv4 address is from long ago; `udp`: what is said of the IPv6 one beside it."""
-    config = changed(stack_config("sandbox"), (INGRESS, "ipv6Subnetwork"), "dual")
+    config = changed(SANDBOX, (INGRESS, "ipv6Subnetwork"), "dual")
     for key, value in (OLD | ({"ipv6": udp} if udp else {})).items():
         config = changed(config, (INGRESS, "udp", key), value)
     for key, value in more.items():
@@ -47,13 +49,13 @@ def dates(address: dict[str, Any]) -> dict[str, str]:
 
 
 def test_ipv6_that_came_later_does_not_have_the_older_addresss_dates() -> None:
-    found = listed(declare(dual()))
+    found = listed(declare_once(dual()))
     assert dates(found[UDP]) == OLD
     assert (found[UDP6]["status"], dates(found[UDP6])) == ("active", {})
 
 
 def test_ipv6_has_its_own_dates() -> None:
-    found = listed(declare(dual(SINCE)))
+    found = listed(declare_once(dual(SINCE)))
     assert (dates(found[UDP]), dates(found[UDP6])) == (OLD, SINCE)
 
 
@@ -78,7 +80,7 @@ def test_ipv6_is_announced_by_itself() -> None:
 
 
 def test_on_its_day_it_becomes_active_as_the_same_resource() -> None:
-    before, after = declare(dual(SOON)), declare(dual(SINCE))
+    before, after = declare_once(dual(SOON)), declare_once(dual(SINCE))
     name = f"ingress-udp-address-{UDP6}"
     assert before.named(name).urn == after.named(name).urn
     assert before.named(name).inputs == after.named(name).inputs
@@ -88,11 +90,11 @@ def test_on_its_day_it_becomes_active_as_the_same_resource() -> None:
 def test_the_successor_of_an_ipv6_address_has_dates_of_its_own() -> None:
     coming = {"protocol": "UDP", "announcedOn": "2026-01-01", "activeOn": "2026-02-01"}
     late = coming | {"ipv6": {"announcedOn": "2026-01-15", "activeOn": "2026-02-15"}}
-    found = listed(declare(dual(announced={"sip-udp-2": late})))
+    found = listed(declare_once(dual(announced={"sip-udp-2": late})))
     assert dates(found["sip-udp-2-ipv6"]) == late["ipv6"]
-    assert dates(listed(declare(dual(announced={"sip-udp-2": coming})))["sip-udp-2-ipv6"]) == {}
+    assert dates(listed(declare_once(dual(announced={"sip-udp-2": coming})))["sip-udp-2-ipv6"]) == {}
     # What only is announced is replaced by nothing yet.
-    waiting = listed(declare(dual(SOON, announced={"sip-udp-2": coming})))
+    waiting = listed(declare_once(dual(SOON, announced={"sip-udp-2": coming})))
     assert not waiting[UDP6].get("replacedBy")
     assert waiting[UDP]["replacedBy"]
 
@@ -100,7 +102,7 @@ def test_the_successor_of_an_ipv6_address_has_dates_of_its_own() -> None:
 @pytest.mark.parametrize("config", [dual(), dual(SOON), dual(SINCE, announced={"sip-udp-2": {"protocol": "UDP"}})])
 def test_the_review_knows_the_same(config: Config) -> None:
     told = {each.name: each for each in plan(Settings.parse(as_engine_gives_it(config))).addresses}
-    for name, each in listed(declare(config)).items():
+    for name, each in listed(declare_once(config)).items():
         found = told[name]
         assert (found.status, str(found.announced_on or ""), str(found.active_on or "")) == (
             each["status"],
@@ -113,13 +115,13 @@ def test_the_review_knows_the_same(config: Config) -> None:
     ("config", "key", "wrong", "remedy"),
     [
         (
-            changed(stack_config("sandbox"), (INGRESS, "udp", "ipv6"), {"state": "announced"}),
+            changed(SANDBOX, (INGRESS, "udp", "ipv6"), {"state": "announced"}),
             f"{INGRESS}.udp",
             "there is no IPv6 address",
             "add ingress.ipv6Subnetwork",
         ),
         (
-            changed(stack_config("sandbox"), (INGRESS, "announced"), {"a": {"protocol": "UDP", "ipv6": {}}}),
+            changed(SANDBOX, (INGRESS, "announced"), {"a": {"protocol": "UDP", "ipv6": {}}}),
             f"{INGRESS}.announced",
             "there is no IPv6 address",
             "add ingress.ipv6Subnetwork",

@@ -6,7 +6,6 @@ import copy
 import hashlib
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 
 from inventory.formats import FORMATS, Audience
 from tests.stacks import ROOT
+from tests.unit.commands import called
 from tests.unit.published import EUROPE, EUROPES_EGRESS, LIVE, NAT, UDP, address, endpoint
 
 ADDRESS: dict[str, Any] = {
@@ -38,8 +38,7 @@ INVENTORY: dict[str, Any] = {
 
 def render(given: object, *options: str) -> subprocess.CompletedProcess[str]:
     text = given if isinstance(given, str) else json.dumps(given)
-    command = [sys.executable, "-m", "inventory", "render", *options]
-    return subprocess.run(command, input=text, cwd=ROOT, capture_output=True, text=True, check=False)
+    return called("inventory", "render", *options, given=text)
 
 
 def test_the_table_has_a_row_for_every_address() -> None:

@@ -15,17 +15,19 @@ from components.look_up import SHOWN, Sought, look_up
 from engine import record as engine_record
 from engine.refusal import RefusedError, not_told_yet
 from engine.tokens import ADDRESS, DEDICATED_INGRESS, SERVICE
-from tests.stacks import Config, changed, stack_config
+from tests.stacks import Config, changed, stack_config, without_site
 from tests.unit.cloud import Cloud
 from tests.unit.recording import Edge, declare
+
+SANDBOX = without_site(stack_config("sandbox"))
 
 CLUSTER, ZONE, KEYS = (
     "gcp:container/getCluster:getCluster",
     "gcp:dns/getManagedZone:getManagedZone",
     "gcp:dns/getKeys:getKeys",
 )
-OURS = changed(stack_config("sandbox"), ("warp-edge:dns", "zone"), {"name": "ringer-tel", "dnssec": True})
-OTHERS = changed(stack_config("sandbox"), ("warp-edge:dns", "zone"), {"name": "ringer-tel", "manage": False})
+OURS = changed(SANDBOX, ("warp-edge:dns", "zone"), {"name": "ringer-tel", "dnssec": True})
+OTHERS = changed(SANDBOX, ("warp-edge:dns", "zone"), {"name": "ringer-tel", "manage": False})
 
 # As pulumi-gcp says it, around what Google's API says.
 NOT_FOUND = (

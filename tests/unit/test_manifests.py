@@ -7,23 +7,25 @@ from typing import Any
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 
-from tests.stacks import Config, changed, stack_config
-from tests.unit.recording import declare
+from tests.stacks import Config, changed, stack_config, without_site
+from tests.unit.recording import declare_once
+
+SANDBOX = without_site(stack_config("sandbox"))
 
 LIVE_VERSION = "1.33"
 
 
 def dual_stack() -> Config:
-    config = changed(stack_config("sandbox"), ("warp-edge:ingress", "ipv6Subnetwork"), "dual")
+    config = changed(SANDBOX, ("warp-edge:ingress", "ipv6Subnetwork"), "dual")
     return changed(config, ("warp-edge:ingress", "sourceRanges"), ["192.0.2.0/24"])
 
 
-CONFIGURATIONS = {"prod": stack_config("prod"), "sandbox": stack_config("sandbox"), "dual stack": dual_stack()}
+CONFIGURATIONS = {"prod": stack_config("prod"), "sandbox": SANDBOX, "dual stack": dual_stack()}
 
 
 def manifests(config: Config) -> list[dict[str, Any]]:
     """Everything but the provider: Services, and the trunk ACL's objects where there are any."""
-    return [each.inputs for each in declare(config).resources if each.type.startswith("kubernetes:")]
+    return [each.inputs for each in declare_once(config).resources if each.type.startswith("kubernetes:")]
 
 
 def validate(manifest: dict[str, Any]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ from review.audience import Audience
 from review.markdown import markdown
 from review.preview import Preview, UnreadableError, read
 from review.report import Report, report
-from tests.stacks import ROOT, as_engine_gives_it, changed, stack_config
+from tests.stacks import as_engine_gives_it, changed, stack_config
+from tests.unit.commands import called_with_bytes
 from tests.unit.published import LIVE
 from tests.unit.review_events import (
     ACL,
@@ -351,9 +351,7 @@ def test_what_is_no_whole_preview_is_refused(text: str) -> None:
 
 
 def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "review", *arguments], input=stdin, capture_output=True, cwd=ROOT, check=False
-    )
+    return called_with_bytes("review", *arguments, given=stdin)
 
 
 @pytest.mark.parametrize("stdin", [b"", b"\xff\xfe", b'{"sequence": 0}', b"error: no such stack\n"])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from review.report import Report, report
 from settings import Settings
 from tests.review_goldens import FOLDER, SCENARIOS, page
 from tests.stacks import ROOT
+from tests.unit.commands import called_with_bytes
 
 NAMES = sorted(file.stem for file in FOLDER.glob("*.json"))
 STATUS = {
@@ -56,8 +55,7 @@ def test_the_report_is_the_one_that_was_read_and_approved(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_command_writes_it_and_its_exit_status_says_who_must_approve(name: str) -> None:
-    command = [sys.executable, "-m", "review", "--stack", "sandbox", "--preview", str(FOLDER / f"{name}.json")]
-    done = subprocess.run(command, capture_output=True, cwd=ROOT, check=False)
+    done = called_with_bytes("review", "--stack", "sandbox", "--preview", str(FOLDER / f"{name}.json"))
     assert done.returncode == STATUS[name], done.stderr.decode()
     assert done.stdout.decode() == (FOLDER / f"{name}.md").read_text()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import pytest
 from review.preview import read
 from review.settled import Settled, page, settled
 from tests.review_goldens import FOLDER
-from tests.stacks import ROOT
+from tests.unit.commands import called
 from tests.unit.review_events import INSTANCE, SECRET, UNKNOWN, preview_of, said, step, streamed
 
 Json = dict[str, Any]
@@ -99,10 +97,7 @@ def test_a_preview_that_fails_says_that_it_is_not_known() -> None:
 
 @pytest.mark.parametrize(("golden", "status"), [("nothing", 0), ("drain", 3), ("refused-by-settings", 4)])
 def test_the_command_says_it_by_its_exit_status(golden: str, status: int) -> None:
-    command = [sys.executable, "-m", "review", "--settled", "--stack", "prod"]
-    done = subprocess.run(
-        [*command, "--preview", str(FOLDER / f"{golden}.json")], capture_output=True, text=True, cwd=ROOT, check=False
-    )
+    done = called("review", "--settled", "--stack", "prod", "--preview", str(FOLDER / f"{golden}.json"))
     assert done.returncode == status, done.stderr
     assert done.stdout == page(settled(read((FOLDER / f"{golden}.json").read_text()), "prod"))
 
@@ -110,5 +105,4 @@ def test_the_command_says_it_by_its_exit_status(golden: str, status: int) -> Non
 def test_a_cut_off_preview_is_no_answer(tmp_path: Path) -> None:
     file = tmp_path / "cut"
     file.write_text(streamed(dropped(7, 14)).rpartition("\n")[0])
-    command = [sys.executable, "-m", "review", "--settled", "--preview", str(file)]
-    assert subprocess.run(command, capture_output=True, cwd=ROOT, check=False).returncode == 2
+    assert called("review", "--settled", "--preview", str(file)).returncode == 2

@@ -10,12 +10,12 @@ import dns.rdata
 import pytest
 import yaml
 from hypothesis import given
-from hypothesis import settings as effort
 from hypothesis import strategies as some
 
 from refusal import Refusal
 from settings import Settings, SettingsError
 from settings.regions import GlobalSettings
+from tests.cases import cases
 from tests.stacks import Config, as_engine_gives_it, changed, paths, stack_config, written_config
 from tests.unit.cloud import Cloud
 from tests.unit.recording import Edge, declare
@@ -320,7 +320,7 @@ def test_a_file_that_both_roles_share_may_have_policies(tmp_path: Path) -> None:
     assert (found.routing.udp, found.routing.tcp) == ("geo", "failover")
 
 
-@effort(max_examples=300, deadline=None)
+@cases(300)
 @given(some.sampled_from(list(paths({"warp-edge:routing": FAILOVER}))), anything)
 def test_any_value_in_any_place_is_told_in_words(path: tuple[str, ...], value: Any) -> None:
     try:

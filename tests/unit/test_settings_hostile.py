@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as effort
 from hypothesis import strategies as some
 
 from settings import Settings, SettingsError
+from tests.cases import cases
 from tests.stacks import Config, as_engine_gives_it, changed, paths, stack_config
 
 VALID = {stack: stack_config(stack) for stack in ("prod", "sandbox")}
@@ -96,14 +96,14 @@ def without(config: Config, path: tuple[str, ...]) -> Config:
     return {key: value for key, value in config.items() if key != head}
 
 
-@effort(max_examples=1200)
+@cases(1200)
 @given(some.sampled_from(PLACES), anything)
 def test_any_value_in_any_place(place: tuple[str, tuple[str, ...]], value: Any) -> None:
     stack, path = place
     survive(as_engine_gives_it(changed(VALID[stack], path, value)))
 
 
-@effort(max_examples=500)
+@cases(500)
 @given(some.sampled_from(GROUPS), any_text, anything)
 def test_any_key_in_any_group(place: tuple[str, tuple[str, ...]], key: str, value: Any) -> None:
     stack, path = place
@@ -114,7 +114,7 @@ def test_any_key_in_any_group(place: tuple[str, tuple[str, ...]], key: str, valu
     survive(as_engine_gives_it(changed(VALID[stack], target if len(target) > 1 else (f"warp-edge:{key}",), value)))
 
 
-@effort(max_examples=400)
+@cases(400)
 @given(some.sampled_from(PLACES), any_text, some.sampled_from(PLACES))
 def test_any_text_in_place_of_a_group_with_another_group_gone(
     place: tuple[str, tuple[str, ...]], text: str, gone: tuple[str, tuple[str, ...]]
@@ -125,7 +125,7 @@ def test_any_text_in_place_of_a_group_with_another_group_gone(
     survive(as_engine_gives_it(VALID[stack]) | {f"warp-edge:{text}": text})
 
 
-@effort(max_examples=500)
+@cases(500)
 @given(some.lists(some.tuples(some.sampled_from(PLACES), anything), min_size=2, max_size=6))
 def test_many_wrong_values_at_once(changes: list[tuple[tuple[str, tuple[str, ...]], Any]]) -> None:
     config = VALID["prod"]
@@ -159,7 +159,7 @@ def test_text_that_is_no_json_or_hardly(key: str, text: str) -> None:
 SECRET = "hunter2"
 
 
-@effort(max_examples=300)
+@cases(300)
 @given(some.sampled_from(PLACES), some.sampled_from(["", "\ud800", "\n", "9" * 80]))
 def test_a_secret_value_is_never_shown(place: tuple[str, tuple[str, ...]], more: str) -> None:
     stack, path = place

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -12,6 +10,7 @@ import yaml
 from settings import Settings, SettingsError
 from settings.regions import GlobalSettings
 from tests.stacks import ROOT, Config, as_engine_gives_it, stack_config
+from tests.unit.commands import called
 from tests.unit.test_settings import LEAST
 
 DECLARED: dict[str, Config] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
@@ -71,9 +70,7 @@ def test_pulumi_yaml_has_the_types_of_the_settings() -> None:
 
 
 def test_the_reference_is_what_the_models_say() -> None:
-    command = [sys.executable, "-m", "settings"]
-    written = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert written == REFERENCE, "run: python -m settings > docs/settings.md"
+    assert called("settings").stdout == REFERENCE, "run: python -m settings > docs/settings.md"
 
 
 def test_the_reference_tells_what_every_setting_means() -> None:

@@ -8,11 +8,11 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as effort
 from hypothesis import strategies as some
 
 from settings import Settings, SettingsError
 from settings.problems import Problem
+from tests.cases import cases
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config, written_config
 from tests.unit.test_settings import LEAST
 from tests.unit.test_settings_hostile import any_text, anything, assert_readable
@@ -152,7 +152,7 @@ def test_a_file_that_is_not_of_the_program_is_refused(tmp_path: Path, name: str)
 keys = some.one_of(any_text, some.sampled_from(["dns", "ingress", "labels", "cost", "egress", "region", "gandiToken"]))
 
 
-@effort(max_examples=400)
+@cases(400)
 @given(some.one_of(any_text, some.dictionaries(keys, anything, max_size=3).map(as_a_file)))
 def test_whatever_stands_in_a_shared_file_is_told_in_words(text: str) -> None:
     with TemporaryDirectory() as folder:

@@ -15,7 +15,7 @@ import feedparser  # type: ignore[import-untyped]
 import html5lib
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory.formats import FORMATS, NothingToListError
@@ -23,6 +23,7 @@ from inventory.published import read
 from inventory.site.files import FILES, FORMS, content_type
 from inventory.site.ranges import created_on, happened
 from inventory.site.render import render
+from tests.cases import cases
 from tests.unit.published import EUROPE, EUROPES_EGRESS, HOSTILE, LIVE, NAT, RETIRED, Json, address, hostile
 
 ASIA: Json = LIVE | {
@@ -172,7 +173,7 @@ def test_the_token_changes_with_every_change_and_with_nothing_else() -> None:
     assert ranges(LIVE, EUROPE)["syncToken"] == ranges(EUROPE, LIVE)["syncToken"] != tokens[0]
 
 
-@settings(max_examples=200, deadline=None)
+@cases(200)
 @given(st.dates(date(2000, 1, 1), date(2199, 12, 31)), st.text())
 def test_the_token_is_a_moment_of_the_day_of_creation(day: date, purpose: str) -> None:
     inventory = with_address(ASIA, "a", activeOn=day.isoformat(), purpose=purpose)
@@ -295,7 +296,7 @@ def test_text_that_means_harm_stays_text_everywhere(text: str) -> None:
     jsonschema.validate(json.loads(files["formats/inventory.json"]), json.loads(files["formats/inventory.schema.json"]))
 
 
-@settings(max_examples=100, deadline=None)
+@cases(100)
 @given(st.text(max_size=40))
 def test_any_text_at_all_gives_a_page_and_a_feed(text: str) -> None:
     files = site(hostile(text))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,13 @@ from inventory import folder
 from inventory.published import read
 from inventory.site.files import FILES
 from inventory.site.render import render
-from tests.stacks import ROOT
+from tests.unit.commands import called
 from tests.unit.published import EUROPE, LIVE
 
 
 def site(given: object, *options: str) -> subprocess.CompletedProcess[str]:
     text = given if isinstance(given, str) else json.dumps(given)
-    command = [sys.executable, "-m", "inventory", "site", *options]
-    return subprocess.run(command, input=text, cwd=ROOT, capture_output=True, text=True, check=False)
+    return called("inventory", "site", *options, given=text)
 
 
 def contents(place: Path) -> dict[str, bytes]:

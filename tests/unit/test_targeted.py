@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +23,7 @@ from inventory.publish import SCHEMA
 from inventory.published import OF_A_REGION
 from review.markdown import markdown
 from review.report import report
-from tests.stacks import ROOT
+from tests.unit.commands import called
 from tests.unit.published import LIVE
 from tests.unit.review_events import UNKNOWN as MARKER
 from tests.unit.review_events import preview_of
@@ -66,8 +65,7 @@ def test_a_text_that_only_mentions_the_word_is_a_value() -> None:
 
 
 def reader(command: str, given: object) -> subprocess.CompletedProcess[str]:
-    run = [sys.executable, "-m", *command.split()]
-    return subprocess.run(run, cwd=ROOT, input=json.dumps(given), capture_output=True, text=True, check=False)
+    return called(*command.split(), given=json.dumps(given))
 
 
 @pytest.mark.parametrize("command", ["inventory render", "inventory site --out unused", "verify"])

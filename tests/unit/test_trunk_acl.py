@@ -10,8 +10,8 @@ import pytest
 
 from components import acl_enforcement
 from settings import Settings, SettingsError
-from tests.stacks import Config, as_engine_gives_it, changed, stack_config
-from tests.unit.recording import HIDDEN, Declared, Edge, declare
+from tests.stacks import Config, as_engine_gives_it, changed, stack_config, without_site
+from tests.unit.recording import HIDDEN, Declared, Edge, declare, declare_once
 
 ACL = "pulumi-python:dynamic/warp:TrunkAcl"
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
@@ -21,7 +21,7 @@ SERVICE = "kubernetes:core/v1:Service"
 
 
 def with_acl(*path: str, value: Any = True, stack: str = "sandbox") -> Config:
-    config = changed(stack_config(stack), ("warp-edge:trunkAcl", "manage"), True)
+    config = changed(without_site(stack_config(stack)), ("warp-edge:trunkAcl", "manage"), True)
     return changed(config, ("warp-edge:trunkAcl", *path), value) if path else config
 
 
@@ -43,7 +43,7 @@ def test_nothing_of_the_acl_is_declared_until_it_is_to_be_managed() -> None:
 
 
 def test_the_provider_gets_every_password_as_a_secret_and_says_so_in_the_outputs() -> None:
-    edge = declare(with_acl())
+    edge = declare_once(with_acl())
     acl = one(edge, ACL)
     assert [acl.clear[key] for key in ("password", "readerPassword", "writerPassword")] == [HIDDEN] * 3
     told = edge.clear_outputs["trunkAcl"]
@@ -52,13 +52,13 @@ def test_the_provider_gets_every_password_as_a_secret_and_says_so_in_the_outputs
 
 
 def test_what_is_pickled_into_the_state_is_a_name_and_nothing_else() -> None:
-    provider = one(declare(with_acl()), ACL).clear["__provider"]
+    provider = one(declare_once(with_acl()), ACL).clear["__provider"]
     assert len(provider) < 150, "a provider pickled by value changes with every edit of its code"
     assert provider != HIDDEN
 
 
 def test_the_migrations_are_named_with_their_hashes() -> None:
-    migrations = one(declare(with_acl()), ACL).inputs["migrations"]
+    migrations = one(declare_once(with_acl()), ACL).inputs["migrations"]
     assert min(migrations) == "0001_ranges.sql"
     assert all(len(sha256) == 64 for sha256 in migrations.values())
 
@@ -68,8 +68,8 @@ def test_without_trunk_files_the_rows_are_the_portals_alone() -> None:
 
 
 def test_the_acl_is_protected_like_the_database() -> None:
-    assert one(declare(with_acl(stack="prod")), ACL).protect
-    assert not one(declare(with_acl()), ACL).protect
+    assert one(declare_once(with_acl(stack="prod")), ACL).protect
+    assert not one(declare_once(with_acl()), ACL).protect
 
 
 def test_wrong_trunk_files_end_the_program_before_anything_is_declared() -> None:
@@ -88,13 +88,13 @@ def test_an_iam_principal_signs_in_without_a_password() -> None:
 
 
 def test_kamailio_gets_its_fragments_and_the_databases_authority() -> None:
-    data = one(declare(with_acl()), CONFIG_MAP).inputs["data"]
+    data = one(declare_once(with_acl()), CONFIG_MAP).inputs["data"]
     assert {"ip_auth.cfg", "rpc.cfg", "server-ca.pem"} <= set(data)
     assert "route[IP_AUTH]" in data["ip_auth.cfg"]
 
 
 def test_the_readers_credentials_are_in_the_secret_and_nowhere_else() -> None:
-    edge = declare(with_acl())
+    edge = declare(stack_config("sandbox"))  # with its site: files that everybody reads
     secret = one(edge, SECRET)
     assert secret.clear["stringData"] == HIDDEN or secret.clear["stringData"]["WARP_ACL_DB_URL"] == HIDDEN
     url = secret.inputs["stringData"]["WARP_ACL_DB_URL"]
@@ -106,7 +106,7 @@ def test_the_readers_credentials_are_in_the_secret_and_nowhere_else() -> None:
 
 
 def test_the_reloader_finds_every_proxy_pod_ready_or_not() -> None:
-    edge = declare(with_acl())
+    edge = declare_once(with_acl())
     service = next(each for each in edge.of_type(SERVICE) if each.name == "acl-enforcement-proxies").inputs["spec"]
     assert service["clusterIP"] == "None"
     assert service["publishNotReadyAddresses"] is True
@@ -155,7 +155,7 @@ def test_without_an_image_there_is_no_reloader() -> None:
 
 
 def test_what_the_cluster_has_already_can_be_adopted() -> None:
-    edge = declare(with_acl())
+    edge = declare_once(with_acl())
     ids = acl_enforcement.import_ids("acl-enforcement", Settings.parse(as_engine_gives_it(with_acl())))
     ours = {each.name: each for each in edge.resources if each.name.startswith("acl-enforcement-") and each.custom}
     assert set(ids) == set(ours) - {"acl-enforcement-token"}

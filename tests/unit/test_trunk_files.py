@@ -14,6 +14,7 @@ from hypothesis import strategies as some
 
 from components.trunk_acl.trunk_files import LISTED, Problem, TrunkFiles, TrunkFilesError, read
 from settings.trunk_acl import Limits
+from tests.cases import size
 from trunk_text import trunks
 
 # Global addresses: no limit is in the way.
@@ -353,7 +354,8 @@ def ranges_of(count: int) -> str:
 def test_ten_times_as_many_entries_take_about_ten_times_as_long(tmp_path: Path) -> None:
     """Of the processor's time, so that a busy machine is none of its business; a square would be a hundred times."""
     few, many = tmp_path / "few", tmp_path / "many"
-    for folder, count in ((few, 10_000), (many, 100_000)):
+    entries = size(100_000)
+    for folder, count in ((few, entries // 10), (many, entries)):
         folder.mkdir()
         write(folder, a=item(ranges="\n" + ranges_of(count)))
     once = min(processor_seconds(few / "trunks") for _ in range(2))
@@ -370,7 +372,8 @@ def test_a_hundred_thousand_keys_in_one_trunk_take_no_square_either(tmp_path: Pa
             read(folder, Limits())
         return time.process_time() - began
 
-    assert seconds("many", 100_000) < 30 * seconds("few", 10_000)
+    keys = size(100_000)
+    assert seconds("many", keys) < 30 * seconds("few", keys // 10)
 
 
 def test_what_the_reader_takes_is_what_pyyaml_takes(tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -14,17 +12,12 @@ import pytest
 from rich.console import Console
 
 from tests.promises import outputs
-from tests.stacks import ROOT
+from tests.unit.commands import called
 from tests.unit.toolchain import executable
 from verify import report
 from verify.__main__ import main
 from verify.checks import AT_ONCE, Checks, within
 from verify.finding import Finding, Judgement, Part, Subject, Verdict
-
-
-def command(*options: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    run = [sys.executable, "-m", "verify", *options]
-    return subprocess.run(run, input=given, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +45,7 @@ def test_what_cannot_be_read_is_told_with_exit_status_2_and_no_traceback(
     text = (
         json.dumps(outputs()) if given == "right" else given.encode(errors="surrogateescape").decode(errors="replace")
     )
-    done = command(*options, given=text)
+    done = called("verify", *options, given=text)
     assert done.returncode == 2
     assert told in done.stderr
     assert "Traceback" not in done.stderr
@@ -227,11 +220,3 @@ def test_progress_tells_how_many_are_done_of_how_many() -> None:
 
 async def _one(checks: Checks) -> None:
     await checks.check(SIP_A, _at_once)
-
-
-def test_the_program_does_not_need_the_sandbox_to_be_verified() -> None:
-    """Whoever verifies a region has no sandbox, and the program's own libraries alone."""
-    import_all = (
-        "import sys, verify.__main__; sys.exit(any(m.split('.')[0] in ('sandbox', 'pulumi') for m in sys.modules))"
-    )
-    assert subprocess.run([sys.executable, "-c", import_all], cwd=ROOT, check=False).returncode == 0

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.promises import outputs
-from tests.review_goldens import FOLDER
-from tests.stacks import ROOT, written_config
-from tests.unit.review_events import ADDRESS, STACK, refreshed, said, streamed, urn
+from tests import cases
+from tests.stacks import ROOT
 from tests.unit.toolchain import actionlint, executable, steps
 
 Yaml = dict[Any, Any]
@@ -42,20 +38,6 @@ def jobs() -> Iterator[tuple[str, str, Yaml]]:
     for file in WORKFLOWS:
         for name, job in loaded(file)["jobs"].items():
             yield file.name, name, job
-
-
-def test_the_linter_finds_nothing() -> None:
-    done = subprocess.run(LINT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
-
-
-def test_the_linter_would_find_something(tmp_path: Path) -> None:
-    wrong = tmp_path / "wrong.yml"
-    title = "${{ github.event.pull_request.title }}"
-    wrong.write_text(f"on: push\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: echo {title}\n")
-    done = subprocess.run([*LINT, str(wrong)], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "potentially untrusted" in done.stdout
 
 
 @pytest.fixture
@@ -150,7 +132,8 @@ def test_a_checkout_leaves_no_token_behind() -> None:
     for file, name, job in jobs():
         for step in job.get("steps", ()):
             if "actions/checkout@" in step.get("uses", ""):
-                assert step["with"] == {"persist-credentials": False}, f"{file}: {name}"
+                more = {"fetch-depth": 0} if (file, name) == ("checks.yml", "suites") else {}
+                assert step["with"] == {"persist-credentials": False, **more}, f"{file}: {name}"
 
 
 def test_a_fork_gets_checks_and_no_identity() -> None:
@@ -159,7 +142,8 @@ def test_a_fork_gets_checks_and_no_identity() -> None:
         if "pull_request" in triggers(loaded(GITHUB / "workflows" / file)) and "id-token" in job["permissions"]:
             assert own in job["if"], f"{file}: {name}"
     assert "pull_request" in triggers(loaded(GITHUB / "workflows" / "checks.yml"))
-    assert all("if" not in job for file, _, job in jobs() if file == "checks.yml")
+    conditions = {name: job["if"] for file, name, job in jobs() if file == "checks.yml" and "if" in job}
+    assert conditions == {"passed": "${{ always() }}"}
 
 
 def test_whoever_gets_an_identity_gets_it_from_an_environment() -> None:
@@ -185,209 +169,40 @@ def test_two_updates_of_a_stack_never_overlap_and_none_is_cut_off() -> None:
     assert deploy["strategy"]["max-parallel"] == 1
 
 
-@pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.sh")), ids=lambda file: file.name)
-def test_every_script_is_one_that_bash_can_read(script: Path) -> None:
-    subprocess.run(["bash", "-n", str(script)], check=True)
-    assert os.access(script, os.X_OK) or script.name == "policies.sh"
+def test_each_suite_is_a_target_and_together_they_are_make_test() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    (everything,) = re.findall(r"^test: (.+?) ##", makefile, re.MULTILINE)
+    (quick,) = re.findall(r"^\t@\$\(MAKE\) .*-j 2 .* (lint unit)$", makefile, re.MULTILINE)
+    (listed,) = re.findall(r"^all=\((.+)\)$", (SCRIPTS / "suites.sh").read_text(), re.MULTILINE)
+    assert set(listed.split()) - {"quick"} | set(quick.split()) == set(everything.split()) - {"setup-dev"}
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """The repository as a runner has it, with an engine that writes what it is told to."""
-    for each in ROOT.iterdir():
-        if each.suffix in (".py", ".yaml", "") and each.name not in (".venv", ".git"):
-            (tmp_path / each.name).symlink_to(each)
-    (tmp_path / ".venv").symlink_to(sys.prefix)
-    executable(tmp_path / "bin" / "pulumi", 'echo "$@" >> arguments\ncat "$PREVIEW"\nexit "${ENGINE_STATUS:-0}"')
-    return tmp_path
-
-
-def run(folder: Path, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [f".github/scripts/{script}", *arguments],
-        cwd=folder,
-        env=os.environ
-        | {
-            "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
-            "GITHUB_OUTPUT": "output",
-            "GITHUB_STEP_SUMMARY": "summary",
-        }
-        | environment,
-        capture_output=True,
-        text=True,
-        check=False,
+def test_what_the_merge_proved_is_not_proved_again_and_nothing_else_is_deployed_untested() -> None:
+    found = loaded(GITHUB / "workflows" / "deploy.yml")["jobs"]
+    assert found["checks"]["if"] == "needs.proved.outputs.proved != 'true'"
+    assert found["deploy"]["needs"] == ["proved", "checks", "stacks"]
+    assert " ".join(found["deploy"]["if"].split()) == (
+        "${{ !cancelled() && needs.stacks.result == 'success' &&"
+        " (needs.checks.result == 'success' || needs.proved.outputs.proved == 'true') }}"
     )
 
 
-@pytest.mark.parametrize(
-    ("golden", "status", "visible"),
-    [("nothing", 0, "false"), ("announce", 0, "true"), ("refused-by-policy", 4, "true")],
-)
-def test_the_review_says_what_needs_an_approval_and_fails_for_what_cannot_be_deployed(
-    folder: Path, golden: str, status: int, visible: str
-) -> None:
-    done = run(
-        folder, "review.sh", "preview", "prod", PREVIEW=str(FOLDER / f"{golden}.json"), ENGINE_STATUS=str(status)
-    )
-    assert done.returncode == status, done.stderr
-    told = dict(line.split("=") for line in (folder / "output").read_text().splitlines())
-    assert told["visible"] == visible
-    report = (folder / "report.md").read_text()
-    assert report.startswith("<!-- warp-edge review: prod -->\n## Preview of stack `prod`\n")
-    assert (folder / "summary").read_text() == report
-    assert (folder / "arguments").read_text().split() == [
-        *("preview", "--json", "--policy-pack", "policies", "--policy-pack-config", "policies/config/prod.json"),
-        *("--non-interactive", "--stack", "prod"),
-    ]
+def test_a_job_that_failed_is_never_taken_for_one_that_was_left_out() -> None:
+    """GitHub takes a required check that was skipped for one that has passed."""
+    checks = loaded(GITHUB / "workflows" / "checks.yml")["jobs"]
+    passed = checks["passed"]
+    assert set(passed["needs"]) == set(checks) - {"passed"}
+    assert "[[ $CHOSEN == success && $TESTED == success ]]" in passed["steps"][0]["run"]
 
 
-def test_the_same_report_has_the_same_hash_and_another_one_another(folder: Path) -> None:
-    hashes = []
-    for golden in ("nothing", "nothing", "announce"):
-        run(folder, "review.sh", "preview", "prod", PREVIEW=str(FOLDER / f"{golden}.json"))
-        hashes.append((folder / "output").read_text().splitlines()[-1])
-    assert hashes[0] == hashes[1] != hashes[2]
+def test_every_job_has_a_time_that_a_slow_runner_keeps() -> None:
+    for file, name, job in jobs():
+        assert "uses" in job or job["timeout-minutes"] >= 15, f"{file}: {name}"
+    assert loaded(GITHUB / "workflows" / "checks.yml")["jobs"]["test"]["timeout-minutes"] == 120
 
 
-def test_an_engine_that_says_nothing_readable_fails_the_job_and_the_comment_says_so(folder: Path) -> None:
-    wrong = folder / "wrong"
-    wrong.write_text("error: no such stack\n")
-    done = run(folder, "review.sh", "preview", "new", PREVIEW=str(wrong), ENGINE_STATUS="255")
-    assert done.returncode == 2
-    assert "visible=true" in (folder / "output").read_text()
-    assert (folder / "report.md").read_text() == (
-        "<!-- warp-edge review: new -->\n## Stack `new`\n\n**There is no report: the log of this run says why.**\n"
-    )
-    assert "--policy-pack-config" not in (folder / "arguments").read_text(), "a stack without a file of its own"
-
-
-@pytest.mark.parametrize("golden", ["drift", "drift-refused"])
-def test_drift_is_looked_for_without_touching_anything_and_is_no_failure(folder: Path, golden: str) -> None:
-    done = run(folder, "review.sh", "refresh", "prod", PREVIEW=str(FOLDER / f"{golden}.json"))
-    assert done.returncode == 0, done.stderr
-    assert "visible=true" in (folder / "output").read_text()
-    wanted = ["refresh", "--preview-only", "--run-program", "--json"]
-    assert (folder / "arguments").read_text().split()[:4] == wanted, "DS records are known to the program alone"
-
-
-def test_a_program_that_refuses_hides_no_drift(folder: Path) -> None:
-    """The engine asks the cloud only after the program has declared something."""
-    refusal = said("error", "1 setting of this stack cannot be used\n  -> correct dns.zone.name", urn(STACK, "s"))
-    ends = [
-        {"sequence": 0, "preludeEvent": {"config": {}}},
-        refusal,
-        {"sequence": 2, "summaryEvent": {"result": "failed"}},
-    ]
-    (folder / "refused.json").write_text("\n".join(map(json.dumps, ends)))
-    moved = refreshed("same", ADDRESS, "nat", {"address": "192.0.2.1"}, {"address": "192.0.2.2"})
-    (folder / "moved.json").write_text(moved)
-    executable(
-        folder / "bin" / "pulumi",
-        'echo "$@" >> arguments\ncase "$*" in *--run-program*) cat refused.json; exit 255;; esac\ncat "$AGAIN"',
-    )
-    done = run(folder, "review.sh", "refresh", "prod", AGAIN="moved.json")
-    assert done.returncode == 0, done.stderr
-    assert "visible=true" in (folder / "output").read_text()
-    first, second = (
-        (folder / "report.md").read_text().split("\nThe refresh above ended before everything was compared.")
-    )
-    assert first.startswith("<!-- warp-edge review: prod -->\n## Drift of stack `prod`\n\n**The refresh failed: ")
-    assert "  - `-> correct dns.zone.name`" in first
-    assert "## Drift of stack `prod`" in second
-    assert "`192.0.2.1` → `192.0.2.2`" in second
-    assert [line.split()[:4] for line in (folder / "arguments").read_text().splitlines()] == [
-        ["refresh", "--preview-only", "--run-program", "--json"],
-        ["refresh", "--preview-only", "--json", "--non-interactive"],
-    ]
-    (folder / "cut.json").write_text(moved.rpartition("\n")[0])
-    done = run(folder, "review.sh", "refresh", "prod", AGAIN="cut.json")
-    assert done.returncode == 0, done.stderr
-    assert "`-> correct dns.zone.name`" in (folder / "report.md").read_text(), "the first is told all the same"
-
-
-def test_a_moved_address_keeps_the_issue_open(folder: Path) -> None:
-    """The engine calls it `same`."""
-    moved = folder / "moved.json"
-    moved.write_text(refreshed("same", ADDRESS, "nat", {"address": "192.0.2.1"}, {"address": "192.0.2.2"}))
-    done = run(folder, "review.sh", "refresh", "prod", PREVIEW=str(moved))
-    assert done.returncode == 0, done.stderr
-    assert "visible=true" in (folder / "output").read_text()
-    assert "`192.0.2.1` → `192.0.2.2`" in (folder / "report.md").read_text()
-
-
-def test_an_update_is_done_when_a_second_preview_is_empty(folder: Path) -> None:
-    """And not before: `nothing` is a preview without a change, `drain` one of an update that did not take."""
-    steps_ = loaded(GITHUB / "workflows" / "deploy-stack.yml")["jobs"]["deploy"]["steps"]
-    scripts = [each["run"].split()[0].rpartition("/")[2] for each in steps_ if "scripts/" in each.get("run", "")]
-    assert scripts == ["review.sh", "up.sh", "settled.sh"]
-    done = run(folder, "settled.sh", "prod", PREVIEW=str(FOLDER / "nothing.json"))
-    assert (done.returncode, done.stderr) == (0, "")
-    done = run(folder, "settled.sh", "prod", PREVIEW=str(FOLDER / "drain.json"))
-    assert done.returncode == 3
-    assert "::error::the update of prod did not take" in done.stdout
-    summary = (folder / "summary").read_text()
-    assert "**The update did not take.**" in summary
-    assert "- `RouterNat warp-nat` is not as the settings have it" in summary
-    assert "  - `drainNatIps[0]` `(none)` → " in summary
-
-
-def test_an_update_that_fails_says_why_in_the_summary(folder: Path) -> None:
-    events = folder / "events.json"
-    events.write_text(
-        streamed(said("error", "1 error occurred:\n\t* no such zone", urn(ADDRESS, "nat")), result="failed")
-    )
-    engine = 'while [ "$1" != --event-log ]; do shift; done\ncat "$PREVIEW" > "$2"\nexit 1'
-    executable(folder / "bin" / "pulumi", engine)
-    assert run(folder, "up.sh", "prod", PREVIEW=str(events)).returncode == 1
-    assert "- `nat`: `1 error occurred:`\n  - `* no such zone`" in (folder / "summary").read_text()
-
-
-def test_an_update_is_held_to_the_policies_that_were_previewed(folder: Path) -> None:
-    run(folder, "up.sh", "prod", PREVIEW="/dev/null")
-    used = (folder / "arguments").read_text()
-    assert used.startswith("up --yes --skip-preview --non-interactive ")
-    assert used.endswith("--stack prod --policy-pack policies --policy-pack-config policies/config/prod.json\n")
-
-
-def test_a_promise_that_does_not_hold_fails_the_job_with_the_table_in_its_summary(folder: Path) -> None:
-    (folder / "outputs.json").write_text(json.dumps(outputs("127.94.255.1", "127.94.255.2", ())))
-    done = run(folder, "verify.sh", "prod", "--only", "tls", PREVIEW="outputs.json")
-    assert done.returncode == 3, done.stderr
-    assert "refused" in done.stdout.lower()
-    summary = (folder / "summary").read_text()
-    assert summary == f"## Promise of stack `prod`\n\n```\n{done.stdout}```\n"
-    assert not [line for line in done.stdout.splitlines() if line.lstrip().startswith("`")]
-    assert (folder / "arguments").read_text().split()[-5:] == ["stack", "output", "--json", "--stack", "prod"]
-
-
-def test_the_stacks_are_those_that_are_listed_in_their_order(tmp_path: Path) -> None:
-    (tmp_path / ".github").mkdir()
-    for stack in ("prod", "europe-west4", "all"):
-        (tmp_path / f"Pulumi.{stack}.yaml").touch()
-
-    def listed(text: str) -> subprocess.CompletedProcess[str]:
-        (tmp_path / ".github" / "stacks").write_text(text)
-        script = str(SCRIPTS / "stacks.sh")
-        return subprocess.run([script], cwd=tmp_path, capture_output=True, text=True, check=False)
-
-    assert json.loads(listed("# why\nprod\n\nall # the names that regions share\n").stdout) == ["prod", "all"]
-    assert json.loads(listed("prod\nall").stdout) == ["prod", "all"], "also without a line's end"
-    for text, problem in (
-        ("# none yet\n", "no stack"),
-        ("prod\nall\nprod\n", "prod stands here twice"),
-        ('prod\nx"];rm\n', "small letters, digits and dashes only"),
-        ("prod\nasia-east1\n", "asia-east1 has no Pulumi.asia-east1.yaml"),
-    ):
-        done = listed(text)
-        assert (done.returncode, done.stdout) == (1, "")
-        assert problem in done.stderr
-
-
-def test_the_stacks_of_this_repository_are_deployed_before_the_one_that_reads_them() -> None:
-    done = subprocess.run([str(SCRIPTS / "stacks.sh")], cwd=ROOT, capture_output=True, text=True, check=True)
-    stacks = json.loads(done.stdout)
-    assert "prod" in stacks
-    assert "sandbox" not in stacks
-    for place, stack in enumerate(stacks):
-        for region in written_config(stack).get("warp-edge:regions", {}).values():
-            assert region["stack"].rsplit("/", 1)[1] in stacks[:place]
+def test_every_night_tries_all_generated_cases() -> None:
+    nightly = loaded(GITHUB / "workflows" / "nightly.yml")
+    assert nightly["jobs"]["checks"]["with"] == {"cases": cases.THOROUGH}
+    steps = loaded(GITHUB / "workflows" / "checks.yml")["jobs"]["test"]["steps"]
+    assert steps[-1]["env"]["HYPOTHESIS_PROFILE"] == f"${{{{ inputs.cases || '{cases.QUICK}' }}}}"

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from engine.cli import Cli
-
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Ends by itself after the first interrupt, as the real one does when what it has begun is done.
 ENGINE = """#!{python}
@@ -131,15 +129,6 @@ def test_an_interrupt_that_was_ignored_from_the_start_stays_ignored(
     os.kill(runner.pid, signal.SIGTERM)
     runner.communicate(timeout=30)
     assert note.read_text() == "INT ended"
-
-
-def test_what_configures_somebody_elses_engine_stays_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_BACKEND_URL", "PULUMI_STACK", "PULUMI_ACCESS_TOKEN"):
-        monkeypatch.setenv(name, "theirs")
-    ours = {"PULUMI_BACKEND_URL": "file:///ours"}
-    apart = Cli(Path(), "s", ours, apart=True).surroundings()
-    assert {key: value for key, value in apart.items() if key.startswith("PULUMI_")} == ours
-    assert Cli(Path(), "s", ours).surroundings()["PULUMI_STACK"] == "theirs"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,37 @@
+#!/bin/bash
+# suites.sh [COMMIT]: the make targets that what has changed since COMMIT has to pass, as `suites=JSON`; without a
+# commit, all of them. A path that is not named here needs all of them.
+set -euo pipefail
+all=(quick processes sandbox-tests database test-sip test-site engine)
+declare -A needed=([quick]=1 [processes]=1)
+need() {
+  local suite
+  for suite; do needed[$suite]=1; done
+}
+changed=not-known
+if [[ -n ${1-} ]]; then
+  changed=$(git -c core.quotePath=false diff --name-only --no-renames "$1" HEAD --)
+fi
+while IFS= read -r file; do
+  case $file in
+    # Their commands are run by tests on the engine.
+    docs/regions.md | docs/walk-through.md) need engine ;;
+    # What other suites take from the unit tests.
+    tests/unit/published.py) need test-site ;;
+    tests/unit/cloud.py | tests/unit/recording.py | tests/unit/test_global_stack.py) need engine ;;
+    tests/unit/* | tests/processes/*) ;;
+    tests/sandbox/*) need sandbox-tests ;;
+    tests/database/*) need database ;;
+    tests/sip/*) need test-sip ;;
+    tests/site/*) need test-site ;;
+    tests/engine/*) need engine ;;
+    .github/* | findings/* | renovate.json | *.md) ;;
+    "") ;;
+    *) need "${all[@]}" ;;
+  esac
+done <<< "$changed"
+names=()
+for suite in "${all[@]}"; do
+  [[ -z ${needed[$suite]-} ]] || names+=("\"$suite\"")
+done
+(IFS=, && echo "suites=[${names[*]}]")
