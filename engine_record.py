@@ -19,7 +19,7 @@ from components.dedicated_ingress import DedicatedUse
 from components.egress import GatewayUse
 from components.refusal import RefusedError
 from engine_values import TARGETED, WHOLE
-from inventory.published import OF_A_REGION
+from inventory.publish import OF_A_REGION
 
 GATEWAY = "gcp:compute/routerNat:RouterNat"
 TRUNK_ACL = "pulumi-python:dynamic/warp:TrunkAcl"

@@ -21,8 +21,6 @@ from inventory.address import Address, Direction, Kind, Status
 from inventory.publish import SCHEMA
 
 Json = dict[str, Any]
-# What a stack of role `global` reads of a region's stack, and no more: others hold passwords.
-OF_A_REGION = ("ipInventory", "dns", "egressCapacity", "monthlyCost")
 
 
 def _canonical(text: str) -> str:
@@ -43,7 +41,7 @@ HostName = Annotated[str, Field(pattern=rf"^{_LABEL}(\.{_LABEL})*$", max_length=
 class Published(BaseModel):
     """One object of the JSON: camelCase, types not coerced, unknown fields ignored."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, alias_generator=to_camel)
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, alias_generator=to_camel, defer_build=True)
 
 
 class NoticeOverride(Published):

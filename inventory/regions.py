@@ -28,6 +28,7 @@ from inventory.endpoint import (
 )
 from inventory.formats.selection import NothingToListError, merged
 from inventory.publish import (
+    OF_A_REGION,
     SCHEMA,
     Json,
     customer_endpoints,
@@ -37,7 +38,7 @@ from inventory.publish import (
     vendor_whitelist,
     with_digest,
 )
-from inventory.published import OF_A_REGION, Published, PublishedDns, ReachableInventory
+from inventory.published import Published, PublishedDns, ReachableInventory
 from inventory.routing import ALL_FIXED, Policies, Policy, Routing, Target
 
 Count = Annotated[int, Field(ge=0)]
