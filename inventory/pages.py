@@ -42,8 +42,13 @@ def _kept_beside(file: Path) -> BytecodeCache | None:
     from jinja2 import FileSystemBytecodeCache  # noqa: PLC0415
 
     class Kept(FileSystemBytecodeCache):
+        # A folder that is not there, not ours to write, or no folder: then it is compiled each time.
+        def load_bytecode(self, bucket: Bucket) -> None:
+            with suppress(OSError):
+                super().load_bytecode(bucket)
+
         def dump_bytecode(self, bucket: Bucket) -> None:
-            with suppress(OSError):  # a folder that is not there, or not ours to write
+            with suppress(OSError):
                 super().dump_bytecode(bucket)
 
     return None if sys.dont_write_bytecode else Kept(str(file.parent / "__pycache__"))
