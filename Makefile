@@ -75,11 +75,12 @@ test: setup-dev lint unit sandbox-tests database test-sip test-site engine ## ev
 lock: setup-dev ## uv.lock and requirements.txt anew, after a change of pyproject.toml
 	@$(PYTHON) tools/python_lock.py --write
 
-lint: setup-dev ## formatter, linter, strict types, workflows, pins
-	@echo "lint: formatter, linter, strict types, workflows, pins (2 minutes the first time: mypy reads the SDKs once; then seconds)"
+lint: setup-dev ## formatter, linter, strict types, imports, workflows, pins
+	@echo "lint: formatter, linter, strict types, imports, workflows, pins (2 minutes the first time: mypy reads the SDKs once; then seconds)"
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m mypy .
+	@$(PYTHON) .venv/bin/lint-imports --no-logo
 	@python3 tools/actionlint.py
 	@$(PYTHON) tools/python_lock.py
 	@$(PYTHON) tools/pins.py

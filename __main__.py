@@ -17,9 +17,9 @@ from components.dns import OwnNames, SipDns, SipDnsArgs, edge_records, look_up_z
 from components.egress import NatEgressPool, NatEgressPoolArgs
 from components.ingress import SipIngress, SipIngressArgs, refuse_cut
 from components.load_balancer import explain_pending
-from components.refusal import not_told_yet
 from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, trunk_files
-from engine_record import Record, last_update, outputs_of, owners_reader
+from engine.record import Record, last_update, outputs_of, owners_reader
+from engine.refusal import not_told_yet
 from inventory.publish import Inventory
 from publishing import publish
 from settings import Settings, SettingsError

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pulumi
 
 from components.dns import SipDns, SipDnsArgs, look_up_zone, names
 from components.dns_routing import Probed
-from components.refusal import RefusedError
+from engine.refusal import RefusedError
 from inventory.endpoint import Record
 from inventory.publish import SCHEMA
-from inventory.regions import Regions, Share, UnfitRegionError, probed_port, read, shared_records, together
+from inventory.published import OF_A_REGION
+from inventory.regions import Regions, Share, probed_port, read, shared_records, together
 from inventory.routing import Policies, Policy
 from publishing import publish
+from refusal import Refusal
 from settings.regions import GlobalSettings, RegionShare
 
-# Stack, in full -> its outputs.
-Outputs = Callable[[str], Mapping[str, Any]]
+# Stack, in full, and names -> these of its outputs.
+Outputs = Callable[[str, Sequence[str]], Mapping[str, Any]]
 
 
 def build(settings: GlobalSettings, outputs_of: Outputs) -> None:
@@ -28,11 +30,14 @@ def build(settings: GlobalSettings, outputs_of: Outputs) -> None:
     probe = routing.probe
     try:
         # All of them are read and judged before anything is declared.
-        found = [read(_share(region, each), told, outputs_of(each.stack)) for region, each in settings.regions.items()]
+        found = [
+            read(_share(region, each), told, outputs_of(each.stack, OF_A_REGION))
+            for region, each in settings.regions.items()
+        ]
         regions = together(found)
         port = probed_port(regions, "ws" if probe.path else "sip") if probe else None
         name_servers = look_up_zone(settings.dns)
-    except UnfitRegionError as error:
+    except Refusal as error:
         raise RefusedError(error.wrong, error.remedy) from None
     policies = Policies(Policy(routing.udp), Policy(routing.tcp))
     records = shared_records(told, regions, policies, naptr=settings.dns.naptr)

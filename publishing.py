@@ -11,8 +11,8 @@ from typing import Any
 
 import pulumi
 
-from components.refusal import RefusedError
-from engine_values import WHOLE
+from engine.refusal import RefusedError
+from engine.values import WHOLE
 
 # Every stack has it. The engine takes all outputs at once, so that one that is refused holds the others back.
 FIRST = "ipInventory"

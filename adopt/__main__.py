@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from adopt.adoption import Adoption, adopt
-from adopt.differences import Difference
-from adopt.effects import Effect
 from command_line import run
-from engine_cli import Cli, EngineError
+from engine.cli import Cli, EngineError
+from engine.differences import Difference
+from engine.effects import Effect
 from settings import Settings, SettingsError
 
 AT_GANDI = "at Gandi: taken over where it holds the same, created where there is none, refused where it differs"

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adopt.differences import Comparison, compare, logical_name, type_of
 from components import acl_enforcement, database, dedicated_ingress, dns, egress, ingress, inventory_site
-from engine_cli import Cli, EngineError, Failure
+from engine.cli import Cli, EngineError, Failure
+from engine.differences import Comparison, compare
+from engine.tokens import logical_name, type_of
 from settings import Settings
 
 ABSENT = "does not exist"  # the engine's words for an id that the cloud does not know

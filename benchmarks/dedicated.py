@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from benchmarks.measuring import Result
-from engine_cli import Cli, EngineError
+from engine.cli import Cli, EngineError
 from sandbox import Sandbox
 from sandbox.aside import sandbox_aside
 from sandbox.workspace import ROOT, Workspace

@@ -17,9 +17,10 @@ import kamailio
 from components.database import PASSWORD_LENGTH, TrunkDatabase
 from components.dedicated_ingress import DedicatedIngress
 from components.load_balancer import SKIP_WAIT
-from components.refusal import RefusedError
 from components.sdk.kubernetes import ConfigMap, Deployment, ObjectMeta, Secret, Service
 from components.trunk_acl.schema import POSTGRESQL_PORT
+from engine.refusal import RefusedError
+from engine.tokens import ACL_ENFORCEMENT
 from settings import Settings
 from settings.ingress import Ingress
 from settings.principal import database_user
@@ -76,7 +77,7 @@ class AclEnforcement(pulumi.ComponentResource):
     secret: pulumi.Output[str]
 
     def __init__(self, name: str, args: AclEnforcementArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("warp:edge:AclEnforcement", name, None, opts)
+        super().__init__(ACL_ENFORCEMENT, name, None, opts)
         self._name = name
         self._args = args
         environment = self._environment()

@@ -8,8 +8,8 @@ from typing import Any
 from pulumi_kubernetes import Provider
 
 from components.look_up import Sought, look_up
-from components.refusal import RefusedError
 from components.sdk.container import get_cluster
+from engine.refusal import RefusedError
 from settings.ingress import Cluster
 
 

@@ -10,6 +10,8 @@ import pulumi_random as random
 
 from components.sdk import sql
 from components.sdk.compute import Connection, GlobalAddress
+from engine.tokens import TRUNK_DATABASE
+from refusal import with_remedy
 from settings import Settings
 from settings.database import IAM_FLAG, SUFFIX, Database
 from settings.principal import database_user, is_service_account
@@ -52,7 +54,7 @@ class TrunkDatabase(pulumi.ComponentResource):
     password: pulumi.Output[str]
 
     def __init__(self, name: str, args: TrunkDatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("warp:edge:TrunkDatabase", name, None, opts)
+        super().__init__(TRUNK_DATABASE, name, None, opts)
         self._name = name
         self._args = args
         settings = args.database
@@ -191,9 +193,11 @@ def explain_peering(failed: pulumi.ErrorHookArgs) -> bool:
     if any("CreateConnection" in each for each in failed.errors):
         network = (failed.new_inputs or {}).get("network")
         pulumi.log.error(
-            f"network {network} has its connection to {PEERING_SERVICE} already, and it may serve others\n  -> if a"
-            " destruction of this stack left it, import it with `python -m adopt` (docs/recover.md); else remove"
-            " warp-edge:database.network.peeringRange"
+            with_remedy(
+                f"network {network} has its connection to {PEERING_SERVICE} already, and it may serve others",
+                "if a destruction of this stack left it, import it with `python -m adopt` (docs/recover.md); else"
+                " remove warp-edge:database.network.peeringRange",
+            )
         )
     return False
 

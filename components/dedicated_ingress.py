@@ -15,9 +15,11 @@ from components.load_balancer import (
     load_balancer_spec,
     waits_for_its_address,
 )
-from components.refusal import RefusedError
 from components.sdk.compute import Address as ReservedAddress
 from components.sdk.kubernetes import Service
+from engine.record import DedicatedUse
+from engine.refusal import RefusedError
+from engine.tokens import DEDICATED_INGRESS
 from inventory.address import Address, Status
 from inventory.endpoint import Listener, Record, Srv, dedicated_records
 from kamailio import Own
@@ -65,7 +67,7 @@ class DedicatedIngress(pulumi.ComponentResource):
     all: list[Dedicated]
 
     def __init__(self, name: str, args: DedicatedIngressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("warp:edge:DedicatedIngress", name, None, opts)
+        super().__init__(DEDICATED_INGRESS, name, None, opts)
         self._args = args
         self.all = []
         for listener in args.listeners:
@@ -144,15 +146,6 @@ class DedicatedIngress(pulumi.ComponentResource):
                 for each, address in zip(listeners, found, strict=True)
             ]
         )
-
-
-@dataclass(frozen=True)
-class DedicatedUse:
-    """A dedicated address as the last update left it. `ban`: whose row it has, None without one; `names`: the names
-    that lead to it."""
-
-    ban: str | None = None
-    names: tuple[str, ...] = ()
 
 
 def refuse_dedicated_cut(

@@ -11,8 +11,9 @@ import pulumi
 from components.dns_routing import Probed, health_check, routing_policy
 from components.gandi.record_set import GandiRecordSet, GandiRecordSetArgs
 from components.look_up import Sought, look_up
-from components.refusal import RefusedError
 from components.sdk import dns as cloud_dns
+from engine.refusal import RefusedError
+from engine.tokens import SIP_DNS
 from inventory.endpoint import Listener, Record, SipNames, Srv, records
 from settings import Settings
 from settings.dns import Dns, Zone
@@ -82,7 +83,7 @@ class SipDns(pulumi.ComponentResource):
     ds_records: pulumi.Output[Sequence[str]]
 
     def __init__(self, name: str, args: SipDnsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("warp:edge:SipDns", name, None, opts)
+        super().__init__(SIP_DNS, name, None, opts)
         own = args.own or OwnNames(self, ())
         self.records = (*args.records, *own.records)
         zones = []

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pulumi
 
-from components.refusal import RefusedError
 from components.sdk.compute import Address as ReservedAddress
 from components.sdk.compute import Router, RouterNat
+from engine.record import GatewayUse
+from engine.refusal import RefusedError
+from engine.tokens import NAT_EGRESS_POOL
 from inventory.address import Address, Status
 from inventory.capacity import EgressCapacity
 from settings import Settings
 from settings.egress import Egress
 from settings.ledger import RetiredAddress
-
-
-@dataclass(frozen=True)
-class GatewayUse:
-    """Names of the addresses that a gateway uses."""
-
-    active: Set[str] = frozenset()
-    draining: Set[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,7 @@ class NatEgressPool(pulumi.ComponentResource):
     capacity: pulumi.Output[EgressCapacity]
 
     def __init__(self, name: str, args: NatEgressPoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("warp:edge:NatEgressPool", name, None, opts)
+        super().__init__(NAT_EGRESS_POOL, name, None, opts)
         refuse_cut(args.egress, args.before, args.legacy)
         for line in unannounced(args.egress, args.before):
             pulumi.log.warn(line, self)

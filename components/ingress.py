@@ -19,9 +19,10 @@ from components.load_balancer import (
     service_ports,
     waits_for_its_address,
 )
-from components.refusal import RefusedError
 from components.sdk.compute import Address as ReservedAddress
 from components.sdk.kubernetes import Service, ServiceSpec
+from engine.refusal import RefusedError
+from engine.tokens import SIP_INGRESS
 from inventory.address import Address, Direction, Kind, Status
 from inventory.endpoint import Listener
 from settings import Settings
@@ -60,7 +61,7 @@ class SipIngress(pulumi.ComponentResource):
     tcp: Listener[pulumi.Output[str]]
 
     def __init__(self, name: str, args: SipIngressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("warp:edge:SipIngress", name, None, opts)
+        super().__init__(SIP_INGRESS, name, None, opts)
         self._name = name
         self._args = args
         self.addresses = []

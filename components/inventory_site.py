@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components.sdk.storage import Bucket, BucketIAMMember, BucketObject
+from engine.tokens import INVENTORY_SITE
 from inventory.publish import Json
 from inventory.published import read
 from inventory.site.files import FILES, INDEX, content_type
@@ -43,7 +44,7 @@ class InventorySite(pulumi.ComponentResource):
     url: pulumi.Output[str]
 
     def __init__(self, name: str, args: InventorySiteArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("warp:edge:InventorySite", name, None, opts)
+        super().__init__(INVENTORY_SITE, name, None, opts)
         site = args.site
         bucket = Bucket(
             f"{name}-bucket",

@@ -8,8 +8,8 @@ from typing import Literal
 
 import pulumi
 
-from components.refusal import RefusedError
 from components.sdk import kubernetes
+from engine.refusal import RefusedError
 from settings.ingress import Ingress
 
 Protocol = Literal["UDP", "TCP"]

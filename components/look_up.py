@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import pulumi
 
-from components.refusal import RefusedError
+from engine.refusal import RefusedError
 from secret_text import hidden
 
 T = TypeVar("T")

@@ -11,21 +11,21 @@ import logging
 import sys
 import traceback
 
-_plain: set[type[Exception]] = set()
+from refusal import Refusal
+
 _with_traceback = traceback.format_exc
 
 
-def report_plainly(kind: type[Exception]) -> None:
-    """From now on an exception of this kind is formatted as its message in this process; the engine alone reports it.
+def report_plainly() -> None:
+    """From now on a `Refusal` is formatted as its message in this process; the engine alone reports it.
 
-    To be called in `configure`, which the SDK calls in the process of a dynamic provider alone. Exceptions of all other
-    kinds keep their traceback: nobody expected them. Fine to call again.
+    To be called in `configure`, which the SDK calls in the process of a dynamic provider alone. All other exceptions
+    keep their traceback: they are not expected. Fine to call again.
     """
     logging.getLogger("grpc._server").setLevel(logging.CRITICAL)  # would report it once more, with its traceback
-    _plain.add(kind)
     traceback.format_exc = _format_exc
 
 
 def _format_exc(limit: int | None = None, chain: bool = True) -> str:
     error = sys.exc_info()[1]
-    return str(error) if isinstance(error, tuple(_plain)) else _with_traceback(limit, chain)
+    return str(error) if isinstance(error, Refusal) else _with_traceback(limit, chain)

@@ -12,13 +12,14 @@ from pathlib import Path
 from rich.console import Console
 
 from command_line import run
-from engine_values import WHOLE
+from engine.values import WHOLE
 from inventory import folder
 from inventory.formats import FORMATS, Audience, NothingToListError, merged, told_to
 from inventory.publish import SCHEMA
 from inventory.published import Json, NotWholeError, PublishedInventory, UnreadableError, json_schema, read
 from inventory.site import BASE_URL
 from inventory.table import ip_inventory_table
+from refusal import Refusal
 
 TABLE = "table"
 
@@ -61,12 +62,9 @@ def main() -> int:
     try:
         found = _read(chosen.file, chosen.command)
         return _site(found, chosen) if chosen.command == "site" else _render(found, chosen)
-    except _RefusedError as refused:
-        return _refuse(*refused.args)
-
-
-class _RefusedError(Exception):
-    """What is wrong with the input, and the remedy."""
+    except Refusal as refused:
+        print(refused, file=sys.stderr)
+        return 2
 
 
 def _add_files(parser: argparse.ArgumentParser) -> None:
@@ -80,11 +78,11 @@ def _read(files: Sequence[Path], command: str) -> list[tuple[Json, PublishedInve
         try:
             found += read(file.read_text(encoding="utf-8") if file else sys.stdin.read())
         except OSError as error:
-            raise _RefusedError(f"{file}: {error.strerror}", "name a file with the output ipInventory") from None
+            raise Refusal(f"{file}: {error.strerror}", "name a file with the output ipInventory") from None
         except NotWholeError as error:
-            raise _RefusedError(f"{file or 'standard input'}: {error}", WHOLE) from None
+            raise Refusal(f"{file or 'standard input'}: {error}", WHOLE) from None
         except (UnreadableError, UnicodeDecodeError):
-            raise _RefusedError(
+            raise Refusal(
                 f"{file or 'standard input'} is no ipInventory of schema {SCHEMA}",
                 f"pulumi stack output ipInventory --json | python -m inventory {command}",
             ) from None
@@ -96,18 +94,14 @@ def _site(found: list[tuple[Json, PublishedInventory]], chosen: argparse.Namespa
     from inventory.site.render import render  # noqa: PLC0415
 
     if chosen.base_url and not re.fullmatch(BASE_URL, chosen.base_url):
-        return _refuse(
-            f"--base-url {chosen.base_url!r} is no address of a site", "write it as https://ips.example.com/"
-        )
+        raise Refusal(f"--base-url {chosen.base_url!r} is no address of a site", "write it as https://ips.example.com/")
     try:
         files = render(found, chosen.base_url)
         folder.replace(chosen.out, files)
     except NothingToListError as error:
-        return _refuse(str(error), "leave the old file out")
-    except folder.NotOursError as error:
-        return _refuse(str(error), "choose a folder that is new or empty with --out")
+        raise Refusal(str(error), "leave the old file out") from None
     except OSError as error:
-        return _refuse(f"{error.filename or chosen.out}: {error.strerror}", "choose another folder with --out")
+        raise Refusal(f"{error.filename or chosen.out}: {error.strerror}", "choose another folder with --out") from None
     print(f"{len(files)} files; open {chosen.out / INDEX}")
     return 0
 
@@ -121,16 +115,11 @@ def _render(found: list[tuple[Json, PublishedInventory]], chosen: argparse.Names
             return 0
         text = FORMATS[chosen.format].select(inventories, raw, chosen.audience, chosen.ip)
     except NothingToListError as error:
-        return _refuse(
+        raise Refusal(
             str(error), "choose with --for and --ip, a customer with --customer, or render the regions one by one"
-        )
+        ) from None
     sys.stdout.write(text)
     return 0
-
-
-def _refuse(wrong: str, remedy: str) -> int:
-    print(f"{wrong}\n  -> {remedy}", file=sys.stderr)
-    return 2
 
 
 if __name__ == "__main__":

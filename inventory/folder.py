@@ -13,15 +13,14 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from refusal import Refusal
+
 MANIFEST = ".inventory-site"
-
-
-class NotOursError(Exception):
-    """The folder is not one that may be replaced; the text says what stands in the way."""
+ANOTHER = "choose a folder that is new or empty with --out"
 
 
 def replace(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Have exactly these files in the folder. Raises `NotOursError`, or `OSError` from the file system."""
+    """Have exactly these files in the folder. Raises `Refusal` where anything else is in it, or `OSError`."""
     folder = folder.resolve()
     _refuse_strangers(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -47,14 +46,14 @@ def _refuse_strangers(folder: Path) -> None:
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise NotOursError(f"{folder} is a file")
+        raise Refusal(f"{folder} is a file", ANOTHER)
     manifest = folder / MANIFEST
     ours = {*manifest.read_text(encoding="utf-8").splitlines(), MANIFEST} if manifest.is_file() else set()
     found = {
         each.relative_to(folder).as_posix() for each in folder.rglob("*") if not each.is_dir() or each.is_symlink()
     }
     if strangers := sorted(found - ours):
-        raise NotOursError(f"{folder} holds {strangers[0]}, which no site put there")
+        raise Refusal(f"{folder} holds {strangers[0]}, which no site put there", ANOTHER)
 
 
 def _manifest(files: Mapping[str, bytes]) -> bytes:

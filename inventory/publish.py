@@ -19,8 +19,6 @@ from inventory.capacity import PORTS_PER_ADDRESS, EgressCapacity
 from inventory.endpoint import Endpoint, Listener, Record, SipNames, Srv, endpoints, records
 
 SCHEMA = 1
-# What a stack of role `global` reads of a region's stack, and no more: others hold passwords.
-OF_A_REGION = ("ipInventory", "dns", "egressCapacity", "monthlyCost")
 # What a way in is opened for in a firewall.
 PURPOSE = {"UDP": "SIP", "TCP": "SIP", "TLS": "SIPS", "WS": "WS", "WSS": "WSS"}
 

@@ -16,11 +16,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from engine_values import NOTHING, is_unknown, untold
+from engine.values import NOTHING, is_unknown, untold
 from inventory.address import Address, Direction, Kind, Status
 from inventory.publish import SCHEMA
 
 Json = dict[str, Any]
+# What a stack of role `global` reads of a region's stack, and no more: others hold passwords.
+OF_A_REGION = ("ipInventory", "dns", "egressCapacity", "monthlyCost")
 
 
 def _canonical(text: str) -> str:

@@ -28,7 +28,6 @@ from inventory.endpoint import (
 )
 from inventory.formats.selection import NothingToListError, merged
 from inventory.publish import (
-    OF_A_REGION,
     SCHEMA,
     Json,
     customer_endpoints,
@@ -38,8 +37,9 @@ from inventory.publish import (
     vendor_whitelist,
     with_digest,
 )
-from inventory.published import Published, PublishedDns, ReachableInventory
+from inventory.published import OF_A_REGION, Published, PublishedDns, ReachableInventory
 from inventory.routing import ALL_FIXED, Policies, Policy, Routing, Target
+from refusal import Refusal
 
 Count = Annotated[int, Field(ge=0)]
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -71,14 +71,6 @@ class PublishedCost(Published):
     plan: Total
     list: Total
     platform: Dollars
-
-
-class UnfitRegionError(Exception):
-    """A region's outputs cannot be used; what is wrong, and the remedy."""
-
-    def __init__(self, wrong: str, remedy: str) -> None:
-        super().__init__(f"{wrong}\n  -> {remedy}")
-        self.wrong, self.remedy = wrong, remedy
 
 
 @dataclass(frozen=True)
@@ -122,23 +114,23 @@ class Region:
 
 
 def read(share: Share, shared_names: SipNames, outputs: Mapping[str, object]) -> Region:
-    """A region from its stack's outputs. Raises `UnfitRegionError`."""
+    """A region from its stack's outputs. Raises `Refusal`."""
     again = f"run `pulumi up` of {share.stack} with this version of the program, then this one again"
     for name in OF_A_REGION:
         if not isinstance(outputs.get(name), dict):
-            raise UnfitRegionError(f"stack {share.stack} has no output {name}: no update of it ended well", again)
+            raise Refusal(f"stack {share.stack} has no output {name}: no update of it ended well", again)
     raw: dict[str, Json] = {name: _whole(outputs[name]) for name in OF_A_REGION}
     inventory = _model(ReachableInventory, share, "ipInventory", raw, again)
     dns = _model(PublishedDns, share, "dns", raw, again)
     if digest({key: value for key, value in raw["ipInventory"].items() if key != "digest"}) != inventory.digest:
-        raise UnfitRegionError(f"stack {share.stack}, ipInventory: its digest is not that of its contents", again)
+        raise Refusal(f"stack {share.stack}, ipInventory: its digest is not that of its contents", again)
     if inventory.region != share.region:
-        raise UnfitRegionError(
+        raise Refusal(
             f"stack {share.stack} is of region {inventory.region!r:.60}, not {share.region}",
             f"name the stack of {share.region} in regions.{share.region}.stack",
         )
     if dns.domain != shared_names.domain:
-        raise UnfitRegionError(
+        raise Refusal(
             f"stack {share.stack} has its names in {dns.domain}, the shared ones are in {shared_names.domain}",
             "give all stacks the same dns.domain",
         )
@@ -158,7 +150,7 @@ def _listener(
     found = {each.type: each.data for each in dns.records if each.name == name}
     ipv4, ipv6 = (found.get(type_, ()) for type_ in ("A", "AAAA"))
     if len(ipv4) != 1 or len(ipv6) > 1:
-        raise UnfitRegionError(
+        raise Refusal(
             f"stack {share.stack} has no name {name}",
             "set dns.scope there to `region`, with the same dns.names as here, and run `pulumi up` of it; where its"
             " names stand right below the domain today, hand them over first (docs/regions.md)",
@@ -170,7 +162,7 @@ def _listener(
     }
     for address in (*ipv4, *ipv6):
         if address not in active:
-            raise UnfitRegionError(
+            raise Refusal(
                 f"stack {share.stack}: {name} leads to {address!r:.60}, no active address of its inventory",
                 f"see what was changed by hand there: `pulumi refresh`, then `pulumi up` of {share.stack}",
             )
@@ -180,7 +172,7 @@ def _listener(
         if way.address == ipv4[0] and way.transport in roles and way.customer is None
     }
     if "sip" not in ports:
-        raise UnfitRegionError(
+        raise Refusal(
             f"stack {share.stack}: no way in for SIP at {ipv4[0]}, where {name} leads", f"`pulumi up` of {share.stack}"
         )
     return Listener(ports, ipv4[0], ipv6[0] if ipv6 else None)
@@ -193,7 +185,7 @@ def _model(kind: type[T], share: Share, name: str, raw: Mapping[str, Json], reme
         told = error.errors()[0] if isinstance(error, ValidationError) else None
         field = ".".join(str(step) for step in told["loc"]) if told else "all of it"
         what = f"{told['input']!r:.60}: {told['msg']}" if told else "no JSON"
-        raise UnfitRegionError(f"stack {share.stack}, {name}: {field!r:.80} = {what}", remedy) from None
+        raise Refusal(f"stack {share.stack}, {name}: {field!r:.80} = {what}", remedy) from None
 
 
 def _whole(value: object) -> Json:
@@ -217,18 +209,18 @@ def in_order(regions: Iterable[Region]) -> list[Region]:
 
 
 def together(regions: Iterable[Region]) -> list[Region]:
-    """All of them in order. Raises `UnfitRegionError` when two claim one living address or one name."""
+    """All of them in order. Raises `Refusal` when two claim one living address or one name."""
     found = in_order(regions)
     try:
         merged([(each.raw["ipInventory"], each.inventory) for each in found])
     except NothingToListError as error:
-        raise UnfitRegionError(str(error), "run `pulumi refresh` and `pulumi up` of both stacks") from None
+        raise Refusal(str(error), "run `pulumi refresh` and `pulumi up` of both stacks") from None
     owners: dict[tuple[str, str], str] = {}
     for each in found:
         for record in each.dns.records:
             other = owners.setdefault((record.name.lower(), record.type), each.share.stack)
             if other != each.share.stack:
-                raise UnfitRegionError(
+                raise Refusal(
                     f"stacks {other} and {each.share.stack} both have {record.name} {record.type}",
                     "only one of them can lead somebody there: give a customer another dnsName in one of them",
                 )
@@ -291,17 +283,17 @@ def _shared_addresses(names: SipNames, living: Sequence[Region], policies: Polic
 
 
 def probed_port(regions: Sequence[Region], role: str) -> int:
-    """The port of the TCP LoadBalancers that a health check probes: it has one. Raises `UnfitRegionError`."""
+    """The port of the TCP LoadBalancers that a health check probes: it has one. Raises `Refusal`."""
     ports = {each.name: each.tcp.ports.get(role) for each in active(regions)}
     (first, port), *others = ports.items()
     for name, other in [(first, port), *others]:
         if other is None:
-            raise UnfitRegionError(
+            raise Refusal(
                 f"region {name} has no port `{role}` over TCP, which routing.probe asks",
                 "give it one in ingress.tcp.ports there, run `pulumi up` of it, or change routing.probe.path here",
             )
         if other != port:
-            raise UnfitRegionError(
+            raise Refusal(
                 f"port `{role}` over TCP is {port} in {first} and {other} in {name}: one health check has one port",
                 "give all regions the same, or set routing.tcp: fixed",
             )

@@ -7,27 +7,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-STACK = "pulumi:pulumi:Stack"
-SERVICE = "kubernetes:core/v1:Service"
-ADDRESS = "gcp:compute/address:Address"
-GLOBAL_ADDRESS = "gcp:compute/globalAddress:GlobalAddress"
-NAT = "gcp:compute/routerNat:RouterNat"
-ZONE = "gcp:dns/managedZone:ManagedZone"
-RECORD_SET = "gcp:dns/recordSet:RecordSet"
-GANDI_RECORD_SET = "pulumi-python:dynamic/warp:GandiRecordSet"
-# One host each; their properties have the same names.
-RECORD_SETS = frozenset({RECORD_SET, GANDI_RECORD_SET})
-INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
-DATABASE = "gcp:sql/database:Database"
-BUCKET = "gcp:storage/bucket:Bucket"
-BUCKET_MEMBER = "gcp:storage/bucketIAMMember:BucketIAMMember"
-BUCKET_BINDING = "gcp:storage/bucketIAMBinding:BucketIAMBinding"
-FIREWALL = "gcp:compute/firewall:Firewall"
-FIREWALL_POLICY_RULES = frozenset(
-    f"gcp:compute/{kind[0].lower()}{kind[1:]}:{kind}"
-    for kind in ("FirewallPolicyRule", "NetworkFirewallPolicyRule", "RegionNetworkFirewallPolicyRule")
-)
-
 
 class Unknown(Enum):
     """The one value that stands for whatever a preview cannot know."""

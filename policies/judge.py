@@ -11,15 +11,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 
 from policies.declared import Declared
 from policies.rule import Finding, Granted, Options, ResourceRule, Rule, StackRule, Violation
+from refusal import with_remedy
 
 LEFT_OUT = "this update leaves it out (--target, --exclude), so it has no inputs yet"
 RESTS = "rests on what this update leaves out (--target, --exclude)"
+_told = partial(with_remedy, indent="")  # the engine indents the whole of it
 COMPONENTS = ("pulumi:", "warp:")  # never have inputs
 LONGEST = timedelta(days=366)  # an exception that nobody will live to see the end of is a change of the rule
 
@@ -170,7 +173,3 @@ def _options(rule: Rule, config: Mapping[str, Any], urn: str) -> Options | Refus
 def _holds(granted: Granted, resource: Declared, today: date) -> bool:
     names = (resource.urn, resource.name)
     return today <= granted.expires <= today + LONGEST and any(fnmatchcase(name, granted.resource) for name in names)
-
-
-def _told(what: str, remedy: str) -> str:
-    return f"{what}\n-> {remedy}"

@@ -22,8 +22,8 @@ from pulumi_policy import (
     StackValidationPolicy,
 )
 
+from engine.tokens import STACK
 from policies.adapter import NotJudgedError, bare, declared, secret_paths
-from policies.declared import STACK
 from policies.judge import Excepted, NotJudged, Refused, Verdict, judge_exceptions, judge_resource, judge_stack, mended
 from policies.rule import Level, Options, ResourceRule, Rule, StackRule
 from policies.rules import RULES

@@ -27,17 +27,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from command_line import run
-from engine_cli import Json
+from engine.cli import Json
+from refusal import Refusal
 from review.markdown import markdown, twice
 from review.preview import Preview, UnreadableError, read
 from review.report import report
 from review.settled import failure, page, settled
 
 VISIBLE, FAILED, UNREADABLE = 3, 4, 2
-
-
-class _RefusedError(Exception):
-    """An input that cannot be read, with the remedy."""
 
 
 def main() -> int:
@@ -64,7 +61,7 @@ def main() -> int:
         preview = _read(chosen.preview)
         again = _read(chosen.again) if chosen.again else None
         published = _outputs(chosen.outputs) if chosen.outputs else None
-    except _RefusedError as error:
+    except Refusal as error:
         print(error, file=sys.stderr)
         return UNREADABLE
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
@@ -97,9 +94,9 @@ def _read(file: Path | None) -> Preview:
     try:
         return read(file.read_text(encoding="utf-8") if file else sys.stdin.buffer.read().decode("utf-8"))
     except (UnreadableError, OSError, UnicodeDecodeError) as error:
-        raise _RefusedError(
-            f"{file or 'standard input'}: {_reason(error)}"
-            "\n  -> PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true pulumi preview --json > FILE"
+        raise Refusal(
+            f"{file or 'standard input'}: {_reason(error)}",
+            "PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true pulumi preview --json > FILE",
         ) from None
 
 
@@ -108,9 +105,9 @@ def _outputs(file: Path) -> Json:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError) as error:
-        raise _RefusedError(f"{file}: {_reason(error)}\n  -> {remedy}") from None
+        raise Refusal(f"{file}: {_reason(error)}", remedy) from None
     if not isinstance(found, dict):
-        raise _RefusedError(f"{file}: it is no object of outputs\n  -> {remedy}")
+        raise Refusal(f"{file}: it is no object of outputs", remedy)
     return found
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from adopt.differences import type_of
-from engine_values import is_unknown
+from engine.tokens import ADDRESS, NAT, type_of
+from engine.values import is_unknown
 from inventory.address import Address, Status
 from inventory.published import PublishedInventory
 from review.audience import Audience, audience_of
@@ -22,8 +22,6 @@ from review.preview import Preview, Step
 from secret_text import SECRET
 from settings import Settings, SettingsError
 
-ADDRESS = "gcp:compute/address:Address"
-NAT = "gcp:compute/routerNat:RouterNat"
 # Words for a field that outside people read.
 _FIELDS = {
     "protocols": "protocols",

@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from adopt.differences import type_of
-from engine_cli import STACK_TYPE
+from engine.tokens import STACK, type_of
 
 _TRACEBACK = "Traceback (most recent call last):"
 # Between two tracebacks of one chain of exceptions.
@@ -47,7 +46,7 @@ def causes(errors: Iterable[Message], output: Sequence[str] = ()) -> tuple[Messa
 def _rank(message: Message) -> int:
     if _follows(message):
         return 2
-    return 0 if message.urn.count("::") >= 3 and type_of(message.urn) != STACK_TYPE else 1
+    return 0 if message.urn.count("::") >= 3 and type_of(message.urn) != STACK else 1
 
 
 def _follows(message: Message) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from engine_values import UNKNOWN
+from engine.values import UNKNOWN
 from secret_text import SECRET, hidden
 
 AT_UPDATE = "assigned at update"

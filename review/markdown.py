@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
-from adopt.differences import logical_name
-from adopt.effects import ACL, RECORD
+from engine.tokens import ADDRESS, RECORD_SET, TRUNK_ACL, logical_name
 from inventory.address import Address, Status
 from policies.rules.secrets import NAMES
-from review.acl import AclChange, Count
-from review.addresses import ADDRESS, AddressChange
+from review.acl import AclChange
+from review.addresses import AddressChange
 from review.audience import Audience
 from review.causes import Message
 from review.foreign import AT_UPDATE, code, error_text, message_text
@@ -25,6 +24,7 @@ from review.records import RecordChange
 from review.report import Figure, Report, Sheet
 from review.resources import Effected, Operation, ResourceChange
 from secret_text import SECRET
+from trunk_text import Count
 
 T = TypeVar("T")
 
@@ -123,12 +123,12 @@ def _page(report: Report) -> Iterator[str]:
 
 def _told_above(change: ResourceChange, report: Report) -> bool:
     """Whether a part of its own tells all of it."""
-    if change.type == RECORD:
+    if change.type == RECORD_SET:
         return all(ANSWERS.match(each.property) for each in change.effects)
     if change.type == ADDRESS:
         names = {f"Address {each.name}" for each in report.addresses}
         return change.operation is Operation.CREATE and change.name in names
-    return change.type == ACL and report.acl is not None and not change.effects
+    return change.type == TRUNK_ACL and report.acl is not None and not change.effects
 
 
 def section(heading: str, items: Sequence[T], line: Callable[[T], Iterable[str]]) -> Iterator[str]:

@@ -15,8 +15,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from adopt.differences import type_of
-from engine_cli import STACK_TYPE, Json, masked, step_of
+from engine.cli import Json, masked, step_of
+from engine.tokens import STACK, type_of
 from review.causes import Message, causes
 
 # What a program or a plugin wrote to standard error, in the engine's severities (pulumi/sdk/go/common/diag/sink.go).
@@ -134,7 +134,7 @@ def _lines(text: str) -> list[Json]:
 
 def _object(digest: Json) -> Preview:
     steps = [Step.model_validate(masked(step)) for step in digest.get("steps") or ()]
-    root = next((step for step in steps if step.type == STACK_TYPE), None)
+    root = next((step for step in steps if step.type == STACK), None)
     said = [
         # This form writes the severity in front of the text, too.
         (severity, Message(each.get("urn", ""), str(each["message"]).removeprefix(f"{severity}: ")))
@@ -172,7 +172,7 @@ def _stream(events: Iterable[Json]) -> Preview:
             steps.append(_step(before["metadata"]))
         elif done := event.get("resOutputsEvent"):
             step = _step(done["metadata"])
-            if step.type == STACK_TYPE:
+            if step.type == STACK:
                 outputs = dict(step.state("newState", "outputs"))
             found.append(step)
         elif (said := event.get("diagnosticEvent")) and said["severity"] in ("error", "warning"):
@@ -188,7 +188,7 @@ def _stream(events: Iterable[Json]) -> Preview:
             policies.take(event)
     if not ended and not cancelled:
         raise UnreadableError("it is cut off: the engine's last event is missing")
-    root = next((step for step in steps if step.type == STACK_TYPE), None)
+    root = next((step for step in steps if step.type == STACK), None)
     # A refresh says only afterwards what it found, `same` included: that has both outputs, too.
     refreshed = {step.urn for step in steps if step.op == "refresh"} | ({root.urn} if root else set())
     found = [step for step in found if step.urn in refreshed and step.op in ("update", "delete", "same")]

@@ -17,11 +17,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from adopt.differences import known_as
-from adopt.effects import BUCKET, INSTANCE, SERVICE, ZONE, Effect
-from engine_cli import STACK_TYPE
-from engine_values import is_unknown
-from review.addresses import ADDRESS
+from engine.differences import known_as
+from engine.effects import Effect
+from engine.tokens import (
+    ADDRESS,
+    BUCKET,
+    DEDICATED_INGRESS,
+    INSTANCE,
+    NAT_EGRESS_POOL,
+    SERVICE,
+    SIP_INGRESS,
+    STACK,
+    ZONE,
+)
+from engine.values import is_unknown
 from review.audience import Audience
 from review.preview import Preview, Step
 from review.resources import Effected, Operation, ResourceChange
@@ -48,14 +57,14 @@ class Promise:
 _WITHOUT_DATABASE = "without the trunk ACL no caller is let in"
 # For each resource the first of its type that fits; of the stack's outputs, all.
 PROMISED = (
-    Promise(ADDRESS, ("address",), Audience.VENDORS, "vendors have the old one whitelisted", "warp:edge:NatEgressPool"),
-    Promise(ADDRESS, ("address",), Audience.CUSTOMERS, "customers send calls to the old one", "warp:edge:SipIngress"),
+    Promise(ADDRESS, ("address",), Audience.VENDORS, "vendors have the old one whitelisted", NAT_EGRESS_POOL),
+    Promise(ADDRESS, ("address",), Audience.CUSTOMERS, "customers send calls to the old one", SIP_INGRESS),
     Promise(
         ADDRESS,
         ("address",),
         Audience.CUSTOMERS,
         "its customer sends calls to the old one",
-        "warp:edge:DedicatedIngress",
+        DEDICATED_INGRESS,
     ),
     Promise(ADDRESS, ("address",), Audience.ANYBODY, "people have the old one"),
     Promise(
@@ -77,17 +86,15 @@ PROMISED = (
         Audience.VENDORS,
         "whether vendors and customers can read the site",
     ),
+    Promise(STACK, ("dns.nameServers[]",), Audience.CUSTOMERS, "the parent zone leads to the old ones: names may fail"),
     Promise(
-        STACK_TYPE, ("dns.nameServers[]",), Audience.CUSTOMERS, "the parent zone leads to the old ones: names may fail"
-    ),
-    Promise(
-        STACK_TYPE,
+        STACK,
         ("dns.dsRecords[]",),
         Audience.CUSTOMERS,
         "the parent zone has the old ones: names fail wherever signatures are checked",
     ),
     Promise(
-        STACK_TYPE,
+        STACK,
         ("database.serverCa",),
         Audience.CUSTOMERS,
         f"SIP proxies and the portal check the database by the old one; {_WITHOUT_DATABASE}",
@@ -99,12 +106,12 @@ def promised_changes(refresh: Preview) -> list[ResourceChange]:
     """What moved, in steps that the engine calls `same` too; the stack's outputs last, unless a resource tells it."""
     found: list[ResourceChange] = []
     told: set[tuple[str, str]] = set()
-    for step in sorted(refresh.steps, key=lambda each: each.type == STACK_TYPE):
+    for step in sorted(refresh.steps, key=lambda each: each.type == STACK):
         if not (step.oldState and step.newState):
             continue
         for promise in _promises(step):
             moved = tuple(_moved(promise, step))
-            if step.type == STACK_TYPE:
+            if step.type == STACK:
                 moved = tuple(each for each in moved if (each.before, each.after) not in told)
             if moved:
                 told |= {(each.before, each.after) for each in moved}
@@ -133,11 +140,11 @@ def with_promised(changes: Iterable[ResourceChange], promised: Iterable[Resource
 
 def _promises(step: Step) -> Sequence[Promise]:
     fitting = [each for each in PROMISED if each.type == step.type and each.within in step.urn]
-    return fitting if step.type == STACK_TYPE else fitting[:1]
+    return fitting if step.type == STACK else fitting[:1]
 
 
 def _name(step: Step, promise: Promise) -> str:
-    if step.type == STACK_TYPE:
+    if step.type == STACK:
         return f"output {promise.paths[0].removesuffix('[]')}"
     return known_as(step.model_dump())
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from adopt.effects import GANDI_RECORD, RECORD
-from engine_values import is_unknown
+from engine.tokens import GANDI_RECORD_SET, RECORD_SET
+from engine.values import is_unknown
 from review.preview import Preview, Step
 from review.resources import Operation
 
@@ -30,7 +30,7 @@ class RecordChange:
 
 def record_changes(preview: Preview, *, parent: bool = True) -> list[RecordChange]:
     """Record sets by name and type, then the parent zone's part; that is in the outputs."""
-    found = [_record(step) for step in preview.changes if step.type in (RECORD, GANDI_RECORD)]
+    found = [_record(step) for step in preview.changes if step.type in (RECORD_SET, GANDI_RECORD_SET)]
     found.sort(key=lambda each: (each.name, each.type, each.at_gandi))
     return [*found, *(_parent(preview) if parent else ())]
 
@@ -47,7 +47,7 @@ def _record(step: Step) -> RecordChange:
         before=_answers(before),
         after=_answers(after),
         ttl=(_seconds(before.get("ttl")), _seconds(after.get("ttl"))),
-        at_gandi=step.type == GANDI_RECORD,
+        at_gandi=step.type == GANDI_RECORD_SET,
     )
 
 

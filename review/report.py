@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine_values import WHOLE, untold
+from engine.values import WHOLE, untold
 from review.acl import AclChange, acl_change
 from review.addresses import AddressChange, address_changes, inventories
 from review.audience import Audience

@@ -1,6 +1,6 @@
 """What happens to each resource, who outside would notice, and why.
 
-The words for a changed property are those of `adopt/effects.py`. A type or a property that nobody described there is
+The words for a changed property are those of `engine/effects.py`. A type or a property that nobody described there is
 taken as visible to anybody: somebody has to read it. Addresses as people are told of them are `addresses.py`.
 """
 
@@ -10,29 +10,34 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from adopt.differences import OURS, Difference, compare, known_as, logical_name
-from adopt.effects import (
-    ACL,
+from engine.differences import OURS, Difference, compare, known_as
+from engine.effects import Effect
+from engine.tokens import (
+    ADDRESS,
     BUCKET_OBJECT,
     CONFIG_MAP,
+    DATABASE,
     DEPLOYMENT,
-    GANDI_RECORD,
+    GANDI_RECORD_SET,
     INSTANCE,
     KUBERNETES_SECRET,
     NAT,
-    RECORD,
+    NAT_EGRESS_POOL,
+    RECORD_SET,
+    ROUTER,
     SERVICE,
+    SIP_INGRESS,
+    TRUNK_ACL,
     USER,
     ZONE,
-    Effect,
+    logical_name,
+    within,
 )
-from engine_values import UNKNOWN
-from review.addresses import ADDRESS, gateway_addresses
+from engine.values import UNKNOWN
+from review.addresses import gateway_addresses
 from review.audience import Audience
 from review.preview import Preview, Step
 
-ROUTER = "gcp:compute/router:Router"
-DATABASE = "gcp:sql/database:Database"
 # Who notices a change that has an effect; what is not here is anybody's, and so is an effect that nobody knows.
 _SEEN_BY = {
     ADDRESS: Audience.ANYBODY,
@@ -40,9 +45,9 @@ _SEEN_BY = {
     ROUTER: Audience.VENDORS,
     SERVICE: Audience.CUSTOMERS,
     ZONE: Audience.CUSTOMERS,
-    RECORD: Audience.CUSTOMERS,
-    GANDI_RECORD: Audience.CUSTOMERS,
-    ACL: Audience.CUSTOMERS,
+    RECORD_SET: Audience.CUSTOMERS,
+    GANDI_RECORD_SET: Audience.CUSTOMERS,
+    TRUNK_ACL: Audience.CUSTOMERS,
     INSTANCE: Audience.NOBODY,
     DATABASE: Audience.NOBODY,
     USER: Audience.NOBODY,
@@ -51,7 +56,7 @@ _SEEN_BY = {
     DEPLOYMENT: Audience.NOBODY,
 }
 _WITHOUT_DATABASE = "without the trunk ACL nobody may call"
-_BY_COMPONENT = {"warp:edge:NatEgressPool$": Audience.VENDORS, "warp:edge:SipIngress$": Audience.CUSTOMERS}
+_BY_COMPONENT = {NAT_EGRESS_POOL: Audience.VENDORS, SIP_INGRESS: Audience.CUSTOMERS}
 
 
 class Operation(Enum):
@@ -130,7 +135,7 @@ def _seen_by(step: Step, operation: Operation, effects: tuple[Effected, ...]) ->
     usual = _SEEN_BY.get(step.type, Audience.ANYBODY)
     if step.type == ADDRESS:
         # A new one that nobody is told of is nobody's; the inventory tells of all others.
-        usual = next((who for component, who in _BY_COMPONENT.items() if component in step.urn), usual)
+        usual = next((who for component, who in _BY_COMPONENT.items() if within(step.urn, component)), usual)
         return Audience.NOBODY if operation is Operation.CREATE and usual is not Audience.ANYBODY else usual
     if step.type == SERVICE and not _is_load_balancer(step):
         return Audience.NOBODY
@@ -155,7 +160,7 @@ def _effects(step: Step, operation: Operation, *, refresh: bool) -> Iterator[Eff
         yield from _reasons(step)
     if operation is Operation.UPDATE:
         for each in _differences(step, refresh=refresh):
-            if step.type == ACL:
+            if step.type == TRUNK_ACL:
                 # The customers' trunks are told customer by customer (`acl.py`); places are lines of files.
                 if not each.property.startswith(("trunks", "places", "__provider")):
                     yield Effected(Effect.ACCESS, "who may call", each.property)

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from adopt.differences import OURS, compare, known_as
-from adopt.effects import Effect
+from engine.differences import OURS, compare, known_as
+from engine.effects import Effect
 from review.causes import Message
 from review.foreign import code
 from review.markdown import bounded, error_lines, section, values

@@ -10,6 +10,7 @@ import os
 # PostgreSQL is such a child. None of them uses gRPC.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
-from sandbox.process import Sandbox, SandboxError
+from sandbox.layout import SandboxError
+from sandbox.process import Sandbox
 
 __all__ = ["Sandbox", "SandboxError"]

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sandbox.process import Sandbox, SandboxError
+from sandbox.layout import SandboxError
+from sandbox.process import Sandbox
 
 # Second octets of 127.0.0.0/8 for sandboxes like these; the user's own is 127.77.0.0/16.
 FIRST, LAST = 100, 250

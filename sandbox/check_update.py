@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from engine_cli import Cli, EngineError
+from engine.cli import Cli, EngineError
 from review import preview
 from review.settled import Settled, page, settled
 from sandbox import Sandbox, SandboxError

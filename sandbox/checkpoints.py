@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Final
 
-from sandbox.process import SandboxError
+from sandbox.layout import SandboxError
 from settings.problems import PROJECT
 
 RETAIN: Final = "PULUMI_DIY_BACKEND_RETAIN_CHECKPOINTS"

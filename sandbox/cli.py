@@ -16,16 +16,16 @@ from rich.table import Table
 from sandbox import dns_probe, leftovers, sip_edge, sip_probe
 from sandbox.cloud import WRITES
 from sandbox.faults import KINDS, faults
-from sandbox.process import (
+from sandbox.layout import (
     DEFAULT_DNS_PORT,
     DEFAULT_NETWORK,
     DEFAULT_NETWORKS,
     DEFAULT_PROJECT,
     DEFAULT_REGION,
     DEFAULT_STORAGE_PORT,
-    Sandbox,
     SandboxError,
 )
+from sandbox.process import Sandbox
 from verify.sip import Peer, request
 
 

@@ -8,7 +8,7 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 
-from sandbox.process import SandboxError
+from sandbox.layout import SandboxError
 
 SECONDS = 3.0
 

@@ -19,11 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from engine_cli import Json
+from engine.cli import Json
 from sandbox import leftovers, marks
 from sandbox.aside import sandbox_aside
 from sandbox.gcp.sql_servers import INSTANCE, SqlServers
-from sandbox.process import POSTGRES, Sandbox, SandboxError
+from sandbox.layout import POSTGRES, SandboxError
+from sandbox.process import Sandbox
 from sandbox.recovery import ready
 from sandbox.workspace import ROOT, Workspace
 

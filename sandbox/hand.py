@@ -13,7 +13,7 @@ from sandbox.gcp.sql_replicas import owner_name, promoted
 from sandbox.gcp.sql_servers import INSTANCE, SqlServers, postgres_words
 from sandbox.kubernetes.apply import leaves, owners, with_owners
 from sandbox.kubernetes.clusters import write_kubeconfig
-from sandbox.process import CLOUD, DEFAULT_NETWORK, KUBECONFIG, POSTGRES, SandboxError
+from sandbox.layout import CLOUD, DEFAULT_NETWORK, KUBECONFIG, POSTGRES, SandboxError
 from sandbox.seed import SEEDS
 
 KUBECTL_EDIT: Final = "kubectl-edit"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from engine_run import RUNNER
+from engine.run import RUNNER
 from sandbox import marks
 
 MARK: Final = "WARP_EDGE_SANDBOX"

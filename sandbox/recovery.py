@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from adopt.adoption import import_ids, record
-from adopt.differences import logical_name
-from engine_cli import Json
+from engine.cli import Json
+from engine.tokens import logical_name
 from sandbox import leftovers
 from sandbox.hand import means_the_same
 from sandbox.process import Sandbox

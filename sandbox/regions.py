@@ -19,10 +19,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from command_line import run
-from engine_cli import EngineError
+from engine.cli import EngineError
 from inventory.table import ip_inventory_table
 from sandbox import leftovers, next_steps, sip_edge
-from sandbox.process import DEFAULT_REGION, Sandbox, SandboxError
+from sandbox.layout import DEFAULT_REGION, SandboxError
+from sandbox.process import Sandbox
 from sandbox.recovery import record_what_a_crash_left
 from sandbox.seed import SECOND_REGION
 from sandbox.stack import ended

@@ -19,9 +19,9 @@ from rich.markup import escape
 
 from adopt.__main__ import report
 from adopt.adoption import Adoption, adopt
-from adopt.effects import GANDI_RECORD
 from command_line import run
-from engine_cli import EngineError
+from engine.cli import EngineError
+from engine.tokens import GANDI_RECORD_SET
 from sandbox import Sandbox, SandboxError
 from sandbox.aside import sandbox_aside
 from sandbox.workspace import Workspace
@@ -71,11 +71,11 @@ def at_the_stand_in(config: Mapping[str, Any], sandbox: Sandbox) -> dict[str, An
 def names_at_gandi(workspace: Workspace, sandbox: Sandbox) -> Iterator[str]:
     """What an update of the record sets at Gandi, and of nothing else, would do there, in words."""
     try:
-        workspace.cli.text("up", "--stack", STACK, "--yes", "--skip-preview", "--target", f"**{GANDI_RECORD}::*")
+        workspace.cli.text("up", "--stack", STACK, "--yes", "--skip-preview", "--target", f"**{GANDI_RECORD_SET}::*")
     except EngineError as error:
         # An update of a part cannot compute the outputs: the program refuses to publish them, and that alone is none
         # of Gandi's refusals, which stand under the record set's own heading.
-        if NOT_PUBLISHED not in error.output or f"{GANDI_RECORD} (" in error.output:
+        if NOT_PUBLISHED not in error.output or f"{GANDI_RECORD_SET} (" in error.output:
             yield f"the names at Gandi cannot be taken over: {error}"
     yield from (f"Gandi was written to: {row.op} {row.id}" for row in sandbox.writes())
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from command_line import run
 from sandbox import leftovers, marks
-from sandbox.process import SERVER_MARK, SIP_MARK, Sandbox
+from sandbox.layout import SERVER_MARK, SIP_MARK
+from sandbox.process import Sandbox
 from sandbox.stack import ended
 from sandbox.workspace import ROOT
 

@@ -24,8 +24,8 @@ from sandbox.kubernetes.apply import KUBECTL
 from sandbox.kubernetes.clusters import NAMESPACE, context_name, make_cluster
 from sandbox.kubernetes.services import SERVICE
 from sandbox.kubernetes.waits import DEPLOYMENT
+from sandbox.layout import DEFAULT_PROJECT, DEFAULT_REGION
 from sandbox.links import self_link
-from sandbox.process import DEFAULT_PROJECT, DEFAULT_REGION
 from sandbox.values import Props
 
 CLUSTER: Final = "warp-cluster"

@@ -37,10 +37,7 @@ from sandbox.gcp.routing_policies import policy_of
 from sandbox.gcp.sql_servers import SqlServers
 from sandbox.kubernetes.clusters import write_kubeconfig
 from sandbox.kubernetes.provider import KubernetesProvider
-from sandbox.links import relative
-from sandbox.networks import askers
-from sandbox.postgres import PostgresError
-from sandbox.process import (
+from sandbox.layout import (
     CLOUD,
     DEFAULT_DNS_PORT,
     DEFAULT_STORAGE_PORT,
@@ -51,6 +48,9 @@ from sandbox.process import (
     SIP_MARK,
     SandboxError,
 )
+from sandbox.links import relative
+from sandbox.networks import askers
+from sandbox.postgres import PostgresError
 from sandbox.provider import Provider
 from sandbox.random_provider import RandomProvider
 from sandbox.seed import new_project

@@ -15,7 +15,7 @@ from typing import Any
 import dns.exception
 import dns.resolver
 
-from sandbox.process import SandboxError
+from sandbox.layout import SandboxError
 from verify.sip import SECONDS, Answer, Peer, SipError, ask, request
 
 # RFC 3261 section 18.2 and 26.2: a default port each.

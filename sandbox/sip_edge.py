@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sandbox.process import SandboxError
+from sandbox.layout import SandboxError
 from sandbox.sip_proxy import Database, SipProxy
 
 FOLDER = "sip"

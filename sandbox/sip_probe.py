@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 
-from sandbox.process import SandboxError
+from sandbox.layout import SandboxError
 from verify.sip import Answer, Peer, SipError, request
 from verify.sip import ask as ask_peer
 

@@ -31,9 +31,9 @@ import trustme
 from kamailio import DEDICATED, fragments
 from kamailio.reloader.rpc import Rpc, RpcError
 from sandbox import marks
+from sandbox.layout import SIP_MARK as MARK
+from sandbox.layout import SandboxError
 from sandbox.postgres.account import Account, private_file
-from sandbox.process import SIP_MARK as MARK
-from sandbox.process import SandboxError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGES: Final = ("kamailio", "kamailio-postgres-modules", "kamailio-tls-modules")

@@ -17,12 +17,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from command_line import INTERRUPTED, run
-from engine_cli import EngineError, NotWholeError
-from engine_values import NOTHING
+from engine.cli import EngineError, NotWholeError
+from engine.values import NOTHING
 from inventory import folder, published
 from inventory.site.files import INDEX
 from inventory.site.render import render
 from inventory.table import ip_inventory_table
+from refusal import Refusal
 from review import preview
 from review.markdown import markdown
 from review.report import report
@@ -103,8 +104,8 @@ def site(console: Console) -> int:
     try:
         files = render(published.read(json.dumps(found)), base_url)
         folder.replace(SITE, files)
-    except folder.NotOursError as error:
-        raise SandboxError(f"{error}\n  -> move it away") from None
+    except Refusal as error:
+        raise SandboxError(f"{error.wrong}\n  -> move it away") from None
     except published.UnreadableError:
         raise SandboxError("the stack has no inventory: no update of it ended well\n  -> make up") from None
     console.print(f"{len(files)} files; open {SITE / INDEX}", highlight=False, soft_wrap=True)

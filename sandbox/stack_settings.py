@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-from sandbox.process import SandboxError
+from sandbox.layout import SandboxError
 
 REMEDY: Final = "correct it; docs/settings.md has every key, and `git diff` shows what was changed"
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import yaml
 
-from engine_cli import CONFIGURES, REPORTS, Cli
-from engine_run import RUNNER
+from engine.cli import CONFIGURES, REPORTS, Cli
+from engine.run import RUNNER
 from sandbox import checkpoints
+from sandbox.layout import SandboxError
 from sandbox.leftovers import MARK
-from sandbox.process import SandboxError
 from sandbox.stack_settings import load, settings
 
 ROOT = Path(__file__).resolve().parent.parent

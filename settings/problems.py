@@ -13,6 +13,7 @@ from typing import Any
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from refusal import with_remedy
 from secret_text import SECRET, hidden
 
 PROJECT = "warp-edge"  # the project's name in Pulumi.yaml, hence the namespace of its configuration
@@ -34,7 +35,7 @@ class Problem:
 
     def __str__(self) -> str:
         where = f" (in {self.file})" if self.file else ""
-        return f"  {self.key} = {self.value}{where}\n      {self.wrong}\n      -> {self.remedy}"
+        return f"  {self.key} = {self.value}{where}\n      {with_remedy(self.wrong, self.remedy, ' ' * 6)}"
 
 
 class SettingsError(Exception):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine_cli import STACK_TYPE
+from engine.tokens import STACK
 from review.markdown import markdown
 from review.preview import read
 from review.report import report
@@ -225,7 +225,7 @@ def _is_read(event: dict[str, Any]) -> bool:
     if not step:
         return "policyRemediateSummaryEvent" not in event
     op, type_ = step["metadata"]["op"], step["metadata"]["type"]
-    if type_ == STACK_TYPE or ("resourcePreEvent" in event and type_.endswith((":Address", ":RouterNat"))):
+    if type_ == STACK or ("resourcePreEvent" in event and type_.endswith((":Address", ":RouterNat"))):
         return True
     # A refresh says only afterwards what it found.
     return bool(op != "same" if "resourcePreEvent" in event else op in ("update", "delete"))

@@ -30,13 +30,14 @@ from rich.console import Console
 from rich.progress import Progress
 
 from command_line import run
-from engine_cli import Cli, EngineError
+from engine.cli import Cli, EngineError
+from refusal import Refusal
 from verify import answering, certificate, report, tls
 from verify.checks import Checks, within
 from verify.dns_checks import dns_checks, servers_of
 from verify.endpoint_checks import Caller, sip_checks, tls_checks
 from verify.finding import Finding, Part
-from verify.promise import Promise, UnreadableError, of, read
+from verify.promise import Promise, of, read
 from verify.servers import Place, Server
 
 BROKEN, UNREADABLE = 3, 2
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         resolvers = _resolvers(chosen.resolver)
         trust = _trust(chosen.ca)
         source = _can_send_from(chosen.source or "")
-    except (UnreadableError, EngineError) as error:
+    except (Refusal, EngineError) as error:
         print(error, file=sys.stderr)
         return UNREADABLE
     began = time.monotonic()
@@ -100,9 +101,9 @@ def _promise(chosen: argparse.Namespace) -> Promise:
         text = (chosen.outputs.read_bytes() if chosen.outputs else sys.stdin.buffer.read()).decode()
         return read(text)
     except OSError as error:
-        raise UnreadableError(f"{chosen.outputs}: {error.strerror}", "pulumi stack output --json > FILE") from None
+        raise Refusal(f"{chosen.outputs}: {error.strerror}", "pulumi stack output --json > FILE") from None
     except UnicodeDecodeError:
-        raise UnreadableError(
+        raise Refusal(
             f"{chosen.outputs or 'standard input'} is no JSON in UTF-8", "pulumi stack output --json > FILE"
         ) from None
 
@@ -114,7 +115,7 @@ def _resolvers(chosen: Sequence[Place]) -> list[Server]:
     try:
         system = dns.resolver.Resolver()
     except dns.exception.DNSException:
-        raise UnreadableError("this machine has no resolver", "name one: --resolver 192.0.2.53") from None
+        raise Refusal("this machine has no resolver", "name one: --resolver 192.0.2.53") from None
     return [Server("the system's resolver", tuple(Place(str(each)) for each in system.nameservers))]
 
 
@@ -122,7 +123,7 @@ def _trust(authority: Path | None) -> ssl.SSLContext:
     try:
         return tls.trusting(authority)
     except OSError as error:
-        raise UnreadableError(
+        raise Refusal(
             f"--ca {authority}: {error.strerror or 'no certificate in it'}", "name a PEM file of authorities"
         ) from None
 
@@ -133,7 +134,7 @@ def _can_send_from(source: str) -> str:
             try:
                 probe.bind((source, 0))
             except OSError as error:
-                raise UnreadableError(f"--source {source}: {error.strerror}", "an address of this machine") from None
+                raise Refusal(f"--source {source}: {error.strerror}", "an address of this machine") from None
     return source
 
 

@@ -23,21 +23,15 @@ from dns.rdtypes.IN.AAAA import AAAA
 from dns.rdtypes.IN.SRV import SRV
 from pydantic import ValidationError
 
-from engine_values import NOTHING, WHOLE, untold
+from engine.values import NOTHING, WHOLE, untold
 from inventory.address import Direction, Status
 from inventory.publish import digest
 from inventory.published import Published, PublishedDns, PublishedEndpoint, PublishedRecord, ReachableInventory
+from refusal import Refusal
 from verify.finding import said
 
 ADDRESS_TYPES = ("A", "AAAA")
 T = TypeVar("T", bound=Published)
-
-
-class UnreadableError(Exception):
-    """The input says no promise; the message tells what is wrong and the remedy."""
-
-    def __init__(self, wrong: str, remedy: str) -> None:
-        super().__init__(f"{wrong}\n  -> {remedy}")
 
 
 @dataclass(frozen=True)
@@ -137,7 +131,7 @@ def texts(data: frozenset[dns.rdata.Rdata]) -> str:
 
 
 def read(text: str) -> Promise:
-    """The promise in `pulumi stack output --json`. Raises `UnreadableError`."""
+    """The promise in `pulumi stack output --json`. Raises `Refusal` where there is none in it."""
     try:
         outputs = json.loads(text)
     except (ValueError, RecursionError):
@@ -148,22 +142,20 @@ def read(text: str) -> Promise:
 
 
 def of(outputs: Mapping[str, Any]) -> Promise:
-    """The promise in a stack's outputs. Raises `UnreadableError`."""
+    """The promise in a stack's outputs. Raises `Refusal` where there is none in it."""
     if not outputs:
-        raise UnreadableError(NOTHING, WHOLE)
+        raise Refusal(NOTHING, WHOLE)
     if wrong := untold({name: outputs.get(name) for name in ("ipInventory", "dns")}):
-        raise UnreadableError(wrong, WHOLE)
+        raise Refusal(wrong, WHOLE)
     for name in ("ipInventory", "dns"):
         if not isinstance(outputs.get(name), dict):
             raise _no_outputs(f"there is no output {name}")
     raw, zone = outputs["ipInventory"], outputs["dns"]
     if "records" not in zone:
-        raise UnreadableError(
-            "output dns has no `records`: an older program wrote it", "pulumi up (it changes outputs alone)"
-        )
+        raise Refusal("output dns has no `records`: an older program wrote it", "pulumi up (it changes outputs alone)")
     inventory, published = _model(ReachableInventory, "ipInventory", raw), _model(PublishedDns, "dns", zone)
     if digest({key: value for key, value in raw.items() if key != "digest"}) != inventory.digest:
-        raise UnreadableError(
+        raise Refusal(
             "output ipInventory: its digest is not that of its contents, so somebody edited it",
             "take it from the stack: pulumi stack output --json",
         )
@@ -182,10 +174,8 @@ def of(outputs: Mapping[str, Any]) -> Promise:
     )
 
 
-def _no_outputs(wrong: str) -> UnreadableError:
-    return UnreadableError(
-        f"this is not what a stack's outputs look like: {wrong}", "pulumi stack output --json > FILE"
-    )
+def _no_outputs(wrong: str) -> Refusal:
+    return Refusal(f"this is not what a stack's outputs look like: {wrong}", "pulumi stack output --json > FILE")
 
 
 def _model(kind: type[T], name: str, value: object) -> T:
@@ -194,7 +184,7 @@ def _model(kind: type[T], name: str, value: object) -> T:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(step) for step in first["loc"])
-        raise UnreadableError(
+        raise Refusal(
             f"output {name}: {said(field)} = {said(repr(first['input']))}: {said(first['msg'])}",
             "take it from the stack: pulumi stack output --json",
         ) from None
@@ -210,7 +200,7 @@ def _rdata(type_: str, text: str, where: str) -> dns.rdata.Rdata:
     try:
         return dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.from_text(type_), text)
     except (dns.exception.DNSException, ValueError):
-        raise UnreadableError(
+        raise Refusal(
             f"output dns: {where}: {said(repr(text))} is no data of that type", "see docs/outputs.md, `dns`"
         ) from None
 
@@ -225,6 +215,4 @@ def _name(text: str) -> str:
     try:
         return dns.name.from_text(text).to_text(omit_final_dot=True).lower()
     except (dns.exception.DNSException, ValueError):
-        raise UnreadableError(
-            f"output dns: nameServers: {said(repr(text))} is no name", "see docs/outputs.md, `dns`"
-        ) from None
+        raise Refusal(f"output dns: nameServers: {said(repr(text))} is no name", "see docs/outputs.md, `dns`") from None

@@ -17,8 +17,8 @@ from urllib.parse import quote
 import requests
 from requests.auth import AuthBase
 
-from components.gandi.errors import GandiError
 from components.gandi.records import LEAST_TTL, RecordSet
+from refusal import Refusal
 from secret_text import hidden
 
 ATTEMPT_SECONDS = 10
@@ -46,11 +46,11 @@ class Api:
 
     def __post_init__(self) -> None:
         if not self.token:
-            raise GandiError(
+            raise Refusal(
                 "there is no token for Gandi", "run `pulumi config set --secret gandiToken`, or set GANDI_TOKEN"
             )
         if not TOKEN.fullmatch(self.token):
-            raise GandiError("the token for Gandi has characters that no token has", "copy it again, on one line")
+            raise Refusal("the token for Gandi has characters that no token has", "copy it again, on one line")
 
     def get(self, record: RecordSet) -> RecordSet | None:
         """The record set of this name and type as it is; None when there is none."""
@@ -150,11 +150,11 @@ class Api:
             raise self._told(record, f"it sends us elsewhere ({status})", "does dns.gandi.api lead to Gandi?")
         raise self._told(record, f"refused ({status} {words})", "correct what it names; nothing of it was written")
 
-    def _told(self, record: RecordSet, what: str, remedy: str) -> GandiError:
+    def _told(self, record: RecordSet, what: str, remedy: str) -> Refusal:
         """Somebody else's text may hold anything, the token included."""
         without = hidden(what.replace(self.token, "[token]"))
         line = " ".join(re.sub(r"[^\x20-\x7e\xa0-\uffff]", " ", without).split())
-        return GandiError(f"{record}: {line if len(line) <= SHOWN else line[: SHOWN - 1] + '…'}", remedy)
+        return Refusal(f"{record}: {line if len(line) <= SHOWN else line[: SHOWN - 1] + '…'}", remedy)
 
 
 class _Bearer(AuthBase):

@@ -26,9 +26,9 @@ from pulumi.dynamic import (
 )
 from pulumi.runtime.rpc import UNKNOWN
 
-from components.gandi.errors import GandiError
 from components.gandi.records import LEAST_TTL, RecordSet, same_values
 from components.plain_errors import report_plainly
+from refusal import Refusal
 
 if TYPE_CHECKING:
     from components.gandi.api import Api
@@ -54,7 +54,7 @@ class GandiRecordSetProvider(ResourceProvider):
 
     def configure(self, req: ConfigureRequest) -> None:
         """Takes the token; whether it is needed and good shows when Gandi is asked."""
-        report_plainly(GandiError)
+        report_plainly()
         self._token = str(req.config.get("gandiToken") or os.environ.get("GANDI_TOKEN", "")).strip()
 
     def check(self, _olds: Props, news: Props) -> CheckResult:
@@ -71,7 +71,7 @@ class GandiRecordSetProvider(ResourceProvider):
         if there is None or (props["adopt"] and not there.same_as(wanted)):
             api.put(wanted)
         elif not there.same_as(wanted):
-            raise GandiError(f"{wanted} exists and holds {there.data}, not {wanted.data}", ADOPT)
+            raise Refusal(f"{wanted} exists and holds {there.data}, not {wanted.data}", ADOPT)
         return CreateResult(_identity(props), _outputs(props))
 
     def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
@@ -81,7 +81,7 @@ class GandiRecordSetProvider(ResourceProvider):
         if there is None or there.same_as(known) or (news["adopt"] and not there.same_as(wanted)):
             api.put(wanted)
         elif not there.same_as(wanted):
-            raise GandiError(
+            raise Refusal(
                 f"{wanted} was changed by somebody else: it holds {there.data}, not {known.data}, and was to become"
                 f" {wanted.data}",
                 "`pulumi refresh` takes it into the state, a preview then shows it, and `pulumi up` puts ours;"
@@ -112,7 +112,7 @@ class GandiRecordSetProvider(ResourceProvider):
         if there is None:
             return
         if not there.same_as(known):
-            raise GandiError(
+            raise Refusal(
                 f"{known} was changed by somebody else: it holds {there.data}, not {known.data}; it is not deleted",
                 "`pulumi refresh` takes it into the state, and then it can be deleted; `pulumi state delete` leaves it",
             )

@@ -8,6 +8,7 @@ from typing import TypedDict
 from pulumi import Input
 
 from components.sdk.resource import GCP, LABELS, Known, Resource
+from engine import tokens
 
 
 class AddressInputs(TypedDict, total=False):
@@ -22,7 +23,7 @@ class AddressInputs(TypedDict, total=False):
     labels: Input[Mapping[str, str]]
 
 
-class Address(Resource[AddressInputs], token="gcp:compute/address:Address", package=GCP, secret=LABELS):
+class Address(Resource[AddressInputs], token=tokens.ADDRESS, package=GCP, secret=LABELS):
     """A reserved address of a region."""
 
     name = Known[str]("name")
@@ -41,9 +42,7 @@ class GlobalAddressInputs(TypedDict, total=False):
     labels: Input[Mapping[str, str]]
 
 
-class GlobalAddress(
-    Resource[GlobalAddressInputs], token="gcp:compute/globalAddress:GlobalAddress", package=GCP, secret=LABELS
-):
+class GlobalAddress(Resource[GlobalAddressInputs], token=tokens.GLOBAL_ADDRESS, package=GCP, secret=LABELS):
     """A reserved address or range of no region."""
 
     name = Known[str]("name")
@@ -57,7 +56,7 @@ class RouterInputs(TypedDict, total=False):
     network: Input[str]
 
 
-class Router(Resource[RouterInputs], token="gcp:compute/router:Router", package=GCP):
+class Router(Resource[RouterInputs], token=tokens.ROUTER, package=GCP):
     """A Cloud Router."""
 
     name = Known[str]("name")
@@ -92,7 +91,7 @@ class RouterNatInputs(TypedDict, total=False):
     logConfig: RouterNatLogConfig
 
 
-class RouterNat(Resource[RouterNatInputs], token="gcp:compute/routerNat:RouterNat", package=GCP):
+class RouterNat(Resource[RouterNatInputs], token=tokens.NAT, package=GCP):
     """A Cloud NAT gateway."""
 
     min_ports_per_vm = Known[float | None]("minPortsPerVm")
@@ -125,7 +124,7 @@ class HealthCheckInputs(TypedDict, total=False):
     httpHealthCheck: HttpHealthCheck | None
 
 
-class HealthCheck(Resource[HealthCheckInputs], token="gcp:compute/healthCheck:HealthCheck", package=GCP):
+class HealthCheck(Resource[HealthCheckInputs], token=tokens.HEALTH_CHECK, package=GCP):
     """What Cloud DNS probes with."""
 
 
@@ -138,5 +137,5 @@ class ConnectionInputs(TypedDict, total=False):
     deletionPolicy: Input[str]
 
 
-class Connection(Resource[ConnectionInputs], token="gcp:servicenetworking/connection:Connection", package=GCP):
+class Connection(Resource[ConnectionInputs], token=tokens.CONNECTION, package=GCP):
     """Private services access of a network."""

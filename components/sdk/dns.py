@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 from pulumi import Input
 
 from components.sdk.resource import GCP, LABELS, Known, Resource, ask
+from engine import tokens
 
 
 class DnssecConfig(TypedDict, total=False):
@@ -27,7 +28,7 @@ class ManagedZoneInputs(TypedDict, total=False):
     labels: Input[Mapping[str, str]]
 
 
-class ManagedZone(Resource[ManagedZoneInputs], token="gcp:dns/managedZone:ManagedZone", package=GCP, secret=LABELS):
+class ManagedZone(Resource[ManagedZoneInputs], token=tokens.ZONE, package=GCP, secret=LABELS):
     """A zone at Cloud DNS."""
 
     name = Known[str]("name")
@@ -74,7 +75,7 @@ class RecordSetInputs(TypedDict, total=False):
     routingPolicy: RoutingPolicy | None
 
 
-class RecordSet(Resource[RecordSetInputs], token="gcp:dns/recordSet:RecordSet", package=GCP):
+class RecordSet(Resource[RecordSetInputs], token=tokens.RECORD_SET, package=GCP):
     """All records of one name and type at Cloud DNS."""
 
 

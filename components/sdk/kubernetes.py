@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 from pulumi import Input
 
 from components.sdk.resource import KUBERNETES, Known, Resource
+from engine import tokens
 
 
 class ObjectMeta(TypedDict, total=False):
@@ -67,7 +68,7 @@ class ServiceInputs(TypedDict):
 
 class Service(
     Resource[ServiceInputs],
-    token="kubernetes:core/v1:Service",
+    token=tokens.SERVICE,
     package=KUBERNETES,
     constant={"apiVersion": "v1", "kind": "Service"},
 ):
@@ -83,7 +84,7 @@ class ConfigMapInputs(TypedDict):
 
 class ConfigMap(
     Resource[ConfigMapInputs],
-    token="kubernetes:core/v1:ConfigMap",
+    token=tokens.CONFIG_MAP,
     package=KUBERNETES,
     constant={"apiVersion": "v1", "kind": "ConfigMap"},
 ):
@@ -102,7 +103,7 @@ class SecretInputs(TypedDict):
 
 class Secret(
     Resource[SecretInputs],
-    token="kubernetes:core/v1:Secret",
+    token=tokens.KUBERNETES_SECRET,
     package=KUBERNETES,
     constant={"apiVersion": "v1", "kind": "Secret"},
     secret=("data", "stringData"),
@@ -121,7 +122,7 @@ class DeploymentInputs(TypedDict):
 
 class Deployment(
     Resource[DeploymentInputs],
-    token="kubernetes:apps/v1:Deployment",
+    token=tokens.DEPLOYMENT,
     package=KUBERNETES,
     constant={"apiVersion": "apps/v1", "kind": "Deployment"},
 ):

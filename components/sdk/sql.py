@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 from pulumi import Input
 
 from components.sdk.resource import GCP, Known, Resource
+from engine import tokens
 
 
 class DatabaseFlag(TypedDict):
@@ -96,7 +97,7 @@ class DatabaseInstanceInputs(TypedDict, total=False):
 
 class DatabaseInstance(
     Resource[DatabaseInstanceInputs],
-    token="gcp:sql/databaseInstance:DatabaseInstance",
+    token=tokens.INSTANCE,
     package=GCP,
     secret=("replicaConfiguration", "rootPassword", "rootPasswordWo", "serverCaCerts"),
 ):
@@ -117,7 +118,7 @@ class DatabaseInputs(TypedDict, total=False):
     deletionPolicy: Input[str]
 
 
-class Database(Resource[DatabaseInputs], token="gcp:sql/database:Database", package=GCP):
+class Database(Resource[DatabaseInputs], token=tokens.DATABASE, package=GCP):
     """A database in an instance."""
 
     name = Known[str]("name")
@@ -133,7 +134,7 @@ class UserInputs(TypedDict, total=False):
     deletionPolicy: Input[str]
 
 
-class User(Resource[UserInputs], token="gcp:sql/user:User", package=GCP, secret=("password", "passwordWo")):
+class User(Resource[UserInputs], token=tokens.USER, package=GCP, secret=("password", "passwordWo")):
     """A user of an instance."""
 
     name = Known[str]("name")

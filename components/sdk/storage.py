@@ -8,6 +8,7 @@ from typing import TypedDict
 from pulumi import Input
 
 from components.sdk.resource import GCP, LABELS, Known, Resource
+from engine import tokens
 
 
 class Versioning(TypedDict):
@@ -56,7 +57,7 @@ class BucketInputs(TypedDict, total=False):
     labels: Input[Mapping[str, str]]
 
 
-class Bucket(Resource[BucketInputs], token="gcp:storage/bucket:Bucket", package=GCP, secret=LABELS):
+class Bucket(Resource[BucketInputs], token=tokens.BUCKET, package=GCP, secret=LABELS):
     """A bucket of Cloud Storage."""
 
     name = Known[str]("name")
@@ -70,9 +71,7 @@ class BucketIAMMemberInputs(TypedDict, total=False):
     member: Input[str]
 
 
-class BucketIAMMember(
-    Resource[BucketIAMMemberInputs], token="gcp:storage/bucketIAMMember:BucketIAMMember", package=GCP
-):
+class BucketIAMMember(Resource[BucketIAMMemberInputs], token=tokens.BUCKET_MEMBER, package=GCP):
     """One member's role at a bucket."""
 
 
@@ -88,7 +87,7 @@ class BucketObjectInputs(TypedDict, total=False):
 
 class BucketObject(
     Resource[BucketObjectInputs],
-    token="gcp:storage/bucketObject:BucketObject",
+    token=tokens.BUCKET_OBJECT,
     package=GCP,
     secret=("content", "customerEncryption"),
 ):

@@ -9,15 +9,15 @@ from typing import Any
 import psycopg
 
 from components.trunk_acl import customers, dedicated, entries, migrations, migrator, reach, roles
-from components.trunk_acl.errors import TrunkAclError
 from components.trunk_acl.lock import Connection
-from components.trunk_acl.trunks import trunks
+from refusal import Refusal
+from trunk_text import trunks
 
 Props = dict[str, Any]
 
 
 def apply(props: Props) -> None:
-    """Migrations, roles and rows. Raises `TrunkAclError`; what was committed by then is found done by the next run."""
+    """Migrations, roles and rows. Raises `Refusal`; what was committed by then is found done by the next run."""
     with _connected(props) as connection:
         rows: dict[str, str] | None = props.get("trunks")
 
@@ -40,7 +40,7 @@ def apply(props: Props) -> None:
 
 def found(props: Props) -> Props:
     """Outputs as they are in the database: what `props` say, with rows and limits that differ and, under `drift`, what
-    was changed by hand. Raises `TrunkAclError`."""
+    was changed by hand. Raises `Refusal`."""
     with _connected(props) as connection:
         drift = migrator.drift(connection, _wishes(props))
         outs = {**props, "drift": drift}
@@ -60,11 +60,11 @@ def _connected(props: Props) -> Iterator[Connection]:
     try:
         with reach.connected(_target(props)) as connection:
             yield connection
-    except TrunkAclError as error:
+    except Refusal as error:
         # Without the context: a chain of exceptions would be printed as tracebacks.
-        raise TrunkAclError(*str(error).split("\n  -> ", 1)) from None
+        raise Refusal(error.wrong, error.remedy) from None
     except psycopg.Error as error:  # of a reader: who writes has told already
-        raise TrunkAclError(*migrator.told(error)) from None
+        raise Refusal(*migrator.told(error)) from None
 
 
 def _target(props: Mapping[str, Any]) -> reach.Target:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psycopg
 
-from components.trunk_acl.errors import TrunkAclError
 from components.trunk_acl.lock import Connection
+from refusal import Refusal
 
 _QUERY = Path(__file__).with_name("catalogue.sql").read_text(encoding="utf-8")
 
@@ -61,13 +61,13 @@ def read(connection: Connection) -> dict[str, Thing]:
 
 
 def refuse_strangers(connection: Connection) -> None:
-    """Raise `TrunkAclError` when something stands where the migrations will build that they did not make.
+    """Raise `Refusal` when something stands where the migrations will build that they did not make.
 
     Only for a database without a registry: the schema may have been made by hand before.
     """
     found = sorted(thing.identity for thing in read(connection).values() if thing.kind in ("table", "view", "function"))
     if found:
-        raise TrunkAclError(
+        raise Refusal(
             f"{found[0]} is there already and was not made by these migrations"
             + (f" (nor {', '.join(found[1:])})" if found[1:] else ""),
             "move it out of the way with its rows, and copy them back afterwards: docs/trunk-acl.md, 'Tables that are"
@@ -108,7 +108,7 @@ def _matters(extra: Thing) -> bool:
 def repair(connection: Connection) -> list[str]:
     """Put back what differs from the record, in one transaction; what differed, one line each.
 
-    Raises `TrunkAclError` where only a person can: rows may be lost, or something unknown was added.
+    Raises `Refusal` where only a person can: rows may be lost, or something unknown was added.
     """
     before = recorded(connection)
     now = read(connection)
@@ -124,11 +124,11 @@ def repair(connection: Connection) -> list[str]:
                 _put_back(connection, before, now)
                 now = read(connection)
             left = differences(before, now)
-            raise TrunkAclError(f"after the repair it still differs: {left[0]}", "put it back yourself")
+            raise Refusal(f"after the repair it still differs: {left[0]}", "put it back yourself")
     except psycopg.Error as error:
         if isinstance(error, psycopg.OperationalError) or not changes:
             raise  # nothing that was changed by hand is in the way: a lost connection, a lock, a timeout
-        raise TrunkAclError(
+        raise Refusal(
             f"what was changed by hand cannot be put back ({changes[0]}): {error.diag.message_primary or error}",
             "put it back yourself; the definition that it should have is in trunk_acl.catalogue",
         ) from None
@@ -138,13 +138,13 @@ def _refuse_what_a_person_must_do(before: Mapping[str, Thing], now: Mapping[str,
     for thing in _wrong(before, now):
         if thing.kind in HOLDS_ROWS:
             found = now[thing.name].definition if thing.name in now else "gone"
-            raise TrunkAclError(
+            raise Refusal(
                 f"{thing.name} was changed by hand: it should be `{thing.definition}` and is `{found}`",
                 "rows may be lost: put it back yourself, or restore the database from a backup",
             )
     for thing in _extra(before, now):
         if thing.kind != "grant":
-            raise TrunkAclError(
+            raise Refusal(
                 f"{thing.name} was added by hand: `{thing.definition}`",
                 "it can change who gets in: drop it, or make it a migration",
             )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from components.trunk_acl.errors import TrunkAclError
 from components.trunk_acl.lock import Connection
+from refusal import Refusal
 
 # Tells a table made here from production's: only into this one are customers of the trunk files put.
 MARK = "Customers, as far as the trunk ACL needs them; made by pulumi for a database that had none"
@@ -26,11 +26,11 @@ TEXTS = ("text", "character varying")
 
 
 def ensure(connection: Connection, *, create: bool) -> None:
-    """Have `accounts.customers` there, with what the ACL builds on. Raises `TrunkAclError` with the remedy."""
+    """Have `accounts.customers` there, with what the ACL builds on. Raises `Refusal` with the remedy."""
     _check_rights(connection)
     if connection.execute("SELECT to_regclass('accounts.customers')").fetchone() == (None,):
         if not create:
-            raise TrunkAclError(
+            raise Refusal(
                 "there is no table accounts.customers, which every trunk belongs to",
                 "is this the right database? A new one gets a minimal table with trunkAcl.createCustomers: true",
             )
@@ -49,7 +49,7 @@ def add(connection: Connection, bans: Iterable[str]) -> None:
 
 
 def check(connection: Connection) -> None:
-    """Raise `TrunkAclError` unless `accounts.customers` has a unique `ban` and a flag `active`."""
+    """Raise `Refusal` unless `accounts.customers` has a unique `ban` and a flag `active`."""
     columns: dict[str, tuple[str, bool]] = {
         str(name): (str(kind), bool(required))
         for name, kind, required in connection.execute(
@@ -59,18 +59,18 @@ def check(connection: Connection) -> None:
     }
     kind, _ = columns.get("ban", ("", False))
     if kind not in TEXTS:
-        raise TrunkAclError(
+        raise Refusal(
             f"accounts.customers has {f'a column ban of type {kind}' if kind else 'no column ban'}; a customer is known"
             " by its BAN, a text",
             "ALTER TABLE accounts.customers: a column `ban` of type text, NOT NULL, unique",
         )
     if not _ban_is_unique(connection):
-        raise TrunkAclError(
+        raise Refusal(
             "accounts.customers.ban is not unique: a trunk could belong to two customers",
             "ALTER TABLE accounts.customers ADD CONSTRAINT customers_ban_once UNIQUE (ban)",
         )
     if columns.get("active") != ("boolean", True):
-        raise TrunkAclError(
+        raise Refusal(
             "accounts.customers has no column `active boolean NOT NULL`: nobody could be switched off",
             "ALTER TABLE accounts.customers ADD COLUMN active boolean NOT NULL DEFAULT true",
         )
@@ -102,7 +102,7 @@ def _check_rights(connection: Connection) -> None:
     ).fetchone()
     user, may_create, may_refer = row or ("", True, True)
     if not (may_create and may_refer):
-        raise TrunkAclError(
+        raise Refusal(
             f"user {user} may not build on schema accounts",
             f'its owner runs: GRANT CREATE, USAGE ON SCHEMA accounts TO "{user}" WITH GRANT OPTION;'
             f' GRANT SELECT, REFERENCES ON accounts.customers TO "{user}"',

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from components.trunk_acl.errors import TrunkAclError
 from components.trunk_acl.lock import Connection
+from refusal import Refusal
 
 # Name of the reserved address -> its `ban`, `address` and `service`; `active: false` where somebody switched it off.
 Rows = Mapping[str, Mapping[str, Any]]
@@ -33,7 +33,7 @@ def read(connection: Connection, owner: str) -> dict[str, dict[str, Any]]:
 def reconcile(connection: Connection, owner: str, wanted: Rows) -> int:
     """Make the rows of `owner` exactly these, all or nothing; how many were written.
 
-    Raises `TrunkAclError` for an unknown BAN and for an address that somebody else's row has; then nothing is changed.
+    Raises `Refusal` for an unknown BAN and for an address that somebody else's row has; then nothing is changed.
     """
     rows = [(name, row["ban"], row["address"], row["service"]) for name, row in sorted(wanted.items())]
     with connection.transaction(), connection.cursor() as cursor:
@@ -42,14 +42,14 @@ def reconcile(connection: Connection, owner: str, wanted: Rows) -> int:
             for row in rows:
                 copy.write_row(row)
         if unknown := cursor.execute(_UNKNOWN).fetchone():
-            raise TrunkAclError(
+            raise Refusal(
                 f"no such customer in accounts.customers: BAN {unknown[0]} of dedicated address {unknown[1]}",
                 "create the customer first, or correct ban under warp-edge:dedicated",
             )
         values = {"owner": owner}
         if taken := cursor.execute(_TAKEN, values).fetchone():
             address, name, other, ban = taken
-            raise TrunkAclError(
+            raise Refusal(
                 f"dedicated address {name} ({address}) is in accounts.customer_dedicated_ips already: {other} keeps it"
                 f" for BAN {ban}",
                 "an address has one keeper: remove that row, or the customer from warp-edge:dedicated",

@@ -11,9 +11,9 @@ from ipaddress import ip_network
 
 import psycopg
 
-from components.trunk_acl.errors import TrunkAclError
 from components.trunk_acl.lock import Connection
-from components.trunk_acl.trunks import Entry, Trunk, texts
+from refusal import Refusal
+from trunk_text import Entry, Trunk, texts
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def read(connection: Connection, owner: str) -> dict[str, str]:
 def reconcile(connection: Connection, owner: str, wanted: Iterable[Trunk], places: Mapping[str, str]) -> Reconciled:
     """Make the rows of `owner` exactly these, all or nothing.
 
-    `places`: BAN to where it is declared, for errors. Raises `TrunkAclError` for an unknown BAN and for a range that
+    `places`: BAN to where it is declared, for errors. Raises `Refusal` for an unknown BAN and for a range that
     the database refuses; then nothing is changed.
     """
     with connection.transaction(), connection.cursor() as cursor:
@@ -63,13 +63,11 @@ def reconcile(connection: Connection, owner: str, wanted: Iterable[Trunk], place
         try:
             added = cursor.execute(_ADD_TRUNKS, values).rowcount + cursor.execute(_ADD_ENTRIES, values).rowcount
         except psycopg.errors.ExclusionViolation as error:
-            raise TrunkAclError(
-                _overlap(error, places), "a range has one customer: take it from the other first"
-            ) from None
+            raise Refusal(_overlap(error, places), "a range has one customer: take it from the other first") from None
         except psycopg.errors.CheckViolation as error:
-            raise TrunkAclError(_unfit(error, places), error.diag.message_hint or "correct the trunk file") from None
+            raise Refusal(_unfit(error, places), error.diag.message_hint or "correct the trunk file") from None
         except psycopg.errors.UniqueViolation as error:
-            raise TrunkAclError(
+            raise Refusal(
                 _taken(error, places), "the portal keeps it: remove it there, or from the trunk file"
             ) from None
     return Reconciled(added, changed, removed)
@@ -78,7 +76,7 @@ def reconcile(connection: Connection, owner: str, wanted: Iterable[Trunk], place
 def set_limits(connection: Connection, widest_ipv4: int, widest_ipv6: int, allowed: Iterable[str]) -> None:
     """Have the database refuse what is wider, and what is reserved unless inside `allowed`.
 
-    Raises `TrunkAclError` when an entry that is there would not be accepted any more; then nothing is changed.
+    Raises `Refusal` when an entry that is there would not be accepted any more; then nothing is changed.
     """
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(
@@ -101,7 +99,7 @@ def set_limits(connection: Connection, widest_ipv4: int, widest_ipv6: int, allow
             " ORDER BY cidr LIMIT 1"
         ).fetchone()
         if unfit:
-            raise TrunkAclError(
+            raise Refusal(
                 f"the limits would refuse an entry that is there: BAN {unfit[0]}, {unfit[1]}",
                 "remove such entries first, or keep trunkAcl.limits as they were",
             )
@@ -139,7 +137,7 @@ def _refuse_unknown_customers(cursor: psycopg.Cursor[tuple[object, ...]], places
     if rows:
         listed = ", ".join(f"{ban} ({places.get(str(ban), 'in no file')})" for (ban,) in rows[:5])
         more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
-        raise TrunkAclError(
+        raise Refusal(
             f"no such customer in accounts.customers: BAN {listed}{more}",
             "create the customer first, or correct the BAN in the trunk file",
         )

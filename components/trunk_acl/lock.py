@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from components.trunk_acl.errors import TrunkAclError
+from refusal import Refusal
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -21,12 +21,12 @@ POLL_SECONDS = 0.2
 def held(connection: Connection, seconds: float) -> Iterator[None]:
     """Hold the lock of this database's ACL schema; it ends with the session, also when this process is killed.
 
-    Raises `TrunkAclError` that names the holder after `seconds`. The connection must be in autocommit.
+    Raises `Refusal` that names the holder after `seconds`. The connection must be in autocommit.
     """
     deadline = time.monotonic() + seconds
     while not _take(connection):
         if time.monotonic() > deadline:
-            raise TrunkAclError(
+            raise Refusal(
                 f"another run works on the trunk ACL: {_holder(connection)}; waited {seconds:g} s",
                 "let it end and run again; a holder that is dead: SELECT pg_terminate_backend(its process id)",
             )

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.trunk_acl.errors import TrunkAclError
+from refusal import Refusal
 
 FOLDER = Path(__file__).with_name("sql")
 _FILE = re.compile(r"(?P<version>\d{4})_(?P<name>[a-z][a-z0-9_]*)\.sql")
@@ -44,19 +44,19 @@ class Applied:
 
 
 def load(folder: Path = FOLDER) -> tuple[Migration, ...]:
-    """The migrations in `folder`, in order. Raises `TrunkAclError` when they are not numbered 1, 2, 3 and so on."""
+    """The migrations in `folder`, in order. Raises `Refusal` when they are not numbered 1, 2, 3 and so on."""
     found = []
     for file in sorted(folder.glob("*.sql")):
         match = _FILE.fullmatch(file.name)
         if not match:
-            raise TrunkAclError(f"{file.name} is no migration's name", "name it as 0007_what_it_does.sql")
+            raise Refusal(f"{file.name} is no migration's name", "name it as 0007_what_it_does.sql")
         content = file.read_bytes()
         found.append(
             Migration(int(match["version"]), match["name"], hashlib.sha256(content).hexdigest(), content.decode())
         )
     for place, migration in enumerate(found, start=1):
         if migration.version != place:
-            raise TrunkAclError(
+            raise Refusal(
                 f"{migration.file} stands where {place:04}_ belongs", "number migrations without gap and without twins"
             )
     return tuple(found)
@@ -65,7 +65,7 @@ def load(folder: Path = FOLDER) -> tuple[Migration, ...]:
 def pending(known: Sequence[Migration], applied: Sequence[Applied]) -> tuple[Migration, ...]:
     """What is left to apply, in order.
 
-    Raises `TrunkAclError` when what is applied is not the beginning of what is known: a file that was edited, renamed,
+    Raises `Refusal` when what is applied is not the beginning of what is known: a file that was edited, renamed,
     taken away or put in between, or a database that a newer program has been at.
     """
     by_version: Mapping[int, Migration] = {migration.version: migration for migration in known}
@@ -73,18 +73,18 @@ def pending(known: Sequence[Migration], applied: Sequence[Applied]) -> tuple[Mig
     for row in applied:
         file = by_version.get(row.version)
         if row.version > newest:
-            raise TrunkAclError(
+            raise Refusal(
                 f"the database is newer than the program: it has migration {row.file}, the program ends at {newest:04}",
                 "run the program's newer version",
             )
         if file is None or file.name != row.name:
             here = f"; here {row.version:04} is {file.file}" if file else ""
-            raise TrunkAclError(
+            raise Refusal(
                 f"the database has migration {row.file}, which is not here{here}",
                 "put the file back as it was; a change of the schema is a new file with the next number",
             )
         if file.sha256 != row.sha256:
-            raise TrunkAclError(
+            raise Refusal(
                 f"migration {row.file} was edited after it was applied (SHA-256 {row.sha256[:12]} then,"
                 f" {file.sha256[:12]} now)",
                 "put the file back as it was; a change of the schema is a new file with the next number",
@@ -92,7 +92,7 @@ def pending(known: Sequence[Migration], applied: Sequence[Applied]) -> tuple[Mig
     versions = [row.version for row in applied]
     if versions != list(range(1, len(versions) + 1)):
         missing = min(set(range(1, max(versions) + 1)) - set(versions))
-        raise TrunkAclError(
+        raise Refusal(
             f"the database's registry lacks migration {missing:04}, although later ones are there",
             "somebody changed trunk_acl.migrations by hand: restore the row, or the database from a backup",
         )

@@ -15,9 +15,9 @@ import psycopg
 from psycopg import sql
 
 from components.trunk_acl import catalogue, customers, roles
-from components.trunk_acl.errors import TrunkAclError
 from components.trunk_acl.lock import Connection, held
 from components.trunk_acl.migrations import Applied, Migration, pending
+from refusal import Refusal
 
 REGISTRY = """
 CREATE SCHEMA trunk_acl;
@@ -78,7 +78,7 @@ class Report:
 def migrate(connection: Connection, wishes: Wishes, then: Callable[[], None] = lambda: None) -> Report:
     """Bring the schema up to date under the lock, repair what was changed by hand, and run `then` before letting go.
 
-    The connection must be in autocommit; nothing is dropped, ever. Raises `TrunkAclError`, also for what PostgreSQL
+    The connection must be in autocommit; nothing is dropped, ever. Raises `Refusal`, also for what PostgreSQL
     refuses; what was committed before stays, and the next run goes on from there.
     """
     try:
@@ -94,7 +94,7 @@ def migrate(connection: Connection, wishes: Wishes, then: Callable[[], None] = l
                 _apply(connection, migration)
             then()
     except psycopg.Error as error:
-        raise TrunkAclError(*told(error)) from None
+        raise Refusal(*told(error)) from None
     return Report(tuple(migration.file for migration in known), tuple(repaired))
 
 
@@ -107,7 +107,7 @@ def applied(connection: Connection) -> list[Applied]:
 
 
 def drift(connection: Connection, wishes: Wishes) -> list[str]:
-    """What differs from the wishes, one line each. Reads only. Raises `TrunkAclError` as `pending` does."""
+    """What differs from the wishes, one line each. Reads only. Raises `Refusal` as `pending` does."""
     _prepare(connection, wishes)
     known = pending(wishes.migrations, applied(connection))
     found = [f"migration {migration.file} is not applied" for migration in known]
@@ -173,4 +173,4 @@ def _apply(connection: Connection, migration: Migration) -> None:
         raise
     except psycopg.Error as error:
         what, remedy = told(error)
-        raise TrunkAclError(f"migration {migration.file}: {what}", remedy) from None
+        raise Refusal(f"migration {migration.file}: {what}", remedy) from None

@@ -12,7 +12,7 @@ from typing import Any
 from pulumi.dynamic import ConfigureRequest, CreateResult, DiffResult, ReadResult, ResourceProvider, UpdateResult
 
 from components.plain_errors import report_plainly
-from components.trunk_acl.errors import TrunkAclError
+from refusal import Refusal
 
 Props = dict[str, Any]
 
@@ -36,10 +36,10 @@ class TrunkAclProvider(ResourceProvider):
 
     def configure(self, _req: ConfigureRequest) -> None:
         """Nothing of the stack's configuration is needed."""
-        report_plainly(TrunkAclError)
+        report_plainly()
 
     def create(self, props: Props) -> CreateResult:
-        """Raises `TrunkAclError`; what was committed by then is found done by the next run."""
+        """Raises `Refusal`; what was committed by then is found done by the next run."""
         return CreateResult(_identity(props), _applied(props))
 
     def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
@@ -57,9 +57,7 @@ class TrunkAclProvider(ResourceProvider):
     def read(self, id_: str, props: Props) -> ReadResult:
         """What is there: rows of the trunk files as they are, and what was changed by hand. Never writes."""
         if "instance" not in props:
-            raise TrunkAclError(
-                "the trunk ACL cannot be imported", "run `pulumi up`: it recognises what is there already"
-            )
+            raise Refusal("the trunk ACL cannot be imported", "run `pulumi up`: it recognises what is there already")
         from components.trunk_acl import applying  # noqa: PLC0415 - see `_applied`
 
         return ReadResult(id_, applying.found(props))

@@ -23,8 +23,8 @@ from typing import Any, Literal
 
 import psycopg
 
-from components.trunk_acl.errors import TrunkAclError
 from components.trunk_acl.lock import Connection
+from refusal import Refusal
 
 PROXY_HOST = "127.0.0.1"
 ATTEMPT_SECONDS = 10
@@ -61,7 +61,7 @@ class Target:
 
 @contextmanager
 def connected(target: Target) -> Iterator[Connection]:
-    """A connection in autocommit. Raises `TrunkAclError` when there is none by the deadline, or the server says no."""
+    """A connection in autocommit. Raises `Refusal` when there is none by the deadline, or the server says no."""
     if target.access == "direct" and not target.host:
         # libpq would take an empty host for this machine's own server, and wait for that.
         kind, other = ("private", "public") if target.private else ("public", "private")
@@ -73,7 +73,7 @@ def connected(target: Target) -> Iterator[Connection]:
             try:
                 connection = attempt()
                 break
-            except TrunkAclError:
+            except Refusal:
                 raise
             except Exception as error:  # the connector's own errors have no common base
                 # An attempt that the deadline cut off knows less than the one before.
@@ -90,7 +90,7 @@ def _final(reason: str) -> bool:
     return any(words in reason for words in REFUSED) and not any(words in reason for words in PASSING)
 
 
-def _told(target: Target, reason: str) -> TrunkAclError:
+def _told(target: Target, reason: str) -> Refusal:
     remedy = {
         "direct": "is the address reachable from here (authorised networks, VPC)? Or use trunkAcl.reach.access: proxy",
         "proxy": f"start it: cloud-sql-proxy --port {target.port} {target.instance}",
@@ -100,7 +100,7 @@ def _told(target: Target, reason: str) -> TrunkAclError:
         remedy = PRETENDER
     elif _final(reason):
         remedy = "the server answers and refuses: look at the user, its password and the database's name"
-    return TrunkAclError(f"cannot connect to {target.where}: {reason}", remedy)
+    return Refusal(f"cannot connect to {target.where}: {reason}", remedy)
 
 
 def _attempt(target: Target, stack: ExitStack, deadline: float) -> Callable[[], Connection]:
@@ -208,10 +208,10 @@ PRETENDER = "what stands between here and Google? If the instance's authority wa
 REFUSALS = (400, 401, 403, 404)
 
 
-def _no_more(target: Target, what: str, remedy: str, words: object = "") -> TrunkAclError:
+def _no_more(target: Target, what: str, remedy: str, words: object = "") -> Refusal:
     """What trying again does not change."""
     told = " ".join(str(words).split())
-    return TrunkAclError(f"cannot connect to {target.where}: {what}{f': {told}' if told else ''}", remedy)
+    return Refusal(f"cannot connect to {target.where}: {what}{f': {told}' if told else ''}", remedy)
 
 
 def _within(seconds: float, work: Callable[[], Connection]) -> Connection:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from psycopg import sql
 
-from components.trunk_acl.errors import TrunkAclError
 from components.trunk_acl.lock import Connection
+from refusal import Refusal
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _ensure(connection: Connection, role: Role) -> None:
 
 def _must_exist(connection: Connection, member: str) -> None:
     if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (member,)).rowcount:
-        raise TrunkAclError(f"{member} is no user of this instance", "add it to database.iamUsers")
+        raise Refusal(f"{member} is no user of this instance", "add it to database.iamUsers")
 
 
 def drift(connection: Connection, roles: Sequence[Role]) -> list[str]:

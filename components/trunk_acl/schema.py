@@ -13,13 +13,14 @@ from pulumi.dynamic import Resource
 
 from components.database import PASSWORD_LENGTH, TrunkDatabase
 from components.dedicated_ingress import DedicatedIngress
-from components.refusal import RefusedError
 from components.trunk_acl import migrations
 from components.trunk_acl.provider import TrunkAclProvider
 from components.trunk_acl.trunk_files import TrunkFiles, TrunkFilesError, read
-from components.trunk_acl.trunks import changes, summary
+from engine.refusal import RefusedError
+from engine.tokens import TRUNK_ACL_SCHEMA
 from settings.principal import database_user
 from settings.trunk_acl import TrunkAcl
+from trunk_text import changes, count, summary
 
 POSTGRESQL_PORT = 5432
 
@@ -64,7 +65,7 @@ class TrunkAclSchema(pulumi.ComponentResource):
     counts: Mapping[str, int]
 
     def __init__(self, name: str, args: TrunkAclSchemaArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("warp:edge:TrunkAclSchema", name, None, opts)
+        super().__init__(TRUNK_ACL_SCHEMA, name, None, opts)
         self._name = name
         self._args = args
         acl, database, files = args.acl, args.database, args.files
@@ -148,10 +149,10 @@ def trunk_files(acl: TrunkAcl, folder: Path, before: Mapping[str, str] | None) -
 
 
 def _counts(files: TrunkFiles | None) -> dict[str, int]:
-    lines = [line for text in files.customers.values() for line in text.split("\n")] if files else []
-    entries = sum(1 for line in lines if line.startswith("  "))
+    customers = files.customers if files else {}
+    found = count(customers.values())
     return {
-        "customers": len(files.customers) if files else 0,
-        "trunks": len(lines) - entries,
-        "entries": entries,
+        "customers": len(customers),
+        "trunks": found.trunks,
+        "entries": found.ranges + found.off,
     }

@@ -16,11 +16,11 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
-from components.trunk_acl.trunks import Entry, Network, Trunk, texts
 from settings.base import BAN, Ban
 from settings.plain_yaml import YamlError, compose, line_of, plain
 from settings.problems import problem_of, refuse, show
 from settings.trunk_acl import Limits
+from trunk_text import Entry, Network, Trunk, texts
 
 LISTED = 20  # problems shown at once
 DEEPEST = 8  # a file's list, a trunk, its ranges, a range: four are enough

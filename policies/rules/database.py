@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from policies.declared import INSTANCE, UNKNOWN, Declared, at, items
+from engine.tokens import INSTANCE
+from policies.declared import UNKNOWN, Declared, at, items
 from policies.rule import Finding, InProduction, Level, Options, ResourceRule, Unjudged, Violation
 from policies.rules.ranges import is_the_world
 

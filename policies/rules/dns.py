@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from policies.declared import ADDRESS, RECORD_SET, RECORD_SETS, SERVICE, STACK, UNKNOWN, Declared, items, leaves
+from engine.tokens import ADDRESS, RECORD_SET, RECORD_SETS, SERVICE, STACK
+from policies.declared import UNKNOWN, Declared, items, leaves
 from policies.rule import Finding, Options, ResourceRule, StackRule, Unjudged, Violation
 from policies.rules.ingress import addresses, is_load_balancer, protocols
 

@@ -7,8 +7,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from engine.tokens import NAT
 from inventory.capacity import EgressCapacity
-from policies.declared import NAT, UNKNOWN, Declared, items
+from policies.declared import UNKNOWN, Declared, items
 from policies.rule import Finding, InProduction, Level, Options, ResourceRule, StackRule, Unjudged, Violation
 
 Count = Annotated[int, Field(ge=1)]

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from policies.declared import FIREWALL, FIREWALL_POLICY_RULES, SERVICE, UNKNOWN, Declared, at, items
+from engine.tokens import FIREWALL, FIREWALL_POLICY_RULES, SERVICE
+from policies.declared import UNKNOWN, Declared, at, items
 from policies.rule import Finding, Options, ResourceRule, Unjudged, Violation
 from policies.rules.ingress import is_load_balancer
 from policies.rules.ranges import is_the_world

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from policies.declared import ADDRESS, GLOBAL_ADDRESS, SERVICE, UNKNOWN, Declared, at, items
+from engine.tokens import ADDRESS, GLOBAL_ADDRESS, SERVICE
+from policies.declared import UNKNOWN, Declared, at, items
 from policies.rule import Finding, Options, ResourceRule, StackRule, Unjudged, Violation
 
 # docs.cloud.google.com/kubernetes-engine/docs/concepts/service-load-balancer-parameters

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import Field
 
-from policies.declared import ADDRESS, BUCKET, GLOBAL_ADDRESS, INSTANCE, SERVICE, UNKNOWN, ZONE, Declared
+from engine.tokens import ADDRESS, BUCKET, GLOBAL_ADDRESS, INSTANCE, SERVICE, ZONE
+from policies.declared import UNKNOWN, Declared
 from policies.rule import Finding, Options, ResourceRule, Unjudged, Violation
 
 # Where each type that takes labels keeps them.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from policies.declared import ADDRESS, BUCKET, DATABASE, GLOBAL_ADDRESS, INSTANCE, NAT, UNKNOWN, ZONE, Declared
+from engine.tokens import ADDRESS, BUCKET, DATABASE, GLOBAL_ADDRESS, INSTANCE, NAT, ZONE
+from policies.declared import UNKNOWN, Declared
 from policies.rule import Finding, InProduction, ResourceRule, Unjudged, Violation
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from policies.declared import BUCKET, BUCKET_BINDING, BUCKET_MEMBER, UNKNOWN, Declared, items
+from engine.tokens import BUCKET, BUCKET_BINDING, BUCKET_MEMBER
+from policies.declared import UNKNOWN, Declared, items
 from policies.rule import Finding, Options, ResourceRule, Unjudged, Violation
 
 EVERYBODY = ("allUsers", "allAuthenticatedUsers")

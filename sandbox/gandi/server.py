@@ -19,7 +19,7 @@ from sandbox.cloud import Cloud, LogOperation, Transaction
 from sandbox.faults import suffered
 from sandbox.gandi import zones
 from sandbox.gandi.zones import DOMAIN, RECORD
-from sandbox.process import GANDI_TOKEN
+from sandbox.layout import GANDI_TOKEN
 
 HOST: Final = "127.0.0.1"
 PORT: Final = "gandi port"

@@ -13,13 +13,23 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
-from adopt.leaves import LIST_KEYS
 from sandbox.cloud import now
 from sandbox.values import Props
 
 MANAGER: Final = "pulumi-kubernetes"
 KUBECTL: Final = "kubectl-client-side-apply"
 FieldPath = tuple[str, ...]
+# Lists whose elements have identities (`x-kubernetes-list-map-keys` in Kubernetes' OpenAPI document), by the name:
+# the first keys that all elements have.
+LIST_KEYS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
+    "ports": (("containerPort", "protocol"), ("port", "protocol")),
+    "containers": (("name",),),
+    "initContainers": (("name",),),
+    "env": (("name",),),
+    "volumes": (("name",),),
+    "volumeMounts": (("mountPath",),),
+    "imagePullSecrets": (("name",),),
+}
 _NOT_OWNED: Final = {("f:apiVersion",), ("f:kind",), ("f:metadata", "f:name"), ("f:metadata", "f:namespace")}
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import psycopg
 
 from components.trunk_acl import entries, migrator
-from components.trunk_acl.errors import TrunkAclError
 from components.trunk_acl.lock import Connection
 from components.trunk_acl.provider import TrunkAclProvider
-from components.trunk_acl.trunks import trunks
+from refusal import Refusal
 from tests.database.servers import PASSWORD, USER, wishes
+from trunk_text import trunks
 
 # A server process that has everything imported: a run begins in hundredths of a second, and shares nothing with pytest.
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -47,7 +47,7 @@ def worked(port: int, database: str, work: Work, argument: object, pipe: Pipe) -
         ) as connection:  # fmt: skip
             work(connection, argument)
         pipe.send("done")
-    except TrunkAclError as error:
+    except Refusal as error:
         pipe.send(f"refused: {error}")
     except BaseException:
         pipe.send(f"broken: {traceback.format_exc()}")

@@ -14,8 +14,8 @@ from psycopg import sql
 
 from components.trunk_acl import entries, migrations, migrator, reach, roles
 from components.trunk_acl.lock import Connection
-from components.trunk_acl.trunks import Trunk
 from sandbox.postgres import PostgresServer
+from trunk_text import Trunk
 
 HOST = "127.91.5.1"
 USER, PASSWORD = "warp", 'pa\'ss \\ wörd "%s" $1'

@@ -40,7 +40,7 @@ from google.cloud.sql.connector import Connector
 from google.oauth2 import service_account
 
 from components.trunk_acl import reach
-from components.trunk_acl.errors import TrunkAclError
+from refusal import Refusal
 from sandbox.postgres import PostgresServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -261,7 +261,7 @@ def target(**changed: Any) -> reach.Target:
 def refused(**changed: Any) -> tuple[str, float]:
     """The error's text, and after how many seconds it came."""
     began = time.monotonic()
-    with pytest.raises(TrunkAclError) as error, reach.connected(target(**changed)):
+    with pytest.raises(Refusal) as error, reach.connected(target(**changed)):
         pass
     return str(error.value), time.monotonic() - began
 
@@ -403,11 +403,11 @@ def test_iam_asks_for_a_certificate_with_a_login_token_and_sends_no_password(clo
 def test_a_machine_without_credentials_gets_one_clear_error_and_no_traceback(tmp_path: Path, metadata: str) -> None:
     program = f"""
 from components.trunk_acl import reach
-from components.trunk_acl.errors import TrunkAclError
+from refusal import Refusal
 try:
     with reach.connected(reach.{target(deadline_seconds=60.0, password=None)!r}):
         pass
-except TrunkAclError as error:
+except Refusal as error:
     print(error)
 """
     with socket.socket() as listener:

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from components.trunk_acl import dedicated
-from components.trunk_acl.errors import TrunkAclError
-from components.trunk_acl.trunks import texts
+from refusal import Refusal
 from tests.database.servers import CUSTOMERS, Database
 from tests.database.test_entries import trunk
 from tests.database.test_provider import PROVIDER, Calls, props_of
+from trunk_text import texts
 
 FIRST, SECOND, THIRD = CUSTOMERS[:3]
 ROWS = (
@@ -100,7 +100,7 @@ def test_rows_of_the_portal_are_neither_read_nor_touched(acl: Database) -> None:
 def test_an_address_that_the_portal_keeps_is_refused_with_the_reason_and_nothing_is_changed(acl: Database) -> None:
     portals(acl, THIRD, "34.1.2.5")
     before = acl.ask(ROWS)
-    with pytest.raises(TrunkAclError) as refused:
+    with pytest.raises(Refusal) as refused:
         reconcile(acl, OWN)
     assert str(refused.value) == (
         "dedicated address sip-beta-udp-ip (34.1.2.5) is in accounts.customer_dedicated_ips already: portal keeps it"
@@ -110,7 +110,7 @@ def test_an_address_that_the_portal_keeps_is_refused_with_the_reason_and_nothing
 
 
 def test_a_customer_that_billing_does_not_know_is_named_with_its_address(acl: Database) -> None:
-    with pytest.raises(TrunkAclError, match="BAN 999999 of dedicated address sip-x-udp-ip\n  -> create the customer"):
+    with pytest.raises(Refusal, match="BAN 999999 of dedicated address sip-x-udp-ip\n  -> create the customer"):
         reconcile(acl, {**OWN, "sip-x-udp-ip": row("999999", "34.1.2.7")})
     assert acl.ask(ROWS) == []
 
@@ -178,7 +178,7 @@ def test_a_refused_address_leaves_the_trunks_as_they_were(empty: Database) -> No
     id_, outs = Calls.create(props)
     portals(empty, FIRST, "34.1.2.3")
     news = {**props, "trunks": texts([trunk(FIRST, "main", "34.2.0.0/24")]), "dedicated": OWN}
-    with pytest.raises(TrunkAclError, match="portal keeps it"):
+    with pytest.raises(Refusal, match="portal keeps it"):
         PROVIDER.update(id_, outs, news)
     assert (empty.owner_of("34.1.0.9"), empty.owner_of("34.2.0.9")) == (FIRST, None)
 

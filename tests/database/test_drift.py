@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from components.trunk_acl import catalogue, migrations, migrator
-from components.trunk_acl.errors import TrunkAclError
+from refusal import Refusal
 from tests.database.conftest import started
 from tests.database.servers import CUSTOMERS, Database, wishes
 
@@ -134,7 +134,7 @@ def test_what_only_a_person_can_put_right_is_refused_with_the_reason(own: Databa
     own.do(statement)
     found = own.drift()
     assert found
-    with pytest.raises(TrunkAclError, match=words):
+    with pytest.raises(Refusal, match=words):
         own.migrate()
     assert own.drift() == found
 
@@ -147,7 +147,7 @@ def test_a_rule_that_rows_break_by_now_is_refused_with_the_reason_and_nothing_is
     own.add_trunk(FIRST)
     own.do("UPDATE accounts.trunk_groups SET calls_per_second = -1")
     found = own.drift()
-    with pytest.raises(TrunkAclError, match=r"cannot be put back .*trunk_groups_calls_per_second_positive.*violated"):
+    with pytest.raises(Refusal, match=r"cannot be put back .*trunk_groups_calls_per_second_positive.*violated"):
         own.migrate()
     assert own.drift() == found
     own.do("UPDATE accounts.trunk_groups SET calls_per_second = 1")
@@ -159,7 +159,7 @@ def test_a_lost_connection_while_drift_is_looked_for_is_told_as_that(own: Databa
     """And not as something that was changed by hand."""
     with own.connect() as connection:
         own.do(f"SELECT pg_terminate_backend({connection.info.backend_pid})")
-        with pytest.raises(TrunkAclError, match="the connection to the database was lost"):
+        with pytest.raises(Refusal, match="the connection to the database was lost"):
             migrator.migrate(connection, wishes())
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from components.trunk_acl import entries
 from components.trunk_acl.entries import Reconciled
-from components.trunk_acl.errors import TrunkAclError
-from components.trunk_acl.trunks import Entry, Trunk, texts
+from refusal import Refusal
 from tests.database.servers import CUSTOMERS, Database
+from trunk_text import Entry, Trunk, texts
 
 FIRST, SECOND, THIRD = CUSTOMERS[:3]
 PLACES = {FIRST: "trunks/a.yaml:1", SECOND: "trunks/b.yaml:7"}
@@ -145,7 +145,7 @@ def test_a_refusal_names_customer_place_and_reason_and_changes_nothing(acl: Data
     acl.add_entry(acl.add_trunk(THIRD, "portal"), PORTAL, THIRD)
     acl.reconcile([trunk(FIRST, "before", "34.1.0.0/24")])
     before = everything(acl)
-    with pytest.raises(TrunkAclError, match=words) as refused:
+    with pytest.raises(Refusal, match=words) as refused:
         acl.reconcile(wanted, places=PLACES)
     assert refused.value.__context__ is None or refused.value.__suppress_context__
     assert everything(acl) == before
@@ -162,7 +162,7 @@ def test_a_trunk_that_entries_of_the_portal_hang_on_is_not_removed(acl: Database
 
 
 def test_two_overlapping_customers_of_the_files_are_refused_by_the_database_as_well(acl: Database) -> None:
-    with pytest.raises(TrunkAclError, match=rf"overlaps 34\.1\.0\.\S+ of BAN ({FIRST}|{SECOND})"):
+    with pytest.raises(Refusal, match=rf"overlaps 34\.1\.0\.\S+ of BAN ({FIRST}|{SECOND})"):
         acl.reconcile([trunk(FIRST, "main", "34.1.0.0/24"), trunk(SECOND, "main", "34.1.0.9/32")])
     assert everything(acl) == [[], [], []]
 

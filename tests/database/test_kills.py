@@ -17,10 +17,10 @@ import pytest
 
 from components.trunk_acl import catalogue, entries, migrations, migrator
 from components.trunk_acl.lock import Connection
-from components.trunk_acl.trunks import Entry, Trunk, texts
 from tests.database import processes
 from tests.database.killing_relay import KillingRelay
 from tests.database.servers import CUSTOMERS, Database, Server, wishes
+from trunk_text import Entry, Trunk, texts
 
 KNOWN = migrations.load()
 # The next run comes to the next migration where this one came to the last: as many statements earlier as one has.

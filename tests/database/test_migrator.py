@@ -12,8 +12,8 @@ import psycopg
 import pytest
 
 from components.trunk_acl import lock, migrations, migrator, reach, roles
-from components.trunk_acl.errors import TrunkAclError
 from components.trunk_acl.migrations import Migration
+from refusal import Refusal
 from tests.database.servers import PASSWORD, READER_PASSWORD, USER, WRITER_PASSWORD, Database, Server, wishes
 
 KNOWN = migrations.load()
@@ -66,9 +66,7 @@ def test_a_new_migration_is_applied_to_what_is_there(own: Database) -> None:
 def test_a_migration_that_fails_takes_itself_back_and_names_itself(own: Database) -> None:
     good = migration(TOP + 1, "good", "CREATE TABLE trunk_acl.good (x integer)")
     bad = migration(TOP + 2, "bad", "CREATE TABLE trunk_acl.bad (x integer); SELECT 1 / 0")
-    with pytest.raises(
-        TrunkAclError, match=rf"migration {TOP + 2:04}_bad\.sql: the database refuses: division by zero"
-    ):
+    with pytest.raises(Refusal, match=rf"migration {TOP + 2:04}_bad\.sql: the database refuses: division by zero"):
         own.migrate(wishes([*KNOWN, good, bad]))
     assert own.ask("SELECT to_regclass('trunk_acl.good')::text, to_regclass('trunk_acl.bad')::text") == [
         ("trunk_acl.good", None)
@@ -81,7 +79,7 @@ def test_a_migration_that_fails_takes_itself_back_and_names_itself(own: Database
 def test_a_migration_that_takes_too_long_is_ended(mended: Database) -> None:
     slow = migration(TOP + 1, "slow", "CREATE TABLE trunk_acl.slow (x integer); SELECT pg_sleep(30)")
     begin = time.monotonic()
-    with pytest.raises(TrunkAclError, match=r"(?s)took too long.*statement timeout.*trunkAcl\.reach\.statementSeconds"):
+    with pytest.raises(Refusal, match=r"(?s)took too long.*statement timeout.*trunkAcl\.reach\.statementSeconds"):
         mended.migrate(wishes([*KNOWN, slow], statement_seconds=0.5))
     assert time.monotonic() - begin < 10
     assert mended.ask("SELECT to_regclass('trunk_acl.slow')") == [None]
@@ -92,7 +90,7 @@ def test_a_table_that_somebody_holds_is_not_waited_for_without_end(own: Database
     with own.connect(autocommit=False) as holder:
         holder.execute("SELECT FROM accounts.trunk_ips")
         begin = time.monotonic()
-        with pytest.raises(TrunkAclError, match=r"the database is busy: .*lock timeout"):
+        with pytest.raises(Refusal, match=r"the database is busy: .*lock timeout"):
             own.migrate(wishes([*KNOWN, change], lock_seconds=0.5))
         assert time.monotonic() - begin < 10
     assert own.migrate(wishes([*KNOWN, change])).applied == (change.file,)
@@ -124,9 +122,9 @@ CHANGED_PASTS = {
 def test_a_changed_past_is_refused_before_anything_runs(own: Database, change: str) -> None:
     known, words = CHANGED_PASTS[change]
     own.do("DROP INDEX accounts.trunk_ips_by_trunk")  # which a run would put back
-    with pytest.raises(TrunkAclError, match=words):
+    with pytest.raises(Refusal, match=words):
         own.migrate(wishes(known))
-    with pytest.raises(TrunkAclError, match=words):
+    with pytest.raises(Refusal, match=words):
         own.drift(wishes(known))
     assert own.ask("SELECT to_regclass('accounts.trunk_ips_by_trunk')") == [None]
 
@@ -134,20 +132,20 @@ def test_a_changed_past_is_refused_before_anything_runs(own: Database, change: s
 def test_a_database_newer_than_the_program_is_refused_and_says_so(own: Database) -> None:
     own.migrate(wishes([*KNOWN, migration(TOP + 1, "future", "SELECT 1")]))
     with pytest.raises(
-        TrunkAclError, match=r"newer than the program: .*_future\.sql.*\n  -> run the program's newer version"
+        Refusal, match=r"newer than the program: .*_future\.sql.*\n  -> run the program's newer version"
     ):
         own.migrate()
 
 
 def test_a_registry_with_a_gap_is_refused(own: Database) -> None:
     own.do("DELETE FROM trunk_acl.migrations WHERE version = 3")
-    with pytest.raises(TrunkAclError, match="registry lacks migration 0003, although later ones are there"):
+    with pytest.raises(Refusal, match="registry lacks migration 0003, although later ones are there"):
         own.migrate()
 
 
 def test_a_registry_that_is_gone_is_refused(own: Database) -> None:
     own.do("DROP TABLE trunk_acl.migrations")
-    with pytest.raises(TrunkAclError, match=r"is there already and was not made by these migrations"):
+    with pytest.raises(Refusal, match=r"is there already and was not made by these migrations"):
         own.migrate()
     assert own.ask("SELECT to_regclass('accounts.trunk_ips')::text") == ["accounts.trunk_ips"]
 
@@ -159,7 +157,7 @@ def test_a_run_waits_for_the_other_and_says_who_holds_the_lock_when_it_cannot_ha
     with mended.connect(application_name="warp-edge pulumi (jo@desk)") as holder, lock.held(holder, 5):
         pid = holder.info.backend_pid
         begin = time.monotonic()
-        with pytest.raises(TrunkAclError) as refused:
+        with pytest.raises(Refusal) as refused:
             mended.migrate(wishes(lock_seconds=0.6))
         assert 0.5 < time.monotonic() - begin < 10
     assert f"another run works on the trunk ACL: warp-edge pulumi (jo@desk) as {USER} from " in str(refused.value)
@@ -179,7 +177,7 @@ def test_a_run_goes_on_when_the_other_has_ended(mended: Database) -> None:
 
 def test_the_lock_is_let_go_after_a_failure(mended: Database) -> None:
     with mended.connect() as connection:
-        with pytest.raises(TrunkAclError):
+        with pytest.raises(Refusal):
             migrator.migrate(connection, wishes([*KNOWN, migration(TOP + 1, "bad", "SELECT 1 / 0")]))
         assert mended.migrate(wishes(lock_seconds=0.5)) == migrator.Report((), ())
 
@@ -202,7 +200,7 @@ INSERT INTO accounts.customers (ban) VALUES ('100001');
 
 
 def test_without_customers_nothing_is_made_unless_a_setting_says_so(empty: Database) -> None:
-    with pytest.raises(TrunkAclError, match=r"no table accounts\.customers(?s:.*)trunkAcl\.createCustomers: true"):
+    with pytest.raises(Refusal, match=r"no table accounts\.customers(?s:.*)trunkAcl\.createCustomers: true"):
         empty.migrate(wishes(create_customers=False))
     assert empty.ask("SELECT nspname FROM pg_namespace WHERE nspname IN ('accounts', 'trunk_acl', 'kamailio')") == []
 
@@ -241,7 +239,7 @@ NOT_AS_EXPECTED = {
 def test_customers_that_are_not_as_expected_are_refused_with_the_remedy(empty: Database) -> None:
     for change, words in NOT_AS_EXPECTED.values():
         empty.do("DROP SCHEMA IF EXISTS accounts CASCADE", PRODUCTION_LIKE, change)
-        with pytest.raises(TrunkAclError, match=words) as refused:
+        with pytest.raises(Refusal, match=words) as refused:
             empty.migrate()
         assert "ALTER TABLE accounts.customers" in str(refused.value)
         assert empty.ask("SELECT to_regnamespace('trunk_acl')") == [None]
@@ -255,7 +253,7 @@ def test_somebody_else_s_schema_needs_their_consent(server: Server, empty: Datab
         with server.postgres._superuser(empty.name) as superuser:
             superuser.execute("ALTER SCHEMA accounts OWNER TO billing")
             superuser.execute("ALTER TABLE accounts.customers OWNER TO billing")
-        with pytest.raises(TrunkAclError) as refused:
+        with pytest.raises(Refusal) as refused:
             empty.migrate()
         remedy = str(refused.value).partition("its owner runs: ")[2]
         assert "may not build on schema accounts" in str(refused.value)
@@ -334,9 +332,7 @@ def test_an_iam_user_reads_as_a_member_of_the_reader(server: Server, mended: Dat
 
 
 def test_a_member_that_is_no_user_is_refused_by_name(mended: Database) -> None:
-    with pytest.raises(
-        TrunkAclError, match=r"nobody@warp\.iam is no user of this instance\n  -> add it to database\.iam"
-    ):
+    with pytest.raises(Refusal, match=r"nobody@warp\.iam is no user of this instance\n  -> add it to database\.iam"):
         mended.migrate(wishes(roles=(roles.reader(READER_PASSWORD, ["nobody@warp.iam"]),)))
 
 

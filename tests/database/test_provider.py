@@ -20,9 +20,8 @@ import trustme
 from pulumi.dynamic import ConfigureRequest
 
 from components.trunk_acl import migrations
-from components.trunk_acl.errors import TrunkAclError
 from components.trunk_acl.provider import TrunkAclProvider
-from components.trunk_acl.trunks import texts
+from refusal import Refusal
 from tests.database.servers import (
     CUSTOMERS,
     PASSWORD,
@@ -33,6 +32,7 @@ from tests.database.servers import (
     Server,
 )
 from tests.database.test_entries import trunk
+from trunk_text import texts
 
 FIRST, SECOND = CUSTOMERS[:2]
 SECRETS = (PASSWORD, READER_PASSWORD, WRITER_PASSWORD)
@@ -193,7 +193,7 @@ def test_reading_and_comparing_never_write(read_only: Database) -> None:
     found = Calls.read("id", props)
     assert found["drift"] == []
     assert PROVIDER.diff("id", found, {**props, "owner": "another"}).changes is True
-    with pytest.raises(TrunkAclError, match="read-only transaction"):
+    with pytest.raises(Refusal, match="read-only transaction"):
         PROVIDER.update("id", props, {**props, "trunks": {}})
 
 
@@ -264,7 +264,7 @@ def test_a_failure_is_one_error_without_secrets_and_without_a_chain(empty: Datab
     for name, props in failures(empty).items():
         if call == "read" and name in ("a bad row", "no customers", "no such member"):
             continue  # nothing that reading refuses
-        with pytest.raises(TrunkAclError) as failed:
+        with pytest.raises(Refusal) as failed:
             calls[call](props)
         told = "".join(traceback.format_exception(failed.value))
         assert told.count("Traceback (most recent call last)") == 1, (name, told)
@@ -276,20 +276,20 @@ def test_a_failure_is_one_error_without_secrets_and_without_a_chain(empty: Datab
 def test_another_authority_is_told_at_once_and_not_waited_for(empty: Database) -> None:
     other = trustme.CA().cert_pem.bytes().decode()
     began = time.monotonic()
-    with pytest.raises(TrunkAclError, match=r"certificate verify failed\n  -> what stands between here and Google"):
+    with pytest.raises(Refusal, match=r"certificate verify failed\n  -> what stands between here and Google"):
         PROVIDER.create(reaching({**props_of(empty), "serverCa": other}, deadlineSeconds=60))
     assert time.monotonic() - began < 15
 
 
 def test_what_a_reader_is_refused_is_told_in_one_error_too(empty: Database) -> None:
     PROVIDER.create(props_of(empty))
-    with pytest.raises(TrunkAclError, match="the database refuses: permission denied for schema trunk_acl") as failed:
+    with pytest.raises(Refusal, match="the database refuses: permission denied for schema trunk_acl") as failed:
         PROVIDER.read("id", {**props_of(empty), "user": "warp_acl_reader", "password": READER_PASSWORD})
     assert "".join(traceback.format_exception(failed.value)).count("Traceback") == 1
 
 
 def test_an_import_is_refused_with_the_way() -> None:
-    with pytest.raises(TrunkAclError, match=r"cannot be imported\n  -> run `pulumi up`"):
+    with pytest.raises(Refusal, match=r"cannot be imported\n  -> run `pulumi up`"):
         PROVIDER.read("some/id", {})
 
 
@@ -301,7 +301,7 @@ def test_no_password_is_in_the_server_s_log_whatever_it_logs(server: Server, emp
         begin = server.postgres.log_file.stat().st_size
         PROVIDER.create(props_of(empty))
         PROVIDER.read("id", props_of(empty))
-        with pytest.raises(TrunkAclError):
+        with pytest.raises(Refusal):
             PROVIDER.update("id", {}, props_of(empty, trunks=texts([trunk(FIRST, "main", "10.0.0.0/24")])))
         log = server.postgres.log_file.read_bytes()[begin:].decode(errors="replace")
     finally:

@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 from components.trunk_acl import reach
-from components.trunk_acl.errors import TrunkAclError
+from refusal import Refusal
 from tests.database.servers import HOST, PASSWORD, USER, Database, Server, free_port
 
 ELSEWHERE = "127.0.0.1"
@@ -66,7 +66,7 @@ def relay(server: Server) -> Iterator[Relay]:
 def refusal(target: reach.Target) -> tuple[str, float]:
     """The error, and how long it took."""
     begin = time.monotonic()
-    with pytest.raises(TrunkAclError) as failed, reach.connected(target):
+    with pytest.raises(Refusal) as failed, reach.connected(target):
         pass
     assert failed.value.__cause__ is None
     assert failed.value.__suppress_context__
@@ -139,7 +139,7 @@ def test_pauses_between_attempts_grow(acl: Database, monkeypatch: pytest.MonkeyP
         now[0] += seconds
 
     monkeypatch.setattr(time, "sleep", sleep)
-    with pytest.raises(TrunkAclError), reach.connected(acl.target(port=free_port(), deadline_seconds=60)):
+    with pytest.raises(Refusal), reach.connected(acl.target(port=free_port(), deadline_seconds=60)):
         pass
     assert pauses[:6] == [0.25, 0.5, 1, 2, 4, 8]
     assert set(pauses[6:]) == {8}

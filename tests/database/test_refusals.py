@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from components.trunk_acl import entries
-from components.trunk_acl.errors import TrunkAclError
 from components.trunk_acl.trunk_files import TrunkFilesError, read
+from refusal import Refusal
 from settings.trunk_acl import Limits
 from tests.database.servers import CUSTOMERS, Database
 
@@ -137,7 +137,7 @@ def test_limits_that_an_entry_would_break_are_refused_and_change_nothing(acl: Da
         (("10.0.0.0/8",), (20, 40), r"BAN 100001, 127\.0\.1\.0/24 is in 127\.0\.0\.0/8, reserved: loopback"),
         (("127.0.0.0/8", "10.0.0.0/8"), (25, 40), r"BAN 100001, 127\.0\.1\.0/24 is wider than /25"),
     ):
-        with pytest.raises(TrunkAclError, match=rf"would refuse an entry that is there: {reason}"):
+        with pytest.raises(Refusal, match=rf"would refuse an entry that is there: {reason}"):
             acl.allow(*allowed, widest=widest)
         with acl.connect() as connection:
             assert entries.limits(connection) == (20, 40, ["127.0.0.0/8"])

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from adopt.adoption import adopt
-from adopt.effects import Effect
+from engine.effects import Effect
 from sandbox import Sandbox
 from sandbox.aside import sandbox_aside
 from sandbox.gandi.zones import RECORD

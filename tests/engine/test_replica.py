@@ -14,8 +14,8 @@ import pytest
 from adopt.adoption import adopt
 from sandbox import Sandbox
 from sandbox.gcp.sql_servers import INSTANCE, SqlServers
+from sandbox.layout import POSTGRES
 from sandbox.postgres.postmaster import wait_until
-from sandbox.process import POSTGRES
 from sandbox.regions import REGIONS, settings_of
 from settings import Settings
 from tests.engine.conftest import Stack

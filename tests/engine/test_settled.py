@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from engine_cli import EngineError
-from engine_values import is_unknown
+from engine.cli import EngineError
+from engine.values import is_unknown
 from review.audience import Audience
 from review.markdown import markdown, twice
 from review.preview import Preview, read

@@ -18,14 +18,14 @@ from dns import message, query
 
 from components.gandi import api as client
 from components.gandi.api import Api
-from components.gandi.errors import GandiError
 from components.gandi.records import RecordSet
+from refusal import Refusal
 from sandbox import faults
 from sandbox.cloud import Cloud
 from sandbox.dns_server import DnsServer
 from sandbox.gandi.server import REQUESTS_PER_MINUTE, GandiServer
 from sandbox.gandi.zones import RECORD, served
-from sandbox.process import GANDI_TOKEN
+from sandbox.layout import GANDI_TOKEN
 
 WRONG = "f" * 40
 SIP = RecordSet("ringer.tel", "sip.ringer.tel.", "A", 300, ("34.44.183.87",))
@@ -215,7 +215,7 @@ def test_a_refusal_names_the_record_and_says_what_gandi_says(
     gandi: Api, domain: str, value: str, words: str, remedy: str
 ) -> None:
     began = time.monotonic()
-    with pytest.raises(GandiError) as refused:
+    with pytest.raises(Refusal) as refused:
         gandi.put(RecordSet(domain, f"sip.{domain}.", "A", 300, (value,)))
     what, _, told_remedy = str(refused.value).partition("\n  -> ")
     assert what.startswith(f"sip.{domain}. A at Gandi: {words}")
@@ -224,12 +224,12 @@ def test_a_refusal_names_the_record_and_says_what_gandi_says(
 
 
 def test_a_domain_that_is_not_there_is_not_taken_for_an_empty_one(gandi: Api) -> None:
-    with pytest.raises(GandiError, match=r"unknown\.example is no domain at LiveDNS"):
+    with pytest.raises(Refusal, match=r"unknown\.example is no domain at LiveDNS"):
         gandi.get(RecordSet("unknown.example", "sip.unknown.example.", "A", 300, ()))
 
 
 def test_a_short_ttl_is_not_even_sent(gandi: Api, cloud: Cloud) -> None:
-    with pytest.raises(GandiError, match="TTL 299 s is less than 300 s"):
+    with pytest.raises(Refusal, match="TTL 299 s is less than 300 s"):
         gandi.put(RecordSet("ringer.tel", "sip.ringer.tel.", "A", 299, ("192.0.2.1",)))
     with cloud.view() as tx:
         assert [row for row in tx.log() if row.type == RECORD] == []
@@ -237,7 +237,7 @@ def test_a_short_ttl_is_not_even_sent(gandi: Api, cloud: Cloud) -> None:
 
 def test_an_expired_token_says_so_and_how_to_make_another(gandi: Api, cloud: Cloud) -> None:
     switch_on(cloud, "token-expired")
-    with pytest.raises(GandiError) as refused:
+    with pytest.raises(Refusal) as refused:
         gandi.get(SIP)
     assert "the token is expired, revoked or unknown (401" in str(refused.value)
     assert "pulumi config set --secret gandiToken" in str(refused.value)
@@ -253,9 +253,7 @@ def test_what_passes_is_tried_again(gandi: Api, cloud: Cloud, kind: str) -> None
 def test_what_does_not_pass_ends_at_the_deadline_with_the_servers_words(gandi: Api, cloud: Cloud) -> None:
     switch_on(cloud, "http-503")
     began = time.monotonic()
-    with pytest.raises(
-        GandiError, match=r"sip\.ringer\.tel\. A at Gandi: not done within 1 s: 503 The server"
-    ) as refused:
+    with pytest.raises(Refusal, match=r"sip\.ringer\.tel\. A at Gandi: not done within 1 s: 503 The server") as refused:
         Api(gandi.base, gandi.token, 1).get(SIP)
     assert time.monotonic() - began < 5
     assert "nothing is lost" in str(refused.value)
@@ -272,13 +270,13 @@ def test_a_wait_longer_than_the_deadline_is_not_begun(gandi: Api, cloud: Cloud) 
     with cloud.change("hand") as tx:
         tx.set_quota(REQUESTS_PER_MINUTE, 0)
     began = time.monotonic()
-    with pytest.raises(GandiError, match="not done within 5 s: 429 Too many requests"):
+    with pytest.raises(Refusal, match="not done within 5 s: 429 Too many requests"):
         gandi.get(SIP)
     assert time.monotonic() - began < 4
 
 
 def test_nobody_there_is_told_without_a_traceback(gandi: Api) -> None:
-    with pytest.raises(GandiError, match="Connection refused"):
+    with pytest.raises(Refusal, match="Connection refused"):
         Api("http://127.0.0.1:1", gandi.token, 0.5).get(SIP)
 
 
@@ -338,7 +336,7 @@ def strange(status: int, body: bytes, **headers: str) -> Iterator[tuple[str, lis
     ],
 )
 def test_an_answer_that_is_none_of_gandis_is_one_line_and_no_traceback(status: int, body: bytes, words: str) -> None:
-    with strange(status, body, Location="http://127.0.0.1:1/") as (place, _), pytest.raises(GandiError) as refused:
+    with strange(status, body, Location="http://127.0.0.1:1/") as (place, _), pytest.raises(Refusal) as refused:
         Api(place, WRONG, 0.5).get(SIP)
     what = str(refused.value).split("\n  -> ")[0]
     assert words in what
@@ -352,7 +350,7 @@ def test_a_server_that_says_our_token_aloud_is_not_quoted(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     body = json.dumps({"message": f"\x1b[31mBearer {WRONG} is bad\r\n{WRONG}"}).encode()
-    with strange(status, body) as (place, seen), pytest.raises(GandiError) as refused:
+    with strange(status, body) as (place, seen), pytest.raises(Refusal) as refused:
         Api(place, WRONG, 0.2).put(SIP)
     assert seen[0].endswith(f"Bearer {WRONG}"), "it was sent"
     printed = capsys.readouterr()
@@ -379,7 +377,7 @@ def test_a_token_is_not_carried_to_where_a_server_points(token: str) -> None:
     with (
         strange(200, b'{"rrset_ttl": 300, "rrset_values": ["192.0.2.1"]}') as (elsewhere, seen),
         strange(307, b"", Location=f"{elsewhere}/v5") as (place, _),
-        pytest.raises(GandiError, match="sends us elsewhere"),
+        pytest.raises(Refusal, match="sends us elsewhere"),
     ):
         Api(place, WRONG, 1).get(SIP)
     assert seen == []

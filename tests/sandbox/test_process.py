@@ -21,7 +21,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from sandbox import Sandbox, SandboxError, marks
 from sandbox.cli import main
-from sandbox.process import SERVER_MARK
+from sandbox.layout import SERVER_MARK
 from tests.sandbox.plugin import plain, wire
 
 INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"

@@ -25,9 +25,8 @@ from pulumi.runtime import mocks
 from pulumi.runtime.settings import Settings, configure
 from pulumi.runtime.stack import run_in_stack
 
-from components.egress import GatewayUse
 from components.load_balancer import explain_pending
-from engine_record import Record
+from engine.record import GatewayUse, Record
 from tests.stacks import ROOT, Config, as_engine_gives_it
 from tests.unit.cloud import LIVE_ADDRESSES, Cloud
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import pytest
 
-from engine_cli import EngineError
+from engine.cli import EngineError
 from sandbox import SandboxError
 from sandbox.stack import ended
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from components.dedicated_ingress import DedicatedUse, import_ids, refuse_dedicated_cut
-from components.refusal import RefusedError
+from components.dedicated_ingress import import_ids, refuse_dedicated_cut
+from engine.record import DedicatedUse
+from engine.refusal import RefusedError
 from settings import Settings, SettingsError
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config
 from tests.unit.cloud import LIVE_ADDRESSES, Cloud

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import pulumi
 import pytest
 
-from components.egress import GatewayUse, refuse_cut, unannounced
-from components.refusal import RefusedError
+from components.egress import refuse_cut, unannounced
+from engine.record import GatewayUse
+from engine.refusal import RefusedError
 from settings.egress import Egress
 from settings.ledger import RetiredAddress
 from tests.stacks import Config, changed, stack_config

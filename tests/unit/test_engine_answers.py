@@ -17,11 +17,12 @@ from rich.console import Console
 
 from adopt.__main__ import report
 from adopt.adoption import adopt
-from adopt.differences import compare
-from adopt.effects import Effect
-from engine_cli import BEING_WRITTEN, Cli, EngineError
-from engine_record import Record, last_update, outputs_of
+from engine.cli import BEING_WRITTEN, Cli, EngineError
+from engine.differences import compare
+from engine.effects import Effect
+from engine.record import Record, last_update, outputs_of
 from inventory import published
+from refusal import Refusal
 from review.markdown import markdown
 from review.preview import read
 from review.report import report as report_of
@@ -148,7 +149,7 @@ def test_verify_says_that_a_stack_without_an_update_has_no_inventory(path: str) 
 def test_the_inventory_and_the_promise_of_such_a_stack_are_refused_in_words(outputs: str) -> None:
     with pytest.raises(published.UnreadableError):
         published.read(outputs)
-    with pytest.raises(promise.UnreadableError):
+    with pytest.raises(Refusal):
         promise.read(outputs)
 
 

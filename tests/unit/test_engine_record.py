@@ -7,9 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.dedicated_ingress import DedicatedUse
-from components.egress import GatewayUse
-from engine_record import Record, last_update
+from engine.record import DedicatedUse, GatewayUse, Record, last_update
 from tests.unit.cloud import Cloud
 from tests.unit.recording import run
 

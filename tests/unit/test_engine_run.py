@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from engine_cli import Cli
+from engine.cli import Cli
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Ends by itself after the first interrupt, as the real one does when what it has begun is done.
@@ -36,7 +36,7 @@ RUNNER = """
 import sys
 from pathlib import Path
 from command_line import run
-from engine_cli import Cli
+from engine.cli import Cli
 sys.exit(run(lambda: Cli(Path("."), "s").{call}))
 """
 

@@ -14,9 +14,9 @@ from pulumi.dynamic import ConfigureRequest
 from pulumi.runtime.rpc import UNKNOWN
 
 from components.gandi import api
-from components.gandi.errors import GandiError
 from components.gandi.provider import GandiRecordSetProvider
 from components.gandi.records import RecordSet, same_values
+from refusal import Refusal
 from settings import Settings, SettingsError
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config
 from tests.unit.recording import declare
@@ -198,7 +198,7 @@ def test_a_provider_that_has_a_token_is_stored_without_it(dumps: Any) -> None:
     ("token", "words"), [("", "there is no token for Gandi"), ("a b", "no token has"), ("a\r\nX: b", "no token has")]
 )
 def test_what_can_be_no_token_is_refused_before_anything_is_sent(token: str, words: str) -> None:
-    with pytest.raises(GandiError, match=words) as refused:
+    with pytest.raises(Refusal, match=words) as refused:
         api.Api("https://api.gandi.net", token, 1)
     assert not token or token not in str(refused.value)
 
@@ -258,9 +258,7 @@ def test_creating_takes_over_what_is_the_same_and_nothing_else(
 ) -> None:
     memory = at_gandi(monkeypatch, *there)
     if sent is None:
-        with pytest.raises(
-            GandiError, match=r"sip\.ringer\.tel\. A at Gandi exists and holds .*192\.0\.2\.9"
-        ) as refused:
+        with pytest.raises(Refusal, match=r"sip\.ringer\.tel\. A at Gandi exists and holds .*192\.0\.2\.9") as refused:
             provider.create(SIP | {"adopt": adopt})
         assert OURS in str(refused.value)
         assert "dns.gandi.adopt: true" in str(refused.value)
@@ -291,7 +289,7 @@ def test_an_update_overwrites_only_what_the_state_knows(
 ) -> None:
     memory = at_gandi(monkeypatch, *there)
     if sent is None:
-        with pytest.raises(GandiError, match="was changed by somebody else: it holds 192") as refused:
+        with pytest.raises(Refusal, match="was changed by somebody else: it holds 192") as refused:
             provider.update("id", SIP, WANTED)
         assert "pulumi refresh" in str(refused.value)
         assert memory.sent == []
@@ -306,7 +304,7 @@ def test_only_what_the_state_knows_is_deleted_also_with_adoption_on(
 ) -> None:
     memory = at_gandi(monkeypatch, *there)
     if sent is None:
-        with pytest.raises(GandiError, match="it is not deleted"):
+        with pytest.raises(Refusal, match="it is not deleted"):
             provider.delete("id", SIP | {"adopt": True})
         assert memory.sent == []
     else:

@@ -19,10 +19,10 @@ from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as some
 
-import engine_record
-from components.refusal import RefusedError
+from engine import record as engine_record
+from engine.refusal import RefusedError
 from inventory.publish import with_digest
-from inventory.published import read
+from inventory.published import OF_A_REGION, read
 from settings import Settings, SettingsError
 from settings.regions import GlobalSettings
 from tests.stacks import Config, as_engine_gives_it, changed, paths, stack_config, written_config
@@ -392,7 +392,7 @@ def test_a_region_that_has_the_shared_names_alone_is_told_to_have_its_own() -> N
 def test_what_is_read_of_another_stack_is_what_is_needed_and_no_password() -> None:
     found: dict[str, Any] = {}
     backend = Backend(published())
-    run(lambda: found.update(engine_record.outputs_of(EAST)), backend)
+    run(lambda: found.update(engine_record.outputs_of(EAST, OF_A_REGION)), backend)
     assert set(found) == {"ipInventory", "dns", "egressCapacity", "monthlyCost"}
 
 

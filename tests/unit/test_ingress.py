@@ -6,7 +6,7 @@ import pulumi
 import pytest
 
 from components.load_balancer import ServicePort, explain_pending, load_balancer_spec
-from components.refusal import RefusedError
+from engine.refusal import RefusedError
 from settings.ingress import Ingress
 from tests.stacks import Config, changed, stack_config
 from tests.unit.cloud import Cloud

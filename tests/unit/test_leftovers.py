@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from engine_run import RUNNER
+from engine.run import RUNNER
 from sandbox import leftovers, marks
 
 Process = subprocess.Popen[bytes]

@@ -9,7 +9,7 @@ import pulumi
 import pytest
 import yaml
 
-from components.egress import GatewayUse
+from engine.record import GatewayUse
 from settings import Settings, SettingsError
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config
 from tests.unit.cloud import Cloud

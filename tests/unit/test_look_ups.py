@@ -11,9 +11,10 @@ import grpc
 import pulumi
 import pytest
 
-import engine_record
 from components.look_up import SHOWN, Sought, look_up
-from components.refusal import RefusedError, not_told_yet
+from engine import record as engine_record
+from engine.refusal import RefusedError, not_told_yet
+from engine.tokens import ADDRESS, DEDICATED_INGRESS, SERVICE
 from tests.stacks import Config, changed, stack_config
 from tests.unit.cloud import Cloud
 from tests.unit.recording import Edge, declare
@@ -237,11 +238,11 @@ def answering(answer: Any) -> Callable[..., Any]:
         None,
         {},
         {"outputs": None},
-        {"outputs": {"urn": {"type": engine_record.ADDRESS, "outputs": None}}},
-        {"outputs": {"urn": {"type": engine_record.SERVICE}, "dedicated": {}}},
-        {"outputs": {"urn": {"type": engine_record.ADDRESS, "outputs": {"address": None}}}},
-        {"outputs": {"urn": {"type": engine_record.SERVICE, "outputs": {"status": {"loadBalancer": None}}}}},
-        {"outputs": {f"x{engine_record.DEDICATED}y": {"type": engine_record.ADDRESS, "outputs": None}}},
+        {"outputs": {"urn": {"type": ADDRESS, "outputs": None}}},
+        {"outputs": {"urn": {"type": SERVICE}, "dedicated": {}}},
+        {"outputs": {"urn": {"type": ADDRESS, "outputs": {"address": None}}}},
+        {"outputs": {"urn": {"type": SERVICE, "outputs": {"status": {"loadBalancer": None}}}}},
+        {"outputs": {f"x{DEDICATED_INGRESS}$y": {"type": ADDRESS, "outputs": None}}},
     ],
 )
 def test_a_state_with_nothing_in_it_says_that_nothing_is_used(answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from components.trunk_acl.errors import TrunkAclError
 from components.trunk_acl.migrations import FOLDER, Applied, Migration, load, pending
+from refusal import Refusal
 
 
 def migration(version: int, name: str = "step", sha256: str = "") -> Migration:
@@ -70,7 +70,7 @@ def test_an_empty_folder_has_no_migrations(tmp_path: Path) -> None:
 def test_a_gap_a_twin_or_a_stray_file_is_refused_by_name(tmp_path: Path, names: list[str], words: str) -> None:
     for name in names:
         (tmp_path / name).touch()
-    with pytest.raises(TrunkAclError, match=words):
+    with pytest.raises(Refusal, match=words):
         load(tmp_path)
 
 
@@ -115,7 +115,7 @@ RENAMED = dataclasses.replace(FIVE[1], name="other")
 def test_a_past_that_is_not_the_beginning_of_the_program_is_refused(
     known: tuple[Migration, ...], rows: list[Applied], words: str
 ) -> None:
-    with pytest.raises(TrunkAclError, match=words) as refused:
+    with pytest.raises(Refusal, match=words) as refused:
         pending(known, rows)
     assert "\n  -> " in str(refused.value)
 
@@ -136,5 +136,5 @@ def test_any_single_change_of_the_past_is_noticed(data: some.DataObject) -> None
             del rows[place]
         case _:
             return
-    with pytest.raises(TrunkAclError):
+    with pytest.raises(Refusal):
         pending(FIVE, rows)

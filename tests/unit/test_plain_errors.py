@@ -12,9 +12,8 @@ from typing import Any
 import grpc
 import pytest
 
-from components import plain_errors
 from components.plain_errors import report_plainly
-from components.trunk_acl.errors import TrunkAclError
+from refusal import Refusal
 
 
 class Context:
@@ -41,7 +40,6 @@ def decorator() -> Callable[..., Any]:
 @pytest.fixture(autouse=True)
 def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(traceback, "format_exc", traceback.format_exc)
-    monkeypatch.setattr(plain_errors, "_plain", set())
     yield
 
 
@@ -57,14 +55,14 @@ def told(error: Exception) -> str:
 
 
 def test_a_refusal_arrives_as_it_is_written() -> None:
-    report_plainly(TrunkAclError)
-    assert told(TrunkAclError("the range is taken", "choose another")) == "the range is taken\n  -> choose another"
+    report_plainly()
+    assert told(Refusal("the range is taken", "choose another")) == "the range is taken\n  -> choose another"
 
 
 def test_what_nobody_expected_keeps_its_traceback() -> None:
-    report_plainly(TrunkAclError)
+    report_plainly()
     assert told(KeyError("trunks")).startswith("Traceback (most recent call last):")
 
 
 def test_without_it_the_sdk_adds_a_traceback_and_this_module_can_go_when_it_no_longer_does() -> None:
-    assert told(TrunkAclError("wrong", "remedy")).startswith("Traceback (most recent call last):")
+    assert told(Refusal("wrong", "remedy")).startswith("Traceback (most recent call last):")

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from policies.declared import INSTANCE, UNKNOWN, Declared
+from engine.tokens import INSTANCE
+from policies.declared import UNKNOWN, Declared
 from policies.rule import Level
 from tests.unit.policies_under_test import refused, resource, rule, silent, unjudged
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from policies.declared import ADDRESS, GANDI_RECORD_SET, RECORD_SET, RECORD_SETS, SERVICE, STACK, UNKNOWN, Declared
+from engine.tokens import ADDRESS, GANDI_RECORD_SET, RECORD_SET, RECORD_SETS, SERVICE, STACK
+from policies.declared import UNKNOWN, Declared
 from tests.unit.policies_under_test import refused, resource, silent, unjudged
 
 BY_NAME = "networking.gke.io/load-balancer-ip-addresses"

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from policies.declared import ADDRESS, DATABASE, GLOBAL_ADDRESS, INSTANCE, NAT, SERVICE, UNKNOWN, ZONE, Declared
+from engine.tokens import ADDRESS, DATABASE, GLOBAL_ADDRESS, INSTANCE, NAT, SERVICE, ZONE
+from policies.declared import UNKNOWN, Declared
 from policies.rule import Level
 from tests.unit.policies_under_test import refused, resource, rule, silent, unjudged
 

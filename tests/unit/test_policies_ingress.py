@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from policies.declared import ADDRESS, SERVICE, UNKNOWN, Declared
+from engine.tokens import ADDRESS, SERVICE
+from policies.declared import UNKNOWN, Declared
 from tests.unit.policies_under_test import refused, resource, rule, silent, unjudged
 
 BY_NAME = "networking.gke.io/load-balancer-ip-addresses"

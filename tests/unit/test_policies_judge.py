@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from policies.declared import ADDRESS, BUCKET, INSTANCE, RECORD_SET, SERVICE, STACK, Declared
+from engine.tokens import ADDRESS, BUCKET, INSTANCE, RECORD_SET, SERVICE, STACK
+from policies.declared import Declared
 from policies.judge import Excepted, NotJudged, Refused, judge_exceptions, judge_resource, judge_stack, mended
 from policies.rule import Finding, Options, ResourceRule, StackRule, Unjudged, Violation
 from policies.rules import RULES

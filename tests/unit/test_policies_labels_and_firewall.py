@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from policies.declared import ADDRESS, FIREWALL, GLOBAL_ADDRESS, INSTANCE, NAT, SERVICE, UNKNOWN, ZONE, Declared
+from engine.tokens import ADDRESS, FIREWALL, GLOBAL_ADDRESS, INSTANCE, NAT, SERVICE, ZONE
+from policies.declared import UNKNOWN, Declared
 from policies.rules.labels import Labels, mend_labels
 from tests.unit.policies_under_test import refused, resource, silent, unjudged
 

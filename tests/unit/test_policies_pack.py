@@ -15,8 +15,8 @@ from pulumi_policy import EnforcementLevel, Policy, PolicyPack, ResourceValidati
 from pulumi_policy.policy import _PolicyAnalyzerServicer
 from pulumi_policy.proxy import UNKNOWN_ARRAY_VALUE, UNKNOWN_STRING_VALUE
 
+from engine.tokens import ADDRESS, INSTANCE, NAT, SERVICE, STACK
 from policies import pack
-from policies.declared import ADDRESS, INSTANCE, NAT, SERVICE, STACK
 from policies.rule import ResourceRule, Rule
 from policies.rules import RULES
 from tests.stacks import ROOT

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from policies.declared import BUCKET, BUCKET_BINDING, BUCKET_MEMBER, UNKNOWN, Declared
+from engine.tokens import BUCKET, BUCKET_BINDING, BUCKET_MEMBER
+from policies.declared import UNKNOWN, Declared
 from tests.unit.policies_under_test import refused, resource, silent, unjudged
 
 VIEWER, WRITER = "roles/storage.objectViewer", "roles/storage.objectAdmin"

@@ -9,8 +9,8 @@ import pulumi
 import pytest
 
 from components import database
-from components.refusal import RefusedError
-from engine_record import owners_reader
+from engine.record import owners_reader
+from engine.refusal import RefusedError
 from policies.declared import Declared
 from policies.rule import InProduction
 from policies.rules.database import _backups

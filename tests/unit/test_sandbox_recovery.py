@@ -8,7 +8,7 @@ import pytest
 
 from sandbox import Sandbox
 from sandbox.cloud import Cloud
-from sandbox.process import CLOUD
+from sandbox.layout import CLOUD
 from sandbox.recovery import gone, means, unrecorded
 from settings import Settings
 from tests.stacks import as_engine_gives_it, stack_config

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from engine_values import UNKNOWN
+from engine.values import UNKNOWN
 from sandbox import SandboxError, checkpoints
 from sandbox.stack import was_up
 from sandbox.stack_settings import settings

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from adopt.differences import LONGEST as OF_A_DIFFERENCE
-from adopt.differences import compare
+from engine.differences import LONGEST as OF_A_DIFFERENCE
+from engine.differences import compare
 from review.foreign import ERROR_LINES, ERROR_LONGEST, LINES, code, error_text, message_text
 from secret_text import SECRET, hidden
 from settings.problems import SHOWN, show

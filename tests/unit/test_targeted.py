@@ -15,12 +15,13 @@ import pulumi
 import pytest
 from pulumi.output import Unknown
 
-import engine_record
 import publishing
-from components.refusal import RefusedError
-from engine_cli import Cli, EngineError, NotWholeError, refused_state
-from engine_values import UNKNOWN, untold
+from engine import record as engine_record
+from engine.cli import Cli, EngineError, NotWholeError, refused_state
+from engine.refusal import RefusedError
+from engine.values import UNKNOWN, untold
 from inventory.publish import SCHEMA
+from inventory.published import OF_A_REGION
 from review.markdown import markdown
 from review.report import report
 from tests.stacks import ROOT
@@ -124,7 +125,7 @@ def test_another_stack_takes_no_outputs_without_values(outputs: Json, monkeypatc
     with pytest.raises(
         RefusedError, match=r"^stack o/p/prod: no value is known for dns: a targeted update(?s:.*), of o/p/prod"
     ):
-        engine_record.outputs_of("o/p/prod")
+        engine_record.outputs_of("o/p/prod", OF_A_REGION)
     assert engine_record.outputs_of("o/p/prod", ("ipInventory",)) == {"ipInventory": {"schema": 1}}
 
 

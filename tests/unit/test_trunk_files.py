@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from components.trunk_acl.trunk_files import LISTED, Problem, TrunkFiles, TrunkFilesError, read
-from components.trunk_acl.trunks import trunks
 from settings.trunk_acl import Limits
+from trunk_text import trunks
 
 # Global addresses: no limit is in the way.
 GOOD = """\

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from inventory.publish import digest
+from refusal import Refusal
 from tests.promises import ANNOUNCED, NAT, RETIRED, TCP, UDP, ZONE, outputs
 from tests.stacks import stack_config
 from tests.unit.recording import declare
-from verify.promise import Promise, UnreadableError, of, read
+from verify.promise import Promise, of, read
 
 
 def texts(promise: Promise) -> dict[tuple[str, str], list[str]]:
@@ -84,14 +85,14 @@ def test_a_target_outside_our_records_is_to_be_looked_up() -> None:
 def test_an_inventory_that_somebody_edited_is_refused() -> None:
     found = outputs()
     found["ipInventory"]["addresses"][0]["address"] = "192.0.2.66"
-    with pytest.raises(UnreadableError, match=r"digest is not that of its contents[\s\S]*-> .*pulumi stack output"):
+    with pytest.raises(Refusal, match=r"digest is not that of its contents[\s\S]*-> .*pulumi stack output"):
         of(found)
 
 
 def test_outputs_of_an_older_program_say_what_to_do() -> None:
     found = outputs()
     del found["dns"]["records"]
-    with pytest.raises(UnreadableError, match=r"an older program wrote it\n  -> pulumi up"):
+    with pytest.raises(Refusal, match=r"an older program wrote it\n  -> pulumi up"):
         of(found)
 
 
@@ -100,7 +101,7 @@ def test_outputs_of_an_older_program_say_what_to_do() -> None:
     ["", "{", "null", "5", "[]", '"x"', "[" * 100_000, '{"ipInventory": {}}', '{"ipInventory": 5, "dns": 6}'],
 )
 def test_what_is_no_object_of_outputs_is_refused_in_plain_words(text: str) -> None:
-    with pytest.raises(UnreadableError, match=r"^this is not what a stack's outputs look like: .*\n  -> "):
+    with pytest.raises(Refusal, match=r"^this is not what a stack's outputs look like: .*\n  -> "):
         read(text)
 
 
@@ -136,7 +137,7 @@ def test_a_field_that_does_not_fit_is_refused_by_name_with_a_remedy_and_no_contr
             place = place[step]
         place[path[-1]] = value
 
-    with pytest.raises(UnreadableError) as refused:
+    with pytest.raises(Refusal) as refused:
         read(json.dumps(changed(spoil)))
     assert told in str(refused.value)
     assert "\n  -> " in str(refused.value)

@@ -10,8 +10,8 @@ import pulumi
 import pytest
 
 from components.trunk_acl import reach
-from components.trunk_acl.errors import TrunkAclError
 from components.trunk_acl.provider import TrunkAclProvider
+from refusal import Refusal
 from settings import Settings, SettingsError
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config
 from tests.unit.cloud import Cloud
@@ -91,7 +91,7 @@ def test_an_empty_host_is_never_connected_to() -> None:
     began = time.monotonic()
     with (
         patch("psycopg.connect", side_effect=AssertionError("connected")),
-        pytest.raises(TrunkAclError, match="it has no public address") as refused,
+        pytest.raises(Refusal, match="it has no public address") as refused,
         reach.connected(target),
     ):
         pass
@@ -105,7 +105,7 @@ def test_the_provider_does_not_connect_without_a_host() -> None:
     props: dict[str, Any] = {"instance": "p:r:i", "database": "warp", "user": "u", "serverCa": "", "reach": way}
     with (
         patch("psycopg.connect", side_effect=AssertionError("connected")),
-        pytest.raises(TrunkAclError, match="it has no private address"),
+        pytest.raises(Refusal, match="it has no private address"),
     ):
         TrunkAclProvider().read("p:r:i/warp", props)
 

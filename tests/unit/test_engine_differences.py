@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from adopt.differences import compare
-from adopt.effects import Effect, effect_of
+from engine.differences import compare
+from engine.effects import Effect, effect_of
 
 ADDRESS = "gcp:compute/address:Address"
 NAT = "gcp:compute/routerNat:RouterNat"

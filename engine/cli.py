@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import engine_run
-from engine_values import WHOLE, untold
+from engine import run as engine_run
+from engine.tokens import STACK
+from engine.values import WHOLE, untold
+from refusal import Refusal, with_remedy
 from secret_text import SECRET, hidden
 
 Json = dict[str, Any]
@@ -23,7 +25,6 @@ Json = dict[str, Any]
 SHOW_SECRETS = "--show-secrets"
 CONFIGURES = "PULUMI_"  # how the names of the engine's own environment variables begin
 REPORTS = "PULUMI_ENABLE_"  # and those that say in which form it reports, not what on
-STACK_TYPE = "pulumi:pulumi:Stack"
 # Operations after which the cloud may have what the state does not know (pulumi/sdk/go/common/apitype/core.go).
 ADDING = ("creating", "importing")
 DELETING = "deleting"
@@ -49,11 +50,11 @@ class EngineError(Exception):
         self.output = output
 
 
-class NotWholeError(EngineError):
+class NotWholeError(EngineError, Refusal):
     """The stack's outputs hold words for unknown values in the place of values."""
 
     def __init__(self, stack: str, wrong: str) -> None:
-        Exception.__init__(self, f"the outputs of stack {stack}: {wrong}\n  -> {WHOLE}")
+        Refusal.__init__(self, f"the outputs of stack {stack}: {wrong}", WHOLE)
         self.output = ""
 
 
@@ -109,7 +110,9 @@ class Cli:
                     return done
             return engine_run.run(command, {**self.surroundings(), **extra}, show)
         except FileNotFoundError:
-            raise EngineError("pulumi", "`pulumi` is not on PATH\n  -> install it, or `make up` builds it") from None
+            raise EngineError(
+                "pulumi", with_remedy("`pulumi` is not on PATH", "install it, or `make up` builds it")
+            ) from None
 
     def text(self, *arguments: str) -> str:
         """Standard output of a command that must succeed. Raises `EngineError`."""
@@ -223,9 +226,9 @@ def refused_state(output: str) -> str:
     found = _REFUSED_STATE.search(output)
     if not found:
         return ""
-    return (
-        f"the engine refuses the stack's state: {found[1].strip()}\n"
-        "  -> `pulumi state repair` on this stack, then a whole `pulumi up`; docs/recover.md"
+    return with_remedy(
+        f"the engine refuses the stack's state: {found[1].strip()}",
+        "`pulumi state repair` on this stack, then a whole `pulumi up`; docs/recover.md",
     )
 
 
@@ -277,7 +280,7 @@ def _events(stream: Iterator[Json]) -> Events:
         if step := (event.get("resourcePreEvent") or {}).get("metadata"):
             events.steps.append(step_of(step))
         elif done := (event.get("resOutputsEvent") or {}).get("metadata"):
-            if done.get("type") == STACK_TYPE:
+            if done.get("type") == STACK:
                 events.outputs = masked((done.get("new") or {}).get("outputs") or {})
         elif (said := event.get("diagnosticEvent")) and said.get("severity") == "error":
             events.failures.append(Failure(said.get("urn") or "", str(said.get("message") or "").strip()))

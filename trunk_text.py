@@ -72,6 +72,23 @@ def trunks(customers: Mapping[str, str]) -> list[Trunk]:
     return found
 
 
+@dataclass(frozen=True)
+class Count:
+    """What texts hold. `ranges`: those that calls may come from; `off`: those that are switched off."""
+
+    trunks: int
+    ranges: int
+    off: int
+
+
+def count(customers: Iterable[str]) -> Count:
+    """Of the texts of some customers."""
+    lines = [line for text in customers for line in text.split("\n") if line]
+    entries = [line for line in lines if line.startswith("  ")]
+    off = sum(1 for line in entries if line.endswith(OFF))
+    return Count(len(lines) - len(entries), len(entries) - off, off)
+
+
 def _lines(trunk: Trunk) -> Iterable[str]:
     limits = f"{trunk.calls_per_second} calls/s {trunk.concurrent_calls} calls"
     yield f"{trunk.name} {trunk.auth_type} {limits}{'' if trunk.active else OFF}"
@@ -94,26 +111,25 @@ def _trunk(ban: str, header: str, entries: list[Entry]) -> Trunk:
 
 @dataclass(frozen=True)
 class Change:
-    """What changes for one customer: lines of its text that come and go."""
+    """What changes for one customer: lines of its text that come and go, with the trunk that a range belongs to."""
 
     ban: str
     added: tuple[str, ...]
     removed: tuple[str, ...]
+    before: Count
+    after: Count
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:
     """Customer by customer, what a review must see; a range that moves between trunks shows with both trunks' names."""
     found = []
     for ban in sorted({*before, *after}):
-        if before.get(ban) != after.get(ban):
-            was, will_be = _named(before.get(ban, "")), _named(after.get(ban, ""))
-            found.append(
-                Change(
-                    ban,
-                    tuple(line for line in will_be if line not in was),
-                    tuple(line for line in was if line not in will_be),
-                )
-            )
+        old, new = before.get(ban, ""), after.get(ban, "")
+        if old != new:
+            was, will_be = _named(old), _named(new)
+            added = tuple(line for line in will_be if line not in was)
+            removed = tuple(line for line in was if line not in will_be)
+            found.append(Change(ban, added, removed, count([old]), count([new])))
     return found
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from adopt.differences import Difference, compare
-from adopt.effects import Effect
-from adopt.leaves import Leaf, Sides, changed_leaves, parsed
+from engine.differences import Difference, compare
+from engine.effects import Effect
+from engine.leaves import Leaf, Sides, changed_leaves, parsed
 
 Json = dict[str, Any]
 SERVICE = "kubernetes:core/v1:Service"

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adopt.effects import GANDI_RECORD, Effect, effect_of
-from adopt.leaves import KUBERNETES, Sides, changed_leaves, differs, empty
-from engine_cli import masked
-from engine_values import UNKNOWN
+from engine.cli import masked
+from engine.effects import Effect, effect_of
+from engine.leaves import KUBERNETES, Sides, changed_leaves, differs, empty
+from engine.tokens import GANDI_RECORD_SET, logical_name, type_of
+from engine.values import UNKNOWN
 from secret_text import SECRET, hidden
 
 ABSENT = "(none)"
@@ -75,22 +76,12 @@ def compare(steps: Sequence[Mapping[str, Any]]) -> Comparison:
     updated = [difference for step in by_operation.get("update", []) for difference in _differences(step)]
     return Comparison(
         differences=tuple(sorted(updated, key=lambda each: (list(Effect).index(each.effect), each.resource))),
-        creations=tuple(known_as(step) for step in created if type_of(step["urn"]) != GANDI_RECORD),
-        at_gandi=tuple(known_as(step) for step in created if type_of(step["urn"]) == GANDI_RECORD),
+        creations=tuple(known_as(step) for step in created if type_of(step["urn"]) != GANDI_RECORD_SET),
+        at_gandi=tuple(known_as(step) for step in created if type_of(step["urn"]) == GANDI_RECORD_SET),
         replacements=tuple(known_as(step) for step in by_operation.get("replace", [])),
         deletions=tuple(known_as(step) for step in by_operation.get("delete", [])),
         unchanged=len(by_operation.get("same", [])),
     )
-
-
-def type_of(urn: str) -> str:
-    """`gcp:compute/address:Address`, without the types of the parents before it."""
-    return urn.split("::")[2].rsplit("$", 1)[-1]
-
-
-def logical_name(urn: str) -> str:
-    """The name the program gave."""
-    return urn.split("::", 3)[3]
 
 
 def known_as(step: Mapping[str, Any]) -> str:

@@ -9,6 +9,23 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
+from engine.tokens import (
+    BUCKET,
+    BUCKET_OBJECT,
+    CONFIG_MAP,
+    CONNECTION,
+    DEPLOYMENT,
+    GANDI_RECORD_SET,
+    INSTANCE,
+    KUBERNETES_SECRET,
+    NAT,
+    RECORD_SETS,
+    SERVICE,
+    TRUNK_ACL,
+    USER,
+    ZONE,
+)
+
 
 class Effect(Enum):
     """Worst first; the value is the heading people read."""
@@ -39,20 +56,6 @@ class Rule:
     addition: bool = False
 
 
-NAT = "gcp:compute/routerNat:RouterNat"
-SERVICE = "kubernetes:core/v1:Service"
-ZONE = "gcp:dns/managedZone:ManagedZone"
-RECORD = "gcp:dns/recordSet:RecordSet"
-GANDI_RECORD = "pulumi-python:dynamic/warp:GandiRecordSet"
-BUCKET = "gcp:storage/bucket:Bucket"
-BUCKET_OBJECT = "gcp:storage/bucketObject:BucketObject"
-CONNECTION = "gcp:servicenetworking/connection:Connection"
-INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
-USER = "gcp:sql/user:User"
-ACL = "pulumi-python:dynamic/warp:TrunkAcl"
-CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
-KUBERNETES_SECRET = "kubernetes:core/v1:Secret"  # noqa: S105
-DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 ANY = ""
 
 # The first rule that fits decides.
@@ -84,15 +87,15 @@ RULES = (
     Rule(NAT, r"logConfig", Effect.NONE, "what is logged"),
     *(
         rule
-        for record in (RECORD, GANDI_RECORD)
+        for record in RECORD_SETS
         for rule in (
             Rule(record, r"(rrdatas|routingPolicy)", Effect.MOVES, "customers are led elsewhere once the TTL is over"),
             Rule(record, r"ttl", Effect.NONE, "how long resolvers remember"),
         )
     ),
-    Rule(ACL, r"(places|__provider)", Effect.NONE, "how the rows are written"),
-    Rule(ACL, r".+", Effect.ACCESS, "who may call"),
-    Rule(GANDI_RECORD, r"(api|adopt|deadlineSeconds|__provider)", Effect.NONE, "how Gandi is spoken to"),
+    Rule(TRUNK_ACL, r"(places|__provider)", Effect.NONE, "how the rows are written"),
+    Rule(TRUNK_ACL, r".+", Effect.ACCESS, "who may call"),
+    Rule(GANDI_RECORD_SET, r"(api|adopt|deadlineSeconds|__provider)", Effect.NONE, "how Gandi is spoken to"),
     Rule(ZONE, r"dnssecConfig", Effect.MOVES, "names stop resolving unless the parent's DS records fit"),
     Rule(ZONE, r"description", Effect.NONE, "read by people"),
     Rule(INSTANCE, r"settings\.ipConfiguration\.sslMode", Effect.ACCESS, "whether clients without TLS are let in"),

@@ -6,12 +6,11 @@ import logging
 
 import pulumi
 
+from refusal import Refusal
 
-class RefusedError(pulumi.RunError):
+
+class RefusedError(Refusal, pulumi.RunError):
     """A declaration that would break the contract with customers or vendors. The engine prints its text alone."""
-
-    def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(f"{what}\n  -> {remedy}")
 
 
 def not_told_yet(record: logging.LogRecord) -> bool:

@@ -8,26 +8,33 @@ a crash and after an adoption as well.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
 from pulumi.output import contains_unknowns
 
-from components.dedicated_ingress import DedicatedUse
-from components.egress import GatewayUse
-from components.refusal import RefusedError
-from engine_values import TARGETED, WHOLE
-from inventory.publish import OF_A_REGION
+from engine.refusal import RefusedError
+from engine.tokens import ADDRESS, DEDICATED_INGRESS, NAT, RECORD_SETS, SERVICE, TRUNK_ACL, within
+from engine.values import TARGETED, WHOLE
 
-GATEWAY = "gcp:compute/routerNat:RouterNat"
-TRUNK_ACL = "pulumi-python:dynamic/warp:TrunkAcl"
-ADDRESS = "gcp:compute/address:Address"
-SERVICE = "kubernetes:core/v1:Service"
-# At either host; their properties have the same names.
-RECORD_SETS = ("gcp:dns/recordSet:RecordSet", "pulumi-python:dynamic/warp:GandiRecordSet")
-DEDICATED = "warp:edge:DedicatedIngress$"  # in the URN of what that component declared
+
+@dataclass(frozen=True)
+class GatewayUse:
+    """Names of the addresses that a gateway uses."""
+
+    active: Set[str] = frozenset()
+    draining: Set[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class DedicatedUse:
+    """A dedicated address as the last update left it. `ban`: whose row it has, None without one; `names`: the names
+    that lead to it."""
+
+    ban: str | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ def last_update() -> Record:
     resources = by_urn.values()
     gateways = [
         GatewayUse(_names(outputs.get("natIps")), _names(outputs.get("drainNatIps")))
-        for outputs in _outputs_of(resources, GATEWAY)
+        for outputs in _outputs_of(resources, NAT)
     ]
     trunks = [outputs.get("trunks") for outputs in _outputs_of(resources, TRUNK_ACL)]
     dedicated = _dedicated(by_urn)
@@ -84,7 +91,7 @@ def owners_reader(stack: str) -> OwnersReader:
     return OwnersReader(pulumi.Output.from_input(reader), pulumi.Output.secret(password))
 
 
-def outputs_of(stack: str, names: Sequence[str] = OF_A_REGION) -> Mapping[str, Any]:
+def outputs_of(stack: str, names: Sequence[str]) -> Mapping[str, Any]:
     """These outputs of another stack, `organization/project/stack`; None for one that is not there.
 
     Not a `StackReference`: that would be known only inside Outputs, too late to refuse before anything is declared,
@@ -136,7 +143,7 @@ def _dedicated(by_urn: Mapping[str, Any]) -> dict[str, DedicatedUse]:
     """Every dedicated address, the names that lead to it, and whose row it has."""
     own = [
         outputs
-        for outputs in _outputs_of((each for urn, each in by_urn.items() if DEDICATED in urn), ADDRESS)
+        for outputs in _outputs_of((each for urn, each in by_urn.items() if within(urn, DEDICATED_INGRESS)), ADDRESS)
         if outputs.get("name")
     ]
     names: dict[str, set[str]] = {}

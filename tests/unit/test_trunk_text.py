@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from components.trunk_acl.trunks import Change, Entry, Trunk, changes, summary, texts, trunks
+from trunk_text import Change, Count, Entry, Trunk, changes, summary, texts, trunks
 
 bans = some.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", fullmatch=True)
 names = some.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True)
@@ -101,21 +101,23 @@ def test_a_change_shows_what_comes_and_goes_customer_by_customer() -> None:
     before = texts([trunk("1", "a", "9.0.0.0/8", "11.0.0.0/8"), trunk("2", "b")])
     after = texts([trunk("1", "a", "9.0.0.0/8", "12.0.0.0/8"), trunk("3", "c")])
     assert changes(before, after) == [
-        Change("1", ("a: 12.0.0.0/8",), ("a: 11.0.0.0/8",)),
-        Change("2", (), ("b IP_ACL 50 calls/s 500 calls",)),
-        Change("3", ("c IP_ACL 50 calls/s 500 calls",), ()),
+        Change("1", ("a: 12.0.0.0/8",), ("a: 11.0.0.0/8",), Count(1, 2, 0), Count(1, 2, 0)),
+        Change("2", (), ("b IP_ACL 50 calls/s 500 calls",), Count(1, 0, 0), Count(0, 0, 0)),
+        Change("3", ("c IP_ACL 50 calls/s 500 calls",), (), Count(0, 0, 0), Count(1, 0, 0)),
     ]
 
 
 def test_a_range_that_moves_between_trunks_shows_with_both() -> None:
     before = texts([trunk("1", "a", "9.0.0.0/8"), trunk("1", "b")])
     after = texts([trunk("1", "a"), trunk("1", "b", "9.0.0.0/8")])
-    assert changes(before, after) == [Change("1", ("b: 9.0.0.0/8",), ("a: 9.0.0.0/8",))]
+    assert changes(before, after) == [Change("1", ("b: 9.0.0.0/8",), ("a: 9.0.0.0/8",), Count(2, 1, 0), Count(2, 1, 0))]
 
 
 def test_a_range_that_is_switched_off_is_a_change() -> None:
     before, after = texts([trunk("1", "a", "9.0.0.0/8")]), texts([trunk("1", "a", "9.0.0.0/8 off")])
-    assert changes(before, after) == [Change("1", ("a: 9.0.0.0/8 off",), ("a: 9.0.0.0/8",))]
+    assert changes(before, after) == [
+        Change("1", ("a: 9.0.0.0/8 off",), ("a: 9.0.0.0/8",), Count(1, 1, 0), Count(1, 0, 1))
+    ]
 
 
 def test_nothing_changed_is_no_change() -> None:

@@ -1,0 +1,62 @@
+"""The types of resources, as the engine writes them in states, steps and URNs. Each stands here and nowhere else.
+
+Those of components and of dynamic resources are the program's own, and part of every state.
+"""
+
+STACK = "pulumi:pulumi:Stack"
+
+ADDRESS = "gcp:compute/address:Address"
+GLOBAL_ADDRESS = "gcp:compute/globalAddress:GlobalAddress"
+ROUTER = "gcp:compute/router:Router"
+NAT = "gcp:compute/routerNat:RouterNat"
+FIREWALL = "gcp:compute/firewall:Firewall"
+FIREWALL_POLICY_RULES = frozenset(
+    f"gcp:compute/{kind[0].lower()}{kind[1:]}:{kind}"
+    for kind in ("FirewallPolicyRule", "NetworkFirewallPolicyRule", "RegionNetworkFirewallPolicyRule")
+)
+HEALTH_CHECK = "gcp:compute/healthCheck:HealthCheck"
+CONNECTION = "gcp:servicenetworking/connection:Connection"
+ZONE = "gcp:dns/managedZone:ManagedZone"
+RECORD_SET = "gcp:dns/recordSet:RecordSet"
+GANDI_RECORD_SET = "pulumi-python:dynamic/warp:GandiRecordSet"
+# One host each; their properties have the same names.
+RECORD_SETS = frozenset({RECORD_SET, GANDI_RECORD_SET})
+INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
+DATABASE = "gcp:sql/database:Database"
+USER = "gcp:sql/user:User"
+BUCKET = "gcp:storage/bucket:Bucket"
+BUCKET_OBJECT = "gcp:storage/bucketObject:BucketObject"
+BUCKET_MEMBER = "gcp:storage/bucketIAMMember:BucketIAMMember"
+BUCKET_BINDING = "gcp:storage/bucketIAMBinding:BucketIAMBinding"
+
+SERVICE = "kubernetes:core/v1:Service"
+CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
+KUBERNETES_SECRET = "kubernetes:core/v1:Secret"  # noqa: S105
+DEPLOYMENT = "kubernetes:apps/v1:Deployment"
+
+TRUNK_ACL = "pulumi-python:dynamic/warp:TrunkAcl"
+
+# Components.
+NAT_EGRESS_POOL = "warp:edge:NatEgressPool"
+SIP_INGRESS = "warp:edge:SipIngress"
+DEDICATED_INGRESS = "warp:edge:DedicatedIngress"
+SIP_DNS = "warp:edge:SipDns"
+TRUNK_DATABASE = "warp:edge:TrunkDatabase"
+TRUNK_ACL_SCHEMA = "warp:edge:TrunkAclSchema"
+ACL_ENFORCEMENT = "warp:edge:AclEnforcement"
+INVENTORY_SITE = "warp:edge:InventorySite"
+
+
+def type_of(urn: str) -> str:
+    """`gcp:compute/address:Address`, without the types of the parents before it."""
+    return urn.split("::")[2].rsplit("$", 1)[-1]
+
+
+def logical_name(urn: str) -> str:
+    """The name the program gave."""
+    return urn.split("::", 3)[3]
+
+
+def within(urn: str, component: str) -> bool:
+    """Whether the resource is a part of a component of this type."""
+    return f"{component}$" in urn
