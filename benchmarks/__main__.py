@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import dedicated, kamailio_acl, preview, trunk_acl
+from benchmarks import dedicated, kamailio_acl, preview, processes, trunk_acl
 
 BENCHMARKS: dict[str, Callable[[], Iterator[object]]] = {
     "trunk_acl": trunk_acl.run,
     "kamailio_acl": kamailio_acl.run,
     "preview": preview.run,
+    "processes": processes.run,
     "dedicated": dedicated.run,
 }
 

@@ -7,40 +7,17 @@ import hmac
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import pulumi
 import pulumi_random as random
-from pulumi_kubernetes.apps.v1 import Deployment, DeploymentSpecArgs, DeploymentStrategyArgs
-from pulumi_kubernetes.core.v1 import (
-    CapabilitiesArgs,
-    ConfigMap,
-    ConfigMapVolumeSourceArgs,
-    ContainerArgs,
-    ContainerPortArgs,
-    EnvFromSourceArgs,
-    EnvVarArgs,
-    HTTPGetActionArgs,
-    PodSpecArgs,
-    PodTemplateSpecArgs,
-    ProbeArgs,
-    ResourceRequirementsArgs,
-    Secret,
-    SecretEnvSourceArgs,
-    SecurityContextArgs,
-    Service,
-    ServicePortArgs,
-    ServiceSpecArgs,
-    VolumeArgs,
-    VolumeMountArgs,
-)
-from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
 import kamailio
 from components.database import PASSWORD_LENGTH, TrunkDatabase
 from components.dedicated_ingress import DedicatedIngress
 from components.load_balancer import SKIP_WAIT
+from components.sdk.kubernetes import ConfigMap, Deployment, ObjectMeta, Secret, Service
 from components.trunk_acl.schema import POSTGRESQL_PORT
 from engine.refusal import RefusedError
 from engine.tokens import ACL_ENFORCEMENT
@@ -106,18 +83,19 @@ class AclEnforcement(pulumi.ComponentResource):
         environment = self._environment()
         config_map = ConfigMap(
             f"{name}-fragments",
-            metadata=self._metadata(args.enforcement.config_map),
-            data={**kamailio.fragments(), **self._sockets(), AUTHORITY: args.database.server_ca},
-            opts=pulumi.ResourceOptions(parent=self),
+            {
+                "metadata": self._metadata(args.enforcement.config_map),
+                "data": {**kamailio.fragments(), **self._sockets(), AUTHORITY: args.database.server_ca},
+            },
+            pulumi.ResourceOptions(parent=self),
         )
         secret = Secret(
             f"{name}-credentials",
-            metadata=self._metadata(args.enforcement.secret),
-            string_data=environment,
-            opts=pulumi.ResourceOptions(parent=self),
+            {"metadata": self._metadata(args.enforcement.secret), "stringData": environment},
+            pulumi.ResourceOptions(parent=self),
         )
-        self.config_map = config_map.metadata.name.apply(str)
-        self.secret = secret.metadata.name.apply(str)
+        self.config_map = config_map.metadata.apply(_name)
+        self.secret = secret.metadata.apply(_name)
         if args.enforcement.reloader:
             self._reloader(args.enforcement.reloader, _checksums(config_map, environment))
         self.register_outputs({"configMap": self.config_map, "secret": self.secret})
@@ -155,68 +133,80 @@ class AclEnforcement(pulumi.ComponentResource):
         namespace = self._args.ingress.namespace
         Service(
             f"{self._name}-proxies",
-            metadata=self._metadata(reloader.service, {SKIP_WAIT: "true"}),
-            spec=ServiceSpecArgs(
-                cluster_ip="None",
-                # A proxy that is not ready may be so because it has no table yet.
-                publish_not_ready_addresses=True,
-                selector=self._args.ingress.selector,
-                ports=[ServicePortArgs(name="rpc", port=reloader.port, target_port=reloader.port, protocol="TCP")],
-            ),
-            opts=pulumi.ResourceOptions(parent=self),
+            {
+                "metadata": self._metadata(reloader.service, {SKIP_WAIT: "true"}),
+                "spec": {
+                    "clusterIP": "None",
+                    # A proxy that is not ready may be so because it has no table yet.
+                    "publishNotReadyAddresses": True,
+                    "selector": self._args.ingress.selector,
+                    "ports": [
+                        {"name": "rpc", "port": reloader.port, "targetPort": reloader.port, "protocol": "TCP"},
+                    ],
+                },
+            },
+            pulumi.ResourceOptions(parent=self),
         )
         chosen = {"app": reloader.name}
         Deployment(
             f"{self._name}-reloader",
-            # An image that cannot be pulled must not hold the edge back; the proxies go on with the table they have.
-            metadata=self._metadata(reloader.name, {SKIP_WAIT: "true"}),
-            spec=DeploymentSpecArgs(
-                replicas=1,
-                strategy=DeploymentStrategyArgs(type="Recreate"),
-                selector=LabelSelectorArgs(match_labels=chosen),
-                template=PodTemplateSpecArgs(
-                    metadata=ObjectMetaArgs(labels={**self._args.labels, **chosen}, annotations=checksums),
-                    spec=self._pod(reloader, f"{reloader.service}.{namespace}.svc"),
-                ),
-            ),
-            opts=pulumi.ResourceOptions(parent=self),
+            {
+                # An image that cannot be pulled must not hold the edge back; the proxies go on with the table they
+                # have.
+                "metadata": self._metadata(reloader.name, {SKIP_WAIT: "true"}),
+                "spec": {
+                    "replicas": 1,
+                    "strategy": {"type": "Recreate"},
+                    "selector": {"matchLabels": chosen},
+                    "template": {
+                        "metadata": {"labels": {**self._args.labels, **chosen}, "annotations": checksums},
+                        "spec": self._pod(reloader, f"{reloader.service}.{namespace}.svc"),
+                    },
+                },
+            },
+            pulumi.ResourceOptions(parent=self),
         )
 
-    def _pod(self, reloader: Reloader, proxies: str) -> PodSpecArgs:
-        container = ContainerArgs(
-            name="reloader",
-            image=reloader.image,
-            env_from=[EnvFromSourceArgs(secret_ref=SecretEnvSourceArgs(name=self.secret))],
-            env=[
-                EnvVarArgs(name="WARP_ACL_PROXIES", value=proxies),
-                EnvVarArgs(name="WARP_ACL_RPC_PORT", value=str(reloader.port)),
-                EnvVarArgs(name="WARP_ACL_TABLE", value=self._args.enforcement.table),
-                EnvVarArgs(name="WARP_ACL_STATUS_LISTEN", value=f"0.0.0.0:{STATUS_PORT}"),
+    def _pod(self, reloader: Reloader, proxies: str) -> dict[str, Any]:
+        container = {
+            "name": "reloader",
+            "image": reloader.image,
+            "envFrom": [{"secretRef": {"name": self.secret}}],
+            "env": [
+                {"name": "WARP_ACL_PROXIES", "value": proxies},
+                {"name": "WARP_ACL_RPC_PORT", "value": str(reloader.port)},
+                {"name": "WARP_ACL_TABLE", "value": self._args.enforcement.table},
+                {"name": "WARP_ACL_STATUS_LISTEN", "value": f"0.0.0.0:{STATUS_PORT}"},
             ],
-            ports=[ContainerPortArgs(name="status", container_port=STATUS_PORT)],
-            liveness_probe=ProbeArgs(http_get=HTTPGetActionArgs(path="/healthz", port="status"), period_seconds=30),
-            resources=ResourceRequirementsArgs(
-                requests={"cpu": reloader.cpu, "memory": reloader.memory}, limits={"memory": reloader.memory}
-            ),
-            security_context=SecurityContextArgs(
-                run_as_non_root=True,
-                run_as_user=NOBODY,
-                read_only_root_filesystem=True,
-                allow_privilege_escalation=False,
-                capabilities=CapabilitiesArgs(drop=["ALL"]),
-            ),
-            volume_mounts=[VolumeMountArgs(name="fragments", mount_path=MOUNTED, read_only=True)],
-        )
-        fragments = VolumeArgs(name="fragments", config_map=ConfigMapVolumeSourceArgs(name=self.config_map))
-        return PodSpecArgs(containers=[container], volumes=[fragments], automount_service_account_token=False)
+            "ports": [{"name": "status", "containerPort": STATUS_PORT}],
+            "livenessProbe": {"httpGet": {"path": "/healthz", "port": "status"}, "periodSeconds": 30},
+            "resources": {
+                "requests": {"cpu": reloader.cpu, "memory": reloader.memory},
+                "limits": {"memory": reloader.memory},
+            },
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": NOBODY,
+                "readOnlyRootFilesystem": True,
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+            },
+            "volumeMounts": [{"name": "fragments", "mountPath": MOUNTED, "readOnly": True}],
+        }
+        fragments = {"name": "fragments", "configMap": {"name": self.config_map}}
+        return {"containers": [container], "volumes": [fragments], "automountServiceAccountToken": False}
 
-    def _metadata(self, name: str, annotations: Mapping[str, str] | None = None) -> ObjectMetaArgs:
-        return ObjectMetaArgs(
-            name=name,
-            namespace=self._args.ingress.namespace,
-            labels=self._args.labels,
-            annotations=dict(annotations) if annotations else None,
-        )
+    def _metadata(self, name: str, annotations: Mapping[str, str] | None = None) -> ObjectMeta:
+        return {
+            "name": name,
+            "namespace": self._args.ingress.namespace,
+            "labels": self._args.labels,
+            "annotations": annotations,
+        }
+
+
+def _name(metadata: Mapping[str, Any]) -> str:
+    return str(metadata["name"])
 
 
 def _some_address(found: Sequence[str | None]) -> str:

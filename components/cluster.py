@@ -6,11 +6,11 @@ import json
 import os
 from typing import Any
 
-from pulumi_gcp import container
 from pulumi_kubernetes import Provider
 
 from components.kubeconfig import refuse_unknown_context
 from components.look_up import Sought, look_up
+from components.sdk.container import get_cluster
 from engine.refusal import RefusedError
 from settings.ingress import Cluster
 
@@ -50,14 +50,15 @@ def _looked_up(cluster: Cluster, project: str, location: str) -> str:
         role="roles/container.clusterViewer",
         api="container.googleapis.com",
     )
-    found = look_up(sought, lambda: container.get_cluster(name=name, location=location, project=project))
-    authorities = [each.cluster_ca_certificate for each in found.master_auths or ()]
-    if not (found.endpoint and authorities and authorities[0]):
+    found = look_up(sought, lambda: get_cluster(name=name, location=location, project=project))
+    endpoint = found.get("endpoint")
+    authorities = [each.get("clusterCaCertificate") for each in found.get("masterAuths") or ()]
+    if not (endpoint and authorities and authorities[0]):
         raise RefusedError(
             f"{sought.what} has no endpoint or no certificate yet",
             f"wait until it runs (`{sought.listed_by}` shows its status), then run again",
         )
-    return json.dumps(kubeconfig(name, found.endpoint, authorities[0]))
+    return json.dumps(kubeconfig(name, endpoint, authorities[0]))
 
 
 def kubeconfig(name: str, endpoint: str, certificate_authority: str) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pulumi
 import pulumi_random as random
-from pulumi_gcp import servicenetworking, sql
-from pulumi_gcp.compute import GlobalAddress
 
+from components.sdk import sql
+from components.sdk.compute import Connection, GlobalAddress
 from engine.tokens import TRUNK_DATABASE
 from refusal import with_remedy
 from settings import Settings
@@ -64,7 +64,9 @@ class TrunkDatabase(pulumi.ComponentResource):
         self.private_address = instance.private_ip_address.apply(_text)
         # The plugin calls it secret; it is what clients check the server by, and no secret of anybody's.
         self.server_ca = pulumi.Output.unsecret(
-            instance.server_ca_certs.apply(lambda certificates: certificates[0].cert or "" if certificates else "")
+            instance.server_ca_certs.apply(
+                lambda certificates: certificates[0].get("cert") or "" if certificates else ""
+            )
         )
         if settings.replica_of:
             # Known once the instance is there: whoever reads it waits for that.
@@ -79,31 +81,33 @@ class TrunkDatabase(pulumi.ComponentResource):
         name, settings = self._name, self._args.database
         database = sql.Database(
             f"{name}-database",
-            name=settings.name,
-            instance=instance.name,
             # A database or user that owns objects cannot be dropped, and this one must not be: let go of it instead.
-            deletion_policy="ABANDON",
-            opts=self._options(),
+            {"name": settings.name, "instance": instance.name, "deletionPolicy": "ABANDON"},
+            self._options(),
         )
         password = random.RandomPassword(
             f"{name}-password", length=PASSWORD_LENGTH, special=False, opts=self._options()
         )
         user = sql.User(
             f"{name}-user",
-            name=settings.user,
-            instance=instance.name,
-            password=password.result,
-            deletion_policy="ABANDON",
-            opts=self._options(),
+            {
+                "name": settings.user,
+                "instance": instance.name,
+                "password": password.result,
+                "deletionPolicy": "ABANDON",
+            },
+            self._options(),
         )
         for principal in settings.iam_users:
             sql.User(
                 f"{name}-{principal}",
-                name=database_user(principal),
-                instance=instance.name,
-                type="CLOUD_IAM_SERVICE_ACCOUNT" if is_service_account(principal) else "CLOUD_IAM_USER",
-                deletion_policy="ABANDON",
-                opts=self._options(),
+                {
+                    "name": database_user(principal),
+                    "instance": instance.name,
+                    "type": "CLOUD_IAM_SERVICE_ACCOUNT" if is_service_account(principal) else "CLOUD_IAM_USER",
+                    "deletionPolicy": "ABANDON",
+                },
+                self._options(),
             )
         self.name = database.name
         self.user = user.name
@@ -128,13 +132,15 @@ class TrunkDatabase(pulumi.ComponentResource):
         )
         return sql.DatabaseInstance(
             f"{self._name}-instance",
-            name=self._instance_name(),
-            region=self._args.region,
-            database_version=settings.version,
-            master_instance_name=settings.replica_of.instance if settings.replica_of else None,
-            deletion_protection=self._args.protect,
-            settings=instance_settings(settings, self._args.labels, protect=self._args.protect),
-            opts=options,
+            {
+                "name": self._instance_name(),
+                "region": self._args.region,
+                "databaseVersion": settings.version,
+                "masterInstanceName": settings.replica_of.instance if settings.replica_of else None,
+                "deletionProtection": self._args.protect,
+                "settings": instance_settings(settings, self._args.labels, protect=self._args.protect),
+            },
+            options,
         )
 
     def _instance_name(self) -> pulumi.Input[str]:
@@ -148,24 +154,28 @@ class TrunkDatabase(pulumi.ComponentResource):
         """docs.cloud.google.com/vpc/docs/configure-private-services-access"""
         peering = GlobalAddress(
             f"{self._name}-peering-range",
-            name=range_name,
-            purpose="VPC_PEERING",
-            address_type="INTERNAL",
-            prefix_length=PEERING_PREFIX,
-            network=network,
-            labels=self._args.labels,
-            opts=self._options(),
+            {
+                "name": range_name,
+                "purpose": "VPC_PEERING",
+                "addressType": "INTERNAL",
+                "prefixLength": PEERING_PREFIX,
+                "network": network,
+                "labels": self._args.labels,
+            },
+            self._options(),
         )
-        return servicenetworking.Connection(
+        return Connection(
             f"{self._name}-peering",
-            network=network,
-            service=PEERING_SERVICE,
-            reserved_peering_ranges=[peering.name],
-            # Google refuses to delete it for days after the last instance is gone. So it is left, and a stack that
-            # comes again imports it (docs/recover.md). Not `update_on_creation_fail`: a network has one connection for
-            # all its managed services, and the plugin would give it our range alone.
-            deletion_policy="ABANDON",
-            opts=pulumi.ResourceOptions(
+            {
+                "network": network,
+                "service": PEERING_SERVICE,
+                "reservedPeeringRanges": [peering.name],
+                # Google refuses to delete it for days after the last instance is gone. So it is left, and a stack that
+                # comes again imports it (docs/recover.md). Not `updateOnCreationFail`: a network has one connection for
+                # all its managed services, and the plugin would give it our range alone.
+                "deletionPolicy": "ABANDON",
+            },
+            pulumi.ResourceOptions(
                 parent=self,
                 protect=self._args.protect,
                 hooks=pulumi.ResourceHookBinding(
@@ -197,61 +207,45 @@ def _text(address: str | None) -> str:
     return address or ""
 
 
-def instance_settings(
-    database: Database, labels: Mapping[str, str], *, protect: bool
-) -> sql.DatabaseInstanceSettingsArgs:
+def instance_settings(database: Database, labels: Mapping[str, str], *, protect: bool) -> sql.DatabaseInstanceSettings:
     """The `settings` block of the instance; nothing is left to the cloud's guess."""
-    backups, disk, network = database.backups, database.disk, database.network
+    backups, disk, network, window = database.backups, database.disk, database.network, database.maintenance
     flags = dict(database.flags)
     if database.iam_authentication:
         flags[IAM_FLAG] = "on"
-    return sql.DatabaseInstanceSettingsArgs(
-        tier=database.tier,
-        edition=database.edition,
-        availability_type=database.availability,
-        disk_size=disk.size_gb,
-        disk_type=disk.type,
-        disk_autoresize=disk.autoresize,
-        disk_autoresize_limit=disk.limit_gb,
-        deletion_protection_enabled=protect,
-        user_labels=labels,
-        database_flags=[
-            sql.DatabaseInstanceSettingsDatabaseFlagArgs(name=name, value=value)
-            for name, value in sorted(flags.items())
-        ],
-        # A replica cannot have backups; the owner has them.
-        backup_configuration=None
-        if database.replica_of
-        else sql.DatabaseInstanceSettingsBackupConfigurationArgs(
-            enabled=backups.enabled,
-            start_time=backups.start_time,
-            point_in_time_recovery_enabled=backups.point_in_time_recovery,
-            transaction_log_retention_days=backups.log_retention_days,
-            backup_retention_settings=(
-                sql.DatabaseInstanceSettingsBackupConfigurationBackupRetentionSettingsArgs(
-                    retained_backups=backups.retained
-                )
-            ),
-        ),
-        # Nor a window: it is maintained with its owner (docs.cloud.google.com/sql/docs/postgres/replication).
-        maintenance_window=None
-        if database.replica_of
-        else sql.DatabaseInstanceSettingsMaintenanceWindowArgs(
-            day=database.maintenance.day, hour=database.maintenance.hour, update_track=database.maintenance.track
-        ),
-        insights_config=sql.DatabaseInstanceSettingsInsightsConfigArgs(query_insights_enabled=database.insights),
-        ip_configuration=sql.DatabaseInstanceSettingsIpConfigurationArgs(
-            ipv4_enabled=network.public,
-            private_network=network.private_network,
-            ssl_mode=database.ssl_mode,
+    settings: sql.DatabaseInstanceSettings = {
+        "tier": database.tier,
+        "edition": database.edition,
+        "availabilityType": database.availability,
+        "diskSize": disk.size_gb,
+        "diskType": disk.type,
+        "diskAutoresize": disk.autoresize,
+        "diskAutoresizeLimit": disk.limit_gb,
+        "deletionProtectionEnabled": protect,
+        "userLabels": labels,
+        "databaseFlags": [{"name": name, "value": value} for name, value in sorted(flags.items())],
+        "insightsConfig": {"queryInsightsEnabled": database.insights},
+        "ipConfiguration": {
+            "ipv4Enabled": network.public,
+            "privateNetwork": network.private_network,
+            "sslMode": database.ssl_mode,
             # What `server_ca` is the authority of. The shared ones sign for every instance of a region.
-            server_ca_mode="GOOGLE_MANAGED_INTERNAL_CA",
-            authorized_networks=[
-                sql.DatabaseInstanceSettingsIpConfigurationAuthorizedNetworkArgs(name=name, value=value)
-                for name, value in network.authorised.items()
-            ],
-        ),
-    )
+            "serverCaMode": "GOOGLE_MANAGED_INTERNAL_CA",
+            "authorizedNetworks": [{"name": name, "value": value} for name, value in network.authorised.items()],
+        },
+    }
+    # A replica cannot have backups, the owner has them; nor a window, it is maintained with its owner
+    # (docs.cloud.google.com/sql/docs/postgres/replication).
+    if not database.replica_of:
+        settings["backupConfiguration"] = {
+            "enabled": backups.enabled,
+            "startTime": backups.start_time,
+            "pointInTimeRecoveryEnabled": backups.point_in_time_recovery,
+            "transactionLogRetentionDays": backups.log_retention_days,
+            "backupRetentionSettings": {"retainedBackups": backups.retained},
+        }
+        settings["maintenanceWindow"] = {"day": window.day, "hour": window.hour, "updateTrack": window.track}
+    return settings
 
 
 def import_ids(name: str, settings: Settings, suffix: str = "") -> dict[str, str]:

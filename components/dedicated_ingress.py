@@ -6,9 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_gcp.compute import Address as ReservedAddress
-from pulumi_kubernetes.core.v1 import Service
-from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components.load_balancer import (
     BACKEND_SERVICE_CLASS,
@@ -18,6 +15,8 @@ from components.load_balancer import (
     load_balancer_spec,
     waits_for_its_address,
 )
+from components.sdk.compute import Address as ReservedAddress
+from components.sdk.kubernetes import Service
 from engine.record import DedicatedUse
 from engine.refusal import RefusedError
 from engine.tokens import DEDICATED_INGRESS
@@ -69,11 +68,8 @@ class DedicatedIngress(pulumi.ComponentResource):
         args, role = self._args, f"{name}-{listener.key}-{listener.protocol.lower()}"
         reserved = ReservedAddress(
             f"{role}-address",
-            name=listener.address,
-            region=args.region,
-            address_type="EXTERNAL",
-            labels=args.labels,
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=KEPT),
+            {"name": listener.address, "region": args.region, "addressType": "EXTERNAL", "labels": args.labels},
+            pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=KEPT),
         )
         self._load_balancer(role, listener, reserved)
         return reserved.address
@@ -85,17 +81,19 @@ class DedicatedIngress(pulumi.ComponentResource):
         ]
         spec = load_balancer_spec(ingress, ports)
         # These Services are new, whatever the shared ones are: nothing has to be taken over, and no rule moves.
-        spec.load_balancer_class = BACKEND_SERVICE_CLASS
+        spec["loadBalancerClass"] = BACKEND_SERVICE_CLASS
         Service(
             role,
-            metadata=ObjectMetaArgs(
-                name=listener.service,
-                namespace=ingress.namespace,
-                labels=self._args.labels,
-                annotations={**waits_for_its_address(ingress), PINNED_BY_NAME: reserved.name},
-            ),
-            spec=spec,
-            opts=pulumi.ResourceOptions(
+            {
+                "metadata": {
+                    "name": listener.service,
+                    "namespace": ingress.namespace,
+                    "labels": self._args.labels,
+                    "annotations": {**waits_for_its_address(ingress), PINNED_BY_NAME: reserved.name},
+                },
+                "spec": spec,
+            },
+            pulumi.ResourceOptions(
                 parent=self,
                 protect=self._args.protect,
                 hooks=pulumi.ResourceHookBinding(on_error=[hook]) if hook else None,

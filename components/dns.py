@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import pulumi
-from pulumi_gcp import dns as cloud_dns
 
 from components.dns_routing import Probed, health_check, routing_policy
 from components.gandi.record_set import GandiRecordSet, GandiRecordSetArgs
 from components.look_up import Sought, look_up
+from components.sdk import dns as cloud_dns
 from engine.refusal import RefusedError
 from engine.tokens import SIP_DNS
 from inventory.endpoint import Record
@@ -114,13 +114,15 @@ class CloudDns:
             return HostedZone(pulumi.Output.from_input(servers), unsigned)
         zone = cloud_dns.ManagedZone(
             f"{self._name}-zone",
-            name=settings.name,
-            dns_name=f"{self._args.dns.domain}.",
-            description="WARP SIP edge",
-            visibility="public",
-            dnssec_config=_dnssec(settings.dnssec),
-            labels=self._args.labels,
-            opts=self._options(),
+            {
+                "name": settings.name,
+                "dnsName": f"{self._args.dns.domain}.",
+                "description": "WARP SIP edge",
+                "visibility": "public",
+                "dnssecConfig": _dnssec(settings.dnssec),
+                "labels": self._args.labels,
+            },
+            self._options(),
         )
         self._zone_name = zone.name
         return HostedZone(zone.name_servers, self._ds_records(zone) if settings.dnssec else unsigned)
@@ -130,15 +132,17 @@ class CloudDns:
         routing = record.routing
         cloud_dns.RecordSet(
             name,
-            name=record.name,
-            managed_zone=self._zone_name,
-            type=record.type,
-            ttl=self._args.dns.ttl_seconds,
-            rrdatas=None if routing else record.values(self._args.addresses),
-            routing_policy=routing_policy(routing, self._check) if routing else None,
+            {
+                "name": record.name,
+                "managedZone": self._zone_name,
+                "type": record.type,
+                "ttl": self._args.dns.ttl_seconds,
+                "rrdatas": None if routing else record.values(self._args.addresses),
+                "routingPolicy": routing_policy(routing, self._check) if routing else None,
+            },
             # Of a name and type there is one set at a time, and left alone the plugin makes the new one first: the API
             # answers 409. (A health check that a policy gets is such a replacement.)
-            opts=pulumi.ResourceOptions(parent=owner, protect=self._args.protect, delete_before_replace=True),
+            pulumi.ResourceOptions(parent=owner, protect=self._args.protect, delete_before_replace=True),
         )
 
     def _ds_records(self, zone: cloud_dns.ManagedZone) -> pulumi.Output[Sequence[str]]:
@@ -146,8 +150,8 @@ class CloudDns:
         sought = _sought(self._zone)
 
         def ask(zone_id: str) -> Sequence[str]:
-            found = look_up(sought, lambda: cloud_dns.get_keys(managed_zone=zone_id))
-            return [key.ds_record for key in found.key_signing_keys or () if key.ds_record]
+            found = look_up(sought, lambda: cloud_dns.get_keys(zone_id=zone_id))
+            return [key["dsRecord"] for key in found.get("keySigningKeys") or () if key.get("dsRecord")]
 
         return zone.id.apply(ask)
 
@@ -165,12 +169,13 @@ def look_up_zone(dns: Dns) -> Sequence[str] | None:
     if zone is None or zone.manage:
         return None
     found = look_up(_sought(zone), lambda: cloud_dns.get_managed_zone(name=zone.name))
-    if found.dns_name and not f".{dns.domain}.".endswith(f".{found.dns_name}"):
+    held = found.get("dnsName")
+    if held and not f".{dns.domain}.".endswith(f".{held}"):
         raise RefusedError(
-            f"zone {zone.name} at Cloud DNS is for {found.dns_name}, and the names are below {dns.domain}.",
+            f"zone {zone.name} at Cloud DNS is for {held}, and the names are below {dns.domain}.",
             f"correct warp-edge:dns.zone.name or warp-edge:dns.domain (`{_sought(zone).listed_by}` shows all)",
         )
-    return found.name_servers or []
+    return found.get("nameServers") or []
 
 
 def _sought(zone: Zone) -> Sought:
@@ -190,11 +195,11 @@ def _of_cloud_dns(dns: Dns) -> Zone:
     return dns.zone
 
 
-def _dnssec(signed: bool | None) -> cloud_dns.ManagedZoneDnssecConfigArgs | None:
+def _dnssec(signed: bool | None) -> cloud_dns.DnssecConfig | None:
     """None keeps what the zone has: that is how an adopted zone stays untouched."""
     if signed is None:
         return None
-    return cloud_dns.ManagedZoneDnssecConfigArgs(state="on" if signed else "off")
+    return {"state": "on" if signed else "off"}
 
 
 class GandiDns:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pulumi
-from pulumi_gcp.compute import Address as ReservedAddress
-from pulumi_gcp.compute import Router, RouterNat, RouterNatLogConfigArgs
 
+from components.sdk.compute import Address as ReservedAddress
+from components.sdk.compute import Router, RouterNat
 from engine.record import GatewayUse
 from engine.refusal import RefusedError
 from engine.tokens import NAT_EGRESS_POOL
@@ -58,12 +58,9 @@ class NatEgressPool(pulumi.ComponentResource):
         reserved = {
             slot: ReservedAddress(
                 f"{name}-slot-{slot}",
-                name=slot,
-                region=args.region,
-                address_type="EXTERNAL",
-                labels=args.labels,
+                {"name": slot, "region": args.region, "addressType": "EXTERNAL", "labels": args.labels},
                 # The cloud replaces an address to change a description that somebody gave it by hand.
-                opts=pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=["description"]),
+                pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=["description"]),
             )
             for slot in egress.slots
         }
@@ -74,7 +71,7 @@ class NatEgressPool(pulumi.ComponentResource):
             lambda minimum: EgressCapacity(
                 active_addresses=sum(slot.state is Status.ACTIVE for slot in egress.slots.values()),
                 ports_per_call=egress.ports_per_call,
-                min_ports_per_vm=minimum or egress.default_min_ports_per_vm,
+                min_ports_per_vm=int(minimum or egress.default_min_ports_per_vm),
             )
         )
         self.register_outputs({"concurrentCalls": self.capacity.apply(lambda capacity: capacity.concurrent_calls)})
@@ -86,32 +83,32 @@ class NatEgressPool(pulumi.ComponentResource):
         if egress.router.manage:
             router = Router(
                 f"{name}-router",
-                name=egress.router.name,
-                region=args.region,
-                network=egress.router.network,
-                opts=locked,
+                {"name": egress.router.name, "region": args.region, "network": egress.router.network},
+                locked,
             ).name
         return RouterNat(
             f"{name}-nat",
-            name=egress.nat,
-            router=router,
-            region=args.region,
-            nat_ip_allocate_option="MANUAL_ONLY",
-            nat_ips=_in_state(egress, reserved, Status.ACTIVE),
-            # Always said, also when empty: left out, the plugin keeps the old list and its addresses stay in use.
-            drain_nat_ips=_in_state(egress, reserved, Status.DRAINING),
-            source_subnetwork_ip_ranges_to_nat="ALL_SUBNETWORKS_ALL_IP_RANGES",
-            enable_dynamic_port_allocation=egress.dynamic_ports,
-            enable_endpoint_independent_mapping=egress.endpoint_independent_mapping,
-            min_ports_per_vm=egress.min_ports_per_vm,
-            max_ports_per_vm=egress.max_ports_per_vm,
-            udp_idle_timeout_sec=timeouts.udp_idle_seconds,
-            icmp_idle_timeout_sec=timeouts.icmp_idle_seconds,
-            tcp_established_idle_timeout_sec=timeouts.tcp_established_idle_seconds,
-            tcp_transitory_idle_timeout_sec=timeouts.tcp_transitory_idle_seconds,
-            tcp_time_wait_timeout_sec=timeouts.tcp_time_wait_seconds,
-            log_config=RouterNatLogConfigArgs(enable=True, filter="ERRORS_ONLY"),
-            opts=locked,
+            {
+                "name": egress.nat,
+                "router": router,
+                "region": args.region,
+                "natIpAllocateOption": "MANUAL_ONLY",
+                "natIps": _in_state(egress, reserved, Status.ACTIVE),
+                # Always said, also when empty: left out, the plugin keeps the old list and its addresses stay in use.
+                "drainNatIps": _in_state(egress, reserved, Status.DRAINING),
+                "sourceSubnetworkIpRangesToNat": "ALL_SUBNETWORKS_ALL_IP_RANGES",
+                "enableDynamicPortAllocation": egress.dynamic_ports,
+                "enableEndpointIndependentMapping": egress.endpoint_independent_mapping,
+                "minPortsPerVm": egress.min_ports_per_vm,
+                "maxPortsPerVm": egress.max_ports_per_vm,
+                "udpIdleTimeoutSec": timeouts.udp_idle_seconds,
+                "icmpIdleTimeoutSec": timeouts.icmp_idle_seconds,
+                "tcpEstablishedIdleTimeoutSec": timeouts.tcp_established_idle_seconds,
+                "tcpTransitoryIdleTimeoutSec": timeouts.tcp_transitory_idle_seconds,
+                "tcpTimeWaitTimeoutSec": timeouts.tcp_time_wait_seconds,
+                "logConfig": {"enable": True, "filter": "ERRORS_ONLY"},
+            },
+            locked,
         )
 
 

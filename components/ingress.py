@@ -6,9 +6,6 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_gcp.compute import Address as ReservedAddress
-from pulumi_kubernetes.core.v1 import Service, ServiceSpecArgs
-from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components.load_balancer import (
     BACKEND_SERVICE_CLASS,
@@ -22,6 +19,8 @@ from components.load_balancer import (
     service_ports,
     waits_for_its_address,
 )
+from components.sdk.compute import Address as ReservedAddress
+from components.sdk.kubernetes import Service, ServiceSpec
 from engine.refusal import RefusedError
 from engine.tokens import SIP_INGRESS
 from settings import Settings
@@ -88,24 +87,23 @@ class SipIngress(pulumi.ComponentResource):
 
         ipv4 = ReservedAddress(
             f"{role}-{address}",
-            name=address,
-            region=args.region,
-            address_type="EXTERNAL",
-            labels=args.labels,
-            opts=options(role),
+            {"name": address, "region": args.region, "addressType": "EXTERNAL", "labels": args.labels},
+            options(role),
         )
         if not args.ingress.ipv6_subnetwork:
             return [ipv4]
         ipv6 = ReservedAddress(
             f"{role}-{ipv6_name(address)}",
-            name=ipv6_name(address),
-            region=args.region,
-            address_type="EXTERNAL",
-            ip_version="IPV6",
-            ipv6_endpoint_type="NETLB",
-            subnetwork=args.ingress.ipv6_subnetwork,
-            labels=args.labels,
-            opts=options(f"{role}-ipv6"),
+            {
+                "name": ipv6_name(address),
+                "region": args.region,
+                "addressType": "EXTERNAL",
+                "ipVersion": "IPV6",
+                "ipv6EndpointType": "NETLB",
+                "subnetwork": args.ingress.ipv6_subnetwork,
+                "labels": args.labels,
+            },
+            options(f"{role}-ipv6"),
         )
         return [ipv4, ipv6]
 
@@ -116,9 +114,9 @@ class SipIngress(pulumi.ComponentResource):
         annotations = waits_for_its_address(ingress)
         if ingress.pinning == "annotation":
             annotations[PINNED_BY_NAME] = pulumi.Output.all(*(each.name for each in reserved)).apply(",".join)
-            spec.load_balancer_class = BACKEND_SERVICE_CLASS
+            spec["loadBalancerClass"] = BACKEND_SERVICE_CLASS
         else:
-            spec.load_balancer_ip = reserved[0].address
+            spec["loadBalancerIP"] = reserved[0].address
         self._service(
             f"{self._name}-{protocol.lower()}",
             listener.service,
@@ -132,11 +130,11 @@ class SipIngress(pulumi.ComponentResource):
         )
 
     def _internal(self, listener: InternalListener) -> None:
-        spec = ServiceSpecArgs(
-            type="ClusterIP",
-            selector=self._args.ingress.selector,
-            ports=service_ports([ServicePort(name, port, "TCP") for name, port in listener.ports.items()]),
-        )
+        spec: ServiceSpec = {
+            "type": "ClusterIP",
+            "selector": self._args.ingress.selector,
+            "ports": service_ports([ServicePort(name, port, "TCP") for name, port in listener.ports.items()]),
+        }
         # Pods that are not there yet must not hold `up` back, and a ClusterIP has no address to wait for.
         annotations: dict[str, pulumi.Input[str]] = {SKIP_WAIT: "true"}
         name = f"{self._name}-internal"
@@ -146,7 +144,7 @@ class SipIngress(pulumi.ComponentResource):
         self,
         name: str,
         service: str,
-        spec: ServiceSpecArgs,
+        spec: ServiceSpec,
         annotations: dict[str, pulumi.Input[str]],
         opts: pulumi.ResourceOptions,
     ) -> None:
@@ -155,11 +153,16 @@ class SipIngress(pulumi.ComponentResource):
             annotations[TAKE_OVER] = "true"
         Service(
             name,
-            metadata=ObjectMetaArgs(
-                name=service, namespace=ingress.namespace, labels=self._args.labels, annotations=annotations
-            ),
-            spec=spec,
-            opts=opts,
+            {
+                "metadata": {
+                    "name": service,
+                    "namespace": ingress.namespace,
+                    "labels": self._args.labels,
+                    "annotations": annotations,
+                },
+                "spec": spec,
+            },
+            opts,
         )
 
 

@@ -7,17 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_gcp.storage import (
-    Bucket,
-    BucketIAMMember,
-    BucketLifecycleRuleActionArgs,
-    BucketLifecycleRuleArgs,
-    BucketLifecycleRuleConditionArgs,
-    BucketObject,
-    BucketVersioningArgs,
-    BucketWebsiteArgs,
-)
 
+from components.sdk.storage import Bucket, BucketIAMMember, BucketObject
 from engine.tokens import INVENTORY_SITE
 from inventory.publish import Json
 from inventory.published import read
@@ -57,45 +48,45 @@ class InventorySite(pulumi.ComponentResource):
         site = args.site
         bucket = Bucket(
             f"{name}-bucket",
-            name=site.bucket,
-            location=(site.location or args.region).upper(),
-            uniform_bucket_level_access=True,
-            public_access_prevention="inherited",
-            versioning=BucketVersioningArgs(enabled=True),
-            website=BucketWebsiteArgs(main_page_suffix=INDEX),
-            lifecycle_rules=[
-                BucketLifecycleRuleArgs(
-                    action=BucketLifecycleRuleActionArgs(type="Delete"),
-                    condition=BucketLifecycleRuleConditionArgs(
-                        days_since_noncurrent_time=site.keep_days, with_state="ARCHIVED"
-                    ),
-                )
-            ],
-            # What was published goes with the bucket only where nothing is worth a lock.
-            force_destroy=not args.protect,
-            labels=args.labels,
+            {
+                "name": site.bucket or "",
+                "location": (site.location or args.region).upper(),
+                "uniformBucketLevelAccess": True,
+                "publicAccessPrevention": "inherited",
+                "versioning": {"enabled": True},
+                "website": {"mainPageSuffix": INDEX},
+                "lifecycleRules": [
+                    {
+                        "action": {"type": "Delete"},
+                        "condition": {"daysSinceNoncurrentTime": site.keep_days, "withState": "ARCHIVED"},
+                    }
+                ],
+                # What was published goes with the bucket only where nothing is worth a lock.
+                "forceDestroy": not args.protect,
+                "labels": args.labels,
+            },
             # A bucket under a new name is made first: left alone the plugin deletes the old one before it asks whether
             # the new name can be had, and the page is gone.
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect, delete_before_replace=False),
+            pulumi.ResourceOptions(parent=self, protect=args.protect, delete_before_replace=False),
         )
         BucketIAMMember(
             f"{name}-everybody",
-            bucket=bucket.name,
-            role="roles/storage.objectViewer",
-            member="allUsers",
-            opts=pulumi.ResourceOptions(parent=self),
+            {"bucket": bucket.name, "role": "roles/storage.objectViewer", "member": "allUsers"},
+            pulumi.ResourceOptions(parent=self),
         )
         files = args.inventory.apply(lambda inventory: rendered(inventory, site.url))
         for path in FILES:
             BucketObject(
                 f"{name}-{path}",
-                bucket=bucket.name,
-                name=path,
-                content=files[path],
-                content_type=content_type(path),
-                cache_control=CACHE_CONTROL,
+                {
+                    "bucket": bucket.name,
+                    "name": path,
+                    "content": files[path],
+                    "contentType": content_type(path),
+                    "cacheControl": CACHE_CONTROL,
+                },
                 # A replacement under the same name would write the new file and then delete it as the old one.
-                opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+                pulumi.ResourceOptions(parent=self, delete_before_replace=True),
             )
         self.url = bucket.name.apply(lambda _: f"{site.url}{INDEX}")
         self.register_outputs({"url": self.url})

@@ -7,13 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import pulumi
-from pulumi_kubernetes.core.v1 import (
-    ClientIPConfigArgs,
-    ServicePortArgs,
-    ServiceSpecArgs,
-    SessionAffinityConfigArgs,
-)
 
+from components.sdk import kubernetes
 from engine.refusal import RefusedError
 from settings.ingress import Ingress
 
@@ -49,7 +44,7 @@ def waits_for_its_address(ingress: Ingress) -> dict[str, pulumi.Input[str]]:
     return {WAIT_FOR: HAS_ADDRESS, WAIT_SECONDS: str(ingress.address_timeout_seconds)}
 
 
-def load_balancer_spec(ingress: Ingress, ports: Sequence[ServicePort], *, dual: bool = False) -> ServiceSpecArgs:
+def load_balancer_spec(ingress: Ingress, ports: Sequence[ServicePort], *, dual: bool = False) -> kubernetes.ServiceSpec:
     """The spec of a LoadBalancer Service that carries SIP, without its address.
 
     Raises `RefusedError` for a Service that mixes protocols: on GKE before 1.36 it stays `<pending>` for ever
@@ -61,26 +56,24 @@ def load_balancer_spec(ingress: Ingress, ports: Sequence[ServicePort], *, dual: 
             f"a LoadBalancer Service with the protocols {' and '.join(protocols) or 'none'} cannot be declared",
             "declare one Service per protocol",
         )
-    return ServiceSpecArgs(
-        type="LoadBalancer",
+    return {
+        "type": "LoadBalancer",
         # Delivers on the node and keeps the caller's source address, which is what customers authenticate with.
-        external_traffic_policy="Local",
-        session_affinity="ClientIP",
-        session_affinity_config=SessionAffinityConfigArgs(
-            client_ip=ClientIPConfigArgs(timeout_seconds=ingress.affinity_seconds)
-        ),
-        selector=ingress.selector,
-        ports=service_ports(ports),
-        load_balancer_source_ranges=list(ingress.source_ranges) or None,
-        ip_family_policy="RequireDualStack" if dual else None,
-        ip_families=["IPv4", "IPv6"] if dual else None,
-    )
+        "externalTrafficPolicy": "Local",
+        "sessionAffinity": "ClientIP",
+        "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": ingress.affinity_seconds}},
+        "selector": ingress.selector,
+        "ports": service_ports(ports),
+        "loadBalancerSourceRanges": list(ingress.source_ranges) or None,
+        "ipFamilyPolicy": "RequireDualStack" if dual else None,
+        "ipFamilies": ["IPv4", "IPv6"] if dual else None,
+    }
 
 
-def service_ports(ports: Sequence[ServicePort]) -> list[ServicePortArgs]:
+def service_ports(ports: Sequence[ServicePort]) -> list[kubernetes.ServicePort]:
     """The ports of a Service's spec."""
     return [
-        ServicePortArgs(name=port.name, port=port.port, target_port=port.target or port.port, protocol=port.protocol)
+        {"name": port.name, "port": port.port, "targetPort": port.target or port.port, "protocol": port.protocol}
         for port in ports
     ]
 

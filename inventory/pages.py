@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import BytecodeCache, Template
+    from jinja2.bccache import Bucket
 
 
 def printable(text: str) -> str:
@@ -23,6 +26,7 @@ def template(file: Path) -> Template:
 
     environment = Environment(
         loader=FileSystemLoader(file.parent),
+        bytecode_cache=_kept_beside(file),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -30,3 +34,21 @@ def template(file: Path) -> Template:
     )
     environment.filters["printable"] = printable
     return environment.get_template(file.name)
+
+
+def _kept_beside(file: Path) -> BytecodeCache | None:
+    """Compiled templates stay where Python keeps compiled modules, as long as it may write there: compiling one takes
+    longer than all else about its page. The cache knows the template's text by its hash."""
+    from jinja2 import FileSystemBytecodeCache  # noqa: PLC0415
+
+    class Kept(FileSystemBytecodeCache):
+        # A folder that is not there, not ours to write, or no folder: then it is compiled each time.
+        def load_bytecode(self, bucket: Bucket) -> None:
+            with suppress(OSError):
+                super().load_bytecode(bucket)
+
+        def dump_bytecode(self, bucket: Bucket) -> None:
+            with suppress(OSError):
+                super().dump_bytecode(bucket)
+
+    return None if sys.dont_write_bytecode else Kept(str(file.parent / "__pycache__"))

@@ -43,7 +43,7 @@ HostName = Annotated[str, Field(pattern=rf"^{_LABEL}(\.{_LABEL})*$", max_length=
 class Published(BaseModel):
     """One object of the JSON: camelCase, types not coerced, unknown fields ignored."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, alias_generator=to_camel)
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, alias_generator=to_camel, defer_build=True)
 
 
 class NoticeOverride(Published):

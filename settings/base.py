@@ -198,4 +198,6 @@ class Section(BaseModel):
         alias_generator=to_camel,
         validate_default=True,
         populate_by_name=False,
+        # Built when something is first parsed: the whole tree once, instead of each group and all that it is part of.
+        defer_build=True,
     )

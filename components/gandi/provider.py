@@ -26,12 +26,12 @@ from pulumi.dynamic import (
 )
 from pulumi.runtime.rpc import UNKNOWN
 
+from components.gandi.records import LEAST_TTL, RecordSet, same_values
 from components.plain_errors import report_plainly
 from refusal import Refusal
 
 if TYPE_CHECKING:
     from components.gandi.api import Api
-    from components.gandi.records import RecordSet
 
 Props = dict[str, Any]
 
@@ -59,8 +59,6 @@ class GandiRecordSetProvider(ResourceProvider):
 
     def check(self, _olds: Props, news: Props) -> CheckResult:
         """Refuses, before anything is sent, what Gandi would refuse."""
-        from components.gandi.records import LEAST_TTL  # noqa: PLC0415 - see `_api`
-
         ttl = news.get("ttl")
         short = ttl != UNKNOWN and not (isinstance(ttl, int | float) and ttl >= LEAST_TTL)
         reason = f"TTL {ttl} is less than the {LEAST_TTL} s that Gandi accepts: raise dns.ttlSeconds"
@@ -121,7 +119,7 @@ class GandiRecordSetProvider(ResourceProvider):
         api.delete(known)
 
     def _api(self, props: Mapping[str, Any]) -> Api:
-        # Imported here: the program needs this class's name alone, and libraries for HTTP and DNS take their time.
+        # Imported here: the program needs this class's name alone, and libraries for HTTP take their time.
         from components.gandi.api import Api  # noqa: PLC0415
 
         return Api(props["api"], self._token, float(props["deadlineSeconds"]))
@@ -137,8 +135,6 @@ def _outputs(props: Mapping[str, Any]) -> Props:
 
 
 def _record(props: Mapping[str, Any]) -> RecordSet:
-    from components.gandi.records import RecordSet  # noqa: PLC0415
-
     # Numbers arrive as floats.
     return RecordSet(props["domain"], props["name"], props["type"], int(props["ttl"]), tuple(props["rrdatas"]))
 
@@ -147,6 +143,4 @@ def _same(key: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
     old, new = olds.get(key), news.get(key)
     if key != "rrdatas" or not isinstance(old, list) or not isinstance(new, list) or UNKNOWN in new:
         return bool(old == new)
-    from components.gandi.records import same_values  # noqa: PLC0415
-
     return same_values(str(news.get("domain")), str(news.get("type")), old, new)

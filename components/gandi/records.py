@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import dns.exception
-import dns.name
-import dns.rdata
-import dns.rdataclass
-from dns.rdata import Rdata
+if TYPE_CHECKING:
+    from dns.rdata import Rdata
 
 # "60 is less than minimum value 300": Gandi's own words (docs/dns.md).
 LEAST_TTL = 300
@@ -45,12 +43,20 @@ class RecordSet:
 
 def same_values(domain: str, type_: str, values: Sequence[str], others: Sequence[str]) -> bool:
     """Whether two lists of values are the same records, in whatever order and spelling."""
+    if list(values) == list(others):
+        return True
     first, second = ({_meaning(domain, type_, value) for value in each} for each in (values, others))
     return first == second
 
 
 def _meaning(domain: str, type_: str, value: str) -> Rdata | str:
     """A value as it is compared: names absolute (Gandi takes and gives relative ones) and without case (RFC 4343)."""
+    # Imported here: as long as values are spelled the same, no library for DNS is needed to compare them.
+    import dns.exception  # noqa: PLC0415
+    import dns.name  # noqa: PLC0415
+    import dns.rdata  # noqa: PLC0415
+    import dns.rdataclass  # noqa: PLC0415
+
     if type_ in ("TXT", "SPF") and not value.lstrip().startswith('"'):
         value = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     try:

@@ -41,7 +41,8 @@ STACK = "pulumi:pulumi:Stack"
 
 @dataclass(frozen=True)
 class Declared:
-    """One resource as the program registered it. `clear` is `inputs` with every secret replaced by `HIDDEN`."""
+    """One resource as the program registered it. `clear` is `inputs` with every secret replaced by `HIDDEN`; `plugin`:
+    version and place of the plugin that is asked for."""
 
     type: str
     name: str
@@ -53,6 +54,8 @@ class Declared:
     ignore_changes: list[str]
     dependencies: list[str]
     error_hooks: list[str]
+    secret_outputs: list[str]
+    plugin: tuple[str, str]
     inputs: dict[str, Any]
     clear: dict[str, Any]
 
@@ -183,6 +186,8 @@ class Recorder(mocks.MockMonitor):
                     ignore_changes=list(request.ignoreChanges),
                     dependencies=list(request.dependencies),
                     error_hooks=list(request.hooks.on_error),
+                    secret_outputs=sorted(request.additionalSecretOutputs),
+                    plugin=(request.version, request.pluginDownloadURL),
                     inputs=_plain(sent, reveal=True),
                     clear=_plain(sent, reveal=False),
                 )

@@ -21,11 +21,13 @@ class Answering(Cloud):
     def __init__(self, *resources: dict[str, Any]) -> None:
         super().__init__()
         self.asked: dict[str, Any] = {}
+        self.questions = 0
         self._resources = {f"urn:{number}": resource for number, resource in enumerate(resources)}
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         assert args.token == "pulumi:pulumi:readStackResourceOutputs"
         self.asked = dict(args.args)
+        self.questions += 1
         return {"name": args.args["stackName"], "outputs": self._resources}, []
 
 
@@ -64,6 +66,13 @@ def test_it_asks_for_this_stack_by_its_full_name() -> None:
     cloud = Answering()
     read(cloud)
     assert cloud.asked == {"stackName": "organization/warp-edge/unit"}
+
+
+def test_the_whole_record_is_one_question_to_the_engine() -> None:
+    """It is the size of the state, and each question is asked while nothing is declared yet."""
+    cloud = Answering(ROUTER, gateway(natIps=[f"{PREFIX}/a"]), service("192.0.2.1"))
+    read(cloud)
+    assert cloud.questions == 1
 
 
 def test_the_trunks_are_known_customer_by_customer() -> None:

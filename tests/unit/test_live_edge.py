@@ -7,11 +7,10 @@ import json
 from typing import Any
 
 import pytest
-from pulumi_gcp import sql
-from pulumi_gcp.compute import AddressArgs, RouterArgs, RouterNatArgs
 
 from tests.stacks import changed, stack_config
 from tests.unit.cloud import PASSWORD, Cloud
+from tests.unit.generated_sdk import generated
 from tests.unit.recording import HIDDEN, Edge, declare
 
 ADDRESS = "gcp:compute/address:Address"
@@ -187,12 +186,12 @@ def test_one_setting_locks_everything_that_the_outside_relies_on(locked: bool) -
 
 # The SDK's own word on what takes labels, by the arguments of each class.
 ARGUMENTS: dict[str, Any] = {
-    ADDRESS: AddressArgs,
-    ROUTER: RouterArgs,
-    NAT: RouterNatArgs,
-    DATABASE: sql.DatabaseArgs,
-    USER: sql.UserArgs,
-    INSTANCE: sql.DatabaseInstanceSettingsArgs,
+    ADDRESS: generated("pulumi_gcp.compute.address", "AddressArgs"),
+    ROUTER: generated("pulumi_gcp.compute.router", "RouterArgs"),
+    NAT: generated("pulumi_gcp.compute.router_nat", "RouterNatArgs"),
+    DATABASE: generated("pulumi_gcp.sql.database", "DatabaseArgs"),
+    USER: generated("pulumi_gcp.sql.user", "UserArgs"),
+    INSTANCE: generated("pulumi_gcp.sql._inputs", "DatabaseInstanceSettingsArgs"),
 }
 
 

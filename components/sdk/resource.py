@@ -1,0 +1,92 @@
+"""What a generated class adds to the inputs of a resource: its type, the plugin's version, what is secret."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+import pulumi
+
+T = TypeVar("T")
+Inputs = TypeVar("Inputs", bound=Mapping[str, object])
+
+GCP, KUBERNETES = "pulumi_gcp", "pulumi_kubernetes"  # the packages whose plugins' resources are declared here
+# The labels of a Google resource once more, with those of the provider's configuration; secret in the plugin's schema.
+LABELS = ("effectiveLabels", "pulumiLabels")
+
+
+class Known(Generic[T]):
+    """An output of a resource, under its name in the schema. Numbers are floats, as the engine sends them."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, resource: Resource[Any], _owner: type[Resource[Any]] | None = None) -> pulumi.Output[T]:
+        found: pulumi.Output[T] = resource.__dict__[self.name]
+        return found
+
+
+class Resource(pulumi.CustomResource, Generic[Inputs]):
+    """A resource of a plugin, with `Inputs` under the names of its schema.
+
+    Class arguments: `token`, the type as it stands in the state; `package`, whose plugin it is; `constant`, inputs that
+    all resources of the type have; `secret`, properties that are secret as inputs and outputs.
+    """
+
+    token: ClassVar[str]
+    _package: ClassVar[str]
+    _constant: ClassVar[Mapping[str, str]]
+    _secret: ClassVar[tuple[str, ...]]
+    _known: ClassVar[tuple[str, ...]]
+
+    def __init_subclass__(
+        cls,
+        *,
+        token: str,
+        package: str,
+        constant: Mapping[str, str] | None = None,
+        secret: Sequence[str] = (),
+    ) -> None:
+        super().__init_subclass__()
+        cls.token, cls._package, cls._constant, cls._secret = token, package, constant or {}, tuple(secret)
+        cls._known = tuple(each.name for each in vars(cls).values() if isinstance(each, Known))
+
+    def __init__(self, name: str, inputs: Inputs, opts: pulumi.ResourceOptions | None = None) -> None:
+        given = {**self._constant, **_without_none(inputs)}
+        hidden = {key: pulumi.Output.secret(given[key]) for key in self._secret if key in given}
+        added = pulumi.ResourceOptions(
+            version=plugin_version(self._package), additional_secret_outputs=list(self._secret) or None
+        )
+        # An output is there for whoever asks, also when no input has its name.
+        properties = {**dict.fromkeys(self._known), **given, **hidden}
+        super().__init__(self.token, name, properties, pulumi.ResourceOptions.merge(added, opts))
+
+
+def ask(package: str, token: str, arguments: Mapping[str, str]) -> Mapping[str, Any]:
+    """What a plugin's function answers, under the names of its schema. Raises what the engine raises."""
+    options = pulumi.InvokeOptions(version=plugin_version(package))
+    answer = pulumi.runtime.invoke(token, dict(arguments), options).value
+    return answer if isinstance(answer, Mapping) else {}
+
+
+@cache
+def plugin_version(package: str) -> str:
+    """The plugin's version that belongs to an installed SDK: the engine finds or downloads that one."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"{package} is not installed", name=package)
+    written = json.loads((Path(spec.origin).parent / "pulumi-plugin.json").read_text(encoding="utf-8"))
+    return str(written["version"])
+
+
+def _without_none(value: Any) -> Any:
+    """None is "not said", at any depth. The SDK drops it among a resource's own inputs alone."""
+    if isinstance(value, Mapping):
+        return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list | tuple):
+        return [_without_none(inner) for inner in value]
+    return value

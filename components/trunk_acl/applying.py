@@ -1,0 +1,104 @@
+"""What the dynamic provider does at the database: apply what its inputs say, and read what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+
+from components.trunk_acl import customers, dedicated, entries, migrations, migrator, reach, roles
+from components.trunk_acl.lock import Connection
+from refusal import Refusal
+from trunk_text import trunks
+
+Props = dict[str, Any]
+
+
+def apply(props: Props) -> None:
+    """Migrations, roles and rows. Raises `Refusal`; what was committed by then is found done by the next run."""
+    with _connected(props) as connection:
+        rows: dict[str, str] | None = props.get("trunks")
+
+        def then() -> None:
+            limits = props["limits"]
+            entries.set_limits(
+                connection, int(limits["widestIpv4"]), int(limits["widestIpv6"]), limits["allowReserved"]
+            )
+            own: dedicated.Rows = props.get("dedicated") or {}
+            if props["createCustomers"]:
+                customers.add(connection, {*(rows or ()), *(each["ban"] for each in own.values())})
+            # In one transaction: callers see the old trunks and addresses, or the new ones.
+            with connection.transaction():
+                if rows is not None:
+                    entries.reconcile(connection, props["owner"], trunks(rows), props["places"])
+                dedicated.reconcile(connection, props["owner"], own)
+
+        migrator.migrate(connection, _wishes(props), then)
+
+
+def found(props: Props) -> Props:
+    """Outputs as they are in the database: what `props` say, with rows and limits that differ and, under `drift`, what
+    was changed by hand. Raises `Refusal`."""
+    with _connected(props) as connection:
+        drift = migrator.drift(connection, _wishes(props))
+        outs = {**props, "drift": drift}
+        if not any(line.startswith("migration ") for line in drift):
+            if props.get("trunks") is not None:
+                outs["trunks"] = entries.read(connection, props["owner"])
+            outs["limits"] = _limits(connection)
+            outs.pop("dedicated", None)
+            if own := dedicated.read(connection, props["owner"]):
+                outs["dedicated"] = own
+    outs.pop("__provider", None)
+    return outs
+
+
+@contextmanager
+def _connected(props: Props) -> Iterator[Connection]:
+    try:
+        with reach.connected(_target(props)) as connection:
+            yield connection
+    except Refusal as error:
+        # Without the context: a chain of exceptions would be printed as tracebacks.
+        raise Refusal(error.wrong, error.remedy) from None
+    except psycopg.Error as error:  # of a reader: who writes has told already
+        raise Refusal(*migrator.told(error)) from None
+
+
+def _target(props: Mapping[str, Any]) -> reach.Target:
+    via = props["reach"]
+    return reach.Target(
+        access=via["access"],
+        host=props.get("host") or "",  # what is null is left out
+        port=int(via["port"]),
+        instance=props["instance"],
+        database=props["database"],
+        user=props["user"],
+        private=via["private"],
+        iam=via["iam"],
+        deadline_seconds=via["deadlineSeconds"],
+        ca=props["serverCa"],
+        password=props.get("password"),
+    )
+
+
+def _wishes(props: Mapping[str, Any]) -> migrator.Wishes:
+    """The migrations are the program's own, here and now; the inputs name them so that a new one is a change."""
+    sign_in = props["signIn"]
+    return migrator.Wishes(
+        migrations=migrations.load(),
+        roles=(
+            roles.reader(props.get("readerPassword"), sign_in["readers"]),
+            roles.writer(props.get("writerPassword"), sign_in["writers"]),
+        ),
+        create_customers=props["createCustomers"],
+        lock_seconds=props["reach"]["lockSeconds"],
+        statement_seconds=props["reach"]["statementSeconds"],
+    )
+
+
+def _limits(connection: Connection) -> Props:
+    four, six, allowed = entries.limits(connection)
+    return {"widestIpv4": four, "widestIpv6": six, "allowReserved": allowed}
