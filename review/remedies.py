@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from engine.tokens import ADDRESS, BUCKET, INSTANCE, NAT, ROUTER, TRUNK_DATABASE
 from review.causes import Message
 
 
@@ -30,25 +31,25 @@ def _correct(key: str, listed_by: str) -> str:
 _NO_NETWORK = r"/networks/\S* (was )?not found|referenced network resource cannot be found"
 _NETWORKS = "gcloud compute networks list"
 _RULES = (
-    _Rule("compute/router:Router", _NO_NETWORK, _correct("egress.router.network", _NETWORKS)),
+    _Rule(ROUTER, _NO_NETWORK, _correct("egress.router.network", _NETWORKS)),
     _Rule(
-        "compute/routerNat:RouterNat",
+        NAT,
         r"/routers/\S* (was )?not found|referenced router resource cannot be found",
         _correct("egress.router.name", "gcloud compute routers list"),
     ),
     _Rule(
-        "compute/address:Address",
+        ADDRESS,
         r"/subnetworks/\S* (was )?not found|referenced subnetwork resource cannot be found",
         _correct("ingress.ipv6Subnetwork", "gcloud compute networks subnets list"),
     ),
-    _Rule("warp:edge:TrunkDatabase", _NO_NETWORK, _correct("database.network.privateNetwork", _NETWORKS)),
+    _Rule(TRUNK_DATABASE, _NO_NETWORK, _correct("database.network.privateNetwork", _NETWORKS)),
     _Rule(
-        "sql/databaseInstance:DatabaseInstance",
+        INSTANCE,
         r"SERVICE_NETWORKING_NOT_ENABLED|at least 1 private services connection",
         "add warp-edge:database.network.peeringRange, or have private services access set up in that network",
     ),
     _Rule(
-        "storage/bucket:Bucket",
+        BUCKET,
         r"bucket name is not available",
         "choose another warp-edge:inventorySite.bucket: names of buckets are unique in all of Google Cloud",
     ),

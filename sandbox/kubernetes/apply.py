@@ -20,17 +20,6 @@ from sandbox.values import Props
 MANAGER: Final = "pulumi-kubernetes"
 KUBECTL: Final = "kubectl-client-side-apply"
 FieldPath = tuple[str, ...]
-# Lists whose elements have identities (`x-kubernetes-list-map-keys` in Kubernetes' OpenAPI document), by the name:
-# the first keys that all elements have.
-LIST_KEYS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
-    "ports": (("containerPort", "protocol"), ("port", "protocol")),
-    "containers": (("name",),),
-    "initContainers": (("name",),),
-    "env": (("name",),),
-    "volumes": (("name",),),
-    "volumeMounts": (("mountPath",),),
-    "imagePullSecrets": (("name",),),
-}
 _NOT_OWNED: Final = {("f:apiVersion",), ("f:kind",), ("f:metadata", "f:name"), ("f:metadata", "f:namespace")}
 
 
