@@ -10,8 +10,8 @@ import pulumi
 
 from components.sdk.storage import Bucket, BucketIAMMember, BucketObject
 from engine.tokens import INVENTORY_SITE
-from inventory.publish import Json
 from inventory.published import read
+from inventory.published_values import Json
 from inventory.site.files import FILES, INDEX, content_type
 from settings import Settings
 from settings.inventory_site import InventorySite as Site

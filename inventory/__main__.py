@@ -16,7 +16,8 @@ from engine.values import WHOLE
 from inventory import folder
 from inventory.formats import FORMATS, Audience, NothingToListError, merged, told_to
 from inventory.publish import SCHEMA
-from inventory.published import Json, NotWholeError, PublishedInventory, UnreadableError, json_schema, read
+from inventory.published import NotWholeError, PublishedInventory, UnreadableError, json_schema, read
+from inventory.published_values import Json
 from inventory.site import BASE_URL
 from inventory.table import ip_inventory_table
 from refusal import Refusal

@@ -4,28 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
+
+from inventory.published_values import READ, IpAddress, Port
 from inventory.routing import Routing
 
+Transport = Literal["UDP", "TCP", "TLS", "WS", "WSS"]
 # Port role -> transport on the wire. RFC 3261 section 19.1.2 (sips), RFC 7118 section 3 (WebSocket).
-TRANSPORT_OF_ROLE = {"sip": "TCP", "sips": "TLS", "ws": "WS", "wss": "WSS"}
+TRANSPORT_OF_ROLE: Mapping[str, Transport] = {"sip": "TCP", "sips": "TLS", "ws": "WS", "wss": "WSS"}
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One way in for a customer; `customer`: BAN of the only one who may use it, None: all may.
+    """One way in for customers."""
 
-    `server` is a host name, or the address itself where a customer's own has no name. In a plan `address` is the
-    reserved address's name.
-    """
+    # In a plan `address` is the reserved address's name. `server` is a host name, or the address itself where a
+    # customer's own has no name.
+    __pydantic_config__ = READ
 
     role: str
     server: str
-    address: str
-    port: int
-    transport: str
-    customer: str | None = None
+    address: IpAddress
+    port: Port
+    transport: Transport
+    customer: Annotated[str | None, Field(description="BAN of the one customer who may use it; absent: everybody")] = (
+        None
+    )
+
+    @property
+    def nameless(self) -> bool:
+        """A customer's own that has no DNS name: its server is the address itself."""
+        return self.customer is not None and self.server == self.address
 
     def at(self, addresses: Mapping[str, str]) -> Endpoint:
         """With the addresses of these names."""

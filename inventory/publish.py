@@ -16,12 +16,11 @@ from inventory import sheets
 from inventory.address import Address, Direction, Status
 from inventory.capacity import PORTS_PER_ADDRESS, EgressCapacity
 from inventory.endpoint import Endpoint, Record
+from inventory.published_values import Json, written
 
 SCHEMA = 1
 # What a way in is opened for in a firewall.
 PURPOSE = {"UDP": "SIP", "TCP": "SIP", "TLS": "SIPS", "WS": "WS", "WSS": "WSS"}
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -80,8 +79,8 @@ class Inventory:
                 "region": self.region,
                 "domain": self.domain,
                 **({} if self.notice_days is None else {"noticeDays": self.notice_days}),
-                "endpoints": [endpoint(each) for each in self.endpoints],
-                "addresses": [_address(each) for each in self.addresses] if addresses is None else list(addresses),
+                "endpoints": [written(each) for each in self.endpoints],
+                "addresses": [written(each) for each in self.addresses] if addresses is None else list(addresses),
             }
         )
 
@@ -101,7 +100,7 @@ class Inventory:
         return {
             "schema": SCHEMA,
             "server": ways_in[0].server,
-            "endpoints": [endpoint(each) for each in ways_in],
+            "endpoints": [written(each) for each in ways_in],
             "announced": [_coming(address) for address in self.announced_ingress],
             "srv": [_record(record, record.data) for record in shared if record.type == "SRV"],
             "firewall": {
@@ -162,38 +161,6 @@ def digest(body: Json) -> str:
     return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
 
 
-def _address(address: Address) -> Json:
-    return {
-        "purpose": address.purpose,
-        "name": address.name,
-        "address": address.address,
-        "kind": str(address.kind),
-        "direction": str(address.direction),
-        "protocol": "/".join(address.protocols),
-        "ports": list(address.ports),
-        "region": address.region,
-        "status": str(address.status),
-    } | _life(address)
-
-
-def _life(address: Address) -> Json:
-    """What is known of an address's life; what is not known has no key."""
-    dates = {
-        "announcedOn": address.announced_on,
-        "activeOn": address.active_on,
-        "drainedOn": address.drained_on,
-        "retiredOn": address.retired_on,
-    }
-    known: Json = {key: day.isoformat() for key, day in dates.items() if day}
-    if address.notice_reason:
-        known["noticeOverride"] = {"reason": address.notice_reason}
-    if address.replaced_by:
-        known["replacedBy"] = list(address.replaced_by)
-    if address.customer:
-        known["customer"] = address.customer
-    return known
-
-
 def _coming(address: Address) -> Json:
     days = {"announcedOn": address.announced_on, "activeOn": address.active_on}
     return {
@@ -201,17 +168,6 @@ def _coming(address: Address) -> Json:
         "protocols": list(address.protocols),
         "ports": list(address.ports),
     } | {key: day.isoformat() for key, day in days.items() if day}
-
-
-def endpoint(each: Endpoint) -> Json:
-    """One way in, as `ipInventory` and `customerEndpoints` tell it."""
-    return {
-        "role": each.role,
-        "server": each.server,
-        "address": each.address,
-        "port": each.port,
-        "transport": each.transport,
-    } | ({"customer": each.customer} if each.customer else {})
 
 
 def _record(record: Record, values: Iterable[Any]) -> Json:

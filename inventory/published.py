@@ -9,30 +9,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import date
-from ipaddress import ip_address
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, ConfigDict, Field
 
 from engine.values import NOTHING, is_unknown, untold
-from inventory.address import Address, Direction, Kind, Status
+from inventory.address import Address
+from inventory.endpoint import Endpoint
 from inventory.publish import SCHEMA
+from inventory.published_values import READ, IpAddress, Json
 
-Json = dict[str, Any]
 # What a stack of role `global` reads of a region's stack, and no more: others hold passwords.
 OF_A_REGION = ("ipInventory", "dns", "egressCapacity", "monthlyCost")
 
 
-def _canonical(text: str) -> str:
-    if "%" in text:
-        raise ValueError("a zone is no part of an address")
-    return str(ip_address(text))
-
-
-IpAddress = Annotated[str, AfterValidator(_canonical), Field(description="IPv4 or IPv6")]
-Port = Annotated[int, Field(ge=1, le=65535)]
 # RFC 1035 section 2.3.4. Underscores begin the labels of services (RFC 2782).
 _LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 # Endpoints or record sets of one stack: a bound, with room for thousands of dedicated customers, who have up to five.
@@ -43,72 +34,7 @@ HostName = Annotated[str, Field(pattern=rf"^{_LABEL}(\.{_LABEL})*$", max_length=
 class Published(BaseModel):
     """One object of the JSON: camelCase, types not coerced, unknown fields ignored."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, alias_generator=to_camel, defer_build=True)
-
-
-class NoticeOverride(Published):
-    """Why people had less notice than promised."""
-
-    reason: str
-
-
-class PublishedAddress(Published):
-    """One address of one region."""
-
-    purpose: str
-    name: str = Field(description="its name in the cloud")
-    address: IpAddress
-    kind: Kind = Field(description="what holds it")
-    direction: Direction = Field(description="inbound: customers send to it; outbound: vendors see it")
-    protocol: Annotated[str, Field(pattern=r"^(UDP|TCP|UDP/TCP|TCP/UDP)$")]
-    ports: Annotated[tuple[Port, ...], Field(min_length=1, description="destination ports")]
-    region: str
-    status: Status
-    announced_on: date | None = Field(None, description="when people were told of it")
-    active_on: date | None = Field(None, description="when it became active; of an announced one: when it will")
-    drained_on: date | None = Field(None, description="when it began to drain")
-    retired_on: date | None = Field(None, description="when it was released")
-    notice_override: NoticeOverride | None = Field(None, description="why its notice was shortened")
-    replaced_by: tuple[IpAddress, ...] = Field((), description="what people should have instead")
-    customer: str | None = Field(None, description="BAN of the one customer whose own it is; absent: everybody's")
-
-    @property
-    def known(self) -> Address:
-        """The same as the rest of `inventory` knows it; `replaced_by` are addresses here, not names."""
-        return Address(
-            purpose=self.purpose,
-            name=self.name,
-            address=self.address,
-            kind=self.kind,
-            direction=self.direction,
-            protocols=tuple(self.protocol.split("/")),
-            ports=self.ports,
-            region=self.region,
-            status=self.status,
-            replaced_by=self.replaced_by,
-            announced_on=self.announced_on,
-            active_on=self.active_on,
-            drained_on=self.drained_on,
-            retired_on=self.retired_on,
-            notice_reason=self.notice_override.reason if self.notice_override else None,
-            customer=self.customer,
-        )
-
-
-class PublishedEndpoint(Published):
-    """One way in for customers."""
-
-    role: str
-    server: str
-    address: IpAddress
-    port: Port
-    transport: Literal["UDP", "TCP", "TLS", "WS", "WSS"]
-    customer: str | None = Field(None, description="BAN of the one customer who may use it; absent: everybody")
-
-    @property
-    def nameless(self) -> bool:
-        """A customer's own that has no DNS name: its server is the address itself."""
-        return self.customer is not None and self.server == str(self.address)
+    model_config = ConfigDict(frozen=True, **READ)
 
 
 class PublishedInventory(Published):
@@ -118,12 +44,13 @@ class PublishedInventory(Published):
     region: str
     domain: str | None = Field(None, description="domain of the SIP names")
     notice_days: int | None = Field(None, ge=0, description="days from announcement to first use, as promised")
-    endpoints: tuple[PublishedEndpoint, ...] = Field((), description="where customers send calls")
-    addresses: tuple[PublishedAddress, ...]
+    endpoints: tuple[Endpoint, ...] = Field((), description="where customers send calls")
+    addresses: tuple[Address, ...]
     digest: str = Field(description="SHA-256 of the rest as canonical JSON")
 
 
-class NamedEndpoint(PublishedEndpoint):
+@dataclass(frozen=True)
+class NamedEndpoint(Endpoint):
     """One way in; its server is asked for by name, so it has to be one."""
 
     server: HostName

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
 
-from inventory.address import Address, Direction, Kind, Status
+from inventory.address import Address, Direction, Kind, NoticeOverride, Status
 from settings import Settings
 from settings.dedicated import DedicatedListener
 from settings.egress import Slot
 from settings.ingress import AnnouncedIngress, Ipv6, PublicListener, ipv6_name
 from settings.ledger import RetiredAddress
-from settings.lifecycle import reason_of
+from settings.lifecycle import NoticeOverride as Override
 
 
 def addresses(settings: Settings) -> Iterator[Address]:
@@ -43,7 +43,7 @@ def _inbound(settings: Settings, protocol: Literal["UDP", "TCP"], purpose: str |
         address="",
         kind=Kind.LOAD_BALANCER,
         direction=Direction.INBOUND,
-        protocols=(protocol,),
+        protocol=protocol,
         ports=tuple(settings.ingress.listeners[protocol].ports.values()),
         region=settings.region,
         status=Status.ACTIVE,
@@ -64,7 +64,7 @@ def _living(
         replaced_by=replaced_by,
         announced_on=life.announced_on,
         active_on=life.active_on,
-        notice_reason=reason_of(life.notice_override),
+        notice_override=_override(life.notice_override),
     )
 
 
@@ -75,7 +75,7 @@ def _dedicated(each: DedicatedListener, region: str) -> Address:
         address="",
         kind=Kind.LOAD_BALANCER,
         direction=Direction.INBOUND,
-        protocols=(each.protocol,),
+        protocol=each.protocol,
         ports=tuple(each.ports.values()),
         region=region,
         status=each.status,
@@ -93,7 +93,7 @@ def _slot(name: str, slot: Slot, settings: Settings) -> Address:
         address="",
         kind=Kind.NAT,
         direction=Direction.OUTBOUND,
-        protocols=("UDP", "TCP"),
+        protocol="UDP/TCP",
         ports=settings.egress.vendor_ports,
         region=settings.region,
         status=slot.state,
@@ -101,7 +101,7 @@ def _slot(name: str, slot: Slot, settings: Settings) -> Address:
         announced_on=slot.announced_on,
         active_on=slot.active_on,
         drained_on=slot.drained_on,
-        notice_reason=reason_of(slot.notice_override),
+        notice_override=_override(slot.notice_override),
     )
 
 
@@ -113,7 +113,7 @@ def _retired(name: str, retired: RetiredAddress, region: str) -> Address:
         address=retired.address,
         kind=retired.kind,
         direction=retired.direction,
-        protocols=retired.protocols,
+        protocol="/".join(retired.protocols),
         ports=retired.ports,
         region=region,
         status=Status.RETIRED,
@@ -122,6 +122,10 @@ def _retired(name: str, retired: RetiredAddress, region: str) -> Address:
         active_on=retired.active_on,
         drained_on=retired.drained_on,
         retired_on=retired.retired_on,
-        notice_reason=reason_of(retired.notice_override),
+        notice_override=_override(retired.notice_override),
         customer=retired.customer,
     )
+
+
+def _override(given: Override | None) -> NoticeOverride | None:
+    return NoticeOverride(given.reason) if given else None

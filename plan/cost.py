@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 
 from inventory.address import Address, Kind, Status
-from inventory.publish import SCHEMA, Json
+from inventory.publish import SCHEMA
+from inventory.published_values import Json
 from settings.ledger import Cost
 
 HOURS = 730

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from inventory.endpoint import TRANSPORT_OF_ROLE, Endpoint, Record
+from inventory.endpoint import TRANSPORT_OF_ROLE, Endpoint, Record, Transport
 from settings.dns import Dns
 
 # Service -> port role and protocol of its LoadBalancer, and the service field of its NAPTR entry (RFC 3263, section
@@ -96,7 +96,7 @@ def names(dns: Dns, region: str = "") -> SipNames:
 def endpoints(known_as: SipNames, both: Listeners) -> list[Endpoint]:
     """What a customer may configure: UDP first, then what the TCP LoadBalancer offers."""
     # The secondary has its own name: the plain one leads to the UDP address, where nothing answers over TCP.
-    ways = [
+    ways: list[tuple[str, str, Listener, int, Transport]] = [
         ("primary", known_as.primary, both.udp, both.udp.ports["sip"], "UDP"),
         ("secondary", known_as.tcp, both.tcp, both.tcp.ports["sip"], "TCP"),
     ]
@@ -151,7 +151,7 @@ def records(both: Listeners, weights: Weights, *, naptr: bool) -> list[Record]:
 
 
 def dedicated_endpoints(
-    customer: str, name: str | None, protocol: str, ports: Mapping[str, int], address: str
+    customer: str, name: str | None, protocol: Transport, ports: Mapping[str, int], address: str
 ) -> list[Endpoint]:
     """What one customer alone may configure; without a DNS name the server is the address itself."""
     return [

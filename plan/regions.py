@@ -15,10 +15,11 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field, ValidationError
 
 from inventory.address import Direction, Status
-from inventory.endpoint import TRANSPORT_OF_ROLE, Endpoint, Record
+from inventory.endpoint import TRANSPORT_OF_ROLE, Endpoint, Record, Transport
 from inventory.formats.selection import NothingToListError, merged
-from inventory.publish import SCHEMA, Inventory, Json, digest, record_sets
+from inventory.publish import SCHEMA, Inventory, digest, record_sets
 from inventory.published import OF_A_REGION, Published, PublishedDns, ReachableInventory
+from inventory.published_values import Json
 from inventory.routing import Policy, Target
 from inventory.routing import Routing as Routed
 from plan.cost import cents
@@ -81,11 +82,7 @@ class Region:
     @property
     def own(self) -> list[Endpoint]:
         """Ways in of one customer each."""
-        return [
-            Endpoint(each.role, each.server, each.address, each.port, each.transport, each.customer)
-            for each in self.inventory.endpoints
-            if each.customer
-        ]
+        return [each for each in self.inventory.endpoints if each.customer]
 
 
 def read(region: str, share: RegionShare, shared_names: SipNames, outputs: Mapping[str, object]) -> Region:
@@ -118,7 +115,7 @@ def read(region: str, share: RegionShare, shared_names: SipNames, outputs: Mappi
 
 
 def _listener(
-    share: RegionShare, name: str, inventory: ReachableInventory, dns: PublishedDns, roles: Mapping[str, str]
+    share: RegionShare, name: str, inventory: ReachableInventory, dns: PublishedDns, roles: Mapping[Transport, str]
 ) -> Listener:
     """What answers at one of a region's own names, as record sets and inventory both say."""
     found = {each.type: each.data for each in dns.records if each.name == name}
@@ -264,7 +261,7 @@ def inventory(names: SipNames, regions: Sequence[Region], records: Sequence[Reco
         region=", ".join(each.name for each in regions),
         domain=names.domain,
         notice_days=min(notices) if notices else None,
-        addresses=tuple(address.known for each in regions for address in each.inventory.addresses),
+        addresses=tuple(address for each in regions for address in each.inventory.addresses),
         endpoints=(*_endpoints(names, regions, records), *(way for each in regions for way in each.own)),
         records=tuple(records),
     )

@@ -168,7 +168,7 @@ def _published(inventory: Any) -> dict[str, Address] | None:
         known = PublishedInventory.model_validate_json(json.dumps(inventory))
     except ValueError:
         return None
-    return {each.name: each.known for each in known.addresses}
+    return {each.name: each for each in known.addresses}
 
 
 def _declared(preview: Preview, before: Mapping[str, Address]) -> dict[str, Address] | None:

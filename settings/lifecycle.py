@@ -30,11 +30,6 @@ class NoticeOverride(Section):
     reason: Line = Field(description="published with the address")
 
 
-def reason_of(override: NoticeOverride | None) -> str | None:
-    """Why the notice was shortened; None: it was not."""
-    return override.reason if override else None
-
-
 class Noticed(Protocol):
     """What the notice period is checked on."""
 

@@ -31,14 +31,14 @@ ZONE: dict[tuple[str, str], list[str]] = {
 
 def ingress(name: str, address: str, protocol: str, ports: tuple[int, ...], status: Status = Status.ACTIVE) -> Address:
     return Address(
-        f"Customer ingress ({protocol})", name, address, Kind.LOAD_BALANCER, Direction.INBOUND, (protocol,), ports,
+        f"Customer ingress ({protocol})", name, address, Kind.LOAD_BALANCER, Direction.INBOUND, protocol, ports,
         "us-central1", status,
     )  # fmt: skip
 
 
 def egress(name: str, address: str, status: Status = Status.ACTIVE) -> Address:
     return Address(
-        "Vendor egress", name, address, Kind.NAT, Direction.OUTBOUND, ("UDP", "TCP"), (5060,), "us-central1", status
+        "Vendor egress", name, address, Kind.NAT, Direction.OUTBOUND, "UDP/TCP", (5060,), "us-central1", status
     )
 
 

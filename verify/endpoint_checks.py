@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from inventory.published import PublishedEndpoint
+from inventory.endpoint import Endpoint
 from verify import answering, certificate, tls
 from verify.checks import Checks
 from verify.finding import Judgement, Part, Subject, Verdict, said
@@ -35,7 +35,7 @@ class Caller:
     expected: int = answering.ANY
     expiry_days: int = 14
 
-    def towards(self, way: PublishedEndpoint) -> Peer:
+    def towards(self, way: Endpoint) -> Peer:
         """An endpoint, as it is asked."""
         return _peer(way.address, way.port, ASKED[way.transport], self.source)
 
@@ -69,7 +69,7 @@ def tls_checks(checks: Checks, promise: Promise, caller: Caller) -> Iterator[Wor
             yield checks.check(subject, _looking(partial(_certificate, caller, way, name)))
 
 
-async def _certificate(caller: Caller, way: PublishedEndpoint, name: str) -> Judgement:
+async def _certificate(caller: Caller, way: Endpoint, name: str) -> Judgement:
     shown = await tls.show(caller.towards(way), name, caller.trust)
     try:
         found = certificate.read(shown.der, shown.untrusted)
@@ -78,7 +78,7 @@ async def _certificate(caller: Caller, way: PublishedEndpoint, name: str) -> Jud
     return certificate.judge(found, name, caller.now, caller.expiry_days, shown.milliseconds)
 
 
-def _where(way: PublishedEndpoint) -> str:
+def _where(way: Endpoint) -> str:
     return f"{bracketed(way.address)}:{way.port}"
 
 

@@ -25,8 +25,9 @@ from pydantic import ValidationError
 
 from engine.values import NOTHING, WHOLE, untold
 from inventory.address import Direction, Status
+from inventory.endpoint import Endpoint
 from inventory.publish import digest
-from inventory.published import Published, PublishedDns, PublishedEndpoint, PublishedRecord, ReachableInventory
+from inventory.published import Published, PublishedDns, PublishedRecord, ReachableInventory
 from refusal import Refusal
 from verify.finding import said
 
@@ -72,7 +73,7 @@ class Promise:
 
     domain: str
     base: str
-    endpoints: tuple[PublishedEndpoint, ...]
+    endpoints: tuple[Endpoint, ...]
     egress: tuple[str, ...]
     standing: Mapping[str, str]
     active_ingress: frozenset[str]
@@ -159,7 +160,7 @@ def of(outputs: Mapping[str, Any]) -> Promise:
             "output ipInventory: its digest is not that of its contents, so somebody edited it",
             "take it from the stack: pulumi stack output --json",
         )
-    known = [address.known for address in inventory.addresses]
+    known = inventory.addresses
     active = [each for each in known if each.direction is Direction.INBOUND and each.status is Status.ACTIVE]
     return Promise(
         domain=published.domain.lower(),

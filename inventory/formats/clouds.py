@@ -41,8 +41,8 @@ def gcp_firewall(selection: Selection) -> str:
     """
     groups: dict[tuple[str, tuple[int, ...]], list[Address]] = {}
     for address in selection.living:
-        for protocol in address.protocols:
-            groups.setdefault((protocol.lower(), tuple(sorted(address.ports))), []).append(address)
+        for each in address.protocols:
+            groups.setdefault((each.lower(), tuple(sorted(address.ports))), []).append(address)
     inward = selection.audience is Audience.VENDORS
     names: dict[str, int] = {}
     rules = []

@@ -69,7 +69,7 @@ def customer_sheet(selection: Selection) -> Sheet:
     egress = [
         address
         for inventory in selection.inventories
-        for address in (each.known for each in inventory.addresses)
+        for address in inventory.addresses
         if address.direction is Direction.OUTBOUND and address.published
     ]
     blocks = [
@@ -114,14 +114,10 @@ def customer_sheet(selection: Selection) -> Sheet:
 def endpoints_of(inventory: PublishedInventory) -> list[Endpoint]:
     """As published; an inventory of before they were part of it still has its addresses."""
     if inventory.endpoints:
-        return [
-            Endpoint(each.role, each.server, each.address, each.port, each.transport, each.customer)
-            for each in inventory.endpoints
-        ]
-    known = [each.known for each in inventory.addresses]
+        return list(inventory.endpoints)
     return [
         Endpoint("SIP", address.address, address.address, address.ports[0], protocol)
-        for address in known
+        for address in inventory.addresses
         if address.direction is Direction.INBOUND and address.status is Status.ACTIVE
         for protocol in address.protocols
     ]

@@ -13,7 +13,8 @@ from typing import Literal
 
 from inventory.address import Address, Direction, Status
 from inventory.publish import with_digest
-from inventory.published import Json, PublishedInventory
+from inventory.published import PublishedInventory
+from inventory.published_values import Json
 
 Family = Literal[4, 6]
 
@@ -60,7 +61,7 @@ class Selection:
         return [
             found
             for inventory in self.inventories
-            for found in (address.known for address in inventory.addresses)
+            for found in inventory.addresses
             if DIRECTION.get(self.audience, found.direction) is found.direction
             and self.family in (None, ip_address(found.address).version)
         ]

@@ -20,7 +20,8 @@ from inventory.formats import FORMATS
 from inventory.formats.documents import endpoints_of
 from inventory.formats.selection import Audience
 from inventory.pages import template
-from inventory.published import Json, PublishedInventory
+from inventory.published import PublishedInventory
+from inventory.published_values import Json
 from inventory.site import files
 from inventory.site.events import carries
 
@@ -76,7 +77,7 @@ def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mappi
         retired=[
             _row(address)
             for inventory in inventories
-            for address in (each.known for each in inventory.addresses)
+            for address in inventory.addresses
             if address.status is Status.RETIRED
         ],
         egress=[row.address.address for region in regions for row in region.egress],
@@ -90,7 +91,7 @@ def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mappi
 
 
 def _region(inventory: PublishedInventory) -> Region:
-    known = [each.known for each in inventory.addresses if each.status is not Status.RETIRED]
+    known = [each for each in inventory.addresses if each.status is not Status.RETIRED]
     return Region(
         inventory.region,
         [_row(address) for address in known if address.direction is Direction.OUTBOUND],

@@ -16,7 +16,8 @@ from ipaddress import ip_address
 from typing import Any, Final
 
 from inventory.address import Address, Direction, Status
-from inventory.published import Json, PublishedInventory
+from inventory.published import PublishedInventory
+from inventory.published_values import Json
 
 # Of an edge whose settings name no date.
 UNKNOWN_DAY: Final = date(1970, 1, 1)
@@ -39,7 +40,7 @@ def ip_ranges(inventories: Sequence[PublishedInventory], raw: Sequence[Json]) ->
 
 def addresses(inventories: Sequence[PublishedInventory]) -> Iterator[Address]:
     """All addresses of all regions, retired ones included."""
-    return (each.known for inventory in inventories for each in inventory.addresses)
+    return (each for inventory in inventories for each in inventory.addresses)
 
 
 def prefix(address: Address) -> Json:

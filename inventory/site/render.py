@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from inventory.formats import FORMATS, NothingToListError, merged, told_to
-from inventory.published import Json, PublishedInventory, json_schema
+from inventory.published import PublishedInventory, json_schema
+from inventory.published_values import Json
 from inventory.site import files
 from inventory.site.feed import feed
 from inventory.site.page import page

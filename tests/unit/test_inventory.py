@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from inventory import Address, Direction, Inventory, Kind, Status
+from inventory.address import NoticeOverride
 from inventory.capacity import EgressCapacity
 from inventory.publish import digest, egress_capacity
 from plan.names import Listener, Listeners, SipNames, endpoints, records
@@ -24,16 +25,15 @@ BOTH = Listeners(
 
 
 def egress(name: str, address: str, status: Status = Status.ACTIVE, *, replaced_by: tuple[str, ...] = ()) -> Address:
-    both = ("UDP", "TCP")
     nat, out = Kind.NAT, Direction.OUTBOUND
-    return Address("Vendor egress", name, address, nat, out, both, (5060,), "us-central1", status, replaced_by)
+    return Address(
+        "Vendor egress", name, address, nat, out, "UDP/TCP", (5060,), "us-central1", status, replaced_by=replaced_by
+    )
 
 
 def ingress(name: str, address: str, protocol: str, *ports: int) -> Address:
     lb, inward, active = Kind.LOAD_BALANCER, Direction.INBOUND, Status.ACTIVE
-    return Address(
-        f"Customer ingress ({protocol})", name, address, lb, inward, (protocol,), ports, "us-central1", active
-    )
+    return Address(f"Customer ingress ({protocol})", name, address, lb, inward, protocol, ports, "us-central1", active)
 
 
 def inventory(*addresses: Address, listeners: Listeners = BOTH, **changes: Any) -> Inventory:
@@ -172,7 +172,7 @@ addresses = some.builds(
     address=some.ip_addresses().map(str),
     kind=some.sampled_from(Kind),
     direction=some.sampled_from(Direction),
-    protocols=some.sampled_from([("UDP",), ("TCP",), ("UDP", "TCP")]),
+    protocol=some.sampled_from(["UDP", "TCP", "UDP/TCP"]),
     ports=some.lists(some.integers(1, 65535), min_size=1, max_size=3).map(tuple),
     region=some.sampled_from(["us-central1", "europe-west4"]),
     status=some.sampled_from(Status),
@@ -180,7 +180,7 @@ addresses = some.builds(
     active_on=some.none() | some.dates(),
     drained_on=some.none() | some.dates(),
     retired_on=some.none() | some.dates(),
-    notice_reason=some.none() | some.text(min_size=1, max_size=9),
+    notice_override=some.none() | some.builds(NoticeOverride, some.text(min_size=1, max_size=9)),
 )
 
 

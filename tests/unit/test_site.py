@@ -259,7 +259,7 @@ def test_the_feed_is_what_rfc_4287_asks_for() -> None:
 
 def test_dates_that_are_to_come_have_not_happened() -> None:
     (found,) = [found for _, found in read(json.dumps(EUROPE))]
-    coming = next(each.known for each in found.addresses if each.name == "eu-new")
+    coming = next(each for each in found.addresses if each.name == "eu-new")
     assert list(happened(coming)) == ["announced"]
     assert created_on([found]) == date(2026, 2, 1)
 
