@@ -20,7 +20,8 @@ while IFS= read -r file; do
     .github/workflows/checks.yml | .github/scripts/suites.sh) need "${all[@]}" ;;
     # What other suites take from the unit tests.
     tests/unit/published.py) need test-site ;;
-    tests/unit/cloud.py | tests/unit/recording.py | tests/unit/test_global_stack.py | tests/unit/review_golden/*) need engine ;;
+    tests/unit/cloud.py | tests/unit/recording.py | tests/unit/test_global_stack.py) need engine ;;
+    tests/unit/review_golden/*) need engine ;;
     tests/unit/* | tests/processes/*) ;;
     tests/sandbox/*) need sandbox-tests ;;
     tests/database/*) need database ;;
