@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import importlib.util
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
+from components import plain_errors
 from components.plain_errors import report_plainly
 from refusal import Refusal
 
@@ -37,10 +38,13 @@ def decorator() -> Callable[..., Any]:
     return names["_abort_with_traceback"]  # type: ignore[no-any-return]
 
 
+# As Python has it: tests of a provider, which calls `report_plainly`, may have run in this process before.
+FORMAT_EXC = vars(plain_errors)["_with_traceback"]
+
+
 @pytest.fixture(autouse=True)
-def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(traceback, "format_exc", traceback.format_exc)
-    yield
+def as_python_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traceback, "format_exc", FORMAT_EXC)
 
 
 def told(error: Exception) -> str:
