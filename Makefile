@@ -12,7 +12,7 @@ ROUNDS := 10
 SEED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help quick setup setup-dev up review check-update outputs site verify down status up-regions outputs-regions failover down-regions rehearse lock test lint unit sandbox-tests database test-sip test-site engine bench drill reset clean
+.PHONY: help quick setup setup-dev up review check-update outputs site verify down status up-regions outputs-regions failover down-regions rehearse lock test lint unit processes sandbox-tests database test-sip test-site engine bench drill reset clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

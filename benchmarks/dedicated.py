@@ -68,7 +68,7 @@ def _against(ours: Sandbox, folder: Path, theirs: Sandbox, other: Path) -> Itera
         bare.configure(_bare(config, (resources - 2) // 2))  # the stack and the cluster's provider count too
         _up(bare)
         for name, command in COMMANDS.items():
-            turns = _by_turns(edge, bare, command)
+            turns = _alternately(edge, bare, command)
             what = f"{name}, no change, {customers} dedicated customers / bare program with as many resources"
             for field, told in (("seconds", ""), ("processor", ": processor time"), ("memory", ": MiB")):
                 result = _result(what + told, resources, *([getattr(s, field) for s in side] for side in turns))
@@ -86,7 +86,7 @@ def _growth(now: Result, before: dict[str, Result]) -> None:
     before[kind] = now
 
 
-def _by_turns(edge: Workspace, bare: Workspace, command: tuple[str, ...]) -> tuple[list[Spent], list[Spent]]:
+def _alternately(edge: Workspace, bare: Workspace, command: tuple[str, ...]) -> tuple[list[Spent], list[Spent]]:
     """One run of each that does not count, then each in turn."""
     _spent(edge, command)
     _spent(bare, command)

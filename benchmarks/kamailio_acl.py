@@ -4,7 +4,7 @@
     python -m benchmarks.kamailio_acl 1000000  as many hosts as said, and a tenth of it ranges
 
 A decision is the round trip of one OPTIONS over UDP on loopback, from one client that waits for each answer. The
-reference is the same Kamailio answering without an ACL. All proxies run at the same time and are asked by turns; the
+reference is the same Kamailio answering without an ACL. All proxies run at the same time and are asked alternately; the
 ranges are /24, and the one that is hit is the last that was loaded.
 """
 

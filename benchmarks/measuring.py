@@ -26,7 +26,7 @@ class Result:
 def side_by_side(
     name: str, size: int, work: Callable[[], object], reference: Callable[[], object], runs: int
 ) -> Result:
-    """`work` and `reference` by turns, `runs` times each, after one run of each that does not count."""
+    """`work` and `reference` alternately, `runs` times each, after one run of each that does not count."""
     work()
     reference()
     taken: list[float] = []

@@ -66,7 +66,7 @@ class _Loaded:
 def _lookups(server: PostgresServer) -> Iterator[Result]:
     with ExitStack() as stack:
         loaded = [_load(server, size, stack) for size in SIZES]
-        taken = _by_turns(loaded)
+        taken = _alternately(loaded)
     for size in SIZES:
         ours, reference = taken[size, LOOKUP], taken[size, REFERENCE]
         for name, percentile in (("p50", median), ("p99", _p99)):
@@ -147,7 +147,7 @@ def _plainly(connection: Connection, address: str) -> str | None:
     return str(row[0]) if row else None
 
 
-def _by_turns(loaded: Sequence[_Loaded]) -> Mapping[tuple[int, str], list[float]]:
+def _alternately(loaded: Sequence[_Loaded]) -> Mapping[tuple[int, str], list[float]]:
     """Seconds of every statement, by size and statement."""
     draw = random.Random(17)  # noqa: S311
     taken: dict[tuple[int, str], list[float]] = {}

@@ -16,9 +16,12 @@ while IFS= read -r file; do
   case $file in
     # Their commands are run by tests on the engine.
     docs/regions.md | docs/walk-through.md) need engine ;;
+    # They decide what is tested.
+    .github/workflows/checks.yml | .github/scripts/suites.sh) need "${all[@]}" ;;
     # What other suites take from the unit tests.
     tests/unit/published.py) need test-site ;;
     tests/unit/cloud.py | tests/unit/recording.py | tests/unit/test_global_stack.py) need engine ;;
+    tests/unit/review_golden/*) need engine ;;
     tests/unit/* | tests/processes/*) ;;
     tests/sandbox/*) need sandbox-tests ;;
     tests/database/*) need database ;;

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -242,6 +244,13 @@ def test_the_stacks_of_this_repository_are_deployed_before_the_one_that_reads_th
             assert region["stack"].rsplit("/", 1)[1] in stacks[:place]
 
 
+SUITES = {
+    "sandbox": "sandbox-tests",
+    "database": "database",
+    "sip": "test-sip",
+    "site": "test-site",
+    "engine": "engine",
+}
 ALL = ["quick", "processes", "sandbox-tests", "database", "test-sip", "test-site", "engine"]
 
 
@@ -280,7 +289,10 @@ def suites(folder: Path, *since: str) -> list[str]:
     ("files", "more"),
     [
         ([], []),
-        (["docs/design.md", "README.md", "findings/x.sh", ".github/workflows/checks.yml", "tests/unit/test_x.py"], []),
+        (["docs/design.md", "README.md", "findings/x.sh", ".github/workflows/drift.yml", "tests/unit/test_x.py"], []),
+        ([".github/workflows/checks.yml"], ALL[2:]),
+        ([".github/scripts/suites.sh"], ALL[2:]),
+        (["tests/unit/review_golden/x.md"], ["engine"]),
         (["docs/regions.md"], ["engine"]),
         (["tests/unit/published.py", "tests/database/test_x.py"], ["database", "test-site"]),
         (["tests/sandbox/test_é x.py"], ["sandbox-tests"]),
@@ -297,6 +309,39 @@ def test_a_change_is_tested_by_what_it_can_break(repository: Path, files: list[s
     git(repository, "checkout", "--quiet", "--detach")
     commit(repository, dict.fromkeys(files, before))
     assert suites(repository, before) == ["quick", "processes", *more]
+
+
+def imported(file: Path) -> Iterator[Path]:
+    """Files of tests/ that one of them imports."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names = [each.name for each in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{each.name}" for each in node.names)]
+        else:
+            continue
+        files = [ROOT / f"{name.replace('.', '/')}.py" for name in names if name.startswith("tests.")]
+        yield from (each for each in files if each.is_file())
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_what_a_suite_imports_of_another_selects_it(repository: Path, suite: str) -> None:
+    own = ROOT / "tests" / suite
+    found: set[Path] = set()
+    left = list(own.glob("*.py"))
+    while left:
+        file = left.pop()
+        if file not in found:
+            found.add(file)
+            left += imported(file)
+    missing = []
+    for file in sorted(each for each in found if each.parent not in (own, ROOT / "tests")):
+        name = str(file.relative_to(ROOT))
+        before = git(repository, "rev-parse", "HEAD").strip()
+        commit(repository, {name: f"{suite} {before}"})
+        if SUITES[suite] not in suites(repository, before):
+            missing.append(name)
+    assert missing == []
 
 
 def test_what_is_moved_away_has_changed_as_well_and_without_a_commit_everything_is_tested(repository: Path) -> None:

@@ -1,6 +1,7 @@
 """Our commands, called inside the test's own process: a new one would import everything again for each call.
 
-What only a process can show (signals, a pipe that is closed early, what an import loads) is tested in `tests/tools`.
+What only a process can show (signals, a pipe that is closed early, what an import loads) is tested in
+`tests/processes`.
 """
 
 from __future__ import annotations

@@ -50,7 +50,6 @@ EVERYTHING = {
     "database-user": (USER, TRUNKS),
 }
 COMPONENTS = {("ingress", INGRESS), ("egress", EGRESS), ("dns", DNS), ("database", TRUNKS)}
-OWN_NAMES = {"cluster", "database-password"}
 # Losing one of these breaks the contract with customers and vendors. A ClusterIP Service is made again in a second.
 CONTRACT = set(EVERYTHING) - {"cluster", "ingress-internal"}
 

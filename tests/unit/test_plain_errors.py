@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,13 @@ def decorator() -> Callable[..., Any]:
     return names["_abort_with_traceback"]  # type: ignore[no-any-return]
 
 
+# As Python has it: tests of a provider, which calls `report_plainly`, may have run in this process before.
+FORMAT_EXC = vars(plain_errors)["_with_traceback"]
+
+
 @pytest.fixture(autouse=True)
-def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Other tests configure providers in this process, too."""
-    monkeypatch.setattr(traceback, "format_exc", plain_errors._with_traceback)
-    yield
+def as_python_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traceback, "format_exc", FORMAT_EXC)
 
 
 def told(error: Exception) -> str:

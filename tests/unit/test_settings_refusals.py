@@ -55,8 +55,6 @@ def dates(*days: str) -> dict[str, str]:
     return dict(zip(("announcedOn", "activeOn", "drainedOn", "retiredOn"), days, strict=False))
 
 
-UDP_LISTENER = {"service": "kamailio-sip-udp", "address": "kamailio-sip-udp-ip", "ports": {"sip": 5060}}
-
 # Where in `Pulumi.prod.yaml`, what stands there, and: the key, what is wrong and the remedy as they are told.
 REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     # Unknown keys

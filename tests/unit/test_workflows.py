@@ -177,6 +177,21 @@ def test_each_suite_is_a_target_and_together_they_are_make_test() -> None:
     assert set(listed.split()) - {"quick"} | set(quick.split()) == set(everything.split()) - {"setup-dev"}
 
 
+def test_every_target_runs_whatever_files_there_are() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    (phony,) = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
+    assert set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE)) == set(phony.split())
+
+
+def test_in_the_merge_queue_nothing_is_left_out() -> None:
+    """Its run is what `deploy` takes for a proof: without a commit to compare with, all suites are chosen."""
+    checks = loaded(GITHUB / "workflows" / "checks.yml")
+    assert "merge_group" in triggers(checks)
+    choice = checks["jobs"]["suites"]["steps"][-1]
+    assert choice["run"] == '.github/scripts/suites.sh "$BASE" >> "$GITHUB_OUTPUT"'
+    assert choice["env"] == {"BASE": "${{ github.event.pull_request.base.sha }}"}
+
+
 def test_what_the_merge_proved_is_not_proved_again_and_nothing_else_is_deployed_untested() -> None:
     found = loaded(GITHUB / "workflows" / "deploy.yml")["jobs"]
     assert found["checks"]["if"] == "needs.proved.outputs.proved != 'true'"
