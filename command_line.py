@@ -9,6 +9,11 @@ from collections.abc import Callable
 from typing import TextIO
 
 INTERRUPTED = 130  # as shells report SIGINT
+UNWRITTEN = 74  # EX_IOERR of sysexits.h
+
+
+class _UnwritableError(Exception):
+    """A standard stream leads to where nothing can be written, a full disk for example."""
 
 
 class _Unread(io.TextIOWrapper):
@@ -20,12 +25,18 @@ class _Unread(io.TextIOWrapper):
         except BrokenPipeError:
             self._let_go()
             return len(text)
+        except OSError as error:
+            self._let_go()
+            raise _UnwritableError(error.strerror) from None
 
     def flush(self) -> None:
         try:
             super().flush()
         except BrokenPipeError:
             self._let_go()
+        except OSError as error:
+            self._let_go()
+            raise _UnwritableError(error.strerror) from None
 
     def _let_go(self) -> None:
         """What is still in the buffers would fail again at the interpreter's end
@@ -43,10 +54,15 @@ def run(main: Callable[[], int]) -> int:
     """
     sys.stdout, sys.stderr = _unread(sys.stdout), _unread(sys.stderr)
     try:
-        return main()
+        status = main()
+        sys.stdout.flush()
+    except _UnwritableError as error:
+        print(f"the output cannot be written: {error}", file=sys.stderr)
+        return UNWRITTEN
     except KeyboardInterrupt:
         print("\ninterrupted: the same command again begins anew", file=sys.stderr)
         return INTERRUPTED
+    return status
 
 
 def _unread(stream: TextIO) -> TextIO:

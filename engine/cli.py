@@ -28,9 +28,9 @@ REPORTS = "PULUMI_ENABLE_"  # and those that say in which form it reports, not w
 # Operations after which the cloud may have what the state does not know (pulumi/sdk/go/common/apitype/core.go).
 ADDING = ("creating", "importing")
 DELETING = "deleting"
-# The program reads the state while the engine writes it into its file, or the file of attributes beside it: empty for a
-# moment. The program reads before it declares anything, so that nothing has happened yet.
-BEING_WRITTEN = "readStackResourceOutputs returned an error: failed to load checkpoint: EOF"
+# The state is read while an engine writes it into its file, or the file of attributes beside it: empty for a moment.
+# Commands and the program read it before anything else, so that nothing has happened yet.
+BEING_WRITTEN = "failed to load checkpoint: EOF"
 ATTEMPTS = 3
 # The engine's key for "this value is a secret" (pulumi/sdk/go/common/resource/sig).
 _SECRET_MARK = "4dabf18193072939515e22adb298388d"  # noqa: S105

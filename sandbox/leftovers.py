@@ -30,6 +30,13 @@ def end(directory: Path, say: Callable[[str], None]) -> None:
         marks.end(plugins, *marks.GENTLY)
 
 
+def updating(directory: Path) -> int | None:
+    """The engine that updates a stack in the folder right now; None: no update runs."""
+    engines = (pid for pid in _marked(directory) if marks.name_of(pid) == ENGINE)
+    locked = any((directory / "state").rglob("locks/**/*.json"))
+    return next(engines, None) if locked else None
+
+
 def orphans(directory: Path) -> Iterator[int]:
     """Processes of an engine that lives no more."""
     found = set(_marked(directory))

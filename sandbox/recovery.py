@@ -14,6 +14,7 @@ from engine.cli import Json
 from engine.tokens import logical_name
 from sandbox import leftovers
 from sandbox.hand import means_the_same
+from sandbox.layout import SandboxError
 from sandbox.process import Sandbox
 from sandbox.workspace import Workspace
 from settings import Settings
@@ -26,6 +27,10 @@ Say = Callable[[str], None]
 def ready(workspace: Workspace, sandbox: Sandbox, say: Say, config: Mapping[str, Any] | None = None) -> None:
     """What comes before an update of a stack, whatever happened to the last one. `config` as in `prepare`."""
     leftovers.end(workspace.directory, say)
+    if pid := leftovers.updating(workspace.directory):
+        raise SandboxError(
+            f"an update of this sandbox is running (process {pid})\n  -> wait until it ends, or interrupt it there"
+        )
     workspace.prepare(config)
     record_what_a_crash_left(workspace, sandbox, say)
 

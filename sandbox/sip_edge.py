@@ -20,7 +20,8 @@ LISTENING = ("active", "draining")
 def of_stack(directory: Path, outputs: Mapping[str, Any], shared_names: Iterable[str] = ()) -> SipProxy:
     """The proxy for a stack's outputs, secrets included. `shared_names` lead here from another stack."""
     endpoints = outputs["customerEndpoints"]["endpoints"]
-    addresses = {endpoint["transport"]: endpoint["address"] for endpoint in endpoints}
+    # IPv6 addresses of the sandbox are documentation's own: no interface of this machine has them.
+    addresses = {each["transport"]: each["address"] for each in endpoints if ":" not in each["address"]}
     own = [each for each in outputs["ipInventory"]["endpoints"] if "customer" in each]
     encrypted = [each["server"] for each in (*endpoints, *own) if each["transport"] == "TLS"]
     database, acl = outputs["database"], outputs["trunkAcl"]

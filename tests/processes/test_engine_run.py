@@ -155,3 +155,12 @@ def test_a_finding_is_the_exit_status_also_when_nobody_reads_it_to_its_end() -> 
     program.stdout.close()
     told = program.stderr.read()
     assert (program.wait(), told) == (3, b"")
+
+
+@pytest.mark.parametrize("command", [("policies.reference",), ("inventory", "schema")], ids=lambda command: command[0])
+def test_an_output_that_cannot_be_written_is_one_line(command: Sequence[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", *command], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert (done.returncode, done.stderr) == (74, b"the output cannot be written: No space left on device\n")

@@ -95,6 +95,8 @@ def test_the_sandbox_listens_at_every_dedicated_address_of_a_stack(acl: Acl, new
     shared = [
         endpoint("UDP", "127.1.0.1", 5060),
         *(endpoint(transport, "127.1.0.2", port) for transport, port in (("TCP", 5060), ("TLS", 5061), ("WS", 8080))),
+        endpoint("UDP", "2001:db8:0:1::", 5060),
+        endpoint("TCP", "2001:db8:0:2::", 5060),
     ]
     own = [
         endpoint("UDP", ACMES_ADDRESS, 5060, customer="ACME"),
@@ -117,4 +119,5 @@ def test_the_sandbox_listens_at_every_dedicated_address_of_a_stack(acl: Acl, new
             "trunkAcl": {"reader": database.user, "readerPassword": database.password},
         },
     )
+    assert (proxy.udp_address, proxy.tcp_address) == ("127.1.0.1", "127.1.0.2")
     assert proxy.also_listen == (f"udp:{ACMES_ADDRESS}:5060", f"tls:{BETAS_ADDRESS}:5061")

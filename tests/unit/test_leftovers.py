@@ -97,3 +97,15 @@ def test_an_engine_whose_runner_was_killed_is_asked_to_end(folder: Folder) -> No
     said = folder.end()
     assert said[0] == "an engine of a run that was killed still works: it is asked to end"
     assert marks.dead(engine)
+
+
+def test_an_update_that_runs_is_known_by_its_engine_and_its_lock(folder: Folder) -> None:
+    """A preview has no lock, and a lock without an engine is left over."""
+    lock = folder.path / "state" / ".pulumi" / "locks" / "organization" / "warp-edge" / "sandbox" / "1.json"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    assert leftovers.updating(folder.path) is None
+    engine = folder.start(folder.engine, "60")
+    assert marks.within(10, lambda: leftovers.updating(folder.path) == engine.pid)
+    lock.unlink()
+    assert leftovers.updating(folder.path) is None
