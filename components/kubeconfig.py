@@ -18,13 +18,11 @@ def refuse_unknown_context(context: str, environment: Mapping[str, str]) -> None
     plugin, which says why."""
     import yaml  # noqa: PLC0415 - clusters that are looked up at GKE need no kubeconfig
 
-    found = list(_texts(environment))
-    names = list[str]()
-    for _, text in found:
-        try:
-            names += _contexts(yaml.safe_load(text))
-        except (yaml.YAMLError, TypeError, KeyError, AttributeError):
-            return
+    try:
+        found = list(_texts(environment))
+        names = [name for _, text in found for name in _contexts(yaml.safe_load(text))]
+    except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError, RecursionError):
+        return
     if context not in names:
         where = " or ".join(place for place, _ in found) or "this machine: there is no kubeconfig"
         raise RefusedError(

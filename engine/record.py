@@ -85,7 +85,7 @@ def owners_reader(stack: str) -> OwnersReader:
     reader, password = (acl.get(key) if isinstance(acl, Mapping) else None for key in ("reader", "readerPassword"))
     if not isinstance(reader, str) or not isinstance(password, str) or not re.fullmatch(r"[a-z_]+", reader):
         raise RefusedError(
-            f"stack {stack} says nobody who may read its trunk ACL",
+            f"stack {stack} publishes no role that reads its trunk ACL",
             f"set trunkAcl.manage: true there and run `pulumi up` of {stack}, or correct database.replicaOf.stack",
         )
     return OwnersReader(pulumi.Output.from_input(reader), pulumi.Output.secret(password))

@@ -59,8 +59,10 @@ class Record:
     customer: str | None = None
 
     def values(self, addresses: Mapping[str, Any]) -> list[Any]:
-        """The data, with what `addresses` has under a name in its place: strings, or whatever it maps to."""
-        return [addresses.get(each, each) for each in self.data] if self.type in ("A", "AAAA") else list(self.data)
+        """The data, with what `addresses` has under each name in its place: strings, or whatever it maps to. Without
+        any, as they are. Raises `KeyError` for a name that is missing there."""
+        named = addresses and self.type in ("A", "AAAA")
+        return [addresses[each] for each in self.data] if named else list(self.data)
 
     def at(self, addresses: Mapping[str, str]) -> Record:
         """With the addresses of these names."""

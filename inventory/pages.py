@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from contextlib import suppress
 from functools import cache
@@ -38,7 +39,9 @@ def template(file: Path) -> Template:
 
 def _kept_beside(file: Path) -> BytecodeCache | None:
     """Compiled templates stay where Python keeps compiled modules, as long as it may write there: compiling one takes
-    longer than all else about its page. The cache knows the template's text by its hash."""
+    longer than all else about its page. The cache knows the template's text by its hash; the name of its file has what
+    else decides about the code: the release of Jinja and this module, where the options are."""
+    import jinja2  # noqa: PLC0415
     from jinja2 import FileSystemBytecodeCache  # noqa: PLC0415
 
     class Kept(FileSystemBytecodeCache):
@@ -51,4 +54,7 @@ def _kept_beside(file: Path) -> BytecodeCache | None:
             with suppress(OSError):
                 super().dump_bytecode(bucket)
 
-    return None if sys.dont_write_bytecode else Kept(str(file.parent / "__pycache__"))
+    if sys.dont_write_bytecode:
+        return None
+    options = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+    return Kept(str(file.parent / "__pycache__"), f"jinja-{jinja2.__version__}-{options}-%s.cache")

@@ -51,10 +51,10 @@ class Inventory:
 
     @property
     def shared(self) -> Inventory:
-        """Without customers' own addresses in use, their endpoints and their names."""
+        """Without customers' own addresses, their endpoints and their names."""
         return replace(
             self,
-            addresses=tuple(each for each in self.addresses if not (each.customer and each.published)),
+            addresses=tuple(each for each in self.addresses if each.customer is None),
             endpoints=tuple(each for each in self.endpoints if each.customer is None),
             records=tuple(each for each in self.records if each.customer is None),
         )

@@ -1,4 +1,4 @@
-"""Several regions as one: where the names lead that they share, and what people outside are told of all of them.
+"""Several regions as one: where the names lead that they share, and what is published of all of them.
 
 What a region says is read from its stack's outputs, which are data from outside: refused unless they fit. Leaves to
 others: how the outputs were fetched, and who hosts the names.
@@ -193,7 +193,7 @@ def together(regions: Iterable[Region]) -> list[Region]:
             if other != each.share.stack:
                 raise Refusal(
                     f"stacks {other} and {each.share.stack} both have {record.name} {record.type}",
-                    "only one of them can lead somebody there: give a customer another dnsName in one of them",
+                    "a name can be in one of them only: give the customer another dnsName in the other",
                 )
     return found
 

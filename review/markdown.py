@@ -58,7 +58,7 @@ def bounded(page: str, longest: int = PAGE) -> str:
 def verdict(report: Report) -> str:
     """The one line that decides."""
     if report.failed and report.drift:
-        return "**The refresh failed: somebody has to look.**"
+        return "**The refresh failed: check by hand.**"
     if report.failed:
         refused = not report.partial and any(each.level == "mandatory" for each in _violations(report))
         return f"**{'A policy refuses this' if refused else 'The preview failed'}: it cannot be deployed.**"

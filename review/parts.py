@@ -115,7 +115,7 @@ def sheet_lines(sheet: Sheet) -> Iterator[str]:
 
 
 def resource_lines(change: ResourceChange, *, happened: bool = False) -> Iterator[str]:
-    """`happened`: nobody plans it, it is so already."""
+    """`happened`: drift, not a planned change."""
     severe = change.operation in (Operation.REPLACE, Operation.DELETE)
     who = f" ({change.seen_by.value[0].lower()}{change.seen_by.value[1:]})" if severe else ""
     operation = f"**{change.operation.value}**" if severe else change.operation.value

@@ -81,7 +81,7 @@ _FORMS: dict[str, str] = {}
 
 
 def form(pattern: str, words: str) -> str:
-    """A pattern of a setting, and how people say it: nobody corrects a name by a regular expression."""
+    """A pattern of a setting, and the same in words, for messages."""
     _FORMS[pattern] = words
     return pattern
 

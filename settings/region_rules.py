@@ -58,7 +58,7 @@ def _cloud_sql_takes_the_name(database: Database, project: str) -> None:
 def _only_the_owner_writes(trunk_acl: TrunkAcl, database: Database) -> None:
     if database.replica_of and trunk_acl.manage:
         raise refuse(
-            "nobody can write to a read replica",
+            "a read replica cannot be written to",
             f"set trunkAcl.manage: false; the trunk ACL is applied by {database.replica_of.stack}",
         )
 
@@ -90,17 +90,22 @@ def _dedicated_customers_are_apart(
     egress: Egress,
     dns: Dns,
     trunk_acl: TrunkAcl,
-    region: str,
 ) -> None:
     services, ports = _in_the_cluster(ingress, trunk_acl)
     taken = {
         "Service": services,
         "reserved address": dict.fromkeys(ingress.address_names, "the shared ingress")
         | dict.fromkeys(egress.slots, "the egress"),
-        "DNS name": dict.fromkeys((dns.names.primary, dns.names.udp, dns.names.tcp), "the shared ingress")
-        | ({region: "the region"} if dns.scope == "region" else {}),
+        "DNS name": dict.fromkeys((dns.names.primary, dns.names.udp, dns.names.tcp), "the shared ingress"),
     }
     refuse_clashes(dedicated, ingress, taken, ports)
+
+
+def _no_dedicated_name_is_the_regions(
+    dedicated: Mapping[str, DedicatedCustomer], ingress: Ingress, dns: Dns, region: str
+) -> None:
+    if dns.scope == "region":
+        refuse_clashes(dedicated, ingress, {"DNS name": {region: "the region"}}, {})
 
 
 def _retired_addresses_fit_the_living(
@@ -123,8 +128,8 @@ def _retired_addresses_fit_the_living(
             )
         if private := [each for each in address.replaced_by if own.get(each, address.customer) != address.customer]:
             raise refuse(
-                f"{show(name)} is replaced by {private[0]}, which is BAN {own[private[0]]}'s own: others would be"
-                " told of it",
+                f"{show(name)} is replaced by {private[0]}, which is BAN {own[private[0]]}'s own: it would be"
+                " published to others",
                 f"name an address that they may have, or say legacy.{show(name)}.customer",
             )
 
@@ -182,6 +187,7 @@ RULES: tuple[Rule, ...] = (
     _the_owner_knows_whose_they_are,
     _somebody_knows_whose_they_are,
     _dedicated_customers_are_apart,
+    _no_dedicated_name_is_the_regions,
     _retired_addresses_fit_the_living,
     _replacements_make_no_circle,
     _an_address_is_retired_once,

@@ -61,7 +61,7 @@ class Resource(pulumi.CustomResource, Generic[Inputs]):
         added = pulumi.ResourceOptions(
             version=plugin_version(self._package), additional_secret_outputs=list(self._secret) or None
         )
-        # An output is there for whoever asks, also when no input has its name.
+        # An output exists also when no input has its name.
         properties = {**dict.fromkeys(self._known), **given, **hidden}
         super().__init__(self.token, name, properties, pulumi.ResourceOptions.merge(added, opts))
 
@@ -84,7 +84,7 @@ def plugin_version(package: str) -> str:
 
 
 def _without_none(value: Any) -> Any:
-    """None is "not said", at any depth. The SDK drops it among a resource's own inputs alone."""
+    """None means not set, at any depth. The SDK drops it among a resource's own inputs alone."""
     if isinstance(value, Mapping):
         return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
     if isinstance(value, list | tuple):

@@ -135,7 +135,7 @@ def told_to(
         for key, kept in (("addresses", addresses), ("endpoints", ways_in)):
             if key in less:
                 less[key] = list(compress(less[key], kept))
-        less = with_digest(less)
+        less["digest"] = with_digest(less)["digest"]
         fields = {"addresses": tuple(compress(inventory.addresses, addresses)), "digest": less["digest"]}
         fields["endpoints"] = tuple(compress(inventory.endpoints, ways_in))
         told.append((less, inventory.model_copy(update=fields)))

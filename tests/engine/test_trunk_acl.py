@@ -19,7 +19,7 @@ from tests.stacks import ROOT, stack_config
 
 ROWS = "trunk-acl-rows"
 PROGRAM = ("*.py", "Pulumi*.yaml")
-FOLDERS = ("components", "engine", "inventory", "kamailio", "settings", "trunks")
+PACKAGES = {each.parent.name for each in ROOT.glob("*/__init__.py")} - {"benchmarks", "sandbox", "tests"}
 
 
 class Edge(Stack):
@@ -31,7 +31,7 @@ class Edge(Stack):
         for pattern in PROGRAM:
             for file in ROOT.glob(pattern):
                 shutil.copy(file, self.program)
-        for name in FOLDERS:
+        for name in (*PACKAGES, "trunks"):
             shutil.copytree(ROOT / name, self.program / name, ignore=shutil.ignore_patterns("__pycache__"))
         self.config = stack_config("sandbox")
         self.workspace = Workspace(folder, "sandbox", cloud.env(), program=self.program)

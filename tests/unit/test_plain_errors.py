@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 import pytest
 
+from components import plain_errors
 from components.plain_errors import report_plainly
 from refusal import Refusal
 
@@ -39,7 +40,8 @@ def decorator() -> Callable[..., Any]:
 
 @pytest.fixture(autouse=True)
 def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(traceback, "format_exc", traceback.format_exc)
+    """Other tests configure providers in this process, too."""
+    monkeypatch.setattr(traceback, "format_exc", plain_errors._with_traceback)
     yield
 
 

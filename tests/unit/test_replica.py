@@ -111,7 +111,7 @@ def test_an_owner_that_says_no_reader_is_refused_before_anything_is_declared(acl
 @pytest.mark.parametrize(
     ("path", "value", "wrong"),
     [
-        (("warp-edge:trunkAcl",), {"manage": True}, "nobody can write to a read replica"),
+        (("warp-edge:trunkAcl",), {"manage": True}, "a read replica cannot be written to"),
         (("warp-edge:database", "iamUsers"), ["a@example.com"], "a replica has the users of its owner"),
         (("warp-edge:dedicated",), {"acme": {"ban": "B1", "targetPort": 6000, "udp": {}}}, "read replica"),
         (("warp-edge:database", "replicaOf"), {"instance": "warp-db"}, "this setting is needed"),

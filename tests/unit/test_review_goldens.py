@@ -144,7 +144,7 @@ def test_drift_tells_what_is_gone_and_what_is_different() -> None:
 
 def test_a_refresh_that_the_cluster_refuses_is_for_somebody_to_look_at() -> None:
     text = page(golden("drift-refused"))
-    assert "**The refresh failed: somebody has to look.**" in text
+    assert "**The refresh failed: check by hand.**" in text
     assert 'is forbidden: User "warp-edge" cannot get resource "services"' in text
 
 
