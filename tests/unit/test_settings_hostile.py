@@ -14,6 +14,7 @@ from hypothesis import strategies as some
 from settings import Settings, SettingsError
 from tests.cases import cases, others
 from tests.stacks import Config, as_engine_gives_it, changed, paths, stack_config
+from tests.unit.everything import everything
 
 VALID = {stack: stack_config(stack) for stack in ("prod", "sandbox")}
 VALID["dated"] = {
@@ -46,6 +47,8 @@ VALID["dated"] = {
 Path = tuple[str, ...]
 Place = tuple[str, Path]
 PLACES = [(stack, path) for stack, config in VALID.items() for path in paths(config)]
+VALID["everything"] = everything()
+PLACES += [("everything", path) for path in paths(VALID["everything"]) if path not in set(paths(VALID["sandbox"]))]
 UNREADABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 # Characters of a line: a key of four levels, each cut to length, or a value, or one of our own sentences.
 LINE = 300
@@ -194,12 +197,12 @@ SECRET = "hunter2"
 
 def test_a_secret_value_is_never_shown_wherever_it_stands() -> None:
     refused = 0
-    odd = cycle(("\ud800", "\n", "9" * 80))
-    for (stack, path), more in ((place, more) for place in PLACES for more in ("", next(odd))):
-        config = as_engine_gives_it(changed(VALID[stack], path, f"{SECRET} {more}"))
+    odd = cycle((f"{SECRET} \ud800", f"{SECRET}\n", f"{SECRET} {'9' * 80}", [SECRET]))
+    for (stack, path), value in ((place, value) for place in PLACES for value in (SECRET, next(odd))):
+        config = as_engine_gives_it(changed(VALID[stack], path, value))
         error = survive(config, (path[0],))
         if error and path[0].startswith("warp-edge:"):
-            assert SECRET not in str(error), (stack, path, more)
+            assert SECRET not in str(error), (stack, path, value)
             refused += 1
     assert refused > len(PLACES), "hardly anything was refused, so that hardly anything could be shown"
 
