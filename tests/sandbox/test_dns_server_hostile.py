@@ -45,7 +45,7 @@ packets = st.one_of(
 )  # fmt: skip
 
 
-@cases(1500)
+@cases(1500, least=400)
 @given(packet=packets, udp=st.booleans())
 def test_no_packet_is_too_strange(packet: bytes, udp: bool) -> None:
     reply = respond(packet, lambda: ZONES, udp=udp)
@@ -58,7 +58,7 @@ def test_no_packet_is_too_strange(packet: bytes, udp: bool) -> None:
 label = st.text(alphabet="abcXYZ019-_*", min_size=1, max_size=12)
 
 
-@cases(300)
+@cases(300, least=60)
 @given(parts=st.lists(label, min_size=0, max_size=6), kind=st.sampled_from(["A", "SRV", "ANY", "CNAME", "TYPE65280"]))
 def test_every_name_is_answered_nxdomain_or_refused(parts: list[str], kind: str) -> None:
     for suffix in ("ringer.tel.", "pbx.ringer.tel.", ""):

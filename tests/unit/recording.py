@@ -55,6 +55,8 @@ class Declared:
     dependencies: list[str]
     error_hooks: list[str]
     secret_outputs: list[str]
+    aliases: list[Any]
+    delete_before_replace: bool
     plugin: tuple[str, str]
     inputs: dict[str, Any]
     clear: dict[str, Any]
@@ -187,6 +189,8 @@ class Recorder(mocks.MockMonitor):
                     dependencies=list(request.dependencies),
                     error_hooks=list(request.hooks.on_error),
                     secret_outputs=sorted(request.additionalSecretOutputs),
+                    aliases=[*request.aliasURNs, *(MessageToDict(each) for each in request.aliases)],
+                    delete_before_replace=request.deleteBeforeReplace,
                     plugin=(request.version, request.pluginDownloadURL),
                     inputs=_plain(sent, reveal=True),
                     clear=_plain(sent, reveal=False),

@@ -19,19 +19,25 @@ from typing import Any
 
 from tests.stacks import ROOT, stack_config
 from tests.unit.cloud import LIVE_ADDRESSES, Cloud
+from tests.unit.everything import ADDRESSES, BEFORE, everything
 from tests.unit.recording import HIDDEN, Declared, Edge, declare
 from tests.unit.test_global_stack import EAST_ADDRESSES, declare_global
 
 FOLDER = ROOT / "tests" / "unit" / "state_golden"
-STACKS = ("prod", "prod-us-east1", "sandbox", "global")
+SHIPPED = ("prod", "prod-us-east1", "sandbox", "global")
+EVERYTHING = "everything"
+STACKS = (*SHIPPED, EVERYTHING)
 PROVIDER = "__provider"
 FILE = "gcp:storage/bucketObject:BucketObject"
 
 
 def stood_up(stack: str) -> Edge:
-    """The whole program with the settings of `Pulumi.<stack>.yaml`, on a cloud that is there but for this stack."""
+    """The whole program with the settings of `Pulumi.<stack>.yaml`, on a cloud that is there but for this stack; or
+    with all that no stack of this repository has (tests.unit.everything)."""
     if stack == "global":
         return declare_global()
+    if stack == EVERYTHING:
+        return declare(everything(), before=BEFORE, cloud=Cloud("warp-sandbox", ADDRESSES))
     config = stack_config(stack)
     return declare(config, cloud=Cloud(str(config["gcp:project"]), LIVE_ADDRESSES | EAST_ADDRESSES))
 
@@ -63,6 +69,18 @@ def _resource(each: Declared) -> dict[str, Any]:
         "provider": each.provider.rpartition("::")[0],
         "ignoreChanges": each.ignore_changes,
         "inputs": inputs,
+        **{option: value for option, value in _options(each).items() if value},
+    }
+
+
+def _options(each: Declared) -> dict[str, Any]:
+    """Those that few resources have: written where they are."""
+    return {
+        "additionalSecretOutputs": each.secret_outputs,
+        "aliases": each.aliases,
+        "deleteBeforeReplace": each.delete_before_replace,
+        "dependencies": sorted(each.dependencies),
+        "errorHooks": each.error_hooks,
     }
 
 

@@ -21,6 +21,7 @@ from kamailio.reloader.rpc import Refused, Rpc, RpcError
 from kamailio.reloader.status import Status
 from kamailio.reloader.tables import TABLES, incomplete
 from kamailio.reloader.work import EVERYTHING, MOST_SINGLE_HOSTS, NOTHING, Network, Work, name, work_for
+from tests.cases import cases
 
 ENVIRONMENT = {
     "WARP_ACL_DB_URL": "postgres://warp_acl_reader:secretpassword@db:5432/warp",
@@ -47,6 +48,7 @@ def test_what_is_not_understood_loads_everything(payload: str) -> None:
     assert work_for(payload) == EVERYTHING
 
 
+@cases(100, least=100)
 @given(st.text())
 def test_no_payload_is_an_error_or_nothing(payload: str) -> None:
     assert work_for(payload)

@@ -8,8 +8,13 @@ from typing import Any
 
 import pytest
 
-from plan.cost import Counts, cents, monthly_cost
+from plan import plan
+from plan.cost import Counts, cents, count, monthly_cost
+from settings import Settings
 from settings.ledger import Cost
+from tests.stacks import Config, as_engine_gives_it, changed, stack_config
+from tests.unit.everything import everything
+from tests.unit.test_ingress import SUBNETWORK
 
 LIVE = Counts(ingress_addresses=2, nat_addresses=3, announced_addresses=0, load_balancers=2)
 
@@ -23,6 +28,89 @@ PLAN = figures(before=Decimal("40.00"), nat_vms=9)
 
 def bill(which: str, counts: Counts, plan: Cost = PLAN) -> dict[str, float]:
     return {item["item"]: item["month"] for item in monthly_cost(counts, plan)[which]["items"]}
+
+
+# The smallest stack: LoadBalancers for UDP and TCP, one slot.
+BARE = stack_config("sandbox") | {
+    "warp-edge:quotas": {"staticAddresses": 40, "forwardingRules": 40},
+    "warp-edge:dedicated": {},
+    "warp-edge:legacy": {},
+}
+SMALLEST = changed(BARE, ("warp-edge:egress", "slots"), {"a": {"state": "active"}})
+IPV6 = changed(SMALLEST, ("warp-edge:ingress", "ipv6Subnetwork"), SUBNETWORK)
+OWN = {"ban": "100001", "targetPort": 15060, "tcp": {}}
+DRAINS = {"ban": "100002", "targetPort": 15064, "drainedOn": "2026-02-01"}
+PAST = {"purpose": "Old", "address": "34.9.9.9", "retiredOn": "2026-01-01"}
+
+
+def slots(**states: str) -> Config:
+    days = {"draining": {"activeOn": "2025-01-01", "drainedOn": "2026-02-01"}}
+    return changed(
+        SMALLEST,
+        ("warp-edge:egress", "slots"),
+        {name: {"state": state, **days.get(state, {})} for name, state in states.items()},
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "ingress", "nat", "announced", "dedicated"),
+    [
+        pytest.param(SMALLEST, 2, 1, 0, {}, id="the smallest"),
+        pytest.param(slots(a="active", b="draining"), 2, 2, 0, {}, id="a draining slot is on the gateway"),
+        pytest.param(slots(a="active", b="announced"), 2, 1, 1, {}, id="an announced slot is on nothing"),
+        pytest.param(
+            SMALLEST | {"warp-edge:dedicated": {"own": OWN}}, 4, 1, 0, {"100001": 2}, id="a customer with UDP and TCP"
+        ),
+        pytest.param(
+            SMALLEST | {"warp-edge:dedicated": {"drains": DRAINS}}, 3, 1, 0, {"100002": 1},
+            id="a customer that drains still has its LoadBalancer",
+        ),
+        pytest.param(
+            SMALLEST | {"warp-edge:dedicated": {"own": OWN, "drains": DRAINS, "more": DRAINS | {"targetPort": 15068}}},
+            6, 1, 0, {"100001": 2, "100002": 2},
+            id="several customers, one of them with two entries",
+        ),
+        pytest.param(IPV6, 4, 1, 0, {}, id="active IPv6 has rules of its own"),
+        pytest.param(
+            changed(IPV6, ("warp-edge:ingress", "udp", "ipv6"), {"state": "announced"}), 3, 1, 1, {},
+            id="announced IPv6 has none yet",
+        ),
+        pytest.param(
+            changed(SMALLEST, ("warp-edge:ingress", "announced"), {"new": {"protocol": "UDP"}}), 2, 1, 1, {},
+            id="announced ingress",
+        ),
+        pytest.param(
+            changed(IPV6, ("warp-edge:ingress", "announced"), {"new": {"protocol": "UDP"}}), 4, 1, 2, {},
+            id="announced ingress with IPv6",
+        ),
+        pytest.param(
+            SMALLEST
+            | {
+                "warp-edge:legacy": {
+                    "old": PAST | {"kind": "LoadBalancer", "direction": "inbound"},
+                    "own": PAST | {"address": "34.9.9.8", "kind": "LoadBalancer", "direction": "inbound",
+                                   "customer": "100001"},
+                    "nat": PAST | {"address": "34.9.9.7", "kind": "NAT", "direction": "outbound"},
+                }
+            },
+            2, 1, 0, {}, id="what was released costs nothing",
+        ),
+        pytest.param(
+            everything(), 9, 4, 6, {"100001": 2, "100002": 1, "100003": 1, "100004": 2}, id="everything at once"
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_paid_for_is_counted_from_the_plan(
+    config: Config, ingress: int, nat: int, announced: int, dedicated: dict[str, int]
+) -> None:
+    """Whatever holds a LoadBalancer or a place on the gateway is paid for so, draining or not."""
+    assert count(plan(Settings.parse(as_engine_gives_it(config))).addresses) == Counts(
+        ingress_addresses=ingress,
+        nat_addresses=nat,
+        announced_addresses=announced,
+        load_balancers=ingress,
+        dedicated=dedicated,
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -274,6 +275,36 @@ def test_nobody_is_told_of_anothers_address_as_a_replacement() -> None:
         "'old' is replaced by sip-beta-udp-ip, which is BAN 100002's own: it would be published to others",
     )
     assert settings_of(changed(config, ("warp-edge:legacy", "old", "customer"), "100002"))
+
+
+FILE = "gcp:storage/bucketObject:BucketObject"
+SUCCESSOR = {"acme-2": {"ban": "100001", "targetPort": 15064}, "beta": BETA | {"targetPort": 15068}}
+SUCCESSOR_IP = "34.1.2.7"
+
+
+@pytest.fixture(scope="module", params=["without a site", "with a site"])
+def replaced(request: pytest.FixtureRequest) -> Edge:
+    """Customer 100001's address was retired; the same customer's living one took over."""
+    legacy = {"sip-acme-udp-ip": RETIRED | {"address": "34.1.2.66", "replacedBy": ["sip-acme-2-udp-ip"]}}
+    site = {"inventorySite": stack_config("sandbox")["warp-edge:inventorySite"]}
+    config = with_dedicated(SUCCESSOR, legacy=legacy, **(site if request.param == "with a site" else {}))
+    edge = declare(config, cloud=Cloud("warp-sandbox", LIVE_ADDRESSES | RESERVED | {"sip-acme-2-udp-ip": SUCCESSOR_IP}))
+    assert bool(edge.of_type(FILE)) == (request.param == "with a site")
+    return edge
+
+
+def test_the_inventory_names_what_replaced_a_customers_retired_address(replaced: Edge) -> None:
+    listed = {each["name"]: each for each in replaced.outputs["ipInventory"]["addresses"]}
+    retired = listed["sip-acme-udp-ip"]
+    assert (retired["address"], retired["status"], retired["customer"]) == ("34.1.2.66", "retired", "100001")
+    assert retired["replacedBy"] == [SUCCESSOR_IP] == [listed["sip-acme-2-udp-ip"]["address"]]
+
+
+def test_nothing_that_all_may_read_has_a_customers_retired_address_or_what_replaced_it(replaced: Edge) -> None:
+    public = {key: json.dumps(replaced.outputs[key]) for key in ("vendorWhitelist", "customerEndpoints")}
+    public |= {each.inputs["name"]: each.inputs["content"] for each in replaced.of_type(FILE)}
+    own = ("34.1.2.66", SUCCESSOR_IP, RESERVED["sip-beta-udp-ip"], "sip-acme", "100001", "100002")
+    assert [(name, word) for name, text in public.items() for word in own if word in text] == []
 
 
 # --- what the settings refuse -----------------------------------------------------------------------------------------

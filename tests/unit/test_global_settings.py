@@ -95,10 +95,11 @@ def test_a_role_that_does_not_exist_is_refused() -> None:
         assert len(refused.value.problems) == 1, "what else is wrong depends on the role"
 
 
-@cases(400)
-@given(some.sampled_from(list(paths(written_config("global")))), anything)
-def test_any_value_in_any_place_is_told_in_words(path: tuple[str, ...], value: Any) -> None:
-    try:
-        GlobalSettings.parse(as_engine_gives_it(changed(written_config("global"), path, value)))
-    except SettingsError as error:
-        assert_readable(error)
+@cases(40, least=5)
+@given(some.fixed_dictionaries(dict.fromkeys(paths(written_config("global")), anything)))
+def test_any_value_in_every_place_is_told_in_words(values: dict[tuple[str, ...], Any]) -> None:
+    for path, value in values.items():
+        try:
+            GlobalSettings.parse(as_engine_gives_it(changed(written_config("global"), path, value)))
+        except SettingsError as error:
+            assert_readable(error)

@@ -16,41 +16,22 @@ import components.database
 import components.dns
 import components.inventory_site  # noqa: F401 - all that is declared
 from components.sdk.resource import GCP, KUBERNETES, Resource, plugin_version
-from tests.stacks import Config, changed, stack_config
+from tests.stacks import Config, stack_config
+from tests.unit.everything import BEFORE, everything
 from tests.unit.generated_sdk import generated
 from tests.unit.recording import HIDDEN, Declared, Edge, declare, run
 from tests.unit.test_global_stack import declare_global
-from tests.unit.test_ingress import SUBNETWORK
 from tests.unit.test_routing import PROBE, routed
 
 OURS = {each.token: each for each in Resource.__subclasses__()}
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
-def everything() -> Config:
-    """The sandbox's stack with all that it might have besides."""
-    config = stack_config("sandbox")
-    network = {
-        "privateNetwork": "projects/p/global/networks/n",
-        "peeringRange": "peering",
-        "authorised": {"a": "192.0.2.0/24"},
-    }
-    for path, value in (
-        (("warp-edge:ingress", "ipv6Subnetwork"), SUBNETWORK),
-        (("warp-edge:database", "network"), network),
-        (("warp-edge:database", "iamAuthentication"), True),
-        (("warp-edge:database", "iamUsers"), ["ann@example.com"]),
-        (("warp-edge:dedicated",), {"acme": {"ban": "10001", "targetPort": 15060}}),
-    ):
-        config = changed(config, path, value)
-    return config
-
-
 @cache
 def edges() -> tuple[Edge, ...]:
     probed: Config = {"udp": "geo", "tcp": "failover", "probe": PROBE | {"path": "/healthz"}}
     return (
-        declare(everything()),
+        declare(everything(), before=BEFORE),
         declare(stack_config("prod")),
         declare_global(routed()),
         declare_global(routed(**probed)),

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from itertools import cycle
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, note
 from hypothesis import strategies as some
 
 from settings import Settings, SettingsError
-from tests.cases import cases
+from tests.cases import cases, others
 from tests.stacks import Config, as_engine_gives_it, changed, paths, stack_config
+from tests.unit.everything import everything
 
 VALID = {stack: stack_config(stack) for stack in ("prod", "sandbox")}
 VALID["dated"] = {
@@ -42,8 +44,11 @@ VALID["dated"] = {
         }
     },
 }
+Path = tuple[str, ...]
+Place = tuple[str, Path]
 PLACES = [(stack, path) for stack, config in VALID.items() for path in paths(config)]
-GROUPS = [(stack, path) for stack, path in PLACES if path[0].startswith("warp-edge:")]
+VALID["everything"] = everything()
+PLACES += [("everything", path) for path in paths(VALID["everything"]) if path not in set(paths(VALID["sandbox"]))]
 UNREADABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 # Characters of a line: a key of four levels, each cut to length, or a value, or one of our own sentences.
 LINE = 300
@@ -96,29 +101,60 @@ def without(config: Config, path: tuple[str, ...]) -> Config:
     return {key: value for key, value in config.items() if key != head}
 
 
-@cases(1200)
-@given(some.sampled_from(PLACES), anything)
-def test_any_value_in_any_place(place: tuple[str, tuple[str, ...]], value: Any) -> None:
-    stack, path = place
-    survive(as_engine_gives_it(changed(VALID[stack], path, value)))
-
-
-@cases(500)
-@given(some.sampled_from(GROUPS), any_text, anything)
-def test_any_key_in_any_group(place: tuple[str, tuple[str, ...]], key: str, value: Any) -> None:
+def is_group(place: Place) -> bool:
     stack, path = place
     inner: Any = VALID[stack]
     for step in path:
         inner = inner[step]
-    target = (*path, key) if isinstance(inner, dict) else (*path[:-1], key)
-    survive(as_engine_gives_it(changed(VALID[stack], target if len(target) > 1 else (f"warp-edge:{key}",), value)))
+    return isinstance(inner, dict)
+
+
+GROUPS = [place for place in PLACES if is_group(place)]
+AT_ONCE = 20  # places that one generated case fills, one after another; many more are too large for Hypothesis
+
+
+@pytest.mark.parametrize("start", range(0, len(PLACES), AT_ONCE))
+def test_any_value_in_every_place(start: int) -> None:
+    """The first that a place gets is null, the others are drawn for it."""
+
+    @others(start)
+    @cases(5, least=2)
+    @given(some.fixed_dictionaries(dict.fromkeys(PLACES[start : start + AT_ONCE], anything)))
+    def survives(values: dict[Place, Any]) -> None:
+        for (stack, path), value in values.items():
+            note(f"in {'.'.join(path)}")
+            survive(as_engine_gives_it(changed(VALID[stack], path, value)))
+
+    survives()
+
+
+@pytest.mark.parametrize("start", range(0, len(GROUPS), AT_ONCE))
+def test_any_key_in_every_group(start: int) -> None:
+    @others(start)
+    @cases(5, least=2)
+    @given(some.fixed_dictionaries(dict.fromkeys(GROUPS[start : start + AT_ONCE], some.tuples(any_text, anything))))
+    def survives(more: dict[Place, tuple[str, Any]]) -> None:
+        for (stack, path), (name, value) in more.items():
+            note(f"in {'.'.join(path)}")
+            survive(as_engine_gives_it(changed(VALID[stack], (*path, name), value)))
+
+    survives()
+
+
+@cases(100)
+@given(any_text, anything)
+def test_any_setting_beside_the_others(name: str, value: Any) -> None:
+    survive(as_engine_gives_it(VALID["prod"] | {f"warp-edge:{name}": value}))
+
+
+def test_each_part_gone() -> None:
+    for stack, path in PLACES:
+        survive(as_engine_gives_it(without(VALID[stack], path)))
 
 
 @cases(400)
 @given(some.sampled_from(PLACES), any_text, some.sampled_from(PLACES))
-def test_any_text_in_place_of_a_group_with_another_group_gone(
-    place: tuple[str, tuple[str, ...]], text: str, gone: tuple[str, tuple[str, ...]]
-) -> None:
+def test_any_text_in_place_of_a_group_with_another_group_gone(place: Place, text: str, gone: Place) -> None:
     stack, path = place
     config = as_engine_gives_it(without(VALID[gone[0]], gone[1]))
     survive(config | {path[0]: text})
@@ -127,7 +163,7 @@ def test_any_text_in_place_of_a_group_with_another_group_gone(
 
 @cases(500)
 @given(some.lists(some.tuples(some.sampled_from(PLACES), anything), min_size=2, max_size=6))
-def test_many_wrong_values_at_once(changes: list[tuple[tuple[str, tuple[str, ...]], Any]]) -> None:
+def test_many_wrong_values_at_once(changes: list[tuple[Place, Any]]) -> None:
     config = VALID["prod"]
     for (_, path), value in changes:
         if path in set(paths(config)):
@@ -159,14 +195,16 @@ def test_text_that_is_no_json_or_hardly(key: str, text: str) -> None:
 SECRET = "hunter2"
 
 
-@cases(300)
-@given(some.sampled_from(PLACES), some.sampled_from(["", "\ud800", "\n", "9" * 80]))
-def test_a_secret_value_is_never_shown(place: tuple[str, tuple[str, ...]], more: str) -> None:
-    stack, path = place
-    config = as_engine_gives_it(changed(VALID[stack], path, f"{SECRET} {more}"))
-    error = survive(config, (path[0],))
-    if error and path[0].startswith("warp-edge:"):
-        assert SECRET not in str(error)
+def test_a_secret_value_is_never_shown_wherever_it_stands() -> None:
+    refused = 0
+    odd = cycle((f"{SECRET} \ud800", f"{SECRET}\n", f"{SECRET} {'9' * 80}", [SECRET]))
+    for (stack, path), value in ((place, value) for place in PLACES for value in (SECRET, next(odd))):
+        config = as_engine_gives_it(changed(VALID[stack], path, value))
+        error = survive(config, (path[0],))
+        if error and path[0].startswith("warp-edge:"):
+            assert SECRET not in str(error), (stack, path, value)
+            refused += 1
+    assert refused > len(PLACES), "hardly anything was refused, so that hardly anything could be shown"
 
 
 def test_a_value_that_is_not_secret_is_shown() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 
 from components.trunk_acl.trunk_files import LISTED, Problem, TrunkFiles, TrunkFilesError, read
 from settings.trunk_acl import Limits
-from tests.cases import size
+from tests.cases import cases, size
 from trunk_text import trunks
 
 # Global addresses: no limit is in the way.
@@ -166,6 +166,7 @@ def test_no_value_breaks_the_message_into_more_lines(tmp_path: Path) -> None:
     assert not any(unicodedata.category(character) in ("Cc", "Cf") for character in str(problem))
 
 
+@cases(100, least=100)
 @given(some.text(some.characters(codec="utf-8"), max_size=60))
 def test_any_text_at_all_is_read_or_refused_in_words(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     folder = write(tmp_path_factory.mktemp("any"), a=text)
@@ -184,6 +185,7 @@ bits = some.sampled_from(
 )
 
 
+@cases(100, least=100)
 @given(some.lists(bits, max_size=25).map("".join))
 def test_any_heap_of_yaml_is_read_or_refused_in_words(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     folder = write(tmp_path_factory.mktemp("any"), a=text)
@@ -282,6 +284,7 @@ def test_what_two_trunks_claim_is_told_with_both_places(tmp_path: Path, case: st
     assert one(tmp_path, content) == (line, ban, words)
 
 
+@cases(100, least=60)
 @given(
     some.lists(
         some.tuples(some.sampled_from("ABC"), some.integers(0, 255), some.sampled_from([24, 26, 28, 30, 32])),

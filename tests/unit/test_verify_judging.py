@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cases import cases
 from tests.promises import ANNOUNCED, NAT, RETIRED, UDP, outputs
 from verify import answering, certificate, records, sip
 from verify.certificate import Certificate
@@ -223,6 +224,7 @@ def test_sip_uris_without_a_user_come_before_dns_names_and_the_common_name_count
     assert certificate.read(der(*names), "").names == speaks_for
 
 
+@cases(100, least=100)
 @given(st.binary(max_size=200))
 def test_no_bytes_make_reading_a_certificate_fail_in_any_other_way(noise: bytes) -> None:
     good = der(DNS("a.example"))
@@ -269,6 +271,7 @@ def test_only_an_answer_to_this_very_request_counts() -> None:
         assert not sip._answers(other, SENT)
 
 
+@cases(100, least=100)
 @given(st.binary(max_size=300))
 def test_no_bytes_make_parsing_an_answer_fail(noise: bytes) -> None:
     for head in (noise, b"SIP/2.0 200 OK\r\n" + noise):
@@ -276,6 +279,7 @@ def test_no_bytes_make_parsing_an_answer_fail(noise: bytes) -> None:
         assert found is None or not sip._answers(found, SENT)
 
 
+@cases(100, least=100)
 @given(st.text(max_size=1000))
 def test_what_others_wrote_is_one_short_printable_line(text: str) -> None:
     told = said(text)
