@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from decimal import Decimal
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -118,6 +118,11 @@ Line = Annotated[
 Money = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 
 
+# "This network" and the block that no network uses, the limited broadcast in it (RFC 6890, section 2.2.2).
+OF_NOBODY = tuple(map(ip_network, ("0.0.0.0/8", "240.0.0.0/4")))
+MAPPED = IPv6Network("::ffff:0:0/96")  # IPv4 addresses in an IPv6 spelling (RFC 4291, section 2.5.5.2)
+
+
 def _an_address(value: str) -> str:
     try:
         address = ip_address(value)
@@ -125,6 +130,10 @@ def _an_address(value: str) -> str:
         address = None
     if address is None or "%" in value:
         raise refuse("not an IP address", "write it as 192.0.2.1 or 2001:db8::1")
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        raise refuse("an IPv4 address in an IPv6 spelling", f"write it as {address.ipv4_mapped}")
+    if address.is_multicast or address.is_unspecified or any(address in each for each in OF_NOBODY):
+        raise refuse("an address that no machine can have", "write one that packets can be sent to")
     return str(address)
 
 
@@ -138,6 +147,9 @@ def _a_range(value: str) -> str:
     except ValueError as error:
         why = ": it has host bits set" if "host bits" in str(error) else ""
         raise refuse(f"not an address range{why}", "write it as 192.0.2.0/24, host bits zero") from None
+    if isinstance(network, IPv6Network) and network.subnet_of(MAPPED):
+        start = network.network_address.ipv4_mapped
+        raise refuse("an IPv4 range in an IPv6 spelling", f"write it as {start}/{network.prefixlen - 96}")
     if network.prefixlen == 0:
         raise refuse("open to the whole world", "name the ranges that need access")
     if network.prefixlen < WIDEST[network.version]:
