@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from settings.problems import LONGEST_NAME, form, refuse, show
+from settings.problems import LONGEST_NAME, form, no_time, refuse, show
 
 # Names of compute resources: RFC 1035 labels (docs.cloud.google.com/compute/docs/naming-resources).
 Name = Annotated[
@@ -41,7 +41,9 @@ HostLabel = Annotated[
     str,
     Field(
         pattern=form(
-            f"^{HOST_LABEL}$", "use lower-case letters, digits and hyphens, no hyphen first or last, 63 at most"
+            f"^{HOST_LABEL}$",
+            "use lower-case letters, digits and hyphens, no hyphen first or last, 63 at most",
+            of_hosts=True,
         )
     ),
 ]
@@ -50,7 +52,9 @@ Domain = Annotated[
     Field(
         pattern=form(
             f"^{DOMAIN}$",
-            "write a domain as voice.example.com: lower-case letters, digits and hyphens between dots, letters last",
+            "write a domain as voice.example.com: lower-case letters, digits and hyphens between dots, and last letters"
+            " alone or an xn-- form; other scripts in their xn-- form",
+            of_hosts=True,
         ),
         max_length=LONGEST_NAME,
     ),
@@ -106,6 +110,8 @@ Ban = Annotated[
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[int, Field(ge=1, le=86400)]
+# Free text: no form of its own tells a date that YAML has read.
+Text = Annotated[str, AfterValidator(no_time)]
 # What people read: one line, no control characters.
 Line = Annotated[
     str,
@@ -114,6 +120,7 @@ Line = Annotated[
         max_length=80,
         pattern=form(r"^[^\x00-\x1f\x7f-\x9f]+$", "write one line of text, without control characters"),
     ),
+    AfterValidator(no_time),
 ]
 Money = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 

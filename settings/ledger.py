@@ -14,7 +14,6 @@ from settings.base import Address, Ban, Day, EachOnce, Line, Money, Name, Port, 
 from settings.lifecycle import DATES, NoticeOverride, in_order, override_shortens_something, said_with
 from settings.problems import refuse
 
-
 HOLDERS = {Direction.INBOUND: Kind.LOAD_BALANCER, Direction.OUTBOUND: Kind.NAT}
 
 
