@@ -16,7 +16,7 @@ DAY = date(2026, 1, 1)
 A_TIME = "2026-01-01 10:00:00.5 +0200 +0200"  # as Go prints one of a zone without a name
 RETIRED = {"address": "192.0.2.1", "purpose": "p", "kind": "NAT", "direction": "outbound"}
 
-# Where in `Pulumi.prod.yaml`, what stands there, and: the key below it, the value, the problem and the remedy as reported.
+# Where in `Pulumi.prod.yaml`, what stands there, and as reported: the key below it, value, problem and remedy.
 SLIPS: list[tuple[tuple[str, ...], Any, str, str, str, str]] = [
     # Dates without quotes, where the cloud would get what Go prints
     ((DATABASE, "flags"), {"x": DAY}, ".x", "'2026-01-01", "a date where text is needed", 'quotes, as in "2026-01-31"'),
