@@ -138,7 +138,8 @@ def _an_address(value: str) -> str:
     if address is None or "%" in value:
         raise refuse("not an IP address", "write it as 192.0.2.1 or 2001:db8::1")
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        raise refuse("an IPv4 address in an IPv6 spelling", f"write it as {address.ipv4_mapped}")
+        # A remedy with the value in it is not shown where the setting is a secret (stack.py).
+        raise refuse("an IPv4 address in an IPv6 spelling", f"write it as {address.ipv4_mapped} instead of {value}")
     if address.is_multicast or address.is_unspecified or any(address in each for each in OF_NOBODY):
         raise refuse("an address that no machine can have", "write one that packets can be sent to")
     return str(address)
@@ -156,7 +157,9 @@ def _a_range(value: str) -> str:
         raise refuse(f"not an address range{why}", "write it as 192.0.2.0/24, host bits zero") from None
     if isinstance(network, IPv6Network) and network.subnet_of(MAPPED):
         start = network.network_address.ipv4_mapped
-        raise refuse("an IPv4 range in an IPv6 spelling", f"write it as {start}/{network.prefixlen - 96}")
+        raise refuse(
+            "an IPv4 range in an IPv6 spelling", f"write it as {start}/{network.prefixlen - 96} instead of {value}"
+        )
     if network.prefixlen == 0:
         raise refuse("open to the whole world", "name the ranges that need access")
     if network.prefixlen < WIDEST[network.version]:

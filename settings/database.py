@@ -31,6 +31,10 @@ class Disk(Section):
     def _limit_leaves_room(cls, limit: int, info: Info) -> int:
         if 0 < limit < info.data.get("size_gb", 0):
             raise refuse("smaller than the disk", "raise database.disk.limitGb, or use 0 for no limit")
+        if limit and info.data.get("autoresize") is False:
+            raise refuse(
+                "a limit for a disk that does not grow", "set database.disk.autoresize: true, or remove limitGb"
+            )
         return limit
 
 
@@ -169,7 +173,7 @@ class Database(Section):
     )
     availability: Literal["ZONAL", "REGIONAL"] = Field("ZONAL", description="REGIONAL: a standby in another zone")
     disk: Disk = Field(Disk(), description="the disk")
-    backups: Backups = Field(Backups(), description="backups")
+    backups: Backups = Field(Backups(), description="backups; a read replica has none")
     maintenance: Maintenance = Field(
         Maintenance(), description="maintenance window; a read replica is maintained with its owner and has none"
     )

@@ -22,7 +22,7 @@ class Reach(Section):
         " Cloud SQL Python Connector",
     )
     address: Literal["public", "private"] = Field("public", description="which of the instance's addresses")
-    proxy_port: Port | None = Field(None, description="port of the proxy on 127.0.0.1, for access `proxy`")
+    proxy_port: Port | None = Field(None, description="port of the proxy on 127.0.0.1, for access `proxy` alone")
     iam_user: Principal | None = Field(
         None,
         description="sign in as this IAM principal instead of database.user; with access `connector`, or `proxy`"

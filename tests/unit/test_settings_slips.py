@@ -46,6 +46,14 @@ SLIPS: list[tuple[tuple[str, ...], Any, str, str, str, str]] = [
     ((DNS, "names"), {"udp": "münchen"}, ".udp", "'mü", "not a valid name here", "write it as 'xn--mnchen-3ya'; use"),
     ((EGRESS, "nat"), "münchen", "", "'mü", "not a valid name here", "use lower-case letters"),
     # Without effect
+    (
+        (DATABASE, "disk"),
+        {"autoresize": False, "limitGb": 50},
+        ".limitGb",
+        "50",
+        "a disk that does not grow",
+        "or remove limit",
+    ),
     ((CLUSTER, "context"), "prod", "", "'prod'", "access `gke` uses no context", "remove cluster.context, or"),
     (
         (CLUSTER,),
@@ -86,6 +94,26 @@ def test_a_slip_is_one_problem_with_a_remedy(
     assert problem.value.startswith(shown)
     assert wrong in problem.wrong
     assert remedy in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("key", "path", "value"),
+    [
+        ("warp-edge:legacy", ("old", "address"), "::ffff:203.0.113.5"),
+        ("warp-edge:legacy", ("old", "address"), "::FFFF:203.0.113.5"),
+        ("warp-edge:legacy", ("old", "address"), "::ffff:cb00:7105"),
+        (INGRESS, ("sourceRanges",), ["::ffff:203.0.113.0/120"]),
+    ],
+)
+def test_no_remedy_gives_a_secret_address_in_its_other_spelling(key: str, path: tuple[str, ...], value: Any) -> None:
+    config = changed(stack_config("prod"), ("warp-edge:legacy", "old"), RETIRED)
+    config = as_engine_gives_it(changed(config, (key, *path), value))
+    with pytest.raises(SettingsError) as plain:
+        Settings.parse(config)
+    with pytest.raises(SettingsError) as secret:
+        Settings.parse(config, (key,))
+    assert "203.0.113." in str(plain.value)
+    assert "203.0.113." not in str(secret.value)
 
 
 @pytest.mark.parametrize(("key", "value"), [("maintenance", {"day": 7}), ("backups", {"retained": 7})])
