@@ -10,7 +10,7 @@ from inventory.address import Direction
 class Audience(Enum):
     """The value is the heading people read. Vendors' addresses are in customers' firewalls too: media leaves there."""
 
-    VENDORS = "Vendors see (customers let these in through their firewalls, too)"
+    VENDORS = "Vendors see; customers let these in through their firewalls, too"
     CUSTOMERS = "Customers see"
     BOTH = "Vendors and customers see"
     ANYBODY = "Visibility not known: check by hand"

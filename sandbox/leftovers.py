@@ -26,7 +26,7 @@ def end(directory: Path, say: Callable[[str], None]) -> None:
         say("an engine of a run that was killed still works: it is asked to end")
         marks.end(engines, *_SIGNALS)
     if plugins := list(orphans(directory)):
-        say(f"ending {len(plugins)} processes that a killed engine left behind")
+        say(f"ending {len(plugins)} process{'' if len(plugins) == 1 else 'es'} that a killed engine left behind")
         marks.end(plugins, *marks.GENTLY)
 
 

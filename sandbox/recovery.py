@@ -61,7 +61,10 @@ def record_what_a_crash_left(workspace: Workspace, sandbox: Sandbox, say: Say) -
             workspace.note.unlink(missing_ok=True)
             state = _recorded(workspace)
     if SUFFIX in state and INSTANCE not in state and INSTANCE not in cut_off | lost:
-        say("the cloud has no database instance of the name drawn: another is drawn, a used one stays taken for a week")
+        say(
+            "the cloud has no database instance under the name that was drawn for it: the next update draws a new name,"
+            " because Cloud SQL does not give out a used one again for a week"
+        )
         cli.text("state", "delete", state[SUFFIX]["urn"], "--yes", "--stack", workspace.stack)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
-from settings.base import EachOnce, Name, Range, Section, StackName
+from settings.base import EachOnce, Name, Range, Section, StackName, Text
 from settings.principal import Principal
 from settings.problems import form, refuse, show
 
@@ -31,6 +31,10 @@ class Disk(Section):
     def _limit_leaves_room(cls, limit: int, info: Info) -> int:
         if 0 < limit < info.data.get("size_gb", 0):
             raise refuse("smaller than the disk", "raise database.disk.limitGb, or use 0 for no limit")
+        if limit and info.data.get("autoresize") is False:
+            raise refuse(
+                "a limit for a disk that does not grow", "set database.disk.autoresize: true, or remove limitGb"
+            )
         return limit
 
 
@@ -169,11 +173,11 @@ class Database(Section):
     )
     availability: Literal["ZONAL", "REGIONAL"] = Field("ZONAL", description="REGIONAL: a standby in another zone")
     disk: Disk = Field(Disk(), description="the disk")
-    backups: Backups = Field(Backups(), description="backups")
+    backups: Backups = Field(Backups(), description="backups; a read replica has none")
     maintenance: Maintenance = Field(
         Maintenance(), description="maintenance window; a read replica is maintained with its owner and has none"
     )
-    flags: dict[str, str] = Field({}, description="PostgreSQL flags, values in quotes")
+    flags: dict[str, Text] = Field({}, description="PostgreSQL flags, values in quotes")
     insights: bool = Field(False, description="Query Insights")
     ssl_mode: Literal["ENCRYPTED_ONLY", "TRUSTED_CLIENT_CERTIFICATE_REQUIRED", "ALLOW_UNENCRYPTED_AND_ENCRYPTED"] = (
         Field("ENCRYPTED_ONLY", description="who may connect without TLS: nobody")
@@ -277,6 +281,17 @@ class Database(Section):
         if info.data.get("edition") == "ENTERPRISE" and backups.log_retention_days > 7:
             raise refuse("edition ENTERPRISE keeps write-ahead logs for 7 days at most", "keep 7 days, or less")
         return backups
+
+    @field_validator("backups", "maintenance")
+    @classmethod
+    def _the_owner_has_it(cls, given: Backups | Maintenance, info: Info) -> Backups | Maintenance:
+        owner: ReplicaOf | None = info.data.get("replica_of")
+        if owner and given.model_fields_set:
+            raise refuse(
+                f"a replica has no {info.field_name} of its own",
+                f"remove it here, and set database.{info.field_name} in the stack {owner.stack}",
+            )
+        return given
 
     @field_validator("iam_users")
     @classmethod

@@ -10,7 +10,7 @@ from pydantic import ValidationInfo as Info
 
 from inventory.address import Status
 from inventory.capacity import PORTS_OF_ONE_VM
-from settings.base import Day, EachOnce, Line, Name, Port, Seconds, Section
+from settings.base import Day, EachOnce, Line, Name, Port, Seconds, Section, Text
 from settings.lifecycle import (
     NoticeOverride,
     in_order,
@@ -64,7 +64,7 @@ class Router(Section):
 
     name: Name = Field(description="name of the router")
     manage: bool = Field(True, description="false: it exists and belongs to somebody else, use it by name")
-    network: str = Field("default", min_length=1, description="VPC network it stands in")
+    network: Text = Field("default", min_length=1, description="VPC network it stands in")
 
 
 class NatTimeouts(Section):

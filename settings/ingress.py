@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
 from inventory.address import Status
-from settings.base import Day, EachOnce, Line, Name, Port, PortName, Range, Seconds, Section
+from settings.base import Day, EachOnce, Line, Name, Port, PortName, Range, Seconds, Section, Text
 from settings.lifecycle import NoticeOverride, in_order, override_shortens_something, said_with
 from settings.problems import form, refuse, show
 
@@ -27,7 +27,7 @@ class Cluster(Section):
         pattern=form(r"^[a-z]+-[a-z]+[0-9]{1,2}(-[a-z])?$", "write a region as us-central1, a zone as us-central1-b"),
         description="its region or zone; default: the region",
     )
-    context: str | None = Field(
+    context: Text | None = Field(
         None, min_length=1, max_length=253, description="context of your kubeconfig, for access `kubeconfig`"
     )
 
@@ -36,6 +36,8 @@ class Cluster(Section):
     def _gke_needs_a_name(cls, name: str | None, info: Info) -> str | None:
         if info.data.get("access") == "gke" and name is None:
             raise refuse("access `gke` needs the cluster's name", "add cluster.name")
+        if info.data.get("access") == "kubeconfig" and name is not None:
+            raise refuse("access `kubeconfig` looks no cluster up by name", "remove cluster.name, or use access: gke")
         return name
 
     @field_validator("context")
@@ -43,6 +45,10 @@ class Cluster(Section):
     def _kubeconfig_needs_a_context(cls, context: str | None, info: Info) -> str | None:
         if info.data.get("access") == "kubeconfig" and context is None:
             raise refuse("access `kubeconfig` needs a context", "add cluster.context (`kubectl config get-contexts`)")
+        if info.data.get("access") == "gke" and context is not None:
+            raise refuse(
+                "access `gke` uses no context of a kubeconfig", "remove cluster.context, or use access: kubeconfig"
+            )
         return context
 
 
@@ -176,7 +182,7 @@ class Ingress(Section):
     """The way in: two reserved addresses, a LoadBalancer Service for each, and the internal Service."""
 
     namespace: Name = Field("warp-core", description="Kubernetes namespace of the SIP proxy; it must exist")
-    selector: dict[str, str] = Field({"app": "kamailio"}, min_length=1, description="labels of the proxy's pods")
+    selector: dict[str, Text] = Field({"app": "kamailio"}, min_length=1, description="labels of the proxy's pods")
     pinning: Literal["annotation", "loadBalancerIP"] = Field(
         "annotation",
         description="how a Service holds its address: by name (new Services), or `loadBalancerIP` as Services on the"
@@ -192,7 +198,7 @@ class Ingress(Section):
     source_ranges: Annotated[tuple[Range, ...], EachOnce] = Field(
         (), description="when given, the cloud's firewall lets only these in; empty: all, the trunk ACL decides"
     )
-    ipv6_subnetwork: str | None = Field(
+    ipv6_subnetwork: Text | None = Field(
         None,
         min_length=1,
         description="dual-stack subnetwork; when given, an IPv6 address is reserved beside each (docs/addresses.md)",

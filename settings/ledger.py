@@ -14,6 +14,8 @@ from settings.base import Address, Ban, Day, EachOnce, Line, Money, Name, Port, 
 from settings.lifecycle import DATES, NoticeOverride, in_order, override_shortens_something, said_with
 from settings.problems import refuse
 
+HOLDERS = {Direction.INBOUND: Kind.LOAD_BALANCER, Direction.OUTBOUND: Kind.NAT}
+
 
 class RetiredAddress(Section):
     """An address of the past, listed so that people can clean up their lists."""
@@ -33,6 +35,17 @@ class RetiredAddress(Section):
     retired_on: Day | None = Field(None, description="when it was released: its calls had ended")
     notice_override: NoticeOverride | None = Field(None, description="why its notice was shorter than noticeDays")
     replaced_by: Annotated[tuple[Name, ...], EachOnce] = Field((), description="names of the addresses that took over")
+
+    @field_validator("direction")
+    @classmethod
+    def _kind_carries_the_direction(cls, direction: Direction, info: Info) -> Direction:
+        kind: Kind | None = info.data.get("kind")
+        if kind and kind is not HOLDERS[direction]:
+            raise refuse(
+                f"no {kind} has {direction} addresses: customers send to a LoadBalancer, vendors see a NAT gateway",
+                f"correct kind or direction: {HOLDERS[direction]} goes with {direction}",
+            )
+        return direction
 
     @field_validator("active_on")
     @classmethod

@@ -80,9 +80,15 @@ def show_key(part: str) -> str:
 _FORMS: dict[str, str] = {}
 
 
-def form(pattern: str, words: str) -> str:
-    """A pattern of a setting, and the same in words, for messages."""
+_FORMS_OF_HOSTS = set[str]()
+
+
+def form(pattern: str, words: str, *, of_hosts: bool = False) -> str:
+    """A pattern of a setting, and the same in words, for messages. `of_hosts`: names in other scripts have an ASCII
+    form there, which a message gives."""
     _FORMS[pattern] = words
+    if of_hosts:
+        _FORMS_OF_HOSTS.add(pattern)
     return pattern
 
 
@@ -104,14 +110,16 @@ def problem_of(found: Mapping[str, Any]) -> Problem:
     steps = (f"[{part}]" if isinstance(part, int) else f".{show_key(part)}" for part in ours if part != "[key]")
     top = field_of(found)
     key = config_key(top if top == PROJECT_KEY else show_key(top)) + "".join(steps)
-    value = "(absent)" if found["type"] == "missing" or found["input"] is None else show(found["input"])
+    # What is refused may be a default, which is None; pydantic complains of a None that somebody wrote.
+    absent = found["type"] == "missing" or (found["type"] == "refused" and found["input"] is None)
+    value = "(absent)" if absent else show(found["input"])
     context: Mapping[str, Any] = found.get("ctx", {})
     if found["type"] == "refused":
         return Problem(key, value, context["wrong"], context["remedy"])
     return Problem(key, value, *_in_our_words(found["type"], found["msg"], context, found["input"]))
 
 
-def _in_our_words(  # noqa: PLR0911 (a table)
+def _in_our_words(  # noqa: PLR0911, PLR0912 (a table)
     kind: str, message: str, context: Mapping[str, Any], given: object
 ) -> tuple[str, str]:
     match kind:
@@ -133,13 +141,41 @@ def _in_our_words(  # noqa: PLR0911 (a table)
         case "string_type":
             return _not_text(given)
         case "string_pattern_mismatch":
+            if A_TIME.fullmatch(str(given)):
+                return A_DATE_FOR_TEXT
             right = _as_it_may_be(str(given), context["pattern"])
             hint = f"write it as {show(right)}; " if right else ""
             return "not a valid name here", f"{hint}{_FORMS.get(context['pattern'], 'docs/settings.md says its form')}"
         case "model_type" | "dict_type" | "model_attributes_type":
             return "not a group of settings", "write its keys indented below it"
+        case "finite_number" | "decimal_parsing" | "decimal_type" | "decimal_whole_digits":
+            return "not a number", "write a bare number, such as 12.50; the unit is in the setting's description"
+        case "too_short" | "string_too_short":
+            return _too_short(context["min_length"], "character" if isinstance(given, str) else "item")
+        case "too_long" | "string_too_long":
+            what = "characters" if isinstance(given, str) else "items"
+            return "too long", f"use {context['max_length']} {what} or less"
+        case "tuple_type" | "list_type":
+            return "not a list", "write it as [a, b], or each item on a line below it, after a hyphen"
         case _:
             return message[:1].lower() + message[1:], "docs/settings.md says what belongs here"
+
+
+def _too_short(least: int, what: str) -> tuple[str, str]:
+    wrong = f"at least {least} {what}{'' if least == 1 else 's'} needed"
+    return wrong, f"give {least} or more; docs/settings.md says what belongs here"
+
+
+# The engine reads an unquoted date or time of the YAML as a time, and hands it on as Go prints one.
+A_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)? [-+][0-9]{4} [-+A-Z0-9]+")
+A_DATE_FOR_TEXT = ("a date where text is needed", 'put it in quotes, as in "2026-01-31"')
+
+
+def no_time(text: str) -> str:
+    """Refuse what somebody wrote as a date without quotes: the cloud would get another text than the YAML has."""
+    if A_TIME.fullmatch(text):
+        raise refuse(*A_DATE_FOR_TEXT)
+    return text
 
 
 def _not_text(given: object) -> tuple[str, str]:
@@ -149,13 +185,27 @@ def _not_text(given: object) -> tuple[str, str]:
     if isinstance(given, int | float):
         text = show(given)
         return "a number where text is needed", f'put it in quotes: "{text}"'
+    if given is None:
+        return "empty where text is needed", "write the text, or remove the key"
     return "not text", "write one word or line; docs/settings.md says what belongs here"
 
 
 def _as_it_may_be(given: str, pattern: str) -> str:
     """The same name without what is only habit: capitals, a final dot, blanks around it. Empty: it would not do."""
     right = given.strip().rstrip(".").lower()
+    if pattern in _FORMS_OF_HOSTS and not right.isascii():
+        right = _in_ascii(right)
     return right if len(right) <= LONGEST_NAME and re.fullmatch(pattern, right) else ""
+
+
+def _in_ascii(name: str) -> str:
+    """`xn--mnchen-3ya.de` for `münchen.de`. Python's codec is that of IDNA 2003, which makes another name of some (`ß`,
+    RFC 5891 appendix A): what does not lead back to the name is no hint."""
+    try:
+        found = name.encode("idna")
+        return found.decode() if found.decode("idna") == name else ""
+    except UnicodeError:
+        return ""
 
 
 def _choices(expected: str) -> str:

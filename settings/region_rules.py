@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from inventory.address import Status
+from inventory.address import Direction, Status
 from settings.database import LONGEST_CONNECTION, Database
 from settings.dedicated import DedicatedCustomer, listeners, refuse_clashes
 from settings.dns import Dns
@@ -134,6 +134,23 @@ def _retired_addresses_fit_the_living(
             )
 
 
+def _replacements_have_the_same_direction(
+    legacy: Mapping[str, RetiredAddress], ingress: Ingress, egress: Egress, dedicated: Mapping[str, DedicatedCustomer]
+) -> None:
+    """Customers who follow `replacedBy` would send calls to the NAT gateway, vendors let a LoadBalancer in."""
+    own = [each.address for each in listeners(dedicated, ingress)]
+    directions = dict.fromkeys((*ingress.address_names, *own), Direction.INBOUND)
+    directions |= dict.fromkeys(egress.slots, Direction.OUTBOUND)
+    directions |= {name: address.direction for name, address in legacy.items()}
+    for name, address in legacy.items():
+        for following in address.replaced_by:
+            if (direction := directions[following]) is not address.direction:
+                raise refuse(
+                    f"{show(name)} is {address.direction}, and {following}, which replaces it, is {direction}",
+                    f"name an {address.direction} address in replacedBy, or correct the direction",
+                )
+
+
 def _replacements_make_no_circle(legacy: Mapping[str, RetiredAddress]) -> None:
     refuse_circle({name: address.replaced_by for name, address in legacy.items()})
 
@@ -189,6 +206,7 @@ RULES: tuple[Rule, ...] = (
     _dedicated_customers_are_apart,
     _no_dedicated_name_is_the_regions,
     _retired_addresses_fit_the_living,
+    _replacements_have_the_same_direction,
     _replacements_make_no_circle,
     _an_address_is_retired_once,
     _the_project_may_have_it_all,

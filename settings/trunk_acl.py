@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
-from settings.base import Address, EachOnce, Name, Port, Section
+from settings.base import Address, EachOnce, Name, Port, Section, Text
 from settings.principal import Principal
 from settings.problems import form, refuse, show
 
@@ -22,7 +22,7 @@ class Reach(Section):
         " Cloud SQL Python Connector",
     )
     address: Literal["public", "private"] = Field("public", description="which of the instance's addresses")
-    proxy_port: Port | None = Field(None, description="port of the proxy on 127.0.0.1, for access `proxy`")
+    proxy_port: Port | None = Field(None, description="port of the proxy on 127.0.0.1, for access `proxy` alone")
     iam_user: Principal | None = Field(
         None,
         description="sign in as this IAM principal instead of database.user; with access `connector`, or `proxy`"
@@ -41,6 +41,11 @@ class Reach(Section):
     def _proxy_has_a_port(cls, port: int | None, info: Info) -> int | None:
         if info.data.get("access") == "proxy" and port is None:
             raise refuse("access `proxy` needs the proxy's port", "add trunkAcl.reach.proxyPort")
+        access = info.data.get("access")
+        if access in ("direct", "connector") and port is not None:
+            raise refuse(
+                f"access `{access}` goes through no proxy", "use trunkAcl.reach.access: proxy, or remove proxyPort"
+            )
         return port
 
     @field_validator("iam_user")
@@ -139,7 +144,7 @@ class TrunkAcl(Section):
     )
     limits: Limits = Field(Limits(), description="what the database refuses")
     sign_in: SignIn = Field(SignIn(), description="how the two roles sign in")
-    trunks: str | None = Field(
+    trunks: Text | None = Field(
         None,
         pattern=form(r"^[^\x00]+$", "name a folder"),
         description="folder of trunk files (`*.yaml`), relative to the program; absent: rows are the portal's alone",

@@ -64,7 +64,7 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
 def test_plugins_of_a_killed_engine_are_ended(folder: Folder) -> None:
     plugin = folder.start("sleep", "60")
     elsewhere = folder.start("sleep", "60", **{leftovers.MARK: "/another"})
-    assert folder.end() == ["ending 1 processes that a killed engine left behind"]
+    assert folder.end() == ["ending 1 process that a killed engine left behind"]
     assert plugin.wait(10) == -signal.SIGTERM
     assert elsewhere.poll() is None
     assert folder.end() == []

@@ -109,6 +109,13 @@ def test_an_address_that_moved_says_who_has_the_old_one(component: str, audience
     assert f"- `Address it` changed\n  - `address` `192.0.2.1` → `192.0.2.2`: {words}" in markdown(found)
 
 
+def test_who_sees_a_deletion_stands_in_one_pair_of_brackets() -> None:
+    for component in ("warp:edge:NatEgressPool$", "warp:edge:SipIngress$"):
+        text = markdown(told(ADDRESS, {"address": "192.0.2.1"}, {}, component, op="delete"))
+        (line,) = (each for each in text.splitlines() if "**DELETED**" in each)
+        assert (line.count("("), line.count(")")) == (1, 1), line
+
+
 def test_a_grant_that_is_gone_says_who_cannot_read_the_site() -> None:
     text = markdown(told(GRANT, {"role": "roles/storage.objectViewer", "member": "allUsers"}, {}, op="delete"))
     assert "**The cloud is not as the state has it. Visible to vendors and customers.**" in text

@@ -22,6 +22,7 @@ ACL = "warp-edge:trunkAcl"
 
 ACTIVE = {"state": "active"}
 RETIRED = {"address": "192.0.2.1", "purpose": "p", "kind": "NAT", "direction": "outbound"}
+OLD_INGRESS = RETIRED | {"kind": "LoadBalancer", "direction": "inbound"}
 # 300 addresses are the most that one gateway takes.
 TOO_MANY = {f"nat-{number}": ACTIVE for number in range(301)}
 ANNOUNCED, DRAINING = {"state": "announced"}, {"state": "draining"}
@@ -69,7 +70,7 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     ((DNS, "ttlSeconds"), 300.5, "", "not a whole number", "write a bare number"),
     ((INGRESS, "affinitySeconds"), "3h", "", "not a whole number", "write a bare number"),
     ((DATABASE, "disk"), {"sizeGb": "10GB"}, ".sizeGb", "not a whole number", "the unit is in the setting's name"),
-    ((COST, "before"), "40 USD", "", "valid decimal", "docs/settings.md"),
+    ((COST, "before"), "40 USD", "", "not a number", "write a bare number"),
     ((COST, "before"), -1, "", "too small", "use 0 or more"),
     (("warp-edge:protect",), "yes", "", "neither true nor false", "write true or false, without quotes"),
     ((DNS,), "ringer.tel", "", "not a group of settings", "write its keys indented below it"),
@@ -244,6 +245,30 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     # Retired addresses
     ((LEGACY, "old"), RETIRED | {"address": "34.58.165"}, ".address", "not an IP address", "write it as 192.0.2.1"),
     ((LEGACY, "old"), RETIRED | {"replacedBy": ["nowhere"]}, "<", "nowhere, which is not here", "of this stack"),
+    ((LEGACY, "old"), RETIRED | {"direction": "inbound"}, ".direction", "no NAT has inbound", "LoadBalancer goes with"),
+    ((LEGACY, "old"), RETIRED | {"kind": "LoadBalancer"}, ".direction", "no LoadBalancer has outbound", "NAT goes"),
+    (
+        (LEGACY, "old"),
+        OLD_INGRESS | {"replacedBy": ["warp-nat-ip-1"]},
+        "<",
+        "'old' is inbound, and warp-nat-ip-1, which replaces it, is outbound",
+        "name an inbound address in replacedBy",
+    ),
+    (
+        (LEGACY, "old"),
+        RETIRED | {"replacedBy": ["warp-nat-ip-1", "kamailio-sip-udp-ip"]},
+        "<",
+        "'old' is outbound, and kamailio-sip-udp-ip, which replaces it, is inbound",
+        "name an outbound address in replacedBy",
+    ),
+    ((LEGACY, "old"), RETIRED | {"replacedBy": ["sip-ringer-tel-old"]}, "<", "which replaces it, is inbound", "an"),
+    ((LEGACY, "old"), RETIRED | {"address": "::ffff:203.0.113.5"}, ".address", "IPv6 spelling", "as 203.0.113.5"),
+    ((LEGACY, "old"), RETIRED | {"address": "::ffff:cb00:7105"}, ".address", "IPv6 spelling", "as 203.0.113.5"),
+    ((INGRESS, "sourceRanges"), ["::ffff:203.0.113.0/120"], "[0]", "IPv6 spelling", "as 203.0.113.0/24"),
+    ((LEGACY, "old"), RETIRED | {"address": "0.0.0.0"}, ".address", "no machine can have", "packets can be sent to"),
+    ((LEGACY, "old"), RETIRED | {"address": "::"}, ".address", "no machine can have", "packets can be sent to"),
+    ((LEGACY, "old"), RETIRED | {"address": "224.0.0.1"}, ".address", "no machine can have", "packets can be sent to"),
+    ((LEGACY, "old"), RETIRED | {"address": "255.255.255.255"}, ".address", "no machine can have", "packets can be"),
     ((INGRESS, "internal", "ports"), {"a-name-of-sixteen": 1}, ".a-name-of-sixteen", "not a valid name", "15 at most"),
     (("warp-edge:labels",), {"team": "sip-"}, ".team", "not a valid name", "use lower-case letters"),
     ((DATABASE, "network", "authorised"), {"half": "0.0.0.0/1"}, ".half", "wider than /8", "name the ranges"),
@@ -298,7 +323,7 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     ((LEGACY, "old"), RETIRED | SAME_DAY, ".retiredOn", "on the day on which it began to drain", "on a later day"),
     (
         (LEGACY, "old"),
-        RETIRED | {"direction": "inbound", "drainedOn": "2026-01-01", "retiredOn": "2026-01-02"},
+        OLD_INGRESS | {"drainedOn": "2026-01-01", "retiredOn": "2026-01-02"},
         ".drainedOn",
         "only egress drains",
         "remove drainedOn",
