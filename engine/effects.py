@@ -100,7 +100,9 @@ RULES = (
     Rule(SERVICE, r"spec\.ipFamilies\[1\]", Effect.MOVES, _SECOND_FAMILY, when=_added),
     Rule(SERVICE, r"spec\.ipFamilies", Effect.MOVES, _SECOND_FAMILY, when=_joined),
     Rule(SERVICE, r"spec\.ipFamilyPolicy", Effect.MOVES, _SECOND_FAMILY, when=_may_have_two),
-    Rule(SERVICE, r"spec\.(ipFamilies|ipFamilyPolicy)", Effect.CUTS, "callers of a family that goes lose their address"),
+    Rule(
+        SERVICE, r"spec\.(ipFamilies|ipFamilyPolicy)", Effect.CUTS, "callers of a family that goes lose their address"
+    ),
     Rule(SERVICE, r"spec\.ports\[[^\]]*\]\.name", Effect.NONE, "the port's name"),
     Rule(SERVICE, r"spec\.ports", Effect.CUTS, "ports that customers use"),
     Rule(SERVICE, r"spec\.selector", Effect.CUTS, "other pods would answer"),
