@@ -81,9 +81,8 @@ def changed_leaves(sides: Sides, told: Mapping[str, str], *, kubernetes: bool) -
     """The values that change under the paths that the engine `told`, with their kinds (`add`, `update`, `delete`; empty
     where it did not say), in their order.
 
-    A path to a single value is believed, but where there is nothing on either side: with any other change the bridge
-    answers `add` for each empty value of a block, which a refresh turns into `delete`. One to a subtree is compared.
-    None of it differs: the answer is empty.
+    A path to a single value is believed, but for an addition of nothing; one to a subtree is compared. None of it
+    differs: the answer is empty.
     """
     found: dict[str, Leaf] = {}
     for path, kind in sorted(told.items()):
@@ -96,7 +95,7 @@ def changed_leaves(sides: Sides, told: Mapping[str, str], *, kubernetes: bool) -
                 leaves = [leaf for leaf in leaves if not leaf.dropped or parsed(leaf.path)[-1] == steps[-1]]
         else:
             believed = Leaf(path, part.asked if part.before == part.wanted else part.before, part.wanted)
-            leaves = [] if kind and empty(believed.before) and empty(believed.after) else [believed]
+            leaves = [] if kind == "add" and empty(believed.before) and empty(believed.after) else [believed]
         found |= {leaf.path: leaf for leaf in leaves}
     return list(found.values())
 
