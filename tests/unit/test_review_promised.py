@@ -208,14 +208,14 @@ def test_a_zone_that_moved_is_told_once() -> None:
 
 def test_what_the_cloud_has_on_neither_side_did_not_drift() -> None:
     """With a real change a plugin names the empty values of a block as well, in a refresh as `delete`."""
-    condition = {"age": None, "createdBefore": "", "matchesPrefixes": [], "numNewerVersions": 10}
+    condition: Json = {"age": None, "createdBefore": "", "matchesPrefixes": [], "numNewerVersions": 10}
     old, new = (
         {"publicAccessPrevention": prevention, "lifecycleRules": [{"condition": condition}]}
         for prevention in ("enforced", "inherited")
     )
     empty = {f"lifecycleRules[0].condition.{name}": {"diffKind": "delete"} for name in condition if name[0] != "n"}
-    found = {"detailedDiff": {**empty, "publicAccessPrevention": {"diffKind": "update"}}}
-    (change,) = report(read(refreshed("update", BUCKET, "site", old, new, **found)), "prod").resources
+    named = {**empty, "publicAccessPrevention": {"diffKind": "update"}}
+    (change,) = report(read(refreshed("update", BUCKET, "site", old, new, detailedDiff=named)), "prod").resources
     (only,) = change.effects
     assert (only.property, only.before, only.after) == ("publicAccessPrevention", "enforced", "inherited")
     # Where it names nothing else, that is what there is to read.
