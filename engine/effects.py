@@ -6,9 +6,12 @@ A property that no rule knows is UNKNOWN, never harmless: somebody must read it.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
+from engine.leaves import empty
 from engine.tokens import (
     BUCKET,
     BUCKET_OBJECT,
@@ -47,16 +50,43 @@ class Effect(Enum):
 
 @dataclass(frozen=True)
 class Rule:
-    """Properties of one type, by the path the engine reports, and what changing them does; or only adding to them."""
+    """Properties of one type, by the path the engine reports, and what changing them does; `when`: only some changes,
+    judged by the values before and after."""
 
     type: str
     path: str
     effect: Effect
     words: str
-    addition: bool = False
+    when: Callable[[Any, Any], bool] | None = None
 
 
 ANY = ""
+
+
+def _added(before: Any, after: Any) -> bool:
+    """Whether nothing stood there before."""
+    return empty(before) and not empty(after)
+
+
+def _joined(before: Any, after: Any) -> bool:
+    """Whether all names that stood there stay, and others join them; a text has commas between."""
+    old, new = _names(before), _names(after)
+    return bool(old) and old < new
+
+
+def _names(value: Any) -> set[str]:
+    names = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
+    return {str(name).strip() for name in names} - {""}
+
+
+def _may_have_two(_before: Any, after: Any) -> bool:
+    """Whether a Service with this `ipFamilyPolicy` keeps each family that it has."""
+    return after in ("PreferDualStack", "RequireDualStack")
+
+
+# A load balancer has one address per family, so a second name in the annotation is of the other family
+# (docs.cloud.google.com/kubernetes-engine/docs/concepts/service-load-balancer-parameters).
+_SECOND_FAMILY = "callers of the other family may come as well; the first address stays"
 
 # The first rule that fits decides.
 RULES = (
@@ -64,7 +94,15 @@ RULES = (
         SERVICE, r"spec\.externalTrafficPolicy", Effect.MOVES, "only nodes with a ready pod take traffic from then on"
     ),
     Rule(SERVICE, r"spec\.(loadBalancerIP|loadBalancerClass|type)", Effect.CUTS, "the address may be released"),
+    Rule(SERVICE, r"metadata\.annotations.*load-balancer-ip-addresses", Effect.MOVES, _SECOND_FAMILY, when=_joined),
     Rule(SERVICE, r"metadata\.annotations.*(load-balancer-ip-addresses|l4-rbs)", Effect.CUTS, "the rule would move"),
+    # ipFamilies[1] is the second family of a Service: the first is never changed in place.
+    Rule(SERVICE, r"spec\.ipFamilies\[1\]", Effect.MOVES, _SECOND_FAMILY, when=_added),
+    Rule(SERVICE, r"spec\.ipFamilies", Effect.MOVES, _SECOND_FAMILY, when=_joined),
+    Rule(SERVICE, r"spec\.ipFamilyPolicy", Effect.MOVES, _SECOND_FAMILY, when=_may_have_two),
+    Rule(
+        SERVICE, r"spec\.(ipFamilies|ipFamilyPolicy)", Effect.CUTS, "callers of a family that goes lose their address"
+    ),
     Rule(SERVICE, r"spec\.ports\[[^\]]*\]\.name", Effect.NONE, "the port's name"),
     Rule(SERVICE, r"spec\.ports", Effect.CUTS, "ports that customers use"),
     Rule(SERVICE, r"spec\.selector", Effect.CUTS, "other pods would answer"),
@@ -78,7 +116,7 @@ RULES = (
         Rule(kind, r"metadata\.(labels|annotations)", Effect.NONE, "read by people and tools")
         for kind in (SERVICE, CONFIG_MAP, KUBERNETES_SECRET, DEPLOYMENT)
     ),
-    Rule(NAT, r"natIps\[\d+\]", Effect.MOVES, "new calls may leave from it as well", addition=True),
+    Rule(NAT, r"natIps\[\d+\]", Effect.MOVES, "new calls may leave from it as well", when=_added),
     Rule(NAT, r"natIps", Effect.CUTS, "connections on an address that leaves end at once"),
     Rule(NAT, r"(natIpAllocateOption|sourceSubnetworkIpRangesToNat)", Effect.CUTS, "other source addresses"),
     Rule(NAT, r"drainNatIps", Effect.MOVES, "nothing new starts on a draining address"),
@@ -109,7 +147,18 @@ RULES = (
         Effect.RESTARTS,
         "calls go on, checks wait",
     ),
-    Rule(INSTANCE, r"settings\.backupConfiguration", Effect.RESTARTS, "point-in-time recovery restarts it once"),
+    Rule(
+        INSTANCE,
+        r"settings\.backupConfiguration\.(enabled|pointInTimeRecoveryEnabled)",
+        Effect.RESTARTS,
+        "point-in-time recovery restarts it once",
+    ),
+    Rule(
+        INSTANCE,
+        r"settings\.backupConfiguration\.(backupRetentionSettings|location|startTime|transactionLogRetentionDays)",
+        Effect.NONE,
+        "when backups are made, where and for how long they are kept",
+    ),
     Rule(INSTANCE, r"settings\.(maintenanceWindow|insightsConfig|userLabels|disk.*)", Effect.NONE, "housekeeping"),
     Rule(INSTANCE, r"(settings\.)?deletionProtection.*", Effect.NONE, "a lock against deletion"),
     Rule(
@@ -128,10 +177,10 @@ RULES = (
 )
 
 
-def effect_of(type_token: str, path: str, *, addition: bool = False) -> tuple[Effect, str]:
-    """What a change of `path` does, and the words for it; `addition`: nothing stood there before."""
+def effect_of(type_token: str, path: str, values: tuple[Any, Any] | None = None) -> tuple[Effect, str]:
+    """What a change of `path` does, and the words for it; `values`: before and after, where they are known."""
     for rule in RULES:
-        fits = rule.type in (ANY, type_token) and (addition or not rule.addition)
+        fits = rule.type in (ANY, type_token) and (rule.when is None or (values is not None and rule.when(*values)))
         if fits and re.match(rf"{rule.path}(\b|$)", path):
             return rule.effect, rule.words
     return Effect.UNKNOWN, ""

@@ -48,11 +48,6 @@ class Leaf:
     after: Any
 
     @property
-    def addition(self) -> bool:
-        """Whether nothing stood there before."""
-        return empty(self.before)
-
-    @property
     def dropped(self) -> bool:
         """Whether a field goes, of something that stays."""
         return self.after is None and not self.path.endswith("]")

@@ -15,7 +15,8 @@ from command_line import run
 from engine.values import WHOLE
 from inventory import folder
 from inventory.formats import FORMATS, Audience, NothingToListError, merged, told_to
-from inventory.publish import SCHEMA
+from inventory.formats.selection import remark
+from inventory.publish import SCHEMA, with_digest
 from inventory.published import NotWholeError, PublishedInventory, UnreadableError, json_schema, read
 from inventory.published_values import Json
 from inventory.site import BASE_URL
@@ -77,7 +78,7 @@ def _read(files: Sequence[Path], command: str) -> list[tuple[Json, PublishedInve
     sources: Sequence[Path | None] = files or [None]
     for file in sources:
         try:
-            found += read(file.read_text(encoding="utf-8") if file else sys.stdin.read())
+            read_here = read(file.read_text(encoding="utf-8") if file else sys.stdin.read())
         except OSError as error:
             raise Refusal(f"{file}: {error.strerror}", "name a file with the output ipInventory") from None
         except NotWholeError as error:
@@ -87,6 +88,14 @@ def _read(files: Sequence[Path], command: str) -> list[tuple[Json, PublishedInve
                 f"{file or 'standard input'} is no ipInventory of schema {SCHEMA}",
                 f"pulumi stack output ipInventory --json | python -m inventory {command}",
             ) from None
+        for raw, inventory in read_here:
+            if with_digest(raw)["digest"] != inventory.digest:
+                raise Refusal(
+                    f"{file or 'standard input'}: the digest is not that of the contents, so somebody edited the"
+                    f" inventory of {remark(inventory.region)}",
+                    f"take it from the stack: pulumi stack output ipInventory --json | python -m inventory {command}",
+                )
+        found += read_here
     return found
 
 

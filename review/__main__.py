@@ -58,7 +58,7 @@ def main() -> int:
     if chosen.marker and not _is_comment(chosen.marker):
         parser.error("--marker is one HTML comment of letters, digits, spaces, dots, colons and dashes")
     try:
-        preview = _read(chosen.preview)
+        preview = _read(chosen.preview, told=not chosen.failed)
         again = _read(chosen.again) if chosen.again else None
         published = _outputs(chosen.outputs) if chosen.outputs else None
     except Refusal as error:
@@ -90,14 +90,16 @@ def _is_comment(marker: str) -> bool:
     return marker == f"<!--{inside}-->" and "--" not in inside and plain
 
 
-def _read(file: Path | None) -> Preview:
+def _read(file: Path | None, *, told: bool = True) -> Preview:
+    """`told`: one that does not tell what would happen is refused."""
+    name, remedy = file or "standard input", "PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true pulumi preview --json > FILE"
     try:
-        return read(file.read_text(encoding="utf-8") if file else sys.stdin.buffer.read().decode("utf-8"))
+        found = read(file.read_text(encoding="utf-8") if file else sys.stdin.buffer.read().decode("utf-8"))
     except (UnreadableError, OSError, UnicodeDecodeError) as error:
-        raise Refusal(
-            f"{file or 'standard input'}: {_reason(error)}",
-            "PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true pulumi preview --json > FILE",
-        ) from None
+        raise Refusal(f"{name}: {_reason(error)}", remedy) from None
+    if told and not found.told:
+        raise Refusal(f"{name}: it has no step of the stack itself, so it does not tell what would change", remedy)
+    return found
 
 
 def _outputs(file: Path) -> Json:

@@ -99,6 +99,12 @@ class Preview:
         return self.failed and any(not message.text.strip().endswith("preview failed") for message in self.errors)
 
     @property
+    def told(self) -> bool:
+        """Whether it tells what would happen: every whole preview has a step of the stack itself, also where nothing
+        changes (pulumi/pkg/backend/display/json.go)."""
+        return self.failed or any(step.type == STACK for step in self.steps)
+
+    @property
     def changes(self) -> list[Step]:
         """What is not left as it is."""
         return [step for step in self.steps if step.op not in IDLE]

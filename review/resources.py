@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from engine.differences import OURS, Difference, compare, known_as
+from engine.differences import ABSENT, OURS, Difference, compare, known_as
 from engine.effects import Effect
 from engine.tokens import (
     ADDRESS,
@@ -197,9 +197,15 @@ def _reasons(step: Step) -> Iterator[Effected]:
 
 
 def _differences(step: Step, *, refresh: bool) -> tuple[Difference, ...]:
-    """`refresh`: both sides are what the cloud told, not what anybody asked for."""
+    """`refresh`: both sides are what the cloud told, not what anybody asked for.
+
+    With any real change the bridge also names the empty values of a block, as `add`, which the engine turns into
+    `delete` in a refresh: where the cloud has nothing on either side, nothing drifted.
+    """
     told = {"newState": {"inputs": step.state("newState", "outputs")}} if refresh else {}
-    return compare([step.model_dump() | {"op": "update"} | told]).differences
+    found = compare([step.model_dump() | {"op": "update"} | told]).differences
+    drifted = tuple(each for each in found if not each.cloud == each.settings == ABSENT)
+    return drifted or found if refresh else found
 
 
 def _gateway(step: Step) -> Iterator[Effected]:

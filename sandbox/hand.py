@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from sandbox.gcp.sql_replicas import owner_name, promoted
 from sandbox.gcp.sql_servers import INSTANCE, SqlServers, postgres_words
 from sandbox.kubernetes.apply import leaves, owners, with_owners
 from sandbox.kubernetes.clusters import write_kubeconfig
+from sandbox.kubernetes.load_balancers import ADDRESS_ANNOTATION
 from sandbox.layout import CLOUD, DEFAULT_NETWORK, KUBECONFIG, POSTGRES, SandboxError
 from sandbox.seed import SEEDS
 
@@ -57,8 +59,14 @@ def existing(tx: Transaction, type_: str, id_: str) -> Resource:
 def change(tx: Transaction, type_: str, id_: str, path: str, value: Any) -> None:
     """Set one place; a Kubernetes object's field then belongs to whoever edited it, as after `kubectl edit`."""
     resource = existing(tx, type_, id_)
+    steps = _steps(path)
+    if type_.startswith("kubernetes:") and steps[0] == "status":
+        raise SandboxError(
+            f"{path}: the cluster's controllers write the status and would put it back; change what they follow, such "
+            f'as metadata.annotations["{ADDRESS_ANNOTATION}"] of a LoadBalancer Service'
+        )
     before = leaves(resource.body) if type_.startswith("kubernetes:") else {}
-    _set(resource.body, path, value)
+    _set(resource.body, steps, path, value)
     body = resource.body
     if type_.startswith("kubernetes:"):
         edited = {field for field, leaf in leaves(body).items() if before.get(field) != leaf}
@@ -67,13 +75,17 @@ def change(tx: Transaction, type_: str, id_: str, path: str, value: Any) -> None
     tx.update(type_, resource.id, body)
 
 
-def _set(body: Any, path: str, value: Any) -> None:
+def _steps(path: str) -> list[str | int]:
     steps = [
         int(index) if index else quoted or name
         for quoted, index, name in re.findall(r'\["([^"]+)"\]|\[(\d+)\]|([^.\[\]]+)', path)
     ]
     if not steps:
         raise SandboxError(f"{path!r} is no place such as settings.tier or rrdatas[0]")
+    return steps
+
+
+def _set(body: Any, steps: Sequence[str | int], path: str, value: Any) -> None:
     node = body
     try:
         for step in steps[:-1]:

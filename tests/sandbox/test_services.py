@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from sandbox import faults
+from sandbox import faults, hand
 from sandbox.cloud import Cloud
+from sandbox.layout import SandboxError
 from tests.sandbox.plugin import UNKNOWN, Invalid, Plugin, Props, Refused, Resource
 
 SERVICE = "kubernetes:core/v1:Service"
@@ -48,6 +49,23 @@ def address(gcp: Plugin) -> Resource:
 
 def ingress(resource: Resource) -> str:
     return str(resource.outputs["status"]["loadBalancer"]["ingress"][0]["ip"])
+
+
+def test_a_load_balancer_moves_by_hand_with_what_its_controller_follows_and_not_with_its_status(
+    gcp: Plugin, kubernetes: Plugin, address: Resource, cloud: Cloud
+) -> None:
+    other = gcp.create(ADDRESS, "other", {"name": "other-ip"})
+    made = kubernetes.create(SERVICE, "sip", pinned())
+    with (
+        cloud.change("hand") as tx,
+        pytest.raises(SandboxError, match=r'put it back; change .* metadata\.annotations\["networking'),
+    ):
+        hand.change(tx, SERVICE, made.id, "status.loadBalancer.ingress[0].ip", other.outputs["address"])
+    with cloud.change("hand") as tx:
+        hand.change(tx, SERVICE, made.id, f'metadata.annotations["{PINNED}"]', "other-ip")
+    read = kubernetes.read(made)
+    assert read is not None
+    assert ingress(read) == other.outputs["address"]
 
 
 def test_a_pinned_address_is_given_and_is_in_use_until_the_service_goes(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from inventory.publish import with_digest
+
 Json = dict[str, Any]
 
 # live-edge.md, "Reserved static addresses" and "Legacy".
@@ -32,60 +34,71 @@ def endpoint(role: str, server: str, ip: str, port: int, transport: str) -> Json
     return {"role": role, "server": server, "address": ip, "port": port, "transport": transport}
 
 
-LIVE: Json = {
-    "schema": 1,
-    "region": "us-central1",
-    "domain": "ringer.tel",
-    "noticeDays": 30,
-    "endpoints": [
-        endpoint("primary", "sip.ringer.tel", UDP, 5060, "UDP"),
-        endpoint("secondary", "sip-tcp.ringer.tel", TCP, 5060, "TCP"),
-        endpoint("tls", "sip-tcp.ringer.tel", TCP, 5061, "TLS"),
-    ],
-    "addresses": [
-        address("kamailio-sip-udp-ip", UDP, "inbound", protocol="UDP"),
-        address("kamailio-sip-tcp-ip", TCP, "inbound", protocol="TCP", ports=[5060, 5061, 8080, 8443]),
-        *(address(f"warp-nat-ip-{n}", ip, purpose=f"Vendor egress {n}") for n, ip in enumerate(NAT, start=1)),
-        address("warp-nat-outbound-ip", RETIRED[0], status="retired", replacedBy=NAT),
-        address("sip-ringer-tel-old", RETIRED[1], "inbound", "retired", replacedBy=[UDP]),
-    ],
-    "digest": "sha256:0",
-}
+def signed(document: Any) -> Any:
+    """With the digest that belongs to each inventory in it, wherever that is in the document."""
+    if isinstance(document, dict) and "addresses" in document:
+        return with_digest(document)
+    if isinstance(document, dict):
+        return {key: signed(value) for key, value in document.items()}
+    return [signed(each) for each in document] if isinstance(document, list) else document
 
-EUROPE: Json = {
-    "schema": 1,
-    "region": "europe-west4",
-    "domain": "ringer.tel",
-    "noticeDays": 30,
-    "endpoints": [endpoint("primary", "sip.eu.ringer.tel", "192.0.2.1", 5060, "UDP")],
-    "addresses": [
-        address("eu-udp", "192.0.2.1", "inbound", protocol="UDP", region="europe-west4"),
-        address(
-            "eu-udp-2",
-            "192.0.2.2",
-            "inbound",
-            "announced",
-            protocol="UDP",
-            region="europe-west4",
-            announcedOn="2026-01-01",
-            activeOn="2026-02-01",
-        ),
-        address(
-            "eu-new",
-            "198.51.100.1",
-            status="announced",
-            region="europe-west4",
-            announcedOn="2026-01-01",
-            activeOn="2026-01-08",
-            noticeOverride={"reason": "the carrier asked for it"},
-        ),
-        address("eu-one", "198.51.100.2", region="europe-west4"),
-        address("eu-old", "198.51.100.3", status="draining", region="europe-west4", drainedOn="2026-02-01"),
-        address("eu-six", "2001:db8::5", region="europe-west4"),
-        address("eu-gone", "198.51.100.4", status="retired", region="europe-west4", retiredOn="2025-12-31"),
-    ],
-    "digest": "sha256:1",
-}
+
+LIVE: Json = signed(
+    {
+        "schema": 1,
+        "region": "us-central1",
+        "domain": "ringer.tel",
+        "noticeDays": 30,
+        "endpoints": [
+            endpoint("primary", "sip.ringer.tel", UDP, 5060, "UDP"),
+            endpoint("secondary", "sip-tcp.ringer.tel", TCP, 5060, "TCP"),
+            endpoint("tls", "sip-tcp.ringer.tel", TCP, 5061, "TLS"),
+        ],
+        "addresses": [
+            address("kamailio-sip-udp-ip", UDP, "inbound", protocol="UDP"),
+            address("kamailio-sip-tcp-ip", TCP, "inbound", protocol="TCP", ports=[5060, 5061, 8080, 8443]),
+            *(address(f"warp-nat-ip-{n}", ip, purpose=f"Vendor egress {n}") for n, ip in enumerate(NAT, start=1)),
+            address("warp-nat-outbound-ip", RETIRED[0], status="retired", replacedBy=NAT),
+            address("sip-ringer-tel-old", RETIRED[1], "inbound", "retired", replacedBy=[UDP]),
+        ],
+    }
+)
+
+EUROPE: Json = signed(
+    {
+        "schema": 1,
+        "region": "europe-west4",
+        "domain": "ringer.tel",
+        "noticeDays": 30,
+        "endpoints": [endpoint("primary", "sip.eu.ringer.tel", "192.0.2.1", 5060, "UDP")],
+        "addresses": [
+            address("eu-udp", "192.0.2.1", "inbound", protocol="UDP", region="europe-west4"),
+            address(
+                "eu-udp-2",
+                "192.0.2.2",
+                "inbound",
+                "announced",
+                protocol="UDP",
+                region="europe-west4",
+                announcedOn="2026-01-01",
+                activeOn="2026-02-01",
+            ),
+            address(
+                "eu-new",
+                "198.51.100.1",
+                status="announced",
+                region="europe-west4",
+                announcedOn="2026-01-01",
+                activeOn="2026-01-08",
+                noticeOverride={"reason": "the carrier asked for it"},
+            ),
+            address("eu-one", "198.51.100.2", region="europe-west4"),
+            address("eu-old", "198.51.100.3", status="draining", region="europe-west4", drainedOn="2026-02-01"),
+            address("eu-six", "2001:db8::5", region="europe-west4"),
+            address("eu-gone", "198.51.100.4", status="retired", region="europe-west4", retiredOn="2025-12-31"),
+        ],
+    }
+)
 EUROPES_EGRESS = ["198.51.100.1", "198.51.100.2", "198.51.100.3"]
 
 # Each ends a comment, a string, a line, a cell, a tag, a list or a statement in one of the worlds.

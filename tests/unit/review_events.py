@@ -81,8 +81,9 @@ def preview_of(*events: Json, **more: Any) -> Preview:
     return read(streamed(*events, **more))
 
 
-def refreshed(op: str, type_: str, name: str, old: Json, new: Json, parent: str = "") -> str:
-    """A refresh with the program, of one resource; `old`, `new`: its outputs, and of a stack its own."""
+def refreshed(op: str, type_: str, name: str, old: Json, new: Json, parent: str = "", **more: Any) -> str:
+    """A refresh with the program, of one resource; `old`, `new`: its outputs, and of a stack its own; `more`: of what
+    was found."""
     stack = type_ == STACK
     events = []
     if not stack:
@@ -90,7 +91,7 @@ def refreshed(op: str, type_: str, name: str, old: Json, new: Json, parent: str 
         was, now = ({"inputs": {"name": name}, "outputs": each} for each in (old, new))
         events = [
             {"sequence": 1, "resourcePreEvent": {"metadata": about | {"op": "refresh", "old": was, "new": was}}},
-            {"sequence": 1, "resOutputsEvent": {"metadata": about | {"op": op, "old": was, "new": now}}},
+            {"sequence": 1, "resOutputsEvent": {"metadata": about | more | {"op": op, "old": was, "new": now}}},
         ]
     other = {
         "op": "refresh",

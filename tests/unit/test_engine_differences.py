@@ -39,6 +39,8 @@ INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
         (SERVICE, "spec.loadBalancerSourceRanges[0]", Effect.ACCESS),
         (SERVICE, 'metadata.annotations["networking.gke.io/load-balancer-ip-addresses"]', Effect.CUTS),
         (SERVICE, 'metadata.annotations["cloud.google.com/l4-rbs"]', Effect.CUTS),
+        (SERVICE, "spec.ipFamilies", Effect.CUTS),
+        (SERVICE, "spec.ipFamilyPolicy", Effect.CUTS),
         (SERVICE, 'metadata.annotations["pulumi.com/patchForce"]', Effect.NONE),
         (SERVICE, "metadata.labels.app", Effect.NONE),
         (NAT, "natIps", Effect.CUTS),
@@ -64,6 +66,9 @@ INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
         (INSTANCE, "settings.tier", Effect.RESTARTS),
         (INSTANCE, "settings.databaseFlags", Effect.RESTARTS),
         (INSTANCE, "settings.backupConfiguration.pointInTimeRecoveryEnabled", Effect.RESTARTS),
+        (INSTANCE, "settings.backupConfiguration.enabled", Effect.RESTARTS),
+        (INSTANCE, "settings.backupConfiguration.backupRetentionSettings.retainedBackups", Effect.NONE),
+        (INSTANCE, "settings.backupConfiguration.transactionLogRetentionDays", Effect.NONE),
         (INSTANCE, "settings.userLabels", Effect.NONE),
         (INSTANCE, "settings.maintenanceWindow", Effect.NONE),
         (INSTANCE, "settings.diskAutoresizeLimit", Effect.NONE),
@@ -91,6 +96,7 @@ def test_a_property_that_is_known_says_what_changing_it_does(type_token: str, pa
         (ROUTER, "network"),
         (SERVICE, "spec.loadBalancerIPs"),
         (SERVICE, "spec.healthCheckNodePort"),
+        (INSTANCE, "settings.backupConfiguration"),
         (INSTANCE, "databaseVersion"),
         (INSTANCE, "settings.tierOfTomorrow"),
         ("gcp:new/thing:Thing", "anything"),
@@ -98,6 +104,39 @@ def test_a_property_that_is_known_says_what_changing_it_does(type_token: str, pa
 )
 def test_a_property_that_no_rule_knows_is_never_called_harmless(type_token: str, path: str) -> None:
     assert effect_of(type_token, path) == (Effect.UNKNOWN, "")
+
+
+PINNED = 'metadata.annotations["networking.gke.io/load-balancer-ip-addresses"]'
+
+
+@pytest.mark.parametrize(
+    ("type_token", "path", "before", "after", "effect"),
+    [
+        (SERVICE, PINNED, "udp-ip", "udp-ip,udp-ip-ipv6", Effect.MOVES),
+        (SERVICE, PINNED, "udp-ip", "udp-ip-ipv6, udp-ip", Effect.MOVES),
+        (SERVICE, PINNED, "udp-ip,udp-ip-ipv6", "udp-ip", Effect.CUTS),
+        (SERVICE, PINNED, "udp-ip", "udp-ip-2,udp-ip-ipv6", Effect.CUTS),
+        (SERVICE, PINNED, "udp-ip", "udp-ip-2", Effect.CUTS),
+        (SERVICE, PINNED, None, "udp-ip", Effect.CUTS),
+        (SERVICE, PINNED, "[secret]", "[secret]", Effect.CUTS),
+        (SERVICE, "spec.ipFamilies", ["IPv4"], ["IPv4", "IPv6"], Effect.MOVES),
+        (SERVICE, "spec.ipFamilies", ["IPv4", "IPv6"], ["IPv4"], Effect.CUTS),
+        (SERVICE, "spec.ipFamilies", ["IPv4", "IPv6"], None, Effect.CUTS),
+        (SERVICE, "spec.ipFamilies", ["IPv4"], ["IPv6"], Effect.CUTS),
+        (SERVICE, "spec.ipFamilies[1]", None, "IPv6", Effect.MOVES),
+        (SERVICE, "spec.ipFamilies[1]", "IPv6", None, Effect.CUTS),
+        (SERVICE, "spec.ipFamilyPolicy", "SingleStack", "RequireDualStack", Effect.MOVES),
+        (SERVICE, "spec.ipFamilyPolicy", "SingleStack", "PreferDualStack", Effect.MOVES),
+        (SERVICE, "spec.ipFamilyPolicy", "RequireDualStack", "SingleStack", Effect.CUTS),
+        (SERVICE, "spec.ipFamilyPolicy", "RequireDualStack", None, Effect.CUTS),
+        (NAT, "natIps[2]", None, "warp-nat-ip-3", Effect.MOVES),
+        (NAT, "natIps[2]", "warp-nat-ip-3", None, Effect.CUTS),
+    ],
+)
+def test_what_joins_cuts_nothing_and_what_leaves_does(
+    type_token: str, path: str, before: Any, after: Any, effect: Effect
+) -> None:
+    assert effect_of(type_token, path, (before, after))[0] is effect
 
 
 def urn(type_token: str, name: str, component: str = "warp:edge:NatEgressPool") -> str:

@@ -14,7 +14,7 @@ import pytest
 from inventory.formats import FORMATS, Audience
 from tests.stacks import ROOT
 from tests.unit.commands import called
-from tests.unit.published import EUROPE, EUROPES_EGRESS, LIVE, NAT, UDP, address, endpoint
+from tests.unit.published import EUROPE, EUROPES_EGRESS, LIVE, NAT, UDP, address, endpoint, signed
 
 ADDRESS: dict[str, Any] = {
     "purpose": "Vendor egress 1",
@@ -28,16 +28,11 @@ ADDRESS: dict[str, Any] = {
     "status": "active",
 }
 RETIRED = ADDRESS | {"name": "old", "address": "34.58.165.135", "status": "retired", "replacedBy": ["34.57.46.26"]}
-INVENTORY: dict[str, Any] = {
-    "schema": 1,
-    "region": "us-central1",
-    "addresses": [ADDRESS, RETIRED],
-    "digest": "sha256:0",
-}
+INVENTORY: dict[str, Any] = signed({"schema": 1, "region": "us-central1", "addresses": [ADDRESS, RETIRED]})
 
 
 def render(given: object, *options: str) -> subprocess.CompletedProcess[str]:
-    text = given if isinstance(given, str) else json.dumps(given)
+    text = given if isinstance(given, str) else json.dumps(signed(given))
     return called("inventory", "render", *options, given=text)
 
 
@@ -51,7 +46,7 @@ def test_the_table_has_a_row_for_every_address() -> None:
         assert cell in living
     (retired,) = [line for line in lines if "34.58.165.135" in line]
     assert "retired" in retired
-    assert "sha256:0" in done.stdout
+    assert INVENTORY["digest"] in done.stdout
 
 
 def test_each_of_several_regions_has_a_heading_above_its_addresses() -> None:
@@ -116,6 +111,21 @@ def test_anything_else_is_refused_in_one_sentence(given: object) -> None:
         "standard input is no ipInventory of schema 1\n"
         "  -> pulumi stack output ipInventory --json | python -m inventory render\n"
     )
+
+
+@pytest.mark.parametrize("edited", ["purpose", "name"])
+@pytest.mark.parametrize("command", ["render", "site"])
+def test_an_inventory_that_somebody_edited_is_refused(command: str, edited: str, tmp_path: Path) -> None:
+    """Its digest would vouch for contents that nobody published."""
+    other = INVENTORY | {"addresses": [ADDRESS | {edited: "another"}, RETIRED]}
+    more = ["--out", str(tmp_path / "site")] if command == "site" else []
+    done = called("inventory", command, *more, given=json.dumps([LIVE, other]))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "standard input: the digest is not that of the contents, so somebody edited the inventory of us-central1\n"
+        f"  -> take it from the stack: pulumi stack output ipInventory --json | python -m inventory {command}\n"
+    )
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_table_tells_since_when_and_what_comes_next() -> None:

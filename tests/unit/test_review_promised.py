@@ -211,3 +211,20 @@ def test_a_zone_that_moved_is_told_once() -> None:
     ]
     found = report(read(streamed(*events, before={"dns": old}, after={"dns": new})), "prod")
     assert [each.name for each in found.resources] == ["ManagedZone zone"]
+
+
+def test_what_the_cloud_has_on_neither_side_did_not_drift() -> None:
+    """With a real change a plugin names the empty values of a block as well, in a refresh as `delete`."""
+    condition: Json = {"age": None, "createdBefore": "", "matchesPrefixes": [], "numNewerVersions": 10}
+    old, new = (
+        {"publicAccessPrevention": prevention, "lifecycleRules": [{"condition": condition}]}
+        for prevention in ("enforced", "inherited")
+    )
+    empty = {f"lifecycleRules[0].condition.{name}": {"diffKind": "delete"} for name in condition if name[0] != "n"}
+    named = {**empty, "publicAccessPrevention": {"diffKind": "update"}}
+    (change,) = report(read(refreshed("update", BUCKET, "site", old, new, detailedDiff=named)), "prod").resources
+    (only,) = change.effects
+    assert (only.property, only.before, only.after) == ("publicAccessPrevention", "enforced", "inherited")
+    # Where it names nothing else, that is what there is to read.
+    (change,) = report(read(refreshed("update", BUCKET, "site", old, old, detailedDiff=empty)), "prod").resources
+    assert {each.after for each in change.effects} == {"(none)"}

@@ -14,6 +14,7 @@ from tests.unit.commands import called
 from tests.unit.review_events import INSTANCE, SECRET, UNKNOWN, preview_of, said, step, streamed
 
 Json = dict[str, Any]
+SUMMARY_ALONE = '{"sequence": 9, "summaryEvent": {"result": "succeeded"}}'
 
 
 def after(*events: Json, **more: Any) -> Settled:
@@ -106,3 +107,12 @@ def test_a_cut_off_preview_is_no_answer(tmp_path: Path) -> None:
     file = tmp_path / "cut"
     file.write_text(streamed(dropped(7, 14)).rpartition("\n")[0])
     assert called("review", "--settled", "--preview", str(file)).returncode == 2
+
+
+@pytest.mark.parametrize("kind", [["--settled"], []])
+@pytest.mark.parametrize("given", ['{"steps": null}', '{"steps": []}', '{"duration": 1, "config": {}}', SUMMARY_ALONE])
+def test_a_preview_without_the_stack_itself_does_not_tell_that_nothing_is_left(given: str, kind: list[str]) -> None:
+    done = called("review", *kind, given=given)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("standard input: it has no step of the stack itself, so it does not tell what would")
+    assert "\n  -> PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true pulumi preview --json" in done.stderr

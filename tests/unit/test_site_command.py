@@ -13,11 +13,11 @@ from inventory.published import read
 from inventory.site.files import FILES
 from inventory.site.render import render
 from tests.unit.commands import called
-from tests.unit.published import EUROPE, LIVE
+from tests.unit.published import EUROPE, LIVE, signed
 
 
 def site(given: object, *options: str) -> subprocess.CompletedProcess[str]:
-    text = given if isinstance(given, str) else json.dumps(given)
+    text = given if isinstance(given, str) else json.dumps(signed(given))
     return called("inventory", "site", *options, given=text)
 
 
