@@ -344,6 +344,11 @@ def test_a_message_says_that_nothing_was_changed_and_ends_after_so_many(tmp_path
 # --- size -------------------------------------------------------------------------------------------------------------
 
 
+SQUARE = (
+    60  # a square of ten times as much is a hundred times; what grows evenly was never more than 40, on a busy machine
+)
+
+
 def processor_seconds(folder: Path) -> float:
     began = time.process_time()
     read(folder, Limits())
@@ -361,8 +366,8 @@ def test_ten_times_as_many_entries_take_about_ten_times_as_long(tmp_path: Path) 
     for folder, count in ((few, entries // 10), (many, entries)):
         folder.mkdir()
         write(folder, a=item(ranges="\n" + ranges_of(count)))
-    once = min(processor_seconds(few / "trunks") for _ in range(2))
-    assert processor_seconds(many / "trunks") < 30 * once
+    once, ten_times = (min(processor_seconds(each / "trunks") for _ in range(3)) for each in (few, many))
+    assert ten_times < SQUARE * once
 
 
 def test_a_hundred_thousand_keys_in_one_trunk_take_no_square_either(tmp_path: Path) -> None:
@@ -370,13 +375,17 @@ def test_a_hundred_thousand_keys_in_one_trunk_take_no_square_either(tmp_path: Pa
         (tmp_path / name).mkdir()
         keys = "".join(f"  k{number}: 1\n" for number in range(count)) + "  k0: 1\n"
         folder = write(tmp_path / name, a=item(more=keys))
-        began = time.process_time()
-        with pytest.raises(TrunkFilesError, match="'k0' stands here twice"):
-            read(folder, Limits())
-        return time.process_time() - began
+
+        def once() -> float:
+            began = time.process_time()
+            with pytest.raises(TrunkFilesError, match="'k0' stands here twice"):
+                read(folder, Limits())
+            return time.process_time() - began
+
+        return min(once() for _ in range(3))
 
     keys = size(100_000)
-    assert seconds("many", keys) < 30 * seconds("few", keys // 10)
+    assert seconds("many", keys) < SQUARE * seconds("few", keys // 10)
 
 
 def test_what_the_reader_takes_is_what_pyyaml_takes(tmp_path: Path) -> None:
