@@ -33,14 +33,8 @@ LEGACY = {
     "35.188.144.139": ["34.44.183.87"],
 }
 
-BACKUPS = (
-    "backupRetentionSettings.retainedBackups",
-    "backupRetentionSettings.retentionUnit",
-    "enabled",
-    "pointInTimeRecoveryEnabled",
-    "startTime",
-    "transactionLogRetentionDays",
-)
+# Point-in-time recovery restarts the instance once; how long backups are kept does not.
+BACKUPS = ("enabled", "pointInTimeRecoveryEnabled")
 SERVICE = "kubernetes:core/v1:Service"
 INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
 
