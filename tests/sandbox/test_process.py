@@ -116,7 +116,11 @@ def test_when_its_folder_is_removed_it_ends_and_a_new_one_can_start(sandbox: San
 
 
 def test_after_a_crash_it_starts_again_with_everything_and_the_database_answers(sandbox: Sandbox) -> None:
-    settings = {"tier": "db-f1-micro", "edition": "ENTERPRISE"}
+    settings = {
+        "tier": "db-f1-micro",
+        "edition": "ENTERPRISE",
+        "ipConfiguration": {"authorizedNetworks": [{"name": "loopback", "value": "127.0.0.0/8"}]},
+    }
     instance = create(
         sandbox,
         INSTANCE,
