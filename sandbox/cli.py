@@ -15,7 +15,7 @@ from rich.table import Table
 
 from sandbox import dns_probe, leftovers, sip_edge, sip_probe
 from sandbox.cloud import WRITES
-from sandbox.faults import KINDS, faults
+from sandbox.faults import KINDS
 from sandbox.layout import (
     DEFAULT_DNS_PORT,
     DEFAULT_NETWORK,
@@ -239,10 +239,9 @@ def _fault(given: argparse.Namespace) -> None:
         sandbox.clear_faults()
     else:
         table = _table("kind", "type", "operation", "times", "ms")
-        with sandbox.cloud.view() as tx:
-            for one in faults(tx):
-                times = "until cleared" if one.times is None else str(one.times)
-                table.add_row(one.kind, one.type or "any", one.operation or "any", times, str(one.milliseconds))
+        for one in sandbox.faults():
+            times = "until cleared" if one.times is None else str(one.times)
+            table.add_row(one.kind, one.type or "any", one.operation or "any", times, str(one.milliseconds))
         Console(highlight=False).print(table)
 
 

@@ -38,6 +38,7 @@ from sandbox.layout import (
 
 if TYPE_CHECKING:
     from sandbox.cloud import Cloud, LogRow, Resource
+    from sandbox.faults import Fault
     from sandbox.values import Props
 
 _START_SECONDS: Final = 90.0
@@ -276,6 +277,13 @@ class Sandbox:
             raise SandboxError(f"no fault {kind!r}; there are {', '.join(faults.KINDS)}")
         with self.cloud.change("hand") as tx:
             faults.add(tx, kind, type_, operation, times, milliseconds)
+
+    def faults(self) -> list[Fault]:
+        """Those that still wait to be met."""
+        from sandbox import faults
+
+        with self.cloud.view() as tx:
+            return faults.faults(tx)
 
     def clear_faults(self, kind: str = "") -> None:
         from sandbox import faults

@@ -29,9 +29,18 @@ USER = "gcp:sql/user:User"
 
 
 @pytest.fixture(scope="module")
-def edge() -> Iterator[Round]:
+def its_round() -> Iterator[Round]:
     with one_round(without_site(stack_config("sandbox"))) as one:
         yield one
+
+
+@pytest.fixture
+def edge(its_round: Round) -> Iterator[Round]:
+    """One cloud and stack for all tests; one that fails leaves nothing stopped, running or faulty to the next."""
+    yield its_round
+    marks.end(ours(its_round), (signal.SIGKILL, 5.0))
+    its_round.sandbox.start()
+    its_round.sandbox.clear_faults()
 
 
 def wait_for(moment: Callable[[], object]) -> None:
@@ -75,6 +84,20 @@ def send(number: int, *pids: int) -> None:
         os.kill(pid, number)
 
 
+def kill_while(one: Round, command: str, operation: str, type_: str, done: Callable[[], bool]) -> None:
+    """Kill a run whose engine has asked the cloud for something, before it hears that it is done."""
+    one.sandbox.add_fault("latency", type_=type_, operation=operation, times=1, milliseconds=3000)
+    runner = one.start(command)
+    wait_for(
+        lambda: not one.sandbox.faults()
+    )  # the request is there; before that, stopping the engine could hold it back
+    send(signal.SIGSTOP, *ours(one))
+    assert not done(), "the engine was stopped too late: it may know"
+    wait_for(done)
+    send(signal.SIGKILL, runner.pid, *ours(one))
+    runner.wait()
+
+
 def holds(one: Round, known: Mapping[str, str]) -> None:
     outcome = one.finish(known)
     assert outcome.runs == 1, outcome.said
@@ -93,14 +116,8 @@ def test_a_database_user_that_was_being_created_is_taken_over_although_the_recov
     edge.sandbox.start()
     assert recorded(edge) & {"database-instance", "database-suffix"} == {"database-suffix"}
     assert pending(edge) == set()
-    edge.sandbox.add_fault("latency", type_=USER, operation="create", milliseconds=1500)
-    runner = edge.start("up")
-    wait_for(lambda: "database-user" in (pending(edge) or ()))
-    send(signal.SIGSTOP, *ours(edge))
-    wait_for(lambda: edge.sandbox.resources(USER))
-    send(signal.SIGKILL, runner.pid, *ours(edge))
-    runner.wait()
-    edge.sandbox.clear_faults()
+    kill_while(edge, "up", "create", USER, lambda: bool(edge.sandbox.resources(USER)))
+    assert "database-user" in (pending(edge) or ())
     known = edge.addresses()
     assert known
 
@@ -149,14 +166,8 @@ def test_a_deletion_of_which_the_engine_never_heard_the_end(edge: Round) -> None
     """Two points: all is killed while the cloud deletes the instance, which the engine has noted; and the cloud alone
     is killed when it has deleted an address, which the engine takes for a failure and notes nowhere."""
     assert edge.run()[0] == 0
-    edge.sandbox.add_fault("latency", type_=INSTANCE, operation="delete", milliseconds=1500)
-    runner = edge.start("destroy")
-    wait_for(lambda: "database-instance" in (pending(edge, "deleting") or ()))
-    send(signal.SIGSTOP, *ours(edge))
-    wait_for(lambda: not edge.sandbox.resources(INSTANCE))
-    send(signal.SIGKILL, runner.pid, *ours(edge))
-    runner.wait()
-    edge.sandbox.clear_faults()
+    kill_while(edge, "destroy", "delete", INSTANCE, lambda: not edge.sandbox.resources(INSTANCE))
+    assert "database-instance" in (pending(edge, "deleting") or ())
     holds(edge, {})
 
     everything = len(edge.sandbox.resources(ADDRESS))
