@@ -19,7 +19,7 @@ from components.ingress import SipIngress, SipIngressArgs, refuse_cut
 from components.load_balancer import explain_pending
 from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, trunk_files
 from engine.record import Record, last_update, outputs_of, owners_reader
-from engine.refusal import not_told_yet
+from engine.refusal import not_reported_yet
 from inventory.publish import Inventory
 from plan import plan
 from publishing import publish
@@ -123,7 +123,7 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
 
 def main() -> None:
     """The program of this stack's role."""
-    logging.getLogger("asyncio").addFilter(not_told_yet)
+    logging.getLogger("asyncio").addFilter(not_reported_yet)
     settings = load()
     if isinstance(settings, Settings):
         build(settings, last_update(), pulumi.ErrorHook("explain-pending", explain_pending))

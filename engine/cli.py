@@ -16,7 +16,7 @@ from typing import Any
 
 from engine import run as engine_run
 from engine.tokens import STACK
-from engine.values import WHOLE, untold
+from engine.values import WHOLE, missing_values
 from refusal import Refusal, with_remedy
 from secret_text import SECRET, hidden
 
@@ -156,7 +156,7 @@ class Cli:
         """The stack's outputs, secrets masked unless asked for. Raises `NotWholeError` where they are not whole."""
         shown = [SHOW_SECRETS] if secrets else []
         found = self._object("stack", "output", "--json", *shown, "--stack", self.stack)
-        if wrong := untold(found):
+        if wrong := missing_values(found):
             raise NotWholeError(self.stack, wrong)
         return found
 

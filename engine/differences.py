@@ -103,11 +103,11 @@ def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
     type_token = type_of(step["urn"])
     before, after = (masked(step.get(state) or {}) for state in ("oldState", "newState"))
     sides = Sides(_object(before.get("outputs")), _object(before.get("inputs")), _object(after.get("inputs")))
-    told = _told(step) or (_untold(sides) if type_token.startswith(DYNAMIC) else {})
-    mirrors = [path for path in told if path.startswith(MIRRORS)]
-    told = {path: kind for path, kind in told.items() if path not in mirrors}
+    reported = _reported(step) or (_differing_inputs(sides) if type_token.startswith(DYNAMIC) else {})
+    mirrors = [path for path in reported if path.startswith(MIRRORS)]
+    reported = {path: kind for path, kind in reported.items() if path not in mirrors}
     kubernetes = type_token.startswith(KUBERNETES)
-    leaves = changed_leaves(sides, told, kubernetes=kubernetes)
+    leaves = changed_leaves(sides, reported, kubernetes=kubernetes)
     for leaf in leaves:
         effect, words = effect_of(type_token, leaf.path, (leaf.before, leaf.after))
         yield Difference(effect, known_as(step), leaf.path, *_shown(leaf.before, leaf.after), words)
@@ -117,16 +117,16 @@ def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
     if mirrors:
         silent = sorted({path.partition(".")[0].partition("[")[0] for path in mirrors})
         effect, words = Effect.NONE, "labels of the provider's settings"
-    elif kubernetes and told:
-        silent, effect, words = sorted(told), Effect.NONE, "the cluster has the same; it is recorded as ours"
+    elif kubernetes and reported:
+        silent, effect, words = sorted(reported), Effect.NONE, "the cluster has the same; it is recorded as ours"
     elif type_token.startswith(DYNAMIC):
         silent, effect, words = ["__provider"], Effect.NONE, "how it is applied"
     else:
-        silent, effect, words = sorted(told), Effect.UNKNOWN, "the engine says that it changes, and not how"
+        silent, effect, words = sorted(reported), Effect.UNKNOWN, "the engine says that it changes, and not how"
     yield Difference(effect, known_as(step), ", ".join(silent), "", "", words)
 
 
-def _told(step: Mapping[str, Any]) -> dict[str, str]:
+def _reported(step: Mapping[str, Any]) -> dict[str, str]:
     """The paths that change with their kinds, as exactly as the engine says."""
     detailed = step.get("detailedDiff") or dict.fromkeys(step.get("diffReasons") or (), None)
     return {
@@ -134,7 +134,7 @@ def _told(step: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _untold(sides: Sides) -> dict[str, str]:
+def _differing_inputs(sides: Sides) -> dict[str, str]:
     """What the next update gives otherwise than the last one left it; a dynamic provider does not always say."""
     parts = {key: sides.at((key,)) for key in {**sides.wanted, **sides.asked} if not key.startswith("__")}
     return {key: "" for key, part in parts.items() if differs(part.live, part.wanted)}
@@ -153,8 +153,8 @@ def _shown(before: Any, after: Any) -> tuple[str, str]:
 
 
 def _lines(lines: Sequence[str]) -> str:
-    told = "; ".join(line.strip() for line in lines[:LINES] if line.strip()) or "(no line)"
-    return _bounded(told) + (f" and {len(lines) - LINES:,} more lines" if lines[LINES:] else "")
+    reported = "; ".join(line.strip() for line in lines[:LINES] if line.strip()) or "(no line)"
+    return _bounded(reported) + (f" and {len(lines) - LINES:,} more lines" if lines[LINES:] else "")
 
 
 def _value(value: Any) -> str:

@@ -77,15 +77,15 @@ class Sides:
         return self.asked if self.live is None else self.live
 
 
-def changed_leaves(sides: Sides, told: Mapping[str, str], *, kubernetes: bool) -> list[Leaf]:
-    """The values that change under the paths that the engine `told`, with their kinds (`add`, `update`, `delete`; empty
-    where it did not say), in their order.
+def changed_leaves(sides: Sides, reported: Mapping[str, str], *, kubernetes: bool) -> list[Leaf]:
+    """The values that change under the paths that the engine `reported`, with their kinds (`add`, `update`, `delete`;
+    empty where it did not say), in their order.
 
     A path to a single value is believed, but for an addition of nothing; one to a subtree is compared. None of it
     differs: the answer is empty.
     """
     found: dict[str, Leaf] = {}
-    for path, kind in sorted(told.items()):
+    for path, kind in sorted(reported.items()):
         steps = parsed(path)
         whole = _whole_list(sides, steps) if kubernetes else steps
         part = sides.at(whole)

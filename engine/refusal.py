@@ -13,7 +13,7 @@ class RefusedError(Refusal, pulumi.RunError):
     """A declaration that would break the contract with customers or vendors. The engine prints its text alone."""
 
 
-def not_told_yet(record: logging.LogRecord) -> bool:
+def not_reported_yet(record: logging.LogRecord) -> bool:
     """Filter of asyncio's logger: False for what the engine reports, once: refusals, and failures of its own, for which
     the SDK has bare `Exception`s. asyncio would report them again, with a traceback, for each Output that waits. What
     else fails unseen in a task is logged."""

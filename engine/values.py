@@ -28,7 +28,7 @@ def is_unknown(value: Any) -> bool:
     return isinstance(value, str) and value in UNKNOWN
 
 
-def untold(outputs: Any, at: str = "") -> str:
+def missing_values(outputs: Any, at: str = "") -> str:
     """What is wrong with outputs that hold such words, for people; empty: they hold none."""
     found = [each or "all of it" for each in unknown_places(outputs, at)]
     if not found:

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine.values import NOTHING, is_unknown, untold
+from engine.values import NOTHING, is_unknown, missing_values
 from inventory.address import Address
 from inventory.endpoint import Endpoint
 from inventory.publish import SCHEMA
@@ -96,7 +96,7 @@ def inventories_in(document: object) -> Iterator[Json]:
     The whole of `pulumi stack output --json` is taken as well: its `ipInventory` is meant.
     """
     if is_unknown(document):
-        raise NotWholeError(untold(document, "ipInventory"))
+        raise NotWholeError(missing_values(document, "ipInventory"))
     if isinstance(document, dict):
         if "addresses" in document or not document:
             yield document
@@ -119,7 +119,7 @@ def read(text: str) -> list[tuple[Json, PublishedInventory]]:
         documents = list(inventories_in(json.loads(text)))
         if not all(documents):
             raise NotWholeError(NOTHING)
-        if wrong := next(filter(None, (untold(each) for each in documents)), ""):
+        if wrong := next(filter(None, (missing_values(each) for each in documents)), ""):
             raise NotWholeError(wrong)
         return [(each, PublishedInventory.model_validate_json(json.dumps(each))) for each in documents]
     except (ValueError, RecursionError):

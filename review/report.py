@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.values import WHOLE, untold
+from engine.values import WHOLE, missing_values
 from review.acl import AclChange, acl_change
 from review.addresses import AddressChange, address_changes, inventories
 from review.audience import Audience
@@ -134,7 +134,7 @@ def _resources(preview: Preview) -> list[ResourceChange]:
 
 
 def _unsure(preview: Preview, before: Mapping[str, Any], *, addresses_known: bool) -> Iterator[str]:
-    if wrong := untold(before):
+    if wrong := missing_values(before):
         yield f"what people read today: {wrong}; {WHOLE}"
     if not addresses_known:
         yield _UNSURE

@@ -1,4 +1,4 @@
-"""What is only told, not built: addresses of the past and the figures of the monthly plan."""
+"""Settings that are published or checked but declare nothing: retired addresses, quotas, figures of the cost plan."""
 
 from __future__ import annotations
 
@@ -11,30 +11,32 @@ from pydantic import ValidationInfo as Info
 
 from inventory.address import Direction, Kind
 from settings.base import Address, Ban, Day, EachOnce, Line, Money, Name, Port, Section
-from settings.lifecycle import DATES, NoticeOverride, in_order, override_shortens_something, said_with
+from settings.lifecycle import DATES, NoticeOverride, in_order, override_shortens_something, required_after
 from settings.problems import refuse
 
 HOLDERS = {Direction.INBOUND: Kind.LOAD_BALANCER, Direction.OUTBOUND: Kind.NAT}
 
 
 class RetiredAddress(Section):
-    """An address of the past, listed so that people can clean up their lists."""
+    """A retired address, listed so that customers and vendors can remove it from their lists."""
 
-    address: Address = Field(description="the address itself: it is released, nothing can look it up")
+    address: Address = Field(description="the IP address: it is released, so it cannot be looked up")
     purpose: Line = Field(description="what it was for")
     kind: Kind = Field(description="what held it")
-    direction: Direction = Field(description="inbound: customers sent to it; outbound: vendors saw it")
+    direction: Direction = Field(description="inbound: customers sent calls to it; outbound: vendors saw it")
     protocols: Annotated[tuple[Literal["UDP", "TCP"], ...], EachOnce] = Field(
         ("UDP", "TCP"), min_length=1, description="what it carried"
     )
     ports: Annotated[tuple[Port, ...], EachOnce] = Field((5060,), description="destination ports")
-    customer: Ban | None = Field(None, description="BAN of the customer whose own it was; absent: everybody's")
-    announced_on: Day | None = Field(None, description="when people were told of it")
+    customer: Ban | None = Field(
+        None, description="BAN of the customer whose dedicated address it was; absent: it was public"
+    )
+    announced_on: Day | None = Field(None, description="when it was announced")
     active_on: Day | None = Field(None, description="when it became active")
-    drained_on: Day | None = Field(None, description="when it began to drain (egress, or a customer's own)")
+    drained_on: Day | None = Field(None, description="when it began to drain (egress, or dedicated)")
     retired_on: Day | None = Field(None, description="when it was released: its calls had ended")
     notice_override: NoticeOverride | None = Field(None, description="why its notice was shorter than noticeDays")
-    replaced_by: Annotated[tuple[Name, ...], EachOnce] = Field((), description="names of the addresses that took over")
+    replaced_by: Annotated[tuple[Name, ...], EachOnce] = Field((), description="names of the addresses that replace it")
 
     @field_validator("direction")
     @classmethod
@@ -42,7 +44,7 @@ class RetiredAddress(Section):
         kind: Kind | None = info.data.get("kind")
         if kind and kind is not HOLDERS[direction]:
             raise refuse(
-                f"no {kind} has {direction} addresses: customers send to a LoadBalancer, vendors see a NAT gateway",
+                f"a {kind} has no {direction} addresses: LoadBalancers are inbound, NAT gateways outbound",
                 f"correct kind or direction: {HOLDERS[direction]} goes with {direction}",
             )
         return direction
@@ -56,17 +58,17 @@ class RetiredAddress(Section):
     @classmethod
     def _only_egress_drains(cls, day: date | None, info: Info) -> date | None:
         if day and info.data.get("direction") is Direction.INBOUND and info.data.get("customer") is None:
-            raise refuse("only egress drains", "remove drainedOn, or correct the direction")
+            raise refuse("only egress and dedicated addresses drain", "remove drainedOn, or correct the direction")
         return in_order(day, info)
 
     @field_validator("retired_on")
     @classmethod
     def _retired_last(cls, day: date | None, info: Info) -> date | None:
-        said_with(day, info, *DATES[:-1])
+        required_after(day, info, *DATES[:-1])
         if day and info.data.get("drained_on") == day:
             raise refuse(
                 "retired on the day on which it began to drain: its calls had no time to end",
-                "retire it on a later day, when no call runs there any more (docs/addresses.md)",
+                "retire it on a later day, when no call is left on it (docs/addresses.md)",
             )
         return in_order(day, info)
 
@@ -78,18 +80,19 @@ NEW_PROJECT_ADDRESSES = 8
 
 
 class Quotas(Section):
-    """What the project may have in this region (`gcloud compute regions describe REGION`)."""
+    """Quotas of the project in this region (`gcloud compute regions describe REGION`)."""
 
     static_addresses: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
         None,
-        description="STATIC_ADDRESSES; absent: with dedicated customers 8, what a new project has, else not checked",
+        description="STATIC_ADDRESSES; absent: 8 with dedicated customers (the quota of a new project), otherwise not"
+        " checked",
     )
     forwarding_rules: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
-        None, description="EXTERNAL_NETWORK_LB_FORWARDING_RULES; absent: not checked, for Google documents no default"
+        None, description="EXTERNAL_NETWORK_LB_FORWARDING_RULES; absent: not checked, as Google documents no default"
     )
 
     def refuse_more(self, *, addresses: int, rules: int, dedicated: bool) -> None:
-        """Refuse, in one message, a stack that needs more than the project may have: the cloud would tell half way."""
+        """Refuse, in one message, a stack that exceeds the quotas: the cloud would fail half way through an update."""
         allowed = self.static_addresses
         if allowed is None and dedicated:
             allowed = NEW_PROJECT_ADDRESSES
@@ -103,8 +106,8 @@ class Quotas(Section):
             keys = " and ".join(key for *_, key in short)
             raise refuse(
                 f"this stack alone needs {wanted}",
-                f"have the project's quotas of the region raised, then say so in quotas.{keys}; what else the project"
-                " has there counts too and is not known here (`gcloud compute regions describe` tells limit and use)",
+                f"have the project's quotas in the region raised, then set quotas.{keys}; other use by the project also"
+                " counts and is not known here (`gcloud compute regions describe` shows limit and usage)",
             )
 
 
@@ -115,9 +118,11 @@ class Cost(Section):
     load_balancer: Money = Field(Decimal("18.00"), description="USD per LoadBalancer")
     nat_gateway: Money = Field(Decimal("40.00"), description="USD per gateway")
     data_processing: Money = Field(Decimal("10.00"), description="USD, estimate")
-    before: Money = Field(Decimal("0.00"), description="USD the network cost before")
-    compute: dict[Line, Money] = Field({}, description="USD by name for what stands beside the network")
-    customers: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(0, description="to share the cost among")
+    before: Money = Field(Decimal("0.00"), description="USD, what the network cost before")
+    compute: dict[Line, Money] = Field({}, description="USD by name, for compute beside the network")
+    customers: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(
+        0, description="number of customers, for the cost per customer"
+    )
     nat_vms: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         0, description="VMs behind the gateway, for the list price"
     )

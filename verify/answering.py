@@ -7,7 +7,7 @@ Any answer proves that the endpoint lives, and who asks decides which one is rig
 
 from __future__ import annotations
 
-from verify.finding import Judgement, Verdict, said
+from verify.finding import Judgement, Verdict, one_line
 from verify.sip import Answer
 
 ANY = 0
@@ -25,7 +25,7 @@ def judge(answer: Answer, expected: int) -> Judgement:
     server = answer.headers.get("server", "")
     told = ", ".join(
         part
-        for part in (str(answer.status), MEANINGS.get(answer.status, ""), server and f"Server: {said(server)}")
+        for part in (str(answer.status), MEANINGS.get(answer.status, ""), server and f"Server: {one_line(server)}")
         if part
     )
     if expected in (ANY, answer.status) and answer.status < 500:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 
-from verify.finding import Judgement, Verdict, judged, said
+from verify.finding import Judgement, Verdict, judged, one_line
 
 RENEW = "renew the certificate, and see what was to renew it"
 _SIP_URI = re.compile(r"sip:([^@;?/:]+)(?::\d+)?", re.IGNORECASE)
@@ -39,7 +39,7 @@ def read(der: bytes, untrusted: str) -> Certificate:
         found = x509.load_der_x509_certificate(der)
         return Certificate(_names(found), found.not_valid_before_utc, found.not_valid_after_utc, untrusted)
     except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        raise UnreadableCertificateError(said(str(error))) from None
+        raise UnreadableCertificateError(one_line(str(error))) from None
 
 
 def _names(found: x509.Certificate) -> tuple[str, ...]:
@@ -56,7 +56,7 @@ def _names(found: x509.Certificate) -> tuple[str, ...]:
 def judge(found: Certificate, name: str, now: datetime, expiry_days: int, milliseconds: float | None) -> Judgement:
     """Whether a client that set out for `name` may speak with this server, and for how long still."""
     left = found.ends - now
-    told = f"{said(', '.join(found.names)) or 'no name'}; until {found.ends:%Y-%m-%d} ({_days(left)})"
+    told = f"{one_line(', '.join(found.names)) or 'no name'}; until {found.ends:%Y-%m-%d} ({_days(left)})"
     return judged(told, _problems(found, name, now, timedelta(days=expiry_days)), milliseconds)
 
 
@@ -72,7 +72,7 @@ def _problems(found: Certificate, name: str, now: datetime, notice: timedelta) -
     if found.untrusted and (dated or "expired" not in found.untrusted):
         yield (
             Verdict.BROKEN,
-            f"not trusted: {said(found.untrusted)}",
+            f"not trusted: {one_line(found.untrusted)}",
             "send the whole chain up to a public authority; --ca FILE trusts another one",
         )
     # Section 7.2: whole names, without case, and no wildcards.

@@ -16,7 +16,7 @@ from dns.rdtypes.ANY.NS import NS
 
 from verify import records, servers, signatures
 from verify.checks import Checks, Look
-from verify.finding import Judgement, Part, Subject, Verdict, said
+from verify.finding import Judgement, Part, Subject, Verdict, one_line
 from verify.promise import ADDRESS_TYPES, Promise, RecordSet, address_of, texts
 from verify.servers import Place, Server, ask, lookup
 
@@ -56,13 +56,14 @@ class Names:
     def ask_all(self, server: Server) -> None:
         """Every record set that must be there, and those that must not."""
         for expected in (*self.promise.records, *self.promise.absences):
-            subject = Subject(Part.DNS, expected.what, server.name, said(expected.expected))
+            subject = Subject(Part.DNS, expected.what, server.name, one_line(expected.expected))
             self._begin(subject, partial(self._record_set, server, expected))
 
     def ask_target(self, server: Server, name: str) -> None:
         """A name that a service leads to and that is not among our record sets."""
         self._begin(
-            Subject(Part.DNS, f"{said(name)} (SRV target)", server.name, "an address"), partial(_leads, server, name)
+            Subject(Part.DNS, f"{one_line(name)} (SRV target)", server.name, "an address"),
+            partial(_leads, server, name),
         )
 
     async def ask_authorities(self, given: Sequence[Server]) -> None:
@@ -78,10 +79,14 @@ class Names:
         async def ds_records() -> Judgement:
             reply = await self._reply(promise.domain, "DS")
             parent.update(data for data in reply.data if isinstance(data, DS))
-            own = frozenset[DS]() if records.is_twin(delegated, promise.name_servers) else promise.ds_records
+            own = (
+                frozenset[DS]()
+                if records.is_delegated_elsewhere(delegated, promise.name_servers)
+                else promise.ds_records
+            )
             return signatures.judge_parent(reply, frozenset(parent), own)
 
-        told = said(", ".join(sorted(promise.name_servers))) or "name servers"
+        told = one_line(", ".join(sorted(promise.name_servers))) or "name servers"
         await self.checks.check(self._asked(f"{promise.domain} NS", told), delegation)
         await self.checks.check(self._asked(f"{promise.domain} DS", signatures.expected(promise)), ds_records)
         for server in given:
@@ -104,11 +109,11 @@ class Names:
                 why = next((reply.problem for reply in replies if reply.problem), "no address")
                 remedy = "see that the name server's own name resolves, or name it: --authority"
                 return Judgement(Verdict.BROKEN, why, remedy)
-            return Judgement(Verdict.HOLDS, said(", ".join(found)), milliseconds=replies[0].milliseconds)
+            return Judgement(Verdict.HOLDS, one_line(", ".join(found)), milliseconds=replies[0].milliseconds)
 
-        await self.checks.check(self._asked(f"name server {said(name)}", "an address"), addresses)
+        await self.checks.check(self._asked(f"name server {one_line(name)}", "an address"), addresses)
         if places := tuple(Place(address) for address in found[:MOST_PLACES]):
-            self._ask_authority(Server(said(name), places, authority=True), parent, own)
+            self._ask_authority(Server(one_line(name), places, authority=True), parent, own)
 
     def _ask_authority(self, server: Server, parent: frozenset[DS], own: frozenset[DS]) -> None:
         self.ask_all(server)
@@ -136,12 +141,12 @@ async def _leads(server: Server, name: str) -> Judgement:
     """RFC 2782: the target of a service has addresses, and is no alias."""
     replies = await lookup(server, name, ADDRESS_TYPES)
     if alias := next((each.cname for each in replies if each.cname), ""):
-        return Judgement(Verdict.BROKEN, f"an alias of {said(alias)}", records.PUT_BACK)
+        return Judgement(Verdict.BROKEN, f"an alias of {one_line(alias)}", records.PUT_BACK)
     found = frozenset(data for each in replies for data in each.data)
     if not found:
         why = next((each.problem for each in replies if each.problem), "nothing: the service leads nowhere")
         return Judgement(Verdict.BROKEN, why, records.PUT_BACK)
-    return Judgement(Verdict.HOLDS, said(texts(found)), milliseconds=replies[0].milliseconds)
+    return Judgement(Verdict.HOLDS, one_line(texts(found)), milliseconds=replies[0].milliseconds)
 
 
 def servers_of(places: Sequence[Place], *, authority: bool) -> Iterator[Server]:

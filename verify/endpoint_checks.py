@@ -12,7 +12,7 @@ from typing import Any
 from inventory.endpoint import Endpoint
 from verify import answering, certificate, tls
 from verify.checks import Checks
-from verify.finding import Judgement, Part, Subject, Verdict, said
+from verify.finding import Judgement, Part, Subject, Verdict, one_line
 from verify.promise import Promise
 from verify.sip import NoWayError, Peer, SilentError, SipError, bracketed, options
 
@@ -46,7 +46,7 @@ def sip_checks(checks: Checks, promise: Promise, caller: Caller) -> Iterator[Wor
         # A customer's own address answers that customer, whoever else asks: any answer says that it lives.
         status = answering.ANY if way.customer else caller.expected
         expected = answering.expectation(status)
-        subject = Subject(Part.SIP, f"OPTIONS {way.transport} ({said(way.role)})", _where(way), expected)
+        subject = Subject(Part.SIP, f"OPTIONS {way.transport} ({one_line(way.role)})", _where(way), expected)
         if way.transport not in ASKED:
             checks.settled(subject, Judgement(Verdict.UNCHECKED, "SIP over WebSocket is not spoken here"))
             continue

@@ -57,7 +57,7 @@ class Finding:
     judgement: Judgement
 
 
-def said(text: str) -> str:
+def one_line(text: str) -> str:
     """What somebody else wrote, as one short line that no terminal obeys."""
     clean = printable(text)
     return clean if len(clean) <= LONGEST else f"{clean[:LONGEST]}..."

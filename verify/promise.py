@@ -29,7 +29,7 @@ from inventory.endpoint import Endpoint
 from inventory.publish import digest
 from inventory.published import Published, PublishedDns, PublishedRecord, ReachableInventory
 from refusal import Refusal
-from verify.finding import said
+from verify.finding import one_line
 
 ADDRESS_TYPES = ("A", "AAAA")
 T = TypeVar("T", bound=Published)
@@ -118,7 +118,7 @@ class Promise:
             family = "AAAA" if ":" in way.address else "A"
             sets = [each for each in self.records if (each.name, each.type) == (way.server.lower(), family)]
             if way.address not in {address_of(data) for each in sets for data in each.may_be}:
-                yield f"endpoint {said(way.role)}: {said(way.server)} {family} does not lead to {way.address}"
+                yield f"endpoint {one_line(way.role)}: {one_line(way.server)} {family} does not lead to {way.address}"
 
 
 def address_of(data: dns.rdata.Rdata) -> str:
@@ -167,7 +167,7 @@ def of(outputs: Mapping[str, Any]) -> Promise:
         base=(published.base or published.domain).lower(),
         endpoints=inventory.endpoints,
         egress=tuple(each.address for each in known if each.direction is Direction.OUTBOUND and each.published),
-        standing={each.address: f"{each.status} ({said(each.purpose)})" for each in known},
+        standing={each.address: f"{each.status} ({one_line(each.purpose)})" for each in known},
         active_ingress=frozenset(each.address for each in active),
         records=tuple(_record_set(each) for each in published.records),
         name_servers=frozenset(_name(each) for each in published.name_servers),
@@ -186,7 +186,7 @@ def _model(kind: type[T], name: str, value: object) -> T:
         first = error.errors()[0]
         field = ".".join(str(step) for step in first["loc"])
         raise Refusal(
-            f"output {name}: {said(field)} = {said(repr(first['input']))}: {said(first['msg'])}",
+            f"output {name}: {one_line(field)} = {one_line(repr(first['input']))}: {one_line(first['msg'])}",
             "take it from the stack: pulumi stack output --json",
         ) from None
 
@@ -202,7 +202,7 @@ def _rdata(type_: str, text: str, where: str) -> dns.rdata.Rdata:
         return dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.from_text(type_), text)
     except (dns.exception.DNSException, ValueError):
         raise Refusal(
-            f"output dns: {where}: {said(repr(text))} is no data of that type", "see docs/outputs.md, `dns`"
+            f"output dns: {where}: {one_line(repr(text))} is no data of that type", "see docs/outputs.md, `dns`"
         ) from None
 
 
@@ -216,4 +216,6 @@ def _name(text: str) -> str:
     try:
         return dns.name.from_text(text).to_text(omit_final_dot=True).lower()
     except (dns.exception.DNSException, ValueError):
-        raise Refusal(f"output dns: nameServers: {said(repr(text))} is no name", "see docs/outputs.md, `dns`") from None
+        raise Refusal(
+            f"output dns: nameServers: {one_line(repr(text))} is no name", "see docs/outputs.md, `dns`"
+        ) from None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import dns.rdata
 from dns.rdtypes.IN.NAPTR import NAPTR
 
-from verify.finding import Judgement, Verdict, judged, said
+from verify.finding import Judgement, Verdict, judged, one_line
 from verify.promise import RecordSet, address_of, texts
 
 # An authority with less than was published breaks the promise only below this: from here on resolvers ask seldom enough
@@ -37,7 +37,7 @@ def judge(expected: RecordSet, reply: Reply, standing: Mapping[str, str], *, aut
     """One record set at one server. An authority must say it with authority; a resolver may have it for less long."""
     if reply.problem:
         return Judgement(Verdict.BROKEN, reply.problem, "see that this server runs and can be reached from here")
-    found = said(texts(_ours(expected, reply))) or "nothing"
+    found = one_line(texts(_ours(expected, reply))) or "nothing"
     problems = [*_answer(reply, authority), *_data(expected, reply, standing, authority)]
     if not problems:
         problems = list(_ttl(expected, reply, authority))
@@ -70,21 +70,21 @@ def _answer(reply: Reply, authority: bool) -> Problems:
 def _data(expected: RecordSet, reply: Reply, standing: Mapping[str, str], authority: bool) -> Problems:
     if reply.cname:
         # RFC 2782: a target must not be an alias; RFC 2181 section 10.1: an alias has nothing beside it.
-        yield Verdict.BROKEN, f"an alias of {said(reply.cname)}", f"remove the CNAME; {PUT_BACK}"
+        yield Verdict.BROKEN, f"an alias of {one_line(reply.cname)}", f"remove the CNAME; {PUT_BACK}"
         return
     found = _ours(expected, reply)
     late = "" if authority else "where its name servers are right, wait until its copy expires; else "
     if expected.one_of:
         if not found & expected.one_of:
-            yield Verdict.BROKEN, f"missing: {said(expected.expected)}", f"{late}{PUT_BACK}"
+            yield Verdict.BROKEN, f"missing: {one_line(expected.expected)}", f"{late}{PUT_BACK}"
         if len(found & expected.one_of) > 1:
             yield Verdict.BROKEN, "several at a time: clients would draw lots among regions", f"{late}{PUT_BACK}"
     elif missing := expected.data - found:
-        yield Verdict.BROKEN, f"missing: {said(texts(missing))}", f"{late}{PUT_BACK}"
+        yield Verdict.BROKEN, f"missing: {one_line(texts(missing))}", f"{late}{PUT_BACK}"
     for each in sorted(found - expected.may_be):
         address = address_of(each)
         whose = f", which is {standing.get(address, 'none of ours')}" if address else ""
-        yield Verdict.BROKEN, f"not ours to be there: {said(each.to_text())}{whose}", f"{late}{PUT_BACK}"
+        yield Verdict.BROKEN, f"not ours to be there: {one_line(each.to_text())}{whose}", f"{late}{PUT_BACK}"
 
 
 def _ttl(expected: RecordSet, reply: Reply, authority: bool) -> Problems:
@@ -98,7 +98,7 @@ def _ttl(expected: RecordSet, reply: Reply, authority: bool) -> Problems:
         yield Verdict.WARNING, told, PUT_BACK
 
 
-def is_twin(delegated: Set[str], own: Set[str]) -> bool:
+def is_delegated_elsewhere(delegated: Set[str], own: Set[str]) -> bool:
     """Whether the world asks others altogether for a zone of this name (docs/adopt.md, "The zone")."""
     return bool(own and delegated and not own & delegated)
 
@@ -111,8 +111,8 @@ def judge_delegation(reply: Reply, delegated: set[str], own: frozenset[str]) -> 
             reply.problem or f"no name servers ({reply.rcode})",
             "see that the parent zone delegates the domain, and that this resolver runs",
         )
-    found = said(", ".join(sorted(delegated)))
-    if is_twin(delegated, own):
+    found = one_line(", ".join(sorted(delegated)))
+    if is_delegated_elsewhere(delegated, own):
         return Judgement(
             Verdict.WARNING,
             f"{found}: the world asks others, our zone is a twin of theirs",

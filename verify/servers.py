@@ -15,7 +15,7 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 
-from verify.finding import said
+from verify.finding import one_line
 from verify.records import NO_ANSWER, Reply
 
 # A datagram gets lost: asked twice. RFC 1035 section 4.2.1 suggests 2 to 5 s.
@@ -73,7 +73,7 @@ async def ask(server: Server, name: str, type_: str, *, signed: bool = False) ->
             except (TimeoutError, dns.exception.Timeout):
                 problem = NO_ANSWER
             except (dns.exception.DNSException, OSError, EOFError, ValueError) as error:
-                problem = f"no answer: {said(str(error) or type(error).__name__)}"
+                problem = f"no answer: {one_line(str(error) or type(error).__name__)}"
     return Answered(None, problem)
 
 

@@ -14,7 +14,7 @@ import dns.rrset
 from dns.rdtypes.ANY.DNSKEY import DNSKEY
 from dns.rdtypes.ANY.DS import DS
 
-from verify.finding import Judgement, Verdict, said
+from verify.finding import Judgement, Verdict, one_line
 from verify.promise import Promise, texts
 from verify.records import Reply
 from verify.servers import Answered, Server, ask
@@ -29,14 +29,14 @@ class UnsignedError(Exception):
 
 def expected(promise: Promise) -> str:
     """What the parent should say of the zone."""
-    return said(texts(frozenset(promise.ds_records))) or "what signs the zone, if anything does"
+    return one_line(texts(frozenset(promise.ds_records))) or "what signs the zone, if anything does"
 
 
 def judge_parent(reply: Reply, parent: frozenset[DS], own: frozenset[DS]) -> Judgement:
     """The parent's DS records against the zone's keys."""
     if reply.problem:
         return Judgement(Verdict.BROKEN, reply.problem, "see that this resolver runs and can be reached from here")
-    found = said(texts(frozenset(parent))) or "nothing"
+    found = one_line(texts(frozenset(parent))) or "nothing"
     if own and not parent:
         told = "nothing: the zone is signed and nobody can check it"
         return Judgement(Verdict.WARNING, told, GIVE_DS, reply.milliseconds)
@@ -99,4 +99,4 @@ def _validate(found: dns.rrset.RRset, signed: dns.rrset.RRset, zone: dns.name.Na
         dns.dnssec.validate(found, signed, {zone: keys})
     except (dns.exception.DNSException, ValueError) as error:
         name = f"{found.name.to_text(omit_final_dot=True)} {dns.rdatatype.to_text(found.rdtype)}"
-        raise UnsignedError(f"{name}: {said(str(error) or type(error).__name__)}") from None
+        raise UnsignedError(f"{name}: {one_line(str(error) or type(error).__name__)}") from None

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from verify.finding import said
+from verify.finding import one_line
 from verify.sip import Peer, SilentError, SipError, unverified, why
 
 SECONDS = 8.0
@@ -44,7 +44,7 @@ async def show(peer: Peer, name: str, trust: ssl.SSLContext) -> Shown:
     except TimeoutError:
         raise SilentError(f"no TLS within {SECONDS:g} s") from None
     except ssl.SSLError as error:
-        raise SipError(f"no TLS: {said(error.reason or str(error))}") from None
+        raise SipError(f"no TLS: {one_line(error.reason or str(error))}") from None
     except OSError as error:
         raise why(error) from None
 

@@ -28,7 +28,7 @@ ONE, TWO = {"stack": "o/p/one"}, {"stack": "o/p/two"}
 @pytest.mark.parametrize(
     ("shares", "wrong"),
     [
-        ({}, "this setting is needed"),
+        ({}, "this setting is required"),
         ({"us_central1": ONE | {"state": "drained"}}, "no region is active"),
         ({"us_central1": ONE, "us_east1": ONE | {"priority": 20}}, "two regions are the stack o/p/one"),
         ({"us_central1": ONE, "us_east1": TWO}, "us-central1 and us-east1 have the same priority"),

@@ -13,7 +13,7 @@ import pytest
 
 from components.look_up import SHOWN, Sought, look_up
 from engine import record as engine_record
-from engine.refusal import RefusedError, not_told_yet
+from engine.refusal import RefusedError, not_reported_yet
 from engine.tokens import ADDRESS, DEDICATED_INGRESS, SERVICE
 from tests.stacks import Config, changed, stack_config, without_site
 from tests.unit.cloud import Cloud
@@ -59,7 +59,7 @@ ODD = "1 error occurred:\n\t* googleapi: got HTTP response code 502 with body: <
 @pytest.fixture(autouse=True)
 def _told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """As `main` has it."""
-    monkeypatch.setattr(logging.getLogger("asyncio"), "filters", [not_told_yet])
+    monkeypatch.setattr(logging.getLogger("asyncio"), "filters", [not_reported_yet])
 
 
 class Failure(grpc.RpcError):

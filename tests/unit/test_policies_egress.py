@@ -1,4 +1,4 @@
-"""Rules about the way out to vendors, and about what is locked."""
+"""Rules about egress, and about what is locked."""
 
 from __future__ import annotations
 

@@ -112,9 +112,9 @@ def test_an_owner_that_says_no_reader_is_refused_before_anything_is_declared(acl
     ("path", "value", "wrong"),
     [
         (("warp-edge:trunkAcl",), {"manage": True}, "a read replica cannot be written to"),
-        (("warp-edge:database", "iamUsers"), ["a@example.com"], "a replica has the users of its owner"),
+        (("warp-edge:database", "iamUsers"), ["a@example.com"], "a replica has the same users as its owner"),
         (("warp-edge:dedicated",), {"acme": {"ban": "B1", "targetPort": 6000, "udp": {}}}, "read replica"),
-        (("warp-edge:database", "replicaOf"), {"instance": "warp-db"}, "this setting is needed"),
+        (("warp-edge:database", "replicaOf"), {"instance": "warp-db"}, "this setting is required"),
         (("warp-edge:database", "replicaOf", "stack"), "prod", "not a valid name here"),
     ],
 )

@@ -57,7 +57,7 @@ def test_what_is_needed_and_absent_is_named(key: str) -> None:
     with pytest.raises(SettingsError) as refused:
         parse({other: value for other, value in LEAST.items() if other != key})
     (problem,) = refused.value.problems
-    assert (problem.key, problem.value, problem.wrong) == (key, "(absent)", "this setting is needed")
+    assert (problem.key, problem.value, problem.wrong) == (key, "(absent)", "this setting is required")
 
 
 def test_nothing_at_all_is_seven_problems() -> None:

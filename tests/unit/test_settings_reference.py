@@ -46,7 +46,7 @@ def test_what_pulumi_yaml_gives_for_a_needed_setting_is_nothing_said(name: str) 
     with pytest.raises(SettingsError) as refused:
         Settings.parse(as_engine_gives_it(LEAST | {f"warp-edge:{name}": DECLARED[name]["default"]}))
     (problem,) = refused.value.problems
-    assert (problem.key, problem.wrong) == (f"warp-edge:{name}", "this setting is needed")
+    assert (problem.key, problem.wrong) == (f"warp-edge:{name}", "this setting is required")
 
 
 @pytest.mark.parametrize("name", sorted(OPTIONAL))
@@ -87,7 +87,7 @@ def test_the_reference_tells_defaults_as_the_live_edge_has_them() -> None:
         "| `warp-edge:ingress.affinitySeconds` | integer | `10800` |",
         "| `warp-edge:protect` | boolean | `true` |",
         "| `warp-edge:database.sslMode` | `ENCRYPTED_ONLY` or ",
-        "| `warp-edge:egress.slots.*.state` | `announced` or `active` or `draining` | **needed** |",
+        "| `warp-edge:egress.slots.*.state` | `announced` or `active` or `draining` | **required** |",
         "| `warp-edge:cost.staticAddress` | number | `2.92` |",
     ):
         assert row in REFERENCE

@@ -112,10 +112,10 @@ def test_what_is_a_secret_or_a_stacks_own_cannot_be_shared(tmp_path: Path, share
 @pytest.mark.parametrize(
     ("shared", "wrong"),
     [
-        ("", "not a file of settings"),
-        ("[]", "not a file of settings"),
-        ("warp-edge:labels: {}", "not a file of settings"),
-        ("config: 7", "not a file of settings"),
+        ("", "not a settings file"),
+        ("[]", "not a settings file"),
+        ("warp-edge:labels: {}", "not a settings file"),
+        ("config: 7", "not a settings file"),
         ("config: {warp-edge:labels: &a {x: y}, warp-edge:cost: *a}", "an alias"),
         ("config: {warp-edge:labels: !!python/name:os.system x}", "a tag"),
         ("config: {warp-edge:labels: {a: b, a: c}}", "stands here twice"),

@@ -171,7 +171,7 @@ def test_what_the_cluster_has_already_can_be_adopted() -> None:
         (("reach",), {"access": "direct", "iamUser": "a@b.iam"}, "IAM sign-in without a proxy or connector"),
         (("limits", "widestIpv4"), 4, "use 8 or more"),
         (("limits", "allowReserved"), ["10.0.0.1/8"], "is not a range"),
-        (("signIn",), {"passwords": False}, "nobody could read the ACL"),
+        (("signIn",), {"passwords": False}, "no role could read the ACL"),
         (("owner",), "portal", "its rows would be removed"),
     ],
 )

@@ -17,7 +17,7 @@ from tests.cases import cases
 from tests.promises import ANNOUNCED, NAT, RETIRED, UDP, outputs
 from verify import answering, certificate, records, sip
 from verify.certificate import Certificate
-from verify.finding import LONGEST, Judgement, Verdict, said
+from verify.finding import LONGEST, Judgement, Verdict, one_line
 from verify.promise import RecordSet, of
 from verify.records import Reply
 
@@ -282,6 +282,6 @@ def test_no_bytes_make_parsing_an_answer_fail(noise: bytes) -> None:
 @cases(100, least=100)
 @given(st.text(max_size=1000))
 def test_what_others_wrote_is_one_short_printable_line(text: str) -> None:
-    told = said(text)
+    told = one_line(text)
     assert told.isprintable()
     assert len(told) <= LONGEST + 3
