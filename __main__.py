@@ -1,4 +1,4 @@
-"""One region's stable-IP edge: settings in, components in the middle, an inventory out. Or the names regions share."""
+"""The Pulumi program: the stable-IP edge of one region or, in a stack of role `global`, the shared names."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 
 def load() -> Settings | GlobalSettings:
-    """This stack's settings. What is wrong with them ends the program before any resource is declared."""
+    """This stack's settings. Errors in them end the program before any resource is declared."""
     config = pulumi.runtime.get_config_env()
     secret = pulumi.runtime.config.get_config_secret_keys_env()
     try:
         if role_of(config) == "global":
-            # Here, because a region's preview need not wait for it.
+            # Imported here to keep previews of regions fast.
             from settings.regions import GlobalSettings  # noqa: PLC0415
 
             return GlobalSettings.parse(config, secret)
@@ -46,9 +46,9 @@ def load() -> Settings | GlobalSettings:
 
 
 def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | None = None) -> None:
-    """Declare the edge and export what the outside reads. `before`: what the last update left."""
+    """Declare the edge and export the outputs. `before`: the record of the last update."""
     region, labels, protect, legacy = settings.region, settings.labels, settings.protect, settings.legacy
-    # What may refuse comes first: what was declared before a refusal is still carried out.
+    # All checks run before any resource is declared: resources declared before a refusal would still be created.
     files = trunk_files(settings.trunk_acl, Path(__file__).parent, before.trunks)
     refuse_cut(settings.ingress, before.serving, legacy)
     refuse_dedicated_cut(settings.dedicated_listeners, before.dedicated, legacy)
@@ -108,7 +108,7 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     everybodys = outputs.inventory(promised, ingress, egress)
     site = None
     if settings.inventory_site.bucket:
-        # Here, because other stacks' previews need not wait for what a site is made with.
+        # Imported here to keep previews of other stacks fast.
         from components.inventory_site import InventorySite, InventorySiteArgs  # noqa: PLC0415
 
         site = InventorySite(
@@ -122,7 +122,7 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
 
 
 def main() -> None:
-    """The program of this stack's role."""
+    """Run the program for this stack's role."""
     logging.getLogger("asyncio").addFilter(not_reported_yet)
     settings = load()
     if isinstance(settings, Settings):

@@ -16,19 +16,19 @@ from secret_text import SECRET, hidden
 
 ABSENT = "(none)"
 AT_UPDATE = "assigned at update"
-LONGEST = 400  # characters of one value
-LINES = 3  # of one text
-# What has no counterpart in a cloud: the engine's own records and generated secrets.
+LONGEST = 400  # characters shown of one value
+LINES = 3  # shown of one text
+# Types without a counterpart in the cloud: the engine's own records and generated secrets.
 OURS = ("pulumi:", "warp:", "random:")
-# Their protocol says that something changes, and no more.
+# Their protocol reports only that something changes.
 DYNAMIC = "pulumi-python:dynamic/"
-# The plugin's own mirrors of `labels`: secret outputs, which also have the labels of the provider's settings.
+# The plugin's own copies of `labels`: secret outputs that include the provider's default labels.
 MIRRORS = ("effectiveLabels", "pulumiLabels")
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One property of one resource, as the cloud has it and as the settings want it; both empty: not known."""
+    """One property of one resource, in the cloud and in the settings; both empty: not known."""
 
     effect: Effect
     resource: str
@@ -45,8 +45,8 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything a first `pulumi up` would do. `at_gandi`: record sets that it takes over or creates, which only Gandi
-    can tell; it refuses those that hold something else (docs/dns.md)."""
+    """Everything a first `pulumi up` would do. `at_gandi`: record sets that it adopts or creates, depending on what
+    Gandi has; those with other data are refused (docs/dns.md)."""
 
     differences: tuple[Difference, ...]
     creations: tuple[str, ...]
@@ -57,12 +57,12 @@ class Comparison:
 
     @property
     def cutting(self) -> bool:
-        """Whether an update would cut calls, or do what nobody here knows."""
+        """Whether an update would cut calls, or has an effect that is not known here."""
         unsafe = self.with_effect(Effect.CUTS) + self.with_effect(Effect.UNKNOWN)
         return bool(self.replacements or self.deletions or unsafe)
 
     def with_effect(self, effect: Effect) -> list[Difference]:
-        """The differences of one group."""
+        """The differences with this effect."""
         return [each for each in self.differences if each.effect is effect]
 
 
@@ -85,7 +85,7 @@ def compare(steps: Sequence[Mapping[str, Any]]) -> Comparison:
 
 
 def known_as(step: Mapping[str, Any]) -> str:
-    """`Service warp-core/kamailio-sip-udp`: what people know it by."""
+    """A readable name: `Service warp-core/kamailio-sip-udp`."""
     urn = step["urn"]
     inputs = _object((step.get("newState") or step.get("oldState") or {}).get("inputs"))
     metadata = _object(inputs.get("metadata"))
@@ -95,7 +95,7 @@ def known_as(step: Mapping[str, Any]) -> str:
 
 
 def _object(value: Any) -> Mapping[str, Any]:
-    """A part of a state; null where there is none, a string where it is secret or not known yet."""
+    """A part of a state: null if absent, a string if secret or not known yet."""
     return value if isinstance(value, dict) else {}
 
 
@@ -113,21 +113,25 @@ def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
         yield Difference(effect, known_as(step), leaf.path, *_shown(leaf.before, leaf.after), words)
     if leaves:
         return
-    # Something that has no values of its own is all there is to say.
+    # No leaf differs: report the step itself.
     if mirrors:
         silent = sorted({path.partition(".")[0].partition("[")[0] for path in mirrors})
-        effect, words = Effect.NONE, "labels of the provider's settings"
+        effect, words = Effect.NONE, "the provider's default labels"
     elif kubernetes and reported:
-        silent, effect, words = sorted(reported), Effect.NONE, "the cluster has the same; it is recorded as ours"
+        silent, effect, words = (
+            sorted(reported),
+            Effect.NONE,
+            "the cluster has the same value; only the field's ownership is recorded",
+        )
     elif type_token.startswith(DYNAMIC):
         silent, effect, words = ["__provider"], Effect.NONE, "how it is applied"
     else:
-        silent, effect, words = sorted(reported), Effect.UNKNOWN, "the engine says that it changes, and not how"
+        silent, effect, words = sorted(reported), Effect.UNKNOWN, "the engine reports a change without its values"
     yield Difference(effect, known_as(step), ", ".join(silent), "", "", words)
 
 
 def _reported(step: Mapping[str, Any]) -> dict[str, str]:
-    """The paths that change with their kinds, as exactly as the engine says."""
+    """The changed paths with their kinds, as precisely as the engine reports them."""
     detailed = step.get("detailedDiff") or dict.fromkeys(step.get("diffReasons") or (), None)
     return {
         path: str((kind or {}).get("diffKind") or (kind or {}).get("kind") or "") for path, kind in detailed.items()
@@ -135,13 +139,13 @@ def _reported(step: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _differing_inputs(sides: Sides) -> dict[str, str]:
-    """What the next update gives otherwise than the last one left it; a dynamic provider does not always say."""
+    """Inputs that differ from the last update's; a dynamic provider does not always report them."""
     parts = {key: sides.at((key,)) for key in {**sides.wanted, **sides.asked} if not key.startswith("__")}
     return {key: "" for key, part in parts.items() if differs(part.live, part.wanted)}
 
 
 def _shown(before: Any, after: Any) -> tuple[str, str]:
-    """Both sides of a change; of text with many lines, those that go and those that come."""
+    """Both sides of a change; of multi-line text, the removed and the added lines."""
     if isinstance(before, str) and isinstance(after, str) and "\n" in before + after:
         before, after = hidden(before), hidden(after)
         if before == after:
@@ -158,7 +162,7 @@ def _lines(lines: Sequence[str]) -> str:
 
 
 def _value(value: Any) -> str:
-    """Without what looks like a secret, which half of it would not."""
+    """A value, masked if it looks like a secret; checked before it is cut, as half a secret might not look like one."""
     if isinstance(value, dict):
         value = {key: inner for key, inner in value.items() if not key.startswith("__")}
     if empty(value):

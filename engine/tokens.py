@@ -1,6 +1,6 @@
-"""The types of resources, as the engine writes them in states, steps and URNs. Each stands here and nowhere else.
+"""Resource type tokens, as the engine writes them in states, steps and URNs; each is defined only here.
 
-Those of components and of dynamic resources are the program's own, and part of every state.
+Those of components and dynamic resources are this program's own, and part of every state.
 """
 
 STACK = "pulumi:pulumi:Stack"
@@ -19,7 +19,7 @@ CONNECTION = "gcp:servicenetworking/connection:Connection"
 ZONE = "gcp:dns/managedZone:ManagedZone"
 RECORD_SET = "gcp:dns/recordSet:RecordSet"
 GANDI_RECORD_SET = "pulumi-python:dynamic/warp:GandiRecordSet"
-# One host each; their properties have the same names.
+# One per DNS host; their properties have the same names.
 RECORD_SETS = frozenset({RECORD_SET, GANDI_RECORD_SET})
 INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
 DATABASE = "gcp:sql/database:Database"
@@ -53,10 +53,10 @@ def type_of(urn: str) -> str:
 
 
 def logical_name(urn: str) -> str:
-    """The name the program gave."""
+    """The logical name in a URN."""
     return urn.split("::", 3)[3]
 
 
 def within(urn: str, component: str) -> bool:
-    """Whether the resource is a part of a component of this type."""
+    """Whether the resource is inside a component of this type."""
     return f"{component}$" in urn

@@ -10,7 +10,7 @@ while read -r stack || [[ -n $stack ]]; do
   # Names end up in matrices, environments and the heads of comments.
   [[ $stack =~ ^[a-z0-9-]+$ ]] || refuse "${stack@Q}: a stack's name has small letters, digits and dashes only"
   [[ -f Pulumi.$stack.yaml ]] || refuse "$stack has no Pulumi.$stack.yaml; write its settings, or take it out of this list"
-  [[ " ${names[*]-} " != *" \"$stack\" "* ]] || refuse "$stack stands here twice"
+  [[ " ${names[*]-} " != *" \"$stack\" "* ]] || refuse "$stack is listed twice"
   names+=("\"$stack\"")
 done < <(sed -E 's/[[:space:]]*(#.*)?$//; /^$/d' .github/stacks)
 ((${#names[@]})) || refuse "no stack: nothing would be deployed or watched"

@@ -83,7 +83,7 @@ def test_the_engine_gets_one_interrupt_and_is_waited_for(
     _, told = runner.communicate(timeout=30)
     assert note.read_text() == "INT ended"
     assert runner.returncode == 130
-    assert "the engine finishes what it has begun" in told
+    assert "the engine finishes the operations under way" in told
     assert "interrupted" in told
     assert "Traceback" not in told
 

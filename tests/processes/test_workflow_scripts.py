@@ -225,7 +225,7 @@ def test_the_stacks_are_those_that_are_listed_in_their_order(tmp_path: Path) -> 
     assert json.loads(listed("prod\nall").stdout) == ["prod", "all"], "also without a line's end"
     for text, problem in (
         ("# none yet\n", "no stack"),
-        ("prod\nall\nprod\n", "prod stands here twice"),
+        ("prod\nall\nprod\n", "prod is listed twice"),
         ('prod\nx"];rm\n', "small letters, digits and dashes only"),
         ("prod\nasia-east1\n", "asia-east1 has no Pulumi.asia-east1.yaml"),
     ):

@@ -376,7 +376,7 @@ def test_two_entries_may_be_of_one_customer() -> None:
 def test_addresses_that_nobody_would_know_are_refused(acl: dict[str, Any]) -> None:
     ((key, wrong, remedy),) = refusals(with_dedicated({"acme": ACME}, trunkAcl=acl))
     assert key == "warp-edge:dedicated"
-    assert wrong.startswith("nothing would tell the SIP proxies whose these addresses are")
+    assert wrong.startswith("the SIP proxies would not know the customers of these addresses")
     assert remedy == "set trunkAcl.manage: true and trunkAcl.enforcement: {}"
 
 

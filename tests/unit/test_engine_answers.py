@@ -95,7 +95,7 @@ def test_what_configures_somebody_elses_engine_stays_out(monkeypatch: pytest.Mon
 def test_an_answer_that_is_no_object_is_the_engines_failure_and_no_traceback(path: str, answer: str) -> None:
     cli = answering(path, answer)
     for ask in (cli.interrupted, cli.outputs, cli.config):
-        with pytest.raises(EngineError, match="it answered no JSON"):
+        with pytest.raises(EngineError, match="its output is not JSON"):
             ask()
 
 
@@ -105,10 +105,10 @@ def test_an_answer_that_may_hold_secrets_is_never_quoted(path: str) -> None:
         with pytest.raises(EngineError, match=r"no JSON \(\d+ characters, which may hold secrets") as told:
             ask()
         assert "hunter2" not in f"{told.value}{told.value.output}"
-    with pytest.raises(EngineError, match="it answered no JSON: warning: a new version"):
+    with pytest.raises(EngineError, match="its output is not JSON: warning: a new version"):
         cli.outputs()
     cut = answering(path, f"{'z' * 180} postgres://warp:hunter2hunter2@10.0.0.1/warp")
-    with pytest.raises(EngineError, match=r"it answered no JSON: \[secret\]"):
+    with pytest.raises(EngineError, match=r"its output is not JSON: \[secret\]"):
         cut.outputs()
 
 
@@ -142,7 +142,7 @@ def test_an_inventory_that_is_not_known_yet_is_none(path: str) -> None:
 
 def test_verify_says_that_a_stack_without_an_update_has_no_inventory(path: str) -> None:
     done = called("verify", "--stack", "prod", PATH=path, ANSWER="null")
-    assert "there are no outputs: no whole update of this stack has ended well" in done.stderr
+    assert "there are no outputs: this stack has had no complete, successful update" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -64,7 +64,7 @@ def test_who_owns_the_zone_is_said_where_several_stacks_have_names_in_it() -> No
         (Settings, stack_config("prod") | {"warp-edge:dns": zone | {"scope": "region"}}),
         (Settings, stack_config("prod-us-east1") | {"warp-edge:dns": zone | {"scope": "region"}}),
     ):
-        with pytest.raises(SettingsError, match="one of them owns it"):
+        with pytest.raises(SettingsError, match="one of them has to own it"):
             model.parse(as_engine_gives_it(config))
         for manage in (True, False):
             said = changed(config, ("warp-edge:dns", "zone", "manage"), manage)

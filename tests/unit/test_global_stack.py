@@ -123,7 +123,7 @@ def tried(zone: dns.zone.Zone, service: str) -> list[tuple[int, str, int]]:
     steps = []
     for each in srv:
         addresses = zone.get_rdataset(each.target, "A")
-        assert addresses is not None, f"{each.target} leads nowhere"
+        assert addresses is not None, f"{each.target} has no address"
         steps += [(each.priority, str(address), each.port) for address in addresses]
     return steps
 

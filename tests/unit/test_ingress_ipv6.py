@@ -130,7 +130,7 @@ def test_the_review_knows_the_same(config: Config) -> None:
         (
             dual({"state": "announced", "activeOn": "2026-01-01"}),
             f"{INGRESS}.udp.ipv6.activeOn",
-            "since when?",
+            "without a date",
             "add announcedOn",
         ),
         (

@@ -73,7 +73,7 @@ def test_unknown_backups_hide_no_missing_recovery() -> None:
 @pytest.mark.parametrize("tier", ["db-f1-micro", "db-g1-small"])
 def test_a_shared_core_in_production_is_told_and_not_refused(tier: str) -> None:
     assert refused("database-tier", instance(tier=tier)) == [
-        f"db: {tier} shares its core: no SLA, about 25 connections"
+        f"db: {tier} has a shared core: no SLA, about 25 connections"
     ]
     assert silent("database-tier", instance(tier=tier), production=False)
     assert rule("database-tier").level is Level.ADVISORY, "the live one is"

@@ -105,7 +105,7 @@ def test_after_its_last_day_an_exception_is_a_violation_itself() -> None:
     (over,) = judge_exceptions(rule("database-tls-only"), config, TODAY)
     assert over.message == (
         "the exception for database-instance expired on 2026-01-14 (Ann: the portal cannot do TLS yet)"
-        "\n-> remove it, or have it granted anew with a later date"
+        "\n-> remove it, or get it extended"
     )
 
 

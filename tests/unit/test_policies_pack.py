@@ -150,7 +150,7 @@ def test_listening_for_secrets_changes_nothing() -> None:
 def test_at_another_level_the_rule_about_secrets_says_that_it_cannot_tell() -> None:
     mandatory = engine(no_plaintext_secret={"enforcementLevel": "mandatory"})
     ((_, message),) = about("no-plaintext-secret", mandatory.resource("a:b:C", size=1.0))
-    assert "nobody told which of its values are secret" in message
+    assert "which of its values are secret was not reported" in message
     assert "leave this rule at enforcementLevel remediate" in message
 
 

@@ -63,7 +63,7 @@ def test_only_a_text_can_be_one(value: Any) -> None:
         ("ghp_" + "a" * 36, "an access token"),
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ3YXJwIn0.c2lnbmF0dXJlLW9m", "a signed token"),
         ("users:\n- user:\n    token: abc\n", "a token in a document"),
-        (json.dumps({"users": [{"user": {"token": "abc"}}]}), "a secret, by its name,"),
+        (json.dumps({"users": [{"user": {"token": "abc"}}]}), "a secret (by its name)"),
         (json.dumps({"private_key": PRIVATE_KEY}), "a private key"),
     ],
 )
@@ -110,5 +110,5 @@ def test_a_path_that_holds_none_can_be_named() -> None:
 
 
 def test_a_rule_that_nobody_told_what_is_secret_does_not_pass() -> None:
-    untold = Declared("any:thing:Thing", "it", URN, {"size": 1})
-    assert refused(RULE, untold) == ["it: nobody told which of its values are secret"]
+    unreported = Declared("any:thing:Thing", "it", URN, {"size": 1})
+    assert refused(RULE, unreported) == ["it: which of its values are secret was not reported"]

@@ -171,7 +171,7 @@ def test_the_database_matters_outside_when_it_goes(op: str) -> None:
     assert not told(step("update", INSTANCE, "db", {"settings": {"tier": "a"}}, {"settings": {"tier": "b"}})).visible
     found = told(step(op, INSTANCE, "db", {"name": "warp-db"}, {"name": "warp-db"} if op == "replace" else None))
     assert found.seen_by == {Audience.CUSTOMERS}
-    assert "without the trunk ACL nobody may call" in text_of(found)
+    assert "without the trunk ACL no customer can call" in text_of(found)
 
 
 def test_what_is_inside_the_cluster_is_nobodys() -> None:

@@ -49,7 +49,7 @@ SLIPS: list[tuple[tuple[str, ...], Any, str, str, str, str]] = [
     # Domains in other scripts
     ((DNS, "domain"), "münchen.de", "", "'mü", "not a valid name here", "write it as 'xn--mnchen-3ya.de'; write a"),
     ((DNS, "domain"), "straße.de", "", "'stra", "not a valid name here", "write a domain as voice.example.com"),
-    ((DNS, "domain"), "example.c0m", "", "'ex", "not a valid name here", "last letters alone or an xn-- form"),
+    ((DNS, "domain"), "example.c0m", "", "'ex", "not a valid name here", "letters only, or an xn-- form"),
     ((DNS, "names"), {"udp": "münchen"}, ".udp", "'mü", "not a valid name here", "write it as 'xn--mnchen-3ya'; use"),
     ((EGRESS, "nat"), "münchen", "", "'mü", "not a valid name here", "use lower-case letters"),
     # Without effect
@@ -61,13 +61,20 @@ SLIPS: list[tuple[tuple[str, ...], Any, str, str, str, str]] = [
         "a disk that does not grow",
         "or remove limit",
     ),
-    ((CLUSTER, "context"), "prod", "", "'prod'", "access `gke` uses no context", "remove cluster.context, or"),
+    (
+        (CLUSTER, "context"),
+        "prod",
+        "",
+        "'prod'",
+        "access `gke` does not use a kubeconfig context",
+        "remove cluster.context, or",
+    ),
     (
         (CLUSTER,),
         {"access": "kubeconfig", "name": "c", "context": "prod"},
         ".name",
         "'c'",
-        "access `kubeconfig` looks no cluster up",
+        "access `kubeconfig` does not use the cluster's name",
         "remove cluster.name, or",
     ),
     (
@@ -75,7 +82,7 @@ SLIPS: list[tuple[tuple[str, ...], Any, str, str, str, str]] = [
         {"proxyPort": 5433},
         ".proxyPort",
         "5433",
-        "access `direct` goes through no proxy",
+        "access `direct` does not use a proxy",
         "access: proxy",
     ),
     (
@@ -83,7 +90,7 @@ SLIPS: list[tuple[tuple[str, ...], Any, str, str, str, str]] = [
         {"access": "connector", "proxyPort": 5433},
         ".proxyPort",
         "5433",
-        "access `connector` goes through no proxy",
+        "access `connector` does not use a proxy",
         "or remove proxyPort",
     ),
 ]

@@ -118,7 +118,7 @@ def test_what_is_a_secret_or_a_stacks_own_cannot_be_shared(tmp_path: Path, share
         ("config: 7", "not a settings file"),
         ("config: {warp-edge:labels: &a {x: y}, warp-edge:cost: *a}", "an alias"),
         ("config: {warp-edge:labels: !!python/name:os.system x}", "a tag"),
-        ("config: {warp-edge:labels: {a: b, a: c}}", "stands here twice"),
+        ("config: {warp-edge:labels: {a: b, a: c}}", "is given twice"),
         ("config: {warp-edge:labels: {a: 010}}", "is read as int by YAML"),
         ("config: {warp-edge:labels: {a: 2026-01-01}}", "is read as timestamp by YAML"),
         ("config: {warp-edge:labels: {a: .inf}}", "is read as float by YAML"),

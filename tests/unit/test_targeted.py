@@ -18,7 +18,7 @@ import publishing
 from engine import record as engine_record
 from engine.cli import Cli, EngineError, NotWholeError, refused_state
 from engine.refusal import RefusedError
-from engine.values import UNKNOWN, untold
+from engine.values import UNKNOWN, missing_values
 from inventory.publish import SCHEMA
 from inventory.published import OF_A_REGION
 from review.markdown import markdown
@@ -53,15 +53,15 @@ goroutine 1 [running]:
 
 @pytest.mark.parametrize("word", sorted(UNKNOWN))
 def test_every_word_of_the_engine_is_found_wherever_it_stands(word: str) -> None:
-    assert untold({"dns": {"records": [{"data": ["192.0.2.1", word]}]}}).startswith(
+    assert missing_values({"dns": {"records": [{"data": ["192.0.2.1", word]}]}}).startswith(
         "no value is known for dns.records[0].data[1]: "
     )
-    assert untold(word, "ipInventory").startswith("no value is known for ipInventory: ")
-    assert untold(dict.fromkeys("abcde", word)).startswith("no value is known for a, b, c and 2 more: ")
+    assert missing_values(word, "ipInventory").startswith("no value is known for ipInventory: ")
+    assert missing_values(dict.fromkeys("abcde", word)).startswith("no value is known for a, b, c and 2 more: ")
 
 
 def test_a_text_that_only_mentions_the_word_is_a_value() -> None:
-    assert untold({"purpose": f"see {MARKER}", "ports": [5060], "none": None}) == ""
+    assert missing_values({"purpose": f"see {MARKER}", "ports": [5060], "none": None}) == ""
 
 
 def reader(command: str, given: object) -> subprocess.CompletedProcess[str]:
@@ -89,7 +89,7 @@ def test_who_reads_outputs_refuses_them_in_words(command: str, given: Json, wher
 def test_who_reads_a_stack_without_outputs_hears_why(command: str) -> None:
     done = reader(command, {})
     assert (done.returncode, done.stdout) == (2, "")
-    assert "there are no outputs: no whole update of this stack has ended well" in done.stderr
+    assert "there are no outputs: this stack has had no complete, successful update" in done.stderr
     assert done.stderr.endswith(f"{HELP}\n")
 
 
@@ -181,7 +181,7 @@ def test_a_state_that_the_engine_refuses_says_what_is_wrong_and_what_helps() -> 
     assert told == (
         "`pulumi up` failed:\nthe engine refuses the stack's state: resource urn:pulumi:p::w::a:b:C::nat's dependency"
         " urn:pulumi:p::w::a:b:C::router refers to missing resource\n"
-        "  -> `pulumi state repair` on this stack, then a whole `pulumi up`; docs/recover.md"
+        "  -> `pulumi state repair` on this stack, then a complete `pulumi up`; docs/recover.md"
     )
     written = "x.json: snapshot integrity failure; it was already written, but is invalid (backup available at y): "
     assert "child resource a refers to missing parent b" in refused_state(

@@ -114,10 +114,13 @@ HOSTILE: dict[str, tuple[str | bytes, tuple[int, str, str]]] = {
     "yes": (item(more="  active: yes\n"), (6, "", "'yes' is read as bool by YAML")),
     "a float": (item().replace(": 50\n", ": 5.0\n"), (4, "", "'5.0' is read as float by YAML")),
     "infinity": (item().replace(": 50\n", ": .inf\n"), (4, "", "'.inf' is read as float by YAML")),
-    "a key twice": (item(more='  ban: "9"\n'), (6, "", "'ban' stands here twice")),
-    "an alias": (item(ranges="&a [34.1.0.0/24]") + item(trunk="u", ranges="*a"), (10, "", "an alias; write out")),
-    "an alias of itself": ("- &a [*a]\n", (1, "", "an alias; write out")),
-    "an alias for a key": ('- &k ban: "1"\n  *k : x\n', (2, "", "an alias; write out")),
+    "a key twice": (item(more='  ban: "9"\n'), (6, "", "'ban' is given twice")),
+    "an alias": (
+        item(ranges="&a [34.1.0.0/24]") + item(trunk="u", ranges="*a"),
+        (10, "", "an alias; write the value out"),
+    ),
+    "an alias of itself": ("- &a [*a]\n", (1, "", "an alias; write the value out")),
+    "an alias for a key": ('- &k ban: "1"\n  *k : x\n', (2, "", "an alias; write the value out")),
     "a tag": (item(ban='!!python/object/apply:os.system ["id"]'), (1, "", "a tag, 'tag:yaml.org,2002:python/object")),
     "a tag on a trunk": (item().replace("- ban", "- !!python/object:x.Y\n  ban"), (1, "", "a tag, ")),
     "a merge": (item(more="  <<: {active: false}\n"), (6, "100234", "'<<': no such setting")),
@@ -378,7 +381,7 @@ def test_a_hundred_thousand_keys_in_one_trunk_take_no_square_either(tmp_path: Pa
 
         def once() -> float:
             began = time.process_time()
-            with pytest.raises(TrunkFilesError, match="'k0' stands here twice"):
+            with pytest.raises(TrunkFilesError, match="'k0' is given twice"):
                 read(folder, Limits())
             return time.process_time() - began
 

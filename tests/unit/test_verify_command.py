@@ -28,10 +28,10 @@ from verify.finding import Finding, Judgement, Part, Subject, Verdict
         (("--ca", "/nonexistent/x"), "right", "--ca /nonexistent/x: No such file or directory\n  -> "),
         (("--ca", "README.md"), "right", "--ca README.md: "),
         (("--source", "198.51.100.1"), "right", "--source 198.51.100.1: Cannot assign requested address\n  -> "),
-        (("--source", "here"), "right", "'here' is no IPv4 or IPv6 address"),
-        (("--resolver", "dns.example"), "right", "'dns.example' is no address with a port"),
-        (("--resolver", "127.0.0.1:0"), "right", "is no address with a port"),
-        (("--resolver", "127.0.0.1:70000"), "right", "is no address with a port"),
+        (("--source", "here"), "right", "'here' is not an IPv4 or IPv6 address"),
+        (("--resolver", "dns.example"), "right", "'dns.example' is not an address with an optional port"),
+        (("--resolver", "127.0.0.1:0"), "right", "is not an address with an optional port"),
+        (("--resolver", "127.0.0.1:70000"), "right", "is not an address with an optional port"),
         (("--timeout", "0"), "right", "'0' is no number from 0.1 to 3600"),
         (("--timeout", "nan"), "right", "'nan' is no number"),
         (("--expect", "100"), "right", "'100' is no number from 200 to 699"),
@@ -56,7 +56,7 @@ def test_bytes_that_are_no_text_are_told_as_such(tmp_path: Path, capsys: pytest.
     file = tmp_path / "outputs.json"
     file.write_bytes(b'{"ipInventory": "\xff"}')
     assert main(["--outputs", str(file)]) == 2
-    assert capsys.readouterr().err.startswith(f"{file} is no JSON in UTF-8\n  -> ")
+    assert capsys.readouterr().err.startswith(f"{file} is not JSON in UTF-8\n  -> ")
 
 
 def test_a_stack_that_the_engine_does_not_know_is_told_in_the_engines_words(

@@ -71,7 +71,7 @@ def test_an_endpoint_whose_name_leads_elsewhere_contradicts_itself() -> None:
     def lead(found: dict[str, Any]) -> None:
         found["dns"]["records"][0]["data"] = [TCP]
 
-    assert list(of(changed(lead)).contradictions()) == [f"endpoint primary: sip.ringer.tel A does not lead to {UDP}"]
+    assert list(of(changed(lead)).contradictions()) == [f"endpoint primary: sip.ringer.tel A does not resolve to {UDP}"]
 
 
 def test_a_target_outside_our_records_is_to_be_looked_up() -> None:
@@ -115,8 +115,8 @@ def test_what_is_no_object_of_outputs_is_refused_in_plain_words(text: str) -> No
         (("dns", "records", 0, "ttl"), -1, "records.0.ttl"),
         (("dns", "records", 0, "ttl"), True, "records.0.ttl"),
         (("dns", "records", 0, "data"), [], "records.0.data"),
-        (("dns", "records", 0, "data"), ["x"], "sip.ringer.tel A: 'x' is no data of that type"),
-        (("dns", "records", 0, "data"), ["1.2.3.4 5.6.7.8"], "is no data of that type"),
+        (("dns", "records", 0, "data"), ["x"], "sip.ringer.tel A: 'x' is not valid data of that type"),
+        (("dns", "records", 0, "data"), ["1.2.3.4 5.6.7.8"], "is not valid data of that type"),
         (("dns", "records", 3, "data"), ["10 50 99999 sip."], "_sip._udp.ringer.tel SRV"),
         (("dns", "dsRecords"), ["1 2 3"], "dsRecords"),
         (("dns", "nameServers"), ["a..b"], "nameServers"),
@@ -152,5 +152,5 @@ def test_a_customers_own_address_without_a_name_is_its_own_server() -> None:
 
     assert not list(of(changed(lambda found: lead(found, UDP))).contradictions())
     assert list(of(changed(lambda found: lead(found, "acme.ringer.tel"))).contradictions()) == [
-        f"endpoint dedicated: acme.ringer.tel A does not lead to {UDP}"
+        f"endpoint dedicated: acme.ringer.tel A does not resolve to {UDP}"
     ]

@@ -66,7 +66,7 @@ def stack(database: Config, acl: Config, *, manage: bool = True) -> Config:
             "the SIP proxies connect to the database's public address",
             "add database.network.privateNetwork, or the range that the pods come from",
         ),
-        (CERTIFICATES, {}, "who has a client certificate", "use trunkAcl.reach.access: connector"),
+        (CERTIFICATES, {}, "requires a client certificate", "use trunkAcl.reach.access: connector"),
         (CERTIFICATES, {"reach": CONNECTOR, "enforcement": {}}, "the SIP proxies sign in", "sslMode: ENCRYPTED_ONLY"),
     ],
 )
