@@ -141,7 +141,7 @@ sys.exit(bootstrap.main([]))
         if not patch:
             process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=60)
-    assert (process.returncode, said) == (130, "bootstrap: interrupted; the next run goes on from here\n")
+    assert (process.returncode, said) == (130, "bootstrap: interrupted; the next run continues from here\n")
     started, deadline = Path("/proc") / pid_file.read_text(encoding="utf-8").strip(), time.monotonic() + 60
     while runs(started):
         assert time.monotonic() < deadline

@@ -42,8 +42,8 @@ def test_the_first_usable_pulumi_on_path_is_chosen(
 def test_the_reason_for_building_names_what_was_found() -> None:
     assert pulumi_engine.why_not([]) == "no pulumi on PATH"
     needed = steps.show_version(pulumi_engine.MIN_PULUMI)
-    assert pulumi_engine.why_not([OLD]) == f"/usr/local/bin/pulumi is 3.99.0, {needed} or newer is needed"
-    assert pulumi_engine.why_not([BROKEN]) == f"/broken/pulumi is of unknown version, {needed} or newer is needed"
+    assert pulumi_engine.why_not([OLD]) == f"/usr/local/bin/pulumi is 3.99.0, {needed} or newer is required"
+    assert pulumi_engine.why_not([BROKEN]) == f"/broken/pulumi is of unknown version, {needed} or newer is required"
     assert "no pulumi-language-python" in pulumi_engine.why_not([NO_HOST])
 
 

@@ -206,7 +206,7 @@ def test_where_pyproject_the_lock_and_the_export_differ_the_check_says_what_to_r
     names = ("pyproject.toml", get_uv.LOCK, python_lock.EXPORT)
     for name in names:
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    with pytest.raises(steps.BootstrapError, match="is not there; run `make setup-dev`"):
+    with pytest.raises(steps.BootstrapError, match="does not exist; run `make setup-dev`"):
         python_lock.exported(tmp_path)
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "uv").symlink_to(Path(sys.prefix) / "bin" / "uv")
