@@ -1,4 +1,4 @@
-"""The whole site, path to bytes."""
+"""Renders the site: path to bytes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from inventory.formats import FORMATS, NothingToListError, merged, told_to
+from inventory.formats import FORMATS, NothingToListError, merged, visible_to
 from inventory.published import PublishedInventory, json_schema
 from inventory.published_values import Json
 from inventory.site import files
@@ -18,11 +18,11 @@ from inventory.site.ranges import ip_ranges
 def render(found: Sequence[tuple[Json, PublishedInventory]], base_url: str = "") -> dict[str, bytes]:
     """Every file of `files.FILES`, of these inventories (as `inventory.published.read` gives them).
 
-    Raises `NothingToListError` when two regions claim one living address. A format that cannot be written for these
-    addresses is one line that says why: no program takes that for a list, as it would take an empty one.
+    Raises `NothingToListError` if two regions have the same living address. A format that cannot be written for these
+    addresses is one line with the reason, which a program cannot mistake for an (empty) list.
     """
-    # Anybody reads it: what one customer has for itself is told to that customer.
-    inventories, raw = merged(told_to(None, _ordered(found)))
+    # Public: dedicated addresses are shown to their customers only.
+    inventories, raw = merged(visible_to(None, _ordered(found)))
     base_url = base_url and f"{base_url.rstrip('/')}/"
     formats: dict[str, str] = {}
     missing: dict[str, str] = {}
@@ -43,7 +43,7 @@ def render(found: Sequence[tuple[Json, PublishedInventory]], base_url: str = "")
 
 
 def _ordered(found: Sequence[tuple[Json, PublishedInventory]]) -> list[tuple[Json, PublishedInventory]]:
-    """Regions in the order of their names, and keys in theirs: the engine sorts what a stack's outputs hold."""
+    """Regions sorted by name, and keys sorted: the engine sorts a stack's outputs."""
     canonical = [(json.dumps(raw, sort_keys=True), inventory) for raw, inventory in found]
     canonical.sort(key=lambda pair: (pair[1].region, pair[0]))
     return [(json.loads(text), inventory) for text, inventory in canonical]

@@ -157,8 +157,14 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     ((DNS, "names"), {"tcp": "sip-udp"}, ".tcp", "names are not unique", "three different labels"),
     ((DNS, "zone"), {"name": "z", "manage": False, "dnssec": True}, ".dnssec", "cannot be signed", "ask its owner"),
     # The database
-    ((DATABASE, "network"), {"authorised": {"all": "0.0.0.0/0"}}, ".authorised.all", "whole Internet", "name the ranges"),
-    ((DATABASE, "network"), {"authorised": {"all": "::/0"}}, ".authorised.all", "whole Internet", "name the ranges"),
+    (
+        (DATABASE, "network"),
+        {"authorised": {"all": "0.0.0.0/0"}},
+        ".authorised.all",
+        "Internet",
+        "name the ranges",
+    ),
+    ((DATABASE, "network"), {"authorised": {"all": "::/0"}}, ".authorised.all", "Internet", "name the ranges"),
     ((DATABASE, "network"), {"public": False}, ".privateNetwork", "no client could reach it", "set one of them"),
     (
         (DATABASE, "network"),

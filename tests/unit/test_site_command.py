@@ -63,7 +63,7 @@ def test_a_folder_with_somebody_elses_file_is_refused_and_left_alone(tmp_path: P
     done = site(EUROPE, "--out", str(out))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        f"{out} holds {stranger}, which no site put there\n  -> choose a folder that is new or empty with --out\n"
+        f"{out} holds {stranger}, which no site put there\n  -> choose a new or empty folder with --out\n"
     )
     assert contents(out) == before
 
@@ -126,7 +126,7 @@ def test_a_crash_leaves_a_whole_site(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_base_url_that_is_none_is_refused(tmp_path: Path, url: str) -> None:
     done = site(LIVE, "--out", str(tmp_path / "site"), "--base-url", url)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (f"--base-url {url!r} is no address of a site\n  -> write it as https://ips.example.com/\n")
+    assert done.stderr == (f"--base-url {url!r} is not a site's URL\n  -> write it as https://ips.example.com/\n")
     assert not (tmp_path / "site").exists()
 
 
