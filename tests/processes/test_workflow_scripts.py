@@ -177,8 +177,8 @@ def test_an_update_is_done_when_a_second_preview_is_empty(folder: Path) -> None:
     assert done.returncode == 3
     assert "::error::the update of prod did not take" in done.stdout
     summary = (folder / "summary").read_text()
-    assert "**The update did not take.**" in summary
-    assert "- `RouterNat warp-nat` is not as the settings have it" in summary
+    assert "**The update did not take effect.**" in summary
+    assert "- `RouterNat warp-nat` differs from the settings" in summary
     assert "  - `drainNatIps[0]` `(none)` → " in summary
 
 

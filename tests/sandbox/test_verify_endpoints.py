@@ -144,8 +144,8 @@ def test_provisional_answers_and_answers_to_others_are_passed_over(run: Run, loo
 @pytest.mark.parametrize(
     ("behaviour", "told"),
     [
-        (lambda request: b"x" * 4096, "an answer without end: no head within 16384 bytes"),
-        (lambda request: b"SIP/2.0 200 OK\r\n" + b"A: b\r\n" * 99, "an answer without end: no head within 16384 bytes"),
+        (lambda request: b"x" * 4096, "an answer whose head is longer than 16384 bytes"),
+        (lambda request: b"SIP/2.0 200 OK\r\n" + b"A: b\r\n" * 99, "an answer whose head is longer than 16384 bytes"),
         (lambda request: b"\r\n\r\n", "no answer within"),
         (lambda request: b"HTTP/1.1 400 Bad\x1b[2J Request\r\n\r\n", "not SIP: 'HTTP/1.1 400 Bad"),
         (lambda request: b"\x16\x03\x01\xff\xff\r\n\r\n", "not SIP: "),

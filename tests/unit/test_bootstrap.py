@@ -211,6 +211,6 @@ def test_a_python_too_old_for_the_program_gets_as_far_as_saying_so(monkeypatch: 
         ast.parse(module.read_text(encoding="utf-8"), feature_version=(3, 8))
     monkeypatch.setattr(sys, "version_info", (3, 10, 4, "final", 0))
     with pytest.raises(
-        steps.BootstrapError, match=r"3\.11 or newer is needed; install one and start tools/bootstrap\.py"
+        steps.BootstrapError, match=r"3\.11 or newer is required; install one and start tools/bootstrap\.py"
     ):
         python_environment.check_python()

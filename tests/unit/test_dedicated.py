@@ -272,7 +272,7 @@ def test_nobody_is_told_of_anothers_address_as_a_replacement() -> None:
     ((key, wrong, _),) = refusals(config)
     assert (key, wrong) == (
         "warp-edge:legacy",
-        "'old' is replaced by sip-beta-udp-ip, which is BAN 100002's own: it would be published to others",
+        "'old' is replaced by sip-beta-udp-ip, which is dedicated to BAN 100002: it would be published to others",
     )
     assert settings_of(changed(config, ("warp-edge:legacy", "old", "customer"), "100002"))
 

@@ -178,7 +178,7 @@ def test_every_row_for_kamailio_is_five_words(text: str) -> None:
 def test_aws_takes_a_hundred_entries_and_no_more() -> None:
     many = [LIVE["addresses"][2] | {"address": f"10.0.0.{host}"} for host in range(1, 102)]
     assert len(read_aws(render("aws-prefix-list", LIVE | {"addresses": many[:100]}))) == 100
-    with pytest.raises(NothingToListError, match="101 addresses, and AWS takes 100 in one call"):
+    with pytest.raises(NothingToListError, match="101 addresses, but AWS accepts 100 in one call"):
         render("aws-prefix-list", LIVE | {"addresses": many})
 
 

@@ -30,7 +30,7 @@ ONE, TWO = {"stack": "o/p/one"}, {"stack": "o/p/two"}
     [
         ({}, "this setting is required"),
         ({"us_central1": ONE | {"state": "drained"}}, "no region is active"),
-        ({"us_central1": ONE, "us_east1": ONE | {"priority": 20}}, "two regions are the stack o/p/one"),
+        ({"us_central1": ONE, "us_east1": ONE | {"priority": 20}}, "two regions have the same stack o/p/one"),
         ({"us_central1": ONE, "us_east1": TWO}, "us-central1 and us-east1 have the same priority"),
         ({"us_central1": ONE | {"weight": 1}, "us_east1": TWO}, "have the same priority"),
         ({"us_central1": ONE | {"weight": 0}, "us_east1": TWO | {"weight": 0}}, "all weights of one priority are 0"),

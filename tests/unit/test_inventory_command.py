@@ -108,7 +108,7 @@ def test_anything_else_is_refused_in_one_sentence(given: object) -> None:
     done = render(given)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "standard input is no ipInventory of schema 1\n"
+        "standard input is not an ipInventory of schema 1\n"
         "  -> pulumi stack output ipInventory --json | python -m inventory render\n"
     )
 
@@ -122,7 +122,7 @@ def test_an_inventory_that_somebody_edited_is_refused(command: str, edited: str,
     done = called("inventory", command, *more, given=json.dumps([LIVE, other]))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "standard input: the digest is not that of the contents, so somebody edited the inventory of us-central1\n"
+        "standard input: the digest does not match the contents, so it was edited: the inventory of us-central1\n"
         f"  -> take it from the stack: pulumi stack output ipInventory --json | python -m inventory {command}\n"
     )
     assert not list(tmp_path.iterdir())

@@ -53,7 +53,7 @@ def test_connections_in_clear_are_refused() -> None:
     assert refused("database-tls-only", network(sslMode="ALLOW_UNENCRYPTED_AND_ENCRYPTED")) == [
         "db: sslMode is ALLOW_UNENCRYPTED_AND_ENCRYPTED"
     ]
-    assert refused("database-tls-only", instance()) == ["db: sslMode is left out, which allows connections in clear"]
+    assert refused("database-tls-only", instance()) == ["db: sslMode is absent, which allows clear-text connections"]
     assert unjudged("database-tls-only", instance(ipConfiguration=UNKNOWN)) == ["db: settings.ipConfiguration.sslMode"]
 
 

@@ -76,7 +76,7 @@ def test_external_traffic_policy_local_passes() -> None:
     ("spec", "told"),
     [
         ({"externalTrafficPolicy": "Cluster"}, "externalTrafficPolicy is Cluster"),
-        ({}, "externalTrafficPolicy is left out, which means Cluster"),
+        ({}, "externalTrafficPolicy is absent, which means Cluster"),
     ],
 )
 def test_any_other_traffic_policy_is_refused(spec: dict[str, str], told: str) -> None:

@@ -77,7 +77,7 @@ def test_what_a_rule_stumbled_over_is_not_shown() -> None:
 )
 def test_a_wrong_configuration_is_refused_and_excuses_nothing(config: dict[str, Any], told: str) -> None:
     (message,) = refused("database-tls-only", clear_instance(), **config)
-    assert message.startswith("the configuration of rule database-tls-only cannot be used: ")
+    assert message.startswith("the configuration of rule database-tls-only is invalid: ")
     assert told in message
     (once,) = judge_exceptions(rule("database-tls-only"), config, TODAY)
     assert told in once.message, "also where the stack has no such resource"
@@ -88,7 +88,7 @@ def test_an_exception_holds_for_its_resource_until_its_last_day(on: str) -> None
     config = {"exceptions": [granted("2026-01-15", on)]}
     assert refused("database-tls-only", clear_instance(), **config) == []
     assert excepted("database-tls-only", clear_instance(), **config) == [
-        "sslMode is left out, which allows connections in clear"
+        "sslMode is absent, which allows clear-text connections"
     ]
     assert list(judge_exceptions(rule("database-tls-only"), config, TODAY)) == []
 
@@ -182,7 +182,7 @@ def test_what_rests_on_something_left_out_is_not_refused() -> None:
     assert refused(name, service)
     assert refused(name, service, left_out(address)) == []
     (told,) = unjudged(name, service, left_out(address))
-    assert told.endswith("which rests on what this update leaves out (--target, --exclude)")
+    assert told.endswith("which depends on resources that this update leaves out (--target, --exclude)")
     assert silent(name, service, address)
     component = left_out(resource("warp:edge:SipIngress", "ingress"))
     assert refused(name, service, component), "a component never has inputs"
@@ -201,7 +201,7 @@ def test_what_a_rule_does_not_read_may_be_left_out_and_hides_nothing(of_no_conce
 def test_the_name_customers_type_rests_on_services_and_their_addresses() -> None:
     record = resource(RECORD_SET, "sip", name="sip.a.test.", type="A", rrdatas=["192.0.2.9"])
     name = "sip-name-is-udp-ingress"
-    assert refused(name, record) == ["sip: it leads to 192.0.2.9, the UDP ingress has no address"]
+    assert refused(name, record) == ["sip: it resolves to 192.0.2.9, the UDP ingress has no address"]
     for type_, hides in ((SERVICE, True), (ADDRESS, True), (BUCKET, False), (INSTANCE, False)):
         assert bool(refused(name, record, left_out(resource(type_, "later")))) is not hides, type_
 

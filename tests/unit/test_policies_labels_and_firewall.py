@@ -38,7 +38,7 @@ def test_what_takes_no_labels_needs_none() -> None:
 
 def test_a_label_with_another_value_is_refused_where_the_value_is_given() -> None:
     assert refused("labels", labelled(ADDRESS, {**OURS, "managed-by": "hand"})) == [
-        "it: label managed-by is hand, it should be pulumi"
+        "it: label managed-by is hand, should be pulumi"
     ]
     assert silent("labels", labelled(ADDRESS, {**OURS, "platform": "another"}))
     assert len(refused("labels", labelled(ADDRESS, OURS), required={"team": ""})) == 1

@@ -131,7 +131,7 @@ def test_a_secret_passes_and_the_same_in_clear_does_not() -> None:
     assert about("no-plaintext-secret", engine().resource(user, password=secret("hunter2"))) == []
     (level, message), *more = about("no-plaintext-secret", engine().resource(user, password="hunter2"))
     assert (level, more) == (proto.MANDATORY, [])
-    assert "it: password holds a secret, by its name, in clear" in message
+    assert "it: password holds a secret (by its name) in clear" in message
     assert "hunter2" not in message
 
 
@@ -189,7 +189,7 @@ def test_an_exception_in_force_is_told_at_the_end_and_stops_nothing() -> None:
     assert about("exceptions-in-force", asked.stack((STACK, "s", {}))) == [
         (
             proto.ADVISORY,
-            "Exceptions in force are told\n"
+            "Exceptions in force are reported\n"
             "database-tls-only: sslMode is ALLOW_UNENCRYPTED_AND_ENCRYPTED;"
             " until 2026-02-28 (Ann: the portal cannot do TLS yet)",
         )

@@ -39,7 +39,7 @@ def thing(properties: dict[str, Any], *secret: str) -> Declared:
     ],
 )
 def test_what_is_called_like_a_secret_must_be_one(key: str) -> None:
-    assert refused(RULE, thing({key: "hunter2"})) == [f"it: {key} holds a secret, by its name, in clear"]
+    assert refused(RULE, thing({key: "hunter2"})) == [f"it: {key} holds a secret (by its name) in clear"]
     assert verdicts(RULE, thing({key: "hunter2"}, key)) == []
 
 
@@ -97,7 +97,7 @@ def test_no_message_holds_the_secret() -> None:
 def test_an_unknown_value_hides_no_secret_in_clear() -> None:
     both = thing({"password": UNKNOWN, "token": "hunter2", "name": UNKNOWN})
     assert unjudged(RULE, both) == ["it: password"]
-    assert refused(RULE, both) == ["it: token holds a secret, by its name, in clear"]
+    assert refused(RULE, both) == ["it: token holds a secret (by its name) in clear"]
 
 
 def test_a_secret_that_is_not_known_yet_is_one() -> None:

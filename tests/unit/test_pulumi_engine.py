@@ -130,7 +130,7 @@ def test_the_engine_is_complete_or_not_there(project: Path, monkeypatch: pytest.
 def test_an_engine_that_does_not_run_is_not_put_in_place(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = BUILDS.replace(pulumi_engine.CLI_VERSION, "v1.0.0")
     monkeypatch.setenv("PATH", f"{fake_go(project, build=wrong)}:/usr/bin:/bin")
-    with pytest.raises(steps.BootstrapError, match=r"the engine just built says 'v1\.0\.0' instead of v3\."):
+    with pytest.raises(steps.BootstrapError, match=r"the engine just built reports version 'v1\.0\.0' instead of v3\."):
         pulumi_engine.build_engine(project, "no pulumi on PATH")
     assert not (project / ".engine" / "bin").exists()
 

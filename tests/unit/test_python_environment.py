@@ -219,4 +219,4 @@ def test_where_pyproject_the_lock_and_the_export_differ_the_check_says_what_to_r
     chosen = tmp_path / "pyproject.toml"
     chosen.write_text(chosen.read_text().replace("PyYAML==", "PyYAML==1"))
     (said,) = python_lock.problems(tmp_path)
-    assert said.startswith("uv.lock is not what pyproject.toml asks for; run `make lock`")
+    assert said.startswith("uv.lock does not match pyproject.toml; run `make lock`")

@@ -151,7 +151,7 @@ def test_an_address_that_is_replaced_changes_although_the_settings_do_not() -> N
 def test_when_nothing_tells_the_addresses_anybody_may_see_it() -> None:
     found = told(before={"ipInventory": LIVE}, after={"ipInventory": UNKNOWN})
     assert found.visible
-    assert "Could not be told" in text_of(found)
+    assert "Could not be determined" in text_of(found)
     assert "No change visible" not in text_of(found)
 
 
@@ -368,7 +368,7 @@ def test_a_missing_file_and_outputs_that_are_none_are_refused_too(tmp_path: Path
     outputs.write_text("[1]")
     done = run("--outputs", str(outputs), stdin=streamed().encode())
     assert done.returncode == 2
-    assert b"it is no object of outputs\n  -> pulumi stack output --json" in done.stderr
+    assert b"it is not an object of outputs\n  -> pulumi stack output --json" in done.stderr
 
 
 def test_a_marker_is_the_first_line_and_nothing_but_a_comment() -> None:
@@ -398,7 +398,7 @@ def test_a_preview_of_thousands_of_changes_fits_into_a_comment() -> None:
     ]
     page = text_of(told(*many))
     assert len(page.encode("utf-16-le")) // 2 < 65_536
-    assert page.endswith("Run the preview to read all of it.**\n")
+    assert page.endswith("Run the preview for the complete report.**\n")
 
 
 def test_a_preview_is_read_line_by_line_also_between_other_lines() -> None:

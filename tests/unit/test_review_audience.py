@@ -75,7 +75,7 @@ def test_neither_do_labels_of_the_providers_settings(component: str) -> None:
     changed = step("update", ADDRESS, "it", NAMED, NAMED, parent=PARENTS[component], detailedDiff=kinds)
     found = told(changed)
     assert not found.visible
-    assert "`effectiveLabels, pulumiLabels`: no effect on traffic: labels of the provider's settings" in markdown(found)
+    assert "`effectiveLabels, pulumiLabels`: no effect on traffic: the provider's default labels" in markdown(found)
 
 
 def test_a_label_beside_a_change_that_customers_see_hides_nothing() -> None:

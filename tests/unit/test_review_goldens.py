@@ -84,9 +84,9 @@ def test_both_forms_of_one_preview_tell_the_same_addresses() -> None:
 def test_what_one_form_leaves_out_is_said_and_not_taken_for_nothing() -> None:
     whole, part = told("announce"), told("announce-object")
     assert {figure.words: figure.after for figure in whole.figures}["network, as planned"] == 103.52
-    assert whole.not_told == ()
+    assert whole.omitted == ()
     assert part.figures == ()
-    assert "No policy pack judged" not in page(golden("announce-object"))
+    assert "This preview ran without a policy pack" not in page(golden("announce-object"))
     assert "leaves them out" in page(golden("announce-object"))
 
 
@@ -136,7 +136,7 @@ def test_a_preview_that_broke_off_claims_nothing() -> None:
 
 def test_drift_tells_what_is_gone_and_what_is_different() -> None:
     text = page(golden("drift"))
-    assert text.startswith("## Drift of stack `sandbox`\n\n**The cloud is not as the state has it. Visible to")
+    assert text.startswith("## Drift of stack `sandbox`\n\n**The cloud does not match the state. Visible to")
     assert "`sip-tcp.ringer.tel.` `A` **DELETED**" in text
     assert "TTL 300 s → 600 s" in text
     assert "`warp-nat-ip-3`: calls on it end at once" in text
@@ -144,7 +144,7 @@ def test_drift_tells_what_is_gone_and_what_is_different() -> None:
 
 def test_a_refresh_that_the_cluster_refuses_is_for_somebody_to_look_at() -> None:
     text = page(golden("drift-refused"))
-    assert "**The refresh failed: check by hand.**" in text
+    assert "**The refresh failed: check manually.**" in text
     assert 'is forbidden: User "warp-edge" cannot get resource "services"' in text
 
 

@@ -105,7 +105,7 @@ def test_every_row_of_the_table_is_tried() -> None:
 def test_an_address_that_moved_says_who_has_the_old_one(component: str, audience: Audience, words: str) -> None:
     found = told(ADDRESS, {"address": "192.0.2.1"}, {"address": "192.0.2.2"}, component)
     assert found.seen_by == {audience}
-    assert f"**The cloud is not as the state has it. Visible to {audience.name.lower()}.**" in markdown(found)
+    assert f"**The cloud does not match the state. Visible to {audience.name.lower()}.**" in markdown(found)
     assert f"- `Address it` changed\n  - `address` `192.0.2.1` → `192.0.2.2`: {words}" in markdown(found)
 
 
@@ -118,7 +118,7 @@ def test_who_sees_a_deletion_stands_in_one_pair_of_brackets() -> None:
 
 def test_a_grant_that_is_gone_says_who_cannot_read_the_site() -> None:
     text = markdown(told(GRANT, {"role": "roles/storage.objectViewer", "member": "allUsers"}, {}, op="delete"))
-    assert "**The cloud is not as the state has it. Visible to vendors and customers.**" in text
+    assert "**The cloud does not match the state. Visible to vendors and customers.**" in text
     assert (
         "- `BucketIAMMember it` **DELETED** (vendors and customers see)\n"
         "  - vendors and customers cannot read the site" in text
@@ -171,8 +171,8 @@ def test_what_people_do_not_rely_on_is_no_drift(what: str) -> None:
 def test_what_a_targeted_update_left_unknown_is_no_move_and_no_calm_either() -> None:
     found = told(STACK, {"dns": {"dsRecords": UNKNOWN}}, {"dns": {"dsRecords": ["1 8 2 AA"]}})
     assert found.resources == ()
-    assert "- what people read today: no value is known for dns.dsRecords: " in markdown(found)
-    assert "**Whether the cloud is as the state has it could not be told.**" in markdown(found)
+    assert "- the published outputs: no value is known for dns.dsRecords: " in markdown(found)
+    assert "**Whether the cloud matches the state could not be determined.**" in markdown(found)
 
 
 def test_a_certificate_is_told_by_its_fingerprint() -> None:
@@ -189,7 +189,7 @@ def test_without_the_program_the_report_says_what_it_could_not_compare() -> None
     )
     found = report(read(programless), "prod")
     assert not found.visible
-    assert "DS records and the authority of the database's server" in markdown(found)
+    assert "DS records and the CA of the database's server" in markdown(found)
     assert "DS records" not in markdown(report(read(events), "prod"))
 
 
@@ -198,7 +198,7 @@ def test_a_form_that_leaves_out_what_the_cloud_answered_never_says_no_drift() ->
     step = {"op": "refresh", "urn": urn(ADDRESS, "it"), "oldState": state, "newState": deepcopy(state)}
     found = report(read(json.dumps({"steps": [step], "changeSummary": {"same": 1}})), "prod")
     assert found.visible
-    assert "**Whether the cloud is as the state has it could not be told.**" in markdown(found)
+    assert "**Whether the cloud matches the state could not be determined.**" in markdown(found)
 
 
 def test_a_zone_that_moved_is_told_once() -> None:

@@ -296,7 +296,7 @@ def test_policies_that_would_not_do_what_they_say_are_refused(routing: Any, key:
 
 def test_a_host_that_answers_everybody_the_same_has_no_policies() -> None:
     told = refused({"udp": "geo"}, backend="gandi", zone=None)
-    assert "the zone is at gandi, which answers everybody the same" in told
+    assert "the zone is at gandi, which gives every client the same answer" in told
     assert "move the zone to Cloud DNS first" in told
 
 

@@ -103,7 +103,7 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     ((INGRESS, "udp", "ports"), {"sip": 5060, "sips": 5061}, "", "sips runs over TCP", "move it to ingress.tcp.ports"),
     ((INGRESS, "udp", "ports"), {"sip": 5060, "wss": 443}, "", "wss runs over TCP", "move it to ingress.tcp.ports"),
     ((INGRESS, "tcp", "ports"), {"sips": 5061}, "", "no port for plain SIP", "add sip: 5060"),
-    ((INGRESS, "tcp", "ports"), {"sip": 5060, "h323": 1720}, "", "unknown role 'h323'", "the roles are sip, sips, ws"),
+    ((INGRESS, "tcp", "ports"), {"sip": 5060, "h323": 1720}, "", "unknown port role 'h323'", "the roles are sip, sips, ws"),
     ((INGRESS, "tcp", "ports", "sip"), 0, "", "too small", "use 1 or more"),
     ((INGRESS, "tcp", "ports", "sip"), 65536, "", "too large", "use 65535 or less"),
     ((INGRESS, "tcp", "service"), "kamailio-sip-udp", "<", "one Service for UDP and TCP", "a Service each"),
@@ -119,7 +119,7 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     ((EGRESS, "slots"), {}, "", "no active slot", "set one slot to active"),
     ((EGRESS, "slots"), {"a": {"state": "announced"}}, "", "no active slot", "set one slot to active"),
     ((EGRESS, "slots"), {"a": {"state": "draining"}}, "", "no active slot", "set one slot to active"),
-    ((EGRESS, "slots"), TOO_MANY, "", "301 addresses on one gateway", "the cloud takes 300 at most"),
+    ((EGRESS, "slots"), TOO_MANY, "", "301 addresses on one gateway", "the cloud allows 300 at most"),
     ((EGRESS, "slots", "warp-nat-ip-1", "state"), "retired", "", "known values", "use announced, active or draining"),
     ((EGRESS, "slots", "kamailio-sip-udp-ip"), ACTIVE, "<<", "is an ingress address", "reserve another"),
     ((EGRESS, "minPortsPerVm"), 57_345, "", "more ports than one VM can get from one address", "use 57344 or less"),
@@ -259,7 +259,7 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
         (LEGACY,),
         {"old": RETIRED | {"address": "2001:db8::1"}, "older": RETIRED | {"address": "2001:DB8:0::1"}},
         "",
-        "2001:db8::1 is listed as 'old' and under 'older'",
+        "2001:db8::1 is listed as 'old' and as 'older'",
         "keep one of the two",
     ),
     # What replaces itself
@@ -516,7 +516,7 @@ def test_project_and_instance_fit_into_a_connection_name() -> None:
         parse(changed(long, (DATABASE,), {"instance": "d" * 61, "uniqueName": True}))
     (problem,) = refused.value.problems
     assert problem.key == DATABASE
-    assert "99 characters with a colon between" in problem.wrong
+    assert "99 characters, with the colon between them" in problem.wrong
     assert "Cloud SQL takes 98" in problem.remedy
 
 

@@ -86,7 +86,7 @@ def test_every_format_is_a_file_for_those_whom_it_is_for() -> None:
 def test_a_format_that_cannot_be_written_says_why_where_no_program_takes_it_for_a_list() -> None:
     crowd = LIVE | {"addresses": [address(f"n{n}", f"198.51.100.{n}") for n in range(101)]}
     files = site(crowd)
-    told = "not available: 101 addresses, and AWS takes 100 in one call"
+    told = "not available: 101 addresses, but AWS accepts 100 in one call"
     assert files["formats/aws-prefix-list.json"].decode() == f"{told}\n"
     with pytest.raises(ValueError, match="Expecting value"):
         json.loads(files["formats/aws-prefix-list.json"])
@@ -106,7 +106,7 @@ def test_content_types_are_those_that_browsers_show_and_readers_know() -> None:
 
 
 def test_two_regions_that_claim_one_address_are_refused() -> None:
-    with pytest.raises(NothingToListError, match="one of them is old"):
+    with pytest.raises(NothingToListError, match="one of them is outdated"):
         site(LIVE, LIVE | {"region": "elsewhere"})
 
 

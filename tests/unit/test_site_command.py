@@ -63,7 +63,7 @@ def test_a_folder_with_somebody_elses_file_is_refused_and_left_alone(tmp_path: P
     done = site(EUROPE, "--out", str(out))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        f"{out} holds {stranger}, which no site put there\n  -> choose a new or empty folder with --out\n"
+        f"{out} holds {stranger}, which is not a file of a site\n  -> choose a new or empty folder with --out\n"
     )
     assert contents(out) == before
 
@@ -72,7 +72,7 @@ def test_a_folder_that_was_never_a_site_is_refused(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("somebody's page")
     done = site(LIVE, "--out", str(tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
-    assert "holds index.html, which no site put there" in done.stderr
+    assert "holds index.html, which is not a file of a site" in done.stderr
     assert (tmp_path / "index.html").read_text() == "somebody's page"
 
 
@@ -134,7 +134,7 @@ def test_input_that_is_no_inventory_is_refused_with_this_commands_remedy(tmp_pat
     done = site("{", "--out", str(tmp_path / "site"))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "standard input is no ipInventory of schema 1\n"
+        "standard input is not an ipInventory of schema 1\n"
         "  -> pulumi stack output ipInventory --json | python -m inventory site\n"
     )
 
@@ -142,4 +142,4 @@ def test_input_that_is_no_inventory_is_refused_with_this_commands_remedy(tmp_pat
 def test_two_inventories_of_one_edge_are_refused(tmp_path: Path) -> None:
     done = site([LIVE, LIVE | {"region": "elsewhere"}], "--out", str(tmp_path / "site"))
     assert done.returncode == 2
-    assert "one of them is old" in done.stderr
+    assert "one of them is outdated" in done.stderr

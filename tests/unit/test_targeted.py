@@ -31,7 +31,7 @@ from tests.unit.toolchain import executable
 
 Json = dict[str, Any]
 UNTOLD = Unknown()  # type: ignore[no-untyped-call]
-HELP = "\n  -> run a whole `pulumi up`, without --target and --exclude"
+HELP = "\n  -> run a complete `pulumi up`, without --target and --exclude"
 # As the engine prints it.
 REFUSED = """\
 error: The Pulumi CLI encountered a snapshot integrity error. This is a bug!
@@ -112,7 +112,7 @@ def test_our_own_tools_refuse_them_before_anything_is_made_of_them(
 def test_a_review_says_that_what_people_read_today_is_not_known() -> None:
     found = report(preview_of(before={"ipInventory": MARKER}, after={"ipInventory": LIVE}), "prod")
     assert found.visible
-    assert "- what people read today: no value is known for ipInventory: " in markdown(found)
+    assert "- the published outputs: no value is known for ipInventory: " in markdown(found)
 
 
 @pytest.mark.parametrize("outputs", [{"dns": UNTOLD}, {"dns": {"records": [{"data": [UNTOLD]}]}}])
@@ -150,7 +150,7 @@ def test_an_update_that_does_not_know_an_output_publishes_none(monkeypatch: pyte
         outputs = {"ipInventory": output({"schema": 1}), "dns": {"records": records}, "egressCapacity": output(1)}
         found = exported(outputs, monkeypatch)
         with pytest.raises(
-            RefusedError, match=r"are made of: dns; the published ones stay\n  -> run a whole `pulumi up`"
+            RefusedError, match=r"are made of: dns; the published outputs stay unchanged\n  -> run a whole `pulumi up`"
         ):
             await found["ipInventory"].future()
 

@@ -23,7 +23,7 @@ from verify.finding import Finding, Judgement, Part, Subject, Verdict
 @pytest.mark.parametrize(
     ("options", "given", "told"),
     [
-        ((), "{", "it is no JSON\n  -> pulumi stack output --json > FILE"),
+        ((), "{", "it is not JSON\n  -> pulumi stack output --json > FILE"),
         (("--outputs", "/nonexistent/x"), "", "/nonexistent/x: No such file or directory\n  -> "),
         (("--ca", "/nonexistent/x"), "right", "--ca /nonexistent/x: No such file or directory\n  -> "),
         (("--ca", "README.md"), "right", "--ca README.md: "),
@@ -32,10 +32,10 @@ from verify.finding import Finding, Judgement, Part, Subject, Verdict
         (("--resolver", "dns.example"), "right", "'dns.example' is not an address with an optional port"),
         (("--resolver", "127.0.0.1:0"), "right", "is not an address with an optional port"),
         (("--resolver", "127.0.0.1:70000"), "right", "is not an address with an optional port"),
-        (("--timeout", "0"), "right", "'0' is no number from 0.1 to 3600"),
-        (("--timeout", "nan"), "right", "'nan' is no number"),
-        (("--expect", "100"), "right", "'100' is no number from 200 to 699"),
-        (("--expiry-days", "x"), "right", "'x' is no number"),
+        (("--timeout", "0"), "right", "'0' is not a number from 0.1 to 3600"),
+        (("--timeout", "nan"), "right", "'nan' is not a number"),
+        (("--expect", "100"), "right", "'100' is not a number from 200 to 699"),
+        (("--expiry-days", "x"), "right", "'x' is not a number"),
         (("--only", "web"), "right", "--only"),
     ],
 )

@@ -101,7 +101,7 @@ def test_outputs_of_an_older_program_say_what_to_do() -> None:
     ["", "{", "null", "5", "[]", '"x"', "[" * 100_000, '{"ipInventory": {}}', '{"ipInventory": 5, "dns": 6}'],
 )
 def test_what_is_no_object_of_outputs_is_refused_in_plain_words(text: str) -> None:
-    with pytest.raises(Refusal, match=r"^this is not what a stack's outputs look like: .*\n  -> "):
+    with pytest.raises(Refusal, match=r"^this is not the outputs of a stack: .*\n  -> "):
         read(text)
 
 
