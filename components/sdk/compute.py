@@ -43,7 +43,7 @@ class GlobalAddressInputs(TypedDict, total=False):
 
 
 class GlobalAddress(Resource[GlobalAddressInputs], token=tokens.GLOBAL_ADDRESS, package=GCP, secret=LABELS):
-    """A reserved address or range of no region."""
+    """A global reserved address or range."""
 
     name = Known[str]("name")
 
@@ -125,7 +125,7 @@ class HealthCheckInputs(TypedDict, total=False):
 
 
 class HealthCheck(Resource[HealthCheckInputs], token=tokens.HEALTH_CHECK, package=GCP):
-    """What Cloud DNS probes with."""
+    """A health check, used by Cloud DNS."""
 
 
 class ConnectionInputs(TypedDict, total=False):

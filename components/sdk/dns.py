@@ -42,7 +42,7 @@ class HealthCheckedTargets(TypedDict, total=False):
 
 
 class Geo(TypedDict, total=False):
-    """`geo` and `backup_geo`: what askers at `location` get."""
+    """`geo` and `backup_geo`: the answer for clients at `location`."""
 
     location: Input[str]
     rrdatas: Input[Sequence[Input[str]]]

@@ -72,7 +72,7 @@ class Service(
     package=KUBERNETES,
     constant={"apiVersion": "v1", "kind": "Service"},
 ):
-    """A way to pods."""
+    """A Service."""
 
 
 class ConfigMapInputs(TypedDict):
@@ -88,7 +88,7 @@ class ConfigMap(
     package=KUBERNETES,
     constant={"apiVersion": "v1", "kind": "ConfigMap"},
 ):
-    """Files for pods."""
+    """A ConfigMap."""
 
     metadata = Known[Mapping[str, Any]]("metadata")
     data = Known[Mapping[str, str]]("data")
@@ -108,13 +108,13 @@ class Secret(
     constant={"apiVersion": "v1", "kind": "Secret"},
     secret=("data", "stringData"),
 ):
-    """What pods read and people do not."""
+    """A Secret."""
 
     metadata = Known[Mapping[str, Any]]("metadata")
 
 
 class DeploymentInputs(TypedDict):
-    """A Deployment. Its `spec` is held against the published schema (tests/unit/test_manifests.py)."""
+    """A Deployment. Its `spec` is validated against the published schema (tests/unit/test_manifests.py)."""
 
     metadata: ObjectMeta
     spec: Mapping[str, Any]
@@ -126,4 +126,4 @@ class Deployment(
     package=KUBERNETES,
     constant={"apiVersion": "apps/v1", "kind": "Deployment"},
 ):
-    """Pods of one kind."""
+    """A Deployment."""

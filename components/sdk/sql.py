@@ -101,7 +101,7 @@ class DatabaseInstance(
     package=GCP,
     secret=("replicaConfiguration", "rootPassword", "rootPasswordWo", "serverCaCerts"),
 ):
-    """A Cloud SQL instance. Of `server_ca_certs` each has its PEM under `cert`."""
+    """A Cloud SQL instance. Each of `server_ca_certs` has its PEM as `cert`."""
 
     name = Known[str]("name")
     connection_name = Known[str]("connectionName")

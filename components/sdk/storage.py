@@ -72,7 +72,7 @@ class BucketIAMMemberInputs(TypedDict, total=False):
 
 
 class BucketIAMMember(Resource[BucketIAMMemberInputs], token=tokens.BUCKET_MEMBER, package=GCP):
-    """One member's role at a bucket."""
+    """A role of one member on a bucket."""
 
 
 class BucketObjectInputs(TypedDict, total=False):

@@ -219,7 +219,7 @@ TCP = {"port": 5060, "protocol": "TCP"}
         (service(sessionAffinityConfig={"clientIP": {"timeoutSeconds": 90000}}), "less than or equal to 86400"),
         (service(loadBalancerSourceRanges=["10.0.0.1"]), r"loadBalancerSourceRanges\[0\]: Invalid value"),
         (service(loadBalancerIP="sip.ringer.tel"), "must be a valid IP address"),
-        (service(annotations={"pulumi.com/timeoutSeconds": "soon"}), "is not a number of seconds: soon"),
+        (service(annotations={"pulumi.com/timeoutSeconds": "soon"}), "is no number of seconds: soon"),
         (service(annotations={"pulumi.com/waitFor": "an address"}), "is no jsonpath"),
     ],
 )

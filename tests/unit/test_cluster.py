@@ -106,7 +106,7 @@ def test_a_context_that_does_not_exist_is_refused_with_key_and_remedy(kubeconfig
 def test_without_a_kubeconfig_there_is_no_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBECONFIG")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert "there is no kubeconfig" in refusal("prod")
+    assert "which has no kubeconfig" in refusal("prod")
     (tmp_path / ".kube").mkdir()
     (tmp_path / ".kube" / "config").write_text(json.dumps(CONTEXTS))
     assert "there is no context prd in ~/.kube/config" in refusal("prd")

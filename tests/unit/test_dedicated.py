@@ -240,7 +240,7 @@ def cut(config: Config, before: dict[str, DedicatedUse]) -> str:
 def test_an_address_that_something_leads_to_cannot_go_whatever_legacy_says(use: DedicatedUse, leads: str) -> None:
     config = with_dedicated({}, legacy={"sip-acme-udp-ip": RETIRED})
     assert cut(config, {"sip-acme-udp-ip": use}).startswith(
-        f"dedicated address sip-acme-udp-ip cannot go: {leads} calls"
+        f"dedicated address sip-acme-udp-ip cannot be removed: {leads} calls"
     )
 
 
@@ -251,13 +251,17 @@ def test_a_drained_address_goes_only_with_a_word_to_its_customer(missing: str | 
         del retired["drainedOn"]
     legacy = {"sip-acme-udp-ip": retired} if missing != "retiredOn" else {}
     said = cut(with_dedicated({}, legacy=legacy), {"sip-acme-udp-ip": DedicatedUse()})
-    assert said.startswith("dedicated address sip-acme-udp-ip cannot go without a word") if missing else said == ""
+    assert (
+        said.startswith("dedicated address sip-acme-udp-ip cannot be removed without an entry")
+        if missing
+        else said == ""
+    )
 
 
 def test_an_address_cannot_become_another_customers_while_calls_are_billed_by_it() -> None:
     config = with_dedicated({"acme": {"ban": "100009", "targetPort": 15060}})
     said = cut(config, {"sip-acme-udp-ip": DedicatedUse("100001")})
-    assert said.startswith("dedicated address sip-acme-udp-ip is BAN 100001's and cannot become BAN 100009's")
+    assert said.startswith("dedicated address sip-acme-udp-ip is BAN 100001 and cannot be assigned to BAN 100009's")
     assert cut(config, {"sip-acme-udp-ip": DedicatedUse()}) == "", "after it was drained it may"
 
 

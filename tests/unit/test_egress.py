@@ -144,7 +144,9 @@ STILL_DRAINS = "put d under warp-edge:legacy with drainedOn"
 @pytest.mark.parametrize(
     ("slots", "legacy", "what", "remedy"),
     [
-        pytest.param({}, {}, "still drains and cannot be removed: nothing says", STILL_DRAINS, id="it just goes"),
+        pytest.param(
+            {}, {}, "still draining and cannot be removed: it is not recorded", STILL_DRAINS, id="it just goes"
+        ),
         pytest.param({}, {"drainedOn": None}, "warp-edge:legacy.d does not say", STILL_DRAINS, id="no dates at all"),
         pytest.param({}, {"retiredOn": "2026-03-02"}, "legacy.d does not say", STILL_DRAINS, id="drained when?"),
         pytest.param(

@@ -206,9 +206,11 @@ class Watched(Cloud):
 @pytest.mark.parametrize(
     ("config", "wrong", "remedy"),
     [
-        pytest.param(moved(), "is active and cannot just go", "put kamailio-sip-udp-ip under", id="not a word"),
-        pytest.param(moved(replacedBy=["sip-udp-2"]), "cannot just go", "with retiredOn and replacedBy", id="when?"),
-        pytest.param(moved(retiredOn="2026-02-01"), "cannot just go", "with retiredOn and replacedBy", id="and now?"),
+        pytest.param(moved(), "is active and cannot be removed", "put kamailio-sip-udp-ip under", id="not a word"),
+        pytest.param(moved(replacedBy=["sip-udp-2"]), "cannot be removed", "with retiredOn and replacedBy", id="when?"),
+        pytest.param(
+            moved(retiredOn="2026-02-01"), "cannot be removed", "with retiredOn and replacedBy", id="and now?"
+        ),
         pytest.param(
             changed(moved(), ("warp-edge:ingress", "announced"), {"kamailio-sip-udp-ip": {"protocol": "UDP"}}),
             "is active and cannot be set back to announced",
@@ -237,5 +239,5 @@ def test_an_ingress_address_that_never_answered_may_be_changed() -> None:
 def test_an_address_that_drains_is_not_retired_at_the_same_time() -> None:
     config = changed(stack_config("prod"), (*SLOTS, "warp-nat-ip-3"), {"state": "draining"})
     retired = {"address": "136.111.96.47", "purpose": "p", "kind": "NAT", "direction": "outbound"}
-    with pytest.raises(SettingsError, match="warp-nat-ip-3 is retired and still drains"):
+    with pytest.raises(SettingsError, match="warp-nat-ip-3 is both retired and draining"):
         parse(changed(config, ("warp-edge:legacy", "warp-nat-ip-3"), retired))

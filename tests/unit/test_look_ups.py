@@ -108,7 +108,7 @@ def refused(config: Config, cloud: Answers) -> str:
     ("answer", "told"),
     [
         (NOT_FOUND, ("there is no GKE cluster warp-cluster in us-central1", "correct warp-edge:cluster.name")),
-        (FORBIDDEN, ("this account may not", "roles/container.clusterViewer")),
+        (FORBIDDEN, ("this account has no permission", "roles/container.clusterViewer")),
         (OFF, ("container.googleapis.com is not enabled", "gcloud services enable container.googleapis.com")),
         (GONE, ("there is no GKE cluster warp-cluster in us-central1", "correct warp-edge:cluster.name")),
         (NO_SIGN_IN, ("this machine's sign-in", "gcloud auth application-default login")),
@@ -134,7 +134,7 @@ def test_a_cluster_that_cannot_be_looked_up(answer: str, told: tuple[str, ...]) 
     ("answer", "told"),
     [
         (NO_ZONE, ("there is no zone ringer-tel at Cloud DNS", "correct warp-edge:dns.zone.name", "manage: true")),
-        (FORBIDDEN, ("this account may not", "roles/dns.reader")),
+        (FORBIDDEN, ("this account has no permission", "roles/dns.reader")),
         (OFF, ("dns.googleapis.com is not enabled", "gcloud services enable dns.googleapis.com")),
         ({"dnsName": "tel.example."}, ("is for tel.example.", "correct warp-edge:dns.zone.name")),
         ({"dnsName": "inger.tel."}, ("is for inger.tel.", "correct warp-edge:dns.zone.name")),

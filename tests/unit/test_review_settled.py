@@ -36,9 +36,7 @@ def test_what_was_dropped_is_told_by_property() -> None:
     found = after(dropped(7, 14))
     assert not found.holds
     assert "**The update did not take effect.**" in page(found)
-    assert "- `DatabaseInstance warp-db` differs from the settings\n  - `settings.retained` `7` → `14`" in page(
-        found
-    )
+    assert "- `DatabaseInstance warp-db` differs from the settings\n  - `settings.retained` `7` → `14`" in page(found)
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,6 @@ class Addressless(Cloud):
 
 def test_the_proxies_are_not_sent_to_an_empty_host() -> None:
     config = changed(stack_config("sandbox"), ("warp-edge:trunkAcl", "reach"), PROXY)
-    with pytest.raises(pulumi.RunError, match="no address for the SIP proxies") as refused:
+    with pytest.raises(pulumi.RunError, match="no address that the SIP proxies can reach") as refused:
         declare(config, cloud=Addressless("warp-sandbox"))
     assert "database.network.privateNetwork" in str(refused.value)
