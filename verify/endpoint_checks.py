@@ -106,8 +106,7 @@ async def _options(peer: Peer, name: str, expected: int) -> Judgement:
 
 
 async def _silence(peer: Peer) -> Judgement:
-    remedy = "vendors whitelist this address as our source, but something listens on it: check what uses it"
-    " besides the gateway"
+    remedy = "vendors whitelist this address, but something listens on it: check what uses it besides the gateway"
     try:
         answer = await options(peer, seconds=SILENCE_SECONDS)
     except SilentError as silent:

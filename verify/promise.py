@@ -118,8 +118,8 @@ class Promise:
             family = "AAAA" if ":" in way.address else "A"
             sets = [each for each in self.records if (each.name, each.type) == (way.server.lower(), family)]
             if way.address not in {address_of(data) for each in sets for data in each.may_be}:
-                yield f"endpoint {one_line(way.role)}: {one_line(way.server)} {family} does not resolve to"
-                f" {way.address}"
+                name = f"endpoint {one_line(way.role)}: {one_line(way.server)} {family}"
+                yield f"{name} does not resolve to {way.address}"
 
 
 def address_of(data: dns.rdata.Rdata) -> str:

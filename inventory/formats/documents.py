@@ -58,7 +58,7 @@ def vendor_sheet(selection: Selection) -> Sheet:
         *_shortened(living),
         *_retired(selection),
     ]
-    return Sheet("Vendor sheet: source addresses of our calls", blocks, _footer(selection))
+    return Sheet("Vendor sheet: addresses of our calls", blocks, _footer(selection))
 
 
 def customer_sheet(selection: Selection) -> Sheet:
@@ -108,7 +108,7 @@ def customer_sheet(selection: Selection) -> Sheet:
     if announced:
         blocks.append(Block("Announced", listing=[sheets.coming(address) for address in announced]))
     blocks += [*_shortened([*ingress, *egress]), *_retired(selection)]
-    return Sheet("Customer sheet: where to send calls", blocks, _footer(selection))
+    return Sheet("Customer sheet: how to reach us", blocks, _footer(selection))
 
 
 def endpoints_of(inventory: PublishedInventory) -> list[Endpoint]:

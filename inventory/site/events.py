@@ -60,7 +60,7 @@ class Event:
         """What it means and what to do."""
         address, inward = self.address, self.address.direction is Direction.INBOUND
         where = f"{address.address}, region {address.region}, {carries(address)}, {address.purpose}"
-        then = f" Replaced by: {', '.join(address.replaced_by)}." if address.replaced_by else ""
+        then = f" What comes after it: {', '.join(address.replaced_by)}." if address.replaced_by else ""
         notice = f" Less notice than promised: {address.notice_reason}." if address.notice_reason else ""
         match self.status:
             case Status.ANNOUNCED if self.coming:

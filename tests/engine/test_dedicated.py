@@ -121,8 +121,8 @@ def test_an_address_that_calls_are_led_to_cannot_be_removed(edge: Edge, cloud: S
     before = cloud.resources()
     edge.set({"beta": BETA}, DEDICATED)
     said = edge.failing("preview")
-    assert "dedicated address sip-acme-udp-ip cannot be removed: the name acme.ringer.tel and the row of"
-    " BAN 100001" in said
+    uses = "the name acme.ringer.tel and the row of BAN 100001"
+    assert f"dedicated address sip-acme-udp-ip cannot be removed: {uses}" in said
     assert "Traceback" not in said
     edge.set({"acme": ACME | {"ban": "100003"}, "beta": BETA}, DEDICATED)
     assert "is BAN 100001 and cannot be assigned to BAN 100003's" in edge.failing("preview")

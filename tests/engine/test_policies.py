@@ -158,7 +158,7 @@ def test_a_dynamic_resource_keeps_its_secrets_and_shows_what_is_none(cloud: Sand
     done = workspace.cli.run("preview", "--stack", "sandbox", *under(PACK, None))
     told = done.stdout + done.stderr
     assert done.returncode, told
-    assert "acl: writerToken holds a secret (by its name) in clear" in told
+    assert "acl: writerToken has a secret (by its name) in clear text" in told
     assert "readerPassword" not in told.partition("Policies:")[2]
     assert "hunter2" not in told
 

@@ -79,7 +79,7 @@ def test_the_environment_s_python_comes_before_the_engine_and_nothing_twice() ->
         ),
         ("write x: no space left on device", "the disk is full"),
         ("first\nERROR: no matching distribution for nonsense==1\n\n", "failed: ERROR: no matching .*; do this"),
-        ("", "failed: it said nothing; do this"),
+        ("", "failed: no output; do this"),
     ],
 )
 def test_a_failed_step_is_one_line_with_cause_remedy_and_log(output: str, words: str) -> None:

@@ -161,7 +161,7 @@ def test_a_system_that_root_cannot_write_is_one_line(
     (project / "file").touch()
     debian_packages.install([package(project, "one", Setting(project / "file" / "x.d" / "x.conf", ""))], project)
     _, problem = capfd.readouterr().err.splitlines()
-    assert problem.startswith(f"bootstrap: {project}/file/x.d: Not a directory; install by hand, as root: ")
+    assert problem.startswith(f"bootstrap: {project}/file/x.d: Not a directory; install manually, as root: ")
     assert problem.endswith("; until then calls do without one")
 
 

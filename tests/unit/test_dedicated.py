@@ -261,13 +261,13 @@ def test_a_drained_address_goes_only_with_a_word_to_its_customer(missing: str | 
 def test_an_address_cannot_become_another_customers_while_calls_are_billed_by_it() -> None:
     config = with_dedicated({"acme": {"ban": "100009", "targetPort": 15060}})
     said = cut(config, {"sip-acme-udp-ip": DedicatedUse("100001")})
-    assert said.startswith("dedicated address sip-acme-udp-ip is BAN 100001 and cannot be assigned to BAN 100009's")
+    assert said.startswith("dedicated address sip-acme-udp-ip belongs to BAN 100001 and cannot be assigned to BAN 100009")
     assert cut(config, {"sip-acme-udp-ip": DedicatedUse()}) == "", "after it was drained it may"
 
 
 def test_an_address_under_another_name_is_one_that_goes() -> None:
     config = with_dedicated({"acme": {"ban": "100001", "targetPort": 15060, "udp": {"address": "other"}}})
-    assert "sip-acme-udp-ip cannot go" in cut(config, {"sip-acme-udp-ip": DedicatedUse("100001")})
+    assert "sip-acme-udp-ip cannot be removed" in cut(config, {"sip-acme-udp-ip": DedicatedUse("100001")})
 
 
 def test_nobody_is_told_of_anothers_address_as_a_replacement() -> None:
@@ -392,7 +392,7 @@ def test_quotas_are_checked_before_anything_is_declared_and_told_at_once() -> No
     ((key, wrong, remedy),) = refusals(config)
     assert key == "warp-edge:quotas"
     assert wrong == "this stack alone needs 8 static addresses (allowed: 7) and 5 forwarding rules (allowed: 4)"
-    assert "say so in quotas.staticAddresses and forwardingRules; what else the project has there counts too" in remedy
+    assert "set quotas.staticAddresses and forwardingRules; other use by the project also counts" in remedy
     assert settings_of(changed(config, ("warp-edge:quotas",), {"staticAddresses": 8, "forwardingRules": 5}))
 
 

@@ -168,7 +168,7 @@ def test_several_files_are_one(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_bytes(b"\xff")
-    for name, wrong in (("none.json", "No such file or directory"), ("bad.json", "is no ipInventory of schema 1")):
+    for name, wrong in (("none.json", "No such file or directory"), ("bad.json", "is not an ipInventory of schema 1")):
         done = render("", str(tmp_path / name))
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith(str(tmp_path / name))
@@ -187,7 +187,7 @@ def test_whom_a_list_is_for_can_be_chosen() -> None:
 @pytest.mark.parametrize(
     ("options", "wrong"),
     [
-        (("--format", "addresses", "--ip", "6"), "no IPv6 address for vendors that is in use"),
+        (("--format", "addresses", "--ip", "6"), "no IPv6 address in use for vendors"),
         (("--format", "iptables", "--for", "everybody"), "iptables is not for everybody"),
     ],
 )

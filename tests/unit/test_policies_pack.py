@@ -131,7 +131,7 @@ def test_a_secret_passes_and_the_same_in_clear_does_not() -> None:
     assert about("no-plaintext-secret", engine().resource(user, password=secret("hunter2"))) == []
     (level, message), *more = about("no-plaintext-secret", engine().resource(user, password="hunter2"))
     assert (level, more) == (proto.MANDATORY, [])
-    assert "it: password holds a secret (by its name) in clear" in message
+    assert "it: password has a secret (by its name) in clear text" in message
     assert "hunter2" not in message
 
 

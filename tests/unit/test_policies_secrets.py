@@ -39,7 +39,7 @@ def thing(properties: dict[str, Any], *secret: str) -> Declared:
     ],
 )
 def test_what_is_called_like_a_secret_must_be_one(key: str) -> None:
-    assert refused(RULE, thing({key: "hunter2"})) == [f"it: {key} holds a secret (by its name) in clear"]
+    assert refused(RULE, thing({key: "hunter2"})) == [f"it: {key} has a secret (by its name) in clear text"]
     assert verdicts(RULE, thing({key: "hunter2"}, key)) == []
 
 
@@ -68,7 +68,7 @@ def test_only_a_text_can_be_one(value: Any) -> None:
     ],
 )
 def test_what_looks_like_a_secret_must_be_one_whatever_it_is_called(value: str, what: str) -> None:
-    assert refused(RULE, thing({"spec": {"data": [value]}})) == [f"it: spec.data[0] holds {what} in clear"]
+    assert refused(RULE, thing({"spec": {"data": [value]}})) == [f"it: spec.data[0] has {what} in clear text"]
     assert verdicts(RULE, thing({"spec": {"data": [value]}}, "spec.data[0]")) == []
     assert verdicts(RULE, thing({"spec": {"data": [value]}}, "spec")) == [], "what is inside a secret is one"
 
@@ -90,14 +90,14 @@ def test_what_people_write_into_properties_is_fine(value: str) -> None:
 
 def test_no_message_holds_the_secret() -> None:
     told = str(verdicts(RULE, thing({"password": "hunter2", "url": "https://me:hunter2@example.net"})))
-    assert "password holds" in told
+    assert "password has" in told
     assert "hunter2" not in told
 
 
 def test_an_unknown_value_hides_no_secret_in_clear() -> None:
     both = thing({"password": UNKNOWN, "token": "hunter2", "name": UNKNOWN})
     assert unjudged(RULE, both) == ["it: password"]
-    assert refused(RULE, both) == ["it: token holds a secret (by its name) in clear"]
+    assert refused(RULE, both) == ["it: token has a secret (by its name) in clear text"]
 
 
 def test_a_secret_that_is_not_known_yet_is_one() -> None:

@@ -214,7 +214,7 @@ def test_where_pyproject_the_lock_and_the_export_differ_the_check_says_what_to_r
     export = tmp_path / python_lock.EXPORT
     export.write_text(export.read_text().replace("\npyyaml==", "\npyyaml==0"))
     (said,) = python_lock.problems(tmp_path)
-    assert said.startswith("requirements.txt is not what uv.lock has; run `make lock`")
+    assert said.startswith("requirements.txt does not match uv.lock; run `make lock`")
     assert "pyyaml==0" in said
     chosen = tmp_path / "pyproject.toml"
     chosen.write_text(chosen.read_text().replace("PyYAML==", "PyYAML==1"))

@@ -52,7 +52,7 @@ def test_a_label_needs_no_approval(type_: str, component: str) -> None:
     assert (found.visible, found.seen_by) == (False, frozenset())
     page = markdown(found)
     assert "**No change visible outside.**" in page
-    assert "### Other changes: nobody outside sees" in page
+    assert "### Other changes: not visible outside" in page
     assert "`labels.team` `(none)` → `voice`: no effect on traffic: housekeeping" in page
     assert "effectiveLabels" not in page
 

@@ -87,7 +87,7 @@ def test_what_one_form_leaves_out_is_said_and_not_taken_for_nothing() -> None:
     assert whole.omitted == ()
     assert part.figures == ()
     assert "This preview ran without a policy pack" not in page(golden("announce-object"))
-    assert "leaves them out" in page(golden("announce-object"))
+    assert "does not include them" in page(golden("announce-object"))
 
 
 def test_the_settings_declare_what_the_program_publishes() -> None:
@@ -112,7 +112,7 @@ def test_a_replacement_shouts_and_says_why() -> None:
     text = page(golden("zone-replaced"))
     assert "### REPLACED OR DELETED" in text
     assert (
-        "- `ManagedZone other-zone` **REPLACED** (customers see)\n  - because of `name` `ringer-tel` → `other-zone`"
+        "- `ManagedZone other-zone` **REPLACED** (visible to customers)\n  - because of `name` `ringer-tel` → `other-zone`"
         in text
     )
     assert "`ringer.tel` `DS` at the parent zone, which somebody else has to change there" in text

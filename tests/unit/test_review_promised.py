@@ -82,7 +82,7 @@ def test_what_people_rely_on_is_drift_whatever_the_engine_calls_it(what: str, op
     assert found.visible
     assert change.seen_by is audience
     assert change.effects[0].before != change.effects[0].after
-    assert "**The cloud is not as the state has it." in markdown(found)
+    assert "**The cloud does not match the state." in markdown(found)
 
 
 def test_every_row_of_the_table_is_tried() -> None:
@@ -120,7 +120,7 @@ def test_a_grant_that_is_gone_says_who_cannot_read_the_site() -> None:
     text = markdown(told(GRANT, {"role": "roles/storage.objectViewer", "member": "allUsers"}, {}, op="delete"))
     assert "**The cloud does not match the state. Visible to vendors and customers.**" in text
     assert (
-        "- `BucketIAMMember it` **DELETED** (vendors and customers see)\n"
+        "- `BucketIAMMember it` **DELETED** (visible to vendors and customers)\n"
         "  - vendors and customers cannot read the site" in text
     )
 

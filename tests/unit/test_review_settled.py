@@ -113,5 +113,5 @@ def test_a_cut_off_preview_is_no_answer(tmp_path: Path) -> None:
 def test_a_preview_without_the_stack_itself_does_not_tell_that_nothing_is_left(given: str, kind: list[str]) -> None:
     done = called("review", *kind, given=given)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("standard input: it has no step of the stack itself, so it does not tell what would")
+    assert done.stderr.startswith("standard input: it has no step of the stack itself, so it does not show what would")
     assert "\n  -> PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true pulumi preview --json" in done.stderr

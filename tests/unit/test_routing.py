@@ -209,7 +209,7 @@ def test_a_routed_name_that_may_lead_to_an_address_that_is_not_active_is_a_contr
     (record,) = [each for each in outputs["dns"]["records"] if each["name"] == "sip-tcp.ringer.tel"]
     record["oneOf"] = [TCP, "192.0.2.99"]
     told = list(promise.of(outputs).contradictions())
-    assert "sip-tcp.ringer.tel A leads to 192.0.2.99, which is not listed" in told
+    assert "sip-tcp.ringer.tel A resolves to 192.0.2.99, which is not listed" in told
     assert any(f"does not resolve to {EAST_TCP}" in each for each in told)
     record["oneOf"] = [EAST_TCP]
     assert f"sip-tcp.ringer.tel A is {TCP}, not one of: {EAST_TCP}" in list(promise.of(outputs).contradictions())

@@ -134,8 +134,8 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     ((EGRESS, "portsPerCall"), 0, "", "too small", "use 1 or more"),
     # DNS
     ((DNS, "ttlSeconds"), 299, "", "below 300 s", "use 300 or more"),
-    ((DNS, "ttlSeconds"), 60, "", "minimum that Gandi accepts", "use 300 or more; with dns.backend: cloud-dns less"),
-    ((DNS,), AT_BOTH | {"ttlSeconds": 299}, ".ttlSeconds", "minimum that Gandi accepts", "use 300 or more"),
+    ((DNS, "ttlSeconds"), 60, "", "the least that Gandi accepts", "use 300 or more; with dns.backend: cloud-dns less"),
+    ((DNS,), AT_BOTH | {"ttlSeconds": 299}, ".ttlSeconds", "the least that Gandi accepts", "use 300 or more"),
     ((DNS,), AT_CLOUD_DNS | {"ttlSeconds": 0}, ".ttlSeconds", "too small", "use 1 or more"),
     ((DNS, "ttlSeconds"), 100_000, "", "too large", "use 86400 or less"),
     ((DNS, "backend"), "bind", "", "not one of the known values", "use cloud-dns, gandi or both"),
@@ -258,7 +258,7 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
         (LEGACY,),
         {"old": RETIRED, "older": RETIRED},
         "",
-        "192.0.2.1 is listed as 'old' and under",
+        "192.0.2.1 is listed as 'old' and as",
         "keep one of the two",
     ),
     (
@@ -523,7 +523,7 @@ def test_project_and_instance_fit_into_a_connection_name() -> None:
     (problem,) = refused.value.problems
     assert problem.key == DATABASE
     assert "99 characters, with the colon between them" in problem.wrong
-    assert "Cloud SQL takes 98" in problem.remedy
+    assert "Cloud SQL allows 98" in problem.remedy
 
 
 def test_the_live_edge_itself_is_refused_nowhere() -> None:

@@ -72,7 +72,7 @@ def test_a_folder_that_was_never_a_site_is_refused(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("somebody's page")
     done = site(LIVE, "--out", str(tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
-    assert "holds index.html, which is not a file of a site" in done.stderr
+    assert "has index.html, which is not a file of a site" in done.stderr
     assert (tmp_path / "index.html").read_text() == "somebody's page"
 
 

@@ -64,7 +64,7 @@ def test_a_record_set_that_leads_to_anything_but_active_ingress_contradicts_the_
         found["dns"]["records"][1]["data"] = [address]
 
     (told,) = of(changed(lead)).contradictions()
-    assert told.startswith(f"sip-udp.ringer.tel A leads to {address}, which is {standing}")
+    assert told.startswith(f"sip-udp.ringer.tel A resolves to {address}, which is {standing}")
 
 
 def test_an_endpoint_whose_name_leads_elsewhere_contradicts_itself() -> None:
