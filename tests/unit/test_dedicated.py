@@ -229,18 +229,18 @@ def cut(config: Config, before: dict[str, DedicatedUse]) -> str:
 @pytest.mark.parametrize(
     ("use", "leads"),
     [
-        (DedicatedUse("100001"), "the row of BAN 100001 still leads"),
-        (DedicatedUse(None, ("acme.ringer.tel",)), "the name acme.ringer.tel still leads"),
+        (DedicatedUse("100001"), "the row of BAN 100001 still refers"),
+        (DedicatedUse(None, ("acme.ringer.tel",)), "the name acme.ringer.tel still refers"),
         (
             DedicatedUse("100001", ("acme.ringer.tel",)),
-            "the name acme.ringer.tel and the row of BAN 100001 still lead",
+            "the name acme.ringer.tel and the row of BAN 100001 still refer",
         ),
     ],
 )
 def test_an_address_that_something_leads_to_cannot_go_whatever_legacy_says(use: DedicatedUse, leads: str) -> None:
     config = with_dedicated({}, legacy={"sip-acme-udp-ip": RETIRED})
     assert cut(config, {"sip-acme-udp-ip": use}).startswith(
-        f"dedicated address sip-acme-udp-ip cannot be removed: {leads} calls"
+        f"dedicated address sip-acme-udp-ip cannot be removed: {leads} to it"
     )
 
 
@@ -261,7 +261,9 @@ def test_a_drained_address_goes_only_with_a_word_to_its_customer(missing: str | 
 def test_an_address_cannot_become_another_customers_while_calls_are_billed_by_it() -> None:
     config = with_dedicated({"acme": {"ban": "100009", "targetPort": 15060}})
     said = cut(config, {"sip-acme-udp-ip": DedicatedUse("100001")})
-    assert said.startswith("dedicated address sip-acme-udp-ip belongs to BAN 100001 and cannot be assigned to BAN 100009")
+    assert said.startswith(
+        "dedicated address sip-acme-udp-ip belongs to BAN 100001 and cannot be assigned to BAN 100009"
+    )
     assert cut(config, {"sip-acme-udp-ip": DedicatedUse()}) == "", "after it was drained it may"
 
 

@@ -95,14 +95,14 @@ def test_what_configures_somebody_elses_engine_stays_out(monkeypatch: pytest.Mon
 def test_an_answer_that_is_no_object_is_the_engines_failure_and_no_traceback(path: str, answer: str) -> None:
     cli = answering(path, answer)
     for ask in (cli.interrupted, cli.outputs, cli.config):
-        with pytest.raises(EngineError, match="its output is not JSON"):
+        with pytest.raises(EngineError, match=r"its output is not (JSON|a JSON object)"):
             ask()
 
 
 def test_an_answer_that_may_hold_secrets_is_never_quoted(path: str) -> None:
     cli = answering(path, 'warning: a new version\n{"warp-edge:gandiToken": {"value": "hunter2", "secret": true}}')
     for ask in (cli.config, lambda: cli.outputs(secrets=True)):
-        with pytest.raises(EngineError, match=r"no JSON \(\d+ characters, not shown here because they may contain secrets") as told:
+        with pytest.raises(EngineError, match=r"not JSON \(\d+ characters, not shown here .* secrets\)") as told:
             ask()
         assert "hunter2" not in f"{told.value}{told.value.output}"
     with pytest.raises(EngineError, match="its output is not JSON: warning: a new version"):

@@ -138,7 +138,7 @@ def test_a_secret_passes_and_the_same_in_clear_does_not() -> None:
 def test_a_secret_deep_inside_is_known_as_one() -> None:
     properties: Json = {"spec": {"list": [{"token": secret("a")}, {"token": "b"}]}, "config": secret({"password": "c"})}
     told = about("no-plaintext-secret", engine().resource("a:b:C", **properties))
-    assert [re.findall(r"it: (\S+) holds", message) for _, message in told] == [["spec.list[1].token"]]
+    assert [re.findall(r"it: (\S+) has", message) for _, message in told] == [["spec.list[1].token"]]
 
 
 def test_listening_for_secrets_changes_nothing() -> None:

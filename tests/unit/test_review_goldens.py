@@ -115,7 +115,7 @@ def test_a_replacement_shouts_and_says_why() -> None:
         "- `ManagedZone other-zone` **REPLACED** (visible to customers)\n  - because of `name` `ringer-tel` → `other-zone`"
         in text
     )
-    assert "`ringer.tel` `DS` at the parent zone, which somebody else has to change there" in text
+    assert "`ringer.tel` `DS` at the parent zone, to be changed by its owner" in text
 
 
 def test_a_policy_that_refuses_is_told_with_its_remedy_and_the_rest_of_the_preview() -> None:

@@ -63,7 +63,7 @@ def test_a_folder_with_somebody_elses_file_is_refused_and_left_alone(tmp_path: P
     done = site(EUROPE, "--out", str(out))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        f"{out} holds {stranger}, which is not a file of a site\n  -> choose a new or empty folder with --out\n"
+        f"{out} has {stranger}, which is not a file of a site\n  -> choose a new or empty folder with --out\n"
     )
     assert contents(out) == before
 

@@ -150,7 +150,7 @@ def test_an_update_that_does_not_know_an_output_publishes_none(monkeypatch: pyte
         outputs = {"ipInventory": output({"schema": 1}), "dns": {"records": records}, "egressCapacity": output(1)}
         found = exported(outputs, monkeypatch)
         with pytest.raises(
-            RefusedError, match=r"are made of: dns; the published outputs stay unchanged\n  -> run a whole `pulumi up`"
+            RefusedError, match=r"depend on: dns; the published outputs stay unchanged\n  -> run a complete `pulumi up`"
         ):
             await found["ipInventory"].future()
 

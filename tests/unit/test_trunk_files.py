@@ -132,8 +132,8 @@ HOSTILE: dict[str, tuple[str | bytes, tuple[int, str, str]]] = {
     "a word": ("nothing", (1, "", "not a list; write one `- ban: ...` per trunk")),
     "an unclosed bracket": ("- [a\n", (2, "", "not YAML: ")),
     "a tabulator": (item().replace("  trunk", "\ttrunk"), (2, "", "not YAML: ")),
-    "bad UTF-8": (b'- ban: "\xff"\n', (1, "", "not YAML: not plain text in UTF-8")),
-    "UTF-16": (item().encode("utf-16"), (1, "", "not YAML: not plain text in UTF-8")),
+    "bad UTF-8": (b'- ban: "\xff"\n', (1, "", "not YAML: plain text in UTF-8 is needed")),
+    "UTF-16": (item().encode("utf-16"), (1, "", "not YAML: plain text in UTF-8 is needed")),
     "a zero byte": (item() + "\0", (1, "", "not YAML: not plain text in UTF-8")),
     "a null": (item(ranges=""), (5, "100234", "ranges: ")),
 }

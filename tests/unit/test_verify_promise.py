@@ -85,14 +85,14 @@ def test_a_target_outside_our_records_is_to_be_looked_up() -> None:
 def test_an_inventory_that_somebody_edited_is_refused() -> None:
     found = outputs()
     found["ipInventory"]["addresses"][0]["address"] = "192.0.2.66"
-    with pytest.raises(Refusal, match=r"digest is not that of its contents[\s\S]*-> .*pulumi stack output"):
+    with pytest.raises(Refusal, match=r"digest does not match its contents[\s\S]*-> .*pulumi stack output"):
         of(found)
 
 
 def test_outputs_of_an_older_program_say_what_to_do() -> None:
     found = outputs()
     del found["dns"]["records"]
-    with pytest.raises(Refusal, match=r"an older program wrote it\n  -> pulumi up"):
+    with pytest.raises(Refusal, match=r"it was written by an older version\n  -> run `pulumi up`"):
         of(found)
 
 
