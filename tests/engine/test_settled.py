@@ -88,7 +88,7 @@ def test_outputs_that_an_older_program_wrote_in_a_targeted_update_are_refused(fr
         file.write_text(json.dumps(whole))
         fresh.cli.text("stack", "import", "--file", str(file), "--stack", fresh.cli.stack)
         with pytest.raises(
-            EngineError, match=r"no value is known for ipInventory: a targeted update .*\n  -> run a whole"
+            EngineError, match=r"no value is known for ipInventory: a targeted update .*\n  -> run a complete"
         ):
             fresh.cli.outputs()
         given = fresh.cli.text("stack", "output", "ipInventory", "--json", "--stack", fresh.cli.stack)

@@ -207,7 +207,7 @@ def test_the_apex_is_put_under_its_own_sign(gandi: Api, cloud: Cloud) -> None:
     ("domain", "value", "words", "remedy"),
     [
         ("ringer.tel", "300.0.0.1", "refused (400 rrset_values.0: 300.0.0.1 is not a valid A value)", "correct what"),
-        ("unknown.example", "192.0.2.1", "unknown.example is no domain at LiveDNS that this token sees", "dns.domain"),
+        ("unknown.example", "192.0.2.1", "unknown.example is not a domain at LiveDNS that this token can access", "dns.domain"),
         (
             "somebody-else.example",
             "192.0.2.1",
@@ -229,7 +229,7 @@ def test_a_refusal_names_the_record_and_says_what_gandi_says(
 
 
 def test_a_domain_that_is_not_there_is_not_taken_for_an_empty_one(gandi: Api) -> None:
-    with pytest.raises(Refusal, match=r"unknown\.example is no domain at LiveDNS"):
+    with pytest.raises(Refusal, match=r"unknown\.example is not a domain at LiveDNS"):
         gandi.get(RecordSet("unknown.example", "sip.unknown.example.", "A", 300, ()))
 
 

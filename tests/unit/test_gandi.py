@@ -292,7 +292,7 @@ def test_an_update_overwrites_only_what_the_state_knows(
 ) -> None:
     memory = at_gandi(monkeypatch, *there)
     if sent is None:
-        with pytest.raises(Refusal, match="was changed by somebody else: it holds 192") as refused:
+        with pytest.raises(Refusal, match="was changed outside this program: it has 192") as refused:
             provider.update("id", SIP, WANTED)
         assert "pulumi refresh" in str(refused.value)
         assert memory.sent == []

@@ -303,7 +303,7 @@ def refusal(outputs: dict[str, Any], config: Config | None = None) -> str:
         (("dns",), "text", "has no output dns"),
         (("egressCapacity",), None, "has no output egressCapacity"),
         (("ipInventory", "digest"), "sha256:0", "its digest does not match its contents"),
-        (("ipInventory", "region"), "us-west1", "is of region 'us-west1', not us-east1"),
+        (("ipInventory", "region"), "us-west1", "is for region 'us-west1', not us-east1"),
         (("ipInventory", "schema"), 2, "schema"),
         (("dns", "domain"), "example.net", "example.net"),
         (("dns", "records"), [], "has no name sip-udp.us-east1.ringer.tel"),
@@ -327,7 +327,7 @@ def test_names_that_lead_to_an_address_that_is_not_promised_are_refused() -> Non
     for record in outputs[EAST]["dns"]["records"]:
         if record["type"] == "A":
             record["data"] = ["203.0.113.200"]
-    assert "leads to '203.0.113.200', not an active address of its inventory" in refusal(outputs)
+    assert "resolves to '203.0.113.200', not an active address of its inventory" in refusal(outputs)
 
 
 def test_two_regions_cannot_have_one_living_address() -> None:
