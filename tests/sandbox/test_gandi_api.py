@@ -207,7 +207,7 @@ def test_the_apex_is_put_under_its_own_sign(gandi: Api, cloud: Cloud) -> None:
     ("domain", "value", "words", "remedy"),
     [
         ("ringer.tel", "300.0.0.1", "refused (400 rrset_values.0: 300.0.0.1 is not a valid A value)", "correct what"),
-        ("unknown.example", "192.0.2.1", "unknown.example is not a domain at LiveDNS that this token can access", "dns.domain"),
+        ("unknown.example", "192.0.2.1", "unknown.example is not a domain at LiveDNS", "dns.domain"),
         (
             "somebody-else.example",
             "192.0.2.1",
