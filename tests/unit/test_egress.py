@@ -147,8 +147,8 @@ STILL_DRAINS = "put d under warp-edge:legacy with drainedOn"
         pytest.param(
             {}, {}, "still draining and cannot be removed: it is not recorded", STILL_DRAINS, id="it just goes"
         ),
-        pytest.param({}, {"drainedOn": None}, "warp-edge:legacy.d does not say", STILL_DRAINS, id="no dates at all"),
-        pytest.param({}, {"retiredOn": "2026-03-02"}, "legacy.d does not say", STILL_DRAINS, id="drained when?"),
+        pytest.param({}, {"drainedOn": None}, "cannot be retired: it is not recorded", STILL_DRAINS, id="no dates at all"),
+        pytest.param({}, {"retiredOn": "2026-03-02"}, "cannot be retired: it is not recorded", STILL_DRAINS, id="drained when?"),
         pytest.param(
             {"d": "announced"}, {}, "drains and cannot be set back to announced", "slots.d.state to active", id="back"
         ),
