@@ -149,7 +149,7 @@ sys.exit(bootstrap.main([]))
 
 
 def runs(process: Path) -> bool:
-    """Whether it lives; one that nobody has collected yet does not."""
+    """Whether it is running; a zombie is not."""
     try:
         return (process / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):

@@ -49,7 +49,7 @@ def test_a_gke_cluster_is_looked_up_by_name_where_it_is(cluster: Config, locatio
     assert known["cluster"] == {"server": "https://192.0.2.1", "certificate-authority-data": "Q0E="}
 
 
-def test_whoever_runs_the_engine_signs_in_as_themselves() -> None:
+def test_the_engines_user_signs_in_with_their_own_identity() -> None:
     config = kubeconfig_of(declare_once(with_cluster(name="warp-cluster")))
     (user,) = config["users"]
     assert list(user["user"]) == ["exec"]

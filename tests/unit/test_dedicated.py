@@ -1,4 +1,4 @@
-"""Premium tier: what a dedicated customer gets declared, who is told of it, and what cannot be taken away."""
+"""Dedicated customers: what is declared, who gets it published, and what cannot be removed."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_each_customer_has_addresses_and_services_of_its_own(edge: Edge) -> None
 
 
 def test_each_port_leads_to_a_port_of_the_pods_that_is_no_other_customers(edge: Edge) -> None:
-    """Behind kube-proxy nothing else tells which address was dialled."""
+    """Behind kube-proxy nothing else identifies the dialled address."""
     targets = {
         name: {port["port"]: port["targetPort"] for port in service.inputs["spec"]["ports"]}
         for name, service in own(edge, SERVICE).items()
@@ -92,7 +92,7 @@ def test_the_proxies_get_a_socket_for_every_port_with_the_address_that_callers_d
     ]
 
 
-def test_the_database_is_told_whose_each_address_is(edge: Edge) -> None:
+def test_the_database_gets_the_customer_of_each_address(edge: Edge) -> None:
     assert edge.named("trunk-acl-rows").inputs["dedicated"] == {
         "sip-acme-udp-ip": {"ban": "100001", "address": "34.1.2.3", "service": "sip-acme-udp"},
         "sip-acme-tcp-ip": {"ban": "100001", "address": "34.1.2.4", "service": "sip-acme-tcp"},
@@ -124,10 +124,10 @@ def test_addresses_and_load_balancers_are_protected_where_the_edge_is() -> None:
     assert all(each.protect for token in (ADDRESS, SERVICE) for each in own(edge, token).values())
 
 
-def test_what_the_engine_is_told_grows_evenly_with_the_customers() -> None:
+def test_what_the_engine_gets_grows_linearly_with_the_customers() -> None:
     """Each customer adds as many resources and as many dependencies as the one before: 500 cost 50 times 10."""
 
-    def told(count: int) -> tuple[int, int]:
+    def reported(count: int) -> tuple[int, int]:
         customers = {
             f"customer-{each}": {"ban": f"{200_000 + each}", "targetPort": 15_000 + 4 * each} for each in range(count)
         }
@@ -135,7 +135,7 @@ def test_what_the_engine_is_told_grows_evenly_with_the_customers() -> None:
         resources = declare(config, cloud=Cloud("warp-sandbox", LIVE_ADDRESSES)).resources
         return len(resources), sum(len(each.dependencies) for each in resources)
 
-    few, more, many = told(2), told(7), told(12)
+    few, more, many = reported(2), reported(7), reported(12)
     assert (more[0] - few[0], more[1] - few[1]) == (many[0] - more[0], many[1] - more[1])
     # An address and a Service each. Of dependencies: the Service on its address, the rows and the sockets on all.
     assert (more[0] - few[0], more[1] - few[1]) == (5 * 2, 5 * 3)
@@ -161,7 +161,7 @@ def test_everything_of_a_dedicated_customer_can_be_adopted() -> None:
     }
 
 
-# --- who is told ------------------------------------------------------------------------------------------------------
+# --- publication ----------------------------------------------------------------------------------------------------------
 
 
 def test_the_inventory_says_whose_each_address_is(edge: Edge) -> None:
@@ -182,7 +182,7 @@ def test_the_inventory_says_whose_each_address_is(edge: Edge) -> None:
 
 
 @pytest.mark.parametrize("output", ["customerEndpoints", "vendorWhitelist"])
-def test_what_everybody_is_told_has_nobodys_own_addresses(edge: Edge, output: str) -> None:
+def test_public_outputs_have_no_dedicated_addresses(edge: Edge, output: str) -> None:
     assert edge.outputs[output] == declare_once(SANDBOX).outputs[output]
 
 
@@ -272,7 +272,7 @@ def test_an_address_under_another_name_is_one_that_goes() -> None:
     assert "sip-acme-udp-ip cannot be removed" in cut(config, {"sip-acme-udp-ip": DedicatedUse("100001")})
 
 
-def test_nobody_is_told_of_anothers_address_as_a_replacement() -> None:
+def test_no_customer_gets_anothers_address_as_a_replacement() -> None:
     retired = {key: value for key, value in RETIRED.items() if key not in ("customer", "drainedOn")}
     config = with_dedicated({"beta": BETA}, legacy={"old": retired | {"replacedBy": ["sip-beta-udp-ip"]}})
     ((key, wrong, _),) = refusals(config)
@@ -368,7 +368,7 @@ def test_a_region_among_several_keeps_its_own_name() -> None:
          "warp-edge:dedicated.acme.drainedOn", "dates out of order: activeOn is 2026-01-02"),
     ],
 )  # fmt: skip
-def test_a_wrong_customer_is_told_by_its_key(customer: dict[str, Any], key: str, wrong: str) -> None:
+def test_a_wrong_customer_is_reported_by_its_key(customer: dict[str, Any], key: str, wrong: str) -> None:
     ((found, said, _),) = refusals(with_dedicated({"acme": customer}))
     assert (found, said) == (key, wrong)
 
@@ -379,7 +379,7 @@ def test_two_entries_may_be_of_one_customer() -> None:
 
 
 @pytest.mark.parametrize("acl", [{"manage": False}, {"manage": True}])
-def test_addresses_that_nobody_would_know_are_refused(acl: dict[str, Any]) -> None:
+def test_dedicated_addresses_without_enforcement_are_refused(acl: dict[str, Any]) -> None:
     ((key, wrong, remedy),) = refusals(with_dedicated({"acme": ACME}, trunkAcl=acl))
     assert key == "warp-edge:dedicated"
     assert wrong.startswith("the SIP proxies would not know the customers of these addresses")
@@ -389,7 +389,7 @@ def test_addresses_that_nobody_would_know_are_refused(acl: dict[str, Any]) -> No
 # --- quotas -----------------------------------------------------------------------------------------------------------
 
 
-def test_quotas_are_checked_before_anything_is_declared_and_told_at_once() -> None:
+def test_quotas_are_checked_before_anything_is_declared_and_reported_at_once() -> None:
     config = with_dedicated({"acme": ACME, "beta": BETA}, quotas={"staticAddresses": 7, "forwardingRules": 4})
     ((key, wrong, remedy),) = refusals(config)
     assert key == "warp-edge:quotas"
@@ -398,7 +398,7 @@ def test_quotas_are_checked_before_anything_is_declared_and_told_at_once() -> No
     assert settings_of(changed(config, ("warp-edge:quotas",), {"staticAddresses": 8, "forwardingRules": 5}))
 
 
-def test_a_new_projects_quota_counts_where_nobody_says_another() -> None:
+def test_a_new_projects_quota_is_the_default() -> None:
     """docs.cloud.google.com/compute/resource-usage: 8 static addresses in a region; the live edge has five."""
     eight = with_dedicated({"acme": ACME, "beta": BETA})
     del eight["warp-edge:quotas"]
@@ -407,7 +407,7 @@ def test_a_new_projects_quota_counts_where_nobody_says_another() -> None:
     assert refusals(nine)[0][1] == "this stack alone needs 9 static addresses (allowed: 8)"
 
 
-def test_without_dedicated_customers_only_a_quota_that_somebody_said_is_checked() -> None:
+def test_without_dedicated_customers_only_a_configured_quota_is_checked() -> None:
     slots = {f"warp-nat-ip-{number}": {"state": "active"} for number in range(1, 40)}
     config = changed(SANDBOX, ("warp-edge:egress", "slots"), slots)
     assert settings_of(config)

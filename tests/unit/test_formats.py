@@ -154,7 +154,7 @@ def test_a_format_is_refused_to_whom_it_cannot_be_for(name: str, to: Audience) -
         render(name, LIVE, to=to)
 
 
-def test_kamailio_takes_our_calls_from_every_port_and_nobody_elses(tmp_path: Path) -> None:
+def test_kamailio_accepts_our_calls_from_every_port_and_no_others(tmp_path: Path) -> None:
     asked = [*NAT, *EUROPES_EGRESS, "2001:db8::5", *RETIRED, "198.51.100.4", UDP, "34.57.46.27", "2001:db8::6"]
     found = read_kamailio(render("kamailio", LIVE, EUROPE), tmp_path, asked)
     assert sorted(found) == sorted(ranges(*NAT, *EUROPES_EGRESS, "2001:db8::5"))

@@ -40,14 +40,14 @@ ONE, TWO = {"stack": "o/p/one"}, {"stack": "o/p/two"}
         ({"us_central1": ONE | {"priority": 65_536}}, "too large"),
     ],
 )
-def test_shares_that_nobody_can_mean_are_refused(shares: dict[str, Any], wrong: str) -> None:
+def test_implausible_shares_are_refused(shares: dict[str, Any], wrong: str) -> None:
     with pytest.raises(SettingsError) as refused:
         parse(**shares)
     assert wrong in str(refused.value)
     assert "warp-edge:regions" in str(refused.value)
 
 
-def test_sharing_is_possible_for_whoever_says_the_weights() -> None:
+def test_sharing_is_possible_with_explicit_weights() -> None:
     assert len(parse(us_central1=ONE | {"weight": 50}, us_east1=TWO | {"weight": 50}).regions) == 2
 
 
@@ -97,7 +97,7 @@ def test_a_role_that_does_not_exist_is_refused() -> None:
 
 @cases(40, least=5)
 @given(some.fixed_dictionaries(dict.fromkeys(paths(written_config("global")), anything)))
-def test_any_value_in_every_place_is_told_in_words(values: dict[tuple[str, ...], Any]) -> None:
+def test_any_value_in_every_place_is_reported_in_words(values: dict[tuple[str, ...], Any]) -> None:
     for path, value in values.items():
         try:
             GlobalSettings.parse(as_engine_gives_it(changed(written_config("global"), path, value)))

@@ -71,7 +71,7 @@ def test_unknown_backups_hide_no_missing_recovery() -> None:
 
 
 @pytest.mark.parametrize("tier", ["db-f1-micro", "db-g1-small"])
-def test_a_shared_core_in_production_is_told_and_not_refused(tier: str) -> None:
+def test_a_shared_core_in_production_is_reported_and_not_refused(tier: str) -> None:
     assert refused("database-tier", instance(tier=tier)) == [
         f"db: {tier} has a shared core: no SLA, about 25 connections"
     ]
@@ -84,7 +84,7 @@ def test_a_core_of_its_own_passes() -> None:
     assert unjudged("database-tier", instance(tier=UNKNOWN)) == ["db: settings.tier"]
 
 
-def test_a_public_address_is_told_and_not_refused() -> None:
+def test_a_public_address_is_reported_and_not_refused() -> None:
     private = "projects/warp-prod/global/networks/default"
     assert silent("database-private-address", network(privateNetwork=private, ipv4Enabled=False))
     assert refused("database-private-address", network(ipv4Enabled=True)) == ["db: it has no private address"]

@@ -113,9 +113,9 @@ def test_the_name_customers_type_is_the_udp_ingress() -> None:
 
 @pytest.mark.parametrize("wrong", [(TCP,), (UDP, TCP), ()])
 def test_any_other_answer_is_refused(wrong: tuple[str, ...]) -> None:
-    told = ", ".join(wrong) or "nothing"
+    reported = ", ".join(wrong) or "nothing"
     assert refused("sip-name-is-udp-ingress", *EDGE, record("sip.ringer.tel.", "A", *wrong)) == [
-        f"dns-sip.ringer.tel.: it resolves to {told}, the UDP ingress has {UDP}"
+        f"dns-sip.ringer.tel.: it resolves to {reported}, the UDP ingress has {UDP}"
     ]
 
 

@@ -100,7 +100,7 @@ def test_vms_have_ports_for_the_peak() -> None:
     assert rule("nat-ports-per-vm").level is Level.ADVISORY
 
 
-def test_ports_per_vm_are_judged_only_where_somebody_says_how_many_vms() -> None:
+def test_ports_per_vm_are_judged_only_if_the_number_of_vms_is_configured() -> None:
     assert silent("nat-ports-per-vm", nat())
     assert unjudged("nat-ports-per-vm", nat(minPortsPerVm=UNKNOWN), vms=9) == ["egress-nat: minPortsPerVm"]
     assert unjudged("nat-ports-per-vm", nat(enableDynamicPortAllocation=UNKNOWN), vms=9)

@@ -58,7 +58,7 @@ def test_ports_that_are_not_known_are_left_open(unknown: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ALL_RULES)
-def test_other_services_are_nobodys_business(name: str) -> None:
+def test_other_services_are_not_visible(name: str) -> None:
     assert silent(name, service(type="ClusterIP", ports=ports("UDP", "TCP")))
     assert silent(name, service(ports=ports("UDP", "TCP")))
 
@@ -73,14 +73,14 @@ def test_external_traffic_policy_local_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "told"),
+    ("spec", "reported"),
     [
         ({"externalTrafficPolicy": "Cluster"}, "externalTrafficPolicy is Cluster"),
         ({}, "externalTrafficPolicy is absent, which means Cluster"),
     ],
 )
-def test_any_other_traffic_policy_is_refused(spec: dict[str, str], told: str) -> None:
-    assert refused("source-address-kept", balancer(**spec)) == [f"ingress-udp: {told}"]
+def test_any_other_traffic_policy_is_refused(spec: dict[str, str], reported: str) -> None:
+    assert refused("source-address-kept", balancer(**spec)) == [f"ingress-udp: {reported}"]
 
 
 def test_an_unknown_traffic_policy_is_left_open() -> None:

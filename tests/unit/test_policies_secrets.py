@@ -89,9 +89,9 @@ def test_what_people_write_into_properties_is_fine(value: str) -> None:
 
 
 def test_no_message_holds_the_secret() -> None:
-    told = str(verdicts(RULE, thing({"password": "hunter2", "url": "https://me:hunter2@example.net"})))
-    assert "password has" in told
-    assert "hunter2" not in told
+    reported = str(verdicts(RULE, thing({"password": "hunter2", "url": "https://me:hunter2@example.net"})))
+    assert "password has" in reported
+    assert "hunter2" not in reported
 
 
 def test_an_unknown_value_hides_no_secret_in_clear() -> None:
@@ -109,6 +109,6 @@ def test_a_path_that_holds_none_can_be_named() -> None:
     assert len(refused(RULE, thing({"labels": {"token": "ring"}, "token": "x"}), known=["labels.token"])) == 1
 
 
-def test_a_rule_that_nobody_told_what_is_secret_does_not_pass() -> None:
+def test_without_a_report_of_what_is_secret_the_rule_does_not_pass() -> None:
     unreported = Declared("any:thing:Thing", "it", URN, {"size": 1})
     assert refused(RULE, unreported) == ["it: which of its values are secret was not reported"]

@@ -96,7 +96,7 @@ def test_the_project_s_own_language_host_does_not_complete_another_pulumi(projec
         (None, "", "its version cannot be read"),
     ],
 )
-def test_a_go_that_cannot_build_the_engine_is_told_apart(
+def test_a_go_that_cannot_build_the_engine_is_recognised(
     have: tuple[int, ...] | None, toolchain: str, problem: str | None
 ) -> None:
     assert pulumi_engine.go_problem((1, 25, 11), have, toolchain) == problem

@@ -32,7 +32,7 @@ def test_an_empty_preview_says_that_the_update_took() -> None:
     assert page(found) == "## After the update of stack `prod`\n\n**The update took effect: nothing is left to do.**\n"
 
 
-def test_what_was_dropped_is_told_by_property() -> None:
+def test_what_was_dropped_is_reported_by_property() -> None:
     found = after(dropped(7, 14))
     assert not found.holds
     assert "**The update did not take effect.**" in page(found)
@@ -58,11 +58,11 @@ def test_what_was_dropped_is_told_by_property() -> None:
         ),
     ],
 )
-def test_everything_that_is_left_is_told_whatever_it_is(event: Json, words: str) -> None:
+def test_everything_that_is_left_is_reported_whatever_it_is(event: Json, words: str) -> None:
     assert f"- {words}" in page(after(event))
 
 
-def test_outputs_that_another_update_would_publish_otherwise_are_told() -> None:
+def test_outputs_that_another_update_would_publish_otherwise_are_reported() -> None:
     found = after(before={"dns": {"dsRecords": []}, "a": 1}, after={"dns": {"dsRecords": ["1 8 2 AA"]}, "a": 1})
     assert not found.holds
     assert page(found) == (
@@ -110,7 +110,7 @@ def test_a_cut_off_preview_is_no_answer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [["--settled"], []])
 @pytest.mark.parametrize("given", ['{"steps": null}', '{"steps": []}', '{"duration": 1, "config": {}}', SUMMARY_ALONE])
-def test_a_preview_without_the_stack_itself_does_not_tell_that_nothing_is_left(given: str, kind: list[str]) -> None:
+def test_a_preview_without_the_stack_itself_is_not_conclusive(given: str, kind: list[str]) -> None:
     done = called("review", *kind, given=given)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("standard input: it has no step of the stack itself, so it does not show what would")

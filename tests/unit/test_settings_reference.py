@@ -73,7 +73,7 @@ def test_the_reference_is_what_the_models_say() -> None:
     assert called("settings").stdout == REFERENCE, "run: python -m settings > docs/settings.md"
 
 
-def test_the_reference_tells_what_every_setting_means() -> None:
+def test_the_reference_shows_what_every_setting_means() -> None:
     rows = [line.strip("| ").split(" | ") for line in REFERENCE.splitlines() if line.startswith("| `")]
     assert len(rows) > 80
     for key, kind, *_, meaning in rows:
@@ -81,7 +81,7 @@ def test_the_reference_tells_what_every_setting_means() -> None:
         assert meaning.strip(), key
 
 
-def test_the_reference_tells_defaults_as_the_live_edge_has_them() -> None:
+def test_the_reference_shows_defaults_as_the_live_edge_has_them() -> None:
     for row in (
         "| `warp-edge:dns.ttlSeconds` | integer | `300` |",
         "| `warp-edge:ingress.affinitySeconds` | integer | `10800` |",

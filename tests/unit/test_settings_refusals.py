@@ -56,7 +56,7 @@ def dates(*days: str) -> dict[str, str]:
     return dict(zip(("announcedOn", "activeOn", "drainedOn", "retiredOn"), days, strict=False))
 
 
-# Where in `Pulumi.prod.yaml`, what stands there, and: the key, what is wrong and the remedy as they are told.
+# Where in `Pulumi.prod.yaml`, the value, and: key, problem and remedy as reported.
 REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     # Unknown keys
     (("warp-edge:egres",), {}, "", "no such setting", "check the spelling"),

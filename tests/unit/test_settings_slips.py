@@ -132,7 +132,7 @@ def test_no_remedy_gives_a_secret_address_in_its_other_spelling(key: str, path: 
 
 @pytest.mark.parametrize(("key", "value"), [("maintenance", {"day": 7}), ("backups", {"retained": 7})])
 def test_a_replica_has_what_its_owner_has(key: str, value: dict[str, int]) -> None:
-    """Even the default is refused where somebody wrote it: it would change nothing."""
+    """Even the default is refused if it is given explicitly: it would change nothing."""
     config = {"gcp:project": "p", **stack_config("prod-us-east1")}
     assert written_config("prod-us-east1")[DATABASE]["replicaOf"]
     Settings.parse(as_engine_gives_it(config))

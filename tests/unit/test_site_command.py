@@ -55,7 +55,7 @@ def test_what_is_no_longer_rendered_is_gone_and_nothing_is_left_beside(tmp_path:
 
 
 @pytest.mark.parametrize("stranger", ["holiday.jpg", "formats/mine.txt"])
-def test_a_folder_with_somebody_elses_file_is_refused_and_left_alone(tmp_path: Path, stranger: str) -> None:
+def test_a_folder_with_another_file_is_refused_and_left_alone(tmp_path: Path, stranger: str) -> None:
     out = tmp_path / "site"
     assert site(LIVE, "--out", str(out)).returncode == 0
     (out / stranger).write_text("precious")

@@ -177,8 +177,8 @@ def test_a_preview_may_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_state_that_the_engine_refuses_says_what_is_wrong_and_what_helps() -> None:
-    told = str(EngineError("pulumi up", REFUSED))
-    assert told == (
+    reported = str(EngineError("pulumi up", REFUSED))
+    assert reported == (
         "`pulumi up` failed:\nthe engine refuses the stack's state: resource urn:pulumi:p::w::a:b:C::nat's dependency"
         " urn:pulumi:p::w::a:b:C::router refers to missing resource\n"
         "  -> `pulumi state repair` on this stack, then a complete `pulumi up`; docs/recover.md"

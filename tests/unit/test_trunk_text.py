@@ -127,9 +127,9 @@ def test_nothing_changed_is_no_change() -> None:
 
 def test_the_summary_counts_all_and_shows_the_first() -> None:
     after = texts([trunk("1", "a", *(f"9.{number}.0.0/16" for number in range(30))), trunk("2", "b")])
-    told = summary(changes({}, after), shown=3).split("\n")
-    assert told[0] == "trunk files: 32 lines added, 0 removed, for 2 customers"
-    assert told[1:] == [
+    reported = summary(changes({}, after), shown=3).split("\n")
+    assert reported[0] == "trunk files: 32 lines added, 0 removed, for 2 customers"
+    assert reported[1:] == [
         "  BAN 1: + a IP_ACL 50 calls/s 500 calls",
         "  BAN 1: + a: 9.0.0.0/16",
         "  BAN 1: + a: 9.1.0.0/16",

@@ -1,4 +1,4 @@
-"""How `python -m verify` judges what it was told: name servers, SIP servers, certificates."""
+"""How `python -m verify` judges answers: of name servers, SIP servers, certificates."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_right_answer_holds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "told", "remedy"),
+    ("reply", "reported", "remedy"),
     [
         (a(UDP, RETIRED), f"{RETIRED}, which is retired", "pulumi up"),
         (a(UDP, ANNOUNCED), f"{ANNOUNCED}, which is announced", "pulumi up"),
@@ -59,10 +59,10 @@ def test_the_right_answer_holds() -> None:
         (Reply(problem="no answer in time"), "no answer in time", "check that this server runs"),
     ],
 )
-def test_an_authority_that_says_anything_else_breaks_the_promise(reply: Reply, told: str, remedy: str) -> None:
+def test_an_authority_that_says_anything_else_breaks_the_promise(reply: Reply, reported: str, remedy: str) -> None:
     judgement = judged(reply)
     assert judgement.verdict is Verdict.BROKEN
-    assert told in judgement.found
+    assert reported in judgement.found
     assert remedy in judgement.remedy
 
 
@@ -92,7 +92,7 @@ def test_a_resolver_may_have_an_answer_for_less_long_and_without_authority_but_n
     assert judged(Reply(data=rdata("A", UDP), ttl=86_400), authority=False).verdict is Verdict.WARNING
 
 
-def test_a_resolver_with_an_old_copy_is_told_from_a_server_that_is_wrong() -> None:
+def test_a_resolver_with_an_old_copy_is_distinguished_from_a_wrong_server() -> None:
     assert "wait until its cache expires" in judged(a(RETIRED), authority=False).remedy
     assert "wait" not in judged(a(RETIRED)).remedy
 
@@ -103,7 +103,7 @@ def test_names_in_answers_are_compared_without_case() -> None:
     assert judged(answer, srv).verdict is Verdict.HOLDS
 
 
-def test_an_address_of_the_other_family_that_nobody_promised_is_not_ours() -> None:
+def test_an_unpromised_address_of_the_other_family_is_not_ours() -> None:
     absent = next(each for each in PROMISE.absences if each.name == "sip.ringer.tel")
     assert judged(Reply(rcode="NXDOMAIN", authoritative=True), absent).verdict is Verdict.HOLDS
     answer = Reply(authoritative=True, data=rdata("AAAA", "2001:db8::1"), ttl=300)
@@ -123,7 +123,7 @@ def test_naptr_of_other_services_is_the_zone_owners_business_and_that_of_sip_is_
     [({"ns1.x", "ns2.x"}, Verdict.HOLDS), ({"ns1.x"}, Verdict.BROKEN), ({"ns1.x", "ns2.x", "ns.y"}, Verdict.BROKEN),
      ({"ns.y"}, Verdict.WARNING), (set(), Verdict.BROKEN)],
 )  # fmt: skip
-def test_the_world_asks_our_name_servers_or_a_twins_and_never_some_of_both(
+def test_the_delegation_is_to_our_name_servers_or_elsewhere_and_never_to_both(
     delegated: set[str], verdict: Verdict
 ) -> None:
     assert records.judge_delegation(Reply(), delegated, frozenset({"ns1.x", "ns2.x"})).verdict is verdict
@@ -162,7 +162,7 @@ def valid(*names: str, days: float = 90, since: float = 30, untrusted: str = "")
 
 
 @pytest.mark.parametrize(
-    ("found", "verdict", "told"),
+    ("found", "verdict", "reported"),
     [
         (valid("sip-tcp.ringer.tel", "ringer.tel"), Verdict.HOLDS, "until 2026-05-30 (90 days left)"),
         (valid("RINGER.TEL."), Verdict.HOLDS, "90 days left"),
@@ -178,14 +178,14 @@ def valid(*names: str, days: float = 90, since: float = 30, untrusted: str = "")
     ],
 )
 def test_a_certificate_is_judged_for_the_domain_a_client_set_out_for(
-    found: Certificate, verdict: Verdict, told: str
+    found: Certificate, verdict: Verdict, reported: str
 ) -> None:
     judgement = certificate.judge(found, "ringer.tel", NOW, 14, None)
     assert judgement.verdict is verdict
-    assert told in judgement.found
+    assert reported in judgement.found
 
 
-def test_an_expired_certificate_is_told_once() -> None:
+def test_an_expired_certificate_is_reported_once() -> None:
     expired = valid("ringer.tel", days=-1, untrusted="certificate has expired")
     assert "not trusted" not in certificate.judge(expired, "ringer.tel", NOW, 14, None).found
 
@@ -282,6 +282,6 @@ def test_no_bytes_make_parsing_an_answer_fail(noise: bytes) -> None:
 @cases(100, least=100)
 @given(st.text(max_size=1000))
 def test_what_others_wrote_is_one_short_printable_line(text: str) -> None:
-    told = one_line(text)
-    assert told.isprintable()
-    assert len(told) <= LONGEST + 3
+    reported = one_line(text)
+    assert reported.isprintable()
+    assert len(reported) <= LONGEST + 3
