@@ -161,7 +161,7 @@ def test_everything_of_a_dedicated_customer_can_be_adopted() -> None:
     }
 
 
-# --- publication ----------------------------------------------------------------------------------------------------------
+# --- publication ----------------------------------------------------------------------------
 
 
 def test_the_inventory_says_whose_each_address_is(edge: Edge) -> None:
