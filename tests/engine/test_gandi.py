@@ -143,7 +143,7 @@ def test_drift_and_its_repair_are_told_to_reviewers(names: Stack, cloud: Sandbox
     refresh(names)
     status, told = reviewed(names, "preview")
     assert f"`sip.ringer.tel.` `A` at Gandi changed: `{STRANGER}` → `{ours}`" in told
-    assert "customers are led elsewhere once the TTL is over" in told
+    assert "customers get other addresses after the TTL" in told
     assert status == 3, "customers would see it"
     names.up()
 
