@@ -97,7 +97,7 @@ RULES = (
         SERVICE,
         r"metadata\.annotations.*(load-balancer-ip-addresses|l4-rbs)",
         Effect.CUTS,
-        "the forwarding rule would move",
+        "the rule would move",
     ),
     # ipFamilies[1] is the second family of a Service; the first is never changed in place.
     Rule(SERVICE, r"spec\.ipFamilies\[1\]", Effect.MOVES, _SECOND_FAMILY, when=_added),

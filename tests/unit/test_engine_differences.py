@@ -236,7 +236,7 @@ def test_a_difference_shows_what_is_there_and_what_will_be() -> None:
     (policy,) = compare([SERVICE_MOVES]).with_effect(Effect.MOVES)[:1]
     assert str(policy) == (
         "Service warp-core/kamailio-sip-udp  spec.externalTrafficPolicy  Cluster -> Local:"
-        " only nodes with a ready pod take traffic from then on"
+        " only nodes with a ready pod receive traffic"
     )
     (label,) = compare([SERVICE_MOVES]).with_effect(Effect.NONE)
     assert (label.cloud, label.settings) == ("(none)", "x")

@@ -95,7 +95,7 @@ def test_of_an_imported_service_the_one_field_that_moves_traffic_is_reported_by_
     found = imported()
     assert [str(each) for each in found] == [
         "Service warp-core/kamailio-sip-udp  spec.externalTrafficPolicy  Cluster -> Local:"
-        " only nodes with a ready pod take traffic from then on",
+        " only nodes with a ready pod receive traffic",
         'Service warp-core/kamailio-sip-udp  metadata.annotations["pulumi.com/patchForce"]  (none) -> true:'
         " read by people and tools",
         "Service warp-core/kamailio-sip-udp  metadata.labels.platform  (none) -> warp: read by people and tools",

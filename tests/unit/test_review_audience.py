@@ -101,19 +101,19 @@ def test_a_label_beside_a_change_that_customers_see_hides_nothing() -> None:
             CONFIG_MAP,
             {"data": {"ip_auth.cfg": "one\ntwo"}},
             {"data": {"ip_auth.cfg": "one\ntwo # more"}},
-            "`two` → `two # more`: changes nothing until the SIP proxies start anew: Kamailio's fragments",
+            "`two` → `two # more`: no effect until the SIP proxies are restarted: Kamailio's fragments",
         ),
         (
             KUBERNETES_SECRET,
             {"data": SECRET},
             {"data": SECRET | {"ciphertext": "another"}},
-            "changes nothing until the SIP proxies start anew: how proxies and reloader sign in",
+            "no effect until the SIP proxies are restarted: how proxies and reloader sign in",
         ),
         (
             DEPLOYMENT,
             {"spec": {"template": {"metadata": {"annotations": {"warp/hash": "a"}}}}},
             {"spec": {"template": {"metadata": {"annotations": {"warp/hash": "b"}}}}},
-            "restarts the reloader of the trunk ACL: changed trunks wait until it is back",
+            "restarts the reloader of the trunk ACL: changes of trunks wait until it runs again",
         ),
     ],
 )
