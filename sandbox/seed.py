@@ -58,7 +58,7 @@ def new_project(tx: Transaction, project: str, region: str) -> None:
     """A project with its network, a cluster, and in it the namespace and pods that the edge's Services select."""
     ensure_project(tx, project, region)
     gandi.new_domain(tx, LIVE_DOMAIN)
-    gandi.new_domain(tx, "somebody-else.example", ours=False)
+    gandi.new_domain(tx, "other-owner.example", ours=False)
     _cluster_with_proxy(tx, project, region)
 
 
