@@ -1,4 +1,4 @@
-"""Gandi's API as it is stood in for, and our client against it and against servers that nobody would want."""
+"""The simulated Gandi API, and our client against it and against faulty servers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SIP = RecordSet("ringer.tel", "sip.ringer.tel.", "A", 300, ("34.44.183.87",))
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses of the client, not of the server."""
+    """The client's pauses, not the server's."""
     monkeypatch.setattr(client, "FIRST_PAUSE", 0.01)
 
 
@@ -57,7 +57,7 @@ def gandi(server: GandiServer, token: str) -> Api:
 
 
 def asked(server: GandiServer, method: str, path: str, token: str, body: Any = None) -> tuple[int, Any]:
-    """An independent client: what Gandi documents, and nothing of ours."""
+    """An independent client: as Gandi documents it, without our code."""
     found = requests.request(
         method,
         f"http://127.0.0.1:{server.port}/v5/livedns/{path}",
@@ -84,7 +84,7 @@ def written(cloud: Cloud) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("ttl", "description"),
     [
-        # platform-facts.md, word for word.
+        # Gandi's documentation, verbatim.
         (60, "60 is less than minimum value 300"),
         (299, "299 is less than minimum value 300"),
     ],
@@ -116,12 +116,12 @@ def test_a_ttl_below_300_is_refused_as_gandi_documents_it(
         ("sip/A", [], ""),
     ],
 )
-def test_what_is_no_record_set_is_refused_and_changes_nothing(
+def test_an_invalid_record_set_is_refused_and_changes_nothing(
     server: GandiServer, cloud: Cloud, token: str, path: str, body: Any, name: str
 ) -> None:
-    status, told = asked(server, "PUT", f"domains/ringer.tel/records/{path}", token, body)
+    status, refusal = asked(server, "PUT", f"domains/ringer.tel/records/{path}", token, body)
     assert status == 400
-    assert name in {each["name"] for each in told["errors"]}
+    assert name in {each["name"] for each in refusal["errors"]}
     assert written(cloud) == []
 
 
@@ -137,12 +137,12 @@ def test_an_alias_stands_alone(server: GandiServer, cloud: Cloud, token: str) ->
         ("domains/ringer.tel/records/nothing/A", 404),
         ("domains/unknown.example/records/sip/A", 404),
         ("domains/unknown.example", 404),
-        ("domains/somebody-else.example/records/sip/A", 403),
+        ("domains/other-owner.example/records/sip/A", 403),
         ("elsewhere", 404),
         ("domains/ringer.tel/records", 200),
     ],
 )
-def test_who_may_see_what(server: GandiServer, token: str, path: str, status: int) -> None:
+def test_access_depends_on_token_and_domain(server: GandiServer, token: str, path: str, status: int) -> None:
     assert asked(server, "GET", path, token)[0] == status
     assert asked(server, "GET", path, WRONG)[0] == 401
     assert asked(server, "GET", path, "")[0] == 401
@@ -170,7 +170,7 @@ def test_what_is_put_is_answered_by_its_name_servers(gandi: Api, cloud: Cloud) -
     assert (answer.ttl, [each.to_text() for each in answer]) == (600, ["10 50 5060 sip.ringer.tel."])
 
 
-def test_it_comes_back_at_the_same_place_with_the_same_token(cloud: Cloud) -> None:
+def test_after_a_restart_port_and_token_are_the_same(cloud: Cloud) -> None:
     places = []
     for _ in range(2):
         server = GandiServer(cloud)
@@ -209,10 +209,10 @@ def test_the_apex_is_put_under_its_own_sign(gandi: Api, cloud: Cloud) -> None:
         ("ringer.tel", "300.0.0.1", "refused (400 rrset_values.0: 300.0.0.1 is not a valid A value)", "correct what"),
         ("unknown.example", "192.0.2.1", "unknown.example is not a domain at LiveDNS", "dns.domain"),
         (
-            "somebody-else.example",
+            "other-owner.example",
             "192.0.2.1",
             "the token has no permission for this, or is expired (403",
-            "give it access to somebody",
+            "give it access to other-owner",
         ),
     ],
 )
@@ -280,16 +280,16 @@ def test_a_wait_longer_than_the_deadline_is_not_begun(gandi: Api, cloud: Cloud) 
     assert time.monotonic() - began < 4
 
 
-def test_nobody_there_is_told_without_a_traceback(gandi: Api) -> None:
+def test_a_server_that_is_down_is_reported_without_a_traceback(gandi: Api) -> None:
     with pytest.raises(Refusal, match="Connection refused"):
         Api("http://127.0.0.1:1", gandi.token, 0.5).get(SIP)
 
 
-# Servers that nobody would want
+# Faulty servers
 
 
 class Strange(BaseHTTPRequestHandler):
-    """Answers every request with what the test put into it."""
+    """Answers every request with the test's response."""
 
     status = 200
     body = b""
@@ -350,7 +350,7 @@ def test_an_answer_that_is_none_of_gandis_is_one_line_and_no_traceback(status: i
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500])
-def test_a_server_that_says_our_token_aloud_is_not_quoted(
+def test_a_server_that_returns_our_token_is_not_quoted(
     status: int, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)

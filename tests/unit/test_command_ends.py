@@ -57,7 +57,7 @@ def test_a_signal_ends_it_as_ctrl_c_does(capsys: pytest.CaptureFixture[str], num
         return 0
 
     assert ended(work) == 130
-    assert "interrupted: the same command again goes on from here" in capsys.readouterr().err
+    assert "interrupted: run the same command again to continue" in capsys.readouterr().err
 
 
 def test_its_own_exit_status_is_kept() -> None:
