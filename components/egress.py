@@ -12,10 +12,10 @@ from components.sdk.compute import Router, RouterNat
 from engine.record import GatewayUse
 from engine.refusal import RefusedError
 from engine.tokens import NAT_EGRESS_POOL
-from inventory.address import Status
+from inventory.address import Calls
 from inventory.capacity import EgressCapacity
 from settings import Settings
-from settings.egress import Egress
+from settings.egress import Egress, Slot
 from settings.ledger import RetiredAddress
 
 
@@ -69,7 +69,7 @@ class NatEgressPool(pulumi.ComponentResource):
         # An adopted gateway keeps its minimum of ports when the settings name none, so the gateway is asked.
         self.capacity = nat.min_ports_per_vm.apply(
             lambda minimum: EgressCapacity(
-                active_addresses=sum(slot.state is Status.ACTIVE for slot in egress.slots.values()),
+                active_addresses=len(_carrying(egress, Calls.NEW)),
                 ports_per_call=egress.ports_per_call,
                 min_ports_per_vm=int(minimum or egress.default_min_ports_per_vm),
             )
@@ -93,9 +93,10 @@ class NatEgressPool(pulumi.ComponentResource):
                 "router": router,
                 "region": args.region,
                 "natIpAllocateOption": "MANUAL_ONLY",
-                "natIps": _in_state(egress, reserved, Status.ACTIVE),
+                # Self-links: raw addresses answer 404.
+                "natIps": [reserved[slot].self_link for slot in _carrying(egress, Calls.NEW)],
                 # Always said, also when empty: left out, the plugin keeps the old list and its addresses stay in use.
-                "drainNatIps": _in_state(egress, reserved, Status.DRAINING),
+                "drainNatIps": [reserved[slot].self_link for slot in _carrying(egress, Calls.RUNNING)],
                 "sourceSubnetworkIpRangesToNat": "ALL_SUBNETWORKS_ALL_IP_RANGES",
                 "enableDynamicPortAllocation": egress.dynamic_ports,
                 "enableEndpointIndependentMapping": egress.endpoint_independent_mapping,
@@ -121,30 +122,30 @@ def refuse_cut(egress: Egress, before: GatewayUse | None, legacy: Mapping[str, R
     """
     slots, legacy = egress.slots, legacy or {}
     used = before or GatewayUse()
-    for name, slot in slots.items():
-        if slot.state is Status.DRAINING and name not in used.active | used.draining:
+    for name in _carrying(egress, Calls.RUNNING):
+        if name not in used.active | used.draining:
             none = "" if before else ": there is none yet, and a new one refuses draining addresses"
             raise RefusedError(
                 f"egress slot {name} cannot drain: the gateway does not use it{none}",
                 f"set warp-edge:egress.slots.{name}.state to announced, and to active before it can drain",
             )
-    kept = {name for name, slot in slots.items() if slot.state is not Status.ANNOUNCED}
+    kept = set(_carrying(egress, Calls.NEW, Calls.RUNNING))
     for name in sorted(used.active - kept):
-        gone = "set back to announced" if name in slots else "retired" if name in legacy else "removed"
+        gone = f"set to {slots[name].state}" if name in slots else "retired" if name in legacy else "removed"
         raise RefusedError(
             f"egress slot {name} is active and cannot be {gone}: its calls would be cut at once",
             f"set warp-edge:egress.slots.{name}.state to draining, run `pulumi up`, let its calls end, and remove it in"
             " a later update",
         )
     for name in sorted(used.draining - kept):
-        _refuse_unfinished_drain(name, legacy.get(name), announced=name in slots)
+        _refuse_unfinished_drain(name, slots.get(name), legacy.get(name))
 
 
-def _refuse_unfinished_drain(name: str, retired: RetiredAddress | None, *, announced: bool) -> None:
+def _refuse_unfinished_drain(name: str, slot: Slot | None, retired: RetiredAddress | None) -> None:
     """Refuse to take a draining address out of the gateway when nobody says that its calls have ended."""
-    if announced:
+    if slot:
         raise RefusedError(
-            f"egress slot {name} drains and cannot be set back to announced: its last calls would be cut",
+            f"egress slot {name} drains and cannot be set to {slot.state}: its last calls would be cut",
             f"set warp-edge:egress.slots.{name}.state to active to call it back, or retire it when its calls have ended"
             " (docs/addresses.md)",
         )
@@ -166,16 +167,16 @@ def unannounced(egress: Egress, before: GatewayUse | None) -> list[str]:
         if slot.announced_on:
             continue
         key = f"warp-edge:egress.slots.{name}.announcedOn"
-        if slot.state is Status.ANNOUNCED:
-            lines.append(f"egress slot {name} is announced and does not say since when: add {key}")
+        if slot.state.state.calls is Calls.NOT_YET:
+            lines.append(f"egress slot {name} is {slot.state} and does not say since when: add {key}")
         elif name not in used:
             lines.append(f"egress slot {name} becomes active and does not say when vendors were told: add {key}")
     return lines
 
 
-def _in_state(egress: Egress, reserved: Mapping[str, ReservedAddress], state: Status) -> list[pulumi.Output[str]]:
-    """Self-links: raw addresses answer 404."""
-    return [reserved[name].self_link for name, slot in egress.slots.items() if slot.state is state]
+def _carrying(egress: Egress, *calls: Calls) -> list[str]:
+    """The slots that carry these calls: they are in the gateway when they carry any."""
+    return [name for name, slot in egress.slots.items() if slot.state.state.calls in calls]
 
 
 def import_ids(name: str, settings: Settings) -> dict[str, str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from inventory import sheets
-from inventory.address import Address, Direction, Status
+from inventory.address import Address, Direction
 from inventory.capacity import PORTS_PER_ADDRESS, EgressCapacity
 from inventory.endpoint import Endpoint, Record
 from inventory.published_values import Json, written
@@ -62,8 +62,8 @@ class Inventory:
     @property
     def announced_ingress(self) -> list[Address]:
         """Where customers will send calls: reserved, nothing answers there yet."""
-        inbound = [a for a in self.addresses if a.direction is Direction.INBOUND and a.customer is None]
-        return [a for a in inbound if a.status is Status.ANNOUNCED]
+        inbound = (a for a in self.addresses if a.direction is Direction.INBOUND and a.customer is None)
+        return [each for each in inbound if each.coming]
 
     @property
     def egress(self) -> list[Address]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 
-from inventory.address import Address, Kind, Status
+from inventory.address import Address, Calls, Kind
 from inventory.publish import SCHEMA
 from inventory.published_values import Json
 from settings.ledger import Cost
@@ -54,7 +54,7 @@ class Counts:
 def count(addresses: Iterable[Address]) -> Counts:
     """Of the addresses of a plan."""
     living = [each for each in addresses if each.published]
-    used = [each for each in living if each.status is not Status.ANNOUNCED]
+    used = [each for each in living if each.status.state.calls in (Calls.NEW, Calls.RUNNING)]
     inbound = [each for each in used if each.kind is Kind.LOAD_BALANCER]
     return Counts(
         ingress_addresses=len(inbound),

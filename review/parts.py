@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from engine.tokens import logical_name
-from inventory.address import Address, Status
+from inventory.address import Address
 from policies.rules.secrets import NAMES
 from review.acl import AclChange
 from review.addresses import AddressChange
@@ -98,7 +98,7 @@ def _what(change: AddressChange) -> str:
     if change.before is None and after:
         told += [f"purpose {code(after.purpose)}"] if after.purpose else []
         told += [f"announced on {after.announced_on}"] if after.announced_on else []
-        told += [f"active from {after.active_on}"] if after.active_on and after.status is Status.ANNOUNCED else []
+        told += [f"active from {after.active_on}"] if after.active_on and after.coming else []
         told += [f"less notice: {code(after.notice_reason)}"] if after.notice_reason else []
     told += [f"{each.field}: {code(each.before)} → {code(each.after)}" for each in change.details]
     return "; ".join(told)

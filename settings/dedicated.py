@@ -93,20 +93,22 @@ class DedicatedListener:
     """One LoadBalancer of one customer, with every name and port said. `targets`: role to the pods' port."""
 
     key: str
-    ban: str
+    settings: DedicatedCustomer
     protocol: Literal["UDP", "TCP"]
     service: str
     address: str
     ports: Mapping[str, int]
     targets: Mapping[str, int]
-    announced_on: date | None
-    active_on: date | None
-    drained_on: date | None
+
+    @property
+    def ban(self) -> str:
+        """Whose it is."""
+        return self.settings.ban
 
     @property
     def status(self) -> Status:
         """Draining: held, and still told to its customer, but nothing leads there."""
-        return Status.DRAINING if self.drained_on else Status.ACTIVE
+        return Status.DRAINING if self.settings.drained_on else Status.ACTIVE
 
 
 def listeners(dedicated: Mapping[str, DedicatedCustomer], ingress: Ingress) -> Iterator[DedicatedListener]:
@@ -122,15 +124,12 @@ def listeners(dedicated: Mapping[str, DedicatedCustomer], ingress: Ingress) -> I
             service = own.service or f"sip-{key}-{protocol.lower()}"
             yield DedicatedListener(
                 key=key,
-                ban=customer.ban,
+                settings=customer,
                 protocol=protocol,
                 service=service,
                 address=own.address or f"{service}-ip",
                 ports=ports,
                 targets={role: customer.target_port + ROLES.index(role) for role in ports},
-                announced_on=customer.announced_on,
-                active_on=customer.active_on,
-                drained_on=customer.drained_on,
             )
 
 

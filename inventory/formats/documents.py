@@ -63,7 +63,7 @@ def vendor_sheet(selection: Selection) -> Sheet:
 
 def customer_sheet(selection: Selection) -> Sheet:
     """What a customer needs to send us calls and to take ours."""
-    announced = [address for address in selection.living if address.status is Status.ANNOUNCED]
+    announced = [address for address in selection.living if address.coming]
     ways = [endpoints_of(inventory) for inventory in selection.inventories]
     ingress = [address for address in selection.living if address.direction is Direction.INBOUND]
     egress = [
@@ -134,7 +134,7 @@ def _shortened(addresses: Sequence[Address]) -> list[Block]:
 
 
 def _retired(selection: Selection) -> list[Block]:
-    gone = [address for address in selection.everything if address.status is Status.RETIRED]
+    gone = [address for address in selection.everything if not address.published]
     rows = [(a.address, str(a.retired_on or ""), ", ".join(a.replaced_by)) for a in gone]
     text = "No longer ours: please remove them."
     return [Block("Retired", text, ("Address", "Since", "Now"), rows)] if rows else []

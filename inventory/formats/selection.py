@@ -69,7 +69,7 @@ class Selection:
     @cached_property
     def living(self) -> list[Address]:
         """What must be in somebody's list today: announced, active and draining. Never empty."""
-        found = [address for address in self.everything if address.status is not Status.RETIRED]
+        found = [address for address in self.everything if address.published]
         if not found:
             family = f"IPv{self.family} " if self.family else ""
             raise NothingToListError(f"no {family}address for {self.audience} that is in use")
@@ -153,7 +153,7 @@ def merged(found: Sequence[tuple[Json, PublishedInventory]]) -> tuple[tuple[Publ
     holder: dict[str, PublishedInventory] = {}
     for inventory, _ in distinct.values():
         for address in inventory.addresses:
-            if address.status is Status.RETIRED:
+            if not address.published:
                 continue
             other = holder.setdefault(address.address, inventory)
             if other is not inventory:

@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime
 from ipaddress import ip_address
 from typing import Any, Final
 
-from inventory.address import Address, Direction, Status
+from inventory.address import Address, Direction
 from inventory.published import PublishedInventory
 from inventory.published_values import Json
 
@@ -28,13 +28,13 @@ SERVICE: Final = {Direction.OUTBOUND: "EGRESS", Direction.INBOUND: "INGRESS"}
 def ip_ranges(inventories: Sequence[PublishedInventory], raw: Sequence[Json]) -> Json:
     """The document. Retired addresses stand apart: whoever takes all `prefixes` must not take those."""
     prefixes = [(address, prefix(address)) for address in addresses(inventories)]
-    living = [(address, found) for address, found in prefixes if address.status is not Status.RETIRED]
+    living = [(address, found) for address, found in prefixes if address.published]
     return {
         "syncToken": str(sync_token(raw, created_on(inventories))),
         "createDate": f"{created_on(inventories)}-00-00-00",
         "prefixes": [found for address, found in living if _version(address) == 4],
         "ipv6_prefixes": [found for address, found in living if _version(address) == 6],
-        "retired": [found for address, found in prefixes if address.status is Status.RETIRED],
+        "retired": [found for address, found in prefixes if not address.published],
     }
 
 
@@ -64,20 +64,9 @@ def prefix(address: Address) -> Json:
     return found | ({"replacedBy": list(address.replaced_by)} if address.replaced_by else {})
 
 
-def happened(address: Address) -> dict[Status, date]:
-    """The states that an address has reached, with their days where known. An announced one's `activeOn` is to come."""
-    days = {
-        Status.ANNOUNCED: address.announced_on,
-        Status.ACTIVE: None if address.status is Status.ANNOUNCED else address.active_on,
-        Status.DRAINING: address.drained_on,
-        Status.RETIRED: address.retired_on,
-    }
-    return {status: day for status, day in days.items() if day}
-
-
 def created_on(inventories: Sequence[PublishedInventory]) -> date:
     """The day of the last thing that happened to any address."""
-    days = [day for address in addresses(inventories) for day in happened(address).values()]
+    days = [day for address in addresses(inventories) for day in address.reached.values()]
     return max(days, default=UNKNOWN_DAY)
 
 

@@ -101,7 +101,7 @@ def test_a_change_that_cuts_nothing_is_allowed(slots: dict[str, str], before: Ga
         pytest.param(
             {"a": "active", "b": "announced"},
             USED,
-            "egress slot b is active and cannot be set back to announced: its calls would be cut at once",
+            "egress slot b is active and cannot be set to announced: its calls would be cut at once",
             "set warp-edge:egress.slots.b.state to draining",
             id="an active slot is set back",
         ),
@@ -148,7 +148,7 @@ STILL_DRAINS = "put d under warp-edge:legacy with drainedOn"
         pytest.param({}, {"drainedOn": None}, "warp-edge:legacy.d does not say", STILL_DRAINS, id="no dates at all"),
         pytest.param({}, {"retiredOn": "2026-03-02"}, "legacy.d does not say", STILL_DRAINS, id="drained when?"),
         pytest.param(
-            {"d": "announced"}, {}, "drains and cannot be set back to announced", "slots.d.state to active", id="back"
+            {"d": "announced"}, {}, "drains and cannot be set to announced", "slots.d.state to active", id="back"
         ),
     ],
 )

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from inventory.formats import FORMATS, NothingToListError
 from inventory.published import read
 from inventory.site.files import FILES, FORMS, content_type
-from inventory.site.ranges import created_on, happened
+from inventory.site.ranges import created_on
 from inventory.site.render import render
 from tests.cases import cases
 from tests.unit.published import EUROPE, EUROPES_EGRESS, HOSTILE, LIVE, NAT, RETIRED, Json, address, hostile
@@ -260,7 +260,7 @@ def test_the_feed_is_what_rfc_4287_asks_for() -> None:
 def test_dates_that_are_to_come_have_not_happened() -> None:
     (found,) = [found for _, found in read(json.dumps(EUROPE))]
     coming = next(each for each in found.addresses if each.name == "eu-new")
-    assert list(happened(coming)) == ["announced"]
+    assert list(coming.reached) == ["announced"]
     assert created_on([found]) == date(2026, 2, 1)
 
 
