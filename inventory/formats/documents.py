@@ -181,10 +181,20 @@ def as_html(sheet: Sheet) -> str:
 VENDORS, CUSTOMERS = (Audience.VENDORS,), (Audience.CUSTOMERS,)
 PRINT = "the same to print, or to save as PDF"
 DOCUMENTS = (
-    Format("vendor-sheet", "Markdown: what to whitelist", lambda s: as_markdown(vendor_sheet(s)), VENDORS),
-    Format("vendor-sheet-html", PRINT, lambda s: as_html(vendor_sheet(s)), VENDORS),
     Format(
-        "customer-sheet", "Markdown: where to call, what to open", lambda s: as_markdown(customer_sheet(s)), CUSTOMERS
+        "vendor-sheet",
+        "vendor-sheet.md",
+        "Markdown: what to whitelist",
+        lambda s: as_markdown(vendor_sheet(s)),
+        VENDORS,
     ),
-    Format("customer-sheet-html", PRINT, lambda s: as_html(customer_sheet(s)), CUSTOMERS),
+    Format("vendor-sheet-html", "vendor-sheet.html", PRINT, lambda s: as_html(vendor_sheet(s)), VENDORS),
+    Format(
+        "customer-sheet",
+        "customer-sheet.md",
+        "Markdown: where to call, what to open",
+        lambda s: as_markdown(customer_sheet(s)),
+        CUSTOMERS,
+    ),
+    Format("customer-sheet-html", "customer-sheet.html", PRINT, lambda s: as_html(customer_sheet(s)), CUSTOMERS),
 )

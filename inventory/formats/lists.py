@@ -80,8 +80,10 @@ def _cell(value: object) -> str:
 
 
 LISTS = (
-    Format("addresses", "one address a line", addresses, FOR_ANYBODY),
-    Format("cidrs", "one range a line, /32 or /128", cidrs, FOR_ANYBODY),
-    Format("csv", "a spreadsheet: every address with its dates", as_csv, FOR_ANYBODY[::-1]),
-    Format("json", "the inventory itself; docs/ip-inventory.schema.json", as_json, (Audience.EVERYBODY,)),
+    Format("addresses", "addresses.txt", "one address a line", addresses, FOR_ANYBODY, customers_too=True),
+    Format("cidrs", "cidrs.txt", "one range a line, /32 or /128", cidrs, FOR_ANYBODY, customers_too=True),
+    Format(
+        "json", "inventory.json", "the inventory itself; docs/ip-inventory.schema.json", as_json, (Audience.EVERYBODY,)
+    ),
+    Format("csv", "inventory.csv", "a spreadsheet: every address with its dates", as_csv, FOR_ANYBODY[::-1]),
 )

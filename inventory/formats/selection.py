@@ -92,14 +92,17 @@ class Selection:
 
 @dataclass(frozen=True)
 class Format:
-    """One form. `audiences`: whom it can be for, first whom it is for unless somebody says otherwise; `one_family`:
-    it takes IPv4 or IPv6."""
+    """One form. `file`: its name on the site; `audiences`: whom it can be for, first whom it is for by default;
+    `one_family`: it takes IPv4 or IPv6; `customers_too`: the site has one for customers as well, who open a firewall to
+    us."""
 
     name: str
+    file: str
     about: str
     render: Callable[[Selection], str]
     audiences: tuple[Audience, ...]
     one_family: bool = False
+    customers_too: bool = False
 
     def select(
         self,

@@ -76,6 +76,7 @@ def test_a_site_has_always_the_same_files() -> None:
 
 def test_every_format_is_a_file_for_those_whom_it_is_for() -> None:
     assert {form.format for form in FORMS} == set(FORMATS)
+    assert len(set(FILES)) == len(FILES), "two formats write one file"
     for form in FORMS:
         assert form.audience in FORMATS[form.format].audiences
         ((raw, inventory),) = read(json.dumps(LIVE, sort_keys=True))
