@@ -10,10 +10,12 @@ import pulumi
 
 import outputs
 from components.acl_enforcement import AclEnforcement, AclEnforcementArgs
+from components.cloud_dns.host import look_up_zone
 from components.cluster import kubernetes
 from components.database import TrunkDatabase, TrunkDatabaseArgs
 from components.dedicated_ingress import DedicatedIngress, DedicatedIngressArgs, refuse_dedicated_cut
-from components.dns import SipDns, SipDnsArgs, look_up_zone
+from components.dns import SipDns
+from components.dns_host import SipDnsArgs
 from components.egress import NatEgressPool, NatEgressPoolArgs
 from components.ingress import SipIngress, SipIngressArgs, refuse_cut
 from components.load_balancer import explain_pending

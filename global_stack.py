@@ -7,8 +7,9 @@ from typing import Any
 
 import pulumi
 
-from components.dns import SipDns, SipDnsArgs, look_up_zone
-from components.dns_routing import Probed
+from components.cloud_dns.host import look_up_zone
+from components.dns import SipDns
+from components.dns_host import Probed, SipDnsArgs
 from engine.refusal import RefusedError
 from inventory.publish import SCHEMA
 from inventory.published import OF_A_REGION

@@ -1,6 +1,6 @@
 """Which of several regions' addresses a name answers with, where its host decides that for each query.
 
-Leaves to others: how a host is told (`components/dns_routing.py`), and what the policies are set to.
+Leaves to others: how a host is told (`components/cloud_dns/routing.py`), and what the policies are set to.
 """
 
 from __future__ import annotations

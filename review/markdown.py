@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from functools import partial
 
-from engine.tokens import ADDRESS, RECORD_SET, TRUNK_ACL
+from engine.tokens import ADDRESS, RECORD_SETS, TRUNK_ACL
 from review.audience import Audience
 from review.foreign import code
 from review.parts import (
@@ -124,7 +124,7 @@ def _page(report: Report) -> Iterator[str]:
 
 def _told_above(change: ResourceChange, report: Report) -> bool:
     """Whether a part of its own tells all of it."""
-    if change.type == RECORD_SET:
+    if change.type in RECORD_SETS:
         return all(ANSWERS.match(each.property) for each in change.effects)
     if change.type == ADDRESS:
         names = {f"Address {each.name}" for each in report.addresses}

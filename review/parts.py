@@ -147,7 +147,7 @@ def _letters(path: str) -> str:
 
 def record_lines(change: RecordChange) -> Iterator[str]:
     """A record set before and after."""
-    name = f"{code(change.name)} {code(change.type)}{' at Gandi' if change.at_gandi else ''}"
+    name = f"{code(change.name)} {code(change.type)}{f' at {change.host}' if change.host else ''}"
     before, after = (
         ", ".join(code(each) if each else AT_UPDATE for each in data[:ROWS]) for data in (change.before, change.after)
     )

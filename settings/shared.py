@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from engine.dns_hosts import TOKENS
 from settings.plain_yaml import YamlError, compose, plain
 from settings.problems import PROJECT, Problem, SettingsError, show, show_key
 
@@ -22,7 +23,7 @@ DEEPEST = 12
 NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./-]{0,99}")
 LARGEST = 1_000_000  # bytes
 # The engine hands on defaults of Pulumi.yaml as the stack's own, and who this is nobody can share.
-EACH_ITS_OWN = ("role", "shared", "region", "protect", "noticeDays", "gandiToken", "regions")
+EACH_ITS_OWN = ("role", "shared", "region", "protect", "noticeDays", "regions", *TOKENS)
 
 
 def read(name: str, folder: Path) -> dict[str, Any]:

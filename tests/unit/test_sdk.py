@@ -12,8 +12,8 @@ import pytest
 from pulumi import _types
 
 import components.acl_enforcement
+import components.cloud_dns.host
 import components.database
-import components.dns
 import components.inventory_site  # noqa: F401 - all that is declared
 from components.sdk.resource import GCP, KUBERNETES, Resource, plugin_version
 from tests.stacks import Config, stack_config

@@ -5,22 +5,12 @@ docs.cloud.google.com/dns/docs/routing-policies-overview
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pulumi
 
+from components.dns_host import Probed
 from components.sdk.compute import HealthCheck
 from components.sdk.dns import Geo, PrimaryBackup, RoutingPolicy
 from inventory.routing import Policy, Routing, Target
-from settings.routing import Probe
-
-
-@dataclass(frozen=True)
-class Probed:
-    """How addresses are probed, and at which port: all of them at the same."""
-
-    probe: Probe
-    port: int
 
 
 def health_check(name: str, probed: Probed, options: pulumi.ResourceOptions) -> HealthCheck:
