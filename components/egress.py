@@ -137,7 +137,8 @@ def refuse_cut(egress: Egress, before: GatewayUse | None, legacy: Mapping[str, R
             f"set warp-edge:egress.slots.{name}.state to draining, run `pulumi up`, let its calls end, and remove it in"
             " a later update",
         )
-    for name in sorted(used.draining - kept):
+    over = set(_carrying(egress, Calls.OVER))
+    for name in sorted(used.draining - kept - over):
         _refuse_unfinished_drain(name, slots.get(name), legacy.get(name))
 
 

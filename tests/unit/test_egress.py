@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pulumi
@@ -11,6 +12,7 @@ import pytest
 from components.egress import refuse_cut, unannounced
 from engine.record import GatewayUse
 from engine.refusal import RefusedError
+from inventory.address import STATES, Calls, Status
 from settings.egress import Egress
 from settings.ledger import RetiredAddress
 from tests.stacks import Config, changed, stack_config, without_site
@@ -162,6 +164,14 @@ def test_what_still_drains_is_kept(
     assert told.startswith("egress slot d ")
     assert what in told
     assert remedy in advice
+
+
+def test_a_state_that_says_that_the_calls_have_ended_ends_a_drain_and_no_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = replace(STATES[Status.ANNOUNCED], calls=Calls.OVER)  # as a state between the drain and the release
+    monkeypatch.setattr("inventory.address.STATES", {**STATES, Status.ANNOUNCED: over})
+    refuse_cut(pool(a="active", b="active", d="announced"), USED)
+    with pytest.raises(RefusedError, match="egress slot b is active and cannot be set to announced"):
+        refuse_cut(pool(a="active", b="announced", d="draining"), USED)
 
 
 def test_a_drained_slot_is_retired_when_its_dates_say_that_its_calls_have_ended() -> None:
