@@ -22,14 +22,14 @@ from components.load_balancer import explain_pending
 from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, trunk_files
 from engine.record import Record, last_update, outputs_of, owners_reader
 from engine.refusal import not_told_yet
-from inventory.publish import Inventory
+from inventory.outputs import Inventory
 from plan import plan
 from publishing import publish
 from settings import Settings, SettingsError
 from settings.stack import role_of
 
 if TYPE_CHECKING:
-    from settings.regions import GlobalSettings
+    from settings.all_regions import GlobalSettings
 
 
 def load() -> Settings | GlobalSettings:
@@ -39,7 +39,7 @@ def load() -> Settings | GlobalSettings:
     try:
         if role_of(config) == "global":
             # Here, because a region's preview need not wait for it.
-            from settings.regions import GlobalSettings  # noqa: PLC0415
+            from settings.all_regions import GlobalSettings  # noqa: PLC0415
 
             return GlobalSettings.parse(config, secret)
         return Settings.parse(config, secret)
@@ -49,18 +49,18 @@ def load() -> Settings | GlobalSettings:
 
 def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | None = None) -> None:
     """Declare the edge and export what the outside reads. `before`: what the last update left."""
-    region, labels, protect, legacy = settings.region, settings.labels, settings.protect, settings.legacy
+    region, labels, protect, retired = settings.region, settings.labels, settings.protect, settings.retired
     # What may refuse comes first: what was declared before a refusal is still carried out.
     files = trunk_files(settings.trunk_acl, Path(__file__).parent, before.trunks)
-    refuse_cut(settings.ingress, before.serving, legacy)
-    refuse_dedicated_cut(settings.dedicated_listeners, before.dedicated, legacy)
+    refuse_cut(settings.ingress, before.serving, retired)
+    refuse_dedicated_cut(settings.dedicated_listeners, before.dedicated, retired)
     replica = settings.database.replica_of
     owners = owners_reader(replica.stack) if replica and settings.enforcement else None
     name_servers = look_up_zone(settings.dns)
     promised = plan(settings)
     cluster = kubernetes("cluster", settings.cluster, settings.project, region)
     egress = NatEgressPool(
-        "egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before.gateway, legacy)
+        "egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before.gateway, retired)
     )
     ingress = SipIngress(
         "ingress",

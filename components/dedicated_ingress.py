@@ -25,7 +25,7 @@ from kamailio import Own
 from settings import Settings
 from settings.dedicated import DedicatedListener
 from settings.ingress import Ingress
-from settings.ledger import RetiredAddress
+from settings.retired import RetiredAddress
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class DedicatedIngress(pulumi.ComponentResource):
 
 
 def refuse_dedicated_cut(
-    listeners: Sequence[DedicatedListener], before: Mapping[str, DedicatedUse], legacy: Mapping[str, RetiredAddress]
+    listeners: Sequence[DedicatedListener], before: Mapping[str, DedicatedUse], retired: Mapping[str, RetiredAddress]
 ) -> None:
     """Refuse to let go of an address while traffic configuration leads to it, or to hand it to another customer.
 
@@ -138,8 +138,8 @@ def refuse_dedicated_cut(
                     "keep the customer under warp-edge:dedicated, with drainedOn and without dnsName, and run `pulumi"
                     " up`; when its calls have ended, retire it in a later update (docs/dedicated.md)",
                 )
-            retired = legacy.get(name)
-            if not (retired and retired.customer and retired.drained_on and retired.retired_on):
+            gone = retired.get(name)
+            if not (gone and gone.customer and gone.drained_on and gone.retired_on):
                 raise RefusedError(
                     f"dedicated address {name} cannot go without a word: its customer has it configured",
                     f"put {name} under warp-edge:legacy with customer, drainedOn and a later retiredOn",

@@ -11,7 +11,7 @@ import pulumi
 
 from inventory.endpoint import Record
 from settings.dns import Dns
-from settings.routing import Probe
+from settings.dns_routing import Probe
 
 
 @dataclass(frozen=True)

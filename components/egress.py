@@ -16,14 +16,14 @@ from inventory.address import Calls
 from inventory.capacity import EgressCapacity
 from settings import Settings
 from settings.egress import Egress, Slot
-from settings.ledger import RetiredAddress
+from settings.retired import RetiredAddress
 
 
 @dataclass(frozen=True)
 class NatEgressPoolArgs:
     """`before`: what the gateway used when the stack was last updated; None: there was no gateway.
 
-    `legacy`: retired addresses by name; a slot that drained ends there.
+    `retired`: retired addresses by name; a slot that drained ends there.
     """
 
     egress: Egress
@@ -31,7 +31,7 @@ class NatEgressPoolArgs:
     labels: Mapping[str, str]
     protect: bool
     before: GatewayUse | None = None
-    legacy: Mapping[str, RetiredAddress] = field(default_factory=dict)
+    retired: Mapping[str, RetiredAddress] = field(default_factory=dict)
 
 
 class NatEgressPool(pulumi.ComponentResource):
@@ -51,7 +51,7 @@ class NatEgressPool(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: NatEgressPoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(NAT_EGRESS_POOL, name, None, opts)
-        refuse_cut(args.egress, args.before, args.legacy)
+        refuse_cut(args.egress, args.before, args.retired)
         for line in unannounced(args.egress, args.before):
             pulumi.log.warn(line, self)
         egress = args.egress
@@ -113,14 +113,14 @@ class NatEgressPool(pulumi.ComponentResource):
         )
 
 
-def refuse_cut(egress: Egress, before: GatewayUse | None, legacy: Mapping[str, RetiredAddress] | None = None) -> None:
+def refuse_cut(egress: Egress, before: GatewayUse | None, retired: Mapping[str, RetiredAddress] | None = None) -> None:
     """Refuse what would cut calls or cannot work; arguments as in `NatEgressPoolArgs`.
 
     Taking an address out of the gateway cuts its connections at once, and the plugin does it without a murmur; and a
     new gateway refuses draining addresses (docs.cloud.google.com/nat/docs/set-up-manage-network-address-translation).
     Nothing but people can see that the last call has ended: `retiredOn` is how they say it.
     """
-    slots, legacy = egress.slots, legacy or {}
+    slots, retired = egress.slots, retired or {}
     used = before or GatewayUse()
     for name in _carrying(egress, Calls.RUNNING):
         if name not in used.active | used.draining:
@@ -131,7 +131,7 @@ def refuse_cut(egress: Egress, before: GatewayUse | None, legacy: Mapping[str, R
             )
     kept = set(_carrying(egress, Calls.NEW, Calls.RUNNING))
     for name in sorted(used.active - kept):
-        gone = f"set to {slots[name].state}" if name in slots else "retired" if name in legacy else "removed"
+        gone = f"set to {slots[name].state}" if name in slots else "retired" if name in retired else "removed"
         raise RefusedError(
             f"egress slot {name} is active and cannot be {gone}: its calls would be cut at once",
             f"set warp-edge:egress.slots.{name}.state to draining, run `pulumi up`, let its calls end, and remove it in"
@@ -139,7 +139,7 @@ def refuse_cut(egress: Egress, before: GatewayUse | None, legacy: Mapping[str, R
         )
     over = set(_carrying(egress, Calls.OVER))
     for name in sorted(used.draining - kept - over):
-        _refuse_unfinished_drain(name, slots.get(name), legacy.get(name))
+        _refuse_unfinished_drain(name, slots.get(name), retired.get(name))
 
 
 def _refuse_unfinished_drain(name: str, slot: Slot | None, retired: RetiredAddress | None) -> None:

@@ -25,7 +25,7 @@ from engine.refusal import RefusedError
 from engine.tokens import SIP_INGRESS
 from settings import Settings
 from settings.ingress import Ingress, InternalListener, PublicListener, ipv6_name
-from settings.ledger import RetiredAddress
+from settings.retired import RetiredAddress
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class SipIngress(pulumi.ComponentResource):
         )
 
 
-def refuse_cut(ingress: Ingress, serving: Set[str], legacy: Mapping[str, RetiredAddress]) -> None:
+def refuse_cut(ingress: Ingress, serving: Set[str], retired: Mapping[str, RetiredAddress]) -> None:
     """Refuse to take an address from customers without a word; `serving`: those that answered until now.
 
     A LoadBalancer that moves leaves its old address at once, so the old one must be told as retired, with what
@@ -184,8 +184,8 @@ def refuse_cut(ingress: Ingress, serving: Set[str], legacy: Mapping[str, Retired
                 f"ingress address {name} is active and cannot be set back to announced: customers send calls to it",
                 "leave it where it was, and announce another under warp-edge:ingress.announced",
             )
-        retired = legacy.get(name)
-        if not (retired and retired.retired_on and retired.replaced_by):
+        gone = retired.get(name)
+        if not (gone and gone.retired_on and gone.replaced_by):
             raise RefusedError(
                 f"ingress address {name} is active and cannot just go: customers send calls to it",
                 "announce another under warp-edge:ingress.announced; when the LoadBalancer moves to it, put"

@@ -10,8 +10,8 @@ import pulumi
 
 from components.sdk.storage import Bucket, BucketIAMMember, BucketObject
 from engine.tokens import INVENTORY_SITE
-from inventory.published import read
-from inventory.published_values import Json
+from inventory.json_values import Json
+from inventory.reading import read
 from inventory.site.files import FILES, INDEX, content_type
 from settings import Settings
 from settings.inventory_site import InventorySite as Site

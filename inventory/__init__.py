@@ -6,6 +6,6 @@ rendering of it.
 """
 
 from inventory.address import Address, Direction, Kind, Status
-from inventory.publish import Inventory
+from inventory.outputs import Inventory
 
 __all__ = ["Address", "Direction", "Inventory", "Kind", "Status"]

@@ -16,9 +16,9 @@ from engine.values import WHOLE
 from inventory import folder
 from inventory.formats import FORMATS, Audience, NothingToListError, merged, told_to
 from inventory.formats.selection import remark
-from inventory.publish import SCHEMA, with_digest
-from inventory.published import NotWholeError, PublishedInventory, UnreadableError, json_schema, read
-from inventory.published_values import Json
+from inventory.json_values import Json
+from inventory.outputs import SCHEMA, with_digest
+from inventory.reading import NotWholeError, PublishedInventory, UnreadableError, json_schema, read
 from inventory.site import BASE_URL
 from inventory.table import ip_inventory_table
 from refusal import Refusal

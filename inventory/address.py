@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal, cast
 
 from pydantic import Field
 
-from inventory.published_values import READ, IpAddress, Port
+from inventory.json_values import READ, IpAddress, Port
 
 Protocol = Literal["UDP", "TCP"]
 

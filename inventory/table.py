@@ -152,7 +152,7 @@ class IpInventoryTable:
 
 
 def ip_inventory_table(inventory: dict[str, Any], audience: str | None = None) -> IpInventoryTable:
-    """Rows in the order of the output `ipInventory`; legacy addresses last, with what replaced them."""
+    """Rows in the order of the output `ipInventory`; retired addresses last, with what replaced them."""
     direction = DIRECTION.get(audience or "")
     shown = [each for each in inventory["addresses"] if direction in (None, each["direction"])]
     return IpInventoryTable(

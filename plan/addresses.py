@@ -12,7 +12,7 @@ from settings.base import Section
 from settings.dedicated import DedicatedListener
 from settings.egress import Slot
 from settings.ingress import AnnouncedIngress, Ipv6, PublicListener, ipv6_name
-from settings.ledger import RetiredAddress
+from settings.retired import RetiredAddress
 
 
 def addresses(settings: Settings) -> Iterator[Address]:
@@ -32,7 +32,7 @@ def addresses(settings: Settings) -> Iterator[Address]:
             yield _living(own, ipv6_name(name), each.ipv6, Status.ANNOUNCED)
     yield from (_dedicated(each, region) for each in settings.dedicated_listeners)
     yield from (_slot(name, each, settings) for name, each in settings.egress.slots.items())
-    yield from (_retired(name, each, region) for name, each in settings.legacy.items())
+    yield from (_retired(name, each, region) for name, each in settings.retired.items())
 
 
 def _inbound(settings: Settings, protocol: Literal["UDP", "TCP"], purpose: str | None = None) -> Address:

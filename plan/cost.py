@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 
 from inventory.address import Address, Calls, Kind
-from inventory.publish import SCHEMA
-from inventory.published_values import Json
-from settings.ledger import Cost
+from inventory.json_values import Json
+from inventory.outputs import SCHEMA
+from settings.cost import Cost
 
 HOURS = 730
 PRICE_REGION = "us-central1"  # prices of other regions differ; the output says which these are

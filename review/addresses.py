@@ -15,7 +15,7 @@ from typing import Any
 from engine.tokens import ADDRESS, NAT, type_of
 from engine.values import is_unknown
 from inventory.address import WORDS, Address, Calls, Status
-from inventory.published import PublishedInventory
+from inventory.reading import PublishedInventory
 from plan import plan
 from review.audience import Audience, audience_of
 from review.preview import Preview, Step

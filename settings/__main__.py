@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 from command_line import run
 from engine.dns_hosts import TOKENS
 from settings import Settings, config_key
-from settings.regions import GlobalSettings
+from settings.all_regions import GlobalSettings
 from settings.stack import Stack
 
 HEADER = """# Settings

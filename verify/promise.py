@@ -26,8 +26,8 @@ from pydantic import ValidationError
 from engine.values import NOTHING, WHOLE, untold
 from inventory.address import Direction, Status
 from inventory.endpoint import Endpoint
-from inventory.publish import digest
-from inventory.published import Published, PublishedDns, PublishedRecord, ReachableInventory
+from inventory.outputs import digest
+from inventory.reading import Published, PublishedDns, PublishedRecord, ReachableInventory
 from refusal import Refusal
 from verify.finding import said
 

@@ -10,7 +10,7 @@ import pulumi
 from components.dns_host import Probed
 from components.sdk.compute import HealthCheck
 from components.sdk.dns import Geo, PrimaryBackup, RoutingPolicy
-from inventory.routing import Policy, Routing, Target
+from inventory.dns_routing import Policy, Routing, Target
 
 
 def health_check(name: str, probed: Probed, options: pulumi.ResourceOptions) -> HealthCheck:

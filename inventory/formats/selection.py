@@ -12,9 +12,9 @@ from itertools import compress
 from typing import Literal
 
 from inventory.address import Address, Direction, Status
-from inventory.publish import with_digest
-from inventory.published import PublishedInventory
-from inventory.published_values import Json
+from inventory.json_values import Json
+from inventory.outputs import with_digest
+from inventory.reading import PublishedInventory
 
 Family = Literal[4, 6]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from inventory import sheets
+from inventory import sheet_texts
 from inventory.address import Address, Calls, Direction, Status
-from inventory.published import PublishedInventory
+from inventory.reading import PublishedInventory
 from inventory.site.ranges import UNKNOWN_DAY, addresses
 
 # Drawn once for this project: names below it are no other feed's (RFC 9562, section 5.5).
@@ -57,7 +57,7 @@ class Event:
         then = f" What comes after it: {', '.join(address.replaced_by)}." if address.replaced_by else ""
         notice = f" Less notice than promised: {address.notice_reason}." if address.notice_reason else ""
         if self.coming:
-            told = f"{sheets.coming(address) if inward else f'{address.address} {sheets.when(address)}'}."
+            told = f"{sheet_texts.coming(address) if inward else f'{address.address} {sheet_texts.when(address)}'}."
         else:
             told = state.meaning[0 if inward else 1]
         if state.calls is Calls.NOT_YET:

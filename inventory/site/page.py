@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from inventory import sheets
+from inventory import sheet_texts
 from inventory.address import Address, Direction
 from inventory.endpoint import Endpoint
 from inventory.formats import FORMATS
 from inventory.formats.documents import endpoints_of
 from inventory.formats.selection import Audience
-from inventory.pages import template
-from inventory.published import PublishedInventory
-from inventory.published_values import Json
+from inventory.json_values import Json
+from inventory.reading import PublishedInventory
 from inventory.site import files
 from inventory.site.events import carries
+from inventory.templates import template
 
 HERE = Path(__file__).parent
 
@@ -78,7 +78,7 @@ def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mappi
             _row(address) for inventory in inventories for address in inventory.addresses if not address.published
         ],
         egress=[row.address.address for region in regions for row in region.egress],
-        sheets=sheets,
+        sheets=sheet_texts,
         downloads={audience: _downloads(audience, missing) for audience in Audience},
         files=files,
         token=ranges["syncToken"],
@@ -110,7 +110,7 @@ def _note(address: Address) -> str:
     if address.coming and address.direction is Direction.INBOUND:
         return f"will answer {address.start}, open your firewall to it now"
     # The status stands beside it already.
-    return sheets.when(address).removeprefix(address.status).lstrip(": ")
+    return sheet_texts.when(address).removeprefix(address.status).lstrip(": ")
 
 
 def _soonest(row: Row) -> tuple[date, str, str]:

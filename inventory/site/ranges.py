@@ -16,8 +16,8 @@ from ipaddress import ip_address
 from typing import Any, Final
 
 from inventory.address import Address, Direction
-from inventory.published import PublishedInventory
-from inventory.published_values import Json
+from inventory.json_values import Json
+from inventory.reading import PublishedInventory
 
 # Of an edge whose settings name no date.
 UNKNOWN_DAY: Final = date(1970, 1, 1)

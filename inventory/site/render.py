@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from inventory.formats import FORMATS, NothingToListError, merged, told_to
-from inventory.published import PublishedInventory, json_schema
-from inventory.published_values import Json
+from inventory.json_values import Json
+from inventory.reading import PublishedInventory, json_schema
 from inventory.site import files
 from inventory.site.feed import feed
 from inventory.site.page import page
@@ -16,7 +16,7 @@ from inventory.site.ranges import ip_ranges
 
 
 def render(found: Sequence[tuple[Json, PublishedInventory]], base_url: str = "") -> dict[str, bytes]:
-    """Every file of `files.FILES`, of these inventories (as `inventory.published.read` gives them).
+    """Every file of `files.FILES`, of these inventories (as `inventory.reading.read` gives them).
 
     Raises `NothingToListError` when two regions claim one living address. A format that cannot be written for these
     addresses is one line that says why: no program takes that for a list, as it would take an empty one.

@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 from rich.console import Console
 
 from inventory.address import STATES, Address, Status
-from inventory.published import read
+from inventory.reading import read
 from inventory.site.render import render
 from inventory.table import ip_inventory_table
 from review.addresses import Inventories, address_changes

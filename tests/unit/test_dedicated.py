@@ -220,7 +220,7 @@ RETIRED = {
 def cut(config: Config, before: dict[str, DedicatedUse]) -> str:
     settings = settings_of(config)
     try:
-        refuse_dedicated_cut(settings.dedicated_listeners, before, settings.legacy)
+        refuse_dedicated_cut(settings.dedicated_listeners, before, settings.retired)
     except RefusedError as refused:
         return str(refused)
     return ""

@@ -14,7 +14,7 @@ from engine.record import GatewayUse
 from engine.refusal import RefusedError
 from inventory.address import STATES, Calls, Status
 from settings.egress import Egress
-from settings.ledger import RetiredAddress
+from settings.retired import RetiredAddress
 from tests.stacks import Config, changed, stack_config, without_site
 from tests.unit.cloud import Cloud
 from tests.unit.recording import Declared, Edge, declare, declare_once

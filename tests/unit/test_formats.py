@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from inventory.formats import FORMATS, Audience, Family, NothingToListError, merged
-from inventory.published import UnreadableError, json_schema, read
+from inventory.reading import UnreadableError, json_schema, read
 from tests.stacks import ROOT, stack_config
 from tests.unit.format_readers import READERS, ranges, read_aws, read_gcp, read_iptables, read_kamailio, read_nftables
 from tests.unit.published import EUROPE, EUROPES_EGRESS, HOSTILE, LIVE, NAT, RETIRED, TCP, UDP, Json, hostile

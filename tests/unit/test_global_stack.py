@@ -18,8 +18,8 @@ import pytest
 
 from engine import record as engine_record
 from engine.refusal import RefusedError
-from inventory.publish import with_digest
-from inventory.published import OF_A_REGION, read
+from inventory.outputs import with_digest
+from inventory.reading import OF_A_REGION, read
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config, written_config
 from tests.unit.cloud import LIVE_ADDRESSES, PASSWORD, Cloud
 from tests.unit.recording import Edge, declare, program, run

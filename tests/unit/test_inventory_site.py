@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from components.inventory_site import import_ids
-from inventory.published import read
+from inventory.reading import read
 from inventory.site.files import FILES
 from inventory.site.render import render
 from settings import Settings, SettingsError

@@ -9,7 +9,7 @@ import yaml
 
 from engine.dns_hosts import TOKENS
 from settings import Settings, SettingsError
-from settings.regions import GlobalSettings
+from settings.all_regions import GlobalSettings
 from tests.stacks import ROOT, Config, as_engine_gives_it, stack_config
 from tests.unit.commands import called
 from tests.unit.test_settings import LEAST

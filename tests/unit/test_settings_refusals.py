@@ -11,8 +11,8 @@ import pytest
 from engine.dns_hosts import HOSTS
 from policies.rules.dns import Ttl
 from settings import Settings, SettingsError
+from settings.all_regions import GlobalSettings
 from settings.problems import problem_of
-from settings.regions import GlobalSettings
 from tests.stacks import as_engine_gives_it, changed, stack_config
 
 CLUSTER, INGRESS, EGRESS = "warp-edge:cluster", "warp-edge:ingress", "warp-edge:egress"

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory.formats import FORMATS, NothingToListError
-from inventory.published import read
+from inventory.reading import read
 from inventory.site.files import FILES, FORMS, content_type
 from inventory.site.ranges import created_on
 from inventory.site.render import render

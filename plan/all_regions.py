@@ -15,18 +15,18 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field, ValidationError
 
 from inventory.address import Direction, Status
+from inventory.dns_routing import Policy, Target
+from inventory.dns_routing import Routing as Routed
 from inventory.endpoint import TRANSPORT_OF_ROLE, Endpoint, Record, Transport
 from inventory.formats.selection import NothingToListError, merged
-from inventory.publish import SCHEMA, Inventory, digest, record_sets
-from inventory.published import OF_A_REGION, Published, PublishedDns, ReachableInventory
-from inventory.published_values import Json
-from inventory.routing import Policy, Target
-from inventory.routing import Routing as Routed
+from inventory.json_values import Json
+from inventory.outputs import SCHEMA, Inventory, digest, record_sets
+from inventory.reading import OF_A_REGION, Published, PublishedDns, ReachableInventory
 from plan.cost import cents
 from plan.names import Listener, Listeners, SipNames, address_records, endpoints, service_records
 from refusal import Refusal
-from settings.regions import RegionShare
-from settings.routing import Routing
+from settings.all_regions import RegionShare
+from settings.dns_routing import Routing
 
 Count = Annotated[int, Field(ge=0)]
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from engine.values import NOTHING, is_unknown, untold
 from inventory.address import Address
 from inventory.endpoint import Endpoint
-from inventory.publish import SCHEMA
-from inventory.published_values import READ, IpAddress, Json
+from inventory.json_values import READ, IpAddress, Json
+from inventory.outputs import SCHEMA
 
 # What a stack of role `global` reads of a region's stack, and no more: others hold passwords.
 OF_A_REGION = ("ipInventory", "dns", "egressCapacity", "monthlyCost")
