@@ -17,7 +17,8 @@ import kamailio
 from components.database import PASSWORD_LENGTH, TrunkDatabase
 from components.dedicated_ingress import DedicatedIngress
 from components.load_balancer import SKIP_WAIT
-from components.sdk.kubernetes import ConfigMap, Deployment, ObjectMeta, Secret, Service
+from components.sdk.kubernetes import ConfigMap, Deployment, Secret, Service
+from components.sdk.resource import Properties
 from components.trunk_acl.schema import POSTGRESQL_PORT
 from engine.refusal import RefusedError
 from engine.tokens import ACL_ENFORCEMENT
@@ -196,7 +197,7 @@ class AclEnforcement(pulumi.ComponentResource):
         fragments = {"name": "fragments", "configMap": {"name": self.config_map}}
         return {"containers": [container], "volumes": [fragments], "automountServiceAccountToken": False}
 
-    def _metadata(self, name: str, annotations: Mapping[str, str] | None = None) -> ObjectMeta:
+    def _metadata(self, name: str, annotations: Mapping[str, str] | None = None) -> Properties:
         return {
             "name": name,
             "namespace": self._args.ingress.namespace,

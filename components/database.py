@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_random as random
 
-from components.sdk import sql
-from components.sdk.compute import Connection, GlobalAddress
+from components.sdk import google
+from components.sdk.google import Connection, GlobalAddress
+from components.sdk.resource import Properties
 from engine.tokens import TRUNK_DATABASE
 from refusal import with_remedy
 from settings import Settings
@@ -76,10 +77,10 @@ class TrunkDatabase(pulumi.ComponentResource):
             self._owned(instance)
         self.register_outputs({"connectionName": self.connection_name})
 
-    def _owned(self, instance: sql.DatabaseInstance) -> None:
+    def _owned(self, instance: google.DatabaseInstance) -> None:
         """What is in an instance that is nobody's replica."""
         name, settings = self._name, self._args.database
-        database = sql.Database(
+        database = google.Database(
             f"{name}-database",
             # A database or user that owns objects cannot be dropped, and this one must not be: let go of it instead.
             {"name": settings.name, "instance": instance.name, "deletionPolicy": "ABANDON"},
@@ -88,7 +89,7 @@ class TrunkDatabase(pulumi.ComponentResource):
         password = random.RandomPassword(
             f"{name}-password", length=PASSWORD_LENGTH, special=False, opts=self._options()
         )
-        user = sql.User(
+        user = google.User(
             f"{name}-user",
             {
                 "name": settings.user,
@@ -99,7 +100,7 @@ class TrunkDatabase(pulumi.ComponentResource):
             self._options(),
         )
         for principal in settings.iam_users:
-            sql.User(
+            google.User(
                 f"{name}-{principal}",
                 {
                     "name": database_user(principal),
@@ -113,7 +114,7 @@ class TrunkDatabase(pulumi.ComponentResource):
         self.user = user.name
         self.password = pulumi.Output.secret(password.result)
 
-    def _instance(self) -> sql.DatabaseInstance:
+    def _instance(self) -> google.DatabaseInstance:
         settings = self._args.database
         network = settings.network
         needs: list[pulumi.Resource] = []
@@ -130,7 +131,7 @@ class TrunkDatabase(pulumi.ComponentResource):
             depends_on=needs,
             ignore_changes=ignored,
         )
-        return sql.DatabaseInstance(
+        return google.DatabaseInstance(
             f"{self._name}-instance",
             {
                 "name": self._instance_name(),
@@ -207,13 +208,13 @@ def _text(address: str | None) -> str:
     return address or ""
 
 
-def instance_settings(database: Database, labels: Mapping[str, str], *, protect: bool) -> sql.DatabaseInstanceSettings:
+def instance_settings(database: Database, labels: Mapping[str, str], *, protect: bool) -> Properties:
     """The `settings` block of the instance; nothing is left to the cloud's guess."""
     backups, disk, network, window = database.backups, database.disk, database.network, database.maintenance
     flags = dict(database.flags)
     if database.iam_authentication:
         flags[IAM_FLAG] = "on"
-    settings: sql.DatabaseInstanceSettings = {
+    settings: Properties = {
         "tier": database.tier,
         "edition": database.edition,
         "availabilityType": database.availability,

@@ -15,7 +15,7 @@ from components.load_balancer import (
     load_balancer_spec,
     waits_for_its_address,
 )
-from components.sdk.compute import Address as ReservedAddress
+from components.sdk.google import Address as ReservedAddress
 from components.sdk.kubernetes import Service
 from engine.record import DedicatedUse
 from engine.refusal import RefusedError

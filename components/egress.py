@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from components.sdk.compute import Address as ReservedAddress
-from components.sdk.compute import Router, RouterNat
+from components.sdk.google import Address as ReservedAddress
+from components.sdk.google import Router, RouterNat
 from engine.record import GatewayUse
 from engine.refusal import RefusedError
 from engine.tokens import NAT_EGRESS_POOL

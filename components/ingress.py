@@ -19,8 +19,9 @@ from components.load_balancer import (
     service_ports,
     waits_for_its_address,
 )
-from components.sdk.compute import Address as ReservedAddress
-from components.sdk.kubernetes import Service, ServiceSpec
+from components.sdk.google import Address as ReservedAddress
+from components.sdk.kubernetes import Service
+from components.sdk.resource import Properties
 from engine.refusal import RefusedError
 from engine.tokens import SIP_INGRESS
 from settings import Settings
@@ -130,7 +131,7 @@ class SipIngress(pulumi.ComponentResource):
         )
 
     def _internal(self, listener: InternalListener) -> None:
-        spec: ServiceSpec = {
+        spec: Properties = {
             "type": "ClusterIP",
             "selector": self._args.ingress.selector,
             "ports": service_ports([ServicePort(name, port, "TCP") for name, port in listener.ports.items()]),
@@ -144,7 +145,7 @@ class SipIngress(pulumi.ComponentResource):
         self,
         name: str,
         service: str,
-        spec: ServiceSpec,
+        spec: Properties,
         annotations: dict[str, pulumi.Input[str]],
         opts: pulumi.ResourceOptions,
     ) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.sdk.storage import Bucket, BucketIAMMember, BucketObject
+from components.sdk.google import Bucket, BucketIAMMember, BucketObject
 from engine.tokens import INVENTORY_SITE
 from inventory.json_values import Json
 from inventory.reading import read

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pulumi
 
-from components.sdk import kubernetes
+from components.sdk.resource import Properties
 from engine.refusal import RefusedError
 from settings.ingress import Ingress
 
@@ -44,7 +44,7 @@ def waits_for_its_address(ingress: Ingress) -> dict[str, pulumi.Input[str]]:
     return {WAIT_FOR: HAS_ADDRESS, WAIT_SECONDS: str(ingress.address_timeout_seconds)}
 
 
-def load_balancer_spec(ingress: Ingress, ports: Sequence[ServicePort], *, dual: bool = False) -> kubernetes.ServiceSpec:
+def load_balancer_spec(ingress: Ingress, ports: Sequence[ServicePort], *, dual: bool = False) -> Properties:
     """The spec of a LoadBalancer Service that carries SIP, without its address.
 
     Raises `RefusedError` for a Service that mixes protocols: on GKE before 1.36 it stays `<pending>` for ever
@@ -70,7 +70,7 @@ def load_balancer_spec(ingress: Ingress, ports: Sequence[ServicePort], *, dual: 
     }
 
 
-def service_ports(ports: Sequence[ServicePort]) -> list[kubernetes.ServicePort]:
+def service_ports(ports: Sequence[ServicePort]) -> list[Properties]:
     """The ports of a Service's spec."""
     return [
         {"name": port.name, "port": port.port, "targetPort": port.target or port.port, "protocol": port.protocol}

@@ -9,7 +9,8 @@ import pulumi
 from components.cloud_dns.routing import health_check, routing_policy
 from components.dns_host import HostedZone, SipDnsArgs
 from components.look_up import Sought, look_up
-from components.sdk import dns as cloud_dns
+from components.sdk import google
+from components.sdk.resource import Properties
 from engine.refusal import RefusedError
 from inventory.endpoint import Record
 from settings.dns import Dns, Zone
@@ -36,7 +37,7 @@ class Host:
             if servers is None:
                 servers = look_up_zone(self._args.dns) or []
             return HostedZone(pulumi.Output.from_input(servers), unsigned)
-        zone = cloud_dns.ManagedZone(
+        zone = google.ManagedZone(
             f"{self._name}-zone",
             {
                 "name": settings.name,
@@ -54,7 +55,7 @@ class Host:
     def record_set(self, name: str, record: Record, owner: pulumi.Resource) -> None:
         """See `ZoneHost`."""
         routing = record.routing
-        cloud_dns.RecordSet(
+        google.RecordSet(
             name,
             {
                 "name": record.name,
@@ -69,12 +70,12 @@ class Host:
             pulumi.ResourceOptions(parent=owner, protect=self._args.protect, delete_before_replace=True),
         )
 
-    def _ds_records(self, zone: cloud_dns.ManagedZone) -> pulumi.Output[Sequence[str]]:
+    def _ds_records(self, zone: google.ManagedZone) -> pulumi.Output[Sequence[str]]:
         """None of a zone that has no keys yet: a plugin answers with no list at all then."""
         sought = _sought(self._zone)
 
         def ask(zone_id: str) -> Sequence[str]:
-            found = look_up(sought, lambda: cloud_dns.get_keys(zone_id=zone_id))
+            found = look_up(sought, lambda: google.get_keys(zone_id=zone_id))
             return [key["dsRecord"] for key in found.get("keySigningKeys") or () if key.get("dsRecord")]
 
         return zone.id.apply(ask)
@@ -92,7 +93,7 @@ def look_up_zone(dns: Dns) -> Sequence[str] | None:
     zone = _of_cloud_dns(dns) if "cloud-dns" in dns.hosts else None
     if zone is None or zone.manage:
         return None
-    found = look_up(_sought(zone), lambda: cloud_dns.get_managed_zone(name=zone.name))
+    found = look_up(_sought(zone), lambda: google.get_managed_zone(name=zone.name))
     held = found.get("dnsName")
     if held and not f".{dns.domain}.".endswith(f".{held}"):
         raise RefusedError(
@@ -119,7 +120,7 @@ def _of_cloud_dns(dns: Dns) -> Zone:
     return dns.zone
 
 
-def _dnssec(signed: bool | None) -> cloud_dns.DnssecConfig | None:
+def _dnssec(signed: bool | None) -> Properties | None:
     """None keeps what the zone has: that is how an adopted zone stays untouched."""
     if signed is None:
         return None
