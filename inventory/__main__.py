@@ -16,8 +16,7 @@ from engine.values import WHOLE
 from inventory import folder
 from inventory.formats import FORMATS, Audience, NothingToListError, merged, told_to
 from inventory.formats.selection import remark
-from inventory.json_values import Json
-from inventory.outputs import SCHEMA, with_digest
+from inventory.outputs import SCHEMA
 from inventory.reading import NotWholeError, PublishedInventory, UnreadableError, json_schema, read
 from inventory.site import BASE_URL
 from inventory.table import ip_inventory_table
@@ -73,8 +72,8 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", nargs="*", type=Path, help="JSON files, one for each stack; default: standard input")
 
 
-def _read(files: Sequence[Path], command: str) -> list[tuple[Json, PublishedInventory]]:
-    found: list[tuple[Json, PublishedInventory]] = []
+def _read(files: Sequence[Path], command: str) -> list[PublishedInventory]:
+    found: list[PublishedInventory] = []
     sources: Sequence[Path | None] = files or [None]
     for file in sources:
         try:
@@ -88,8 +87,8 @@ def _read(files: Sequence[Path], command: str) -> list[tuple[Json, PublishedInve
                 f"{file or 'standard input'} is no ipInventory of schema {SCHEMA}",
                 f"pulumi stack output ipInventory --json | python -m inventory {command}",
             ) from None
-        for raw, inventory in read_here:
-            if with_digest(raw)["digest"] != inventory.digest:
+        for inventory in read_here:
+            if inventory.edited:
                 raise Refusal(
                     f"{file or 'standard input'}: the digest is not that of the contents, so somebody edited the"
                     f" inventory of {remark(inventory.region)}",
@@ -99,7 +98,7 @@ def _read(files: Sequence[Path], command: str) -> list[tuple[Json, PublishedInve
     return found
 
 
-def _site(found: list[tuple[Json, PublishedInventory]], chosen: argparse.Namespace) -> int:
+def _site(found: list[PublishedInventory], chosen: argparse.Namespace) -> int:
     from inventory.site.files import INDEX  # noqa: PLC0415 - the other commands do not wait for it
     from inventory.site.render import render  # noqa: PLC0415
 
@@ -116,14 +115,14 @@ def _site(found: list[tuple[Json, PublishedInventory]], chosen: argparse.Namespa
     return 0
 
 
-def _render(found: list[tuple[Json, PublishedInventory]], chosen: argparse.Namespace) -> int:
+def _render(found: list[PublishedInventory], chosen: argparse.Namespace) -> int:
     try:
-        inventories, raw = merged(told_to(chosen.customer, found))
+        inventories = merged(told_to(chosen.customer, found))
         if chosen.format == TABLE:
-            for inventory in raw:
-                Console().print(ip_inventory_table(inventory, chosen.audience))
+            for inventory in inventories:
+                Console().print(ip_inventory_table(inventory.raw, chosen.audience))
             return 0
-        text = FORMATS[chosen.format].select(inventories, raw, chosen.audience, chosen.ip)
+        text = FORMATS[chosen.format].select(inventories, chosen.audience, chosen.ip)
     except NothingToListError as error:
         raise Refusal(
             str(error), "choose with --for and --ip, a customer with --customer, or render the regions one by one"

@@ -7,7 +7,6 @@ their own page (`resources.py`): an address that is deleted or replaced is told 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from engine.tokens import ADDRESS, NAT, type_of
 from engine.values import is_unknown
 from inventory.address import WORDS, Address, Calls, Status
-from inventory.reading import PublishedInventory
+from inventory.reading import PublishedInventory, UnreadableError
 from plan import plan
 from review.audience import Audience, audience_of
 from review.preview import Preview, Step
@@ -169,8 +168,8 @@ def _published(inventory: Any) -> dict[str, Address] | None:
     if inventory is None or is_unknown(inventory):
         return None
     try:
-        known = PublishedInventory.model_validate_json(json.dumps(inventory))
-    except ValueError:
+        known = PublishedInventory.of(inventory)
+    except UnreadableError:
         return None
     return {each.name: each for each in known.addresses}
 

@@ -21,13 +21,11 @@ from dns.rdtypes.ANY.DS import DS
 from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.AAAA import AAAA
 from dns.rdtypes.IN.SRV import SRV
-from pydantic import ValidationError
 
 from engine.values import NOTHING, WHOLE, untold
 from inventory.address import Direction, Status
 from inventory.endpoint import Endpoint
-from inventory.outputs import digest
-from inventory.reading import Published, PublishedDns, PublishedRecord, ReachableInventory
+from inventory.reading import Published, PublishedDns, PublishedRecord, ReachableInventory, WrongFieldError
 from refusal import Refusal
 from verify.finding import said
 
@@ -151,11 +149,14 @@ def of(outputs: Mapping[str, Any]) -> Promise:
     for name in ("ipInventory", "dns"):
         if not isinstance(outputs.get(name), dict):
             raise _no_outputs(f"there is no output {name}")
-    raw, zone = outputs["ipInventory"], outputs["dns"]
+    zone = outputs["dns"]
     if "records" not in zone:
         raise Refusal("output dns has no `records`: an older program wrote it", "pulumi up (it changes outputs alone)")
-    inventory, published = _model(ReachableInventory, "ipInventory", raw), _model(PublishedDns, "dns", zone)
-    if digest({key: value for key, value in raw.items() if key != "digest"}) != inventory.digest:
+    inventory, published = (
+        _model(ReachableInventory, "ipInventory", outputs["ipInventory"]),
+        _model(PublishedDns, "dns", zone),
+    )
+    if inventory.edited:
         raise Refusal(
             "output ipInventory: its digest is not that of its contents, so somebody edited it",
             "take it from the stack: pulumi stack output --json",
@@ -179,14 +180,12 @@ def _no_outputs(wrong: str) -> Refusal:
     return Refusal(f"this is not what a stack's outputs look like: {wrong}", "pulumi stack output --json > FILE")
 
 
-def _model(kind: type[T], name: str, value: object) -> T:
+def _model(kind: type[T], name: str, value: dict[str, Any]) -> T:
     try:
-        return kind.model_validate_json(json.dumps(value))
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(step) for step in first["loc"])
+        return kind.of(value)
+    except WrongFieldError as error:
         raise Refusal(
-            f"output {name}: {said(field)} = {said(repr(first['input']))}: {said(first['msg'])}",
+            f"output {name}: {said(error.field)} = {said(error.value)}: {said(error.why)}",
             "take it from the stack: pulumi stack output --json",
         ) from None
 

@@ -40,7 +40,7 @@ def cidrs(selection: Selection) -> str:
 
 def as_json(selection: Selection) -> str:
     """As it came, fields that this version does not know included; several as a list."""
-    one, *more = selection.raw
+    one, *more = (each.raw for each in selection.inventories)
     return lines(json.dumps([one, *more] if more else one, indent=2))
 
 

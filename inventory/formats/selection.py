@@ -12,7 +12,6 @@ from itertools import compress
 from typing import Literal
 
 from inventory.address import Address, Direction, Status
-from inventory.json_values import Json
 from inventory.outputs import with_digest
 from inventory.reading import PublishedInventory
 
@@ -45,13 +44,9 @@ class NothingToListError(Exception):
 
 @dataclass(frozen=True)
 class Selection:
-    """One request: whose inventories, for whom, and (where a format takes one family only) which family.
-
-    `raw` are the inventories as they came, for formats that hand on what they do not understand.
-    """
+    """One request: whose inventories, for whom, and (where a format takes one family only) which family."""
 
     inventories: tuple[PublishedInventory, ...]
-    raw: tuple[Json, ...]
     audience: Audience
     family: Family | None = None
 
@@ -107,7 +102,6 @@ class Format:
     def select(
         self,
         inventories: tuple[PublishedInventory, ...],
-        raw: tuple[Json, ...],
         audience: Audience | None = None,
         family: Family | None = None,
     ) -> str:
@@ -116,45 +110,41 @@ class Format:
         if audience not in self.audiences:
             raise NothingToListError(f"{self.name} is not for {audience}: it is for {' or '.join(self.audiences)}")
         family = family or (4 if self.one_family else None)
-        return self.render(Selection(inventories, raw, audience, family))
+        return self.render(Selection(inventories, audience, family))
 
 
-def told_to(
-    customer: str | None, found: Sequence[tuple[Json, PublishedInventory]]
-) -> list[tuple[Json, PublishedInventory]]:
+def told_to(customer: str | None, found: Sequence[PublishedInventory]) -> list[PublishedInventory]:
     """Inventories without what is told to other customers only; None: without any customer's own.
 
     One that loses something gets a digest of its own. Raises `NothingToListError` where a customer has nothing.
     """
     told, theirs = [], customer is None
-    for raw, inventory in found:
+    for inventory in found:
         addresses = [each.customer in (None, customer) for each in inventory.addresses]
         ways_in = [each.customer in (None, customer) for each in inventory.endpoints]
         theirs = theirs or any(each.customer == customer for each in inventory.addresses)
         if all(addresses) and all(ways_in):
-            told.append((raw, inventory))
+            told.append(inventory)
             continue
-        less: Json = dict(raw)
+        less = dict(inventory.raw)
         for key, kept in (("addresses", addresses), ("endpoints", ways_in)):
             if key in less:
                 less[key] = list(compress(less[key], kept))
         less["digest"] = with_digest(less)["digest"]
-        fields = {"addresses": tuple(compress(inventory.addresses, addresses)), "digest": less["digest"]}
-        fields["endpoints"] = tuple(compress(inventory.endpoints, ways_in))
-        told.append((less, inventory.model_copy(update=fields)))
+        told.append(PublishedInventory.of(less))
     if not theirs:
         raise NothingToListError(f"no dedicated address of BAN {remark(customer or '')}")
     return told
 
 
-def merged(found: Sequence[tuple[Json, PublishedInventory]]) -> tuple[tuple[PublishedInventory, ...], tuple[Json, ...]]:
+def merged(found: Sequence[PublishedInventory]) -> tuple[PublishedInventory, ...]:
     """Inventories of several regions as one; the same one twice counts once.
 
     Raises `NothingToListError` when two regions claim one living address: one of the files is of yesterday.
     """
-    distinct = {inventory.model_dump_json(): (inventory, raw) for raw, inventory in found}
+    distinct = {inventory.model_dump_json(): inventory for inventory in found}
     holder: dict[str, PublishedInventory] = {}
-    for inventory, _ in distinct.values():
+    for inventory in distinct.values():
         for address in inventory.addresses:
             if not address.published:
                 continue
@@ -164,7 +154,7 @@ def merged(found: Sequence[tuple[Json, PublishedInventory]]) -> tuple[tuple[Publ
                     f"{address.address} is in use in two inventories, of {remark(other.region)} and"
                     f" {remark(inventory.region)}: one of them is old"
                 )
-    return tuple(each for each, _ in distinct.values()), tuple(raw for _, raw in distinct.values())
+    return tuple(distinct.values())
 
 
 # What no syntax that we write gives a meaning to, inside a comment or between double quotes.

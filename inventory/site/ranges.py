@@ -25,12 +25,12 @@ MILLISECONDS_A_DAY: Final = 86_400_000
 SERVICE: Final = {Direction.OUTBOUND: "EGRESS", Direction.INBOUND: "INGRESS"}
 
 
-def ip_ranges(inventories: Sequence[PublishedInventory], raw: Sequence[Json]) -> Json:
+def ip_ranges(inventories: Sequence[PublishedInventory]) -> Json:
     """The document. Retired addresses stand apart: whoever takes all `prefixes` must not take those."""
     prefixes = [(address, prefix(address)) for address in addresses(inventories)]
     living = [(address, found) for address, found in prefixes if address.published]
     return {
-        "syncToken": str(sync_token(raw, created_on(inventories))),
+        "syncToken": str(sync_token(inventories, created_on(inventories))),
         "createDate": f"{created_on(inventories)}-00-00-00",
         "prefixes": [found for address, found in living if _version(address) == 4],
         "ipv6_prefixes": [found for address, found in living if _version(address) == 6],
@@ -70,9 +70,9 @@ def created_on(inventories: Sequence[PublishedInventory]) -> date:
     return max(days, default=UNKNOWN_DAY)
 
 
-def sync_token(raw: Sequence[Json], day: date) -> int:
-    """See the module's docstring; `raw` in the site's order."""
-    canonical = json.dumps(list(raw), sort_keys=True, separators=(",", ":"))
+def sync_token(inventories: Sequence[PublishedInventory], day: date) -> int:
+    """See the module's docstring; `inventories` in the site's order."""
+    canonical = json.dumps([each.raw for each in inventories], sort_keys=True, separators=(",", ":"))
     hashed = int.from_bytes(hashlib.sha256(canonical.encode()).digest())
     midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
     return midnight + hashed % MILLISECONDS_A_DAY
