@@ -22,7 +22,6 @@ from components.sdk.resource import Properties
 from components.trunk_acl.schema import POSTGRESQL_PORT
 from engine.refusal import RefusedError
 from engine.tokens import ACL_ENFORCEMENT
-from settings import Settings
 from settings.ingress import Ingress
 from settings.principal import database_user
 from settings.trunk_acl import Enforcement, Reloader, SignIn
@@ -246,19 +245,3 @@ def keyed_checksum(environment: Mapping[str, str]) -> str:
 
 def _canonical(data: Mapping[str, str]) -> bytes:
     return json.dumps(data, sort_keys=True).encode()
-
-
-def import_ids(name: str, settings: Settings) -> dict[str, str]:
-    """Logical name -> the id under which the plugin imports it (docs/adopt.md)."""
-    enforcement = settings.enforcement
-    if not enforcement:
-        return {}
-    namespace = settings.ingress.namespace
-    ids = {
-        f"{name}-fragments": f"{namespace}/{enforcement.config_map}",
-        f"{name}-credentials": f"{namespace}/{enforcement.secret}",
-    }
-    if enforcement.reloader:
-        ids[f"{name}-proxies"] = f"{namespace}/{enforcement.reloader.service}"
-        ids[f"{name}-reloader"] = f"{namespace}/{enforcement.reloader.name}"
-    return ids

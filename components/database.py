@@ -13,12 +13,10 @@ from components.sdk.google import Connection, GlobalAddress
 from components.sdk.resource import Properties
 from engine.tokens import TRUNK_DATABASE
 from refusal import with_remedy
-from settings import Settings
 from settings.database import IAM_FLAG, SUFFIX, Database
 from settings.principal import database_user, is_service_account
 
 PASSWORD_LENGTH = 32
-PEERING_SERVICE = "servicenetworking.googleapis.com"
 PEERING_PREFIX = 16  # a /16 leaves room for further managed services behind the same peering
 
 
@@ -247,28 +245,3 @@ def instance_settings(database: Database, labels: Mapping[str, str], *, protect:
         }
         settings["maintenanceWindow"] = {"day": window.day, "hour": window.hour, "updateTrack": window.track}
     return settings
-
-
-def import_ids(name: str, settings: Settings, suffix: str = "") -> dict[str, str]:
-    """Logical name -> the id under which the plugin imports it (docs/adopt.md).
-
-    With a unique name there is something to adopt only once its `suffix` is drawn: after an update that was cut off.
-    A user is taken over without its password, which cannot be read: the next update sets it anew.
-    """
-    database = settings.database
-    if database.unique_name and not suffix:
-        return {}
-    instance_name = f"{database.instance}-{suffix}" if database.unique_name else database.instance
-    instance = f"projects/{settings.project}/instances/{instance_name}"
-    ids = {f"{name}-instance": instance}
-    if not database.replica_of:
-        ids[f"{name}-database"] = f"{instance}/databases/{database.name}"
-        # The plugin's form for PostgreSQL: PROJECT/INSTANCE/NAME (registry.terraform.io, google_sql_user, "Import").
-        users = f"{settings.project}/{instance_name}"
-        ids[f"{name}-user"] = f"{users}/{database.user}"
-        ids |= {f"{name}-{each}": f"{users}/{database_user(each)}" for each in database.iam_users}
-    network = database.network
-    if network.peering_range:
-        ids[f"{name}-peering-range"] = f"projects/{settings.project}/global/addresses/{network.peering_range}"
-        ids[f"{name}-peering"] = f"{network.private_network}:{PEERING_SERVICE}"
-    return ids

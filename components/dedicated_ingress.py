@@ -22,7 +22,6 @@ from engine.refusal import RefusedError
 from engine.tokens import DEDICATED_INGRESS
 from inventory.address import Status
 from kamailio import Own
-from settings import Settings
 from settings.dedicated import DedicatedListener
 from settings.ingress import Ingress
 from settings.retired import RetiredAddress
@@ -151,13 +150,3 @@ def refuse_dedicated_cut(
                 " still calls it would call at the other's expense",
                 f"set warp-edge:dedicated.{key}.drainedOn first, or give the other customer an address of its own",
             )
-
-
-def import_ids(name: str, settings: Settings) -> dict[str, str]:
-    """Logical name -> the id under which the plugin imports it (docs/adopt.md)."""
-    ids = {}
-    for each in settings.dedicated_listeners:
-        role = f"{name}-{each.key}-{each.protocol.lower()}"
-        ids[f"{role}-address"] = f"projects/{settings.project}/regions/{settings.region}/addresses/{each.address}"
-        ids[role] = f"{settings.ingress.namespace}/{each.service}"
-    return ids

@@ -8,9 +8,7 @@ import pulumi
 
 from components.dns_host import SipDnsArgs, host
 from engine.tokens import SIP_DNS
-from inventory.endpoint import Record
-from plan import plan
-from settings import Settings
+from plan.import_ids import record_set_name
 
 
 class SipDns(pulumi.ComponentResource):
@@ -39,26 +37,7 @@ class SipDns(pulumi.ComponentResource):
             zones.append(at.zone())
             for record in args.records:
                 owner = args.dedicated if record.customer and args.dedicated else self
-                at.record_set(logical_name(prefix, args.dns.domain, record), record, owner)
+                at.record_set(record_set_name(prefix, args.dns.domain, record), record, owner)
         self.name_servers = zones[0].name_servers
         self.ds_records = zones[0].ds_records
         self.register_outputs({"nameServers": self.name_servers, "dsRecords": self.ds_records})
-
-
-def logical_name(component: str, domain: str, record: Record) -> str:
-    """`dns-sip-a`, `dns-_sip._udp-srv`; the zone's apex is `@`."""
-    label = record.name.removesuffix(f"{domain}.").removesuffix(".") or "@"
-    return f"{component}-{label}-{record.type.lower()}"
-
-
-def import_ids(name: str, settings: Settings) -> dict[str, str]:
-    """Logical name -> the id under which the plugin imports it (docs/adopt.md). What is at Gandi is not imported: the
-    first update takes over what is the same."""
-    dns = settings.dns
-    if dns.zone is None:
-        return {}
-    zone = f"projects/{settings.project}/managedZones/{dns.zone.name}"
-    return {f"{name}-zone": zone} | {
-        logical_name(name, dns.domain, record): f"{zone}/rrsets/{record.name}/{record.type}"
-        for record in plan(settings).records
-    }

@@ -14,7 +14,6 @@ from engine.refusal import RefusedError
 from engine.tokens import NAT_EGRESS_POOL
 from inventory.address import Calls
 from inventory.capacity import EgressCapacity
-from settings import Settings
 from settings.egress import Egress, Slot
 from settings.retired import RetiredAddress
 
@@ -178,11 +177,3 @@ def unannounced(egress: Egress, before: GatewayUse | None) -> list[str]:
 def _carrying(egress: Egress, *calls: Calls) -> list[str]:
     """The slots that carry these calls: they are in the gateway when they carry any."""
     return [name for name, slot in egress.slots.items() if slot.state.state.calls in calls]
-
-
-def import_ids(name: str, settings: Settings) -> dict[str, str]:
-    """Logical name -> the id under which the plugin imports it (docs/adopt.md)."""
-    region = f"projects/{settings.project}/regions/{settings.region}"
-    router = f"{region}/routers/{settings.egress.router.name}"
-    ids = {f"{name}-slot-{slot}": f"{region}/addresses/{slot}" for slot in settings.egress.slots}
-    return ids | {f"{name}-router": router, f"{name}-nat": f"{router}/{settings.egress.nat}"}

@@ -24,7 +24,6 @@ from components.sdk.kubernetes import Service
 from components.sdk.resource import Properties
 from engine.refusal import RefusedError
 from engine.tokens import SIP_INGRESS
-from settings import Settings
 from settings.ingress import Ingress, InternalListener, PublicListener, ipv6_name
 from settings.retired import RetiredAddress
 
@@ -192,19 +191,3 @@ def refuse_cut(ingress: Ingress, serving: Set[str], retired: Mapping[str, Retire
                 "announce another under warp-edge:ingress.announced; when the LoadBalancer moves to it, put"
                 f" {name} under warp-edge:legacy with retiredOn and replacedBy",
             )
-
-
-def import_ids(name: str, settings: Settings) -> dict[str, str]:
-    """Logical name -> the id under which the plugin imports it (docs/adopt.md)."""
-    ingress = settings.ingress
-    addresses = f"projects/{settings.project}/regions/{settings.region}/addresses"
-    ids = {}
-    for role, listener in (("udp", ingress.udp), ("tcp", ingress.tcp)):
-        coming = [each for each, announced in ingress.announced.items() if announced.protocol == role.upper()]
-        for ipv4 in (listener.address, *coming):
-            for address in (ipv4, ipv6_name(ipv4)):
-                ids[f"{name}-{role}-address-{address}"] = f"{addresses}/{address}"
-        ids[f"{name}-{role}"] = f"{ingress.namespace}/{listener.service}"
-    if ingress.internal:
-        ids[f"{name}-internal"] = f"{ingress.namespace}/{ingress.internal.service}"
-    return ids

@@ -13,7 +13,6 @@ from engine.tokens import INVENTORY_SITE
 from inventory.json_values import Json
 from inventory.reading import read
 from inventory.site.files import FILES, INDEX, content_type
-from settings import Settings
 from settings.inventory_site import InventorySite as Site
 
 # Short: whoever whitelists our addresses asks for them by the minute, and asks cheaply (ETag).
@@ -97,9 +96,3 @@ def rendered(inventory: Json, base_url: str) -> dict[str, str]:
     from inventory.site.render import render  # noqa: PLC0415 - nobody else waits for it
 
     return {path: content.decode() for path, content in render(read(json.dumps(inventory)), base_url).items()}
-
-
-def import_ids(name: str, settings: Settings) -> dict[str, str]:
-    """Logical name -> the id under which the plugin imports it: the bucket. Files and grants are written again."""
-    bucket = settings.inventory_site.bucket
-    return {f"{name}-bucket": f"{settings.project}/{bucket}"} if bucket else {}
