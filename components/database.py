@@ -13,7 +13,7 @@ from components.sdk.google import Connection, GlobalAddress
 from components.sdk.resource import Properties
 from engine.tokens import TRUNK_DATABASE
 from refusal import with_remedy
-from settings.database import IAM_FLAG, SUFFIX, Database
+from settings.database import IAM_FLAG, PEERING_SERVICE, SUFFIX, Database
 from settings.principal import database_user, is_service_account
 
 PASSWORD_LENGTH = 32
