@@ -68,7 +68,7 @@ def address_tables(changes: Sequence[AddressChange]) -> Iterator[str]:
     for audience in Audience:
         group = [each for each in changes if each.seen_by is audience]
         if group:
-            yield from ("", f"### Addresses: {audience.value[0].lower()}{audience.value[1:]}", "")
+            yield from ("", f"### Addresses: {audience.inline}", "")
             yield from ("| name | address | before | after | |", "|---|---|---|---|---|")
             for each in group[:ROWS]:
                 cells = (code(each.name), _where(each), _status(each.before), _status(each.after), _what(each))
@@ -117,7 +117,7 @@ def sheet_lines(sheet: Sheet) -> Iterator[str]:
 def resource_lines(change: ResourceChange, *, happened: bool = False) -> Iterator[str]:
     """`happened`: drift, not a planned change."""
     severe = change.operation in (Operation.REPLACE, Operation.DELETE)
-    who = f" ({change.seen_by.value[0].lower()}{change.seen_by.value[1:]})" if severe else ""
+    who = f" ({change.seen_by.inline})" if severe else ""
     operation = f"**{change.operation.value}**" if severe else change.operation.value
     yield f"- {code(change.name)} {operation}{who}"
     for each in change.effects[:ROWS]:

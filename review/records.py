@@ -11,8 +11,6 @@ from engine.values import is_unknown
 from review.preview import Preview, Step
 from review.resources import Operation
 
-_OPERATIONS = {"create": Operation.CREATE, "delete": Operation.DELETE, "replace": Operation.REPLACE}
-
 
 @dataclass(frozen=True)
 class RecordChange:
@@ -42,7 +40,7 @@ def _record(step: Step) -> RecordChange:
         after = {}
     known, host = after or before, OF_RECORD_SET[step.type]
     return RecordChange(
-        operation=_OPERATIONS.get(step.op, Operation.UPDATE),
+        operation=Operation.of(step),
         name=str(known.get("name", "")),
         type=str(known.get("type", "")),
         before=_answers(before),
