@@ -17,8 +17,8 @@ from components.dedicated_ingress import DedicatedIngress, DedicatedIngressArgs,
 from components.dns import SipDns
 from components.dns_host import SipDnsArgs
 from components.egress import NatEgressPool, NatEgressPoolArgs
-from components.ingress import SipIngress, SipIngressArgs, refuse_cut
-from components.load_balancer import explain_pending
+from components.ingress import SipIngress, refuse_cut
+from components.load_balancer import WayIn, explain_pending
 from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, trunk_files
 from engine.record import Record, last_update, outputs_of, owners_reader
 from engine.refusal import not_told_yet
@@ -62,16 +62,17 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     egress = NatEgressPool(
         "egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before.gateway, retired)
     )
+    way = WayIn(settings.ingress, region, labels, protect, on_failure)
     ingress = SipIngress(
         "ingress",
-        SipIngressArgs(settings.ingress, region, labels, protect, on_failure),
+        way,
         pulumi.ResourceOptions(providers=[cluster]),
     )
     dedicated = None
     if settings.dedicated:
         dedicated = DedicatedIngress(
             "dedicated",
-            DedicatedIngressArgs(settings.dedicated_listeners, settings.ingress, region, labels, protect, on_failure),
+            DedicatedIngressArgs(settings.dedicated_listeners, way),
             pulumi.ResourceOptions(providers=[cluster]),
         )
     addresses = {**ingress.addresses, **egress.addresses, **(dedicated.by_name if dedicated else {})}

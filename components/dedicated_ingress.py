@@ -7,37 +7,22 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.load_balancer import (
-    BACKEND_SERVICE_CLASS,
-    KEPT,
-    PINNED_BY_NAME,
-    ServicePort,
-    load_balancer_spec,
-    waits_for_its_address,
-)
-from components.sdk.google import Address as ReservedAddress
-from components.sdk.kubernetes import Service
+from components.load_balancer import ServicePort, WayIn
 from engine.record import DedicatedUse
 from engine.refusal import RefusedError
 from engine.tokens import DEDICATED_INGRESS
 from inventory.address import Status
 from kamailio import Own
 from settings.dedicated import DedicatedListener
-from settings.ingress import Ingress
 from settings.retired import RetiredAddress
 
 
 @dataclass(frozen=True)
 class DedicatedIngressArgs:
-    """`ingress`: where the SIP proxy is, which these Services share with everybody's. The rest as in
-    `SipIngressArgs`."""
+    """`way`: where the SIP proxy is, which these Services share with everybody's."""
 
     listeners: Sequence[DedicatedListener]
-    ingress: Ingress
-    region: str
-    labels: Mapping[str, str]
-    protect: bool
-    on_failure: pulumi.ErrorHook | None = None
+    way: WayIn
 
 
 class DedicatedIngress(pulumi.ComponentResource):
@@ -64,40 +49,13 @@ class DedicatedIngress(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _stand_up(self, name: str, listener: DedicatedListener) -> pulumi.Output[str]:
-        args, role = self._args, f"{name}-{listener.key}-{listener.protocol.lower()}"
-        reserved = ReservedAddress(
-            f"{role}-address",
-            {"name": listener.address, "region": args.region, "addressType": "EXTERNAL", "labels": args.labels},
-            pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=KEPT),
-        )
-        self._load_balancer(role, listener, reserved)
-        return reserved.address
-
-    def _load_balancer(self, role: str, listener: DedicatedListener, reserved: ReservedAddress) -> None:
-        ingress, hook = self._args.ingress, self._args.on_failure
+        way, role = self._args.way, f"{name}-{listener.key}-{listener.protocol.lower()}"
+        reserved = way.reserve(f"{role}-address", listener.address, pulumi.ResourceOptions(parent=self))
         ports = [
             ServicePort(name, port, listener.protocol, listener.targets[name]) for name, port in listener.ports.items()
         ]
-        spec = load_balancer_spec(ingress, ports)
-        # These Services are new, whatever the shared ones are: nothing has to be taken over, and no rule moves.
-        spec["loadBalancerClass"] = BACKEND_SERVICE_CLASS
-        Service(
-            role,
-            {
-                "metadata": {
-                    "name": listener.service,
-                    "namespace": ingress.namespace,
-                    "labels": self._args.labels,
-                    "annotations": {**waits_for_its_address(ingress), PINNED_BY_NAME: reserved.name},
-                },
-                "spec": spec,
-            },
-            pulumi.ResourceOptions(
-                parent=self,
-                protect=self._args.protect,
-                hooks=pulumi.ResourceHookBinding(on_error=[hook]) if hook else None,
-            ),
-        )
+        way.load_balancer(role, listener.service, ports, [reserved], self, new=True)
+        return reserved.address
 
     def rows(self) -> dict[str, dict[str, pulumi.Input[str]]]:
         """What makes each address its customer's, by the address's name: the rows of the trunk ACL. Not of one that

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import pulumi
 
+from components.sdk.google import Address
+from components.sdk.kubernetes import Service
 from components.sdk.resource import Properties
 from engine.refusal import RefusedError
 from settings.ingress import Ingress
@@ -39,9 +41,67 @@ class ServicePort:
     target: int | None = None
 
 
-def waits_for_its_address(ingress: Ingress) -> dict[str, pulumi.Input[str]]:
-    """Annotations: `up` waits for the address, with a bound, and for nothing else."""
-    return {WAIT_FOR: HAS_ADDRESS, WAIT_SECONDS: str(ingress.address_timeout_seconds)}
+@dataclass(frozen=True)
+class WayIn:
+    """What addresses and Services of customers' ways in have in common. `labels` go on both; `protect` locks the
+    addresses and the LoadBalancers.
+
+    `on_failure` is run by the engine when a LoadBalancer does not come up; `explain_pending` is made for it.
+    """
+
+    ingress: Ingress
+    region: str
+    labels: Mapping[str, str]
+    protect: bool
+    on_failure: pulumi.ErrorHook | None = None
+
+    def reserve(self, name: str, address: str, opts: pulumi.ResourceOptions, **more: str) -> Address:
+        """A reserved address of the region; `more` are properties that IPv6 has."""
+        inputs = {"name": address, "region": self.region, "addressType": "EXTERNAL", "labels": self.labels, **more}
+        own = pulumi.ResourceOptions(protect=self.protect, ignore_changes=KEPT)
+        return Address(name, inputs, pulumi.ResourceOptions.merge(own, opts))
+
+    def service(
+        self,
+        name: str,
+        known_as: str,
+        spec: Properties,
+        annotations: Mapping[str, pulumi.Input[str]],
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        """A Service beside the SIP proxy."""
+        metadata = {"name": known_as, "namespace": self.ingress.namespace, "labels": self.labels}
+        Service(name, {"metadata": {**metadata, "annotations": annotations}, "spec": spec}, opts)
+
+    def load_balancer(
+        self,
+        name: str,
+        known_as: str,
+        ports: Sequence[ServicePort],
+        reserved: Sequence[Address],
+        parent: pulumi.Resource,
+        *,
+        new: bool = False,
+    ) -> None:
+        """A LoadBalancer on its reserved addresses, IPv4 first. `up` waits for the address, with a bound, and for
+        nothing else. `new`: no such Service was ever made by hand, so nothing is taken over, and no rule moves."""
+        ingress, hook = self.ingress, self.on_failure
+        spec = load_balancer_spec(ingress, ports, dual=len(reserved) > 1)
+        annotations: dict[str, pulumi.Input[str]] = {
+            WAIT_FOR: HAS_ADDRESS,
+            WAIT_SECONDS: str(ingress.address_timeout_seconds),
+        }
+        if new or ingress.pinning == "annotation":
+            names = [each.name for each in reserved]
+            annotations[PINNED_BY_NAME] = pulumi.Output.all(*names).apply(",".join) if names[1:] else names[0]
+            spec["loadBalancerClass"] = BACKEND_SERVICE_CLASS
+        else:
+            spec["loadBalancerIP"] = reserved[0].address
+        if ingress.take_over_fields and not new:
+            annotations[TAKE_OVER] = "true"
+        hooks = pulumi.ResourceHookBinding(on_error=[hook]) if hook else None
+        opts = pulumi.ResourceOptions(parent=parent, protect=self.protect, hooks=hooks)
+        self.service(name, known_as, spec, annotations, opts)
 
 
 def load_balancer_spec(ingress: Ingress, ports: Sequence[ServicePort], *, dual: bool = False) -> Properties:
