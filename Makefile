@@ -1,4 +1,4 @@
-# Two commands are enough to begin with: `make up` and `make test`. `make` alone lists the rest.
+# To begin with: `make up` and `make test`. `make` alone lists the rest.
 SHELL := /bin/bash
 BOOTSTRAP := python3 tools/bootstrap.py
 # The engine that the bootstrap chose comes before any other on PATH.
@@ -23,14 +23,14 @@ setup:
 setup-dev:
 	@$(BOOTSTRAP) --dev
 
-up: setup ## stand the edge up on a cloud on loopback and print its IP inventory
+up: setup ## deploy the edge to a cloud on loopback and print its IP inventory
 	@$(PYTHON) -m sandbox.stack up
 
 review: ## what an update of that stack would do, as a pull request's report (Markdown)
 	@$(BOOTSTRAP) >&2
 	@$(PYTHON) -m sandbox.stack review
 
-check-update: ## whether the last update of that stack took: a second preview must be empty
+check-update: ## whether the last update of that stack took effect: a second preview has to be empty
 	@$(BOOTSTRAP) >&2
 	@$(PYTHON) -m sandbox.check_update
 
@@ -55,7 +55,7 @@ down: setup ## destroy the edge and stop the sandbox
 up-regions: setup ## two regions and the names that they share, on a cloud of their own
 	@$(PYTHON) -m sandbox.regions up
 
-outputs-regions: ## every output of those stacks as one JSON object, one key a stack
+outputs-regions: ## every output of those stacks as one JSON object, one key per stack
 	@$(BOOTSTRAP) >&2
 	@$(PYTHON) -m sandbox.regions outputs
 
@@ -92,12 +92,12 @@ unit: setup-dev ## tests of the program alone
 	@echo "unit: the program alone, on mocks (1 minute)"
 	@$(PYTHON) -m pytest tests/unit $(TWO_TESTS)
 
-processes: setup-dev ## what only a real process shows: signals, closed pipes, imports, the workflows' scripts
+processes: setup-dev ## tests that need real processes: signals, closed pipes, imports, the workflows' scripts
 	@echo "processes: signals, closed pipes, imports, the workflows' scripts (1 minute)"
 	@$(PYTHON) -m pytest tests/processes $(TWO_TESTS)
 
 sandbox-tests: setup-dev ## tests of the local cloud and the sandbox: refusals, PostgreSQL, DNS
-	@echo "sandbox: what the cloud refuses, with a real PostgreSQL and real DNS answers (3 minutes)"
+	@echo "sandbox: the cloud's refusals, a real PostgreSQL and real DNS answers (3 minutes)"
 	@$(PYTHON) -m pytest tests/local_cloud tests/sandbox $(TWO_FILES)
 
 database: setup-dev ## the trunk ACL on real PostgreSQL servers
@@ -105,26 +105,26 @@ database: setup-dev ## the trunk ACL on real PostgreSQL servers
 	@$(PYTHON) -m pytest tests/database $(TWO_FILES)
 
 test-sip: setup-dev ## the trunk ACL in a real Kamailio, with real SIP traffic
-	@echo "sip: who gets in, over UDP, TCP and TLS, and what a change, a crash and an outage do (3 to 5 minutes)"
+	@echo "sip: which sources are accepted, over UDP, TCP and TLS; changes, crashes and outages (3 to 5 minutes)"
 	@$(PYTHON) -m pytest tests/sip
 
 test-site: setup-dev ## the published site in a real Chromium
-	@echo "site: the page, its feed and its copying, in light and dark, for keyboards and on phones (1 minute)"
+	@echo "site: the page, feed and copy buttons; light and dark, keyboards, phones (1 minute)"
 	@$(PYTHON) -m pytest tests/site
 
 engine: setup-dev ## tests on the real engine
 	@echo "engine: up, drift, drain, adoption, policies, reviews, trunks and crashes on the real engine, two files at once (30 minutes)"
 	@$(PYTHON) -m pytest tests/engine $(TWO_FILES) --no-loadscope-reorder
 
-bench: setup-dev ## all benchmarks, one JSON object a line
+bench: setup-dev ## all benchmarks, one JSON object per line
 	@$(PYTHON) -m benchmarks
 
-drill: setup ## kill ROUNDS updates at points that SEED draws, and see whether the next one finishes them
+drill: setup ## kill ROUNDS updates at points chosen by SEED, and check that the next one finishes them
 	@$(PYTHON) -m sandbox.drill --rounds $(ROUNDS) --seed $(SEED)
 
 reset: ## end and remove all sandboxes with their stacks; the engine and .venv stay
 	@if [ -x .venv/bin/python ]; then .venv/bin/python -m sandbox.reset; fi
 	@rm -rf .sandbox .sandbox-*
 
-clean: reset ## remove all that was made here, the engine included
+clean: reset ## remove everything that was built here, the engine included
 	@rm -rf .venv .engine build

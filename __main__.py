@@ -1,4 +1,4 @@
-"""One region's stable-IP edge: settings in, components in the middle, an inventory out. Or the names regions share."""
+"""The Pulumi program: the stable-IP edge of one region or, in a stack of role `global`, the shared names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from components.ingress import SipIngress, refuse_cut
 from components.load_balancer import WayIn, explain_pending
 from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, trunk_files
 from engine.record import Record, last_update, outputs_of, owners_reader
-from engine.refusal import not_told_yet
+from engine.refusal import not_reported_yet
 from inventory.outputs import Inventory
 from plan import plan
 from publishing import publish
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 
 def load() -> Settings | GlobalSettings:
-    """This stack's settings. What is wrong with them ends the program before any resource is declared."""
+    """This stack's settings. Errors in them end the program before any resource is declared."""
     config = pulumi.runtime.get_config_env()
     secret = pulumi.runtime.config.get_config_secret_keys_env()
     try:
         if role_of(config) == "global":
-            # Here, because a region's preview need not wait for it.
+            # Imported here to keep previews of regions fast.
             from settings.all_regions import GlobalSettings  # noqa: PLC0415
 
             return GlobalSettings.parse(config, secret)
@@ -48,9 +48,9 @@ def load() -> Settings | GlobalSettings:
 
 
 def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | None = None) -> None:
-    """Declare the edge and export what the outside reads. `before`: what the last update left."""
+    """Declare the edge and export the outputs. `before`: the record of the last update."""
     region, labels, protect, retired = settings.region, settings.labels, settings.protect, settings.retired
-    # What may refuse comes first: what was declared before a refusal is still carried out.
+    # All checks run before any resource is declared: resources declared before a refusal would still be created.
     files = trunk_files(settings.trunk_acl, Path(__file__).parent, before.trunks)
     refuse_cut(settings.ingress, before.serving, retired)
     refuse_dedicated_cut(settings.dedicated_listeners, before.dedicated, retired)
@@ -111,7 +111,7 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     everybodys = outputs.inventory(promised, ingress, egress)
     site = None
     if settings.inventory_site.bucket:
-        # Here, because other stacks' previews need not wait for what a site is made with.
+        # Imported here to keep previews of other stacks fast.
         from components.inventory_site import InventorySite, InventorySiteArgs  # noqa: PLC0415
 
         site = InventorySite(
@@ -125,8 +125,8 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
 
 
 def main() -> None:
-    """The program of this stack's role."""
-    logging.getLogger("asyncio").addFilter(not_told_yet)
+    """Run the program for this stack's role."""
+    logging.getLogger("asyncio").addFilter(not_reported_yet)
     settings = load()
     if isinstance(settings, Settings):
         build(settings, last_update(), pulumi.ErrorHook("explain-pending", explain_pending))

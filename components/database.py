@@ -31,16 +31,15 @@ class TrunkDatabaseArgs:
 
 
 class TrunkDatabase(pulumi.ComponentResource):
-    """`warp:edge:TrunkDatabase`: the database that says who may call.
+    """`warp:edge:TrunkDatabase`: the trunk ACL's database.
 
-    Stands up the Cloud SQL instance with its backups, locks and network, one database, its owner with a generated
-    password, IAM users, and private services access when asked for. A read replica has its owner's database and users:
-    then it is the instance alone, without backups, and `user` and `password` are empty. It deliberately does not manage
-    the VPC network and the schema (that is the trunk ACL's), nor does it ever drop a database or a user: they are
-    abandoned.
+    Declares the Cloud SQL instance with its backups, locks and network, one database, its owner with a generated
+    password, IAM users, and private services access if configured. A read replica has its owner's database and users:
+    it is the instance only, without backups, and `user` and `password` are empty. It deliberately does not manage the
+    VPC network and the schema (part of the trunk ACL), and never drops a database or a user: they are abandoned.
 
-    Outputs: `connection_name` (`project:region:instance`), `public_address`, `private_address` (text, empty where there
-    is none), `server_ca` (PEM of the authority that signs the server's certificate), `name`, `user`, `password`
+    Outputs: `connection_name` (`project:region:instance`), `public_address`, `private_address` (text, empty if there
+    is none), `server_ca` (PEM of the CA that signs the server's certificate), `name`, `user`, `password`
     (secret).
     """
 
@@ -61,14 +60,14 @@ class TrunkDatabase(pulumi.ComponentResource):
         self.connection_name = instance.connection_name
         self.public_address = instance.public_ip_address.apply(_text)
         self.private_address = instance.private_ip_address.apply(_text)
-        # The plugin calls it secret; it is what clients check the server by, and no secret of anybody's.
+        # The plugin marks it as secret, but clients need it to verify the server.
         self.server_ca = pulumi.Output.unsecret(
             instance.server_ca_certs.apply(
                 lambda certificates: certificates[0].get("cert") or "" if certificates else ""
             )
         )
         if settings.replica_of:
-            # Known once the instance is there: whoever reads it waits for that.
+            # Known after the creation of the instance: its readers wait for that.
             self.name = instance.connection_name.apply(lambda _: settings.name)
             self.user = self.password = pulumi.Output.from_input("")
         else:
@@ -76,11 +75,11 @@ class TrunkDatabase(pulumi.ComponentResource):
         self.register_outputs({"connectionName": self.connection_name})
 
     def _owned(self, instance: google.DatabaseInstance) -> None:
-        """What is in an instance that is nobody's replica."""
+        """Database and users of an instance that is not a replica."""
         name, settings = self._name, self._args.database
         database = google.Database(
             f"{name}-database",
-            # A database or user that owns objects cannot be dropped, and this one must not be: let go of it instead.
+            # A user that owns objects cannot be dropped, and the database must not be: abandon them instead.
             {"name": settings.name, "instance": instance.name, "deletionPolicy": "ABANDON"},
             self._options(),
         )
@@ -121,7 +120,7 @@ class TrunkDatabase(pulumi.ComponentResource):
         # Chosen when the instance is created; the API refuses a change (k8s-config-connector, issue 4514).
         ignored = ["settings.ipConfiguration.serverCaMode"]
         if settings.disk.autoresize:
-            # Once the disk grows by itself its size is the cloud's; asking for the old one would be refused.
+            # With autoresize the cloud decides the size; the old size would be refused.
             ignored.append("settings.diskSize")
         options = pulumi.ResourceOptions(
             parent=self,
@@ -169,9 +168,9 @@ class TrunkDatabase(pulumi.ComponentResource):
                 "network": network,
                 "service": PEERING_SERVICE,
                 "reservedPeeringRanges": [peering.name],
-                # Google refuses to delete it for days after the last instance is gone. So it is left, and a stack that
-                # comes again imports it (docs/recover.md). Not `updateOnCreationFail`: a network has one connection for
-                # all its managed services, and the plugin would give it our range alone.
+                # Google refuses to delete it for days after the last instance is deleted. So it is abandoned, and
+                # imported when the stack is created again (docs/recover.md). Not `updateOnCreationFail`: a network has
+                # one connection for all its managed services, and the plugin would set only our range.
                 "deletionPolicy": "ABANDON",
             },
             pulumi.ResourceOptions(
@@ -188,13 +187,13 @@ class TrunkDatabase(pulumi.ComponentResource):
 
 
 def explain_peering(failed: pulumi.ErrorHookArgs) -> bool:
-    """Says what to do where the network has its connection already; False: do not try again by itself."""
+    """Explain what to do if the network already has its connection; False: no automatic retry."""
     if any("CreateConnection" in each for each in failed.errors):
         network = (failed.new_inputs or {}).get("network")
         pulumi.log.error(
             with_remedy(
-                f"network {network} has its connection to {PEERING_SERVICE} already, and it may serve others",
-                "if a destruction of this stack left it, import it with `python -m adopt` (docs/recover.md); else"
+                f"network {network} already has its connection to {PEERING_SERVICE}, which other services may use",
+                "if a destruction of this stack left it, import it with `python -m adopt` (docs/recover.md); otherwise"
                 " remove warp-edge:database.network.peeringRange",
             )
         )
@@ -202,12 +201,12 @@ def explain_peering(failed: pulumi.ErrorHookArgs) -> bool:
 
 
 def _text(address: str | None) -> str:
-    """A plugin has been seen to answer with null for an address that there is not."""
+    """Plugins may return null for an address that does not exist."""
     return address or ""
 
 
 def instance_settings(database: Database, labels: Mapping[str, str], *, protect: bool) -> Properties:
-    """The `settings` block of the instance; nothing is left to the cloud's guess."""
+    """The `settings` block of the instance, without relying on the cloud's defaults."""
     backups, disk, network, window = database.backups, database.disk, database.network, database.maintenance
     flags = dict(database.flags)
     if database.iam_authentication:
@@ -228,12 +227,12 @@ def instance_settings(database: Database, labels: Mapping[str, str], *, protect:
             "ipv4Enabled": network.public,
             "privateNetwork": network.private_network,
             "sslMode": database.ssl_mode,
-            # What `server_ca` is the authority of. The shared ones sign for every instance of a region.
+            # The CA mode of `server_ca`. Shared CAs sign for every instance of a region.
             "serverCaMode": "GOOGLE_MANAGED_INTERNAL_CA",
             "authorizedNetworks": [{"name": name, "value": value} for name, value in network.authorised.items()],
         },
     }
-    # A replica cannot have backups, the owner has them; nor a window, it is maintained with its owner
+    # A replica cannot have backups, which its owner has, nor a window: it is maintained with its owner
     # (docs.cloud.google.com/sql/docs/postgres/replication).
     if not database.replica_of:
         settings["backupConfiguration"] = {

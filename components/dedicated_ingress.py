@@ -1,4 +1,4 @@
-"""Premium tier: reserved addresses and LoadBalancer Services of one customer's own."""
+"""Dedicated ingress: reserved addresses and LoadBalancer Services of single customers."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from settings.retired import RetiredAddress
 
 @dataclass(frozen=True)
 class DedicatedIngressArgs:
-    """`way`: where the SIP proxy is, which these Services share with everybody's."""
+    """`way`: the SIP proxy, which these Services share with the public ones."""
 
     listeners: Sequence[DedicatedListener]
     way: WayIn
 
 
 class DedicatedIngress(pulumi.ComponentResource):
-    """`warp:edge:DedicatedIngress`: the ways in of the premium tier.
+    """`warp:edge:DedicatedIngress`: dedicated ingress addresses.
 
-    Stands up a reserved address and a LoadBalancer Service on it for each protocol of each dedicated customer. Each
-    Service leads to ports of the SIP proxy's pods that are this customer's alone: they stand for the address that was
-    dialled, which kube-proxy takes out of the packet. IPv4 only. It deliberately does not manage what makes the
-    address the customer's (rows of the trunk ACL), the sockets of the SIP proxy (`AclEnforcement` publishes them) and
-    names (`SipDns`).
+    Declares a reserved address and a LoadBalancer Service on it for each protocol of each dedicated customer. Each
+    Service targets ports of the SIP proxy's pods that only this customer has: they identify the dialled address, which
+    kube-proxy removes from the packet. IPv4 only. It deliberately does not manage the rows of the trunk ACL that
+    assign the address to the customer, the sockets of the SIP proxy (`AclEnforcement` publishes them) and names
+    (`SipDns`).
 
-    Outputs: `addresses` (IPs by the reserved address's name, found together), `by_name` (the same, each by itself).
+    Outputs: `addresses` (IPs by the reserved address's name, as one Output), `by_name` (the same, one Output each).
     """
 
     addresses: pulumi.Output[Mapping[str, str]]
@@ -44,7 +44,7 @@ class DedicatedIngress(pulumi.ComponentResource):
         super().__init__(DEDICATED_INGRESS, name, None, opts)
         self._args = args
         self.by_name = {each.address: self._stand_up(name, each) for each in args.listeners}
-        # Waited for once: with hundreds of customers, what each address has to itself is what costs.
+        # One Output for all: with hundreds of customers, separate ones are expensive.
         self.addresses = pulumi.Output.all(**self.by_name)
         self.register_outputs({})
 
@@ -58,8 +58,8 @@ class DedicatedIngress(pulumi.ComponentResource):
         return reserved.address
 
     def rows(self) -> dict[str, dict[str, pulumi.Input[str]]]:
-        """What makes each address its customer's, by the address's name: the rows of the trunk ACL. Not of one that
-        drains: nothing may lead there any more."""
+        """Rows of the trunk ACL that assign each address to its customer, by the address's name; not for a draining
+        address."""
         return {
             each.address: {"ban": each.ban, "address": self.by_name[each.address], "service": each.service}
             for each in self._args.listeners
@@ -68,7 +68,7 @@ class DedicatedIngress(pulumi.ComponentResource):
 
     @property
     def sockets(self) -> pulumi.Output[list[Own]]:
-        """What the SIP proxy needs for each address."""
+        """The SIP proxy's socket for each address."""
         listeners = self._args.listeners
         return self.addresses.apply(
             lambda found: [
@@ -80,9 +80,9 @@ class DedicatedIngress(pulumi.ComponentResource):
 def refuse_dedicated_cut(
     listeners: Sequence[DedicatedListener], before: Mapping[str, DedicatedUse], retired: Mapping[str, RetiredAddress]
 ) -> None:
-    """Refuse to let go of an address while traffic configuration leads to it, or to hand it to another customer.
+    """Refuse to release an address while a row or name refers to it, or to assign it to another customer.
 
-    `before`: reserved address to its use. To be called before anything is declared.
+    `before`: reserved address to its use. Call it before anything is declared.
     """
     living = {each.address: each for each in listeners}
     for name, use in sorted(before.items()):
@@ -90,21 +90,22 @@ def refuse_dedicated_cut(
         if name not in living:
             if leads:
                 raise RefusedError(
-                    f"dedicated address {name} cannot go: {' and '.join(leads)} still"
-                    f" {'leads' if len(leads) == 1 else 'lead'} calls to it",
+                    f"dedicated address {name} cannot be removed: {' and '.join(leads)} still"
+                    f" {'refers' if len(leads) == 1 else 'refer'} to it",
                     "keep the customer under warp-edge:dedicated, with drainedOn and without dnsName, and run `pulumi"
                     " up`; when its calls have ended, retire it in a later update (docs/dedicated.md)",
                 )
             gone = retired.get(name)
             if not (gone and gone.customer and gone.drained_on and gone.retired_on):
                 raise RefusedError(
-                    f"dedicated address {name} cannot go without a word: its customer has it configured",
+                    f"dedicated address {name} cannot be removed without an entry in legacy: its customer has it"
+                    " configured",
                     f"put {name} under warp-edge:legacy with customer, drainedOn and a later retiredOn",
                 )
         elif use.ban and living[name].ban != use.ban:
             key = living[name].key
             raise RefusedError(
-                f"dedicated address {name} is BAN {use.ban}'s and cannot become BAN {living[name].ban}'s: whoever"
-                " still calls it would call at the other's expense",
-                f"set warp-edge:dedicated.{key}.drainedOn first, or give the other customer an address of its own",
+                f"dedicated address {name} belongs to BAN {use.ban} and cannot be assigned to BAN {living[name].ban}:"
+                " remaining calls to it would be billed to the other customer",
+                f"set warp-edge:dedicated.{key}.drainedOn first, or configure another address for the other customer",
             )

@@ -1,4 +1,4 @@
-"""The names that lead to the ingress, on whichever backend hosts the zone."""
+"""The DNS names of the ingress, at the hosts of the zone."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from plan.import_ids import record_set_name
 
 
 class SipDns(pulumi.ComponentResource):
-    """`warp:edge:SipDns`: the names customers configure.
+    """`warp:edge:SipDns`: the names that customers configure.
 
-    Stands up the zone at Cloud DNS (unless it belongs to somebody else) and the record sets that it is given, at one
-    host or, while the zone moves, the same ones at both: the addresses of `sip`, `sip-udp` and `sip-tcp`, the SRV
-    records of RFC 3263, NAPTR when asked for, and dedicated customers' own names. At Cloud DNS records with a routing
-    get its policy, and the health check that it needs; elsewhere their plain data. It deliberately does not manage
-    other records of the zone, a zone at Gandi, the delegation at the parent, and DS records there.
+    Declares the zone at Cloud DNS (unless another stack or team owns it) and the given record sets, at one host or,
+    while the zone is moved, at both: the addresses of `sip`, `sip-udp` and `sip-tcp`, the SRV records of RFC 3263,
+    NAPTR if configured, and dedicated customers' names. At Cloud DNS records with routing get its policy and health
+    check, elsewhere plain data. It deliberately does not manage other records of the zone, a zone at Gandi, the
+    delegation at the parent, and DS records there.
 
     Outputs: `name_servers` and `ds_records` (lists of text in presentation format; DS empty while unsigned),
-    of Cloud DNS; empty where the zone is at Gandi alone, who keeps the delegation itself.
+    of Cloud DNS; empty if the zone is at Gandi only, where its delegation exists already.
     """
 
     name_servers: pulumi.Output[Sequence[str]]
@@ -31,7 +31,7 @@ class SipDns(pulumi.ComponentResource):
         super().__init__(SIP_DNS, name, None, opts)
         zones = []
         for backend in args.dns.hosts:
-            # Cloud DNS was first: its resources are known by these names in states.
+            # Cloud DNS was first: its resources have these names in states.
             prefix = name if backend == "cloud-dns" else f"{name}-{backend}"
             at = host(backend)(self, prefix, args)
             zones.append(at.zone())

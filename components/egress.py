@@ -1,4 +1,4 @@
-"""The way out to vendors: a pool of reserved addresses behind one Cloud NAT gateway."""
+"""Egress: a pool of reserved addresses on one Cloud NAT gateway."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from settings.retired import RetiredAddress
 
 @dataclass(frozen=True)
 class NatEgressPoolArgs:
-    """`before`: what the gateway used when the stack was last updated; None: there was no gateway.
+    """`before`: the gateway's addresses after the last update; None: there was no gateway.
 
-    `retired`: retired addresses by name; a slot that drained ends there.
+    `retired`: retired addresses by name; drained slots are moved there.
     """
 
     egress: Egress
@@ -36,11 +36,11 @@ class NatEgressPoolArgs:
 class NatEgressPool(pulumi.ComponentResource):
     """`warp:edge:NatEgressPool`: the addresses that vendors whitelist.
 
-    Stands up one reserved address per slot, keyed by its name and never by a position, the Cloud Router (unless it
-    belongs to somebody else) and the NAT gateway in MANUAL_ONLY mode. A slot's state decides where its address stands:
-    announced is reserved only, active is in `nat_ips`, draining is in `drain_nat_ips` (nothing new starts on it).
-    It deliberately does not manage the VPC network, its subnetworks and whether nodes have external addresses: a node
-    that has one bypasses the pool.
+    Declares one reserved address per slot, keyed by name and never by position, the Cloud Router (unless another stack
+    or team owns it) and the NAT gateway in MANUAL_ONLY mode. A slot's state determines the use of its address:
+    announced is reserved only, active is in `nat_ips`, draining is in `drain_nat_ips` (no new connections). It
+    deliberately does not manage the VPC network, its subnetworks and whether nodes have external addresses: a node
+    with one bypasses the pool.
 
     Outputs: `addresses` (IPs by slot name), `capacity` (ports and concurrent calls).
     """
@@ -58,14 +58,14 @@ class NatEgressPool(pulumi.ComponentResource):
             slot: ReservedAddress(
                 f"{name}-slot-{slot}",
                 {"name": slot, "region": args.region, "addressType": "EXTERNAL", "labels": args.labels},
-                # The cloud replaces an address to change a description that somebody gave it by hand.
+                # Changing a description that was set manually would replace the address.
                 pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=["description"]),
             )
             for slot in egress.slots
         }
         nat = self._gateway(name, args, reserved)
         self.addresses = {slot: address.address for slot, address in reserved.items()}
-        # An adopted gateway keeps its minimum of ports when the settings name none, so the gateway is asked.
+        # Without the setting an adopted gateway keeps its minimum of ports, so it is read from the gateway.
         self.capacity = nat.min_ports_per_vm.apply(
             lambda minimum: EgressCapacity(
                 active_addresses=len(_carrying(egress, Calls.NEW)),
@@ -113,11 +113,11 @@ class NatEgressPool(pulumi.ComponentResource):
 
 
 def refuse_cut(egress: Egress, before: GatewayUse | None, retired: Mapping[str, RetiredAddress] | None = None) -> None:
-    """Refuse what would cut calls or cannot work; arguments as in `NatEgressPoolArgs`.
+    """Refuse changes that would cut calls or cannot work; arguments as in `NatEgressPoolArgs`.
 
-    Taking an address out of the gateway cuts its connections at once, and the plugin does it without a murmur; and a
-    new gateway refuses draining addresses (docs.cloud.google.com/nat/docs/set-up-manage-network-address-translation).
-    Nothing but people can see that the last call has ended: `retiredOn` is how they say it.
+    Removing an address from the gateway cuts its connections at once, and the plugin does not object; and a new gateway
+    refuses draining addresses (docs.cloud.google.com/nat/docs/set-up-manage-network-address-translation). That the
+    last call has ended can only be seen by people, who record it as `retiredOn`.
     """
     slots, retired = egress.slots, retired or {}
     used = before or GatewayUse()
@@ -151,16 +151,16 @@ def _refuse_unfinished_drain(name: str, slot: Slot | None, retired: RetiredAddre
         )
     if retired and retired.drained_on and retired.retired_on:
         return
-    gone = f"cannot be retired: warp-edge:legacy.{name} does not say" if retired else "cannot be removed: nothing says"
     raise RefusedError(
-        f"egress slot {name} still drains and {gone} that its calls have ended",
-        f"when `gcloud compute routers get-nat-mapping-info` shows it no more, put {name} under warp-edge:legacy with"
+        f"egress slot {name} is still draining and cannot be {'retired' if retired else 'removed'}: it is not"
+        " recorded that its calls have ended",
+        f"when `gcloud compute routers get-nat-mapping-info` no longer shows it, put {name} under warp-edge:legacy with"
         " drainedOn (when it began to drain), retiredOn (a later day) and replacedBy; until then keep the slot",
     )
 
 
 def unannounced(egress: Egress, before: GatewayUse | None) -> list[str]:
-    """What vendors were perhaps not told in time, a line each: a notice period without dates cannot be checked."""
+    """Warnings about slots without announcement dates, one line each: their notice period cannot be checked."""
     used = before.active | before.draining if before else set(egress.slots)
     lines = []
     for name, slot in egress.slots.items():
@@ -170,7 +170,7 @@ def unannounced(egress: Egress, before: GatewayUse | None) -> list[str]:
         if slot.state.state.calls is Calls.NOT_YET:
             lines.append(f"egress slot {name} is {slot.state} and does not say since when: add {key}")
         elif name not in used:
-            lines.append(f"egress slot {name} becomes active and does not say when vendors were told: add {key}")
+            lines.append(f"egress slot {name} becomes active without a date of its announcement: add {key}")
     return lines
 
 

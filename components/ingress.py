@@ -1,4 +1,4 @@
-"""Customers' way in: two reserved addresses and a LoadBalancer Service on each."""
+"""Ingress: two reserved addresses and a LoadBalancer Service on each."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from settings.retired import RetiredAddress
 
 
 class SipIngress(pulumi.ComponentResource):
-    """`warp:edge:SipIngress`: customers' way in.
+    """`warp:edge:SipIngress`: the public ingress.
 
-    Stands up the two reserved addresses (with IPv6 two more), the UDP and the TCP LoadBalancer Service, each pinned to
-    its address, the internal ClusterIP Service, and the reserved addresses that are announced: nothing answers there
-    until a LoadBalancer moves to them. It deliberately does not manage the namespace, the SIP proxy's
-    Deployment, firewall rules (GKE writes them from the Services) and TLS certificates.
+    Declares the two reserved addresses (with IPv6 two more), the UDP and the TCP LoadBalancer Service, each pinned to
+    its address, the internal ClusterIP Service, and announced reserved addresses, which do not answer until a
+    LoadBalancer moves to them. It deliberately does not manage the namespace, the SIP proxy's Deployment, firewall
+    rules (GKE creates them for the Services) and TLS certificates.
 
     Outputs: `addresses` (IPs by the reserved address's name: UDP, TCP, announced).
     """
@@ -51,8 +51,8 @@ class SipIngress(pulumi.ComponentResource):
         return {name: each.address for name, each in zip((address, ipv6_name(address)), reserved, strict=False)}
 
     def _reserve(self, protocol: Protocol, address: str) -> list[ReservedAddress]:
-        """The IPv4 address, and the IPv6 one if there is one. Keyed by name, so that an announced one becomes active as
-        it is; older stacks know the active ones by their role alone."""
+        """The IPv4 address, and the IPv6 one if configured. Keyed by name, so that an announced one becomes active
+        without a change of the reservation; in older stacks active ones are keyed by role."""
         role, way = f"{self._name}-{protocol.lower()}-address", self._args
 
         def options(alias: str) -> pulumi.ResourceOptions:
@@ -72,7 +72,7 @@ class SipIngress(pulumi.ComponentResource):
             "selector": self._args.ingress.selector,
             "ports": service_ports([ServicePort(name, port, "TCP") for name, port in listener.ports.items()]),
         }
-        # Pods that are not there yet must not hold `up` back, and a ClusterIP has no address to wait for.
+        # Missing pods must not block `pulumi up`, and a ClusterIP has no address to wait for.
         annotations = {SKIP_WAIT: "true"}
         if self._args.ingress.take_over_fields:
             annotations[TAKE_OVER] = "true"
@@ -81,10 +81,10 @@ class SipIngress(pulumi.ComponentResource):
 
 
 def refuse_cut(ingress: Ingress, serving: Set[str], retired: Mapping[str, RetiredAddress]) -> None:
-    """Refuse to take an address from customers without a word; `serving`: those that answered until now.
+    """Refuse to remove a serving address that is not retired; `serving`: addresses that answered until now.
 
-    A LoadBalancer that moves leaves its old address at once, so the old one must be told as retired, with what
-    replaced it. To be called before anything is declared: what was declared before a refusal is still carried out.
+    A LoadBalancer that moves leaves its old address at once, so the old one has to be listed as retired, with its
+    replacement. Call it before anything is declared: resources declared before a refusal would still be created.
     """
     set_back = {ipv6_name(each.address): protocol for protocol, each in ingress.listeners.items()}
     for name in sorted(serving - ingress.answering):
@@ -101,7 +101,7 @@ def refuse_cut(ingress: Ingress, serving: Set[str], retired: Mapping[str, Retire
         gone = retired.get(name)
         if not (gone and gone.retired_on and gone.replaced_by):
             raise RefusedError(
-                f"ingress address {name} is active and cannot just go: customers send calls to it",
+                f"ingress address {name} is active and cannot be removed: customers send calls to it",
                 "announce another under warp-edge:ingress.announced; when the LoadBalancer moves to it, put"
                 f" {name} under warp-edge:legacy with retiredOn and replacedBy",
             )

@@ -1,4 +1,4 @@
-"""A LoadBalancer Service that carries SIP on a reserved address: its spec, what it waits for, and what may be wrong."""
+"""A LoadBalancer Service for SIP on a reserved address: its spec, wait condition and error message."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Protocol = Literal["UDP", "TCP"]
 
 # docs.cloud.google.com/kubernetes-engine/docs/concepts/service-load-balancer-parameters
 PINNED_BY_NAME = "networking.gke.io/load-balancer-ip-addresses"
-BACKEND_SERVICE_CLASS = "networking.gke.io/l4-regional-external"  # what that annotation needs
+BACKEND_SERVICE_CLASS = "networking.gke.io/l4-regional-external"  # required by that annotation
 
-# An address made by hand may have a description, and the cloud replaces an address to change it.
+# Manually created addresses may have a description, and changing it replaces the address.
 KEPT = ["description"]
 
-# The kubernetes plugin waits for exactly the address: pods that are not there yet must not hold `up` back.
+# The kubernetes plugin waits only for the address: missing pods must not block `pulumi up`.
 WAIT_FOR = "pulumi.com/waitFor"
 WAIT_SECONDS = "pulumi.com/timeoutSeconds"
 HAS_ADDRESS = "jsonpath={.status.loadBalancer.ingress[0].ip}"
@@ -33,7 +33,7 @@ TAKE_OVER = "pulumi.com/patchForce"
 
 @dataclass(frozen=True)
 class ServicePort:
-    """One port of a Service. `target`: the pod's port, when it is another."""
+    """One port of a Service. `target`: the pod's port, if different."""
 
     name: str
     port: int
@@ -46,7 +46,7 @@ class WayIn:
     """What addresses and Services of customers' ways in have in common. `labels` go on both; `protect` locks the
     addresses and the LoadBalancers.
 
-    `on_failure` is run by the engine when a LoadBalancer does not come up; `explain_pending` is made for it.
+    `on_failure`: run by the engine if a LoadBalancer does not come up, for example `explain_pending`.
     """
 
     ingress: Ingress
@@ -107,7 +107,7 @@ class WayIn:
 def load_balancer_spec(ingress: Ingress, ports: Sequence[ServicePort], *, dual: bool = False) -> Properties:
     """The spec of a LoadBalancer Service that carries SIP, without its address.
 
-    Raises `RefusedError` for a Service that mixes protocols: on GKE before 1.36 it stays `<pending>` for ever
+    Raises `RefusedError` for a Service that mixes protocols: on GKE before 1.36 it stays `<pending>` forever
     (docs.cloud.google.com/kubernetes-engine/docs/how-to/mixed-protocol-lb).
     """
     protocols = sorted({port.protocol for port in ports})
@@ -118,7 +118,7 @@ def load_balancer_spec(ingress: Ingress, ports: Sequence[ServicePort], *, dual: 
         )
     return {
         "type": "LoadBalancer",
-        # Delivers on the node and keeps the caller's source address, which is what customers authenticate with.
+        # Delivers on the node and keeps the caller's source address, by which customers are authenticated.
         "externalTrafficPolicy": "Local",
         "sessionAffinity": "ClientIP",
         "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": ingress.affinity_seconds}},
@@ -139,13 +139,13 @@ def service_ports(ports: Sequence[ServicePort]) -> list[Properties]:
 
 
 def explain_pending(failed: pulumi.ErrorHookArgs) -> bool:
-    """Says where to look when a LoadBalancer did not come up; False: do not try again by itself."""
+    """Explain where to look if a LoadBalancer did not come up; False: no automatic retry."""
     metadata = (failed.new_inputs or failed.old_inputs or {}).get("metadata", {})
     service, namespace = metadata.get("name", failed.name), metadata.get("namespace", "default")
     pulumi.log.error(
-        f"LoadBalancer Service {namespace}/{service}: {failed.failed_operation} failed. If it has no address yet, look"
-        f" at its events (`kubectl --namespace {namespace} describe service {service}`), at the quota of forwarding"
-        " rules in the region, and whether its reserved address is of this region and free"
+        f"LoadBalancer Service {namespace}/{service}: {failed.failed_operation} failed. If it has no address yet, check"
+        f" its events (`kubectl --namespace {namespace} describe service {service}`), the quota of forwarding"
+        " rules in the region, and whether its reserved address is in this region and unused"
         " (`gcloud compute addresses list`). Then run `pulumi up` again."
     )
     return False

@@ -1,6 +1,6 @@
 """What a difference between cloud and settings would do to traffic, property by property.
 
-A property that no rule knows is UNKNOWN, never harmless: somebody must read it.
+A property without a rule is UNKNOWN, never harmless: a person has to read it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from engine.tokens import (
 
 
 class Effect(Enum):
-    """Worst first; the value is the heading people read."""
+    """Worst first; the value is the heading in reports."""
 
     CUTS = "would cut calls"
     MOVES = "would move traffic"
@@ -43,14 +43,14 @@ class Effect(Enum):
 
     @property
     def matters(self) -> bool:
-        """Whether somebody must read it before an update."""
+        """Whether a person has to read it before an update."""
         return self is not Effect.NONE
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Properties of one type, by the path the engine reports, and what changing them does; `when`: only some changes,
-    judged by the values before and after."""
+    """Effect of changing properties of one type, by the path the engine reports; `when`: applies only to some changes,
+    decided by the values before and after."""
 
     type: str
     path: str
@@ -63,12 +63,12 @@ ANY = ""
 
 
 def _added(before: Any, after: Any) -> bool:
-    """Whether nothing stood there before."""
+    """Whether there was no value before."""
     return empty(before) and not empty(after)
 
 
 def _joined(before: Any, after: Any) -> bool:
-    """Whether all names that stood there stay, and others join them; a text has commas between."""
+    """Whether names are only added, none removed; in text they are separated by commas."""
     old, new = _names(before), _names(after)
     return bool(old) and old < new
 
@@ -79,7 +79,7 @@ def _names(value: Any) -> set[str]:
 
 
 def _may_have_two(_before: Any, after: Any) -> bool:
-    """Whether a Service with this `ipFamilyPolicy` keeps each family that it has."""
+    """Whether a Service with this `ipFamilyPolicy` keeps all its address families."""
     return after in ("PreferDualStack", "RequireDualStack")
 
 
@@ -87,7 +87,7 @@ def _may_have_two(_before: Any, after: Any) -> bool:
 # (docs.cloud.google.com/kubernetes-engine/docs/concepts/service-load-balancer-parameters).
 _SECOND_FAMILY = "callers of the other family may come as well; the first address stays"
 
-# The first rule that fits decides.
+# The first matching rule decides.
 RULES = (
     Rule(
         SERVICE, r"spec\.externalTrafficPolicy", Effect.MOVES, "only nodes with a ready pod take traffic from then on"

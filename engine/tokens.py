@@ -1,7 +1,7 @@
-"""The types of resources, as the engine writes them in states, steps and URNs. Each stands here and nowhere else, but
-for record sets, which are their hosts' (`dns_hosts.py`).
+"""Resource type tokens, as the engine writes them in states, steps and URNs; each is defined only here, those of
+record sets in `dns_hosts.py`.
 
-Those of components and of dynamic resources are the program's own, and part of every state.
+Those of components and dynamic resources are this program's own, and part of every state.
 """
 
 from engine.dns_hosts import HOSTS, OF_RECORD_SET
@@ -54,10 +54,10 @@ def type_of(urn: str) -> str:
 
 
 def logical_name(urn: str) -> str:
-    """The name the program gave."""
+    """The logical name in a URN."""
     return urn.split("::", 3)[3]
 
 
 def within(urn: str, component: str) -> bool:
-    """Whether the resource is a part of a component of this type."""
+    """Whether the resource is inside a component of this type."""
     return f"{component}$" in urn

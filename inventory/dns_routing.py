@@ -1,6 +1,6 @@
-"""Which of several regions' addresses a name answers with, where its host decides that for each query.
+"""DNS routing: which of several regions' addresses is answered for a name, decided by its host for each query.
 
-Leaves to others: how a host is told (`components/cloud_dns/routing.py`), and what the policies are set to.
+How Cloud DNS is configured is in `components/cloud_dns/routing.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Policy(StrEnum):
-    """How the host decides. `FIXED`: not at all, everybody gets the first one."""
+    """How the host chooses. `FIXED`: always the first one."""
 
     FIXED = "fixed"
     GEO = "geo"
@@ -19,7 +19,7 @@ class Policy(StrEnum):
 
 @dataclass(frozen=True)
 class Target:
-    """One region's address, by the region in which the host looks for the nearest."""
+    """One region's address, with the region as its location."""
 
     location: str
     address: str
@@ -27,9 +27,9 @@ class Target:
 
 @dataclass(frozen=True)
 class Routing:
-    """A policy and what it chooses from: at least one target, the preferred one first.
+    """A policy and its targets: at least one, the preferred one first.
 
-    `probed`: who does not answer is left out. Nothing is where the listener cannot be probed (UDP).
+    `probed`: targets that do not answer are left out. False if the listener cannot be probed (UDP).
     """
 
     policy: Policy
@@ -38,5 +38,5 @@ class Routing:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """What may be answered, one of them at a time."""
+        """The addresses, of which one is answered at a time."""
         return tuple(each.address for each in self.targets)

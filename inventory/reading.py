@@ -1,8 +1,8 @@
-"""The outputs of a stack as they are read: checked once, and kept as they came.
+"""Readers of a stack's outputs, which check them once for all callers and keep the original.
 
-What stands in them was written by this project, but it travels: through files, mail and pipes. So addresses are parsed
-as addresses and ports as ports, and free text is free text, which every format has to quote. Fields that are added
-later are not understood here, and are handed on. `python -m inventory schema` writes the JSON Schema from these models.
+This project wrote them, but they may have been changed on the way, in files, mail and pipes. So addresses and ports are
+parsed, and every format has to quote free text. Fields that are added later are ignored here, and passed on.
+`python -m inventory schema` writes the JSON Schema from these models.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
-from engine.values import NOTHING, is_unknown, untold
+from engine.values import NOTHING, is_unknown, missing_values
 from inventory.address import Address
 from inventory.endpoint import Endpoint
 from inventory.json_values import READ, IpAddress, Json
 from inventory.outputs import SCHEMA, with_digest
 
-# What a stack of role `global` reads of a region's stack, and no more: others hold passwords.
+# The only outputs of a region's stack that a stack of role `global` reads: others contain passwords.
 OF_A_REGION = ("ipInventory", "dns", "egressCapacity", "monthlyCost")
 
 
 # RFC 1035 section 2.3.4. Underscores begin the labels of services (RFC 2782).
 _LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-# Endpoints or record sets of one stack: a bound, with room for thousands of dedicated customers, who have up to five.
+# Limit of endpoints or record sets per stack, enough for thousands of dedicated customers with up to five each.
 MOST = 20_000
 HostName = Annotated[str, Field(pattern=rf"^{_LABEL}(\.{_LABEL})*$", max_length=253)]
 
@@ -93,13 +93,13 @@ class PublishedInventory(Published):
 
 @dataclass(frozen=True)
 class NamedEndpoint(Endpoint):
-    """One way in; its server is asked for by name, so it has to be one."""
+    """An endpoint whose server is queried by name, so the name has to be valid."""
 
     server: HostName
 
 
 class ReachableInventory(PublishedInventory):
-    """Output `ipInventory`, with endpoints that can be asked."""
+    """Output `ipInventory`, with endpoints that can be queried."""
 
     endpoints: Annotated[tuple[NamedEndpoint, ...], Field(max_length=MOST)]
 
@@ -115,7 +115,7 @@ class PublishedRecord(Published):
 
 
 class PublishedDns(Published):
-    """Output `dns`. `base`: the name right below which the edge's names stand, where that is not the domain."""
+    """Output `dns`. `base`: the parent of the edge's names, if that is not the domain."""
 
     domain: HostName
     base: HostName | None = None
@@ -125,12 +125,12 @@ class PublishedDns(Published):
 
 
 def inventories_in(document: object) -> Iterator[Json]:
-    """Every inventory of a JSON document: one, a list of them, or an object of them by whatever name.
+    """Every inventory in a JSON document: one, a list, or an object with any keys.
 
-    The whole of `pulumi stack output --json` is taken as well: its `ipInventory` is meant.
+    The complete `pulumi stack output --json` is accepted as well; its `ipInventory` is used.
     """
     if is_unknown(document):
-        raise NotWholeError(untold(document, "ipInventory"))
+        raise NotWholeError(missing_values(document, "ipInventory"))
     if isinstance(document, dict):
         if "addresses" in document or not document:
             yield document
@@ -153,7 +153,7 @@ def read(text: str) -> list[PublishedInventory]:
         documents = list(inventories_in(json.loads(text)))
         if not all(documents):
             raise NotWholeError(NOTHING)
-        if wrong := next(filter(None, (untold(each) for each in documents)), ""):
+        if wrong := next(filter(None, (missing_values(each) for each in documents)), ""):
             raise NotWholeError(wrong)
         return [PublishedInventory.of(each) for each in documents]
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What people outside are told, in sentences: the vendor's whitelist and the customer's sheet."""
+"""Texts for vendors and customers: the whitelist and the customer's sheet."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def when(address: Address) -> str:
 
 
 def vendor_sheet(egress: Sequence[Address], domain: str) -> str:
-    """The text vendors get; `egress` are the published addresses."""
+    """The text for vendors; `egress`: the published addresses."""
     port = ", ".join(str(port) for port in egress[0].ports) if egress else ""
     lines = [
         f"WARP ({domain}), wholesale termination: please whitelist ALL of these addresses",
@@ -35,7 +35,7 @@ def vendor_sheet(egress: Sequence[Address], domain: str) -> str:
 
 
 def customer_sheet(endpoints: Sequence[Endpoint], egress: Sequence[Address], announced: Sequence[Address] = ()) -> str:
-    """The text customers get: where to send calls, now and soon, and what their firewall must let through."""
+    """The text for customers: current and announced endpoints, and firewall rules."""
     plain = [each for each in endpoints if each.role in ("primary", "secondary")]
     further = dict.fromkeys(f"  {e.transport:<9}  {e.server}:{e.port}" for e in endpoints if e not in plain)
     lines = [
@@ -52,7 +52,8 @@ def customer_sheet(endpoints: Sequence[Endpoint], egress: Sequence[Address], ann
 
 
 def _opened_further(plain: Sequence[Endpoint], endpoints: Sequence[Endpoint]) -> dict[str, str]:
-    """What else is opened, once each, and for what: a transport, or another region, whose name is then the role."""
+    """Further destinations, once each, with their purpose: a transport, or another region, whose name is then the
+    role."""
     known = {_opened(each) for each in plain}
     found: dict[str, str] = {}
     for each in endpoints:
@@ -62,7 +63,7 @@ def _opened_further(plain: Sequence[Endpoint], endpoints: Sequence[Endpoint]) ->
 
 
 def coming(address: Address) -> str:
-    """What a customer should know of an address that will answer."""
+    """A remark for customers on an announced address."""
     host = f"[{address.address}]" if ":" in address.address else address.address
     ports = ", ".join(str(port) for port in address.ports)
     return f"{host} ({'/'.join(address.protocols)} {ports}) will answer {address.start}; open your firewall to it now"

@@ -1,7 +1,7 @@
 """The inventory as a table for people, from the published JSON alone.
 
-What people copy is never cut: addresses, ports and status keep whole words on any terminal, down to the width of an
-address. Names and purposes fold, and where even that is too wide, they go below the address.
+Text that people copy is never cut: addresses, ports and status keep whole words on any terminal, down to the width of
+an address. Names and purposes wrap, and if that is still too wide, they are placed below the address.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PORTS, PORTS_AT_MOST, STATUS, PURPOSE, NAME = 7, 13, 11, 9, 16
 
 @dataclass(frozen=True)
 class _Row:
-    """One address in words; `replaced`: by what, and the word before it."""
+    """One address as text; `replaced`: the word, and the addresses that replace it."""
 
     region: str
     purpose: str
@@ -69,7 +69,7 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Column:
-    """`least`: what it needs; `most`: what it would like; both in characters."""
+    """`least` and `most`: minimum and preferred width in characters."""
 
     heading: str
     cells: Sequence[str]
@@ -79,7 +79,7 @@ class _Column:
 
 @dataclass(frozen=True)
 class IpInventoryTable:
-    """As wide as the console it is printed on. Each of several regions has a heading."""
+    """A table as wide as its console, with a heading for each of several regions."""
 
     title: str
     digest: str
@@ -152,7 +152,7 @@ class IpInventoryTable:
 
 
 def ip_inventory_table(inventory: dict[str, Any], audience: str | None = None) -> IpInventoryTable:
-    """Rows in the order of the output `ipInventory`; retired addresses last, with what replaced them."""
+    """Rows in the order of output `ipInventory`; retired addresses last, with their replacements."""
     direction = DIRECTION.get(audience or "")
     shown = [each for each in inventory["addresses"] if direction in (None, each["direction"])]
     return IpInventoryTable(
@@ -167,7 +167,7 @@ def _least(columns: Sequence[_Column], gap: int) -> int:
 
 
 def _widths(columns: Sequence[_Column], room: int) -> list[int]:
-    """What each needs, and what is left to those that would like more: names first, ports, then the rest."""
+    """Each column's minimum, and the remaining width in order: names, ports, then the rest."""
     widths = [column.least for column in columns]
     spare = room - sum(widths)
     order = sorted(range(len(columns)), key=lambda place: columns[place].heading not in ("Name", "Ports", "Address"))
@@ -187,5 +187,5 @@ def _plain(markup: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Free text with nothing in it that a terminal would obey."""
+    """Free text without control characters."""
     return "".join(character if character.isprintable() else "?" for character in text)

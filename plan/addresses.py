@@ -1,4 +1,4 @@
-"""Every address that the settings declare, as the inventory lists it; its IP is still to be reserved."""
+"""Every address that the settings declare, as listed in the inventory; IPs are not reserved yet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from settings.retired import RetiredAddress
 
 
 def addresses(settings: Settings) -> Iterator[Address]:
-    """In the order in which they are published; `replaced_by` are names."""
+    """All addresses, in the order of publication; `replaced_by` are names."""
     ingress, region = settings.ingress, settings.region
     for protocol, listener in ingress.listeners.items():
         own = _inbound(settings, protocol)
@@ -36,7 +36,7 @@ def addresses(settings: Settings) -> Iterator[Address]:
 
 
 def _inbound(settings: Settings, protocol: Literal["UDP", "TCP"], purpose: str | None = None) -> Address:
-    """What the addresses of one LoadBalancer have in common."""
+    """Common fields of the addresses of one LoadBalancer."""
     return Address(
         purpose=purpose or f"Customer ingress ({protocol})",
         name="",
@@ -92,7 +92,7 @@ def _slot(name: str, slot: Slot, settings: Settings) -> Address:
 
 
 def _retired(name: str, retired: RetiredAddress, region: str) -> Address:
-    """Released: nothing can look its IP up, so the settings have it."""
+    """A retired address: it is released and cannot be looked up, so its IP is in the settings."""
     return Address(
         purpose=retired.purpose,
         name=name,

@@ -1,8 +1,8 @@
-"""What happens to each address, as people outside know it: by its name, before and after.
+"""Changes of addresses as visible to vendors and customers: by name, before and after.
 
-Before: the inventory that is published now. After: the one the preview promises; where the engine does not know it yet
-(one address is not reserved), what the settings declare, with those addresses that stay what they are. Resources have
-their own page (`resources.py`): an address that is deleted or replaced is told there whatever the inventory says.
+Before: the inventory that is published now. After: the inventory in the preview; if the engine does not know it yet (an
+address is not reserved), what the settings declare, with the addresses that stay. Resources are in `resources.py`,
+which reports a deleted or replaced address whatever the inventory has.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _WORDS: Mapping[tuple[Status | None, Status | None], str] = {
 
 @dataclass(frozen=True)
 class Detail:
-    """One published field that changes."""
+    """A change of one published field."""
 
     field: str
     before: str
@@ -59,7 +59,7 @@ class Detail:
 
 @dataclass(frozen=True)
 class AddressChange:
-    """What happens to one address. `before` and `after`: None where it is not there; an unknown address is empty."""
+    """A change of one address. `before`, `after`: None if it does not exist; an unknown IP is empty."""
 
     seen_by: Audience
     name: str
@@ -71,17 +71,17 @@ class AddressChange:
 
 @dataclass(frozen=True)
 class Inventories:
-    """Addresses by name; None: not told, by nobody."""
+    """Addresses by name; None: not known from any source."""
 
     before: Mapping[str, Address] | None
     after: Mapping[str, Address] | None
 
 
 def inventories(preview: Preview, published: Mapping[str, Any] | None = None) -> Inventories:
-    """`published`: the stack's outputs as they are; without them, those that the preview begins with."""
+    """`published`: the stack's current outputs; by default those that the preview begins with."""
     outputs = published if published is not None else preview.before or {}
     if preview.after is not None and not any("ipInventory" in each for each in (outputs, preview.after)):
-        return Inventories({}, {})  # a program that promises nobody anything
+        return Inventories({}, {})  # a program without an inventory
     before = _published(outputs.get("ipInventory"))
     if before is None:
         before = _recorded(preview)
@@ -92,7 +92,7 @@ def inventories(preview: Preview, published: Mapping[str, Any] | None = None) ->
 
 
 def address_changes(found: Inventories) -> list[AddressChange]:
-    """Address by address, vendors' first, each group by name."""
+    """All changes, vendors' addresses first, each group by name."""
     if found.before is None or found.after is None:
         return []
     names = sorted({*found.before, *found.after})
@@ -113,15 +113,15 @@ def _change(name: str, before: Address | None, after: Address | None, first: boo
     if not what and not details:
         if before and after and before.purpose != after.purpose:
             details = (Detail("purpose", before.purpose, after.purpose),)
-            return AddressChange(Audience.NOBODY, name, "has another purpose written beside it", before, after, details)
+            return AddressChange(Audience.NOBODY, name, "its purpose changes", before, after, details)
         return None
     if not (_there(before) or _there(after)):
         seen_by = Audience.NOBODY
-    return AddressChange(seen_by, name, what or "is published with other details", before, after, details)
+    return AddressChange(seen_by, name, what or "its published details change", before, after, details)
 
 
 def _what(before: Address | None, after: Address | None, *, first: bool) -> str:
-    """In words; empty: nothing but details."""
+    """The change as text; empty if only details change."""
     was = before.status if before else None
     will_be = after.status if after else None
     if before and after and before.published:
@@ -164,7 +164,7 @@ def _shown(value: Any) -> str:
 
 
 def _published(inventory: Any) -> dict[str, Address] | None:
-    """The inventory of an output; None where there is none, or where the engine does not know all of it."""
+    """The inventory of an output; None if there is none, or if the engine does not know it completely."""
     if inventory is None or is_unknown(inventory):
         return None
     try:
@@ -175,7 +175,7 @@ def _published(inventory: Any) -> dict[str, Address] | None:
 
 
 def _declared(preview: Preview, before: Mapping[str, Address]) -> dict[str, Address] | None:
-    """What the settings of the preview declare, with every address that stays."""
+    """The addresses that the preview's settings declare, with the IPs of those that stay."""
     try:
         settings = Settings.parse(preview.config, _secret_keys(preview))
     except SettingsError:
@@ -190,12 +190,12 @@ def _declared(preview: Preview, before: Mapping[str, Address]) -> dict[str, Addr
 
 
 def _secret_keys(preview: Preview) -> set[str]:
-    """The engine tells of a secret setting only that it is one."""
+    """Keys of secret settings, whose values the engine does not show."""
     return {key for key, value in preview.config.items() if value == SECRET}
 
 
 def _reserved(preview: Preview) -> dict[str, str]:
-    """Name -> address of what is reserved and stays; empty where a new one will be assigned."""
+    """Name -> IP of reserved addresses that stay; empty if a new one will be assigned."""
     found = {}
     for step in _of_type(preview.steps, ADDRESS):
         name = step.state("newState", "inputs").get("name")
@@ -206,7 +206,7 @@ def _reserved(preview: Preview) -> dict[str, str]:
 
 
 def _recorded(preview: Preview) -> dict[str, Address]:
-    """Nothing is published yet (a new stack, one just adopted): what the state has, as far as the settings know it."""
+    """Without published outputs (a new stack, or one just adopted): the state's addresses that the settings name."""
     exists = {name: address for name, address in _old_addresses(preview) if address}
     if not exists:
         return {}
@@ -230,7 +230,7 @@ def _old_addresses(preview: Preview) -> Iterator[tuple[str, str]]:
 
 
 def _in_gateway(preview: Preview) -> dict[str, Status]:
-    """Name -> what the gateway did with it until now."""
+    """Name -> the address's use by the gateway until now."""
     found: dict[str, Status] = {}
     for step in _of_type(preview.steps, NAT):
         for field, status in (("natIps", Status.ACTIVE), ("drainNatIps", Status.DRAINING)):
@@ -239,7 +239,7 @@ def _in_gateway(preview: Preview) -> dict[str, Status]:
 
 
 def gateway_addresses(step: Step, which: str, field: str) -> list[str] | None:
-    """Names of the addresses in a field of the gateway's inputs; None where they are not known before the update."""
+    """Names of the addresses in a field of the gateway's inputs; None if they are not known before the update."""
     links = step.state(which, "inputs").get(field)
     if not isinstance(links, list) or any(is_unknown(link) for link in links):
         return [] if links is None else None

@@ -1,4 +1,4 @@
-"""What happens to names: record sets, zones, and what the owner of the parent zone must know."""
+"""Changes of names: record sets, zones, and what the owner of the parent zone has to change."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from review.resources import Operation
 
 @dataclass(frozen=True)
 class RecordChange:
-    """One record set, or what the parent zone must say of ours. Empty data: assigned at update. `host`: empty at
+    """One record set, or the parent zone's records for our zone. Empty data: assigned at update. `host`: empty at
     Cloud DNS."""
 
     operation: Operation
@@ -28,7 +28,7 @@ class RecordChange:
 
 
 def record_changes(preview: Preview, *, parent: bool = True) -> list[RecordChange]:
-    """Record sets by name and type, then the parent zone's part; that is in the outputs."""
+    """Record sets by name and type, then the parent zone's part, which is in the outputs."""
     found = [_record(step) for step in preview.changes if step.type in OF_RECORD_SET]
     found.sort(key=lambda each: (each.name, each.type, each.host))
     return [*found, *(_parent(preview) if parent else ())]
@@ -51,7 +51,7 @@ def _record(step: Step) -> RecordChange:
 
 
 def _answers(inputs: Mapping[str, Any]) -> tuple[str, ...]:
-    """Plain data, or what a policy chooses from, as it does it: `failover: 192.0.2.1; us-east1: 192.0.2.2`."""
+    """Plain data, or the alternatives of a routing policy: `failover: 192.0.2.1; us-east1: 192.0.2.2`."""
     policy = inputs.get("routingPolicy")
     if policy is None:
         return _data(inputs.get("rrdatas"))
@@ -71,7 +71,7 @@ def _answers(inputs: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _chosen(item: Any) -> Iterator[str]:
-    """The addresses of one item of a policy, wherever they stand in it."""
+    """The addresses of one item of a routing policy."""
     if isinstance(item, Mapping):
         for key, inner in item.items():
             if key in ("rrdatas", "externalEndpoints"):

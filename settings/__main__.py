@@ -29,13 +29,13 @@ TABLE = """| key | type | default | meaning |
 GLOBAL = """
 ## Role `global`
 
-A stack of role `global` also has `gcp:project` and these of the above: {common}. Then:
+A stack of role `global` also has `gcp:project` and these of the settings above: {common}. In addition:
 
 """
 
 
 def rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
-    """Key, type, default and meaning of every setting, groups before what is in them."""
+    """Key, type, default and meaning of every setting; a group comes before its members."""
     for name, field in model.model_fields.items():
         alias = field.alias or name
         key = f"{prefix}.{alias}" if prefix else config_key(alias)
@@ -70,7 +70,7 @@ def _type(annotation: Any) -> str:
 
 def _default(field: FieldInfo, inner: type[BaseModel] | None) -> str:
     if field.default is PydanticUndefined:
-        return "**needed**"
+        return "**required**"
     if field.default is None or field.default in ({}, (), "") or (inner and isinstance(field.default, inner)):
         return ""
     value = field.default
@@ -86,13 +86,13 @@ def reference() -> str:
     of_region = (each for each in rows(Settings))
     own = tuple(config_key(name) for name in Settings.elsewhere)
     of_global = (each for each in rows(GlobalSettings) if each[0].startswith(own))
-    told = GLOBAL.format(common=", ".join(f"`{key}`" for key in common))
-    return HEADER + TABLE + _lines(of_region) + _lines(_tokens()) + told + TABLE + _lines(of_global)
+    role_global = GLOBAL.format(common=", ".join(f"`{key}`" for key in common))
+    return HEADER + TABLE + _lines(of_region) + _lines(_tokens()) + role_global + TABLE + _lines(of_global)
 
 
 def _tokens() -> Iterator[tuple[str, str, str, str]]:
     for field, host in TOKENS.items():
-        meaning = f"{host.title}'s access token, as a secret (docs/dns.md); empty: {host.variable} of the environment"
+        meaning = f"{host.title}'s access token, as a secret (docs/dns.md); empty: {host.variable} from the environment"
         yield config_key(field), "text", "", meaning
 
 

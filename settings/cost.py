@@ -15,18 +15,19 @@ NEW_PROJECT_ADDRESSES = 8
 
 
 class Quotas(Section):
-    """What the project may have in this region (`gcloud compute regions describe REGION`)."""
+    """Quotas of the project in this region (`gcloud compute regions describe REGION`)."""
 
     static_addresses: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
         None,
-        description="STATIC_ADDRESSES; absent: with dedicated customers 8, what a new project has, else not checked",
+        description="STATIC_ADDRESSES; absent: 8 with dedicated customers (the quota of a new project), otherwise not"
+        " checked",
     )
     forwarding_rules: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
-        None, description="EXTERNAL_NETWORK_LB_FORWARDING_RULES; absent: not checked, for Google documents no default"
+        None, description="EXTERNAL_NETWORK_LB_FORWARDING_RULES; absent: not checked, as Google documents no default"
     )
 
     def refuse_more(self, *, addresses: int, rules: int, dedicated: bool) -> None:
-        """Refuse, in one message, a stack that needs more than the project may have: the cloud would tell half way."""
+        """Refuse, in one message, a stack that exceeds the quotas: the cloud would fail half way through an update."""
         allowed = self.static_addresses
         if allowed is None and dedicated:
             allowed = NEW_PROJECT_ADDRESSES
@@ -40,8 +41,8 @@ class Quotas(Section):
             keys = " and ".join(key for *_, key in short)
             raise refuse(
                 f"this stack alone needs {wanted}",
-                f"have the project's quotas of the region raised, then say so in quotas.{keys}; what else the project"
-                " has there counts too and is not known here (`gcloud compute regions describe` tells limit and use)",
+                f"have the project's quotas in the region raised, then set quotas.{keys}; other use by the project also"
+                " counts and is not known here (`gcloud compute regions describe` shows limit and usage)",
             )
 
 
@@ -52,9 +53,11 @@ class Cost(Section):
     load_balancer: Money = Field(Decimal("18.00"), description="USD per LoadBalancer")
     nat_gateway: Money = Field(Decimal("40.00"), description="USD per gateway")
     data_processing: Money = Field(Decimal("10.00"), description="USD, estimate")
-    before: Money = Field(Decimal("0.00"), description="USD the network cost before")
-    compute: dict[Line, Money] = Field({}, description="USD by name for what stands beside the network")
-    customers: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(0, description="to share the cost among")
+    before: Money = Field(Decimal("0.00"), description="USD, what the network cost before")
+    compute: dict[Line, Money] = Field({}, description="USD by name, for compute beside the network")
+    customers: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(
+        0, description="number of customers, for the cost per customer"
+    )
     nat_vms: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         0, description="VMs behind the gateway, for the list price"
     )

@@ -10,13 +10,13 @@ from engine import tokens
 
 
 class Service(Resource, token=tokens.SERVICE, package=KUBERNETES, constant={"apiVersion": "v1", "kind": "Service"}):
-    """A way to pods."""
+    """A Service."""
 
 
 class ConfigMap(
     Resource, token=tokens.CONFIG_MAP, package=KUBERNETES, constant={"apiVersion": "v1", "kind": "ConfigMap"}
 ):
-    """Files for pods."""
+    """A ConfigMap."""
 
     metadata = Known[Mapping[str, Any]]("metadata")
     data = Known[Mapping[str, str]]("data")
@@ -29,7 +29,7 @@ class Secret(
     constant={"apiVersion": "v1", "kind": "Secret"},
     secret=("data", "stringData"),
 ):
-    """What pods read and people do not."""
+    """A Secret."""
 
     metadata = Known[Mapping[str, Any]]("metadata")
 
@@ -37,4 +37,4 @@ class Secret(
 class Deployment(
     Resource, token=tokens.DEPLOYMENT, package=KUBERNETES, constant={"apiVersion": "apps/v1", "kind": "Deployment"}
 ):
-    """Pods of one kind. Its `spec` is held against the published schema (tests/unit/test_manifests.py)."""
+    """A Deployment. Its `spec` is validated against the published schema (tests/unit/test_manifests.py)."""

@@ -1,7 +1,7 @@
-"""What people read: the vendor's and the customer's sheet, as Markdown and as a page that prints well.
+"""The vendor's and the customer's sheet, as Markdown and as printable HTML.
 
-A sheet is built once, as headings, paragraphs, tables and listings; how they look is the last step. The short texts in
-the stack's outputs are in `inventory/sheet_texts.py`.
+A sheet is built once, as headings, paragraphs, tables and listings, and formatted last. The short texts in the stack's
+outputs are in `inventory/sheet_texts.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SHEET = Path(__file__).parent / "sheet.html"
 
 @dataclass(frozen=True)
 class Block:
-    """A heading and what stands below it; only what is there is shown."""
+    """A heading and its content; empty parts are omitted."""
 
     heading: str
     text: str = ""
@@ -41,7 +41,7 @@ class Sheet:
 
 
 def vendor_sheet(selection: Selection) -> Sheet:
-    """What a vendor needs to take our calls."""
+    """Everything a vendor needs to accept our calls."""
     living = selection.living
     ports = ", ".join(str(port) for port in sorted({port for address in living for port in address.ports}))
     protocols = "/".join(p for p in ("UDP", "TCP") if any(p in address.protocols for address in living))
@@ -113,7 +113,7 @@ def customer_sheet(selection: Selection) -> Sheet:
 
 
 def endpoints_of(inventory: PublishedInventory) -> list[Endpoint]:
-    """As published; an inventory of before they were part of it still has its addresses."""
+    """The published endpoints; derived from addresses for an older inventory without endpoints."""
     if inventory.endpoints:
         return list(inventory.endpoints)
     return [
@@ -153,7 +153,7 @@ MARKDOWN = str.maketrans({character: f"\\{character}" for character in r"\`*_[]<
 
 
 def markdown(text: str) -> str:
-    """Free text inside Markdown (CommonMark, "Backslash escapes"): it stays on its line and is nothing but text."""
+    """Free text escaped for Markdown (CommonMark, "Backslash escapes"), on one line."""
     one_line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return one_line.translate(MARKDOWN)
 
@@ -175,7 +175,7 @@ def as_markdown(sheet: Sheet) -> str:
 
 
 def as_html(sheet: Sheet) -> str:
-    """One page without anything from elsewhere; a browser's "print to PDF" gives A4 pages."""
+    """A self-contained page; a browser's "print to PDF" gives A4 pages."""
     return template(SHEET).render(sheet=sheet) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""What happened, or will happen, to addresses, in words for those whom it concerns."""
+"""Past and upcoming changes of addresses, described for vendors and customers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from inventory.address import Address, Calls, Direction, Status
 from inventory.reading import PublishedInventory
 from inventory.site.ranges import UNKNOWN_DAY, addresses
 
-# Drawn once for this project: names below it are no other feed's (RFC 9562, section 5.5).
+# Random, generated once for this project, so that its ids are unique (RFC 9562, section 5.5).
 NAMESPACE: Final = uuid.UUID("7f0c2f3e-6f0a-4a57-9f43-2b8a5d0a8e61")
 _ORDER: Final = list(Status)
 
 
 @dataclass(frozen=True)
 class Event:
-    """An address reached a state. `day`: None where nobody wrote it down."""
+    """An address reached a state. `day`: None if it was not recorded."""
 
     address: Address
     status: Status
@@ -28,7 +28,7 @@ class Event:
 
     @property
     def id(self) -> str:
-        """The same for ever: of the region, the address and the state, and of nothing that can be corrected."""
+        """A permanent id, from region, address and state only, not from values that may be corrected."""
         name = "\n".join((self.address.region, self.address.address, self.status))
         return f"urn:uuid:{uuid.uuid5(NAMESPACE, name)}"
 
@@ -78,9 +78,9 @@ def carries(address: Address) -> str:
 
 
 def events(inventories: Sequence[PublishedInventory]) -> list[Event]:
-    """What is still to come first, the next of it on top; then the newest first.
+    """Upcoming events first, the next one on top; then past ones, newest first.
 
-    A state without a date is told while it lasts, unless it is the usual one.
+    A state without a date is listed while it lasts, except `active`.
     """
     found = [
         Event(address, status, address.reached.get(status))

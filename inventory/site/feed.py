@@ -17,7 +17,7 @@ TITLE = "Changes of WARP IP addresses"
 
 
 def feed(inventories: Sequence[PublishedInventory], base_url: str) -> bytes:
-    """`base_url` ends with a slash, or is empty: then links are relative to the feed. Ids never depend on it."""
+    """`base_url` ends with a slash; if empty, links are relative to the feed. Ids do not depend on it."""
     root = Element("feed", xmlns=ATOM)
     _text(root, "title", TITLE)
     _text(root, "id", f"urn:uuid:{NAMESPACE}")

@@ -1,4 +1,4 @@
-"""Which files a site has. Always the same ones: a stack declares them before anybody knows an address."""
+"""The files of a site. The list is fixed: a stack declares them before any address is known."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CONTENT_TYPES: Final = {
     ".csv": "text/csv; charset=utf-8",
     ".md": "text/markdown; charset=utf-8",
 }
-PLAIN_TEXT: Final = "text/plain; charset=utf-8"  # also of configurations: a browser shows it
+PLAIN_TEXT: Final = "text/plain; charset=utf-8"  # also for configurations: browsers display it
 
 
 @dataclass(frozen=True)
@@ -43,5 +43,5 @@ FILES: Final = (INDEX, RANGES, FEED, SCHEMA, *(form.path for form in FORMS))
 
 
 def content_type(path: str) -> str:
-    """What a server should say of a file."""
+    """The content type of a file."""
     return "application/atom+xml" if path == FEED else _CONTENT_TYPES.get(PurePosixPath(path).suffix, PLAIN_TEXT)

@@ -1,7 +1,7 @@
-"""The page: what to whitelist now, what is coming and when, for vendors and for customers, region by region.
+"""The page: what to whitelist now, and upcoming changes, for vendors and customers, region by region.
 
-It asks nothing of anybody else, and its policy (CSP) says so to the browser. The script does nothing but copy: without
-it the page is complete, and the copy buttons are not there.
+It makes no requests to other servers, which its CSP enforces. The script only copies: without it the page is complete,
+except for the copy buttons.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Row:
-    """An address with what there is to say of it."""
+    """An address with its remarks."""
 
     address: Address
     carries: str
@@ -52,7 +52,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Download:
-    """A file of the site; `missing`: why there is none."""
+    """A file of the site; `missing`: why it does not exist."""
 
     path: str
     name: str
@@ -61,7 +61,7 @@ class Download:
 
 
 def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mapping[str, str]) -> str:
-    """The whole document. `missing`: path of a format to why it could not be written."""
+    """The complete document. `missing`: path of a format to the reason why it could not be written."""
     regions = [_region(each) for each in inventories]
     rows = [row for region in regions for row in (*region.egress, *region.ingress)]
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
@@ -126,5 +126,5 @@ def _downloads(audience: Audience, missing: Mapping[str, str]) -> list[Download]
 
 
 def _csp_hash(text: str) -> str:
-    """A source expression of CSP level 2, section 4.2.5: of exactly what stands between the tags."""
+    """A source expression of CSP level 2, section 4.2.5, for the exact text between the tags."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

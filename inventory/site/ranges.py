@@ -1,9 +1,9 @@
-"""`ip-ranges.json`: the ranges in the shape that people know from AWS and Google, with what only we have to say.
+"""`ip-ranges.json`: the ranges in the shape known from AWS and Google, with additional fields.
 
-The date comes from the settings, for there is no clock: it is the day of the last thing that happened to an address.
-`syncToken` is that day in milliseconds of Unix time (Google's unit) plus less than a day, drawn from a hash of all that
-is published. So it changes when anything published changes and never otherwise, rises from day to day, and two versions
-of one day have the same token once in 86 million. Within a day it is for comparing, not for ordering.
+The date comes from the settings, not from a clock: it is the day of the last change of an address's state. `syncToken`
+is that day in milliseconds of Unix time (Google's unit) plus less than a day, derived from a hash of everything
+published. So it changes if and only if anything published changes, rises from day to day, and two versions of one day
+have the same token once in 86 million. Within a day it can be compared for equality, not for order.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from inventory.address import Address, Direction
 from inventory.json_values import Json
 from inventory.reading import PublishedInventory
 
-# Of an edge whose settings name no date.
+# For an edge without dates in its settings.
 UNKNOWN_DAY: Final = date(1970, 1, 1)
 MILLISECONDS_A_DAY: Final = 86_400_000
 SERVICE: Final = {Direction.OUTBOUND: "EGRESS", Direction.INBOUND: "INGRESS"}
 
 
 def ip_ranges(inventories: Sequence[PublishedInventory]) -> Json:
-    """The document. Retired addresses stand apart: whoever takes all `prefixes` must not take those."""
+    """The document. Retired addresses are separate, so that readers of all `prefixes` do not get them."""
     prefixes = [(address, prefix(address)) for address in addresses(inventories)]
     living = [(address, found) for address, found in prefixes if address.published]
     return {
@@ -44,7 +44,7 @@ def addresses(inventories: Sequence[PublishedInventory]) -> Iterator[Address]:
 
 
 def prefix(address: Address) -> Json:
-    """One range of one address; what is not known has no key."""
+    """One range of one address, without unknown fields."""
     days = {
         "announcedOn": address.announced_on,
         "activeOn": address.active_on,

@@ -207,8 +207,13 @@ def test_the_apex_is_put_under_its_own_sign(gandi: Api, cloud: Cloud) -> None:
     ("domain", "value", "words", "remedy"),
     [
         ("ringer.tel", "300.0.0.1", "refused (400 rrset_values.0: 300.0.0.1 is not a valid A value)", "correct what"),
-        ("unknown.example", "192.0.2.1", "unknown.example is no domain at LiveDNS that this token sees", "dns.domain"),
-        ("somebody-else.example", "192.0.2.1", "the token may not do this, or is expired (403", "let it have somebody"),
+        ("unknown.example", "192.0.2.1", "unknown.example is not a domain at LiveDNS", "dns.domain"),
+        (
+            "somebody-else.example",
+            "192.0.2.1",
+            "the token has no permission for this, or is expired (403",
+            "give it access to somebody",
+        ),
     ],
 )
 def test_a_refusal_names_the_record_and_says_what_gandi_says(
@@ -224,7 +229,7 @@ def test_a_refusal_names_the_record_and_says_what_gandi_says(
 
 
 def test_a_domain_that_is_not_there_is_not_taken_for_an_empty_one(gandi: Api) -> None:
-    with pytest.raises(Refusal, match=r"unknown\.example is no domain at LiveDNS"):
+    with pytest.raises(Refusal, match=r"unknown\.example is not a domain at LiveDNS"):
         gandi.get(RecordSet("unknown.example", "sip.unknown.example.", "A", 300, ()))
 
 
@@ -323,13 +328,13 @@ def strange(status: int, body: bytes, **headers: str) -> Iterator[tuple[str, lis
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [
-        (200, b"<html>welcome</html>", "not with a record set"),
-        (200, b"[]", "not with a record set"),
-        (200, b"[" * 100_000, "not with a record set"),
-        (200, b'{"rrset_ttl": true, "rrset_values": ["192.0.2.1"]}', "not with a record set"),
-        (200, b'{"rrset_ttl": 300, "rrset_values": [1]}', "not with a record set"),
-        (200, b"\xff" * (client.LONGEST_BODY + 1), "its answer has no end"),
-        (302, b"", "it sends us elsewhere (302)"),
+        (200, b"<html>welcome</html>", "its answer is not a record set"),
+        (200, b"[]", "its answer is not a record set"),
+        (200, b"[" * 100_000, "its answer is not a record set"),
+        (200, b'{"rrset_ttl": true, "rrset_values": ["192.0.2.1"]}', "its answer is not a record set"),
+        (200, b'{"rrset_ttl": 300, "rrset_values": [1]}', "its answer is not a record set"),
+        (200, b"\xff" * (client.LONGEST_BODY + 1), "its answer is too long"),
+        (302, b"", "it redirects to another URL (302)"),
         (418, b"teapot", "refused (418 without a word)"),
         (400, b'{"errors": "?", "message": 5}', "refused (400 without a word)"),
         (400, b'{"errors": [5, {}, {"description": "a"}], "message": "b"}', "refused (400 a; b)"),
@@ -377,7 +382,7 @@ def test_a_token_is_not_carried_to_where_a_server_points(token: str) -> None:
     with (
         strange(200, b'{"rrset_ttl": 300, "rrset_values": ["192.0.2.1"]}') as (elsewhere, seen),
         strange(307, b"", Location=f"{elsewhere}/v5") as (place, _),
-        pytest.raises(Refusal, match="sends us elsewhere"),
+        pytest.raises(Refusal, match="redirects to another URL"),
     ):
         Api(place, WRONG, 1).get(SIP)
     assert seen == []

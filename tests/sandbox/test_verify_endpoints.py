@@ -144,13 +144,13 @@ def test_provisional_answers_and_answers_to_others_are_passed_over(run: Run, loo
 @pytest.mark.parametrize(
     ("behaviour", "told"),
     [
-        (lambda request: b"x" * 4096, "an answer without end: no head within 16384 bytes"),
-        (lambda request: b"SIP/2.0 200 OK\r\n" + b"A: b\r\n" * 99, "an answer without end: no head within 16384 bytes"),
+        (lambda request: b"x" * 4096, "an answer whose head is longer than 16384 bytes"),
+        (lambda request: b"SIP/2.0 200 OK\r\n" + b"A: b\r\n" * 99, "an answer whose head is longer than 16384 bytes"),
         (lambda request: b"\r\n\r\n", "no answer within"),
-        (lambda request: b"HTTP/1.1 400 Bad\x1b[2J Request\r\n\r\n", "no SIP: 'HTTP/1.1 400 Bad"),
-        (lambda request: b"\x16\x03\x01\xff\xff\r\n\r\n", "no SIP: "),
-        (lambda request: answer(request, more="Content-Length: 99999999999\r\n"), "a body out of all bounds"),
-        (lambda request: answer(request, more="Content-Length: -1\r\n"), "a body out of all bounds"),
+        (lambda request: b"HTTP/1.1 400 Bad\x1b[2J Request\r\n\r\n", "not SIP: 'HTTP/1.1 400 Bad"),
+        (lambda request: b"\x16\x03\x01\xff\xff\r\n\r\n", "not SIP: "),
+        (lambda request: answer(request, more="Content-Length: 99999999999\r\n"), "too large a body"),
+        (lambda request: answer(request, more="Content-Length: -1\r\n"), "too large a body"),
         (lambda request: answer(request.replace("CSeq: 1", "CSeq: 7")), "the connection was closed without an answer"),
         (lambda request: b"", "the connection was closed without an answer"),
         (lambda request: None, "no answer within 8 s"),
@@ -194,7 +194,7 @@ def test_what_a_server_writes_reaches_no_terminal(
     [
         (NAMES, {}, "holds", "days left"),
         (("elsewhere.example",), {}, "broken", "elsewhere.example; until "),
-        (("*.ringer.tel",), {}, "broken", "SIP takes no wildcard"),
+        (("*.ringer.tel",), {}, "broken", "SIP allows no wildcards"),
         (NAMES, {"not_after": -1}, "broken", "expired on "),
         (NAMES, {"not_after": 3}, "warning", "it expires within 14 days"),
     ],
@@ -257,7 +257,7 @@ def test_an_egress_address_that_answers_like_an_ingress_one_breaks_the_promise(r
     }
     assert told == {
         ("silence UDP (egress)", "3"): "it answers 200 to OPTIONS",
-        ("silence TCP (egress)", "4"): "something listens: no SIP: 'SSH-2.0-x'",
+        ("silence TCP (egress)", "4"): "something listens: not SIP: 'SSH-2.0-x'",
         ("silence TCP (egress)", "5"): "something listens: connected, and no answer within 4 s",
     }
     holding = [each for each in report["findings"] if "egress" in each["what"] and each["verdict"] == "holds"]

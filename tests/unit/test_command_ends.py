@@ -32,7 +32,7 @@ def raising(error: BaseException) -> Callable[[], NoReturn]:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "reported"),
     [
         (OSError(errno.ENOSPC, "No space left on device", "/somewhere/state"), "/somewhere/state: No space left"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "Disk quota exceeded"),
@@ -42,10 +42,10 @@ def raising(error: BaseException) -> Callable[[], NoReturn]:
         (EngineError("pulumi up", "it says why"), "it says why"),
     ],
 )
-def test_it_is_one_message_with_a_remedy(capsys: pytest.CaptureFixture[str], error: Exception, told: str) -> None:
+def test_it_is_one_message_with_a_remedy(capsys: pytest.CaptureFixture[str], error: Exception, reported: str) -> None:
     assert ended(raising(error)) == 2
     said = capsys.readouterr().err
-    assert told in said
+    assert reported in said
     assert "Traceback" not in said
     assert "  -> " in said or isinstance(error, EngineError)
 

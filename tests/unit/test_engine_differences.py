@@ -1,4 +1,4 @@
-"""What the first `pulumi up` after an adoption would change, told from a preview's steps and grouped by its effect."""
+"""What the first `pulumi up` after an adoption would change, from a preview's steps, grouped by effect."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ RECORD_LED_ELSEWHERE = step(
 )
 
 
-def test_an_address_that_leaves_the_gateway_is_told_first() -> None:
+def test_an_address_that_leaves_the_gateway_is_reported_first() -> None:
     found = compare([RECORD_LED_ELSEWHERE, SERVICE_MOVES, NAT_LOSES_ONE])
     assert [(each.effect, each.property) for each in found.differences] == [
         (Effect.CUTS, "natIps[2]"),
@@ -200,7 +200,7 @@ def test_an_address_that_leaves_the_gateway_is_told_first() -> None:
     assert (first.resource, first.cloud, first.settings) == ("RouterNat warp-nat", f"{LINK}/warp-nat-ip-3", "(none)")
 
 
-def test_annotations_that_are_new_as_a_whole_are_told_one_by_one() -> None:
+def test_annotations_that_are_new_as_a_whole_are_reported_one_by_one() -> None:
     pinned = "networking.gke.io/load-balancer-ip-addresses"
     annotations = {pinned: "kamailio-sip-udp-ip", "pulumi.com/waitFor": "x"}
     pins = step(

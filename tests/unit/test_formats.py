@@ -154,7 +154,7 @@ def test_a_format_is_refused_to_whom_it_cannot_be_for(name: str, to: Audience) -
         render(name, LIVE, to=to)
 
 
-def test_kamailio_takes_our_calls_from_every_port_and_nobody_elses(tmp_path: Path) -> None:
+def test_kamailio_accepts_our_calls_from_every_port_and_no_others(tmp_path: Path) -> None:
     asked = [*NAT, *EUROPES_EGRESS, "2001:db8::5", *RETIRED, "198.51.100.4", UDP, "34.57.46.27", "2001:db8::6"]
     found = read_kamailio(render("kamailio", LIVE, EUROPE), tmp_path, asked)
     assert sorted(found) == sorted(ranges(*NAT, *EUROPES_EGRESS, "2001:db8::5"))
@@ -178,7 +178,7 @@ def test_every_row_for_kamailio_is_five_words(text: str) -> None:
 def test_aws_takes_a_hundred_entries_and_no_more() -> None:
     many = [LIVE["addresses"][2] | {"address": f"10.0.0.{host}"} for host in range(1, 102)]
     assert len(read_aws(render("aws-prefix-list", LIVE | {"addresses": many[:100]}))) == 100
-    with pytest.raises(NothingToListError, match="101 addresses, and AWS takes 100 in one call"):
+    with pytest.raises(NothingToListError, match="101 addresses, but AWS accepts 100 in one call"):
         render("aws-prefix-list", LIVE | {"addresses": many})
 
 

@@ -1,4 +1,4 @@
-"""The inventory: lifecycle, capacity, the shapes that are published, and a digest that tells every change."""
+"""The inventory: lifecycle, capacity, the shapes that are published, and a digest that changes with every change."""
 
 from __future__ import annotations
 

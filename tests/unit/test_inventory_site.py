@@ -65,7 +65,7 @@ def test_where_nothing_is_worth_a_lock_the_bucket_goes_with_its_files() -> None:
     assert bucket.inputs["forceDestroy"] is True
 
 
-def test_the_world_may_read_and_nobody_is_granted_more(edge: Edge) -> None:
+def test_the_public_may_read_and_has_no_other_access(edge: Edge) -> None:
     (grant,) = edge.of_type(MEMBER)
     assert grant.inputs == {"bucket": "warp-ips", "role": "roles/storage.objectViewer", "member": "allUsers"}
 
@@ -100,7 +100,7 @@ def test_the_bucket_can_be_recorded_after_a_crash(edge: Edge) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "reported"),
     [
         ({"bucket": "Upper"}, "not a bucket's name"),
         ({"bucket": "ab"}, "not a bucket's name"),
@@ -117,8 +117,8 @@ def test_the_bucket_can_be_recorded_after_a_crash(edge: Edge) -> None:
         ({"bucket": "ips", "public": False}, "no such setting"),
     ],
 )
-def test_a_wrong_setting_is_refused(settings: dict[str, Any], told: str) -> None:
-    with pytest.raises(SettingsError, match=told):
+def test_a_wrong_setting_is_refused(settings: dict[str, Any], reported: str) -> None:
+    with pytest.raises(SettingsError, match=reported):
         site_of(changed(stack_config("prod"), (SITE,), settings))
 
 

@@ -1,4 +1,4 @@
-"""What a killed engine or runner left behind is ended; what somebody runs right now is not."""
+"""Processes that a killed engine or runner left behind are ended; processes in use are not."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_an_engine_whose_runner_was_killed_is_asked_to_end(folder: Folder) -> No
     runner.kill()
     runner.wait()
     assert marks.variable(engine, RUNNER) == ""
-    assert folder.end() == []  # somebody's own, whose shell has ended
+    assert folder.end() == []  # another user's, whose shell has ended
     os.kill(engine, signal.SIGKILL)
     runner, engine = folder.below(sys.executable, folder.engine, "60", **{RUNNER: "1" + "0" * 9})
     runner.kill()

@@ -21,7 +21,7 @@ STATES = ".pulumi/stacks/warp-edge"
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         ("config:\n\tregion: x\n", "line 2: found character '\\t' that cannot start any token"),
         ("config: {a: [1, 2\nb: 3\n", "line 2: expected ',' or ']'"),
@@ -40,14 +40,14 @@ STATES = ".pulumi/stacks/warp-edge"
         ("config: !!python/object:os.system {}\n", "could not determine a constructor"),
     ],
 )
-def test_what_the_engine_would_refuse_is_one_message(tmp_path: Path, text: str, told: str) -> None:
+def test_what_the_engine_would_refuse_is_one_message(tmp_path: Path, text: str, reported: str) -> None:
     file = tmp_path / "Pulumi.sandbox.yaml"
     file.write_text(text)
     with pytest.raises(SandboxError) as refused:
         settings(file)
     wrong, remedy = str(refused.value).split("\n")
     assert wrong.startswith("Pulumi.sandbox.yaml")
-    assert told in wrong
+    assert reported in wrong
     assert remedy.startswith("  -> ")
 
 
@@ -59,8 +59,8 @@ def test_what_is_no_utf8_or_not_there_is_one_message(tmp_path: Path) -> None:
         file.write_bytes(content)
         with pytest.raises(SandboxError) as refused:
             settings(file)
-        told = "Pulumi.sandbox.yaml: this is not text in UTF-8\n  -> save it as UTF-8, then again"
-        assert str(refused.value) == told
+        reported = "Pulumi.sandbox.yaml: this is not text in UTF-8\n  -> save it as UTF-8, then again"
+        assert str(refused.value) == reported
 
 
 def test_a_day_that_no_calendar_has_is_left_to_the_settings(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_the_command_refuses_settings_that_cannot_be_read(program: Program) -> N
     assert "Traceback" not in done.stderr
 
 
-def test_settings_of_somebody_elses_are_not_replaced(program: Program) -> None:
+def test_settings_of_another_user_are_not_replaced(program: Program) -> None:
     program.workspace.prepare({"a": "own"})
     program.yaml.write_text("config: {a: new}\n")
     assert "a: own" in program.run("preview").stdout

@@ -47,7 +47,7 @@ def test_what_pulumi_yaml_gives_for_a_needed_setting_is_nothing_said(name: str) 
     with pytest.raises(SettingsError) as refused:
         Settings.parse(as_engine_gives_it(LEAST | {f"warp-edge:{name}": DECLARED[name]["default"]}))
     (problem,) = refused.value.problems
-    assert (problem.key, problem.wrong) == (f"warp-edge:{name}", "this setting is needed")
+    assert (problem.key, problem.wrong) == (f"warp-edge:{name}", "this setting is required")
 
 
 @pytest.mark.parametrize("name", sorted({*OPTIONAL, *DECLARED} - NEEDED - ROLE_GLOBAL))
@@ -74,7 +74,7 @@ def test_the_reference_is_what_the_models_say() -> None:
     assert called("settings").stdout == REFERENCE, "run: python -m settings > docs/settings.md"
 
 
-def test_the_reference_tells_what_every_setting_means() -> None:
+def test_the_reference_shows_what_every_setting_means() -> None:
     rows = [line.strip("| ").split(" | ") for line in REFERENCE.splitlines() if line.startswith("| `")]
     assert len(rows) > 80
     for key, kind, *_, meaning in rows:
@@ -82,13 +82,13 @@ def test_the_reference_tells_what_every_setting_means() -> None:
         assert meaning.strip(), key
 
 
-def test_the_reference_tells_defaults_as_the_live_edge_has_them() -> None:
+def test_the_reference_shows_defaults_as_the_live_edge_has_them() -> None:
     for row in (
         "| `warp-edge:dns.ttlSeconds` | integer | `300` |",
         "| `warp-edge:ingress.affinitySeconds` | integer | `10800` |",
         "| `warp-edge:protect` | boolean | `true` |",
         "| `warp-edge:database.sslMode` | `ENCRYPTED_ONLY` or ",
-        "| `warp-edge:egress.slots.*.state` | `announced` or `active` or `draining` | **needed** |",
+        "| `warp-edge:egress.slots.*.state` | `announced` or `active` or `draining` | **required** |",
         "| `warp-edge:cost.staticAddress` | number | `2.92` |",
     ):
         assert row in REFERENCE
