@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from functools import partial
 
-from engine.tokens import ADDRESS, RECORD_SETS, TRUNK_ACL
+from engine.tokens import ADDRESS, RECORD_SET, TRUNK_ACL
 from review.audience import Audience
 from review.foreign import code
 from review.parts import (
@@ -124,7 +124,7 @@ def _page(report: Report) -> Iterator[str]:
 
 def _shown_above(change: ResourceChange, report: Report) -> bool:
     """Whether another section shows it completely."""
-    if change.type in RECORD_SETS:
+    if change.type == RECORD_SET:
         return all(ANSWERS.match(each.property) for each in change.effects)
     if change.type == ADDRESS:
         names = {f"Address {each.name}" for each in report.addresses}
