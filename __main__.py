@@ -10,24 +10,26 @@ import pulumi
 
 import outputs
 from components.acl_enforcement import AclEnforcement, AclEnforcementArgs
+from components.cloud_dns.host import look_up_zone
 from components.cluster import kubernetes
 from components.database import TrunkDatabase, TrunkDatabaseArgs
 from components.dedicated_ingress import DedicatedIngress, DedicatedIngressArgs, refuse_dedicated_cut
-from components.dns import SipDns, SipDnsArgs, look_up_zone
+from components.dns import SipDns
+from components.dns_host import SipDnsArgs
 from components.egress import NatEgressPool, NatEgressPoolArgs
-from components.ingress import SipIngress, SipIngressArgs, refuse_cut
-from components.load_balancer import explain_pending
+from components.ingress import SipIngress, refuse_cut
+from components.load_balancer import WayIn, explain_pending
 from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, trunk_files
 from engine.record import Record, last_update, outputs_of, owners_reader
 from engine.refusal import not_reported_yet
-from inventory.publish import Inventory
+from inventory.outputs import Inventory
 from plan import plan
 from publishing import publish
 from settings import Settings, SettingsError
 from settings.stack import role_of
 
 if TYPE_CHECKING:
-    from settings.regions import GlobalSettings
+    from settings.all_regions import GlobalSettings
 
 
 def load() -> Settings | GlobalSettings:
@@ -37,7 +39,7 @@ def load() -> Settings | GlobalSettings:
     try:
         if role_of(config) == "global":
             # Imported here to keep previews of regions fast.
-            from settings.regions import GlobalSettings  # noqa: PLC0415
+            from settings.all_regions import GlobalSettings  # noqa: PLC0415
 
             return GlobalSettings.parse(config, secret)
         return Settings.parse(config, secret)
@@ -47,29 +49,30 @@ def load() -> Settings | GlobalSettings:
 
 def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | None = None) -> None:
     """Declare the edge and export the outputs. `before`: the record of the last update."""
-    region, labels, protect, legacy = settings.region, settings.labels, settings.protect, settings.legacy
+    region, labels, protect, retired = settings.region, settings.labels, settings.protect, settings.retired
     # All checks run before any resource is declared: resources declared before a refusal would still be created.
     files = trunk_files(settings.trunk_acl, Path(__file__).parent, before.trunks)
-    refuse_cut(settings.ingress, before.serving, legacy)
-    refuse_dedicated_cut(settings.dedicated_listeners, before.dedicated, legacy)
+    refuse_cut(settings.ingress, before.serving, retired)
+    refuse_dedicated_cut(settings.dedicated_listeners, before.dedicated, retired)
     replica = settings.database.replica_of
     owners = owners_reader(replica.stack) if replica and settings.enforcement else None
     name_servers = look_up_zone(settings.dns)
     promised = plan(settings)
     cluster = kubernetes("cluster", settings.cluster, settings.project, region)
     egress = NatEgressPool(
-        "egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before.gateway, legacy)
+        "egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before.gateway, retired)
     )
+    way = WayIn(settings.ingress, region, labels, protect, on_failure)
     ingress = SipIngress(
         "ingress",
-        SipIngressArgs(settings.ingress, region, labels, protect, on_failure),
+        way,
         pulumi.ResourceOptions(providers=[cluster]),
     )
     dedicated = None
     if settings.dedicated:
         dedicated = DedicatedIngress(
             "dedicated",
-            DedicatedIngressArgs(settings.dedicated_listeners, settings.ingress, region, labels, protect, on_failure),
+            DedicatedIngressArgs(settings.dedicated_listeners, way),
             pulumi.ResourceOptions(providers=[cluster]),
         )
     addresses = {**ingress.addresses, **egress.addresses, **(dedicated.by_name if dedicated else {})}

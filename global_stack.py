@@ -7,16 +7,17 @@ from typing import Any
 
 import pulumi
 
-from components.dns import SipDns, SipDnsArgs, look_up_zone
-from components.dns_routing import Probed
+from components.cloud_dns.host import look_up_zone
+from components.dns import SipDns
+from components.dns_host import Probed, SipDnsArgs
 from engine.refusal import RefusedError
-from inventory.publish import SCHEMA
-from inventory.published import OF_A_REGION
-from plan import regions as several
+from inventory.outputs import SCHEMA
+from inventory.reading import OF_A_REGION
+from plan import all_regions as several
 from plan.names import names
 from publishing import publish
 from refusal import Refusal
-from settings.regions import GlobalSettings
+from settings.all_regions import GlobalSettings
 
 # Fully qualified stack name and output names -> these outputs.
 Outputs = Callable[[str, Sequence[str]], Mapping[str, Any]]

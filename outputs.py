@@ -14,7 +14,7 @@ from components.dns import SipDns
 from components.egress import NatEgressPool
 from components.ingress import SipIngress
 from components.trunk_acl.schema import TrunkAclSchema
-from inventory.publish import SCHEMA, Inventory, egress_capacity, record_sets
+from inventory.outputs import SCHEMA, Inventory, egress_capacity, record_sets
 from plan.cost import count, monthly_cost
 from plan.names import names
 from settings import Settings

@@ -18,7 +18,7 @@ from engine.differences import Difference
 from engine.effects import Effect
 from settings import Settings, SettingsError
 
-AT_GANDI = "at Gandi: adopted if the data is the same, created if there is none, refused if it differs"
+TAKEN_OVER = "adopted if the data is the same, created if there is none, refused if it differs"
 
 
 def main() -> int:
@@ -62,7 +62,7 @@ def report(adoption: Adoption, console: Console) -> None:
         *((effect.value, [str(each) for each in compared.with_effect(effect)]) for effect in Effect if effect.matters),
         (Effect.NONE.value, _by_resource(compared.with_effect(Effect.NONE))),
         ("does not exist yet and would be created", compared.creations),
-        (AT_GANDI, compared.at_gandi),
+        *((f"at {host}: {TAKEN_OVER}", names) for host, names in compared.taken_over.items()),
     ]
     for heading, lines in groups:
         if lines:

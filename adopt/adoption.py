@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components import acl_enforcement, database, dedicated_ingress, dns, egress, ingress, inventory_site
 from engine.cli import Cli, EngineError, Failure
 from engine.differences import Comparison, compare
 from engine.tokens import logical_name, type_of
+from plan.import_ids import import_ids
 from settings import Settings
 
 ABSENT = "does not exist"  # the engine's message for an id that does not exist in the cloud
@@ -40,19 +40,6 @@ class Adoption:
         """The output `ipInventory`; None while one of its addresses is not reserved yet."""
         found = self.outputs.get("ipInventory")
         return found if isinstance(found, dict) else None
-
-
-def import_ids(settings: Settings, suffix: str = "") -> dict[str, str]:
-    """Logical name -> import id of every resource that may exist already; `suffix` as in `database.import_ids`."""
-    return {
-        **ingress.import_ids("ingress", settings),
-        **dedicated_ingress.import_ids("dedicated", settings),
-        **egress.import_ids("egress", settings),
-        **dns.import_ids("dns", settings),
-        **database.import_ids("database", settings, suffix),
-        **acl_enforcement.import_ids("acl-enforcement", settings),
-        **inventory_site.import_ids("inventory-site", settings),
-    }
 
 
 def adopt(cli: Cli, settings: Settings, say: Say) -> Adoption:

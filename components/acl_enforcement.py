@@ -17,11 +17,11 @@ import kamailio
 from components.database import PASSWORD_LENGTH, TrunkDatabase
 from components.dedicated_ingress import DedicatedIngress
 from components.load_balancer import SKIP_WAIT
-from components.sdk.kubernetes import ConfigMap, Deployment, ObjectMeta, Secret, Service
+from components.sdk.kubernetes import ConfigMap, Deployment, Secret, Service
+from components.sdk.resource import Properties
 from components.trunk_acl.schema import POSTGRESQL_PORT
 from engine.refusal import RefusedError
 from engine.tokens import ACL_ENFORCEMENT
-from settings import Settings
 from settings.ingress import Ingress
 from settings.principal import database_user
 from settings.trunk_acl import Enforcement, Reloader, SignIn
@@ -195,7 +195,7 @@ class AclEnforcement(pulumi.ComponentResource):
         fragments = {"name": "fragments", "configMap": {"name": self.config_map}}
         return {"containers": [container], "volumes": [fragments], "automountServiceAccountToken": False}
 
-    def _metadata(self, name: str, annotations: Mapping[str, str] | None = None) -> ObjectMeta:
+    def _metadata(self, name: str, annotations: Mapping[str, str] | None = None) -> Properties:
         return {
             "name": name,
             "namespace": self._args.ingress.namespace,
@@ -244,19 +244,3 @@ def keyed_checksum(environment: Mapping[str, str]) -> str:
 
 def _canonical(data: Mapping[str, str]) -> bytes:
     return json.dumps(data, sort_keys=True).encode()
-
-
-def import_ids(name: str, settings: Settings) -> dict[str, str]:
-    """Logical name -> the id under which the plugin imports it (docs/adopt.md)."""
-    enforcement = settings.enforcement
-    if not enforcement:
-        return {}
-    namespace = settings.ingress.namespace
-    ids = {
-        f"{name}-fragments": f"{namespace}/{enforcement.config_map}",
-        f"{name}-credentials": f"{namespace}/{enforcement.secret}",
-    }
-    if enforcement.reloader:
-        ids[f"{name}-proxies"] = f"{namespace}/{enforcement.reloader.service}"
-        ids[f"{name}-reloader"] = f"{namespace}/{enforcement.reloader.name}"
-    return ids

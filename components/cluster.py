@@ -10,7 +10,7 @@ from pulumi_kubernetes import Provider
 
 from components.kubeconfig import refuse_unknown_context
 from components.look_up import Sought, look_up
-from components.sdk.container import get_cluster
+from components.sdk.google import get_cluster
 from engine.refusal import RefusedError
 from settings.ingress import Cluster
 

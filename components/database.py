@@ -8,16 +8,15 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_random as random
 
-from components.sdk import sql
-from components.sdk.compute import Connection, GlobalAddress
+from components.sdk import google
+from components.sdk.google import Connection, GlobalAddress
+from components.sdk.resource import Properties
 from engine.tokens import TRUNK_DATABASE
 from refusal import with_remedy
-from settings import Settings
-from settings.database import IAM_FLAG, SUFFIX, Database
+from settings.database import IAM_FLAG, PEERING_SERVICE, SUFFIX, Database
 from settings.principal import database_user, is_service_account
 
 PASSWORD_LENGTH = 32
-PEERING_SERVICE = "servicenetworking.googleapis.com"
 PEERING_PREFIX = 16  # a /16 leaves room for further managed services behind the same peering
 
 
@@ -75,10 +74,10 @@ class TrunkDatabase(pulumi.ComponentResource):
             self._owned(instance)
         self.register_outputs({"connectionName": self.connection_name})
 
-    def _owned(self, instance: sql.DatabaseInstance) -> None:
+    def _owned(self, instance: google.DatabaseInstance) -> None:
         """Database and users of an instance that is not a replica."""
         name, settings = self._name, self._args.database
-        database = sql.Database(
+        database = google.Database(
             f"{name}-database",
             # A user that owns objects cannot be dropped, and the database must not be: abandon them instead.
             {"name": settings.name, "instance": instance.name, "deletionPolicy": "ABANDON"},
@@ -87,7 +86,7 @@ class TrunkDatabase(pulumi.ComponentResource):
         password = random.RandomPassword(
             f"{name}-password", length=PASSWORD_LENGTH, special=False, opts=self._options()
         )
-        user = sql.User(
+        user = google.User(
             f"{name}-user",
             {
                 "name": settings.user,
@@ -98,7 +97,7 @@ class TrunkDatabase(pulumi.ComponentResource):
             self._options(),
         )
         for principal in settings.iam_users:
-            sql.User(
+            google.User(
                 f"{name}-{principal}",
                 {
                     "name": database_user(principal),
@@ -112,7 +111,7 @@ class TrunkDatabase(pulumi.ComponentResource):
         self.user = user.name
         self.password = pulumi.Output.secret(password.result)
 
-    def _instance(self) -> sql.DatabaseInstance:
+    def _instance(self) -> google.DatabaseInstance:
         settings = self._args.database
         network = settings.network
         needs: list[pulumi.Resource] = []
@@ -129,7 +128,7 @@ class TrunkDatabase(pulumi.ComponentResource):
             depends_on=needs,
             ignore_changes=ignored,
         )
-        return sql.DatabaseInstance(
+        return google.DatabaseInstance(
             f"{self._name}-instance",
             {
                 "name": self._instance_name(),
@@ -206,13 +205,13 @@ def _text(address: str | None) -> str:
     return address or ""
 
 
-def instance_settings(database: Database, labels: Mapping[str, str], *, protect: bool) -> sql.DatabaseInstanceSettings:
+def instance_settings(database: Database, labels: Mapping[str, str], *, protect: bool) -> Properties:
     """The `settings` block of the instance, without relying on the cloud's defaults."""
     backups, disk, network, window = database.backups, database.disk, database.network, database.maintenance
     flags = dict(database.flags)
     if database.iam_authentication:
         flags[IAM_FLAG] = "on"
-    settings: sql.DatabaseInstanceSettings = {
+    settings: Properties = {
         "tier": database.tier,
         "edition": database.edition,
         "availabilityType": database.availability,
@@ -245,28 +244,3 @@ def instance_settings(database: Database, labels: Mapping[str, str], *, protect:
         }
         settings["maintenanceWindow"] = {"day": window.day, "hour": window.hour, "updateTrack": window.track}
     return settings
-
-
-def import_ids(name: str, settings: Settings, suffix: str = "") -> dict[str, str]:
-    """Logical name -> the id under which the plugin imports it (docs/adopt.md).
-
-    With a unique name there is something to adopt only once its `suffix` is generated: after an interrupted update. A
-    user is imported without its password, which cannot be read: the next update sets a new one.
-    """
-    database = settings.database
-    if database.unique_name and not suffix:
-        return {}
-    instance_name = f"{database.instance}-{suffix}" if database.unique_name else database.instance
-    instance = f"projects/{settings.project}/instances/{instance_name}"
-    ids = {f"{name}-instance": instance}
-    if not database.replica_of:
-        ids[f"{name}-database"] = f"{instance}/databases/{database.name}"
-        # The plugin's form for PostgreSQL: PROJECT/INSTANCE/NAME (registry.terraform.io, google_sql_user, "Import").
-        users = f"{settings.project}/{instance_name}"
-        ids[f"{name}-user"] = f"{users}/{database.user}"
-        ids |= {f"{name}-{each}": f"{users}/{database_user(each)}" for each in database.iam_users}
-    network = database.network
-    if network.peering_range:
-        ids[f"{name}-peering-range"] = f"projects/{settings.project}/global/addresses/{network.peering_range}"
-        ids[f"{name}-peering"] = f"{network.private_network}:{PEERING_SERVICE}"
-    return ids

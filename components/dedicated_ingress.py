@@ -7,37 +7,22 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.load_balancer import (
-    BACKEND_SERVICE_CLASS,
-    KEPT,
-    PINNED_BY_NAME,
-    ServicePort,
-    load_balancer_spec,
-    waits_for_its_address,
-)
-from components.sdk.compute import Address as ReservedAddress
-from components.sdk.kubernetes import Service
+from components.load_balancer import ServicePort, WayIn
 from engine.record import DedicatedUse
 from engine.refusal import RefusedError
 from engine.tokens import DEDICATED_INGRESS
 from inventory.address import Status
 from kamailio import Own
-from settings import Settings
 from settings.dedicated import DedicatedListener
-from settings.ingress import Ingress
-from settings.ledger import RetiredAddress
+from settings.retired import RetiredAddress
 
 
 @dataclass(frozen=True)
 class DedicatedIngressArgs:
-    """`ingress`: the SIP proxy, which these Services share with the public ones. The rest as in `SipIngressArgs`."""
+    """`way`: the SIP proxy, which these Services share with the public ones."""
 
     listeners: Sequence[DedicatedListener]
-    ingress: Ingress
-    region: str
-    labels: Mapping[str, str]
-    protect: bool
-    on_failure: pulumi.ErrorHook | None = None
+    way: WayIn
 
 
 class DedicatedIngress(pulumi.ComponentResource):
@@ -64,40 +49,13 @@ class DedicatedIngress(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _stand_up(self, name: str, listener: DedicatedListener) -> pulumi.Output[str]:
-        args, role = self._args, f"{name}-{listener.key}-{listener.protocol.lower()}"
-        reserved = ReservedAddress(
-            f"{role}-address",
-            {"name": listener.address, "region": args.region, "addressType": "EXTERNAL", "labels": args.labels},
-            pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=KEPT),
-        )
-        self._load_balancer(role, listener, reserved)
-        return reserved.address
-
-    def _load_balancer(self, role: str, listener: DedicatedListener, reserved: ReservedAddress) -> None:
-        ingress, hook = self._args.ingress, self._args.on_failure
+        way, role = self._args.way, f"{name}-{listener.key}-{listener.protocol.lower()}"
+        reserved = way.reserve(f"{role}-address", listener.address, pulumi.ResourceOptions(parent=self))
         ports = [
             ServicePort(name, port, listener.protocol, listener.targets[name]) for name, port in listener.ports.items()
         ]
-        spec = load_balancer_spec(ingress, ports)
-        # These Services are new, whatever the shared ones are: there is no ownership to take and no rule to move.
-        spec["loadBalancerClass"] = BACKEND_SERVICE_CLASS
-        Service(
-            role,
-            {
-                "metadata": {
-                    "name": listener.service,
-                    "namespace": ingress.namespace,
-                    "labels": self._args.labels,
-                    "annotations": {**waits_for_its_address(ingress), PINNED_BY_NAME: reserved.name},
-                },
-                "spec": spec,
-            },
-            pulumi.ResourceOptions(
-                parent=self,
-                protect=self._args.protect,
-                hooks=pulumi.ResourceHookBinding(on_error=[hook]) if hook else None,
-            ),
-        )
+        way.load_balancer(role, listener.service, ports, [reserved], self, new=True)
+        return reserved.address
 
     def rows(self) -> dict[str, dict[str, pulumi.Input[str]]]:
         """Rows of the trunk ACL that assign each address to its customer, by the address's name; not for a draining
@@ -120,7 +78,7 @@ class DedicatedIngress(pulumi.ComponentResource):
 
 
 def refuse_dedicated_cut(
-    listeners: Sequence[DedicatedListener], before: Mapping[str, DedicatedUse], legacy: Mapping[str, RetiredAddress]
+    listeners: Sequence[DedicatedListener], before: Mapping[str, DedicatedUse], retired: Mapping[str, RetiredAddress]
 ) -> None:
     """Refuse to release an address while a row or name refers to it, or to assign it to another customer.
 
@@ -137,8 +95,8 @@ def refuse_dedicated_cut(
                     "keep the customer under warp-edge:dedicated, with drainedOn and without dnsName, and run `pulumi"
                     " up`; when its calls have ended, retire it in a later update (docs/dedicated.md)",
                 )
-            retired = legacy.get(name)
-            if not (retired and retired.customer and retired.drained_on and retired.retired_on):
+            gone = retired.get(name)
+            if not (gone and gone.customer and gone.drained_on and gone.retired_on):
                 raise RefusedError(
                     f"dedicated address {name} cannot be removed without an entry in legacy: its customer has it"
                     " configured",
@@ -151,13 +109,3 @@ def refuse_dedicated_cut(
                 " remaining calls to it would be billed to the other customer",
                 f"set warp-edge:dedicated.{key}.drainedOn first, or configure another address for the other customer",
             )
-
-
-def import_ids(name: str, settings: Settings) -> dict[str, str]:
-    """Logical name -> the id under which the plugin imports it (docs/adopt.md)."""
-    ids = {}
-    for each in settings.dedicated_listeners:
-        role = f"{name}-{each.key}-{each.protocol.lower()}"
-        ids[f"{role}-address"] = f"projects/{settings.project}/regions/{settings.region}/addresses/{each.address}"
-        ids[role] = f"{settings.ingress.namespace}/{each.service}"
-    return ids

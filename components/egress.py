@@ -7,23 +7,22 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from components.sdk.compute import Address as ReservedAddress
-from components.sdk.compute import Router, RouterNat
+from components.sdk.google import Address as ReservedAddress
+from components.sdk.google import Router, RouterNat
 from engine.record import GatewayUse
 from engine.refusal import RefusedError
 from engine.tokens import NAT_EGRESS_POOL
-from inventory.address import Status
+from inventory.address import Calls
 from inventory.capacity import EgressCapacity
-from settings import Settings
-from settings.egress import Egress
-from settings.ledger import RetiredAddress
+from settings.egress import Egress, Slot
+from settings.retired import RetiredAddress
 
 
 @dataclass(frozen=True)
 class NatEgressPoolArgs:
     """`before`: the gateway's addresses after the last update; None: there was no gateway.
 
-    `legacy`: retired addresses by name; drained slots are moved there.
+    `retired`: retired addresses by name; drained slots are moved there.
     """
 
     egress: Egress
@@ -31,7 +30,7 @@ class NatEgressPoolArgs:
     labels: Mapping[str, str]
     protect: bool
     before: GatewayUse | None = None
-    legacy: Mapping[str, RetiredAddress] = field(default_factory=dict)
+    retired: Mapping[str, RetiredAddress] = field(default_factory=dict)
 
 
 class NatEgressPool(pulumi.ComponentResource):
@@ -51,7 +50,7 @@ class NatEgressPool(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: NatEgressPoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(NAT_EGRESS_POOL, name, None, opts)
-        refuse_cut(args.egress, args.before, args.legacy)
+        refuse_cut(args.egress, args.before, args.retired)
         for line in unannounced(args.egress, args.before):
             pulumi.log.warn(line, self)
         egress = args.egress
@@ -69,7 +68,7 @@ class NatEgressPool(pulumi.ComponentResource):
         # Without the setting an adopted gateway keeps its minimum of ports, so it is read from the gateway.
         self.capacity = nat.min_ports_per_vm.apply(
             lambda minimum: EgressCapacity(
-                active_addresses=sum(slot.state is Status.ACTIVE for slot in egress.slots.values()),
+                active_addresses=len(_carrying(egress, Calls.NEW)),
                 ports_per_call=egress.ports_per_call,
                 min_ports_per_vm=int(minimum or egress.default_min_ports_per_vm),
             )
@@ -93,9 +92,10 @@ class NatEgressPool(pulumi.ComponentResource):
                 "router": router,
                 "region": args.region,
                 "natIpAllocateOption": "MANUAL_ONLY",
-                "natIps": _in_state(egress, reserved, Status.ACTIVE),
+                # Self-links: raw addresses answer 404.
+                "natIps": [reserved[slot].self_link for slot in _carrying(egress, Calls.NEW)],
                 # Always said, also when empty: left out, the plugin keeps the old list and its addresses stay in use.
-                "drainNatIps": _in_state(egress, reserved, Status.DRAINING),
+                "drainNatIps": [reserved[slot].self_link for slot in _carrying(egress, Calls.RUNNING)],
                 "sourceSubnetworkIpRangesToNat": "ALL_SUBNETWORKS_ALL_IP_RANGES",
                 "enableDynamicPortAllocation": egress.dynamic_ports,
                 "enableEndpointIndependentMapping": egress.endpoint_independent_mapping,
@@ -112,39 +112,40 @@ class NatEgressPool(pulumi.ComponentResource):
         )
 
 
-def refuse_cut(egress: Egress, before: GatewayUse | None, legacy: Mapping[str, RetiredAddress] | None = None) -> None:
+def refuse_cut(egress: Egress, before: GatewayUse | None, retired: Mapping[str, RetiredAddress] | None = None) -> None:
     """Refuse changes that would cut calls or cannot work; arguments as in `NatEgressPoolArgs`.
 
     Removing an address from the gateway cuts its connections at once, and the plugin does not object; and a new gateway
     refuses draining addresses (docs.cloud.google.com/nat/docs/set-up-manage-network-address-translation). That the
     last call has ended can only be seen by people, who record it as `retiredOn`.
     """
-    slots, legacy = egress.slots, legacy or {}
+    slots, retired = egress.slots, retired or {}
     used = before or GatewayUse()
-    for name, slot in slots.items():
-        if slot.state is Status.DRAINING and name not in used.active | used.draining:
+    for name in _carrying(egress, Calls.RUNNING):
+        if name not in used.active | used.draining:
             none = "" if before else ": there is none yet, and a new one refuses draining addresses"
             raise RefusedError(
                 f"egress slot {name} cannot drain: the gateway does not use it{none}",
                 f"set warp-edge:egress.slots.{name}.state to announced, and to active before it can drain",
             )
-    kept = {name for name, slot in slots.items() if slot.state is not Status.ANNOUNCED}
+    kept = set(_carrying(egress, Calls.NEW, Calls.RUNNING))
     for name in sorted(used.active - kept):
-        gone = "set back to announced" if name in slots else "retired" if name in legacy else "removed"
+        gone = f"set to {slots[name].state}" if name in slots else "retired" if name in retired else "removed"
         raise RefusedError(
             f"egress slot {name} is active and cannot be {gone}: its calls would be cut at once",
             f"set warp-edge:egress.slots.{name}.state to draining, run `pulumi up`, let its calls end, and remove it in"
             " a later update",
         )
-    for name in sorted(used.draining - kept):
-        _refuse_unfinished_drain(name, legacy.get(name), announced=name in slots)
+    over = set(_carrying(egress, Calls.OVER))
+    for name in sorted(used.draining - kept - over):
+        _refuse_unfinished_drain(name, slots.get(name), retired.get(name))
 
 
-def _refuse_unfinished_drain(name: str, retired: RetiredAddress | None, *, announced: bool) -> None:
+def _refuse_unfinished_drain(name: str, slot: Slot | None, retired: RetiredAddress | None) -> None:
     """Refuse to take a draining address out of the gateway when nobody says that its calls have ended."""
-    if announced:
+    if slot:
         raise RefusedError(
-            f"egress slot {name} drains and cannot be set back to announced: its last calls would be cut",
+            f"egress slot {name} drains and cannot be set to {slot.state}: its last calls would be cut",
             f"set warp-edge:egress.slots.{name}.state to active to call it back, or retire it when its calls have ended"
             " (docs/addresses.md)",
         )
@@ -166,21 +167,13 @@ def unannounced(egress: Egress, before: GatewayUse | None) -> list[str]:
         if slot.announced_on:
             continue
         key = f"warp-edge:egress.slots.{name}.announcedOn"
-        if slot.state is Status.ANNOUNCED:
-            lines.append(f"egress slot {name} is announced and does not say since when: add {key}")
+        if slot.state.state.calls is Calls.NOT_YET:
+            lines.append(f"egress slot {name} is {slot.state} and does not say since when: add {key}")
         elif name not in used:
             lines.append(f"egress slot {name} becomes active without a date of its announcement: add {key}")
     return lines
 
 
-def _in_state(egress: Egress, reserved: Mapping[str, ReservedAddress], state: Status) -> list[pulumi.Output[str]]:
-    """Self-links: raw addresses answer 404."""
-    return [reserved[name].self_link for name, slot in egress.slots.items() if slot.state is state]
-
-
-def import_ids(name: str, settings: Settings) -> dict[str, str]:
-    """Logical name -> the id under which the plugin imports it (docs/adopt.md)."""
-    region = f"projects/{settings.project}/regions/{settings.region}"
-    router = f"{region}/routers/{settings.egress.router.name}"
-    ids = {f"{name}-slot-{slot}": f"{region}/addresses/{slot}" for slot in settings.egress.slots}
-    return ids | {f"{name}-router": router, f"{name}-nat": f"{router}/{settings.egress.nat}"}
+def _carrying(egress: Egress, *calls: Calls) -> list[str]:
+    """The slots that carry these calls: they are in the gateway when they carry any."""
+    return [name for name, slot in egress.slots.items() if slot.state.state.calls in calls]

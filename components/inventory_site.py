@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.sdk.storage import Bucket, BucketIAMMember, BucketObject
+from components.sdk.google import Bucket, BucketIAMMember, BucketObject
 from engine.tokens import INVENTORY_SITE
-from inventory.published import read
-from inventory.published_values import Json
+from inventory.json_values import Json
+from inventory.reading import read
 from inventory.site.files import FILES, INDEX, content_type
-from settings import Settings
 from settings.inventory_site import InventorySite as Site
 
 # Short: readers poll by the minute, which is cheap with ETags.
@@ -97,9 +96,3 @@ def rendered(inventory: Json, base_url: str) -> dict[str, str]:
     from inventory.site.render import render  # noqa: PLC0415 - nobody else waits for it
 
     return {path: content.decode() for path, content in render(read(json.dumps(inventory)), base_url).items()}
-
-
-def import_ids(name: str, settings: Settings) -> dict[str, str]:
-    """Logical name -> the id under which the plugin imports it: the bucket. Files and grants are written again."""
-    bucket = settings.inventory_site.bucket
-    return {f"{name}-bucket": f"{settings.project}/{bucket}"} if bucket else {}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import pulumi
 
-from components.sdk import kubernetes
+from components.sdk.google import Address
+from components.sdk.kubernetes import Service
+from components.sdk.resource import Properties
 from engine.refusal import RefusedError
 from settings.ingress import Ingress
 
@@ -39,12 +41,70 @@ class ServicePort:
     target: int | None = None
 
 
-def waits_for_its_address(ingress: Ingress) -> dict[str, pulumi.Input[str]]:
-    """Annotations: `pulumi up` waits for the address only, with a timeout."""
-    return {WAIT_FOR: HAS_ADDRESS, WAIT_SECONDS: str(ingress.address_timeout_seconds)}
+@dataclass(frozen=True)
+class WayIn:
+    """What addresses and Services of customers' ways in have in common. `labels` go on both; `protect` locks the
+    addresses and the LoadBalancers.
+
+    `on_failure`: run by the engine if a LoadBalancer does not come up, for example `explain_pending`.
+    """
+
+    ingress: Ingress
+    region: str
+    labels: Mapping[str, str]
+    protect: bool
+    on_failure: pulumi.ErrorHook | None = None
+
+    def reserve(self, name: str, address: str, opts: pulumi.ResourceOptions, **more: str) -> Address:
+        """A reserved address of the region; `more` are properties that IPv6 has."""
+        inputs = {"name": address, "region": self.region, "addressType": "EXTERNAL", "labels": self.labels, **more}
+        own = pulumi.ResourceOptions(protect=self.protect, ignore_changes=KEPT)
+        return Address(name, inputs, pulumi.ResourceOptions.merge(own, opts))
+
+    def service(
+        self,
+        name: str,
+        known_as: str,
+        spec: Properties,
+        annotations: Mapping[str, pulumi.Input[str]],
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        """A Service beside the SIP proxy."""
+        metadata = {"name": known_as, "namespace": self.ingress.namespace, "labels": self.labels}
+        Service(name, {"metadata": {**metadata, "annotations": annotations}, "spec": spec}, opts)
+
+    def load_balancer(
+        self,
+        name: str,
+        known_as: str,
+        ports: Sequence[ServicePort],
+        reserved: Sequence[Address],
+        parent: pulumi.Resource,
+        *,
+        new: bool = False,
+    ) -> None:
+        """A LoadBalancer on its reserved addresses, IPv4 first. `up` waits for the address, with a bound, and for
+        nothing else. `new`: no such Service was ever made by hand, so nothing is taken over, and no rule moves."""
+        ingress, hook = self.ingress, self.on_failure
+        spec = load_balancer_spec(ingress, ports, dual=len(reserved) > 1)
+        annotations: dict[str, pulumi.Input[str]] = {
+            WAIT_FOR: HAS_ADDRESS,
+            WAIT_SECONDS: str(ingress.address_timeout_seconds),
+        }
+        if new or ingress.pinning == "annotation":
+            names = [each.name for each in reserved]
+            annotations[PINNED_BY_NAME] = pulumi.Output.all(*names).apply(",".join) if names[1:] else names[0]
+            spec["loadBalancerClass"] = BACKEND_SERVICE_CLASS
+        else:
+            spec["loadBalancerIP"] = reserved[0].address
+        if ingress.take_over_fields and not new:
+            annotations[TAKE_OVER] = "true"
+        hooks = pulumi.ResourceHookBinding(on_error=[hook]) if hook else None
+        opts = pulumi.ResourceOptions(parent=parent, protect=self.protect, hooks=hooks)
+        self.service(name, known_as, spec, annotations, opts)
 
 
-def load_balancer_spec(ingress: Ingress, ports: Sequence[ServicePort], *, dual: bool = False) -> kubernetes.ServiceSpec:
+def load_balancer_spec(ingress: Ingress, ports: Sequence[ServicePort], *, dual: bool = False) -> Properties:
     """The spec of a LoadBalancer Service that carries SIP, without its address.
 
     Raises `RefusedError` for a Service that mixes protocols: on GKE before 1.36 it stays `<pending>` forever
@@ -70,7 +130,7 @@ def load_balancer_spec(ingress: Ingress, ports: Sequence[ServicePort], *, dual: 
     }
 
 
-def service_ports(ports: Sequence[ServicePort]) -> list[kubernetes.ServicePort]:
+def service_ports(ports: Sequence[ServicePort]) -> list[Properties]:
     """The ports of a Service's spec."""
     return [
         {"name": port.name, "port": port.port, "targetPort": port.target or port.port, "protocol": port.protocol}

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.cli import masked
+from engine.dns_hosts import OF_RECORD_SET
 from engine.effects import Effect, effect_of
 from engine.leaves import KUBERNETES, Sides, changed_leaves, differs, empty
-from engine.tokens import GANDI_RECORD_SET, logical_name, type_of
+from engine.tokens import logical_name, type_of
 from engine.values import UNKNOWN
 from secret_text import SECRET, hidden
 
@@ -45,12 +46,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything a first `pulumi up` would do. `at_gandi`: record sets that it adopts or creates, depending on what
-    Gandi has; those with other data are refused (docs/dns.md)."""
+    """Everything a first `pulumi up` would do. `taken_over`: by host of the zone, record sets that are not imported: it
+    adopts or creates them, depending on what the host has; those with other data are refused (docs/dns.md)."""
 
     differences: tuple[Difference, ...]
     creations: tuple[str, ...]
-    at_gandi: tuple[str, ...]
+    taken_over: Mapping[str, tuple[str, ...]]
     replacements: tuple[str, ...]
     deletions: tuple[str, ...]
     unchanged: int
@@ -73,11 +74,16 @@ def compare(steps: Sequence[Mapping[str, Any]]) -> Comparison:
     for step in ours:
         by_operation.setdefault(step["op"], []).append(step)
     created = by_operation.get("create", [])
+    taken_over = {type_: host.title for type_, host in OF_RECORD_SET.items() if not host.imported}
     updated = [difference for step in by_operation.get("update", []) for difference in _differences(step)]
     return Comparison(
         differences=tuple(sorted(updated, key=lambda each: (list(Effect).index(each.effect), each.resource))),
-        creations=tuple(known_as(step) for step in created if type_of(step["urn"]) != GANDI_RECORD_SET),
-        at_gandi=tuple(known_as(step) for step in created if type_of(step["urn"]) == GANDI_RECORD_SET),
+        creations=tuple(known_as(step) for step in created if type_of(step["urn"]) not in taken_over),
+        taken_over={
+            title: found
+            for type_, title in taken_over.items()
+            if (found := tuple(known_as(step) for step in created if type_of(step["urn"]) == type_))
+        },
         replacements=tuple(known_as(step) for step in by_operation.get("replace", [])),
         deletions=tuple(known_as(step) for step in by_operation.get("delete", [])),
         unchanged=len(by_operation.get("same", [])),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from engine.dns_hosts import OF_RECORD_SET
 from engine.leaves import empty
 from engine.tokens import (
     BUCKET,
@@ -18,11 +19,9 @@ from engine.tokens import (
     CONFIG_MAP,
     CONNECTION,
     DEPLOYMENT,
-    GANDI_RECORD_SET,
     INSTANCE,
     KUBERNETES_SECRET,
     NAT,
-    RECORD_SETS,
     SERVICE,
     TRUNK_ACL,
     USER,
@@ -128,15 +127,15 @@ RULES = (
     Rule(NAT, r"logConfig", Effect.NONE, "logging"),
     *(
         rule
-        for record in RECORD_SETS
+        for record, host in OF_RECORD_SET.items()
         for rule in (
             Rule(record, r"(rrdatas|routingPolicy)", Effect.MOVES, "customers get other addresses after the TTL"),
             Rule(record, r"ttl", Effect.NONE, "how long resolvers remember"),
+            *(Rule(record, path, Effect.NONE, f"how {host.title} is reached") for path in host.reached_by),
         )
     ),
     Rule(TRUNK_ACL, r"(places|__provider)", Effect.NONE, "how the rows are written"),
     Rule(TRUNK_ACL, r".+", Effect.ACCESS, "which sources may call"),
-    Rule(GANDI_RECORD_SET, r"(api|adopt|deadlineSeconds|__provider)", Effect.NONE, "how Gandi is accessed"),
     Rule(ZONE, r"dnssecConfig", Effect.MOVES, "names stop resolving unless the parent's DS records fit"),
     Rule(ZONE, r"description", Effect.NONE, "read by people"),
     Rule(INSTANCE, r"settings\.ipConfiguration\.sslMode", Effect.ACCESS, "whether clients without TLS are accepted"),
@@ -180,6 +179,7 @@ RULES = (
         "a file of the site",
     ),
     Rule(ANY, r"(labels|deletionPolicy)", Effect.NONE, "housekeeping"),
+    Rule(ANY, r"__provider", Effect.NONE, "how a dynamic provider does it"),
 )
 
 

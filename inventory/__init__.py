@@ -5,6 +5,6 @@ writes files. The program builds an `Inventory` from the components' outputs; ev
 """
 
 from inventory.address import Address, Direction, Kind, Status
-from inventory.publish import Inventory
+from inventory.outputs import Inventory
 
 __all__ = ["Address", "Direction", "Inventory", "Kind", "Status"]

@@ -16,9 +16,8 @@ from engine.values import WHOLE
 from inventory import folder
 from inventory.formats import FORMATS, Audience, NothingToListError, merged, visible_to
 from inventory.formats.selection import remark
-from inventory.publish import SCHEMA, with_digest
-from inventory.published import NotWholeError, PublishedInventory, UnreadableError, json_schema, read
-from inventory.published_values import Json
+from inventory.outputs import SCHEMA
+from inventory.reading import NotWholeError, PublishedInventory, UnreadableError, json_schema, read
 from inventory.site import BASE_URL
 from inventory.table import ip_inventory_table
 from refusal import Refusal
@@ -75,8 +74,8 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", nargs="*", type=Path, help="JSON files, one per stack; default: standard input")
 
 
-def _read(files: Sequence[Path], command: str) -> list[tuple[Json, PublishedInventory]]:
-    found: list[tuple[Json, PublishedInventory]] = []
+def _read(files: Sequence[Path], command: str) -> list[PublishedInventory]:
+    found: list[PublishedInventory] = []
     sources: Sequence[Path | None] = files or [None]
     for file in sources:
         try:
@@ -90,8 +89,8 @@ def _read(files: Sequence[Path], command: str) -> list[tuple[Json, PublishedInve
                 f"{file or 'standard input'} is not an ipInventory of schema {SCHEMA}",
                 f"pulumi stack output ipInventory --json | python -m inventory {command}",
             ) from None
-        for raw, inventory in read_here:
-            if with_digest(raw)["digest"] != inventory.digest:
+        for inventory in read_here:
+            if inventory.edited:
                 raise Refusal(
                     f"{file or 'standard input'}: the digest does not match the contents, so it was edited: the"
                     f" inventory of {remark(inventory.region)}",
@@ -101,7 +100,7 @@ def _read(files: Sequence[Path], command: str) -> list[tuple[Json, PublishedInve
     return found
 
 
-def _site(found: list[tuple[Json, PublishedInventory]], chosen: argparse.Namespace) -> int:
+def _site(found: list[PublishedInventory], chosen: argparse.Namespace) -> int:
     from inventory.site.files import INDEX  # noqa: PLC0415 - the other commands do not wait for it
     from inventory.site.render import render  # noqa: PLC0415
 
@@ -118,14 +117,14 @@ def _site(found: list[tuple[Json, PublishedInventory]], chosen: argparse.Namespa
     return 0
 
 
-def _render(found: list[tuple[Json, PublishedInventory]], chosen: argparse.Namespace) -> int:
+def _render(found: list[PublishedInventory], chosen: argparse.Namespace) -> int:
     try:
-        inventories, raw = merged(visible_to(chosen.customer, found))
+        inventories = merged(visible_to(chosen.customer, found))
         if chosen.format == TABLE:
-            for inventory in raw:
-                Console().print(ip_inventory_table(inventory, chosen.audience))
+            for inventory in inventories:
+                Console().print(ip_inventory_table(inventory.raw, chosen.audience))
             return 0
-        text = FORMATS[chosen.format].select(inventories, raw, chosen.audience, chosen.ip)
+        text = FORMATS[chosen.format].select(inventories, chosen.audience, chosen.ip)
     except NothingToListError as error:
         raise Refusal(
             str(error), "choose with --for and --ip, a customer with --customer, or render the regions one by one"

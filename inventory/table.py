@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from pydantic.alias_generators import to_camel
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -18,15 +19,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-# What the state of an address makes most interesting, and what stands before the addresses that replace it.
-DATES = {
-    "announced": (("announcedOn", "on"), ("activeOn", "active from")),
-    "active": (("activeOn", "since"),),
-    "draining": (("drainedOn", "since"),),
-    "retired": (("retiredOn", "on"),),
-}
+from inventory.address import Status
+
 DIRECTION = {"vendors": "outbound", "customers": "inbound"}
-COLOUR = {"active": "green", "announced": "cyan", "draining": "yellow", "retired": "dim"}
 # Columns, in characters: least widths hold the longest word of what is never cut (UDP/TCP; a date and a comma).
 PORTS, PORTS_AT_MOST, STATUS, PURPOSE, NAME = 7, 13, 11, 9, 16
 
@@ -40,14 +35,15 @@ class _Row:
     address: str
     name: str
     ports: str
-    status: str
+    status: Status
     life: str
     replaced: tuple[str, ...]
 
     @classmethod
     def of(cls, address: dict[str, Any]) -> _Row:
-        status = str(address["status"])
-        told = ", ".join(f"{word} {address[key]}" for key, word in DATES[status] if address.get(key))
+        status = Status(address["status"])
+        dates = [(word, address.get(to_camel(field))) for field, word in status.state.dates]
+        told = ", ".join(f"{word} {day}" for word, day in dates if day)
         by = tuple(map(printable, address.get("replacedBy") or ()))
         return cls(
             region=printable(str(address["region"])),
@@ -57,13 +53,13 @@ class _Row:
             ports=f"{printable(address['protocol'])} {' '.join(str(port) for port in address['ports'])}",
             status=status,
             life=f" {told}" if told else "",
-            replaced=("now" if status == "retired" else "next", *by) if by else (),
+            replaced=("next" if status.state.listed else "now", *by) if by else (),
         )
 
     @property
     def standing(self) -> str:
         """The state and its dates, in the state's colour."""
-        return f"[{COLOUR[self.status]}]{self.status}[/]{self.life}"
+        return f"[{self.status.state.colour}]{self.status}[/]{self.life}"
 
     @property
     def successors(self) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from inventory.address import Status
 from inventory.endpoint import Endpoint, Record
-from inventory.publish import Inventory
+from inventory.outputs import Inventory
 from plan import names
 from plan.addresses import addresses
 from plan.names import Listener, Listeners

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 
-from inventory.address import Address, Kind, Status
-from inventory.publish import SCHEMA
-from inventory.published_values import Json
-from settings.ledger import Cost
+from inventory.address import Address, Calls, Kind
+from inventory.json_values import Json
+from inventory.outputs import SCHEMA
+from settings.cost import Cost
 
 HOURS = 730
 PRICE_REGION = "us-central1"  # prices of other regions differ; the output names the region
@@ -54,7 +54,7 @@ class Counts:
 def count(addresses: Iterable[Address]) -> Counts:
     """Counts for the addresses of a plan."""
     living = [each for each in addresses if each.published]
-    used = [each for each in living if each.status is not Status.ANNOUNCED]
+    used = [each for each in living if each.status.state.calls in (Calls.NEW, Calls.RUNNING)]
     inbound = [each for each in used if each.kind is Kind.LOAD_BALANCER]
     return Counts(
         ingress_addresses=len(inbound),

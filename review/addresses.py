@@ -7,33 +7,44 @@ which reports a deleted or replaced address whatever the inventory has.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from engine.tokens import ADDRESS, NAT, type_of
 from engine.values import is_unknown
-from inventory.address import Address, Status
-from inventory.published import PublishedInventory
+from inventory.address import WORDS, Address, Calls, Status
+from inventory.reading import PublishedInventory, UnreadableError
 from plan import plan
 from review.audience import Audience, audience_of
 from review.preview import Preview, Step
 from secret_text import SECRET
 from settings import Settings, SettingsError
 
-# Words for a field that outside people read.
-_FIELDS = {
-    "protocols": "protocols",
-    "ports": "ports",
-    "announced_on": "announced on",
-    "active_on": "active from",
-    "drained_on": "draining since",
-    "retired_on": "retired on",
-    "notice_reason": "why less notice",
-    "replaced_by": "replaced by",
-    "kind": "held by",
-    "region": "region",
+# Fields of an address that its line has already.
+_TOLD = ("purpose", "name", "address", "direction", "status")
+# What an address was and what it will be; None: it is not there. `{unannounced}`: of one that was not announced.
+_WORDS: Mapping[tuple[Status | None, Status | None], str] = {
+    (None, Status.ANNOUNCED): "appears: announced, not used yet",
+    (None, Status.ACTIVE): "appears: in use at once{unannounced}",
+    (None, Status.DRAINING): "appears: draining",
+    (None, Status.RETIRED): "is listed as retired",
+    (Status.ANNOUNCED, Status.ACTIVE): "is used from now on",
+    (Status.ANNOUNCED, Status.DRAINING): "drains, and was never used",
+    (Status.ANNOUNCED, Status.RETIRED): "VANISHES: released, never used, listed as retired",
+    (Status.ANNOUNCED, None): "VANISHES: it was announced, and nothing says why it goes",
+    (Status.ACTIVE, Status.ANNOUNCED): "IS TAKEN OUT OF USE: only announced from now on",
+    (Status.ACTIVE, Status.DRAINING): "drains: nothing new starts on it",
+    (Status.ACTIVE, Status.RETIRED): "VANISHES: released while in use, listed as retired",
+    (Status.ACTIVE, None): "VANISHES while in use, and is not listed as retired",
+    (Status.DRAINING, Status.ACTIVE): "is used again: it no longer drains",
+    (Status.DRAINING, Status.ANNOUNCED): "IS TAKEN OUT OF USE while it drains",
+    (Status.DRAINING, Status.RETIRED): "vanishes: released after its drain, listed as retired",
+    (Status.DRAINING, None): "VANISHES while it drains, and is not listed as retired",
+    (Status.RETIRED, None): "is no longer listed among the retired ones",
+    (Status.RETIRED, Status.ANNOUNCED): "comes back: announced",
+    (Status.RETIRED, Status.ACTIVE): "comes back: in use at once{unannounced}",
+    (Status.RETIRED, Status.DRAINING): "comes back: draining",
 }
 
 
@@ -104,9 +115,7 @@ def _change(name: str, before: Address | None, after: Address | None, first: boo
             details = (Detail("purpose", before.purpose, after.purpose),)
             return AddressChange(Audience.NOBODY, name, "its purpose changes", before, after, details)
         return None
-    gone = after is None or after.status is Status.RETIRED
-    was_gone = before is None or before.status is Status.RETIRED
-    if gone and was_gone:
+    if not (_there(before) or _there(after)):
         seen_by = Audience.NOBODY
     return AddressChange(seen_by, name, what or "its published details change", before, after, details)
 
@@ -115,43 +124,37 @@ def _what(before: Address | None, after: Address | None, *, first: bool) -> str:
     """The change as text; empty if only details change."""
     was = before.status if before else None
     will_be = after.status if after else None
-    if before and after and was is not Status.RETIRED and will_be is Status.RETIRED and before.address != after.address:
-        return "VANISHES, and ANOTHER ADDRESS is listed as retired under its name"
-    if before and after and was is not Status.RETIRED and will_be is not Status.RETIRED:
+    if before and after and before.published:
         if before.address != after.address:
-            return "CHANGES: the name stays, the address is another one"
-        if before.direction is not after.direction:
+            another = "VANISHES, and ANOTHER ADDRESS is listed as retired under its name"
+            return "CHANGES: the name stays, the address is another one" if after.published else another
+        if after.published and before.direction is not after.direction:
             return "CHANGES SIDES"
-    unannounced = "" if first else ", and NOBODY WAS TOLD BEFORE"
-    return {
-        (None, Status.ANNOUNCED): "appears: announced, not used yet",
-        (None, Status.ACTIVE): f"appears: in use at once{unannounced}",
-        (None, Status.DRAINING): "appears: draining",
-        (None, Status.RETIRED): "is listed as retired",
-        (Status.ANNOUNCED, Status.ACTIVE): "is used from now on",
-        (Status.ANNOUNCED, Status.DRAINING): "drains, and was never used",
-        (Status.ANNOUNCED, Status.RETIRED): "VANISHES: released, never used, listed as retired",
-        (Status.ANNOUNCED, None): "VANISHES: it was announced, and nothing says why it goes",
-        (Status.ACTIVE, Status.ANNOUNCED): "IS TAKEN OUT OF USE: only announced from now on",
-        (Status.ACTIVE, Status.DRAINING): "drains: nothing new starts on it",
-        (Status.ACTIVE, Status.RETIRED): "VANISHES: released while in use, listed as retired",
-        (Status.ACTIVE, None): "VANISHES while in use, and is not listed as retired",
-        (Status.DRAINING, Status.ACTIVE): "is used again: it no longer drains",
-        (Status.DRAINING, Status.ANNOUNCED): "IS TAKEN OUT OF USE while it drains",
-        (Status.DRAINING, Status.RETIRED): "vanishes: released after its drain, listed as retired",
-        (Status.DRAINING, None): "VANISHES while it drains, and is not listed as retired",
-        (Status.RETIRED, None): "is no longer listed among the retired ones",
-        (Status.RETIRED, Status.ANNOUNCED): "comes back: announced",
-        (Status.RETIRED, Status.ACTIVE): f"comes back: in use at once{unannounced}",
-        (Status.RETIRED, Status.DRAINING): "comes back: draining",
-    }.get((was, will_be), "")
+    words = _WORDS.get((was, will_be)) or _other_words(was, will_be)
+    return words.format(unannounced="" if first else ", and NOBODY WAS TOLD BEFORE")
+
+
+def _other_words(was: Status | None, will_be: Status | None) -> str:
+    """Of a change of state that has no words of its own; loud where the address stops to carry new calls, or goes."""
+    if was is will_be:
+        return ""
+    if was is None:
+        return f"appears: {will_be}"
+    if will_be is None:
+        return f"VANISHES: it was {was}, and is not listed as retired"
+    cut = was.state.calls in (Calls.NEW, Calls.RUNNING) and will_be.state.calls not in (Calls.NEW, Calls.RUNNING)
+    return f"{'IS TAKEN OUT OF USE' if cut else 'changes'}: {will_be} from now on, {was} until now"
+
+
+def _there(address: Address | None) -> bool:
+    return address is not None and address.published
 
 
 def _details(before: Address, after: Address) -> Iterator[Detail]:
-    for field, word in _FIELDS.items():
-        was, will_be = getattr(before, field), getattr(after, field)
-        if was != will_be:
-            yield Detail(word, _shown(was), _shown(will_be))
+    for field in fields(Address):
+        was, will_be = getattr(before, field.name), getattr(after, field.name)
+        if field.name not in _TOLD and was != will_be:
+            yield Detail(field.metadata.get(WORDS, field.name.replace("_", " ")), _shown(was), _shown(will_be))
 
 
 def _shown(value: Any) -> str:
@@ -165,8 +168,8 @@ def _published(inventory: Any) -> dict[str, Address] | None:
     if inventory is None or is_unknown(inventory):
         return None
     try:
-        known = PublishedInventory.model_validate_json(json.dumps(inventory))
-    except ValueError:
+        known = PublishedInventory.of(inventory)
+    except UnreadableError:
         return None
     return {each.name: each for each in known.addresses}
 

@@ -17,6 +17,11 @@ class Audience(Enum):
     NOBODY = "Not visible outside"
 
     @property
+    def inline(self) -> str:
+        """The heading within a line."""
+        return f"{self.value[0].lower()}{self.value[1:]}"
+
+    @property
     def outside(self) -> bool:
         """Whether vendors or customers may notice."""
         return self is not Audience.NOBODY

@@ -111,7 +111,7 @@ def _page(report: Report) -> Iterator[str]:
     others = [each for each in report.resources if each not in severe and not _shown_above(each, report)]
     for audience in Audience:
         yield from section(
-            f"Other changes: {audience.value[0].lower()}{audience.value[1:]}" if not report.drift else audience.value,
+            f"Other changes: {audience.inline}" if not report.drift else audience.value,
             [each for each in others if each.seen_by is audience],
             resource,
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from engine.tokens import logical_name
-from inventory.address import Address, Status
+from inventory.address import Address
 from policies.rules.secrets import NAMES
 from review.acl import AclChange
 from review.addresses import AddressChange
@@ -68,7 +68,7 @@ def address_tables(changes: Sequence[AddressChange]) -> Iterator[str]:
     for audience in Audience:
         group = [each for each in changes if each.seen_by is audience]
         if group:
-            yield from ("", f"### Addresses: {audience.value[0].lower()}{audience.value[1:]}", "")
+            yield from ("", f"### Addresses: {audience.inline}", "")
             yield from ("| name | address | before | after | |", "|---|---|---|---|---|")
             for each in group[:ROWS]:
                 cells = (code(each.name), _where(each), _status(each.before), _status(each.after), _what(each))
@@ -98,7 +98,7 @@ def _what(change: AddressChange) -> str:
     if change.before is None and after:
         told += [f"purpose {code(after.purpose)}"] if after.purpose else []
         told += [f"announced on {after.announced_on}"] if after.announced_on else []
-        told += [f"active from {after.active_on}"] if after.active_on and after.status is Status.ANNOUNCED else []
+        told += [f"active from {after.active_on}"] if after.active_on and after.coming else []
         told += [f"less notice: {code(after.notice_reason)}"] if after.notice_reason else []
     told += [f"{each.field}: {code(each.before)} → {code(each.after)}" for each in change.details]
     return "; ".join(told)
@@ -117,7 +117,7 @@ def sheet_lines(sheet: Sheet) -> Iterator[str]:
 def resource_lines(change: ResourceChange, *, happened: bool = False) -> Iterator[str]:
     """`happened`: drift, not a planned change."""
     severe = change.operation in (Operation.REPLACE, Operation.DELETE)
-    who = f" ({change.seen_by.value[0].lower()}{change.seen_by.value[1:]})" if severe else ""
+    who = f" ({change.seen_by.inline})" if severe else ""
     operation = f"**{change.operation.value}**" if severe else change.operation.value
     yield f"- {code(change.name)} {operation}{who}"
     for each in change.effects[:ROWS]:
@@ -147,7 +147,7 @@ def _letters(path: str) -> str:
 
 def record_lines(change: RecordChange) -> Iterator[str]:
     """A record set before and after."""
-    name = f"{code(change.name)} {code(change.type)}{' at Gandi' if change.at_gandi else ''}"
+    name = f"{code(change.name)} {code(change.type)}{f' at {change.host}' if change.host else ''}"
     before, after = (
         ", ".join(code(each) if each else AT_UPDATE for each in data[:ROWS]) for data in (change.before, change.after)
     )

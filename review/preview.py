@@ -9,7 +9,7 @@ here, never empty. Values that the engine marks as secret are removed.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,13 +164,12 @@ def _object(digest: Json) -> Preview:
     )
 
 
-def _stream(events: Iterable[Json]) -> Preview:
+def _stream(events: Sequence[Json]) -> Preview:
     steps, found = list[Step](), list[Step]()
     outputs: Json | None = None
     config: Json = {}
     errors, warnings, output = list[Message](), list[Message](), list[str]()
     ended, failed, cancelled = False, False, False
-    policies = _Policies()
     for event in events:
         if prelude := event.get("preludeEvent"):
             config = dict(prelude.get("config") or {})
@@ -190,8 +189,6 @@ def _stream(events: Iterable[Json]) -> Preview:
             ended, failed = True, summary.get("result", "succeeded") != "succeeded"
         elif "cancelEvent" in event:
             cancelled = True
-        else:
-            policies.take(event)
     if not ended and not cancelled:
         raise UnreadableError("it is truncated: the engine's last event is missing")
     root = next((step for step in steps if step.type == STACK), None)
@@ -204,7 +201,7 @@ def _stream(events: Iterable[Json]) -> Preview:
         before=dict(root.state("oldState", "outputs")) if root and root.oldState else None,
         after=outputs,
         config={key: str(value) for key, value in config.items()},
-        policies=policies.found(),
+        policies=_policies(events),
         errors=causes(errors, output),
         warnings=tuple(warnings),
         failed=failed or not ended or bool(errors),
@@ -214,34 +211,22 @@ def _stream(events: Iterable[Json]) -> Preview:
     )
 
 
-class _Policies:
-    """Collects the policy packs' events."""
-
-    def __init__(self) -> None:
-        self._violations: list[Violation] = []
-        self._rules: set[str] = set()
-        self._mended: list[Message] = []
-        self._loaded = False
-
-    def take(self, event: Json) -> None:
-        """Process one event of any kind."""
-        if violation := event.get("policyEvent"):
-            self._violations.append(Violation.model_validate(violation))
-        elif mended := event.get("policyRemediationEvent"):
-            self._mended.append(Message(mended.get("resourceUrn", ""), str(mended["policyName"])))
-        elif "policyLoadEvent" in event:
-            self._loaded = True
-        else:
-            for kind in ("policyAnalyzeSummaryEvent", "policyAnalyzeStackSummaryEvent"):
-                summary = event.get(kind) or {}
-                self._rules.update(summary.get("passed") or (), summary.get("failed") or ())
-
-    def found(self) -> Policies | None:
-        """The results; None without a policy pack."""
-        if not (self._loaded or self._violations or self._rules):
-            return None
-        rules = self._rules | {violation.rule for violation in self._violations}
-        return Policies(tuple(self._violations), frozenset(rules), tuple(self._mended))
+def _policies(events: Sequence[Json]) -> Policies | None:
+    """What the policy packs' events say; None when no pack was there."""
+    violations = [Violation.model_validate(each["policyEvent"]) for each in events if each.get("policyEvent")]
+    rules = {violation.rule for violation in violations}
+    for event in events:
+        for kind in ("policyAnalyzeSummaryEvent", "policyAnalyzeStackSummaryEvent"):
+            summary = event.get(kind) or {}
+            rules.update(summary.get("passed") or (), summary.get("failed") or ())
+    if not rules and not any("policyLoadEvent" in each for each in events):
+        return None
+    mended = [
+        Message(each.get("resourceUrn", ""), str(each["policyName"]))
+        for event in events
+        if (each := event.get("policyRemediationEvent"))
+    ]
+    return Policies(tuple(violations), frozenset(rules), tuple(mended))
 
 
 def _step(metadata: Json) -> Step:

@@ -34,7 +34,7 @@ from engine.tokens import (
 from engine.values import is_unknown
 from review.audience import Audience
 from review.preview import Preview, Step
-from review.resources import Effected, Operation, ResourceChange
+from review.resources import Effected, Operation, ResourceChange, ranked
 from secret_text import SECRET
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----"
@@ -135,11 +135,7 @@ def with_promised(changes: Iterable[ResourceChange], promised: Iterable[Resource
             found.append(replace(change, seen_by=moved.seen_by, effects=(*moved.effects, *others)))
         else:
             found.append(change)
-    audiences, operations = list(Audience), list(Operation)
-    return sorted(
-        [*found, *left.values()],
-        key=lambda each: (audiences.index(each.seen_by), operations.index(each.operation), each.name),
-    )
+    return ranked([*found, *left.values()])
 
 
 def _promises(step: Step) -> Sequence[Promise]:

@@ -6,17 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.tokens import GANDI_RECORD_SET, RECORD_SETS
+from engine.dns_hosts import HOSTS, OF_RECORD_SET
 from engine.values import is_unknown
 from review.preview import Preview, Step
 from review.resources import Operation
 
-_OPERATIONS = {"create": Operation.CREATE, "delete": Operation.DELETE, "replace": Operation.REPLACE}
-
 
 @dataclass(frozen=True)
 class RecordChange:
-    """One record set, or the parent zone's records for our zone. Empty data: assigned at update."""
+    """One record set, or the parent zone's records for our zone. Empty data: assigned at update. `host`: empty at
+    Cloud DNS."""
 
     operation: Operation
     name: str
@@ -25,13 +24,13 @@ class RecordChange:
     after: tuple[str, ...]
     ttl: tuple[int | None, int | None] = (None, None)
     at_parent: bool = False
-    at_gandi: bool = False
+    host: str = ""
 
 
 def record_changes(preview: Preview, *, parent: bool = True) -> list[RecordChange]:
     """Record sets by name and type, then the parent zone's part, which is in the outputs."""
-    found = [_record(step) for step in preview.changes if step.type in RECORD_SETS]
-    found.sort(key=lambda each: (each.name, each.type, each.at_gandi))
+    found = [_record(step) for step in preview.changes if step.type in OF_RECORD_SET]
+    found.sort(key=lambda each: (each.name, each.type, each.host))
     return [*found, *(_parent(preview) if parent else ())]
 
 
@@ -39,15 +38,15 @@ def _record(step: Step) -> RecordChange:
     before, after = step.state("oldState", "inputs"), step.state("newState", "inputs")
     if step.op == "delete":
         after = {}
-    known = after or before
+    known, host = after or before, OF_RECORD_SET[step.type]
     return RecordChange(
-        operation=_OPERATIONS.get(step.op, Operation.UPDATE),
+        operation=Operation.of(step),
         name=str(known.get("name", "")),
         type=str(known.get("type", "")),
         before=_answers(before),
         after=_answers(after),
         ttl=(_seconds(before.get("ttl")), _seconds(after.get("ttl"))),
-        at_gandi=step.type == GANDI_RECORD_SET,
+        host="" if host is HOSTS["cloud-dns"] else host.title,
     )
 
 

@@ -6,7 +6,7 @@ possibly visible, so that a person has to check it. Addresses of the inventory a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -84,6 +84,11 @@ class Operation(Enum):
     UPDATE = "changed"
     CREATE = "created"
 
+    @classmethod
+    def of(cls, step: Step) -> Operation:
+        """What a step does."""
+        return {"replace": cls.REPLACE, "delete": cls.DELETE, "create": cls.CREATE}.get(step.op, cls.UPDATE)
+
 
 @dataclass(frozen=True)
 class Effected:
@@ -95,6 +100,11 @@ class Effected:
     addresses: tuple[str, ...] = ()
     before: str = ""
     after: str = ""
+
+    @classmethod
+    def of(cls, found: Difference, effect: Effect | None, words: str = "") -> Effected:
+        """A difference, with this effect."""
+        return cls(effect, words, found.property, before=found.cloud, after=found.settings)
 
 
 @dataclass(frozen=True)
@@ -124,17 +134,19 @@ def resource_changes(preview: Preview) -> list[ResourceChange]:
         count = "a file" if len(files) == 1 else f"{len(files)} files"
         name = f"BucketObject: {count} of the inventory's site"
         found.append(ResourceChange(Audience.NOBODY, operation, BUCKET_OBJECT, name, (_FOLLOWS,)))
+    return ranked(found)
+
+
+def ranked(changes: Iterable[ResourceChange]) -> list[ResourceChange]:
+    """First who sees it, then how bad it is."""
+    audiences, operations = list(Audience), list(Operation)
     return sorted(
-        found, key=lambda each: (list(Audience).index(each.seen_by), list(Operation).index(each.operation), each.name)
+        changes, key=lambda each: (audiences.index(each.seen_by), operations.index(each.operation), each.name)
     )
 
 
 def _change(step: Step, *, refresh: bool) -> ResourceChange:
-    operation = {
-        "replace": Operation.REPLACE,
-        "delete": Operation.DELETE,
-        "create": Operation.CREATE,
-    }.get(step.op, Operation.UPDATE)
+    operation = Operation.of(step)
     effects = tuple(_effects(step, operation, refresh=refresh))
     return ResourceChange(_seen_by(step, operation, effects), operation, step.type, _name(step), effects)
 
@@ -182,7 +194,7 @@ def _effects(step: Step, operation: Operation, *, refresh: bool) -> Iterator[Eff
                 if not each.property.startswith(("trunks", "places", "__provider")):
                     yield Effected(Effect.ACCESS, "which sources may call", each.property)
             elif not (step.type == NAT and each.property.startswith(("natIps", "drainNatIps"))):
-                yield Effected(each.effect, each.words, each.property, before=each.cloud, after=each.settings)
+                yield Effected.of(each, each.effect, each.words)
 
 
 def _reasons(step: Step) -> Iterator[Effected]:
@@ -191,7 +203,7 @@ def _reasons(step: Step) -> Iterator[Effected]:
     changed = {each.property: each for each in _differences(step, refresh=False)}
     for property_, each in changed.items():
         if any(property_ == reason or property_.startswith((f"{reason}.", f"{reason}[")) for reason in reasons):
-            yield Effected(None, property=property_, before=each.cloud, after=each.settings)
+            yield Effected.of(each, None)
             reasons = [reason for reason in reasons if not property_.startswith(reason)]
     yield from (Effected(None, property=reason) for reason in reasons)
 

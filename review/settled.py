@@ -114,7 +114,7 @@ def _properties(step: Step) -> Iterator[Effected]:
             yield Effected(Effect.UNKNOWN, property=path)
         return
     for each in compare([step.model_dump() | {"op": "update"}]).differences:
-        yield Effected(Effect.UNKNOWN, property=each.property, before=each.cloud, after=each.settings)
+        yield Effected.of(each, Effect.UNKNOWN)
 
 
 def _outputs(preview: Preview) -> Iterator[str]:

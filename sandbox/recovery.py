@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from adopt.adoption import import_ids, record
+from adopt.adoption import record
 from engine.cli import Json
 from engine.tokens import logical_name
 from local_cloud.hand import means_the_same
+from plan.import_ids import import_ids
 from sandbox import leftovers
 from sandbox.layout import SandboxError
 from sandbox.process import Sandbox

@@ -89,7 +89,7 @@ def rehearse(sandbox: Sandbox, folder: Path, console: Console) -> int:
         adoption = adopt(workspace.cli, Settings.parse(*workspace.cli.config()), status.update)
     report(adoption, console)
     found = list(differences(sandbox, adoption))
-    if not found and adoption.comparison.at_gandi:
+    if not found and adoption.comparison.taken_over:
         console.print("adopting the record sets at Gandi", highlight=False)
         found = list(names_at_gandi(workspace, sandbox))
     for difference in found:

@@ -19,7 +19,7 @@ from rich.markup import escape
 from command_line import INTERRUPTED, run
 from engine.cli import EngineError, NotWholeError
 from engine.values import NOTHING
-from inventory import folder, published
+from inventory import folder, reading
 from inventory.site.files import INDEX
 from inventory.site.render import render
 from inventory.table import ip_inventory_table
@@ -112,11 +112,11 @@ def site(console: Console) -> int:
     found = _outputs()
     base_url = ((found.get("inventorySite") or {}).get("url") or "").removesuffix(INDEX)
     try:
-        files = render(published.read(json.dumps(found)), base_url)
+        files = render(reading.read(json.dumps(found)), base_url)
         folder.replace(SITE, files)
     except Refusal as error:
         raise SandboxError(f"{error.wrong}\n  -> move it away") from None
-    except published.UnreadableError:
+    except reading.UnreadableError:
         raise SandboxError("the stack has no inventory: no update of it has succeeded yet\n  -> make up") from None
     console.print(f"{len(files)} files; open {SITE / INDEX}", highlight=False, soft_wrap=True)
     return 0

@@ -13,13 +13,14 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from settings.base import Region
+from settings.cost import Cost, Quotas
 from settings.database import Database
 from settings.dedicated import DedicatedCustomer, DedicatedListener, Key, listeners
 from settings.egress import Egress
 from settings.ingress import Cluster, Ingress
-from settings.ledger import Cost, Quotas, RetiredAddress
 from settings.problems import SettingsError, config_key
 from settings.region_rules import RULES
+from settings.retired import RetiredAddress
 from settings.rules import Rule
 from settings.stack import ROLE, Stack
 from settings.trunk_acl import Enforcement, TrunkAcl
@@ -43,7 +44,7 @@ class Settings(Stack):
     dedicated: dict[Key, DedicatedCustomer] = Field(
         {}, description="customers with dedicated ingress addresses, by a short name"
     )
-    legacy: dict[str, RetiredAddress] = Field({}, description="retired addresses, by name")
+    retired: dict[str, RetiredAddress] = Field({}, alias="legacy", description="retired addresses, by name")
     quotas: Quotas = Field(Quotas(), description="quotas of the project in this region")
     cost: Cost = Field(Cost(), description="figures of the monthly cost plan")
 

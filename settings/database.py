@@ -17,6 +17,9 @@ SQL_NAME = form(
     r"^[a-z_][a-z0-9_]{0,62}$", "use lower-case letters, digits and underscores, no digit first, 63 at most"
 )
 
+# What connects a network with Google's managed services (docs.cloud.google.com/vpc/docs/private-services-access).
+PEERING_SERVICE = "servicenetworking.googleapis.com"
+
 
 class Disk(Section):
     """The instance's disk. With autoresize, the cloud decides its size."""

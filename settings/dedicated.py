@@ -94,20 +94,22 @@ class DedicatedListener:
     """One LoadBalancer of one customer, with every name and port filled in. `targets`: port role to the pods' port."""
 
     key: str
-    ban: str
+    settings: DedicatedCustomer
     protocol: Literal["UDP", "TCP"]
     service: str
     address: str
     ports: Mapping[str, int]
     targets: Mapping[str, int]
-    announced_on: date | None
-    active_on: date | None
-    drained_on: date | None
+
+    @property
+    def ban(self) -> str:
+        """Whose it is."""
+        return self.settings.ban
 
     @property
     def status(self) -> Status:
         """Draining: still reserved and published to its customer, but no name or row refers to it."""
-        return Status.DRAINING if self.drained_on else Status.ACTIVE
+        return Status.DRAINING if self.settings.drained_on else Status.ACTIVE
 
 
 def listeners(dedicated: Mapping[str, DedicatedCustomer], ingress: Ingress) -> Iterator[DedicatedListener]:
@@ -123,15 +125,12 @@ def listeners(dedicated: Mapping[str, DedicatedCustomer], ingress: Ingress) -> I
             service = own.service or f"sip-{key}-{protocol.lower()}"
             yield DedicatedListener(
                 key=key,
-                ban=customer.ban,
+                settings=customer,
                 protocol=protocol,
                 service=service,
                 address=own.address or f"{service}-ip",
                 ports=ports,
                 targets={role: customer.target_port + ROLES.index(role) for role in ports},
-                announced_on=customer.announced_on,
-                active_on=customer.active_on,
-                drained_on=customer.drained_on,
             )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from ipaddress import ip_address
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
+from engine.dns_hosts import HOSTS
 from settings.base import Domain, HostLabel, Name, Section
 from settings.problems import LONGEST_NAME, refuse
 
@@ -61,7 +62,7 @@ class DnsNames(Section):
 
 
 class Gandi(Section):
-    """Gandi LiveDNS. Its token is `gandiToken`, or GANDI_TOKEN in the environment (docs/dns.md)."""
+    """Gandi LiveDNS. Its token is a setting of its own (`engine/dns_hosts.py`, docs/dns.md)."""
 
     api: str = Field(
         "https://api.gandi.net", max_length=200, description="base URL of its API; http:// on this machine only"
@@ -102,12 +103,12 @@ def _is_this_machine(host: str) -> bool:
         return False
 
 
-Backend = Literal["cloud-dns", "gandi", "both"]
+if TYPE_CHECKING:
+    Backend = str
+else:
+    Backend = Literal[(*HOSTS, "both")]
 # The hosts that `both` means, while a zone is moved between them; a third host is never included.
 BOTH = ("cloud-dns", "gandi")
-# api.gandi.net/docs/livedns: `rrset_ttl`; Cloud DNS takes any. Also in `components/gandi/records.py`, whose provider
-# loads no settings, and in the default of a policy: tests/unit/test_settings_refusals.py keeps them equal.
-LEAST_TTL_AT_GANDI = 300
 Scope = Literal["domain", "region"]
 
 
@@ -135,16 +136,19 @@ class Dns(Section):
     @property
     def hosts(self) -> Sequence[str]:
         """The backends that host the zone; first the one that the parent zone should delegate to."""
-        return BOTH if self.backend == "both" else (self.backend,)
+        return _hosts(self.backend)
 
     @field_validator("zone")
     @classmethod
     def _cloud_dns_has_a_zone(cls, zone: Zone | None, info: Info) -> Zone | None:
-        backend = info.data.get("backend")
-        if zone is None and backend in ("cloud-dns", "both"):
+        backend: str = info.data.get("backend", "")
+        at_cloud_dns = "cloud-dns" in _hosts(backend)
+        if zone is None and at_cloud_dns:
             raise refuse(f"backend `{backend}` needs the zone's name", "add dns.zone.name")
-        if zone and backend == "gandi":
-            raise refuse("a zone at Cloud DNS, but the backend is `gandi`", "remove dns.zone, or use backend: both")
+        if zone and backend and not at_cloud_dns:
+            raise refuse(
+                f"a zone at Cloud DNS, but the backend is `{backend}`", "remove dns.zone, or use backend: both"
+            )
         return zone
 
     @field_validator("names")
@@ -167,11 +171,16 @@ class Dns(Section):
 
     @field_validator("ttl_seconds")
     @classmethod
-    def _gandi_accepts_it(cls, ttl: int, info: Info) -> int:
-        backend = info.data.get("backend")
-        if ttl < LEAST_TTL_AT_GANDI and backend in ("gandi", "both"):
-            raise refuse(
-                f"below {LEAST_TTL_AT_GANDI} s, the least that Gandi accepts",
-                f"use {LEAST_TTL_AT_GANDI} or more; with dns.backend: cloud-dns less is possible",
-            )
+    def _every_host_accepts_it(cls, ttl: int, info: Info) -> int:
+        for host in (HOSTS[each] for each in _hosts(info.data.get("backend", ""))):
+            if ttl < host.least_ttl:
+                raise refuse(
+                    f"below {host.least_ttl} s, the least that {host.title} accepts",
+                    f"use {host.least_ttl} or more; with dns.backend: cloud-dns less is possible",
+                )
         return ttl
+
+
+def _hosts(backend: str) -> Sequence[str]:
+    """Of a backend; none of one that is not known."""
+    return BOTH if backend == "both" else tuple(filter(HOSTS.get, (backend,)))

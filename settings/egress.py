@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
-from inventory.address import Status
+from inventory.address import Calls, Status
 from inventory.capacity import PORTS_OF_ONE_VM
 from settings.base import Day, EachOnce, Line, Name, Port, Seconds, Section, Text
 from settings.lifecycle import (
@@ -41,18 +41,18 @@ class Slot(Section):
     @field_validator("active_on")
     @classmethod
     def _active_after_its_announcement(cls, day: date | None, info: Info) -> date | None:
-        state = info.data.get("state")
-        if state in (Status.ACTIVE, Status.DRAINING):
+        state: Status | None = info.data.get("state")
+        if state and state.state.calls is not Calls.NOT_YET:
             required_after(day, info, "announced_on")
-        if day and state is Status.ANNOUNCED and info.data.get("announced_on", day) is None:
+        elif day and state and info.data.get("announced_on", day) is None:
             raise refuse("announced without a date", "add announcedOn: vendors count their notice from it")
         return in_order(day, info)
 
     @field_validator("drained_on")
     @classmethod
     def _drains_after_it_was_active(cls, day: date | None, info: Info) -> date | None:
-        state = info.data.get("state")
-        if state is Status.DRAINING:
+        state: Status | None = info.data.get("state")
+        if state and state.state.calls in (Calls.RUNNING, Calls.OVER):
             required_after(day, info, "announced_on", "active_on")
         elif day and state:
             raise refuse(f"the slot is {state}, not draining", "set its state to draining, or remove drainedOn")
@@ -127,7 +127,7 @@ class Egress(Section):
     @field_validator("slots")
     @classmethod
     def _replacements_are_there(cls, slots: dict[str, Slot]) -> dict[str, Slot]:
-        lasting = {name for name, slot in slots.items() if slot.state is not Status.DRAINING}
+        lasting = {name for name, slot in slots.items() if slot.state.state.calls in (Calls.NOT_YET, Calls.NEW)}
         for name, slot in slots.items():
             if wrong := sorted(set(slot.replaced_by) - (lasting - {name})):
                 raise refuse(

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from inventory.address import Direction, Status
+from settings.cost import Quotas
 from settings.database import LONGEST_CONNECTION, Database
 from settings.dedicated import DedicatedCustomer, listeners, refuse_clashes
 from settings.dns import Dns
 from settings.egress import Egress
 from settings.ingress import Cluster, Ingress
-from settings.ledger import Quotas, RetiredAddress
 from settings.lifecycle import refuse_circle, refuse_short_notice
 from settings.problems import refuse, show
+from settings.retired import RetiredAddress
 from settings.rules import Given, Rule
 from settings.trunk_acl import TrunkAcl
 from settings.way_to_database import refuse_no_way
@@ -112,20 +113,20 @@ def _no_dedicated_name_is_the_regions(
 
 
 def _retired_addresses_fit_the_living(
-    legacy: Mapping[str, RetiredAddress], ingress: Ingress, egress: Egress, dedicated: Mapping[str, DedicatedCustomer]
+    retired: Mapping[str, RetiredAddress], ingress: Ingress, egress: Egress, dedicated: Mapping[str, DedicatedCustomer]
 ) -> None:
     own = {each.address: each.ban for each in listeners(dedicated, ingress)}
     living = ingress.address_names | set(egress.slots) | set(own)
     draining = {name for name, slot in egress.slots.items() if slot.state is Status.DRAINING}
-    if both := sorted(draining & set(legacy)):
+    if both := sorted(draining & set(retired)):
         raise refuse(
             f"{both[0]} is both retired and draining",
             f"remove it from egress.slots if its calls have ended; otherwise remove legacy.{both[0]}",
         )
-    if both := sorted(living & set(legacy)):
+    if both := sorted(living & set(retired)):
         raise refuse(f"{both[0]} is both in use and retired", "remove it from legacy, or from where it is used")
-    for name, address in legacy.items():
-        if unknown := sorted(set(address.replaced_by) - living - set(legacy)):
+    for name, address in retired.items():
+        if unknown := sorted(set(address.replaced_by) - living - set(retired)):
             raise refuse(
                 f"{show(name)} is replaced by {unknown[0]}, which is not in this stack", "name an address of this stack"
             )
@@ -138,14 +139,14 @@ def _retired_addresses_fit_the_living(
 
 
 def _replacements_have_the_same_direction(
-    legacy: Mapping[str, RetiredAddress], ingress: Ingress, egress: Egress, dedicated: Mapping[str, DedicatedCustomer]
+    retired: Mapping[str, RetiredAddress], ingress: Ingress, egress: Egress, dedicated: Mapping[str, DedicatedCustomer]
 ) -> None:
     """Customers who follow `replacedBy` would send calls to the NAT gateway, vendors would admit a LoadBalancer."""
     own = [each.address for each in listeners(dedicated, ingress)]
     directions = dict.fromkeys((*ingress.address_names, *own), Direction.INBOUND)
     directions |= dict.fromkeys(egress.slots, Direction.OUTBOUND)
-    directions |= {name: address.direction for name, address in legacy.items()}
-    for name, address in legacy.items():
+    directions |= {name: address.direction for name, address in retired.items()}
+    for name, address in retired.items():
         for following in address.replaced_by:
             if (direction := directions[following]) is not address.direction:
                 raise refuse(
@@ -154,19 +155,19 @@ def _replacements_have_the_same_direction(
                 )
 
 
-def _replacements_make_no_circle(legacy: Mapping[str, RetiredAddress]) -> None:
-    refuse_circle({name: address.replaced_by for name, address in legacy.items()})
+def _replacements_make_no_circle(retired: Mapping[str, RetiredAddress]) -> None:
+    refuse_circle({name: address.replaced_by for name, address in retired.items()})
 
 
-def _an_address_is_retired_once(legacy: Mapping[str, RetiredAddress]) -> None:
+def _an_address_is_retired_once(retired: Mapping[str, RetiredAddress]) -> None:
     names: dict[str, str] = {}
-    for name, retired in legacy.items():
-        if other := names.get(retired.address):
+    for name, each in retired.items():
+        if other := names.get(each.address):
             raise refuse(
-                f"{retired.address} is listed as {show(other)} and as {show(name)}",
+                f"{each.address} is listed as {show(other)} and as {show(name)}",
                 "keep one of the two: readers would not know which one is right",
             )
-        names[retired.address] = name
+        names[each.address] = name
 
 
 def _the_project_may_have_it_all(

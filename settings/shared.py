@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from engine.dns_hosts import TOKENS
 from settings.plain_yaml import YamlError, compose, plain
 from settings.problems import PROJECT, Problem, SettingsError, show, show_key
 
@@ -21,7 +22,7 @@ DEEPEST = 12
 NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./-]{0,99}")
 LARGEST = 1_000_000  # bytes
 # The engine passes defaults of Pulumi.yaml on as the stack's own, and a stack's identity cannot be shared.
-EACH_ITS_OWN = ("role", "shared", "region", "protect", "noticeDays", "gandiToken", "regions")
+EACH_ITS_OWN = ("role", "shared", "region", "protect", "noticeDays", "regions", *TOKENS)
 
 
 def read(name: str, folder: Path) -> dict[str, Any]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic import ValidationInfo as Info
 from pydantic_core import from_json
 
+from engine.dns_hosts import TOKENS
 from settings import shared
 from settings.base import Labels, ProjectId, Section
 from settings.dns import Dns
@@ -25,32 +26,23 @@ from settings.problems import (
     config_key,
     field_of,
     problem_of,
-    refuse,
     show,
 )
 from settings.rules import Given, Rule, broken
 
 PROGRAM = Path(__file__).resolve().parent.parent  # `shared` is relative to it, as is `trunkAcl.trunks`
-OF_GANDI = "gandiToken"
 ROLE = "`region`: one region's edge; `global`: the names that all regions share (docs/regions.md)"
 DEFAULT_ROLE = "region"
-TEXTS = (PROJECT_KEY, "region", "role", "shared", OF_GANDI)
-
-
-def _token_is_kept_as_a_secret(gandi_token: SecretStr, given: Given) -> None:
-    if gandi_token.get_secret_value() and config_key(OF_GANDI) not in given.secret_keys:
-        raise refuse(
-            "a token in clear text, in a file that many can read",
-            f"revoke it at Gandi, create a new one, and run `pulumi config set --secret {OF_GANDI}`",
-        )
+TEXTS = (PROJECT_KEY, "region", "role", "shared", *TOKENS)
 
 
 class Stack(Section):
     """Settings of every stack, whatever its role. `elsewhere`: settings that only stacks of the other role have;
-    `rules`: rules that span settings."""
+    `rules`: rules that span settings. Tokens of DNS hosts (`engine.dns_hosts.TOKENS`) are settings too, but only the
+    hosts' providers read them."""
 
     elsewhere: ClassVar[frozenset[str]]
-    rules: ClassVar[tuple[Rule, ...]] = (_token_is_kept_as_a_secret,)
+    rules: ClassVar[tuple[Rule, ...]] = ()
 
     project: ProjectId = Field(alias=PROJECT_KEY, description="Google Cloud project; the provider's own setting")
     role: str = Field(DEFAULT_ROLE, description=ROLE)
@@ -61,11 +53,6 @@ class Stack(Section):
         NOTICE_DAYS, description="minimum number of days from the announcement of an address to its first use"
     )
     dns: Dns = Field(description="names")
-    gandi_token: SecretStr = Field(
-        SecretStr(""),
-        validate_default=False,  # as JSON it would have to be text
-        description="Gandi's personal access token, as a secret (docs/dns.md); empty: GANDI_TOKEN from the environment",
-    )
     inventory_site: InventorySite = Field(InventorySite(), description="the inventory as a web site")
 
     @classmethod
@@ -77,6 +64,7 @@ class Stack(Section):
         """
         own = {field: _value(field, config[key]) for field, key in cls._keys(config).items() if key in config}
         own = {field: value for field, value in own.items() if not cls._is_unset(field, value)}
+        tokens = {field: own.pop(field) for field in TOKENS if field in own}
         cls._refuse_another_role(own)
         name = own.get("shared")
         below = shared.read(name, folder) if isinstance(name, str) and name else {}
@@ -87,6 +75,7 @@ class Stack(Section):
             settings = cls.model_validate_json(json.dumps(document), context=given)
         except ValidationError as error:
             found += error.errors(include_url=False)
+        found += _in_clear(tokens, given)
         for name, refusal in broken(cls.rules, given):
             key = str(cls.model_fields[name].alias)
             found.append({"type": "refused", "loc": (key,), "input": document.get(key), "ctx": refusal})
@@ -94,7 +83,7 @@ class Stack(Section):
             return settings
         places = [str(each.alias) for each in _fields(cls)]
         found.sort(key=lambda each: places.index(field_of(each)) if field_of(each) in places else len(places))
-        secret = {_storable(key) for key in secret_keys} | {config_key(OF_GANDI)}
+        secret = {_storable(key) for key in secret_keys} | set(map(config_key, TOKENS))
         raise SettingsError([cls._in_place(_problem(each, secret, below, own)) for each in found])
 
     @field_validator("*")
@@ -164,6 +153,17 @@ def _value(field: str, text: str) -> Any:
     except (ValueError, RecursionError):
         return _storable(text)
     return value
+
+
+def _in_clear(tokens: Mapping[str, str], given: Given) -> Iterator[Mapping[str, Any]]:
+    """A complaint about each token that is no secret."""
+    for field, token in tokens.items():
+        if token and config_key(field) not in given.secret_keys:
+            remedy = (
+                f"revoke it at {TOKENS[field].title}, create a new one, and run `pulumi config set --secret {field}`"
+            )
+            refusal = {"wrong": "a token in clear text, in a file that many can read", "remedy": remedy}
+            yield {"type": "refused", "loc": (field,), "input": token, "ctx": refusal}
 
 
 def _storable(text: str) -> str:

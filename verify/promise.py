@@ -21,13 +21,11 @@ from dns.rdtypes.ANY.DS import DS
 from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.AAAA import AAAA
 from dns.rdtypes.IN.SRV import SRV
-from pydantic import ValidationError
 
 from engine.values import NOTHING, WHOLE, missing_values
 from inventory.address import Direction, Status
 from inventory.endpoint import Endpoint
-from inventory.publish import digest
-from inventory.published import Published, PublishedDns, PublishedRecord, ReachableInventory
+from inventory.reading import Published, PublishedDns, PublishedRecord, ReachableInventory, WrongFieldError
 from refusal import Refusal
 from verify.finding import one_line
 
@@ -152,14 +150,17 @@ def of(outputs: Mapping[str, Any]) -> Promise:
     for name in ("ipInventory", "dns"):
         if not isinstance(outputs.get(name), dict):
             raise _no_outputs(f"there is no output {name}")
-    raw, zone = outputs["ipInventory"], outputs["dns"]
+    zone = outputs["dns"]
     if "records" not in zone:
         raise Refusal(
             "output dns has no `records`: it was written by an older version",
             "run `pulumi up`, which changes only outputs",
         )
-    inventory, published = _model(ReachableInventory, "ipInventory", raw), _model(PublishedDns, "dns", zone)
-    if digest({key: value for key, value in raw.items() if key != "digest"}) != inventory.digest:
+    inventory, published = (
+        _model(ReachableInventory, "ipInventory", outputs["ipInventory"]),
+        _model(PublishedDns, "dns", zone),
+    )
+    if inventory.edited:
         raise Refusal(
             "output ipInventory: its digest does not match its contents, so it was edited",
             "take it from the stack: pulumi stack output --json",
@@ -183,14 +184,12 @@ def _no_outputs(wrong: str) -> Refusal:
     return Refusal(f"this is not the outputs of a stack: {wrong}", "pulumi stack output --json > FILE")
 
 
-def _model(kind: type[T], name: str, value: object) -> T:
+def _model(kind: type[T], name: str, value: dict[str, Any]) -> T:
     try:
-        return kind.model_validate_json(json.dumps(value))
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(step) for step in first["loc"])
+        return kind.of(value)
+    except WrongFieldError as error:
         raise Refusal(
-            f"output {name}: {one_line(field)} = {one_line(repr(first['input']))}: {one_line(first['msg'])}",
+            f"output {name}: {one_line(error.field)} = {one_line(error.value)}: {one_line(error.why)}",
             "take it from the stack: pulumi stack output --json",
         ) from None
 

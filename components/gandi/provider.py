@@ -28,11 +28,13 @@ from pulumi.runtime.rpc import UNKNOWN
 
 from components.gandi.records import LEAST_TTL, RecordSet, same_values
 from components.plain_errors import report_plainly
+from engine.dns_hosts import HOSTS
 from refusal import Refusal
 
 if TYPE_CHECKING:
     from components.gandi.api import Api
 
+OURS = HOSTS["gandi"]
 Props = dict[str, Any]
 
 # Another name, type or domain means another record set.
@@ -55,7 +57,7 @@ class GandiRecordSetProvider(ResourceProvider):
     def configure(self, req: ConfigureRequest) -> None:
         """Store the token; it is checked at the first request to Gandi."""
         report_plainly()
-        self._token = str(req.config.get("gandiToken") or os.environ.get("GANDI_TOKEN", "")).strip()
+        self._token = str(req.config.get(OURS.token) or os.environ.get(OURS.variable, "")).strip()
 
     def check(self, _olds: Props, news: Props) -> CheckResult:
         """Refuse, before anything is sent, what Gandi would refuse."""

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.dns_hosts import HOSTS
+
 if TYPE_CHECKING:
     from dns.rdata import Rdata
 
-# "60 is less than minimum value 300": Gandi's own words (docs/dns.md).
-LEAST_TTL = 300
+LEAST_TTL = HOSTS["gandi"].least_ttl
 
 
 @dataclass(frozen=True)

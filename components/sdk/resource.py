@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import pulumi
 
 T = TypeVar("T")
-Inputs = TypeVar("Inputs", bound=Mapping[str, object])
+Properties = dict[str, Any]  # of a resource, or a part of it, under the names of its schema
 
 GCP, KUBERNETES = "pulumi_gcp", "pulumi_kubernetes"  # packages of the plugins in use
 # Copies of a Google resource's labels that include the provider's default labels; secret in the plugin's schema.
@@ -25,13 +25,13 @@ class Known(Generic[T]):
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __get__(self, resource: Resource[Any], _owner: type[Resource[Any]] | None = None) -> pulumi.Output[T]:
+    def __get__(self, resource: Resource, _owner: type[Resource] | None = None) -> pulumi.Output[T]:
         found: pulumi.Output[T] = resource.__dict__[self.name]
         return found
 
 
-class Resource(pulumi.CustomResource, Generic[Inputs]):
-    """A resource of a plugin, with `Inputs` under the names of its schema.
+class Resource(pulumi.CustomResource):
+    """A resource of a plugin, with inputs under the names of its schema; None is not set.
 
     Class arguments: `token`, the type in the state; `package`, of the plugin; `constant`, inputs of all resources of
     the type; `secret`, properties that are secret as inputs and outputs.
@@ -55,7 +55,7 @@ class Resource(pulumi.CustomResource, Generic[Inputs]):
         cls.token, cls._package, cls._constant, cls._secret = token, package, constant or {}, tuple(secret)
         cls._known = tuple(each.name for each in vars(cls).values() if isinstance(each, Known))
 
-    def __init__(self, name: str, inputs: Inputs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, inputs: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
         given = {**self._constant, **_without_none(inputs)}
         hidden = {key: pulumi.Output.secret(given[key]) for key in self._secret if key in given}
         added = pulumi.ResourceOptions(

@@ -76,11 +76,19 @@ def _json(body: object) -> str:
 CLOUDS = (
     Format(
         "aws-prefix-list",
+        "aws-prefix-list.json",
         "input of `aws ec2 create-managed-prefix-list`",
         aws_prefix_list,
         FOR_ANYBODY,
         one_family=True,
     ),
-    Format("gcp-firewall", "bodies for Compute Engine's firewalls.insert", gcp_firewall, FOR_ONE_SIDE, one_family=True),
-    Format("terraform", "a local value with the ranges", terraform, FOR_ANYBODY),
+    Format(
+        "gcp-firewall",
+        "gcp-firewall.json",
+        "bodies for Compute Engine's firewalls.insert",
+        gcp_firewall,
+        FOR_ONE_SIDE,
+        one_family=True,
+    ),
+    Format("terraform", "terraform.tf", "a local value with the ranges", terraform, FOR_ANYBODY),
 )

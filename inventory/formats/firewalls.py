@@ -84,10 +84,33 @@ def cube_trusted_list(selection: Selection) -> str:
 
 
 FIREWALLS = (
-    Format("nftables", "named sets, IPv4 and IPv6, for `nft -f`", nftables, FOR_ANYBODY),
-    Format("iptables", "a chain for iptables-restore or ip6tables-restore", iptables, FOR_ONE_SIDE, one_family=True),
-    Format("cisco-acl", "extended access list of Cisco IOS", cisco_acl, FOR_ONE_SIDE, one_family=True),
     Format(
-        "cube", "trusted list of a Cisco Unified Border Element, IPv4", cube_trusted_list, FOR_ANYBODY, one_family=True
+        "nftables", "nftables.nft", "named sets, IPv4 and IPv6, for `nft -f`", nftables, FOR_ANYBODY, customers_too=True
+    ),
+    Format(
+        "iptables",
+        "iptables.rules",
+        "a chain for iptables-restore or ip6tables-restore",
+        iptables,
+        FOR_ONE_SIDE,
+        one_family=True,
+        customers_too=True,
+    ),
+    Format(
+        "cisco-acl",
+        "cisco-acl.txt",
+        "extended access list of Cisco IOS",
+        cisco_acl,
+        FOR_ONE_SIDE,
+        one_family=True,
+        customers_too=True,
+    ),
+    Format(
+        "cube",
+        "cube.txt",
+        "trusted list of a Cisco Unified Border Element, IPv4",
+        cube_trusted_list,
+        FOR_ANYBODY,
+        one_family=True,
     ),
 )

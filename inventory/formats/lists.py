@@ -40,7 +40,7 @@ def cidrs(selection: Selection) -> str:
 
 def as_json(selection: Selection) -> str:
     """The unchanged inventory, with fields that this version does not know; several as a list."""
-    one, *more = selection.raw
+    one, *more = (each.raw for each in selection.inventories)
     return lines(json.dumps([one, *more] if more else one, indent=2))
 
 
@@ -80,8 +80,10 @@ def _cell(value: object) -> str:
 
 
 LISTS = (
-    Format("addresses", "one address a line", addresses, FOR_ANYBODY),
-    Format("cidrs", "one range a line, /32 or /128", cidrs, FOR_ANYBODY),
-    Format("csv", "a spreadsheet: every address with its dates", as_csv, FOR_ANYBODY[::-1]),
-    Format("json", "the inventory itself; docs/ip-inventory.schema.json", as_json, (Audience.EVERYBODY,)),
+    Format("addresses", "addresses.txt", "one address a line", addresses, FOR_ANYBODY, customers_too=True),
+    Format("cidrs", "cidrs.txt", "one range a line, /32 or /128", cidrs, FOR_ANYBODY, customers_too=True),
+    Format(
+        "json", "inventory.json", "the inventory itself; docs/ip-inventory.schema.json", as_json, (Audience.EVERYBODY,)
+    ),
+    Format("csv", "inventory.csv", "a spreadsheet: every address with its dates", as_csv, FOR_ANYBODY[::-1]),
 )

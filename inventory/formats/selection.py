@@ -12,9 +12,8 @@ from itertools import compress
 from typing import Literal
 
 from inventory.address import Address, Direction, Status
-from inventory.publish import with_digest
-from inventory.published import PublishedInventory
-from inventory.published_values import Json
+from inventory.outputs import with_digest
+from inventory.reading import PublishedInventory
 
 Family = Literal[4, 6]
 
@@ -45,13 +44,9 @@ class NothingToListError(Exception):
 
 @dataclass(frozen=True)
 class Selection:
-    """One request: inventories, audience, and family (for formats with one family only).
-
-    `raw`: the unparsed inventories, for formats that pass on unknown fields.
-    """
+    """One request: inventories, audience, and family (for formats with one family only)."""
 
     inventories: tuple[PublishedInventory, ...]
-    raw: tuple[Json, ...]
     audience: Audience
     family: Family | None = None
 
@@ -69,7 +64,7 @@ class Selection:
     @cached_property
     def living(self) -> list[Address]:
         """What must be in somebody's list today: announced, active and draining. Never empty."""
-        found = [address for address in self.everything if address.status is not Status.RETIRED]
+        found = [address for address in self.everything if address.published]
         if not found:
             family = f"IPv{self.family} " if self.family else ""
             raise NothingToListError(f"no {family}address in use for {self.audience}")
@@ -92,19 +87,21 @@ class Selection:
 
 @dataclass(frozen=True)
 class Format:
-    """One form. `audiences`: whom it can be for, first whom it is for unless somebody says otherwise; `one_family`:
-    it takes IPv4 or IPv6."""
+    """One form. `file`: its name on the site; `audiences`: whom it can be for, first whom it is for by default;
+    `one_family`: it takes IPv4 or IPv6; `customers_too`: the site has one for customers as well, who open a firewall to
+    us."""
 
     name: str
+    file: str
     about: str
     render: Callable[[Selection], str]
     audiences: tuple[Audience, ...]
     one_family: bool = False
+    customers_too: bool = False
 
     def select(
         self,
         inventories: tuple[PublishedInventory, ...],
-        raw: tuple[Json, ...],
         audience: Audience | None = None,
         family: Family | None = None,
     ) -> str:
@@ -113,47 +110,43 @@ class Format:
         if audience not in self.audiences:
             raise NothingToListError(f"{self.name} is not for {audience}: it is for {' or '.join(self.audiences)}")
         family = family or (4 if self.one_family else None)
-        return self.render(Selection(inventories, raw, audience, family))
+        return self.render(Selection(inventories, audience, family))
 
 
-def visible_to(
-    customer: str | None, found: Sequence[tuple[Json, PublishedInventory]]
-) -> list[tuple[Json, PublishedInventory]]:
+def visible_to(customer: str | None, found: Sequence[PublishedInventory]) -> list[PublishedInventory]:
     """Inventories without other customers' dedicated addresses; None: without any dedicated addresses.
 
     A filtered inventory gets its own digest. Raises `NothingToListError` if the customer has no addresses.
     """
     shown, theirs = [], customer is None
-    for raw, inventory in found:
+    for inventory in found:
         addresses = [each.customer in (None, customer) for each in inventory.addresses]
         ways_in = [each.customer in (None, customer) for each in inventory.endpoints]
         theirs = theirs or any(each.customer == customer for each in inventory.addresses)
         if all(addresses) and all(ways_in):
-            shown.append((raw, inventory))
+            shown.append(inventory)
             continue
-        less: Json = dict(raw)
+        less = dict(inventory.raw)
         for key, kept in (("addresses", addresses), ("endpoints", ways_in)):
             if key in less:
                 less[key] = list(compress(less[key], kept))
         less["digest"] = with_digest(less)["digest"]
-        fields = {"addresses": tuple(compress(inventory.addresses, addresses)), "digest": less["digest"]}
-        fields["endpoints"] = tuple(compress(inventory.endpoints, ways_in))
-        shown.append((less, inventory.model_copy(update=fields)))
+        shown.append(PublishedInventory.of(less))
     if not theirs:
         raise NothingToListError(f"no dedicated address of BAN {remark(customer or '')}")
     return shown
 
 
-def merged(found: Sequence[tuple[Json, PublishedInventory]]) -> tuple[tuple[PublishedInventory, ...], tuple[Json, ...]]:
+def merged(found: Sequence[PublishedInventory]) -> tuple[PublishedInventory, ...]:
     """Inventories of several regions as one; duplicates count once.
 
     Raises `NothingToListError` if two regions have the same living address: one of the files is outdated.
     """
-    distinct = {inventory.model_dump_json(): (inventory, raw) for raw, inventory in found}
+    distinct = {inventory.model_dump_json(): inventory for inventory in found}
     holder: dict[str, PublishedInventory] = {}
-    for inventory, _ in distinct.values():
+    for inventory in distinct.values():
         for address in inventory.addresses:
-            if address.status is Status.RETIRED:
+            if not address.published:
                 continue
             other = holder.setdefault(address.address, inventory)
             if other is not inventory:
@@ -161,7 +154,7 @@ def merged(found: Sequence[tuple[Json, PublishedInventory]]) -> tuple[tuple[Publ
                     f"{address.address} is in use in two inventories, of {remark(other.region)} and"
                     f" {remark(inventory.region)}: one of them is outdated"
                 )
-    return tuple(each for each, _ in distinct.values()), tuple(raw for _, raw in distinct.values())
+    return tuple(distinct.values())
 
 
 # Characters without a meaning inside comments or double quotes in any syntax written here.

@@ -58,8 +58,8 @@ def freeswitch(selection: Selection) -> str:
 
 
 VOICE = (
-    Format("kamailio", "address_file of Kamailio's permissions module", kamailio, FOR_ANYBODY),
-    Format("kamailio-sql", "rows of Kamailio's table `address`", kamailio_sql, FOR_ANYBODY),
-    Format("asterisk", "identify section of pjsip.conf", asterisk, FOR_ANYBODY),
-    Format("freeswitch", "network list for acl.conf.xml", freeswitch, FOR_ANYBODY),
+    Format("kamailio", "kamailio-address.list", "address_file of Kamailio's permissions module", kamailio, FOR_ANYBODY),
+    Format("kamailio-sql", "kamailio-address.sql", "rows of Kamailio's table `address`", kamailio_sql, FOR_ANYBODY),
+    Format("asterisk", "asterisk-pjsip.conf", "identify section of pjsip.conf", asterisk, FOR_ANYBODY),
+    Format("freeswitch", "freeswitch-acl.conf.xml", "network list for acl.conf.xml", freeswitch, FOR_ANYBODY),
 )

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import date
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from inventory.pages import printable
-from inventory.published import PublishedInventory
+from inventory.reading import PublishedInventory
 from inventory.site.events import NAMESPACE, events
 from inventory.site.files import FEED, INDEX
 from inventory.site.ranges import created_on
+from inventory.templates import printable
 
 ATOM = "http://www.w3.org/2005/Atom"
 TITLE = "Changes of WARP IP addresses"

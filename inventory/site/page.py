@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from inventory import sheets
-from inventory.address import Address, Direction, Status
+from inventory import sheet_texts
+from inventory.address import Address, Direction
 from inventory.endpoint import Endpoint
 from inventory.formats import FORMATS
 from inventory.formats.documents import endpoints_of
 from inventory.formats.selection import Audience
-from inventory.pages import template
-from inventory.published import PublishedInventory
-from inventory.published_values import Json
+from inventory.json_values import Json
+from inventory.reading import PublishedInventory
 from inventory.site import files
 from inventory.site.events import carries
+from inventory.templates import template
 
 HERE = Path(__file__).parent
 
@@ -72,16 +72,13 @@ def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mappi
         script_hash=_csp_hash(script),
         domains=list(dict.fromkeys(each.domain for each in inventories if each.domain)),
         regions=regions,
-        coming=sorted((row for row in rows if row.address.status is Status.ANNOUNCED), key=_soonest),
-        leaving=[row for row in rows if row.address.status is Status.DRAINING],
+        coming=sorted((row for row in rows if row.address.coming), key=_soonest),
+        leaving=[row for row in rows if row.address.leaving],
         retired=[
-            _row(address)
-            for inventory in inventories
-            for address in inventory.addresses
-            if address.status is Status.RETIRED
+            _row(address) for inventory in inventories for address in inventory.addresses if not address.published
         ],
         egress=[row.address.address for region in regions for row in region.egress],
-        sheets=sheets,
+        sheets=sheet_texts,
         downloads={audience: _downloads(audience, missing) for audience in Audience},
         files=files,
         token=ranges["syncToken"],
@@ -91,7 +88,7 @@ def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mappi
 
 
 def _region(inventory: PublishedInventory) -> Region:
-    known = [each for each in inventory.addresses if each.status is not Status.RETIRED]
+    known = [each for each in inventory.addresses if each.published]
     return Region(
         inventory.region,
         [_row(address) for address in known if address.direction is Direction.OUTBOUND],
@@ -103,24 +100,17 @@ def _region(inventory: PublishedInventory) -> Region:
 
 
 def _row(address: Address) -> Row:
-    days = {
-        Status.ANNOUNCED: address.active_on,
-        Status.ACTIVE: address.active_on,
-        Status.DRAINING: address.drained_on,
-        Status.RETIRED: address.retired_on,
-    }
-    return Row(address, carries(address), _note(address), days[address.status])
+    return Row(address, carries(address), _note(address), address.day)
 
 
 def _note(address: Address) -> str:
     """What to know and to do, beside the status."""
-    if address.status is Status.ACTIVE:
-        return f"since {address.active_on}" if address.active_on else ""
-    if address.direction is Direction.INBOUND:
-        start = f"from {address.active_on}" if address.active_on else "soon"
-        return f"will answer {start}, open your firewall to it now"
+    if not address.status.state.remark:
+        return f"since {address.day}" if address.day else ""
+    if address.coming and address.direction is Direction.INBOUND:
+        return f"will answer {address.start}, open your firewall to it now"
     # The status stands beside it already.
-    return sheets.when(address).removeprefix(address.status).lstrip(": ")
+    return sheet_texts.when(address).removeprefix(address.status).lstrip(": ")
 
 
 def _soonest(row: Row) -> tuple[date, str, str]:

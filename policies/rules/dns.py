@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from engine.dns_hosts import HOSTS
 from engine.tokens import ADDRESS, RECORD_SET, RECORD_SETS, SERVICE, STACK
 from policies.declared import UNKNOWN, Declared, items, leaves
 from policies.rule import Finding, Options, ResourceRule, StackRule, Unjudged, Violation
@@ -19,7 +20,9 @@ IN_A_POLICY = re.compile(r"(\.rrdatas\[\d+\]|\.externalEndpoints\[\d+\]|\.ipAddr
 class Ttl(Options):
     """Lower limits of TTLs."""
 
-    least_seconds: Annotated[int, Field(ge=1)] = Field(300, description="minimum that Gandi accepts")
+    least_seconds: Annotated[int, Field(ge=1)] = Field(
+        max(each.least_ttl for each in HOSTS.values()), description="minimum that Gandi accepts"
+    )
     cloud_dns_least_seconds: Annotated[int, Field(ge=1)] = Field(
         1, description="minimum at Cloud DNS, which accepts any; with 0 every call would need a query"
     )

@@ -65,7 +65,7 @@ def test_adoption_writes_nothing_and_keeps_every_address(live: tuple[Sandbox, St
     # What nobody made by hand: the generated password's user.
     assert compared.creations == ("User warp_edge",)
     # live-edge.md, "DNS": what is at Gandi is not recorded but taken over by the first update.
-    assert set(compared.at_gandi) == {
+    assert set(compared.taken_over["Gandi"]) == {
         *(f"GandiRecordSet {label}.ringer.tel. A" for label in ("sip", "sip-udp", "sip-tcp")),
         *(f"GandiRecordSet {label}.ringer.tel. SRV" for label in ("_sip._udp", "_sip._tcp", "_sips._tcp")),
     }
@@ -136,7 +136,7 @@ def test_a_rehearsal_of_the_move_adopts_the_twin_at_cloud_dns_as_well() -> None:
         stack = Stack(folder / "stack", sandbox, at_the_stand_in(config, sandbox), "prod")
         adoption = adopt(stack.cli, Settings.parse(as_engine_gives_it(config)), lambda _: None)
         assert len(adoption.recorded) == 19
-        assert len(adoption.comparison.at_gandi) == 6
+        assert len(adoption.comparison.taken_over["Gandi"]) == 6
         assert list(differences(sandbox, adoption)) == []
 
 

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
-from inventory.published import read
+from inventory.reading import read
 from inventory.site.files import FILES, content_type
 from inventory.site.render import render
 from review.markdown import markdown

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import trustme
 
-from inventory.publish import with_digest
+from inventory.outputs import with_digest
 from tests.promises import outputs
 from tests.sandbox.sip_servers import Behaviour, Servers, answer, servers
 from verify.__main__ import main

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from components.dedicated_ingress import import_ids, refuse_dedicated_cut
+from components.dedicated_ingress import refuse_dedicated_cut
 from engine.record import DedicatedUse
 from engine.refusal import RefusedError
+from plan.import_ids import import_ids
 from settings import Settings, SettingsError
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config, without_site
 from tests.unit.cloud import LIVE_ADDRESSES, Cloud
@@ -153,7 +154,8 @@ def test_a_stack_without_dedicated_customers_declares_what_it_did_before() -> No
 def test_everything_of_a_dedicated_customer_can_be_adopted() -> None:
     settings = settings_of(with_dedicated({"acme": ACME}))
     prefix = "projects/warp-sandbox/regions/us-central1/addresses"
-    assert import_ids("dedicated", settings) == {
+    found = import_ids(settings)
+    assert {name: each for name, each in found.items() if name.startswith("dedicated-")} == {
         "dedicated-acme-udp-address": f"{prefix}/sip-acme-udp-ip",
         "dedicated-acme-udp": "warp-core/sip-acme-udp",
         "dedicated-acme-tcp-address": f"{prefix}/sip-acme-tcp-ip",
@@ -220,7 +222,7 @@ RETIRED = {
 def cut(config: Config, before: dict[str, DedicatedUse]) -> str:
     settings = settings_of(config)
     try:
-        refuse_dedicated_cut(settings.dedicated_listeners, before, settings.legacy)
+        refuse_dedicated_cut(settings.dedicated_listeners, before, settings.retired)
     except RefusedError as refused:
         return str(refused)
     return ""

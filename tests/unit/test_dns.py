@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import pulumi
 import pytest
 
-from components import dns as component
-from components.dns import HostedZone, SipDns, SipDnsArgs
+from components.dns import SipDns
+from components.dns_host import HostedZone, SipDnsArgs, host
+from engine.dns_hosts import HOSTS, DnsHost
 from inventory.endpoint import Record
 from plan.names import Listener, Listeners, names, records
 from settings.dns import Dns
@@ -162,7 +163,7 @@ class PaperHost:
 
     written: dict[str, tuple[str, str, int]]
 
-    def __init__(self, of: SipDns, name: str, args: SipDnsArgs) -> None:
+    def __init__(self, of: pulumi.Resource, name: str, args: SipDnsArgs) -> None:
         PaperHost.written = {}
         self.ttl = args.dns.ttl_seconds
 
@@ -174,7 +175,7 @@ class PaperHost:
 
 
 def test_a_second_backend_joins_without_touching_the_component(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(component.HOSTS, "cloud-dns", PaperHost)
+    monkeypatch.setattr("components.cloud_dns.host.Host", PaperHost)
 
     def body() -> None:
         dns = Dns.model_validate({"domain": "ringer.tel", "zone": {"name": "ringer-tel"}})
@@ -197,5 +198,14 @@ def test_a_second_backend_joins_without_touching_the_component(monkeypatch: pyte
 
 def test_another_host_is_not_written_to_by_a_zone_that_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     moving = Dns.model_validate({"domain": "ringer.tel", "zone": {"name": "ringer-tel"}, "backend": "both"})
-    monkeypatch.setattr("settings.dns.Backend", Literal["cloud-dns", "gandi", "third", "both"])
+    monkeypatch.setattr("settings.dns.HOSTS", {**HOSTS, "third": DnsHost("Third", "third:index:RecordSet")})
     assert list(moving.hosts) == ["cloud-dns", "gandi"]
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_every_host_that_the_settings_take_can_be_declared(name: str) -> None:
+    assert {"zone", "record_set"} <= set(vars(host(name)))
+    assert Dns.model_validate({"domain": "ringer.tel", "backend": name, "zone": ZONES.get(name)}).hosts == (name,)
+
+
+ZONES = {"cloud-dns": {"name": "ringer-tel"}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pulumi
@@ -11,8 +12,9 @@ import pytest
 from components.egress import refuse_cut, unannounced
 from engine.record import GatewayUse
 from engine.refusal import RefusedError
+from inventory.address import STATES, Calls, Status
 from settings.egress import Egress
-from settings.ledger import RetiredAddress
+from settings.retired import RetiredAddress
 from tests.stacks import Config, changed, stack_config, without_site
 from tests.unit.cloud import Cloud
 from tests.unit.recording import Declared, Edge, declare, declare_once
@@ -101,7 +103,7 @@ def test_a_change_that_cuts_nothing_is_allowed(slots: dict[str, str], before: Ga
         pytest.param(
             {"a": "active", "b": "announced"},
             USED,
-            "egress slot b is active and cannot be set back to announced: its calls would be cut at once",
+            "egress slot b is active and cannot be set to announced: its calls would be cut at once",
             "set warp-edge:egress.slots.b.state to draining",
             id="an active slot is set back",
         ),
@@ -151,7 +153,7 @@ NOT_RECORDED = "cannot be retired: it is not recorded"
         pytest.param({}, {"drainedOn": None}, NOT_RECORDED, STILL_DRAINS, id="no dates at all"),
         pytest.param({}, {"retiredOn": "2026-03-02"}, NOT_RECORDED, STILL_DRAINS, id="drained when?"),
         pytest.param(
-            {"d": "announced"}, {}, "drains and cannot be set back to announced", "slots.d.state to active", id="back"
+            {"d": "announced"}, {}, "drains and cannot be set to announced", "slots.d.state to active", id="back"
         ),
     ],
 )
@@ -165,6 +167,14 @@ def test_what_still_drains_is_kept(
     assert reported.startswith("egress slot d ")
     assert what in reported
     assert remedy in advice
+
+
+def test_a_state_that_says_that_the_calls_have_ended_ends_a_drain_and_no_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = replace(STATES[Status.ANNOUNCED], calls=Calls.OVER)  # as a state between the drain and the release
+    monkeypatch.setattr("inventory.address.STATES", {**STATES, Status.ANNOUNCED: over})
+    refuse_cut(pool(a="active", b="active", d="announced"), USED)
+    with pytest.raises(RefusedError, match="egress slot b is active and cannot be set to announced"):
+        refuse_cut(pool(a="active", b="announced", d="draining"), USED)
 
 
 def test_a_drained_slot_is_retired_when_its_dates_say_that_its_calls_have_ended() -> None:

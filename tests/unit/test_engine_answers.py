@@ -19,7 +19,7 @@ from engine.cli import BEING_WRITTEN, Cli, EngineError
 from engine.differences import compare
 from engine.effects import Effect
 from engine.record import Record, last_update, outputs_of
-from inventory import published
+from inventory import reading
 from refusal import Refusal
 from review.markdown import markdown
 from review.preview import read
@@ -148,8 +148,8 @@ def test_verify_says_that_a_stack_without_an_update_has_no_inventory(path: str) 
 
 @pytest.mark.parametrize("outputs", ["{}", '{"ipInventory": null}', '{"ipInventory": {}}', "null", "", "[]", "{"])
 def test_the_inventory_and_the_promise_of_such_a_stack_are_refused_in_words(outputs: str) -> None:
-    with pytest.raises(published.UnreadableError):
-        published.read(outputs)
+    with pytest.raises(reading.UnreadableError):
+        reading.read(outputs)
     with pytest.raises(Refusal):
         promise.read(outputs)
 

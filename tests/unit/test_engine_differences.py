@@ -270,7 +270,7 @@ def test_what_a_dynamic_provider_changes_is_found_where_the_engine_only_says_tha
 def test_what_is_at_gandi_is_not_said_to_be_created() -> None:
     named = {"inputs": {"name": "sip.ringer.tel.", "type": "A", "rrdatas": ["34.44.183.87"]}}
     found = compare([step("create", GANDI_RECORD, "dns-gandi-sip-a", newState=named)])
-    assert (found.creations, found.at_gandi) == ((), ("GandiRecordSet sip.ringer.tel. A",))
+    assert (found.creations, found.taken_over) == ((), {"Gandi": ("GandiRecordSet sip.ringer.tel. A",)})
 
 
 def test_what_is_created_replaced_and_deleted_is_reported_by_name() -> None:

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from inventory.formats import FORMATS, Audience, Family, NothingToListError, merged
-from inventory.published import UnreadableError, json_schema, read
+from inventory.reading import UnreadableError, json_schema, read
 from tests.stacks import ROOT, stack_config
 from tests.unit.format_readers import READERS, ranges, read_aws, read_gcp, read_iptables, read_kamailio, read_nftables
 from tests.unit.published import EUROPE, EUROPES_EGRESS, HOSTILE, LIVE, NAT, RETIRED, TCP, UDP, Json, hostile
@@ -23,7 +23,7 @@ VENDORS, CUSTOMERS, EVERYBODY = Audience.VENDORS, Audience.CUSTOMERS, Audience.E
 
 def render(name: str, *documents: Json, to: Audience | None = None, ip: Family | None = None) -> str:
     found = [each for document in documents for each in read(json.dumps(document))]
-    return FORMATS[name].select(*merged(found), to, ip)
+    return FORMATS[name].select(merged(found), to, ip)
 
 
 ONE_FAMILY = [name for name, form in FORMATS.items() if form.one_family]
@@ -239,7 +239,7 @@ def test_what_the_program_publishes_is_what_the_reader_reads() -> None:
     slots["warp-nat-ip-4"] = {"state": "announced", "announcedOn": "2026-01-01", "activeOn": "2026-01-08"} | why
     published = declare(config).outputs["ipInventory"]
     jsonschema.validate(published, SCHEMA, jsonschema.Draft202012Validator)
-    ((_, inventory),) = read(json.dumps(published))
+    (inventory,) = read(json.dumps(published))
     assert [each.address for each in inventory.addresses] == [each["address"] for each in published["addresses"]]
     assert [way.port for way in inventory.endpoints] == [5060, 5060, 5061, 8080, 8443]
     assert (inventory.domain, inventory.notice_days) == ("ringer.tel", 30)

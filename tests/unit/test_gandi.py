@@ -156,7 +156,9 @@ def test_a_token_in_clear_is_refused_and_not_shown() -> None:
 
 def test_a_token_of_digits_stays_text() -> None:
     config = as_engine_gives_it(stack_config("prod") | {"warp-edge:gandiToken": "1234567890"})
-    assert Settings.parse(config, {"warp-edge:gandiToken"}).gandi_token.get_secret_value() == "1234567890"
+    Settings.parse(config, {"warp-edge:gandiToken"})
+    with pytest.raises(SettingsError, match="config set --secret gandiToken"):
+        Settings.parse(config)
 
 
 def configured(config: dict[str, Any]) -> GandiRecordSetProvider:

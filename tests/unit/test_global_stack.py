@@ -18,8 +18,8 @@ import pytest
 
 from engine import record as engine_record
 from engine.refusal import RefusedError
-from inventory.publish import with_digest
-from inventory.published import OF_A_REGION, read
+from inventory.outputs import with_digest
+from inventory.reading import OF_A_REGION, read
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config, written_config
 from tests.unit.cloud import LIVE_ADDRESSES, PASSWORD, Cloud
 from tests.unit.recording import Edge, declare, program, run
@@ -206,7 +206,7 @@ def test_the_same_sets_stand_at_cloud_dns_and_naptr_when_asked_for() -> None:
 
 def test_the_inventory_has_every_address_of_every_region() -> None:
     inventory = declare_global().outputs["ipInventory"]
-    ((_, known),) = read(json.dumps(inventory))
+    (known,) = read(json.dumps(inventory))
     assert {each.address for each in known.addresses if each.status == "active"} == {
         *LIVE_ADDRESSES.values(),
         *EAST_ADDRESSES.values(),

@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 from inventory import Address, Direction, Inventory, Kind, Status
 from inventory.address import NoticeOverride
 from inventory.capacity import EgressCapacity
-from inventory.publish import digest, egress_capacity
+from inventory.outputs import digest, egress_capacity
 from plan.names import Listener, Listeners, SipNames, endpoints, records
 from settings.dns import SrvWeights
 

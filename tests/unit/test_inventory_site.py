@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from components.inventory_site import import_ids
-from inventory.published import read
+from inventory.reading import read
 from inventory.site.files import FILES
 from inventory.site.render import render
+from plan.import_ids import import_ids
 from settings import Settings, SettingsError
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config, without_site
 from tests.unit.recording import Edge, declare
@@ -93,10 +93,10 @@ def test_people_find_it_where_the_settings_say() -> None:
 
 
 def test_the_bucket_can_be_recorded_after_a_crash(edge: Edge) -> None:
-    ids = import_ids("inventory-site", site_of(with_site()))
-    assert ids == {"inventory-site-bucket": "warp-prod/warp-ips"}
-    assert set(ids) <= {each.name for each in edge.resources}
-    assert import_ids("inventory-site", site_of(stack_config("prod"))) == {}
+    name = "inventory-site-bucket"
+    assert import_ids(site_of(with_site()))[name] == "warp-prod/warp-ips"
+    assert name in {each.name for each in edge.resources}
+    assert name not in import_ids(site_of(stack_config("prod")))
 
 
 @pytest.mark.parametrize(

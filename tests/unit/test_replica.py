@@ -8,9 +8,9 @@ from typing import Any
 import pulumi
 import pytest
 
-from components import database
 from engine.record import owners_reader
 from engine.refusal import RefusedError
+from plan.import_ids import import_ids
 from policies.declared import Declared
 from policies.rule import InProduction
 from policies.rules.database import _backups
@@ -132,7 +132,8 @@ def test_what_only_the_owner_can_do_is_refused(path: tuple[str, ...], value: Any
 
 def test_of_a_replica_the_instance_alone_is_adopted() -> None:
     settings = Settings.parse(as_engine_gives_it(stack_config("prod-us-east1")))
-    assert database.import_ids("database", settings) == {
+    found = import_ids(settings)
+    assert {name: each for name, each in found.items() if name.startswith("database-")} == {
         "database-instance": "projects/warp-prod/instances/warp-db-us-east1"
     }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from inventory.published import PublishedInventory
+from inventory.reading import PublishedInventory
 from plan import plan
 from review.audience import Audience
 from review.preview import read

@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 
 from refusal import Refusal
 from settings import Settings, SettingsError
-from settings.regions import GlobalSettings
+from settings.all_regions import GlobalSettings
 from tests.cases import cases
 from tests.stacks import Config, as_engine_gives_it, changed, paths, stack_config, written_config
 from tests.unit.cloud import Cloud

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from components.gandi.records import LEAST_TTL
+from engine.dns_hosts import HOSTS
 from policies.rules.dns import Ttl
 from settings import Settings, SettingsError
-from settings.dns import LEAST_TTL_AT_GANDI
+from settings.all_regions import GlobalSettings
 from settings.problems import problem_of
-from settings.regions import GlobalSettings
 from tests.stacks import as_engine_gives_it, changed, stack_config
 
 CLUSTER, INGRESS, EGRESS = "warp-edge:cluster", "warp-edge:ingress", "warp-edge:egress"
@@ -531,8 +530,8 @@ def test_the_live_edge_itself_is_refused_nowhere() -> None:
     parse(stack_config("sandbox"))
 
 
-def test_settings_provider_and_policy_agree_on_the_least_ttl_that_gandi_accepts() -> None:
-    assert {LEAST_TTL_AT_GANDI, LEAST_TTL, Ttl().least_seconds} == {LEAST_TTL_AT_GANDI}
+def test_the_policy_wants_the_ttl_that_every_host_accepts() -> None:
+    assert Ttl().least_seconds == max(each.least_ttl for each in HOSTS.values()) == 300
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory.formats import FORMATS, NothingToListError
-from inventory.published import read
+from inventory.reading import read
 from inventory.site.files import FILES, FORMS, content_type
-from inventory.site.ranges import created_on, happened
+from inventory.site.ranges import created_on
 from inventory.site.render import render
 from tests.cases import cases
 from tests.unit.published import EUROPE, EUROPES_EGRESS, HOSTILE, LIVE, NAT, RETIRED, Json, address, hostile
@@ -76,10 +76,11 @@ def test_a_site_has_always_the_same_files() -> None:
 
 def test_every_format_is_a_file_for_those_whom_it_is_for() -> None:
     assert {form.format for form in FORMS} == set(FORMATS)
+    assert len(set(FILES)) == len(FILES), "two formats write one file"
     for form in FORMS:
         assert form.audience in FORMATS[form.format].audiences
-        ((raw, inventory),) = read(json.dumps(LIVE, sort_keys=True))
-        expected = FORMATS[form.format].select((inventory,), (raw,), form.audience)
+        (inventory,) = read(json.dumps(LIVE, sort_keys=True))
+        expected = FORMATS[form.format].select((inventory,), form.audience)
         assert site(LIVE)[form.path].decode() == expected
 
 
@@ -258,9 +259,9 @@ def test_the_feed_is_what_rfc_4287_asks_for() -> None:
 
 
 def test_dates_that_are_to_come_have_not_happened() -> None:
-    (found,) = [found for _, found in read(json.dumps(EUROPE))]
+    (found,) = read(json.dumps(EUROPE))
     coming = next(each for each in found.addresses if each.name == "eu-new")
-    assert list(happened(coming)) == ["announced"]
+    assert list(coming.reached) == ["announced"]
     assert created_on([found]) == date(2026, 2, 1)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from inventory import folder
-from inventory.published import read
+from inventory.reading import read
 from inventory.site.files import FILES
 from inventory.site.render import render
 from tests.unit.commands import called

@@ -19,8 +19,8 @@ from engine import record as engine_record
 from engine.cli import Cli, EngineError, NotWholeError, refused_state
 from engine.refusal import RefusedError
 from engine.values import UNKNOWN, missing_values
-from inventory.publish import SCHEMA
-from inventory.published import OF_A_REGION
+from inventory.outputs import SCHEMA
+from inventory.reading import OF_A_REGION
 from review.markdown import markdown
 from review.report import report
 from tests.unit.commands import called

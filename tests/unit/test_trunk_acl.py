@@ -9,6 +9,7 @@ import pulumi
 import pytest
 
 from components import acl_enforcement
+from plan.import_ids import import_ids
 from settings import Settings, SettingsError
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config, without_site
 from tests.unit.recording import HIDDEN, Declared, Edge, declare, declare_once
@@ -156,7 +157,8 @@ def test_without_an_image_there_is_no_reloader() -> None:
 
 def test_what_the_cluster_has_already_can_be_adopted() -> None:
     edge = declare_once(with_acl())
-    ids = acl_enforcement.import_ids("acl-enforcement", Settings.parse(as_engine_gives_it(with_acl())))
+    found = import_ids(Settings.parse(as_engine_gives_it(with_acl())))
+    ids = {name: each for name, each in found.items() if name.startswith("acl-enforcement-")}
     ours = {each.name: each for each in edge.resources if each.name.startswith("acl-enforcement-") and each.custom}
     assert set(ids) == set(ours) - {"acl-enforcement-token"}
     for name, import_id in ids.items():

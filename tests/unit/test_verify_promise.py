@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from inventory.publish import digest
+from inventory.outputs import digest
 from refusal import Refusal
 from tests.promises import ANNOUNCED, NAT, RETIRED, TCP, UDP, ZONE, outputs
 from tests.stacks import stack_config

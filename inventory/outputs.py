@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from inventory import sheets
-from inventory.address import Address, Direction, Status
+from inventory import sheet_texts
+from inventory.address import Address, Direction
 from inventory.capacity import PORTS_PER_ADDRESS, EgressCapacity
 from inventory.endpoint import Endpoint, Record
-from inventory.published_values import Json, written
+from inventory.json_values import Json, written
 
 SCHEMA = 1
 # Purpose of a firewall rule for an endpoint.
@@ -62,8 +62,8 @@ class Inventory:
     @property
     def announced_ingress(self) -> list[Address]:
         """Where customers will send calls: reserved, nothing answers there yet."""
-        inbound = [a for a in self.addresses if a.direction is Direction.INBOUND and a.customer is None]
-        return [a for a in inbound if a.status is Status.ANNOUNCED]
+        inbound = (a for a in self.addresses if a.direction is Direction.INBOUND and a.customer is None)
+        return [each for each in inbound if each.coming]
 
     @property
     def egress(self) -> list[Address]:
@@ -90,7 +90,7 @@ class Inventory:
             "schema": SCHEMA,
             "addresses": [address.address for address in self.egress],
             "cidrs": [address.cidr for address in self.egress],
-            "text": sheets.vendor_sheet(self.egress, self.domain),
+            "text": sheet_texts.vendor_sheet(self.egress, self.domain),
         }
 
     def customer_endpoints(self) -> Json:
@@ -107,10 +107,10 @@ class Inventory:
                 "outbound": _outbound(ways_in, self.announced_ingress),
                 "inbound": [{"protocols": ["UDP", "TCP"], "from": address.cidr} for address in self.egress],
             },
-            "codecs": list(sheets.CODECS),
-            "dtmf": sheets.DTMF,
-            "authentication": sheets.AUTHENTICATION,
-            "text": sheets.customer_sheet(ways_in, self.egress, self.announced_ingress),
+            "codecs": list(sheet_texts.CODECS),
+            "dtmf": sheet_texts.DTMF,
+            "authentication": sheet_texts.AUTHENTICATION,
+            "text": sheet_texts.customer_sheet(ways_in, self.egress, self.announced_ingress),
         }
 
 

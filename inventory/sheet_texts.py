@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from inventory.address import Address, Status
+from inventory.address import Address
 from inventory.endpoint import Endpoint
 
 CODECS = ("G.711 ulaw", "G.711 alaw", "G.729")
@@ -14,15 +14,9 @@ AUTHENTICATION = "source IP, no credentials"
 
 def when(address: Address) -> str:
     """What a vendor should know of an address that is not simply in use."""
-    match address.status:
-        case Status.ANNOUNCED:
-            start = f"from {address.active_on}" if address.active_on else "soon"
-            return f"announced: will be used {start}, accept it now"
-        case Status.DRAINING:
-            since = f" since {address.drained_on}" if address.drained_on else ""
-            return f"draining{since}: accept it until it is retired"
-        case _:
-            return ""
+    remark = address.status.state.remark
+    since = f" since {address.day}" if address.day and not address.coming else ""
+    return f"{address.status}{since}: {remark.format(start=address.start)}" if remark else ""
 
 
 def vendor_sheet(egress: Sequence[Address], domain: str) -> str:
@@ -72,8 +66,7 @@ def coming(address: Address) -> str:
     """A remark for customers on an announced address."""
     host = f"[{address.address}]" if ":" in address.address else address.address
     ports = ", ".join(str(port) for port in address.ports)
-    start = f"from {address.active_on}" if address.active_on else "soon"
-    return f"{host} ({'/'.join(address.protocols)} {ports}) will answer {start}; open your firewall to it now"
+    return f"{host} ({'/'.join(address.protocols)} {ports}) will answer {address.start}; open your firewall to it now"
 
 
 def _opened(endpoint: Endpoint) -> str:

@@ -1,7 +1,7 @@
-"""Readers of the outputs `ipInventory` and `dns`, which check them once for all callers.
+"""Readers of a stack's outputs, which check them once for all callers and keep the original.
 
 This project wrote them, but they may have been changed on the way, in files, mail and pipes. So addresses and ports are
-parsed, and every format has to quote free text. Fields that are added later are ignored here.
+parsed, and every format has to quote free text. Fields that are added later are ignored here, and passed on.
 `python -m inventory schema` writes the JSON Schema from these models.
 """
 
@@ -10,15 +10,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from engine.values import NOTHING, is_unknown, missing_values
 from inventory.address import Address
 from inventory.endpoint import Endpoint
-from inventory.publish import SCHEMA
-from inventory.published_values import READ, IpAddress, Json
+from inventory.json_values import READ, IpAddress, Json
+from inventory.outputs import SCHEMA, with_digest
 
 # The only outputs of a region's stack that a stack of role `global` reads: others contain passwords.
 OF_A_REGION = ("ipInventory", "dns", "egressCapacity", "monthlyCost")
@@ -31,10 +31,47 @@ MOST = 20_000
 HostName = Annotated[str, Field(pattern=rf"^{_LABEL}(\.{_LABEL})*$", max_length=253)]
 
 
+class UnreadableError(Exception):
+    """The input is no inventory."""
+
+
+class NotWholeError(UnreadableError):
+    """There is nothing in it, or the engine's words for unknown values; the text says where."""
+
+
+class WrongFieldError(UnreadableError):
+    """An output does not have its shape: the field, its value as Python writes it, and why it is none."""
+
+    def __init__(self, field: str, value: str, why: str) -> None:
+        super().__init__(f"{field} = {value}: {why}")
+        self.field, self.value, self.why = field, value, why
+
+
 class Published(BaseModel):
-    """One object of the JSON: camelCase, types not coerced, unknown fields ignored."""
+    """One object of the JSON: camelCase, types not coerced, unknown fields not understood."""
 
     model_config = ConfigDict(frozen=True, **READ)
+
+    _raw: Json = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def of(cls, raw: Json) -> Self:
+        """An output. Raises `WrongFieldError`."""
+        try:
+            found = cls.model_validate_json(json.dumps(raw))
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(step) for step in first["loc"])
+            raise WrongFieldError(field, repr(first["input"]), first["msg"]) from None
+        except ValueError:
+            raise WrongFieldError("all of it", "(not shown)", "no JSON") from None
+        found._raw = raw
+        return found
+
+    @property
+    def raw(self) -> Json:
+        """An output as it came, with what this version does not know."""
+        return self._raw
 
 
 class PublishedInventory(Published):
@@ -47,6 +84,11 @@ class PublishedInventory(Published):
     endpoints: tuple[Endpoint, ...] = Field((), description="where customers send calls")
     addresses: tuple[Address, ...]
     digest: str = Field(description="SHA-256 of the rest as canonical JSON")
+
+    @property
+    def edited(self) -> bool:
+        """Whether the digest is not that of its contents."""
+        return bool(with_digest(self.raw)["digest"] != self.digest)
 
 
 @dataclass(frozen=True)
@@ -82,14 +124,6 @@ class PublishedDns(Published):
     records: Annotated[tuple[PublishedRecord, ...], Field(max_length=MOST)]
 
 
-class UnreadableError(Exception):
-    """The input is not an inventory."""
-
-
-class NotWholeError(UnreadableError):
-    """The output is missing, or has placeholders for unknown values; the text says where."""
-
-
 def inventories_in(document: object) -> Iterator[Json]:
     """Every inventory in a JSON document: one, a list, or an object with any keys.
 
@@ -113,15 +147,15 @@ def inventories_in(document: object) -> Iterator[Json]:
         raise UnreadableError
 
 
-def read(text: str) -> list[tuple[Json, PublishedInventory]]:
-    """The inventories of one file, raw and parsed. Raises `UnreadableError`."""
+def read(text: str) -> list[PublishedInventory]:
+    """The inventories of one file. Raises `UnreadableError`."""
     try:
         documents = list(inventories_in(json.loads(text)))
         if not all(documents):
             raise NotWholeError(NOTHING)
         if wrong := next(filter(None, (missing_values(each) for each in documents)), ""):
             raise NotWholeError(wrong)
-        return [(each, PublishedInventory.model_validate_json(json.dumps(each))) for each in documents]
+        return [PublishedInventory.of(each) for each in documents]
     except (ValueError, RecursionError):
         raise UnreadableError from None
 

@@ -6,27 +6,26 @@ the host of the names, are in other modules.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from inventory.address import Direction, Status
+from inventory.dns_routing import Policy, Target
+from inventory.dns_routing import Routing as Routed
 from inventory.endpoint import TRANSPORT_OF_ROLE, Endpoint, Record, Transport
 from inventory.formats.selection import NothingToListError, merged
-from inventory.publish import SCHEMA, Inventory, digest, record_sets
-from inventory.published import OF_A_REGION, Published, PublishedDns, ReachableInventory
-from inventory.published_values import Json
-from inventory.routing import Policy, Target
-from inventory.routing import Routing as Routed
+from inventory.json_values import Json
+from inventory.outputs import SCHEMA, Inventory, record_sets
+from inventory.reading import OF_A_REGION, Published, PublishedDns, ReachableInventory, WrongFieldError
 from plan.cost import cents
 from plan.names import Listener, Listeners, SipNames, address_records, endpoints, service_records
 from refusal import Refusal
-from settings.regions import RegionShare
-from settings.routing import Routing
+from settings.all_regions import RegionShare
+from settings.dns_routing import Routing
 
 Count = Annotated[int, Field(ge=0)]
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -62,8 +61,7 @@ class PublishedCost(Published):
 
 @dataclass(frozen=True)
 class Region:
-    """One region, from its stack's outputs. `listeners`: its LoadBalancers and its own names; `raw`: unparsed
-    outputs."""
+    """One region, from its stack's outputs. `listeners`: its LoadBalancers and its own names."""
 
     name: str
     share: RegionShare
@@ -72,7 +70,6 @@ class Region:
     dns: PublishedDns
     capacity: PublishedCapacity
     cost: PublishedCost
-    raw: Mapping[str, Json]
 
     @property
     def active(self) -> bool:
@@ -94,7 +91,7 @@ def read(region: str, share: RegionShare, shared_names: SipNames, outputs: Mappi
     raw: dict[str, Json] = {name: _whole(outputs[name]) for name in OF_A_REGION}
     inventory = _model(ReachableInventory, share, "ipInventory", raw, again)
     dns = _model(PublishedDns, share, "dns", raw, again)
-    if digest({key: value for key, value in raw["ipInventory"].items() if key != "digest"}) != inventory.digest:
+    if inventory.edited:
         raise Refusal(f"stack {share.stack}, ipInventory: its digest does not match its contents", again)
     if inventory.region != region:
         raise Refusal(
@@ -111,7 +108,7 @@ def read(region: str, share: RegionShare, shared_names: SipNames, outputs: Mappi
     tcp = _listener(share, names.fqdn(names.tcp), inventory, dns, ROLE_OF_TRANSPORT)
     capacity = _model(PublishedCapacity, share, "egressCapacity", raw, again)
     cost = _model(PublishedCost, share, "monthlyCost", raw, again)
-    return Region(region, share, Listeners(names, udp, tcp), inventory, dns, capacity, cost, raw)
+    return Region(region, share, Listeners(names, udp, tcp), inventory, dns, capacity, cost)
 
 
 def _listener(
@@ -152,12 +149,10 @@ def _listener(
 
 def _model(kind: type[T], share: RegionShare, name: str, raw: Mapping[str, Json], remedy: str) -> T:
     try:
-        return kind.model_validate_json(json.dumps(raw[name]))
-    except (ValidationError, ValueError) as error:
-        told = error.errors()[0] if isinstance(error, ValidationError) else None
-        field = ".".join(str(step) for step in told["loc"]) if told else "all of it"
-        what = f"{told['input']!r:.60}: {told['msg']}" if told else "no JSON"
-        raise Refusal(f"stack {share.stack}, {name}: {field!r:.80} = {what}", remedy) from None
+        return kind.of(raw[name])
+    except WrongFieldError as error:
+        what = f"{error.field!r:.80} = {error.value:.60}: {error.why}"
+        raise Refusal(f"stack {share.stack}, {name}: {what}", remedy) from None
 
 
 def _whole(value: object) -> Json:
@@ -184,7 +179,7 @@ def together(regions: Iterable[Region]) -> list[Region]:
     """All regions in order. Raises `Refusal` if two have the same living address or name."""
     found = in_order(regions)
     try:
-        merged([(each.raw["ipInventory"], each.inventory) for each in found])
+        merged([each.inventory for each in found])
     except NothingToListError as error:
         raise Refusal(str(error), "run `pulumi refresh` and `pulumi up` of both stacks") from None
     owners: dict[tuple[str, str], str] = {}
@@ -282,7 +277,7 @@ def _endpoints(names: SipNames, regions: Sequence[Region], records: Sequence[Rec
 
 def ip_inventory(promised: Inventory, regions: Sequence[Region]) -> Json:
     """Output `ipInventory`: every address of every region, as in its stack."""
-    return promised.ip_inventory([address for each in regions for address in each.raw["ipInventory"]["addresses"]])
+    return promised.ip_inventory([address for each in regions for address in each.inventory.raw["addresses"]])
 
 
 def egress_capacity(regions: Sequence[Region]) -> Json:
@@ -296,7 +291,7 @@ def egress_capacity(regions: Sequence[Region]) -> Json:
         "concurrentCalls": sum(calls),
         "concurrentCallsOneRegionLess": sum(calls) - max(calls),
         "vms": sum(each.vms for each in living.values()),
-        "regions": {each.name: each.raw["egressCapacity"] for each in regions},
+        "regions": {each.name: each.capacity.raw for each in regions},
     }
 
 
@@ -309,7 +304,7 @@ def monthly_cost(regions: Sequence[Region]) -> Json:
         "plan": {"total": _sum(each.plan.total for each in found)},
         "list": {"total": _sum(each.list.total for each in found)},
         "platform": _sum(each.platform for each in found),
-        "regions": {each.name: each.raw["monthlyCost"] for each in regions},
+        "regions": {each.name: each.cost.raw for each in regions},
     }
 
 
@@ -317,7 +312,7 @@ def all_records(regions: Sequence[Region], records: Sequence[Record], ttl_second
     """The shared record sets with their TTL, and every region's own, as in its stack."""
     shared = record_sets(records, ttl_seconds)
     taken = {(each["name"], each["type"]) for each in shared}
-    own = [each for region in regions for each in region.raw["dns"]["records"]]
+    own = [each for region in regions for each in region.dns.raw["records"]]
     return shared + [each for each in own if (each["name"], each["type"]) not in taken]
 
 

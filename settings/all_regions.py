@@ -10,9 +10,9 @@ from pydantic import Field
 from settings import Settings
 from settings.base import Region, Section, StackName
 from settings.dns import Dns, refuse_unowned_zone
+from settings.dns_routing import Routing
 from settings.inventory_site import InventorySite
 from settings.problems import refuse
-from settings.routing import Routing
 from settings.rules import Rule
 from settings.stack import ROLE, Stack
 
