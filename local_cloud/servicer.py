@@ -116,7 +116,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Create(self, request: provider_pb2.CreateRequest, context: Context) -> provider_pb2.CreateResponse:
         given = decode(request.properties)
-        with _told(context, given):
+        with _reporting(context, given):
             state = self._provider.create(
                 self._configured(context),
                 _named(request.urn),
@@ -128,7 +128,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Read(self, request: provider_pb2.ReadRequest, context: Context) -> provider_pb2.ReadResponse:
         inputs, prior = decode(request.inputs), decode(request.properties)
-        with _told(context, inputs):
+        with _reporting(context, inputs):
             state = self._provider.read(
                 self._configured(context), _named(request.urn), request.id, inputs.values, prior.values
             )
@@ -143,7 +143,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
     def Update(self, request: provider_pb2.UpdateRequest, context: Context) -> provider_pb2.UpdateResponse:
         given, olds = decode(request.news), decode(request.olds)
         prior = State(request.id, olds.values, decode(request.old_inputs).values, olds.secrets)
-        with _told(context, given):
+        with _reporting(context, given):
             state = self._provider.update(
                 self._configured(context),
                 _named(request.urn),
@@ -232,7 +232,7 @@ def _refuse(context: Context, error: CloudError) -> NoReturn:
 
 
 @contextmanager
-def _told(context: Context, given: Decoded) -> Iterator[None]:
+def _reporting(context: Context, given: Decoded) -> Iterator[None]:
     """Wraps an operation: reports refusals and objects that did not become ready as the engine expects."""
     try:
         yield

@@ -145,7 +145,7 @@ def exceptions(plugin: str) -> dict[Key, str]:
     rows: list[Props] = (yaml.safe_load(path.read_text()) or []) if path.exists() else []
     for row in rows:
         assert set(row) == {"file", "type", "path", "how", "answer", "reason", "source"}, row
-        assert all(row.values()), f"an exception without a word: {row}"
+        assert all(row.values()), f"exception without a reason or another field: {row}"
     listed = {(row["file"], row["type"], row["path"], row["how"]): str(row["answer"]) for row in rows}
     assert len(listed) == len(rows), "duplicate exception"
     return listed

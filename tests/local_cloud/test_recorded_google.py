@@ -98,7 +98,7 @@ def test_an_exception_excuses_one_answer_and_only_as_long_as_it_differs(
     assert stale == f"{type_} {path} {how}: an exception, but it no longer differs"
     for rows, wrong in (
         ([row | {"reason": ""}], "without a reason"),
-        ([row, row], "twice"),
+        ([row, row], "duplicate"),
         ([{"file": file}], "file"),
     ):
         with pytest.raises(AssertionError, match=wrong):

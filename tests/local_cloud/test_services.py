@@ -57,7 +57,7 @@ def test_a_manual_change_moves_a_load_balancer_by_its_spec_and_not_by_its_status
     made = kubernetes.create(SERVICE, "sip", pinned())
     with (
         cloud.change("hand") as tx,
-        pytest.raises(LocalCloudError, match=r'put it back; change .* metadata\.annotations\["networking'),
+        pytest.raises(LocalCloudError, match=r'revert this; change .* metadata\.annotations\["networking'),
     ):
         hand.change(tx, SERVICE, made.id, "status.loadBalancer.ingress[0].ip", other.outputs["address"])
     with cloud.change("hand") as tx:

@@ -222,9 +222,9 @@ def test_a_refusal_names_the_record_and_says_what_gandi_says(
     began = time.monotonic()
     with pytest.raises(Refusal) as refused:
         gandi.put(RecordSet(domain, f"sip.{domain}.", "A", 300, (value,)))
-    what, _, told_remedy = str(refused.value).partition("\n  -> ")
+    what, _, given_remedy = str(refused.value).partition("\n  -> ")
     assert what.startswith(f"sip.{domain}. A at Gandi: {words}")
-    assert remedy in told_remedy
+    assert remedy in given_remedy
     assert time.monotonic() - began < 4, "asked once"
 
 
