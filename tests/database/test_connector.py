@@ -42,12 +42,15 @@ from google.oauth2 import service_account
 from components.trunk_acl import reach
 from local_cloud.postgres import PostgresServer
 from refusal import Refusal
+from tests.database.conftest import Happening
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLIC, PRIVATE = "127.91.7.1", "127.91.7.2"  # of the instance; the library connects to its port 3307
 INSTANCE = "warp-test:europe-west1:warp-trunks"
 USER, PASSWORD = "warp", secrets.token_hex(8)
 ACCOUNT = "deployer@warp-test.iam.gserviceaccount.com"
+# What is told at once is not told at the deadline, nor tried until then; a slow machine takes its time for either.
+DEADLINE, AT_ONCE = 60.0, 30.0
 LOGIN_SCOPE = "https://www.googleapis.com/auth/sqlservice.login"
 
 
@@ -124,7 +127,8 @@ class Google:
                     f"{api}/connectSettings": google.settings,
                     f"{api}:generateEphemeralCert": lambda: google.certificate(content),
                 }
-                time.sleep(0 if is_form else google.delay)
+                if google.delay and not is_form:
+                    time.sleep(google.delay)
                 if google.refusal and not is_form:
                     status, message = google.refusal
                     answer = {"error": {"code": status, "message": message}}
@@ -253,7 +257,7 @@ def cloud(postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def target(**changed: Any) -> reach.Target:
     given: dict[str, Any] = {
         "access": "connector", "host": "", "port": 5432, "instance": INSTANCE, "database": "warp", "user": USER,
-        "private": False, "iam": False, "deadline_seconds": 30.0, "password": PASSWORD,
+        "private": False, "iam": False, "deadline_seconds": DEADLINE, "password": PASSWORD,
     }  # fmt: skip
     return reach.Target(**{**given, **changed})
 
@@ -309,7 +313,7 @@ def test_nothing_is_left_behind_when_the_connection_ends(cloud: Cloud, monkeypat
     before = set(threading.enumerate())
     with reach.connected(target()) as connection:
         connection.execute("SELECT 1")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + AT_ONCE
     ours = {"cloud-sql-connector", "_accept_and_proxy"}
     while left := [
         each for each in threading.enumerate() if each not in before and any(name in each.name for name in ours)
@@ -329,7 +333,7 @@ def test_an_instance_without_a_private_address_says_so_at_once(cloud: Cloud) -> 
     del cloud.google.addresses["PRIVATE"]
     text, seconds = refused(private=True)
     assert "it has no private address\n  -> set trunkAcl.reach.address: public" in text
-    assert seconds < 5
+    assert seconds < AT_ONCE
 
 
 def test_the_end_on_the_instance_takes_nobody_without_a_certificate(cloud: Cloud) -> None:
@@ -347,7 +351,7 @@ def test_a_server_with_a_certificate_of_another_authority_never_gets_the_passwor
     cloud.google.server_ca = trustme.CA().cert_pem.bytes().decode()
     text, seconds = refused()
     assert "who answers is not the instance" in text
-    assert seconds < 5
+    assert seconds < AT_ONCE
     assert cloud.instance.users == []
 
 
@@ -356,7 +360,7 @@ def test_a_wrong_password_is_told_at_once_and_not_repeated(cloud: Cloud) -> None
     assert "password authentication failed" in text
     assert "look at the user, its password" in text
     assert "wrong-one" not in text
-    assert seconds < 5
+    assert seconds < AT_ONCE
     assert len(cloud.instance.users) == 1
 
 
@@ -366,7 +370,7 @@ def test_what_the_admin_api_refuses_is_told_at_once_in_its_own_words(cloud: Clou
     text, seconds = refused()
     assert "Google refuses: The client is not authorized to make this request." in text
     assert "Cloud SQL Client" in text
-    assert seconds < 5
+    assert seconds < AT_ONCE
 
 
 def test_an_instance_of_another_name_or_region_is_told_at_once(cloud: Cloud) -> None:
@@ -374,21 +378,23 @@ def test_an_instance_of_another_name_or_region_is_told_at_once(cloud: Cloud) -> 
     cloud.google.region = "us-east1"
     text, seconds = refused()
     assert "got region europe-west1, expected us-east1" in text
-    assert seconds < 5
+    assert seconds < AT_ONCE
 
 
-def test_an_api_that_fails_for_a_while_is_waited_for(cloud: Cloud) -> None:
+def test_an_api_that_fails_for_a_while_is_waited_for(
+    cloud: Cloud, in_the_first_pause: Callable[[Happening], None]
+) -> None:
     cloud.google.refusal = 503, "The service is currently unavailable."
-    threading.Timer(1.5, setattr, (cloud.google, "refusal", None)).start()
-    with reach.connected(target(deadline_seconds=30.0)) as connection:
+    in_the_first_pause(lambda: setattr(cloud.google, "refusal", None))
+    with reach.connected(target()) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_an_api_that_never_answers_ends_with_the_deadline(cloud: Cloud) -> None:
-    cloud.google.delay = 8.0
+    cloud.google.delay = 60.0
     text, seconds = refused(deadline_seconds=2.0)
     assert "no answer in time" in text
-    assert 1.5 < seconds < 4
+    assert 1.5 < seconds < AT_ONCE
 
 
 def test_iam_asks_for_a_certificate_with_a_login_token_and_sends_no_password(cloud: Cloud) -> None:
@@ -405,7 +411,7 @@ def test_a_machine_without_credentials_gets_one_clear_error_and_no_traceback(tmp
 from components.trunk_acl import reach
 from refusal import Refusal
 try:
-    with reach.connected(reach.{target(deadline_seconds=60.0, password=None)!r}):
+    with reach.connected(reach.{target(deadline_seconds=DEADLINE, password=None)!r}):
         pass
 except Refusal as error:
     print(error)
@@ -429,7 +435,7 @@ except Refusal as error:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=2 * DEADLINE,
         )
         seconds = time.monotonic() - began
     assert result.stderr == ""
@@ -438,4 +444,4 @@ except Refusal as error:
         f"cannot connect to database warp at {INSTANCE} as {USER}: this machine has no Google credentials"
     )
     assert "gcloud auth application-default login" in remedy
-    assert seconds < 10
+    assert seconds < AT_ONCE

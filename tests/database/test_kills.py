@@ -17,11 +17,16 @@ import pytest
 
 from components.trunk_acl import catalogue, entries, migrations, migrator
 from components.trunk_acl.lock import Connection
+from tests.cases import PROFILE, THOROUGH
 from tests.database import processes
 from tests.database.killing_relay import KillingRelay
 from tests.database.servers import CUSTOMERS, Database, Server, wishes
 from trunk_text import Entry, Trunk, texts
 
+# A walk through all statements takes a process for each: on the other server it is for the nightly run.
+KINDS = pytest.mark.parametrize(
+    "server", ["production", "embedded"] if PROFILE == THOROUGH else ["production"], indirect=True, scope="session"
+)
 KNOWN = migrations.load()
 # The next run comes to the next migration where this one came to the last: as many statements earlier as one has.
 STEP_BACK = 10
@@ -132,6 +137,7 @@ def undisturbed(server: Server) -> Iterator[Callable[[int], dict[str, str]]]:
     yield after
 
 
+@KINDS
 def test_a_migrator_killed_at_any_statement_leaves_a_prefix_and_the_next_run_finishes(
     server: Server, empty: Database, way: str, undisturbed: Callable[[int], dict[str, str]]
 ) -> None:
@@ -174,6 +180,7 @@ NEW = [
 ]
 
 
+@KINDS
 def test_trunk_files_killed_at_any_statement_leave_the_old_rows_or_the_new_ones(own: Database, way: str) -> None:
     own.reconcile(OLD)
     old, new = texts(OLD), texts(NEW)

@@ -1,4 +1,5 @@
-"""Whose call is it? A million random addresses against an oracle of the test's own, and what Kamailio's views say."""
+"""Whose call is it? Random addresses, a million of them each night, against an oracle of the test's own, and what
+Kamailio's views say."""
 
 from __future__ import annotations
 
@@ -12,11 +13,12 @@ from typing import Any
 import pytest
 
 from components.trunk_acl.lock import Connection
+from tests.cases import PROFILE, THOROUGH
 from tests.database.servers import CUSTOMERS, Database, Server
 
 FIRST, SECOND = CUSTOMERS[:2]
-# A lookup of these (nested, half of them switched off) takes some 50 microseconds.
-LOOKUPS = {"production": 1_000_000, "embedded": 100_000}
+# A lookup of these (nested, half of them switched off) takes some 50 microseconds: a million is for the nightly run.
+LOOKUPS = {"production": 1_000_000 if PROFILE == THOROUGH else 100_000, "embedded": 100_000}
 WIDTHS = {4: 32, 6: 128}
 
 
@@ -122,7 +124,7 @@ def test_a_dedicated_address_is_found_and_its_neighbours_are_not(acl: Database) 
     assert found == [None, FIRST, SECOND, None, FIRST, None, FIRST, None]
 
 
-# --- a million --------------------------------------------------------------------------------------------------------
+# --- many -------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -280,7 +282,7 @@ def all_answers(connection: Connection, function: str = "get_customer_by_source_
     return [ban for _, ban in sorted(rows)]
 
 
-def test_a_million_random_lookups_agree_with_an_independent_oracle(acl: Database, server: Server) -> None:
+def test_random_lookups_agree_with_an_independent_oracle(acl: Database, server: Server) -> None:
     count = LOOKUPS[server.kind]
     world = random_world(seed=20, blocks=700)
     fill(acl, world)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import getpass
-import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -14,6 +14,7 @@ import pytest
 from components.trunk_acl import lock, migrations, migrator, reach, roles
 from components.trunk_acl.migrations import Migration
 from refusal import Refusal
+from tests.database.conftest import Happening
 from tests.database.servers import PASSWORD, READER_PASSWORD, USER, WRITER_PASSWORD, Database, Server, wishes
 
 KNOWN = migrations.load()
@@ -77,11 +78,9 @@ def test_a_migration_that_fails_takes_itself_back_and_names_itself(own: Database
 
 
 def test_a_migration_that_takes_too_long_is_ended(mended: Database) -> None:
-    slow = migration(TOP + 1, "slow", "CREATE TABLE trunk_acl.slow (x integer); SELECT pg_sleep(30)")
-    begin = time.monotonic()
+    slow = migration(TOP + 1, "slow", "CREATE TABLE trunk_acl.slow (x integer); SELECT pg_sleep(600)")
     with pytest.raises(Refusal, match=r"(?s)took too long.*statement timeout.*trunkAcl\.reach\.statementSeconds"):
         mended.migrate(wishes([*KNOWN, slow], statement_seconds=0.5))
-    assert time.monotonic() - begin < 10
     assert mended.ask("SELECT to_regclass('trunk_acl.slow')") == [None]
 
 
@@ -89,10 +88,9 @@ def test_a_table_that_somebody_holds_is_not_waited_for_without_end(own: Database
     change = migration(TOP + 1, "change", "ALTER TABLE accounts.trunk_ips ADD COLUMN note text")
     with own.connect(autocommit=False) as holder:
         holder.execute("SELECT FROM accounts.trunk_ips")
-        begin = time.monotonic()
+        # Without a bound it would wait for ever: the one that is waited for ends after it.
         with pytest.raises(Refusal, match=r"the database is busy: .*lock timeout"):
             own.migrate(wishes([*KNOWN, change], lock_seconds=0.5))
-        assert time.monotonic() - begin < 10
     assert own.migrate(wishes([*KNOWN, change])).applied == (change.file,)
 
 
@@ -159,20 +157,20 @@ def test_a_run_waits_for_the_other_and_says_who_holds_the_lock_when_it_cannot_ha
         begin = time.monotonic()
         with pytest.raises(Refusal) as refused:
             mended.migrate(wishes(lock_seconds=0.6))
-        assert 0.5 < time.monotonic() - begin < 10
+        assert time.monotonic() - begin > 0.6
     assert f"another run works on the trunk ACL: warp-edge pulumi (jo@desk) as {USER} from " in str(refused.value)
     assert f", process {pid}, since 20" in str(refused.value)
     assert "waited 0.6 s" in str(refused.value)
     assert mended.migrate() == migrator.Report((), ())
 
 
-def test_a_run_goes_on_when_the_other_has_ended(mended: Database) -> None:
+def test_a_run_goes_on_when_the_other_has_ended(
+    mended: Database, in_the_first_pause: Callable[[Happening], None]
+) -> None:
     holder = mended.connect()
     holder.execute("SELECT pg_advisory_lock(%s)", (lock.KEY,))
-    threading.Timer(0.7, holder.close).start()  # as a killed one: nobody unlocks
-    begin = time.monotonic()
-    assert mended.migrate(wishes(lock_seconds=20)) == migrator.Report((), ())
-    assert 0.5 < time.monotonic() - begin < 10
+    in_the_first_pause(holder.close)  # as a killed one: nobody unlocks
+    assert mended.migrate(wishes(lock_seconds=60)) == migrator.Report((), ())
 
 
 def test_the_lock_is_let_go_after_a_failure(mended: Database) -> None:

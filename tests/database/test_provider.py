@@ -278,7 +278,7 @@ def test_another_authority_is_told_at_once_and_not_waited_for(empty: Database) -
     began = time.monotonic()
     with pytest.raises(Refusal, match=r"certificate verify failed\n  -> what stands between here and Google"):
         PROVIDER.create(reaching({**props_of(empty), "serverCa": other}, deadlineSeconds=60))
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 30
 
 
 def test_what_a_reader_is_refused_is_told_in_one_error_too(empty: Database) -> None:

@@ -7,7 +7,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import trustme
 
 from components.trunk_acl import reach
 from refusal import Refusal
+from tests.database.conftest import Happening
 from tests.database.servers import HOST, PASSWORD, USER, Database, Server, free_port
 
 ELSEWHERE = "127.0.0.1"
@@ -83,9 +84,9 @@ def test_direct_is_encrypted_and_the_server_s_authority_is_checked(acl: Database
 
 def test_a_server_with_another_authority_is_refused(acl: Database) -> None:
     other = trustme.CA().cert_pem.bytes().decode()
-    told, took = refusal(acl.target(ca=other, deadline_seconds=1))
+    told, took = refusal(acl.target(ca=other, deadline_seconds=60))
     assert "certificate verify failed" in told
-    assert took < 5
+    assert took < 30, "it is not tried again"
 
 
 def test_a_server_that_offers_no_encryption_is_refused(acl: Database) -> None:
@@ -117,16 +118,16 @@ def test_a_port_where_nobody_listens_is_waited_for_until_the_deadline_then_one_c
     assert f"cannot connect to database {acl.name} at {HOST}:{port} as {USER}: " in told
     assert "Connection refused" in told
     assert "\n  -> is the address reachable from here" in told
-    assert 0.5 < took < 4
+    assert took > 0.7, "one more pause of 0.5 s, after the first of 0.25 s, would end after the deadline"
 
 
-def test_a_server_that_begins_to_listen_meanwhile_is_reached(acl: Database, relay: Relay) -> None:
+def test_a_server_that_begins_to_listen_meanwhile_is_reached(
+    acl: Database, relay: Relay, in_the_first_pause: Callable[[Happening], None]
+) -> None:
     port = free_port(ELSEWHERE)
-    threading.Timer(0.8, relay.open, (port,)).start()
-    begin = time.monotonic()
-    with reach.connected(acl.target(access="proxy", port=port, deadline_seconds=20)) as connection:
+    in_the_first_pause(lambda: relay.open(port))
+    with reach.connected(acl.target(access="proxy", port=port, deadline_seconds=60)) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
-    assert 0.7 < time.monotonic() - begin < 8
 
 
 def test_pauses_between_attempts_grow(acl: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,11 +159,11 @@ def test_pauses_between_attempts_grow(acl: Database, monkeypatch: pytest.MonkeyP
 def test_a_server_that_says_no_is_asked_once(acl: Database, relay: Relay, wrong: dict[str, Any], words: str) -> None:
     port = free_port(ELSEWHERE)
     relay.open(port)
-    told, took = refusal(acl.target(access="proxy", port=port, deadline_seconds=30, **wrong))
+    told, took = refusal(acl.target(access="proxy", port=port, deadline_seconds=60, **wrong))
     assert words in told
     assert "\n  -> the server answers and refuses: look at the user, its password and the database's name" in told
     assert relay.connections == 1
-    assert took < 5
+    assert took < 30
 
 
 def test_through_a_proxy_on_this_machine_it_is_plain_to_the_proxy_and_nowhere_else(acl: Database, relay: Relay) -> None:
@@ -182,15 +183,13 @@ def test_a_proxy_that_does_not_run_is_told_with_the_command_that_starts_it(acl: 
     assert f"\n  -> start it: cloud-sql-proxy --port {port} p:r:i" in told
 
 
-def test_a_database_that_is_full_is_tried_again(own: Database) -> None:
+def test_a_database_that_is_full_is_tried_again(own: Database, in_the_first_pause: Callable[[Happening], None]) -> None:
     """`too many connections` is FATAL, and passes."""
     own.do(f"ALTER DATABASE {own.name} CONNECTION LIMIT 1")
     holder = own.connect()
-    threading.Timer(0.8, holder.close).start()
-    begin = time.monotonic()
-    with reach.connected(own.target(deadline_seconds=20)) as connection:
+    in_the_first_pause(holder.close)
+    with reach.connected(own.target(deadline_seconds=60)) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
-    assert time.monotonic() - begin > 0.5
 
 
 ENVIRONMENT = {

@@ -13,7 +13,6 @@ import pytest
 from sandbox import Sandbox
 from sandbox.workspace import Workspace
 from tests.engine.conftest import Stack
-from tests.kept import sandbox_aside
 from tests.stacks import ROOT, changed, stack_config
 
 # The executable form: the folder itself needs a language host newer than the one that tools/ builds.
@@ -74,24 +73,10 @@ def configured(folder: Path, **rules: Any) -> Path:
     return file
 
 
-@pytest.fixture
-def stack(cloud: Sandbox, tmp_path: Path) -> Stack:
-    return Stack(tmp_path / "stack", cloud, stack_config("sandbox"))
-
-
-def test_an_update_stops_before_what_is_refused_and_passes_without_it() -> None:
-    with sandbox_aside() as (cloud, folder):
-        stack = Stack(folder / "stack", cloud, stack_config("sandbox"))
-        sandbox = under(PACK, shipped("sandbox"))
-        stack.set("ALLOW_UNENCRYPTED_AND_ENCRYPTED", DATABASE, "sslMode")
-        told = stack.failing("up", "--yes", "--skip-preview", *sandbox)
-        assert "-> set warp-edge:database.sslMode to ENCRYPTED_ONLY" in told
-        assert cloud.resources("gcp:sql/databaseInstance:DatabaseInstance") == []
-
-        stack.set("ENCRYPTED_ONLY", DATABASE, "sslMode")
-        up = stack.cli.text("up", "--stack", stack.cli.stack, "--yes", "--skip-preview", *sandbox)
-        assert "[mandatory]" not in up
-        assert "could not be judged" not in up, "everything is known now"
+@pytest.fixture(scope="module")
+def stack(cloud: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """The sandbox's stack, not up before the last test."""
+    return Stack(tmp_path_factory.mktemp("stack"), cloud, stack_config("sandbox"))
 
 
 def test_a_first_preview_passes_says_what_it_cannot_know_and_mends_what_it_is_asked_to(
@@ -167,3 +152,16 @@ def test_a_configuration_for_a_rule_that_does_not_exist_ends_a_preview(stack: St
     status, told = preview(stack, config=configured(tmp_path, nat_active_slot={"minimum": 3}))
     assert status, told
     assert "invalid enforcement level" in told
+
+
+def test_an_update_stops_before_what_is_refused_and_passes_without_it(stack: Stack, cloud: Sandbox) -> None:
+    sandbox = under(PACK, shipped("sandbox"))
+    stack.set("ALLOW_UNENCRYPTED_AND_ENCRYPTED", DATABASE, "sslMode")
+    told = stack.failing("up", "--yes", "--skip-preview", *sandbox)
+    assert "-> set warp-edge:database.sslMode to ENCRYPTED_ONLY" in told
+    assert cloud.resources("gcp:sql/databaseInstance:DatabaseInstance") == []
+
+    stack.set("ENCRYPTED_ONLY", DATABASE, "sslMode")
+    up = stack.cli.text("up", "--stack", stack.cli.stack, "--yes", "--skip-preview", *sandbox)
+    assert "[mandatory]" not in up
+    assert "could not be judged" not in up, "everything is known now"

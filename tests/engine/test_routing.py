@@ -166,8 +166,7 @@ def test_draining_taking_back_and_another_order_change_record_sets_in_place(name
     sets = {"dns-sip-a", "dns-sip-udp-a", "dns-sip-tcp-a"}
     services = {f"dns-{each}-srv" for each in ("_sip._udp", "_sip._tcp", "_sips._tcp")}
     names.stack.set("drained", REGIONS, "us-central1", "state")
-    assert names.stack.planned() == dict.fromkeys(sets | services, "update")
-    names.stack.up()
+    assert names.stack.changes() == dict.fromkeys(sets | services, "update")
     assert [names.asked(label) for label in ("sip", "sip-tcp")] == [[names.second_udp], [names.second_tcp]]
     names.stack.set("active", REGIONS, "us-central1", "state")
     names.stack.set(5, REGIONS, "us-east1", "priority")

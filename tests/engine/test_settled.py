@@ -1,5 +1,5 @@
-"""What an update really did: a targeted one publishes nothing that is no value, a second preview finds what the plugin
-dropped, and a refresh finds the address that moved."""
+"""What an update really did: a targeted one publishes nothing that is no value, one that waits in vain for an address
+ends and says so, a second preview finds what the plugin dropped, and a refresh finds the address that moved."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from review.settled import page
 from sandbox import Sandbox
 from sandbox.check_update import after_update
 from tests.engine.conftest import Stack
-from tests.stacks import ROOT, stack_config, without_site
+from tests.stacks import ROOT, changed, stack_config, without_site
 
 ADDRESS = "gcp:compute/address:Address"
 ZONE = "gcp:dns/managedZone:ManagedZone"
@@ -34,13 +34,18 @@ STREAM = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
 @pytest.fixture(scope="module")
 def fresh(cloud: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """The sandbox's stack, not up; the tests below go on from one another, in their order."""
-    return Stack(tmp_path_factory.mktemp("stack"), cloud, without_site(stack_config("sandbox")))
+    config = changed(without_site(stack_config("sandbox")), ("warp-edge:ingress", "addressTimeoutSeconds"), 10)
+    return Stack(tmp_path_factory.mktemp("stack"), cloud, config)
+
+
+def refresh(stack: Stack, *more: str) -> str:
+    """A refresh as `.github/scripts/review.sh refresh` asks for it, the first time with --run-program."""
+    arguments = ("refresh", "--preview-only", *more, "--json", "--stack", stack.cli.stack)
+    return stack.cli.run(*arguments, extra=STREAM).stdout
 
 
 def asked(stack: Stack, *more: str) -> Preview:
-    """A refresh as `.github/scripts/review.sh refresh` asks for it, the first time with --run-program."""
-    arguments = ("refresh", "--preview-only", *more, "--json", "--stack", stack.cli.stack)
-    return read(stack.cli.run(*arguments, extra=STREAM).stdout)
+    return read(refresh(stack, *more))
 
 
 def refreshed(stack: Stack) -> Report:
@@ -68,7 +73,16 @@ def test_a_targeted_update_publishes_nothing_and_says_what_helps(fresh: Stack) -
         assert "Traceback" not in refused.stderr
 
 
-def test_a_whole_update_mends_it(fresh: Stack) -> None:
+def test_an_address_that_never_comes_ends_the_update_within_its_bound_and_says_where_to_look(
+    fresh: Stack, cloud: Sandbox
+) -> None:
+    cloud.add_fault("lb-pending")
+    told = fresh.failing("up", "--yes", "--skip-preview")
+    assert "timed out waiting for the condition" in told
+    assert "kubectl --namespace warp-core describe service kamailio-sip-udp" in told
+
+
+def test_a_whole_update_mends_both(fresh: Stack) -> None:
     fresh.up()
     given = json.dumps(fresh.cli.outputs())
     assert command("inventory", "render", given=given).returncode == 0
@@ -125,19 +139,13 @@ def test_an_update_that_the_plugin_drops_did_not_take(fresh: Stack, cloud: Sandb
     path = "`settings.backupConfiguration.backupRetentionSettings.retainedBackups` `7` → `9`"
     assert path in page(found)
     cloud.clear_faults()
-    fresh.up()
-    assert after_update(fresh.cli).holds
+    assert fresh.changes() == {"database-instance": "update"}
 
 
 def test_what_is_declared_and_not_deployed_yet_is_no_drift(fresh: Stack) -> None:
-    deployed = fresh.config
-    try:
-        fresh.set({"state": "active", "purpose": "Vendor egress 4"}, "warp-edge:egress", "slots", "warp-nat-ip-4")
-        fresh.set(11, "warp-edge:database", "backups", "retained")
-        ahead = asked(fresh, "--run-program")
-    finally:
-        fresh.config = deployed
-        fresh.workspace.configure(deployed)
+    fresh.set({"state": "active", "purpose": "Vendor egress 4"}, "warp-edge:egress", "slots", "warp-nat-ip-4")
+    fresh.set(11, "warp-edge:database", "backups", "retained")
+    ahead = asked(fresh, "--run-program")
     assert is_unknown((ahead.after or {})["ipInventory"]), "it has an address that is not reserved yet"
     found = report(ahead, fresh.cli.stack)
     assert (found.visible, found.failed, found.resources, found.omitted) == (False, False, (), ())
@@ -156,10 +164,10 @@ def test_what_moved_behind_the_engines_back_is_drift_though_it_says_same(fresh: 
     )
     for type_, id_, path, value in moves:
         cloud.set(type_, id_, path, value)
-    steps = fresh.cli.run("refresh", "--preview-only", "--json", "--stack", fresh.cli.stack, extra=STREAM).stdout
+    steps = refresh(fresh, "--run-program")
     summary = next(json.loads(line) for line in steps.splitlines() if "summaryEvent" in line)["summaryEvent"]
     assert set(summary["resourceChanges"]) == {"same"}, "as the real plugin answers"
-    found = refreshed(fresh)
+    found = report(read(steps), fresh.cli.stack)
     assert found.visible
     seen = {each.name: each.seen_by for each in found.resources}
     assert seen == {

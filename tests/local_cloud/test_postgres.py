@@ -363,7 +363,7 @@ def test_a_killed_server_whose_children_are_still_busy_is_recovered(peopled: Pos
     with connect(peopled) as connection:
         busy = threading.Thread(target=swallow, args=(connection, "SELECT count(*) FROM generate_series(1, 20000000)"))
         busy.start()
-        time.sleep(0.3)
+        wait_for(lambda: is_busy(peopled))
         kill(peopled)
         peopled.start()
         busy.join()
@@ -378,10 +378,23 @@ def swallow(connection: psycopg.Connection[Any], query: str) -> None:
 def kill(server: PostgresServer) -> None:
     lines = (server.log_file.parent / "pgdata" / "postmaster.pid").read_text(encoding="utf-8").split()
     os.kill(int(lines[0]), signal.SIGKILL)
-    deadline = time.monotonic() + 5
-    while server.running():
-        assert time.monotonic() < deadline
+    wait_for(lambda: not server.running())
+
+
+def wait_for(moment: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not moment():
+        assert time.monotonic() < deadline, "the moment never came"
         time.sleep(0.01)
+
+
+def is_busy(server: PostgresServer) -> bool:
+    with connect(server) as other:
+        found = other.execute(
+            "SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%generate_series(1, %'"
+            " AND pid <> pg_backend_pid()"
+        ).fetchall()
+    return bool(found)
 
 
 def test_a_killed_server_is_recovered(peopled: PostgresServer) -> None:
@@ -599,7 +612,7 @@ def test_a_server_that_does_not_come_up_is_given_up_with_the_name_of_its_log(
         PostgresError, match=rf"PostgreSQL for .* did not start: not ready within 0 s; .*see {server.log_file}"
     ):
         server.start()
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 30
     assert not server.running()
     server.destroy()
 

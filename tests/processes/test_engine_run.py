@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+# What this waits for comes at once on a fast machine; a test that fails waits as long as this.
+PATIENCE = 120.0
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Ends by itself after the first interrupt, as the real one does when what it has begun is done.
 ENGINE = """#!{python}
@@ -23,7 +25,7 @@ def noted(word):
 signal.signal(signal.SIGINT, lambda *_: noted("INT"))
 signal.signal(signal.SIGTERM, lambda *_: noted("TERM"))
 note.write_text("")
-end = time.monotonic() + 60
+end = time.monotonic() + 600
 while len(got) < {ends_after} and time.monotonic() < end:
     time.sleep(0.01)
 time.sleep(0.5)  # for one that should not come
@@ -62,7 +64,7 @@ def start(folder: Path, call: str) -> subprocess.Popen[str]:
 
 
 def wait_for(note: Path, text: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while not note.exists() or note.read_text() != text:
         assert time.monotonic() < deadline, note.read_text() if note.exists() else "the engine has not begun"
         time.sleep(0.01)
@@ -80,7 +82,7 @@ def test_the_engine_gets_one_interrupt_and_is_waited_for(
     runner = start(tmp_path, call)
     wait_for(note, "")
     (os.killpg if whole_group else os.kill)(runner.pid, number)
-    _, reported = runner.communicate(timeout=30)
+    _, reported = runner.communicate(timeout=PATIENCE)
     assert note.read_text() == "INT ended"
     assert runner.returncode == 130
     assert "the engine finishes the operations under way" in reported
@@ -95,7 +97,7 @@ def test_a_second_interrupt_is_the_engines_second(tmp_path: Path) -> None:
     for got in ("INT", "INT INT"):
         os.killpg(runner.pid, signal.SIGINT)
         wait_for(note, got)
-    _, reported = runner.communicate(timeout=30)
+    _, reported = runner.communicate(timeout=PATIENCE)
     assert note.read_text() == "INT INT ended"
     assert "the engine ends at once" in reported
 
@@ -108,7 +110,7 @@ def test_a_third_interrupt_kills_it(tmp_path: Path) -> None:
         os.kill(runner.pid, signal.SIGINT)
         wait_for(note, got)
     os.kill(runner.pid, signal.SIGINT)
-    _, reported = runner.communicate(timeout=10)
+    _, reported = runner.communicate(timeout=PATIENCE)
     assert runner.returncode == 130
     assert note.read_text() == "INT INT"
     assert "the engine is killed" in reported
@@ -127,7 +129,7 @@ def test_an_interrupt_that_was_ignored_from_the_start_stays_ignored(
     wait_for(note, "")
     os.kill(runner.pid, signal.SIGINT)
     os.kill(runner.pid, signal.SIGTERM)
-    runner.communicate(timeout=30)
+    runner.communicate(timeout=PATIENCE)
     assert note.read_text() == "INT ended"
 
 

@@ -155,14 +155,14 @@ def test_one_set_without_an_answer_does_not_hide_the_others(run: Run) -> None:
     assert broken(report) == dict.fromkeys(
         (("sip.ringer.tel A", "resolver"), ("sip.ringer.tel A", "authority")), "no answer in time"
     )
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 def test_a_server_that_never_answers_ends_with_the_time_that_was_given(run: Run) -> None:
     with serving(zone(silent={("*", "*")})) as port:
         began = time.monotonic()
         status, report = run(port, "--timeout", "1")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert status == 3
     assert set(broken(report).values()) == {"no answer in time"}
     assert {each["what"] for each in report["findings"]} >= {f"{name} {type_}" for name, type_ in ZONE}

@@ -165,7 +165,7 @@ def test_a_connection_without_a_proper_answer_is_reported_within_bounds(
     port = loopback.tcp(behaviour)
     began = time.monotonic()
     status, report = run("--only", "sip", sip=port)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert status == 3
     verdict, text = found(report)["OPTIONS TCP (secondary)"]
     assert verdict == "broken"
@@ -287,7 +287,7 @@ def test_with_everything_hanging_the_run_ends_in_time_and_nothing_is_left_out(ru
     began = time.monotonic()
     silent = ("--resolver", f"{loopback.network}.1:{port}", "--authority", f"{loopback.network}.1:{port}")
     status, report = run("--timeout", "1.5", *silent, sip=port, sips=hanging)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert status == 3
     late = [each for each in report["findings"] if each["found"] == "no answer in time"]
     assert len(late) == len(report["findings"])

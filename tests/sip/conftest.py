@@ -102,7 +102,7 @@ def edge(acl: Acl, table: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     )
     proxy.start()
     edge = Edge(proxy)
-    seconds_until(lambda: (edge.metric("warp_acl_reloads_total") or 0) > 0, 20)
+    seconds_until(lambda: (edge.metric("warp_acl_reloads_total") or 0) > 0, 60)
     yield edge
     proxy.stop()
 

@@ -15,6 +15,7 @@ from verify.sip import Answer, Peer, request
 
 KNOWN, UNKNOWN = "127.0.0.2", "127.0.99.9"
 SOON = 2.0  # how long a change may take, from the statement's end
+ENOUGH = 5  # answers of a watch: fewer have seen nothing
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Edge:
         watch.thread.start()
         try:
             yield watch
+            seconds_until(lambda: len(watch.known) > ENOUGH or not watch.thread.is_alive(), 60)
         finally:
             watch.over.set()
             watch.thread.join()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,7 @@ def test_a_first_via_that_names_a_customer_makes_an_unknown_source_no_customer(e
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as named, socket.socket(type=socket.SOCK_DGRAM) as sender:
         named.bind((KNOWN, 0))
         sender.bind((UNKNOWN, 0))
-        sender.settimeout(3)
+        sender.settimeout(20)
         text = request("INVITE", Peer(address, port, "udp", KNOWN)).replace(
             f"UDP {KNOWN};", f"UDP {KNOWN}:{named.getsockname()[1]};received={KNOWN};"
         )
@@ -104,11 +105,12 @@ def test_an_ack_of_an_unknown_source_is_not_answered(edge: Edge) -> None:
     address, port = edge.place("udp")
     with socket.socket(type=socket.SOCK_DGRAM) as sender:
         sender.bind((UNKNOWN, 0))
-        sender.settimeout(1)
+        sender.settimeout(20)
         for method in ("ACK", "OPTIONS"):
             text = request(method, Peer(address, port, "udp", UNKNOWN))
             sender.sendto(text.encode(), (address, port))
         assert b"OPTIONS" in sender.recv(65535)
+        sender.settimeout(1)
         with pytest.raises(TimeoutError):
             sender.recv(65535)
 
@@ -121,7 +123,10 @@ def test_rejections_are_counted_and_logged_once_a_second(edge: Edge) -> None:
         return edge.proxy.log_file.read_text().count("warp-edge ACL: 403 to ")
 
     counted, logged = rejected(), lines()
-    for _ in range(200):
+    began, asked = time.monotonic(), 0
+    # On a fast machine all 200 may come in the second in which one of before was logged.
+    while asked < 200 or (lines() == logged and time.monotonic() - began < 60):
         assert edge.status(UNKNOWN) == 403
-    assert rejected() - counted == 200
-    assert 1 <= lines() - logged <= 20
+        asked += 1
+    assert rejected() - counted == asked
+    assert 1 <= lines() - logged <= time.monotonic() - began + 2

@@ -295,3 +295,9 @@ def test_what_a_failed_update_leaves_is_said_as_it_is() -> None:
     assert not_up(before=False, restarted=True) == ("not up yet", "")
     assert "up as it was" in not_up(before=True, restarted=False)[1]
     assert not_up(before=True, restarted=True)[1].startswith(": the cloud had stopped and was restarted")
+
+
+def test_an_engine_on_the_sandbox_downloads_no_plugins(program: Program) -> None:
+    """Without network it would try for seconds on every run; with one it would load hundreds of megabytes."""
+    program.workspace.prepare()
+    assert "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true\n" in program.run("preview").stdout
