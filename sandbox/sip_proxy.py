@@ -42,6 +42,7 @@ STOP_SECONDS: Final = 10.0
 
 CONFIGURATION: Final = """#!KAMAILIO
 # Written by sandbox/sip_proxy.py: the least that the fragments need around them.
+#!substdef "!WARP_RPC_DATAGRAMS!udp:{tcp}:{rpc_port}!g"
 #!substdef "!WARP_RPC_LISTEN!tcp:{tcp}:{rpc_port}!g"
 #!substdef "!WARP_RPC_PORT!{rpc_port}!g"
 {defines}
