@@ -89,6 +89,7 @@ def table(request: pytest.FixtureRequest) -> str:
 def edge(acl: Acl, table: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     """The proxy that most tests ask, with its reloader."""
     host = f"{NETWORK}.{10 if table == 'mtree' else 20}"
+    both = free_port("::")
     proxy = SipProxy(
         tmp_path_factory.mktemp(table),
         f"{host}",
@@ -97,6 +98,7 @@ def edge(acl: Acl, table: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         table=table,
         also_listen=(
             f"udp:[::1]:{free_port('::1')}",
+            *(f"{transport}:[::]:{both}" for transport in ("udp", "tcp")),
             *(f"udp:{host}:{5070 + n} {said}" for n, said in enumerate(SAID)),
         ),
     )
