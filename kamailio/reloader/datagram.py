@@ -97,7 +97,9 @@ def _answer(ours: socket.socket, name: str, until: float) -> tuple[bytes, int] |
         fields = dict(line.split(": ", 1) for line in head.decode(errors="replace").split("\r\n")[1:] if ": " in line)
         if first is None or fields.get("Call-ID") != name:
             continue
-        if first["status"] != b"200":
+        if first["status"] == b"403":
             raise NotAllowed
-        return content, int(fields["X-WARP-Length"])
+        if first["status"] != b"200":
+            raise NotAnswered(f"SIP {first['status'].decode()}")
+        return content, int(fields.get("X-WARP-Length", len(content)))
     return None

@@ -24,10 +24,10 @@ class Rpc:
     takes them, and another process would do the next one beside it. Two reloads at a time can crash Kamailio.
     """
 
-    def __init__(self, host: str, port: int, token: str, seconds: float) -> None:
+    def __init__(self, host: str, port: int, token: str, seconds: float, *, over_http: bool = False) -> None:
         self.host, self.port, self.seconds = host, port, seconds
         self._token = token
-        self._over_http = self._takes_datagrams = False
+        self._over_http, self._takes_datagrams = over_http, False
 
     def call(self, method: str, *parameters: str, seconds: float | None = None) -> Any:
         """The call's result. Raises `Refused` for an error of Kamailio's, `RpcError` when there is no answer."""

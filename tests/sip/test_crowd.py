@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from kamailio.reloader import datagram
-from kamailio.reloader.rpc import Refused, Rpc, RpcError
+from kamailio.reloader.rpc import Refused, RpcError
 from tests.sip.acl import Acl
 from tests.sip.conftest import ProxyMaker
 from tests.sip.edge import KNOWN, SOON, UNKNOWN, Edge, seconds_until
@@ -25,13 +25,6 @@ def connection(edge: Edge, source: str) -> socket.socket:
     return socket.create_connection(edge.place("tcp"), timeout=10, source_address=(source, 0))
 
 
-def over_http(edge: Edge) -> Rpc:
-    """As a reloader of before calls."""
-    rpc = edge.proxy.rpc(2)
-    rpc._over_http = True
-    return rpc
-
-
 @contextmanager
 def crowded(edge: Edge) -> Iterator[None]:
     """No connection is left for anybody else."""
@@ -40,7 +33,7 @@ def crowded(edge: Edge) -> Iterator[None]:
             held.enter_context(connection(edge, UNKNOWN))
         seconds_until(lambda: edge.proxy.rpc().call("core.tcp_info")["opened_connections"] == CONNECTIONS, 10)
         with pytest.raises(RpcError, match="no answer"):
-            over_http(edge).call("core.uptime")
+            edge.proxy.rpc(over_http=True).call("core.uptime")
         yield
 
 
@@ -85,18 +78,18 @@ def test_a_caller_who_is_refused_keeps_no_connection_and_a_customer_does(edge: E
 def test_a_call_that_is_repeated_is_done_once(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second answer to it is the first one, also of a call whose answer would be another one by now."""
     proxy = edge.proxy
-    monkeypatch.setattr(datagram.secrets, "token_hex", lambda _: "always the same".replace(" ", "-"))
+    monkeypatch.setattr("kamailio.reloader.datagram.secrets.token_hex", lambda _: "always-the-same")
     body = json.dumps({"jsonrpc": "2.0", "method": "htable.stats", "params": [], "id": 1})
 
     def answer() -> str:
         return datagram.call(proxy.tcp_address, proxy.rpc_port, proxy.rpc()._token, body, 5)
 
     first = answer()
-    over_http(edge).call("htable.sets", "dedicated", "once", "x")
+    edge.proxy.rpc(over_http=True).call("htable.sets", "dedicated", "once", "x")
     try:
         assert answer() == first
     finally:
-        over_http(edge).call("htable.delete", "dedicated", "once")
+        edge.proxy.rpc(over_http=True).call("htable.delete", "dedicated", "once")
 
 
 def test_an_answer_that_fits_in_no_datagram_arrives_whole(own_acl: Acl, new_proxy: ProxyMaker) -> None:
@@ -105,7 +98,7 @@ def test_an_answer_that_fits_in_no_datagram_arrives_whole(own_acl: Acl, new_prox
     edge.proxy.start()
     dump = edge.proxy.rpc().call("permissions.subnetDump")
     assert len(json.dumps(dump)) > 8000
-    assert dump == over_http(edge).call("permissions.subnetDump")
+    assert dump == edge.proxy.rpc(over_http=True).call("permissions.subnetDump")
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "INVITE", "REGISTER", "BYE"])
