@@ -96,9 +96,9 @@ processes: setup-dev ## what only a real process shows: signals, closed pipes, i
 	@echo "processes: signals, closed pipes, imports, the workflows' scripts (1 minute)"
 	@$(PYTHON) -m pytest tests/processes $(TWO_TESTS)
 
-sandbox-tests: setup-dev ## tests of the sandbox: its refusals, its PostgreSQL and its DNS
+sandbox-tests: setup-dev ## tests of the local cloud and the sandbox: refusals, PostgreSQL, DNS
 	@echo "sandbox: what the cloud refuses, with a real PostgreSQL and real DNS answers (3 minutes)"
-	@$(PYTHON) -m pytest tests/sandbox $(TWO_FILES)
+	@$(PYTHON) -m pytest tests/local_cloud tests/sandbox $(TWO_FILES)
 
 database: setup-dev ## the trunk ACL on real PostgreSQL servers
 	@echo "database: schema, migrator and rows on PostgreSQL 15 and the embedded one (4 to 6 minutes)"

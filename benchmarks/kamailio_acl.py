@@ -29,7 +29,7 @@ from benchmarks.measuring import Result
 from components.trunk_acl import migrations, migrator, roles
 from kamailio.reloader.tables import TABLES
 from kamailio.reloader.work import EVERYTHING
-from sandbox.postgres import PostgresServer
+from local_cloud.postgres import PostgresServer
 from sandbox.sip_proxy import Database, SipProxy, require_kamailio
 from verify.sip import Peer, request
 

@@ -24,7 +24,7 @@ from benchmarks.measuring import Result
 from benchmarks.trunk_acl_data import IPV4_BLOCKS, IPV6_FIRST, bans, trunks
 from components.trunk_acl import customers, entries, migrations, migrator, roles
 from components.trunk_acl.lock import Connection
-from sandbox.postgres import PostgresServer
+from local_cloud.postgres import PostgresServer
 from trunk_text import Trunk
 
 Address = IPv4Address | IPv6Address

@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from engine.cli import Json
-from sandbox import leftovers, marks
+from local_cloud import marks
+from local_cloud.gcp.sql_servers import INSTANCE, SqlServers
+from local_cloud.layout import POSTGRES
+from sandbox import leftovers
 from sandbox.aside import sandbox_aside
-from sandbox.gcp.sql_servers import INSTANCE, SqlServers
-from sandbox.layout import POSTGRES, SandboxError
+from sandbox.layout import SandboxError
 from sandbox.process import Sandbox
 from sandbox.recovery import ready
 from sandbox.workspace import ROOT, Workspace
@@ -192,7 +194,7 @@ class Round:
         for type_ in sorted(there):
             # Earlier versions of a file (`#earlier`) belong to the file; names that the cloud keeps are no resources.
             more = there[type_] - self.before[type_] - recorded[type_]
-            if more > 0 and "#" not in type_ and not type_.startswith("sandbox:"):
+            if more > 0 and "#" not in type_ and not type_.startswith("local:"):
                 yield f"{more} {type_}"
         for type_ in sorted(recorded):
             fewer = recorded[type_] + self.before[type_] - there[type_]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.run import RUNNER
-from sandbox import marks
+from local_cloud import marks
 
 MARK: Final = "WARP_EDGE_SANDBOX"
 ENGINE: Final = "pulumi"

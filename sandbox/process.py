@@ -1,314 +1,52 @@
-"""A sandbox from outside: start and stop its process, read its cloud, change things by hand.
-
-`python -m sandbox` is this class on the command line; tests use it directly. It imports nothing heavy, so that asking a
-running sandbox for its environment is quick.
-"""
+"""The cloud of `make up`: what a new project has to have before the edge is deployed, and seeds to start from."""
 
 from __future__ import annotations
 
-import fcntl
-import ipaddress
-import json
-import os
-import re
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
 
-from sandbox import marks
-from sandbox.layout import (
-    CLOUD,
-    DEFAULT_NETWORKS,
-    DEFAULT_PROJECT,
-    DEFAULT_REGION,
-    GANDI_TOKEN,
-    KUBECONFIG,
-    LOCK,
-    LOG,
-    POSTGRES,
-    PROVIDERS,
-    RUN,
-    SERVER_MARK,
-    SandboxError,
-)
-
-if TYPE_CHECKING:
-    from sandbox.cloud import Cloud, LogRow, Resource
-    from sandbox.faults import Fault
-    from sandbox.values import Props
-
-_START_SECONDS: Final = 90.0
-_STOP_SECONDS: Final = 40.0
+from local_cloud.layout import DEFAULT_NETWORKS, DEFAULT_REGION
+from local_cloud.process import LocalCloud
+from sandbox.layout import PROJECT, SandboxError
 
 
-class Sandbox:
-    """The sandbox in one folder, running or not."""
+class Sandbox(LocalCloud):
+    """A cloud whose project has a cluster with the SIP proxy's pods, and a domain at Gandi."""
+
+    started_by = "make up"
 
     def __init__(
         self,
         directory: Path,
         *,
-        project: str = DEFAULT_PROJECT,
+        project: str = PROJECT,
         region: str = DEFAULT_REGION,
         network: str = DEFAULT_NETWORKS,
         dns_port: int | None = None,
         storage_port: int | None = None,
     ) -> None:
-        self.directory = Path(directory).absolute()
-        self._options = [
-            *("--project", project),
-            *("--region", region),
-            *("--network", network),
-            *(() if dns_port is None else ("--dns-port", str(dns_port))),
-            *(() if storage_port is None else ("--storage-port", str(storage_port))),
-        ]
-        self._cloud: Cloud | None = None
-
-    # Life
+        super().__init__(
+            directory, project=project, region=region, network=network, dns_port=dns_port, storage_port=storage_port
+        )
 
     def start(self) -> bool:
         """Start it and wait until it is ready. False when it was running already."""
-        if self.running():
-            self._await_ready(None)
-            return False
-        self._end_those_without_a_folder()
-        self.directory.mkdir(parents=True, exist_ok=True)
-        (self.directory / RUN).unlink(missing_ok=True)
-        command = [sys.executable, "-m", "sandbox", "--dir", str(self.directory), "start", "--foreground"]
-        root = str(Path(__file__).resolve().parent.parent)
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
-        environment[SERVER_MARK] = str(self.directory)
-        with self.log_file.open("ab") as log:
-            process = subprocess.Popen(
-                [*command, *self._options],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                env=environment,
-            )
-        try:
-            self._await_ready(process)
-        except BaseException:
-            process.terminate()
-            raise
-        return True
+        from sandbox.seed import new_project
 
-    def _end_those_without_a_folder(self) -> None:
-        """A server whose folder was removed under it sees that (server.py); this waits until it is gone, or ends it."""
-        lock = self.directory / LOCK
-        servers = [pid for pid in marks.marked(SERVER_MARK, str(self.directory)) if marks.holds(pid, lock)]
-        marks.end(servers, (signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, 5.0))
-
-    def _await_ready(self, process: subprocess.Popen[bytes] | None) -> None:
-        deadline = time.monotonic() + _START_SECONDS
-        while not (self.directory / RUN).exists():
-            if process is not None and process.poll() is not None:
-                last = self.log_file.read_text(errors="replace").strip().splitlines()[-1:]
-                raise SandboxError(f"the sandbox did not start: {' '.join(last)} (all of it: {self.log_file})")
-            if time.monotonic() > deadline:
-                raise SandboxError(f"the sandbox is not ready after {_START_SECONDS:.0f} s; see {self.log_file}")
-            time.sleep(0.05)
-
-    def stop(self) -> bool:
-        """Stop it and wait until it is gone. False when it was not running."""
-        if not self.running():
-            (self.directory / RUN).unlink(missing_ok=True)
-            return False
-        pid = self.status()["pid"]
-        os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + _STOP_SECONDS
-        while self.running():
-            if time.monotonic() > deadline:
-                raise SandboxError(f"process {pid} does not stop; see {self.log_file}")
-            time.sleep(0.05)
-        return True
-
-    def destroy(self) -> None:
-        """Stop it and remove its cloud; files of others in the folder stay."""
-        if self.running():
-            self.stop()
-        if (self.directory / POSTGRES).exists():
-            from sandbox.postgres import destroy_all
-
-            destroy_all(self.directory / POSTGRES)
-        self._cloud = None
-        for name in (CLOUD, f"{CLOUD}-wal", f"{CLOUD}-shm", RUN, LOCK, LOG, KUBECONFIG):
-            (self.directory / name).unlink(missing_ok=True)
-
-    def running(self) -> bool:
-        """Whether a live process holds the lock; a process id left behind by a crash does not count."""
-        try:
-            lock = (self.directory / LOCK).open()
-        except FileNotFoundError:
-            return False
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-            return False
-
-    def status(self) -> dict[str, Any]:
-        """Process id, ports, DNS endpoint, project, region and network of the running sandbox."""
-        if not self.running():
-            raise SandboxError(f"no sandbox runs in {self.directory}; `make up` starts one")
-        self._await_ready(None)
-        run: dict[str, Any] = json.loads((self.directory / RUN).read_text())
-        return run
-
-    def env(self) -> dict[str, str]:
-        """The environment that makes the engine attach to this sandbox's providers.
-
-        Gandi's token is the stand-in's, so that nobody's own ever gets here; nothing else takes it.
-        """
-        ports = self.status()["ports"]
-        with self.cloud.view() as tx:
-            token = tx.setting(GANDI_TOKEN)
-        return {PROVIDERS: ",".join(f"{name}:{port}" for name, port in ports.items()), "GANDI_TOKEN": token}
-
-    def dns_endpoint(self) -> tuple[str, int]:
-        """Where the zones are answered."""
-        run = self.status()
-        return run["dns_host"], run["dns_port"]
-
-    def gandi_api(self) -> str:
-        """Where Gandi's API is stood in for: the setting `dns.gandi.api` of a stack with that backend."""
-        return f"http://127.0.0.1:{self.status()['gandi_port']}"
-
-    def gandi_dns_endpoint(self) -> tuple[str, int]:
-        """Where the zones at Gandi are answered."""
-        run = self.status()
-        return run["dns_host"], run["gandi_dns_port"]
-
-    def storage_url(self, bucket: str, name: str) -> str:
-        """Where a public object of Cloud Storage is served."""
-        return f"http://127.0.0.1:{self.status()['storage_port']}/{bucket}/{name}"
-
-    @property
-    def log_file(self) -> Path:
-        return self.directory / LOG
-
-    @property
-    def kubeconfig(self) -> Path:
-        """A kubeconfig with a context for every cluster; its current context is the sandbox's own cluster."""
-        return self.directory / KUBECONFIG
-
-    # The cloud
-
-    @property
-    def cloud(self) -> Cloud:
-        from sandbox.cloud import Cloud
-
-        if self._cloud is None:
-            if not (self.directory / CLOUD).exists():
-                raise SandboxError(f"there is no sandbox in {self.directory}")
-            self._cloud = Cloud(self.directory / CLOUD)
-        return self._cloud
-
-    def resources(self, type_: str = "") -> list[Resource]:
-        """Everything in the cloud, or all of one type."""
-        with self.cloud.view() as tx:
-            return tx.all(type_) if type_ else tx.everything()
-
-    def resource(self, type_: str, id_: str) -> Props:
-        """One resource as the cloud has it; the id may be the engine's, or the last part of the cloud's own."""
-        from sandbox.hand import existing
-
-        with self.cloud.view() as tx:
-            return existing(tx, type_, id_).body
-
-    def exists(self, type_: str, id_: str) -> bool:
-        from sandbox.hand import find
-
-        with self.cloud.view() as tx:
-            return find(tx, type_, id_) is not None
-
-    def log(self) -> list[LogRow]:
-        with self.cloud.view() as tx:
-            return tx.log()
-
-    def writes(self, *, who: str = "engine") -> list[LogRow]:
-        """Successful creations, updates and deletions; by the engine unless `who` says `hand`."""
-        from sandbox.cloud import WRITES
-
-        return [row for row in self.log() if row.op in WRITES and row.who == who and not row.refusal]
-
-    # By hand
-
-    def set(self, type_: str, id_: str, path: str, value: Any) -> None:
-        """Change one place of a resource, as somebody in the console would."""
-        from sandbox.hand import change
-
-        with self.cloud.change("hand") as tx:
-            change(tx, type_, id_, path, value)
-
-    def delete(self, type_: str, id_: str) -> None:
-        """Delete a resource behind the engine's back."""
-        from sandbox.hand import remove
-
-        with self.cloud.change("hand") as tx:
-            remove(tx, type_, id_)
-
-    def promote(self, instance: str) -> None:
-        """Make a read replica of Cloud SQL an instance of its own, as `gcloud sql instances promote-replica` does."""
-        from sandbox.hand import promote
-
-        with self.cloud.change("hand") as tx:
-            promote(self.directory, tx, instance)
+        started = super().start()
+        self.put(partial(new_project, project=self.options.project, region=self.options.region))
+        return started
 
     def seed(self, what: str) -> None:
-        """Put hand-made resources in: `live-edge`."""
-        from sandbox.hand import seed
+        """Put hand-made resources in: `live-edge` or `second-region`."""
+        from sandbox.seed import SEEDS
 
-        self.directory.mkdir(parents=True, exist_ok=True)
-        seed(self.directory, what)
+        if what not in SEEDS:
+            raise SandboxError(f"no seed {what!r}; there are {', '.join(SEEDS)}")
+        self.put(SEEDS[what])
 
-    def add_fault(
-        self, kind: str, *, type_: str = "", operation: str = "", times: int | None = None, milliseconds: int = 0
-    ) -> None:
-        from sandbox import faults
+    def guests(self) -> dict[str, str]:
+        """The SIP proxy."""
+        from sandbox import sip_edge
 
-        if kind not in faults.KINDS:
-            raise SandboxError(f"no fault {kind!r}; there are {', '.join(faults.KINDS)}")
-        with self.cloud.change("hand") as tx:
-            faults.add(tx, kind, type_, operation, times, milliseconds)
-
-    def faults(self) -> list[Fault]:
-        """Those that still wait to be met."""
-        from sandbox import faults
-
-        with self.cloud.view() as tx:
-            return faults.faults(tx)
-
-    def clear_faults(self, kind: str = "") -> None:
-        from sandbox import faults
-
-        with self.cloud.change("hand") as tx:
-            faults.clear(tx, kind)
-
-    def quota(self, metric: str, maximum: float) -> None:
-        with self.cloud.change("hand") as tx:
-            tx.set_quota(metric, maximum)
-
-    def place_askers(self, network: str, regions: Sequence[str]) -> None:
-        """Where queries from a network come from, for geolocation policies: its nearest regions, in order."""
-        from sandbox import networks
-
-        try:
-            known = str(ipaddress.ip_network(network))
-        except ValueError as error:
-            raise SandboxError(f"{network}: {error}") from None
-        if wrong := [each for each in regions if not re.fullmatch("[a-z]+-[a-z]+[0-9]+", each)]:
-            raise SandboxError(f"no region {wrong[0]!r}; write them like us-east1, the nearest first")
-        with self.cloud.change("hand") as tx:
-            networks.place_askers(tx, known, regions)
-
-    def pods_ready(self, ready: bool) -> None:
-        """Whether the cluster's pods are ready."""
-        with self.cloud.change("hand") as tx:
-            tx.set_setting("pods", "ready" if ready else "not-ready")
+        return {"SIP proxy": "Kamailio and its reloader" if sip_edge.runs(self.directory) else "none"}

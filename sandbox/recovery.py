@@ -12,8 +12,8 @@ from typing import Any
 from adopt.adoption import import_ids, record
 from engine.cli import Json
 from engine.tokens import logical_name
+from local_cloud.hand import means_the_same
 from sandbox import leftovers
-from sandbox.hand import means_the_same
 from sandbox.layout import SandboxError
 from sandbox.process import Sandbox
 from sandbox.workspace import Workspace

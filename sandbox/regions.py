@@ -21,8 +21,9 @@ from rich.markup import escape
 from command_line import run
 from engine.cli import EngineError
 from inventory.table import ip_inventory_table
+from local_cloud.layout import DEFAULT_REGION
 from sandbox import leftovers, next_steps, sip_edge
-from sandbox.layout import DEFAULT_REGION, SandboxError
+from sandbox.layout import SandboxError
 from sandbox.process import Sandbox
 from sandbox.recovery import record_what_a_crash_left
 from sandbox.seed import SECOND_REGION

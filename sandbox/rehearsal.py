@@ -22,7 +22,8 @@ from adopt.adoption import Adoption, adopt
 from command_line import run
 from engine.cli import EngineError
 from engine.tokens import GANDI_RECORD_SET
-from sandbox import Sandbox, SandboxError
+from local_cloud import LocalCloudError
+from sandbox import Sandbox
 from sandbox.aside import sandbox_aside
 from sandbox.workspace import Workspace
 from settings import Settings, SettingsError, config_key
@@ -107,7 +108,7 @@ def main() -> int:
     try:
         with sandbox_aside("warp-edge-rehearsal-") as (sandbox, folder):
             return rehearse(sandbox, folder, console)
-    except (EngineError, SandboxError, SettingsError) as error:
+    except (EngineError, LocalCloudError, SettingsError) as error:
         console.print(f"[red]not rehearsed[/]: {escape(str(error))}", highlight=False)
         return 2
 

@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 from command_line import run
-from sandbox import leftovers, marks
-from sandbox.layout import SERVER_MARK, SIP_MARK
+from local_cloud import marks
+from local_cloud.layout import GUEST_MARK, SERVER_MARK
+from sandbox import leftovers
 from sandbox.process import Sandbox
 from sandbox.stack import ended
 from sandbox.workspace import ROOT
@@ -21,7 +22,7 @@ def reset(directory: Path) -> None:
     """Of one folder: updates, proxies, plugins, the cloud and its databases, then the files."""
     runs = list(marks.marked(leftovers.MARK, str(directory.resolve())))
     marks.end(runs, *marks.GENTLY)
-    marks.end(marks.marked(SIP_MARK, str(directory), below=True), *marks.GENTLY)
+    marks.end(marks.marked(GUEST_MARK, str(directory), below=True), *marks.GENTLY)
     Sandbox(directory).destroy()
     marks.end(marks.marked(SERVER_MARK, str(directory)), *marks.GENTLY)
     shutil.rmtree(directory)

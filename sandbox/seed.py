@@ -9,24 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-import trustme
-
-from sandbox.cloud import Transaction
-from sandbox.gandi import zones as gandi
-from sandbox.gcp.addresses import ADDRESS, ROUTER_NAT
-from sandbox.gcp.dns_zones import RECORD_SET, ZONE
-from sandbox.gcp.routers import ROUTER
-from sandbox.gcp.rules import born, ensure_project, fingerprint, numeric_id
-from sandbox.gcp.sql_instances import DATABASE
-from sandbox.gcp.sql_servers import INSTANCE
-from sandbox.kubernetes import objects
-from sandbox.kubernetes.apply import KUBECTL
-from sandbox.kubernetes.clusters import NAMESPACE, context_name, make_cluster
-from sandbox.kubernetes.services import SERVICE
-from sandbox.kubernetes.waits import DEPLOYMENT
-from sandbox.layout import DEFAULT_PROJECT, DEFAULT_REGION
-from sandbox.links import self_link
-from sandbox.values import Props
+from local_cloud.cloud import Transaction
+from local_cloud.gandi import zones as gandi
+from local_cloud.gcp.addresses import ADDRESS, ROUTER_NAT
+from local_cloud.gcp.dns_zones import RECORD_SET, ZONE
+from local_cloud.gcp.routers import ROUTER
+from local_cloud.gcp.rules import born, ensure_project, fingerprint, numeric_id
+from local_cloud.gcp.sql_instances import DATABASE
+from local_cloud.gcp.sql_servers import INSTANCE
+from local_cloud.kubernetes import objects
+from local_cloud.kubernetes.apply import KUBECTL
+from local_cloud.kubernetes.clusters import make_cluster
+from local_cloud.kubernetes.services import SERVICE
+from local_cloud.kubernetes.workloads import make_workload
+from local_cloud.layout import DEFAULT_REGION
+from local_cloud.links import self_link
+from local_cloud.values import Props
+from sandbox.layout import PROJECT
 
 CLUSTER: Final = "warp-cluster"
 NAMESPACE_NAME: Final = "warp-core"
@@ -60,42 +59,18 @@ def new_project(tx: Transaction, project: str, region: str) -> None:
     ensure_project(tx, project, region)
     gandi.new_domain(tx, LIVE_DOMAIN)
     gandi.new_domain(tx, "somebody-else.example", ours=False)
-    if tx.setting(f"cluster certificate of {project}"):
-        return
-    certificate = trustme.CA().cert_pem.bytes().decode()
-    tx.set_setting(f"cluster certificate of {project}", certificate)
-    _cluster_with_proxy(tx, project, region, certificate)
+    _cluster_with_proxy(tx, project, region)
 
 
 def second_region(tx: Transaction) -> None:
     """A cluster with the SIP proxy in another region of the sandbox's own project."""
-    new_project(tx, DEFAULT_PROJECT, DEFAULT_REGION)
-    context = context_name(DEFAULT_PROJECT, SECOND_REGION, CLUSTER)
-    if tx.get(NAMESPACE, f"{context}/{NAMESPACE_NAME}") is None:
-        certificate = tx.setting(f"cluster certificate of {DEFAULT_PROJECT}")
-        _cluster_with_proxy(tx, DEFAULT_PROJECT, SECOND_REGION, certificate)
+    new_project(tx, PROJECT, DEFAULT_REGION)
+    _cluster_with_proxy(tx, PROJECT, SECOND_REGION)
 
 
-def _cluster_with_proxy(tx: Transaction, project: str, region: str, certificate: str) -> None:
-    cluster = str(make_cluster(tx, project, region, CLUSTER, certificate)["context"])
-    namespace: Props = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE_NAME}}
-    made = objects.make(tx, cluster, NAMESPACE, namespace, KUBECTL)
-    tx.put(NAMESPACE, f"{cluster}/{NAMESPACE_NAME}", made)
-    deployment: Props = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "kamailio", "namespace": NAMESPACE_NAME, "labels": {"app": "kamailio"}},
-        "spec": {
-            "replicas": 3,
-            "selector": {"matchLabels": {"app": "kamailio"}},
-            "template": {
-                "metadata": {"labels": {"app": "kamailio"}},
-                "spec": {"containers": [{"name": "kamailio", "image": "kamailio:v1.3-redis"}]},
-            },
-        },
-    }
-    made = objects.make(tx, cluster, DEPLOYMENT, deployment, KUBECTL)
-    tx.put(DEPLOYMENT, f"{cluster}/{NAMESPACE_NAME}/kamailio", made)
+def _cluster_with_proxy(tx: Transaction, project: str, region: str) -> None:
+    context = str(make_cluster(tx, project, region, CLUSTER)["context"])
+    make_workload(tx, context, NAMESPACE_NAME, "kamailio", image="kamailio:v1.3-redis", replicas=3)
 
 
 def live_edge(tx: Transaction) -> None:

@@ -30,10 +30,10 @@ import trustme
 
 from kamailio import DEDICATED, fragments
 from kamailio.reloader.rpc import Rpc, RpcError
-from sandbox import marks
-from sandbox.layout import SIP_MARK as MARK
+from local_cloud import marks
+from local_cloud.layout import GUEST_MARK
+from local_cloud.postgres.account import Account, private_file
 from sandbox.layout import SandboxError
-from sandbox.postgres.account import Account, private_file
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGES: Final = ("kamailio", "kamailio-postgres-modules", "kamailio-tls-modules")
@@ -274,12 +274,12 @@ class SipProxy:
 
     def _environment(self, token: str) -> dict[str, str]:
         """What every process gets: the token, and the mark that it is found by."""
-        return {MARK: str(self.directory.absolute()), "WARP_ACL_RPC_TOKEN": token, "PGCONNECT_TIMEOUT": "5"}
+        return {GUEST_MARK: str(self.directory.absolute()), "WARP_ACL_RPC_TOKEN": token, "PGCONNECT_TIMEOUT": "5"}
 
     def _start_relay(self, folder: Path) -> None:
         ends = [self.tcp_address, str(self.relay_port), self.database.host, str(self.database.port)]
         command = [sys.executable, "-m", "sandbox.database_relay", *ends, str(folder / "database-ca.pem")]
-        relay = self._spawn(command, self.relay_log, {"cwd": ROOT}, {MARK: str(self.directory.absolute())})
+        relay = self._spawn(command, self.relay_log, {"cwd": ROOT}, {GUEST_MARK: str(self.directory.absolute())})
         if not marks.within(
             START_SECONDS, lambda: relay.poll() is not None or _listens(self.tcp_address, self.relay_port)
         ):
@@ -341,7 +341,7 @@ class SipProxy:
 
     def _processes(self) -> Iterator[int]:
         """Every living process that carries our mark: Kamailio's children do too, also when their parent was killed."""
-        yield from marks.marked(MARK, str(self.directory.absolute()))
+        yield from marks.marked(GUEST_MARK, str(self.directory.absolute()))
 
 
 def require_kamailio() -> str:

@@ -23,6 +23,7 @@ from inventory import folder, published
 from inventory.site.files import INDEX
 from inventory.site.render import render
 from inventory.table import ip_inventory_table
+from local_cloud import LocalCloudError
 from refusal import Refusal
 from review import preview
 from review.markdown import markdown
@@ -136,7 +137,9 @@ def verify(sandbox: Sandbox) -> int:
     if not (DIRECTORY / "project").exists() or not sandbox.running():
         raise SandboxError("nothing is up\n  -> make up")
     servers = {"cloud-dns": sandbox.dns_endpoint(), "gandi": sandbox.gandi_dns_endpoint()}
-    options = asked([servers[each] for each in _hosts(Workspace(DIRECTORY, STACK, {}))])
+    workspace = Workspace(DIRECTORY, STACK, {})
+    workspace.follow()  # those of an update that was refused may be put right since
+    options = asked([servers[each] for each in _hosts(workspace)])
     if sip_edge.runs(DIRECTORY):
         authority = str(sip_edge.authority_file(DIRECTORY).relative_to(ROOT))
         options += ["--ca", authority, "--source", CUSTOMER, "--expect", "200"]
@@ -212,7 +215,7 @@ def ended(work: Callable[[], int], interrupted: str = "the same command again go
             signal.signal(number, stop)
     try:
         return work()
-    except (EngineError, SandboxError, SettingsError) as error:
+    except (EngineError, LocalCloudError, SettingsError) as error:
         print(error, file=sys.stderr)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""

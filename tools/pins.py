@@ -35,12 +35,12 @@ PLACES: Mapping[str, tuple[tuple[str, str], ...]] = {
         (".github/workflows/checks.yml", r"^ +pulumi-version: (\S+)$"),
         ("README.md", r"(?:`pulumi`|Install Pulumi\]\(\S+\)) (\d[\d.]*) or newer"),
     ),
-    "pulumi-gcp": (package("pulumi-gcp"), ("sandbox/gcp/provider.py", r'^VERSION: Final = "(.+)"$')),
+    "pulumi-gcp": (package("pulumi-gcp"), ("local_cloud/gcp/provider.py", r'^VERSION: Final = "(.+)"$')),
     "pulumi-kubernetes": (
         package("pulumi-kubernetes"),
-        ("sandbox/kubernetes/provider.py", r'^VERSION: Final = "(.+)"$'),
+        ("local_cloud/kubernetes/provider.py", r'^VERSION: Final = "(.+)"$'),
     ),
-    "pulumi-random": (package("pulumi-random"), ("sandbox/random_provider.py", r'^VERSION: Final = "(.+)"$')),
+    "pulumi-random": (package("pulumi-random"), ("local_cloud/random_provider.py", r'^VERSION: Final = "(.+)"$')),
     "psycopg": (package("psycopg[binary]"), ("kamailio/reloader/requirements.txt", r"^psycopg\[binary\]==(\S+)$")),
     "Go": (("tools/engine/go.mod", r"^go (\S+)$"), ("README.md", r"\bGo (\d[\d.]*) or newer")),
 }

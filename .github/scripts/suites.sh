@@ -23,7 +23,7 @@ while IFS= read -r file; do
     tests/unit/cloud.py | tests/unit/recording.py | tests/unit/test_global_stack.py) need engine ;;
     tests/unit/review_golden/*) need engine ;;
     tests/unit/* | tests/processes/*) ;;
-    tests/sandbox/*) need sandbox-tests ;;
+    tests/local_cloud/* | tests/sandbox/*) need sandbox-tests ;;
     tests/database/*) need database ;;
     tests/sip/*) need test-sip ;;
     tests/site/*) need test-site ;;

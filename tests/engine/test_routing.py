@@ -18,8 +18,8 @@ from typing import Any
 import dns.resolver
 import pytest
 
+from local_cloud.dns_server.routing import REMEMBERED_SECONDS
 from sandbox import Sandbox
-from sandbox.dns_server.routing import REMEMBERED_SECONDS
 from sandbox.workspace import Workspace
 from tests.engine.conftest import Stack
 from tests.stacks import ROOT, changed, stack_config, written_config

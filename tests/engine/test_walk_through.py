@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.aside import FIRST, LAST
+from local_cloud.aside import FIRST, LAST
 from tests.stacks import ROOT
 
 PAGE = ROOT / "docs" / "walk-through.md"

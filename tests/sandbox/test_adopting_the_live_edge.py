@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.cloud import WRITES, Cloud
-from tests.sandbox.plugin import Plugin, Props, Refused
+from local_cloud.cloud import WRITES, Cloud
+from tests.local_cloud.plugin import Plugin, Props, Refused
 
 ADDRESSES = {
     "kamailio-sip-udp-ip": "34.44.183.87",

@@ -12,10 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Sandbox, SandboxError, aside
+from local_cloud import LocalCloudError, aside
+from sandbox import Sandbox
 from tests.stacks import ROOT
 
-HOLD = "from sandbox.aside import _own_octet\nwith _own_octet() as octet:\n    print(octet, flush=True)\n    input()"
+HOLD = (
+    "from local_cloud.aside import _own_octet\nwith _own_octet() as octet:\n    print(octet, flush=True)\n    input()"
+)
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def test_no_two_have_one_network_and_with_all_in_use_it_is_said(monkeypatch: pyt
     with ExitStack() as stack:
         held = [stack.enter_context(aside._own_octet()) for _ in range(3)]
         assert sorted(held) == [100, 101, 102]
-        with pytest.raises(SandboxError, match=r"127\.100 to 127\.102, are in use"):
+        with pytest.raises(LocalCloudError, match=r"127\.100 to 127\.102, are in use"):
             stack.enter_context(aside._own_octet())
     with aside._own_octet() as again:
         assert again in held
@@ -48,7 +51,7 @@ def test_another_process_holds_its_network_until_it_is_gone_even_when_it_is_kill
         held = int(other.stdout.readline())
         monkeypatch.setattr(aside, "FIRST", held)
         monkeypatch.setattr(aside, "LAST", held + 1)
-        with pytest.raises(SandboxError), aside._own_octet():
+        with pytest.raises(LocalCloudError), aside._own_octet():
             pass
     finally:
         other.kill()

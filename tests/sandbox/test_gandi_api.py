@@ -19,13 +19,13 @@ from dns import message, query
 from components.gandi import api as client
 from components.gandi.api import Api
 from components.gandi.records import RecordSet
+from local_cloud import faults
+from local_cloud.cloud import Cloud
+from local_cloud.dns_server import DnsServer
+from local_cloud.gandi.server import REQUESTS_PER_MINUTE, GandiServer
+from local_cloud.gandi.zones import RECORD, served
+from local_cloud.layout import GANDI_TOKEN
 from refusal import Refusal
-from sandbox import faults
-from sandbox.cloud import Cloud
-from sandbox.dns_server import DnsServer
-from sandbox.gandi.server import REQUESTS_PER_MINUTE, GandiServer
-from sandbox.gandi.zones import RECORD, served
-from sandbox.layout import GANDI_TOKEN
 
 WRONG = "f" * 40
 SIP = RecordSet("ringer.tel", "sip.ringer.tel.", "A", 300, ("34.44.183.87",))

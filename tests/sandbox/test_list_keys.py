@@ -9,9 +9,9 @@ from typing import Any
 import kubernetes_validate  # type: ignore[import-untyped]
 
 from engine import leaves as product
-from sandbox.kubernetes.apply import duplicates, leaves
-from sandbox.kubernetes.list_keys import LIST_KEYS
-from sandbox.kubernetes.schema import KINDS
+from local_cloud.kubernetes.apply import duplicates, leaves
+from local_cloud.kubernetes.list_keys import LIST_KEYS
+from local_cloud.kubernetes.schema import KINDS
 
 DOCUMENT = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema" / "v1.33.0-local" / "_definitions.json"
 KEYS = "x-kubernetes-list-map-keys"

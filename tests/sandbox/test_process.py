@@ -19,10 +19,11 @@ import pytest
 from dns import message, query
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from sandbox import Sandbox, SandboxError, marks
+from local_cloud import LocalCloudError, marks
+from local_cloud.layout import SERVER_MARK
+from sandbox import Sandbox
 from sandbox.cli import main
-from sandbox.layout import SERVER_MARK
-from tests.sandbox.plugin import plain, wire
+from tests.local_cloud.plugin import plain, wire
 
 INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
 ADDRESS = "gcp:compute/address:Address"
@@ -92,7 +93,7 @@ def test_another_one_takes_another_network_and_keeps_it(sandbox: Sandbox, tmp_pa
 
 def test_a_network_that_another_one_has_is_refused_in_one_line(sandbox: Sandbox, tmp_path: Path) -> None:
     other = Sandbox(tmp_path / "other", network="127.94.0.0/16", dns_port=0)
-    with pytest.raises(SandboxError, match=r"another sandbox of this machine runs on 127\.94\.0\.0/16: stop that one"):
+    with pytest.raises(LocalCloudError, match=r"another cloud of this machine runs on 127\.94\.0\.0/16: stop that one"):
         other.start()
     other.destroy()
 
@@ -134,7 +135,7 @@ def test_after_a_crash_it_starts_again_with_everything_and_the_database_answers(
     while sandbox.running():
         pass
     assert (sandbox.directory / "run.json").exists()  # left behind, and not believed
-    with pytest.raises(SandboxError, match="no sandbox runs in"):
+    with pytest.raises(LocalCloudError, match="no cloud runs in"):
         sandbox.env()
     sandbox.start()
     where: dict[str, Any] = {"host": instance["firstIpAddress"], "dbname": "postgres", "user": "kamailio"}
@@ -174,7 +175,7 @@ def test_a_hand_made_change_while_it_runs_is_seen_at_once_and_logged_as_by_hand(
     assert sandbox.writes(who="hand")[-1].id == SIP_A
     sandbox.delete(RECORD, SIP_A)
     assert not sandbox.exists(RECORD, SIP_A)
-    with pytest.raises(SandboxError, match=r"the cloud has no gcp:dns/recordSet:RecordSet .*sip.ringer.tel./A"):
+    with pytest.raises(LocalCloudError, match=r"the cloud has no gcp:dns/recordSet:RecordSet .*sip.ringer.tel./A"):
         sandbox.resource(RECORD, SIP_A)
 
 
@@ -232,9 +233,9 @@ def test_the_command_line_says_what_runs_and_what_there_is(sandbox: Sandbox) -> 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["env"], "no sandbox runs in"),
-        (["resources"], "there is no sandbox in"),
-        (["set", RECORD, SIP_A, "ttl", "1"], "there is no sandbox in"),
+        (["env"], "no cloud runs in"),
+        (["resources"], "there is no cloud in"),
+        (["set", RECORD, SIP_A, "ttl", "1"], "there is no cloud in"),
         (["seed", "dead-edge"], "no seed 'dead-edge'; there are live-edge, second-region"),
     ],
 )
@@ -249,14 +250,14 @@ def test_errors_are_one_line(
 
 @pytest.mark.parametrize("network", ["10.0.0.0/8", "127.0.0.0/28", "loopback"])
 def test_a_network_outside_loopback_or_too_small_is_refused(tmp_path: Path, network: str) -> None:
-    with pytest.raises(SandboxError, match=f"--network {network}"):
+    with pytest.raises(LocalCloudError, match=f"--network {network}"):
         Sandbox(tmp_path / "sandbox", network=network).start()
 
 
 def test_a_taken_dns_port_is_said_in_one_line(sandbox: Sandbox, tmp_path: Path) -> None:
     _, port = sandbox.dns_endpoint()
     other = Sandbox(tmp_path / "other", network="127.95.0.0/16", dns_port=port)
-    with pytest.raises(SandboxError, match="another port can be chosen with --dns-port") as refused:
+    with pytest.raises(LocalCloudError, match="another port can be chosen with --dns-port") as refused:
         other.start()
     assert "\n" not in str(refused.value)
     other.destroy()

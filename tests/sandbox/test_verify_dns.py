@@ -17,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from dns.dnssectypes import Algorithm
 
-from sandbox.dns_server import DnsServer, RecordData, ZoneData
+from local_cloud.dns_server import DnsServer, RecordData, ZoneData
 from tests.promises import ANNOUNCED, NAME_SERVERS, NAT, RETIRED, TCP, UDP, ZONE, outputs
 from tests.sandbox.zone_server import Zone, serving
 from verify.__main__ import main

@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from components.trunk_acl import migrations, migrator, roles
-from sandbox.postgres import PostgresServer
+from local_cloud.postgres import PostgresServer
 from sandbox.sip_proxy import Database
 
 OWNER, OWNER_PASSWORD = "warp", "ownerpassword"

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from local_cloud.postgres import PostgresServer
 from sandbox import SandboxError
-from sandbox.postgres import PostgresServer
 from sandbox.sip_proxy import SipProxy, require_kamailio
 from tests.sip.acl import Acl, migrated
 from tests.sip.edge import Edge, seconds_until

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from engine.run import RUNNER
-from sandbox import leftovers, marks
+from local_cloud import marks
+from sandbox import leftovers
 
 Process = subprocess.Popen[bytes]
 # Starts a program, notes its process id, and waits for it.

@@ -60,7 +60,7 @@ def test_a_place_left_behind_is_named_with_both_versions(project: Path, name: st
 
 def test_a_pin_that_is_known_to_be_faulty_is_refused_with_range_fault_and_remedy(project: Path) -> None:
     version = pins.locked(ROOT)["pulumi-gcp"]
-    for file in ("pyproject.toml", "sandbox/gcp/provider.py"):
+    for file in ("pyproject.toml", "local_cloud/gcp/provider.py"):
         change(project / file, version, "9.35.0")
     change(
         project / pins.LOCK, f'name = "pulumi-gcp"\nversion = "{version}"', 'name = "pulumi-gcp"\nversion = "9.35.0"'

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from local_cloud.cloud import Cloud
+from local_cloud.layout import CLOUD
 from sandbox import Sandbox
-from sandbox.cloud import Cloud
-from sandbox.layout import CLOUD
 from sandbox.recovery import gone, means, unrecorded
 from settings import Settings
 from tests.stacks import as_engine_gives_it, stack_config

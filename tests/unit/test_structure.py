@@ -11,7 +11,7 @@ from pathlib import Path
 from refusal import Refusal
 
 ROOT = Path(__file__).resolve().parents[2]
-APART = {"tests", "sandbox", "tools", "build"}  # the sandbox judges: it writes its own
+APART = {"tests", "local_cloud", "sandbox", "tools", "build"}  # the cloud judges: it writes its own
 TOKEN = re.compile(r"(gcp|kubernetes|random|pulumi|pulumi-python|warp):[\w/.]+:[A-Z]\w+\$?")
 
 
@@ -71,7 +71,7 @@ def imported(file: Path) -> set[str]:
 def test_every_package_is_linted_and_has_its_layer() -> None:
     layers = {name.strip() for layer in contract("layers")["layers"] for name in layer.split("|")}
     assert set(LINTED["root_packages"]) == layers == set(contract("circles")["ancestors"]) == PACKAGES
-    assert set(contract("programs")["source_modules"]) == PACKAGES - {"tests", "benchmarks", "sandbox"}
+    assert set(contract("programs")["source_modules"]) == PACKAGES - {"tests", "benchmarks", "sandbox", "local_cloud"}
     assert set(contract("programs")["forbidden_modules"]) == PROGRAM | {"tools"}
 
 
@@ -81,10 +81,7 @@ def test_a_module_beside_the_packages_imports_none_of_them_or_is_the_program() -
         assert imported(ROOT / f"{name}.py") & (PACKAGES | COMMON | PROGRAM) == set(), name
 
 
-def test_a_module_of_the_sandbox_is_of_the_cloud_or_closed_to_it() -> None:
-    cloud, closed = contract("cloud")["source_modules"], contract("cloud")["forbidden_modules"]
-    modules = {each.stem for each in (ROOT / "sandbox").iterdir()} - {"__init__", "__pycache__"}
-    assert {*cloud, *(name for name in closed if name.startswith("sandbox."))} == {
-        f"sandbox.{each}" for each in modules
-    }
-    assert (PACKAGES | COMMON) - {"sandbox", "tests", "benchmarks"} <= set(closed)
+def test_the_local_cloud_is_closed_to_everything_of_this_product() -> None:
+    assert contract("cloud")["source_modules"] == ["local_cloud"]
+    everything = (PACKAGES | COMMON) - {"local_cloud", "tests", "benchmarks"}
+    assert set(contract("cloud")["forbidden_modules"]) == everything

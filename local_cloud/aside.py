@@ -1,0 +1,68 @@
+"""A cloud beside the user's own, for tests, rehearsals and benchmarks: removed when the block ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from local_cloud.layout import LocalCloudError
+from local_cloud.process import LocalCloud
+
+# Second octets of 127.0.0.0/8 for these; the user's own are below (layout.py).
+FIRST, LAST = 100, 250
+
+AnyCloud = TypeVar("AnyCloud", bound=LocalCloud)
+
+
+def never() -> bool:
+    """Nothing is kept."""
+    return False
+
+
+@contextmanager
+def cloud_aside(
+    kind: type[AnyCloud], prefix: str = "local-cloud-", *, keep: Callable[[], bool] = never
+) -> Iterator[tuple[AnyCloud, Path]]:
+    """A running cloud on addresses of its own and on any free ports, and an empty folder for stacks.
+
+    `keep` is called when the block ends: where it is true, the cloud is stopped and the folder stays as it is.
+    """
+    with _own_octet() as octet:
+        folder = Path(tempfile.mkdtemp(prefix=prefix))
+        cloud = kind(folder / "cloud", network=f"127.{octet}.0.0/16", dns_port=0, storage_port=0)
+        kept = False
+        try:
+            try:
+                cloud.start()
+                yield cloud, folder
+            finally:
+                kept = keep()
+                if kept:
+                    cloud.stop()
+                else:
+                    cloud.destroy()
+        finally:
+            if not kept:
+                shutil.rmtree(folder)
+
+
+@contextmanager
+def _own_octet() -> Iterator[int]:
+    """One that no other cloud of this kind has now; the lock ends with the process that holds it, also with a kill."""
+    folder = Path(tempfile.gettempdir())
+    for octet in random.sample(range(FIRST, LAST), LAST - FIRST):
+        with (folder / f"local-cloud-{os.getuid()}-127.{octet}.lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+            yield octet
+            return
+    raise LocalCloudError(f"all networks for clouds like this one, 127.{FIRST} to 127.{LAST - 1}, are in use")

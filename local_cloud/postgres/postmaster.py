@@ -1,0 +1,195 @@
+"""The server process on the data of one instance: made by initdb, started, watched, ended.
+
+It may be one that another process of a cloud, killed since, has left behind: the lock file in the data names it.
+
+Leaves to others: what is configured (`configuration.py`), and who may connect to what.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+from local_cloud.postgres.account import private_file
+from local_cloud.postgres.binaries import Binaries, binaries_for
+from local_cloud.postgres.data_folder import DataFolder
+from local_cloud.postgres.errors import PostgresError, log_words
+from local_cloud.postgres.replication import Source
+from local_cloud.postgres.roles import SUPERUSER
+
+START_SECONDS = 60.0
+
+
+class Postmaster:
+    """The process, by the name that PostgreSQL gives it, and the programs it comes from."""
+
+    def __init__(self, data: DataFolder) -> None:
+        self._data = data
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @cached_property
+    def binaries(self) -> Binaries:
+        """The installation that the data needs."""
+        return binaries_for(self._data)
+
+    @cached_property
+    def has_tls(self) -> bool:
+        """Whether the server was built with OpenSSL."""
+        _ = self.binaries  # fails where there are none, which says nothing about TLS
+        try:
+            self.check("ssl", "on")
+        except PostgresError:
+            return False
+        return True
+
+    def check(self, setting: str, value: str) -> None:
+        """Let PostgreSQL itself judge the name and the value of a setting."""
+        program = self.binaries.postgres
+        self._data.account.run(program, "-D", self._data.pgdata, "-C", "port", "-c", f"{setting}={value}")
+
+    def initialise(self) -> None:
+        """initdb in a folder beside, then a rename: a crash half way leaves nothing that looks complete."""
+        account, draft = self._data.account, self._draft()
+        password = draft / "password"
+        private_file(password, self._data.password.encode())
+        account.own(password)
+        account.run(
+            self.binaries.initdb, "--pgdata", draft / "pgdata", "--username", SUPERUSER, "--pwfile", password,
+            "--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale", "--no-sync",
+        )  # fmt: skip
+        self._keep(draft)
+
+    def copy(self, source: Source) -> None:
+        """The owner's data instead, in the same way."""
+        draft = self._draft()
+        source.clone(self.binaries.pg_basebackup, draft / "pgdata")
+        self._keep(draft)
+
+    def _draft(self) -> Path:
+        home = self._data.home
+        for left_over in home.glob("init-*"):
+            shutil.rmtree(left_over, ignore_errors=True)
+        draft = Path(tempfile.mkdtemp(prefix="init-", dir=home))
+        self._data.account.own(draft)
+        return draft
+
+    def _keep(self, draft: Path) -> None:
+        (draft / "pgdata").rename(self._data.pgdata)
+        shutil.rmtree(draft, ignore_errors=True)
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of this data's server, ours or one left by a killed cloud."""
+        if self._process:
+            return self._process.pid if self._process.poll() is None else None
+        if not self._data.begun:
+            return None
+        with contextlib.suppress(OSError, ValueError):
+            first = self._lock_file.read_text(encoding="utf-8").split("\n", 1)[0]
+            # A process id may have been given to another process since; the command line names the data folder. A
+            # process that has ended but was not waited for has an empty one.
+            words = Path(f"/proc/{int(first)}/cmdline").read_bytes().split(b"\0")
+            return int(first) if os.fsencode(self._data.pgdata) in words else None
+        return None
+
+    @property
+    def ready(self) -> bool:
+        """The eighth line of the lock file is the postmaster's state, as pg_ctl reads it (pidfile.h)."""
+        with contextlib.suppress(OSError):
+            lines = self._lock_file.read_text(encoding="utf-8").splitlines()
+            return len(lines) >= 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
+        return False
+
+    def ready_within(self, seconds: float) -> bool:
+        """Wait until the process is ready, or has ended."""
+        wait_until(lambda: self.ready or self.pid is None, seconds)
+        return self.ready
+
+    def start(self, name: str) -> None:
+        """Start the process and wait until it is ready; a refusal calls it by the name."""
+        deadline = time.monotonic() + START_SECONDS
+        while not self._started(name, deadline):
+            time.sleep(0.1)
+
+    def _started(self, name: str, deadline: float) -> bool:
+        """One attempt; False when children of a postmaster that was killed have yet to notice."""
+        self._clear_the_way()
+        with self._data.log_file.open("ab") as log:
+            begin = log.tell()
+            self._process = process = subprocess.Popen(
+                [self.binaries.postgres, "-D", self._data.pgdata],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C in the local cloud's terminal is not for the server
+                **self._data.account.of_child,
+            )
+        if self.ready_within(deadline - time.monotonic()):
+            return True
+        ended = process.poll() is not None
+        process.kill()
+        process.wait()
+        self._process = None
+        said = self._data.log_file.read_bytes()[begin:].decode(errors="replace")
+        if ended and "pre-existing shared memory" in said and time.monotonic() < deadline:
+            return False
+        late = "" if ended else f"not ready within {START_SECONDS:.0f} s; "
+        raise PostgresError(f"{name} did not start: {late}{log_words(said)}; see {self._data.log_file}")
+
+    def _clear_the_way(self) -> None:
+        """Prepare the socket's folder, and defuse a stale lock file whose process id somebody else has now.
+
+        PostgreSQL takes any living process of that id for a server, but never its own parent (CreateLockFile in
+        miscinit.c): with our id it goes on to its real test, shared memory in use. Deleting the file would skip that.
+        """
+        folder = self._data.socket_folder
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            raise PostgresError(f"{folder}, the place of the server's socket, is somebody else's; remove it") from None
+        self._data.account.own(folder)
+        with contextlib.suppress(FileNotFoundError):
+            _, _, rest = self._lock_file.read_text(encoding="utf-8").partition("\n")
+            self._lock_file.write_text(f"{os.getpid()}\n{rest}", encoding="utf-8")
+
+    def reread(self) -> None:
+        """Have the configuration read again."""
+        if (pid := self.pid) is not None:
+            os.kill(pid, signal.SIGHUP)
+
+    def stop(self) -> None:
+        """End the process. Fine to call when there is none."""
+        # "Fast", "immediate" (https://www.postgresql.org/docs/current/server-shutdown.html), and when both hang:
+        for number, seconds in ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
+            pid = self.pid
+            if pid is None:
+                break
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+            wait_until(lambda: self.pid is None, seconds)
+        self._process = None
+        if self._data.begun:
+            shutil.rmtree(self._data.socket_folder, ignore_errors=True)
+
+    @property
+    def _lock_file(self) -> Path:
+        return self._data.pgdata / "postmaster.pid"
+
+
+def wait_until(met: Callable[[], bool], seconds: float) -> bool:
+    """Whether the condition was met in time."""
+    deadline = time.monotonic() + seconds
+    while not met():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
