@@ -93,7 +93,12 @@ def test_a_call_that_is_repeated_is_done_once(edge: Edge, monkeypatch: pytest.Mo
 
 
 def test_an_answer_that_fits_in_no_datagram_arrives_whole(own_acl: Acl, new_proxy: ProxyMaker) -> None:
-    own_acl.add("ACME", "main", *(f"127.0.{third}.{16 * n}/28" for third in range(60, 68) for n in range(16)))
+    own_acl.do(
+        "INSERT INTO accounts.trunk_ips (trunk_group_id, ban, cidr)"
+        " SELECT id, ban, one::cidr FROM accounts.trunk_groups, unnest(%s::text[]) AS one"
+        " WHERE ban = 'ACME' AND name = 'main'",
+        [f"127.0.{third}.{16 * n}/28" for third in range(60, 68) for n in range(16)],
+    )
     edge = new_proxy("permissions", own_acl, reload=False)
     edge.proxy.start()
     dump = edge.proxy.rpc().call("permissions.subnetDump")
