@@ -1,10 +1,10 @@
-# Two commands are enough to begin with: `make up` and `make test`. `make` alone lists the rest.
+# Start with `make up` and `make test`; `make` lists all targets.
 SHELL := /bin/bash
 BOOTSTRAP := python3 tools/bootstrap.py
-# The engine that the bootstrap chose comes before any other on PATH.
-# A signal to make's shell reaches the program itself.
+# Puts the engine that the bootstrap chose first on PATH.
+# `exec`: a signal to make's shell reaches the program itself.
 PYTHON = eval "$$($(BOOTSTRAP) --print-env)" && exec .venv/bin/python
-# Tests wait for processes, or fill one core. Files whose tests share servers stay whole.
+# Tests wait for processes or use one core. Files whose tests share servers stay in one process.
 TWO_TESTS = --numprocesses 2 --dist worksteal
 TWO_FILES = --numprocesses 2 --dist loadfile
 
@@ -14,7 +14,7 @@ SEED := 1
 .DEFAULT_GOAL := help
 .PHONY: help quick setup setup-dev up review check-update outputs site verify down status up-regions outputs-regions failover down-regions rehearse lock test lint unit processes sandbox-tests database test-sip test-site engine bench drill reset clean
 
-help: ## this list
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:
@@ -23,22 +23,22 @@ setup:
 setup-dev:
 	@$(BOOTSTRAP) --dev
 
-up: setup ## stand the edge up on a cloud on loopback and print its IP inventory
+up: setup ## deploy the edge to the local cloud and print its IP inventory
 	@$(PYTHON) -m sandbox.stack up
 
-review: ## what an update of that stack would do, as a pull request's report (Markdown)
+review: ## what an update of that stack would change, as a pull request's report (Markdown)
 	@$(BOOTSTRAP) >&2
 	@$(PYTHON) -m sandbox.stack review
 
-check-update: ## whether the last update of that stack took: a second preview must be empty
+check-update: ## whether the last update of that stack settled: a second preview must be empty
 	@$(BOOTSTRAP) >&2
 	@$(PYTHON) -m sandbox.check_update
 
-outputs: ## every output of that stack as one JSON object on standard output
+outputs: ## all outputs of that stack as one JSON object on standard output
 	@$(BOOTSTRAP) >&2
 	@$(PYTHON) -m sandbox.stack outputs
 
-site: ## that stack's site for vendors and customers, into build/site/
+site: ## write that stack's site for vendors and customers to build/site/
 	@$(BOOTSTRAP) >&2
 	@$(PYTHON) -m sandbox.stack site
 
@@ -46,36 +46,36 @@ verify: ## check that stack from outside: names, SIP servers, certificates
 	@$(BOOTSTRAP) >&2
 	@$(PYTHON) -m sandbox.stack verify
 
-status: setup ## what runs
+status: setup ## what is running
 	@($(PYTHON) -m sandbox status) || true
 
 down: setup ## destroy the edge and stop the sandbox
 	@$(PYTHON) -m sandbox.stack down
 
-up-regions: setup ## two regions and the names that they share, on a cloud of their own
+up-regions: setup ## deploy two regions and their shared names to a separate local cloud
 	@$(PYTHON) -m sandbox.regions up
 
-outputs-regions: ## every output of those stacks as one JSON object, one key a stack
+outputs-regions: ## all outputs of those stacks as one JSON object, one key per stack
 	@$(BOOTSTRAP) >&2
 	@$(PYTHON) -m sandbox.regions outputs
 
-failover: ## on those stacks: a region fails, is drained and taken back; who reaches which, and when
+failover: ## on those stacks: a region fails, is drained and restored; which region callers reach, and how fast
 	@$(BOOTSTRAP) >&2
 	@$(PYTHON) -m sandbox.failover
 
 down-regions: setup ## destroy those stacks and stop their cloud
 	@$(PYTHON) -m sandbox.regions down
 
-rehearse: ## adopt the live edge in a sandbox of its own; ipInventory as JSON last
+rehearse: ## adopt a copy of the live edge in a separate sandbox; prints ipInventory as JSON
 	@$(BOOTSTRAP) >&2
 	@$(PYTHON) -m sandbox.rehearsal
 
-quick: setup-dev ## formatter, linter, types and the unit tests, side by side: a minute on two cores
+quick: setup-dev ## formatter, linter, types and unit tests in parallel: a minute on two cores
 	@$(MAKE) --no-print-directory -j 2 --output-sync=target lint unit
 
 test: setup-dev lint unit processes sandbox-tests database test-sip test-site engine ## everything: linter, types and all tests
 
-lock: setup-dev ## uv.lock and requirements.txt anew, after a change of pyproject.toml
+lock: setup-dev ## regenerate uv.lock and requirements.txt after a change of pyproject.toml
 	@$(PYTHON) tools/python_lock.py --write
 
 lint: setup-dev ## formatter, linter, strict types, imports, workflows, pins
@@ -88,16 +88,16 @@ lint: setup-dev ## formatter, linter, strict types, imports, workflows, pins
 	@$(PYTHON) tools/python_lock.py
 	@$(PYTHON) tools/pins.py
 
-unit: setup-dev ## tests of the program alone
-	@echo "unit: the program alone, on mocks (1 minute)"
+unit: setup-dev ## unit tests of the program
+	@echo "unit: the program on mocks (1 minute)"
 	@$(PYTHON) -m pytest tests/unit $(TWO_TESTS)
 
-processes: setup-dev ## what only a real process shows: signals, closed pipes, imports, the workflows' scripts
+processes: setup-dev ## tests that need real processes: signals, closed pipes, imports, the workflows' scripts
 	@echo "processes: signals, closed pipes, imports, the workflows' scripts (1 minute)"
 	@$(PYTHON) -m pytest tests/processes $(TWO_TESTS)
 
 sandbox-tests: setup-dev ## tests of the local cloud and the sandbox: refusals, PostgreSQL, DNS
-	@echo "sandbox: what the cloud refuses, with a real PostgreSQL and real DNS answers (3 minutes)"
+	@echo "sandbox: the local cloud's refusals, a real PostgreSQL and real DNS answers (3 minutes)"
 	@$(PYTHON) -m pytest tests/local_cloud tests/sandbox $(TWO_FILES)
 
 database: setup-dev ## the trunk ACL on real PostgreSQL servers
@@ -105,26 +105,26 @@ database: setup-dev ## the trunk ACL on real PostgreSQL servers
 	@$(PYTHON) -m pytest tests/database $(TWO_FILES)
 
 test-sip: setup-dev ## the trunk ACL in a real Kamailio, with real SIP traffic
-	@echo "sip: who gets in, over UDP, TCP and TLS, and what a change, a crash and an outage do (3 to 5 minutes)"
+	@echo "sip: which sources are admitted, over UDP, TCP and TLS, and the effect of changes, crashes and outages (3 to 5 minutes)"
 	@$(PYTHON) -m pytest tests/sip
 
 test-site: setup-dev ## the published site in a real Chromium
-	@echo "site: the page, its feed and its copying, in light and dark, for keyboards and on phones (1 minute)"
+	@echo "site: the page, its feed and its copy buttons, in light and dark mode, by keyboard and on phones (1 minute)"
 	@$(PYTHON) -m pytest tests/site
 
 engine: setup-dev ## tests on the real engine
 	@echo "engine: up, drift, drain, adoption, policies, reviews, trunks and crashes on the real engine, two files at once (30 minutes)"
 	@$(PYTHON) -m pytest tests/engine $(TWO_FILES) --no-loadscope-reorder
 
-bench: setup-dev ## all benchmarks, one JSON object a line
+bench: setup-dev ## all benchmarks, one JSON object per line
 	@$(PYTHON) -m benchmarks
 
-drill: setup ## kill ROUNDS updates at points that SEED draws, and see whether the next one finishes them
+drill: setup ## kill ROUNDS updates at points drawn from SEED and check that the next update finishes them
 	@$(PYTHON) -m sandbox.drill --rounds $(ROUNDS) --seed $(SEED)
 
-reset: ## end and remove all sandboxes with their stacks; the engine and .venv stay
+reset: ## stop and remove all sandboxes with their stacks; keeps the engine and .venv
 	@if [ -x .venv/bin/python ]; then .venv/bin/python -m sandbox.reset; fi
 	@rm -rf .sandbox .sandbox-*
 
-clean: reset ## remove all that was made here, the engine included
+clean: reset ## remove everything that was built here, including the engine
 	@rm -rf .venv .engine build

@@ -1,4 +1,4 @@
-"""One region's stable-IP edge: settings in, components in the middle, an inventory out. Or the names regions share."""
+"""The Pulumi program: the stable-IP edge of one region or, in a stack of role `global`, the shared names."""
 
 from __future__ import annotations
 
@@ -10,34 +10,36 @@ import pulumi
 
 import outputs
 from components.acl_enforcement import AclEnforcement, AclEnforcementArgs
+from components.cloud_dns.host import look_up_zone
 from components.cluster import kubernetes
 from components.database import TrunkDatabase, TrunkDatabaseArgs
 from components.dedicated_ingress import DedicatedIngress, DedicatedIngressArgs, refuse_dedicated_cut
-from components.dns import SipDns, SipDnsArgs, look_up_zone
+from components.dns import SipDns
+from components.dns_host import SipDnsArgs
 from components.egress import NatEgressPool, NatEgressPoolArgs
-from components.ingress import SipIngress, SipIngressArgs, refuse_cut
-from components.load_balancer import explain_pending
+from components.ingress import SipIngress, refuse_cut
+from components.load_balancer import WayIn, explain_pending
 from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, trunk_files
 from engine.record import Record, last_update, outputs_of, owners_reader
-from engine.refusal import not_told_yet
-from inventory.publish import Inventory
+from engine.refusal import not_reported_yet
+from inventory.outputs import Inventory
 from plan import plan
 from publishing import publish
 from settings import Settings, SettingsError
 from settings.stack import role_of
 
 if TYPE_CHECKING:
-    from settings.regions import GlobalSettings
+    from settings.all_regions import GlobalSettings
 
 
 def load() -> Settings | GlobalSettings:
-    """This stack's settings. What is wrong with them ends the program before any resource is declared."""
+    """This stack's settings. Errors in them end the program before any resource is declared."""
     config = pulumi.runtime.get_config_env()
     secret = pulumi.runtime.config.get_config_secret_keys_env()
     try:
         if role_of(config) == "global":
-            # Here, because a region's preview need not wait for it.
-            from settings.regions import GlobalSettings  # noqa: PLC0415
+            # Imported here to keep previews of regions fast.
+            from settings.all_regions import GlobalSettings  # noqa: PLC0415
 
             return GlobalSettings.parse(config, secret)
         return Settings.parse(config, secret)
@@ -46,30 +48,31 @@ def load() -> Settings | GlobalSettings:
 
 
 def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | None = None) -> None:
-    """Declare the edge and export what the outside reads. `before`: what the last update left."""
-    region, labels, protect, legacy = settings.region, settings.labels, settings.protect, settings.legacy
-    # What may refuse comes first: what was declared before a refusal is still carried out.
+    """Declare the edge and export the outputs. `before`: the record of the last update."""
+    region, labels, protect, retired = settings.region, settings.labels, settings.protect, settings.retired
+    # All checks run before any resource is declared: resources declared before a refusal would still be created.
     files = trunk_files(settings.trunk_acl, Path(__file__).parent, before.trunks)
-    refuse_cut(settings.ingress, before.serving, legacy)
-    refuse_dedicated_cut(settings.dedicated_listeners, before.dedicated, legacy)
+    refuse_cut(settings.ingress, before.serving, retired)
+    refuse_dedicated_cut(settings.dedicated_listeners, before.dedicated, retired)
     replica = settings.database.replica_of
     owners = owners_reader(replica.stack) if replica and settings.enforcement else None
     name_servers = look_up_zone(settings.dns)
     promised = plan(settings)
     cluster = kubernetes("cluster", settings.cluster, settings.project, region)
     egress = NatEgressPool(
-        "egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before.gateway, legacy)
+        "egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before.gateway, retired)
     )
+    way = WayIn(settings.ingress, region, labels, protect, on_failure)
     ingress = SipIngress(
         "ingress",
-        SipIngressArgs(settings.ingress, region, labels, protect, on_failure),
+        way,
         pulumi.ResourceOptions(providers=[cluster]),
     )
     dedicated = None
     if settings.dedicated:
         dedicated = DedicatedIngress(
             "dedicated",
-            DedicatedIngressArgs(settings.dedicated_listeners, settings.ingress, region, labels, protect, on_failure),
+            DedicatedIngressArgs(settings.dedicated_listeners, way),
             pulumi.ResourceOptions(providers=[cluster]),
         )
     addresses = {**ingress.addresses, **egress.addresses, **(dedicated.by_name if dedicated else {})}
@@ -108,7 +111,7 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     everybodys = outputs.inventory(promised, ingress, egress)
     site = None
     if settings.inventory_site.bucket:
-        # Here, because other stacks' previews need not wait for what a site is made with.
+        # Imported here to keep previews of other stacks fast.
         from components.inventory_site import InventorySite, InventorySiteArgs  # noqa: PLC0415
 
         site = InventorySite(
@@ -122,8 +125,8 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
 
 
 def main() -> None:
-    """The program of this stack's role."""
-    logging.getLogger("asyncio").addFilter(not_told_yet)
+    """Run the program for this stack's role."""
+    logging.getLogger("asyncio").addFilter(not_reported_yet)
     settings = load()
     if isinstance(settings, Settings):
         build(settings, last_update(), pulumi.ErrorHook("explain-pending", explain_pending))

@@ -1,4 +1,4 @@
-"""What all our command-line programs have in common: how they end."""
+"""How all command-line programs here end: exit status, interrupts, unwritable output."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ UNWRITTEN = 74  # EX_IOERR of sysexits.h
 
 
 class _UnwritableError(Exception):
-    """A standard stream leads to where nothing can be written, a full disk for example."""
+    """A standard stream cannot be written, for example because the disk is full."""
 
 
 class _Unread(io.TextIOWrapper):
-    """A standard stream whose reader may leave early, as `head` does: what is written from then on goes nowhere."""
+    """A standard stream whose reader may close early, as `head` does: later writes are discarded."""
 
     def write(self, text: str, /) -> int:
         try:
@@ -39,7 +39,7 @@ class _Unread(io.TextIOWrapper):
             raise _UnwritableError(error.strerror) from None
 
     def _let_go(self) -> None:
-        """What is still in the buffers would fail again at the interpreter's end
+        """Discard the buffers, which would fail again at the interpreter's exit
         (docs.python.org/3/library/signal.html, "Note on SIGPIPE")."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.fileno())
@@ -49,8 +49,8 @@ class _Unread(io.TextIOWrapper):
 def run(main: Callable[[], int]) -> int:
     """The exit status of a whole program.
 
-    A reader of its output that leaves early changes nothing about it: an update goes on to its end, and a check's
-    finding is still the exit status. Ctrl-C is one line.
+    A reader that closes the output early does not change it: an update runs to its end, and a check's finding is still
+    the exit status. Ctrl-C prints one line.
     """
     sys.stdout, sys.stderr = _unread(sys.stdout), _unread(sys.stderr)
     try:
@@ -60,7 +60,7 @@ def run(main: Callable[[], int]) -> int:
         print(f"the output cannot be written: {error}", file=sys.stderr)
         return UNWRITTEN
     except KeyboardInterrupt:
-        print("\ninterrupted: the same command again begins anew", file=sys.stderr)
+        print("\ninterrupted: run the same command again", file=sys.stderr)
         return INTERRUPTED
     return status
 

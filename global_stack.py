@@ -1,4 +1,4 @@
-"""The stack of role `global`: the names that regions share, and the inventory of all of them."""
+"""The stack of role `global`: the shared names, and one inventory of all regions."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from typing import Any
 
 import pulumi
 
-from components.dns import SipDns, SipDnsArgs, look_up_zone
-from components.dns_routing import Probed
+from components.cloud_dns.host import look_up_zone
+from components.dns import SipDns
+from components.dns_host import Probed, SipDnsArgs
 from engine.refusal import RefusedError
-from inventory.publish import SCHEMA
-from inventory.published import OF_A_REGION
-from plan import regions as several
+from inventory.outputs import SCHEMA
+from inventory.reading import OF_A_REGION
+from plan import all_regions as several
 from plan.names import names
 from publishing import publish
 from refusal import Refusal
-from settings.regions import GlobalSettings
+from settings.all_regions import GlobalSettings
 
-# Stack, in full, and names -> these of its outputs.
+# Fully qualified stack name and output names -> these outputs.
 Outputs = Callable[[str, Sequence[str]], Mapping[str, Any]]
 
 
 def build(settings: GlobalSettings, outputs_of: Outputs) -> None:
-    """Declare the shared names and export what the outside reads of all regions."""
+    """Declare the shared names and export the outputs for all regions."""
     known_as = names(settings.dns)
     routing, probe = settings.routing, settings.routing.probe
     try:
-        # All of them are read and judged before anything is declared.
+        # All regions' outputs are read and checked before any resource is declared.
         regions = several.together(
             several.read(name, each, known_as, outputs_of(each.stack, OF_A_REGION))
             for name, each in settings.regions.items()
@@ -38,7 +39,7 @@ def build(settings: GlobalSettings, outputs_of: Outputs) -> None:
         raise RefusedError(error.wrong, error.remedy) from None
     records = several.shared_records(known_as, regions, routing, naptr=settings.dns.naptr)
     promised = several.inventory(known_as, regions, records)
-    # Named as in a region's stack: the record sets can be moved from one state to the other (docs/regions.md).
+    # Same logical name as in a region's stack, so that record sets can be moved between the states (docs/regions.md).
     checked = Probed(probe, port) if probe and port else None
     dns = SipDns(
         "dns",

@@ -1,4 +1,4 @@
-"""The stack's outputs: what the components resolved, turned into the inventory's published shapes."""
+"""The stack's outputs: the inventory, filled with the IPs of the components, in its published shapes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from components.dns import SipDns
 from components.egress import NatEgressPool
 from components.ingress import SipIngress
 from components.trunk_acl.schema import TrunkAclSchema
-from inventory.publish import SCHEMA, Inventory, egress_capacity, record_sets
+from inventory.outputs import SCHEMA, Inventory, egress_capacity, record_sets
 from plan.cost import count, monthly_cost
 from plan.names import names
 from settings import Settings
@@ -28,10 +28,10 @@ POSTGRESQL_PORT = 5432
 
 @dataclass(frozen=True)
 class Edge:
-    """What the program stood up.
+    """The declared edge.
 
-    `addresses`: IP by name; `reader`: who reads the trunk ACL here, `acl` itself or its owner's; `inventory`: of all
-    addresses; `everybodys`: without customers' own.
+    `addresses`: IP by name; `reader`: the reader role of the trunk ACL, of `acl` itself or of its owner; `inventory`:
+    all addresses; `everybodys`: without dedicated addresses.
     """
 
     addresses: Mapping[str, pulumi.Output[str]]
@@ -81,7 +81,7 @@ def of(settings: Settings, promised: Inventory, edge: Edge) -> dict[str, pulumi.
 
 
 def _trunk_acl(reader: AclReader, acl: TrunkAclSchema | None) -> dict[str, pulumi.Input[Any]]:
-    """Where a replica is read: what a SIP proxy needs for that, and nothing of what the owner alone has."""
+    """With a read replica: only what a SIP proxy needs to read it, and nothing that only the owner has."""
     return {
         "schema": SCHEMA,
         **(acl.counts if acl else {}),
@@ -94,10 +94,10 @@ def _trunk_acl(reader: AclReader, acl: TrunkAclSchema | None) -> dict[str, pulum
 def inventory(
     promised: Inventory, ingress: SipIngress, egress: NatEgressPool, dedicated: DedicatedIngress | None = None
 ) -> pulumi.Output[Inventory]:
-    """The plan with the IPs that the cloud has reserved.
+    """The plan with the reserved IPs filled in.
 
-    What everybody may read is made without `dedicated`. With it, each of the site's files would wait for every
-    customer's address, list all of them as dependencies in the state, and be unknown in the preview of one more.
+    The public inventory is built without `dedicated`. With it, each of the site's files would wait for every dedicated
+    address, list all of them as dependencies in the state, and be unknown in the preview of an additional one.
     """
     shared = pulumi.Output.all(**ingress.addresses, **egress.addresses)
     if dedicated is None:

@@ -1,7 +1,7 @@
-"""A stack's outputs are published whole, or what was published stays.
+"""A stack's outputs are published completely, or the previous ones stay.
 
-An update with --target or --exclude does not know what it leaves out and does not exist yet. The engine writes a word
-of its own for such a value into the outputs, ends with 0, and the inventory that people read is that word.
+An update with --target or --exclude does not know the values of resources that it leaves out and that do not exist
+yet. The engine then writes a placeholder into the outputs and exits with 0, and readers would get it as the inventory.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import pulumi
 from engine.refusal import RefusedError
 from engine.values import WHOLE
 
-# Every stack has it. The engine takes all outputs at once, so that one that is refused holds the others back.
+# Every stack has it. The engine registers all outputs at once, so one refused output holds all others back.
 FIRST = "ipInventory"
 
 
 def publish(outputs: Mapping[str, pulumi.Input[Any]]) -> None:
-    """Export them, name to value. An update that does not know one of them ends with `RefusedError`."""
+    """Export outputs, name to value. An update with an unknown output ends with `RefusedError`."""
     for name, value in outputs.items():
-        # A preview may well not know what an update will.
+        # In a preview unknown values are normal.
         held = name == FIRST and not pulumi.runtime.is_dry_run()
         pulumi.export(name, _held(value, outputs) if held else value)
 
@@ -32,8 +32,9 @@ def _held(value: pulumi.Input[Any], outputs: Mapping[str, pulumi.Input[Any]]) ->
         if unknown:
             names = ", ".join(dict.fromkeys(unknown))
             raise RefusedError(
-                f"this update left out what these outputs are made of: {names}; the published ones stay",
-                f"{WHOLE}; what this one did is recorded",
+                f"this update left out resources that these outputs depend on: {names}; the published outputs stay"
+                " unchanged",
+                f"{WHOLE}; this update's changes are recorded",
             )
         return True
 

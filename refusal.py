@@ -1,10 +1,10 @@
-"""What cannot be done: what is wrong, and what helps. One type for all programs here, rendered in one place."""
+"""Refusals: what is wrong, and the remedy. One type for all programs here, formatted in one place."""
 
 from __future__ import annotations
 
 
 class Refusal(Exception):
-    """`wrong`: what and where, with the value; `remedy`: what to do about it. Neither holds a secret."""
+    """`wrong`: what and where, with the value; `remedy`: what to do. Neither contains a secret."""
 
     def __init__(self, wrong: str, remedy: str) -> None:
         super().__init__(wrong, remedy)
@@ -15,5 +15,5 @@ class Refusal(Exception):
 
 
 def with_remedy(wrong: str, remedy: str, indent: str = "  ") -> str:
-    """Both as people read them; the remedy on a line of its own."""
+    """Both as text, the remedy on its own line."""
     return f"{wrong}\n{indent}-> {remedy}"

@@ -1,6 +1,6 @@
-"""What looks like a secret in text that somebody will read, and the text without it.
+"""Finds and masks secrets in text that is shown to people.
 
-Look first and shorten afterwards: half a secret does not look like one any more, and is still half of it.
+Mask before shortening: half a secret no longer looks like one, but still reveals half of it.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-# What stands in the place of a secret, in the engine's words and in ours.
+# The placeholder for a secret, the same as the engine's.
 SECRET = "[secret]"  # noqa: S105
 
-# What a secret looks like wherever it stands.
+# Patterns of secrets in any text.
 SHAPES = (
     ("a private key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY( BLOCK)?-----")),
     ("a URL with a password", re.compile(r"(?<=[A-Za-z0-9+.-])://[^/\s:@]*:[^/\s@]+@")),
@@ -24,14 +24,14 @@ SHAPES = (
         re.compile(r"^[^\S\n]*(token|password|client-key-data)\s*:\s*[^\s{\[#]+", re.MULTILINE),
     ),
 )
-# A key is all that follows its first line: to its last line, or to the end of a text that was cut before that.
+# A key extends from its first line to its last line, or to the end of a truncated text.
 _KEY = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY[A-Z ]*-----|\Z)", re.DOTALL
 )
 
 
 def hidden(text: str) -> str:
-    """The text, with `SECRET` in the place of each run of lines in which a secret stands, wholly or in part."""
+    """The text, with each run of lines that contains a secret, completely or in part, replaced by `SECRET`."""
     spans = [found.span() for shape in (_KEY, *(shape for _, shape in SHAPES)) for found in shape.finditer(text)]
     return "".join(_without(text, sorted(spans))) if spans else text
 

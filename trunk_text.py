@@ -1,6 +1,6 @@
-"""A customer's trunks as data, and as the text that stands in the stack's state and in a review.
+"""A customer's trunks as data, and as the text in the stack's state and in reviews.
 
-One text per customer, a line for each trunk and each range, in one order only: equal trunks have equal texts, and the
+One text per customer, a line for each trunk and each range, in a fixed order: equal trunks have equal texts, and the
 engine shows a change line by line.
 
     acme-nyc IP_ACL 50 calls/s 500 calls
@@ -25,7 +25,7 @@ OFF = " off"
 
 @dataclass(frozen=True)
 class Entry:
-    """One range that calls may come from."""
+    """One range from which calls are accepted."""
 
     range: Network
     active: bool = True
@@ -56,7 +56,7 @@ def texts(trunks: Iterable[Trunk]) -> dict[str, str]:
 
 
 def trunks(customers: Mapping[str, str]) -> list[Trunk]:
-    """What `texts` was made from."""
+    """The inverse of `texts`."""
     found = []
     for ban, text in customers.items():
         header, entries = None, list[Entry]()
@@ -74,7 +74,7 @@ def trunks(customers: Mapping[str, str]) -> list[Trunk]:
 
 @dataclass(frozen=True)
 class Count:
-    """What texts hold. `ranges`: those that calls may come from; `off`: those that are switched off."""
+    """Totals of texts. `ranges`: ranges in use; `off`: ranges that are switched off."""
 
     trunks: int
     ranges: int
@@ -82,7 +82,7 @@ class Count:
 
 
 def count(customers: Iterable[str]) -> Count:
-    """Of the texts of some customers."""
+    """Totals over customers' texts."""
     lines = [line for text in customers for line in text.split("\n") if line]
     entries = [line for line in lines if line.startswith("  ")]
     off = sum(1 for line in entries if line.endswith(OFF))
@@ -103,7 +103,7 @@ def _place(entry: Entry) -> tuple[int, int, int]:
 def _trunk(ban: str, header: str, entries: list[Entry]) -> Trunk:
     match = _TRUNK.fullmatch(header)
     if not match:
-        raise ValueError(f"not a trunk's line: {header!r}")
+        raise ValueError(f"not a trunk line: {header!r}")
     return Trunk(
         ban, match["name"], match["auth"], int(match["cps"]), int(match["calls"]), not match["off"], tuple(entries)
     )
@@ -111,7 +111,7 @@ def _trunk(ban: str, header: str, entries: list[Entry]) -> Trunk:
 
 @dataclass(frozen=True)
 class Change:
-    """What changes for one customer: lines of its text that come and go, with the trunk that a range belongs to."""
+    """A customer's change: removed and added lines of its text, with the trunk of each range."""
 
     ban: str
     added: tuple[str, ...]
@@ -121,7 +121,7 @@ class Change:
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:
-    """Customer by customer, what a review must see; a range that moves between trunks shows with both trunks' names."""
+    """Changes by customer, for a review; a range that moves between trunks appears with both trunks' names."""
     found = []
     for ban in sorted({*before, *after}):
         old, new = before.get(ban, ""), after.get(ban, "")
@@ -134,7 +134,7 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]
 
 
 def _named(text: str) -> dict[str, None]:
-    """Each line with the trunk it belongs to, in order."""
+    """Each line with its trunk, in order."""
     lines, trunk = dict[str, None](), ""
     for line in text.split("\n"):
         if line.startswith("  "):
@@ -146,7 +146,7 @@ def _named(text: str) -> dict[str, None]:
 
 
 def summary(found: Iterable[Change], shown: int = 10) -> str:
-    """For people: how much changes, and the first differences by customer."""
+    """For people: the number of changes, and the first differences by customer."""
     listed = list(found)
     added, removed = sum(len(each.added) for each in listed), sum(len(each.removed) for each in listed)
     customers = "1 customer" if len(listed) == 1 else f"{len(listed)} customers"

@@ -1,5 +1,5 @@
-"""Taking a live edge into a stack's state without touching the cloud.
+"""Adopts a live edge into a stack's state without changing the cloud.
 
-`python -m adopt --stack prod` imports what exists and then tells, in words, what the first `pulumi up` would change.
-It never writes to the cloud; `docs/adopt.md` tells the steps.
+`python -m adopt --stack prod` imports existing objects and then reports what the first `pulumi up` would change.
+It never writes to the cloud; `docs/adopt.md` describes the steps.
 """

@@ -1,4 +1,4 @@
-"""`python -m adopt --stack prod`: record a live edge in the state, then tell what an update would change."""
+"""`python -m adopt --stack prod`: record a live edge in the state, then report what an update would change."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from engine.differences import Difference
 from engine.effects import Effect
 from settings import Settings, SettingsError
 
-AT_GANDI = "at Gandi: taken over where it holds the same, created where there is none, refused where it differs"
+TAKEN_OVER = "adopted if the data is the same, created if there is none, refused if it differs"
 
 
 def main() -> int:
-    """Exit status 0 when adopted, 1 when an update would or might cut calls, 2 when it could not be done."""
+    """Exit status 0: adopted; 1: an update would or might cut calls; 2: the adoption failed."""
     parser = argparse.ArgumentParser(prog="python -m adopt", description=__doc__)
-    parser.add_argument("--stack", required=True, help="the stack that shall own the edge")
-    parser.add_argument("--cwd", type=Path, default=Path(), help="folder of Pulumi.yaml (default: this one)")
+    parser.add_argument("--stack", required=True, help="the stack that will own the edge")
+    parser.add_argument("--cwd", type=Path, default=Path(), help="folder of Pulumi.yaml (default: the current one)")
     parser.add_argument(
         "--json",
         action="store_true",
-        help="print the inventory as the preview has it, as JSON, last; null: not known before an update",
+        help="finally print the preview's inventory as JSON; null: not known before an update",
     )
     chosen = parser.parse_args()
-    # People read along while it runs; standard output stays clean for the JSON.
+    # Progress goes to standard error; standard output stays clean for the JSON.
     console = Console(stderr=chosen.json)
     cli = Cli(chosen.cwd, chosen.stack)
     try:
@@ -49,10 +49,10 @@ def main() -> int:
 
 
 def report(adoption: Adoption, console: Console) -> None:
-    """The adoption in words, what matters most for traffic first."""
+    """Report the adoption, most severe effects on traffic first."""
     compared = adoption.comparison
     console.print(
-        f"recorded now: {len(adoption.recorded)}; in the state and unchanged: {compared.unchanged};"
+        f"imported: {len(adoption.recorded)}; in the state and unchanged: {compared.unchanged};"
         " nothing was written to the cloud",
         highlight=False,
     )
@@ -62,18 +62,18 @@ def report(adoption: Adoption, console: Console) -> None:
         *((effect.value, [str(each) for each in compared.with_effect(effect)]) for effect in Effect if effect.matters),
         (Effect.NONE.value, _by_resource(compared.with_effect(Effect.NONE))),
         ("does not exist yet and would be created", compared.creations),
-        (AT_GANDI, compared.at_gandi),
+        *((f"at {host}: {TAKEN_OVER}", names) for host, names in compared.taken_over.items()),
     ]
     for heading, lines in groups:
         if lines:
             console.print(f"\n[bold]{heading}[/]")
             for line in lines:
                 console.print(f"  {escape(line)}", highlight=False, soft_wrap=True)
-    console.print("\nNothing of this happens until somebody runs `pulumi up`; docs/adopt.md tells in which order.")
+    console.print("\nNone of this happens before a `pulumi up`; docs/adopt.md describes the order of the steps.")
 
 
 def _by_resource(differences: Sequence[Difference]) -> list[str]:
-    """One line a resource: what has no effect is worth a list, not a page."""
+    """One line per resource, for differences without effect."""
     properties: dict[str, list[str]] = {}
     for each in differences:
         properties.setdefault(each.resource, []).append(each.property)

@@ -1,7 +1,7 @@
-"""The two-step import: the engine lists what it would create, we name what exists, the engine records it.
+"""The two-step import: the engine lists what it would create, we add the ids of existing objects, the engine imports.
 
-Nothing is written to the cloud: `pulumi import` reads, and changes the state alone. Every step can be repeated, and
-what a crash left half done is simply still in the next run's list.
+Nothing is written to the cloud: `pulumi import` only reads, and changes the state. Every step can be repeated; objects
+that a crash left out are in the next run's list.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components import acl_enforcement, database, dedicated_ingress, dns, egress, ingress, inventory_site
 from engine.cli import Cli, EngineError, Failure
 from engine.differences import Comparison, compare
 from engine.tokens import logical_name, type_of
+from plan.import_ids import import_ids
 from settings import Settings
 
-ABSENT = "does not exist"  # the engine's words for an id that the cloud does not know
-EXISTS = "already exists"  # the kubernetes plugin's words in a preview
+ABSENT = "does not exist"  # the engine's message for an id that does not exist in the cloud
+EXISTS = "already exists"  # the kubernetes plugin's message in a preview
 
-Entry = dict[str, Any]  # one resource of an import file
+Entry = dict[str, Any]  # one resource in an import file
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Adoption:
-    """What was recorded, what the cloud does not have, and what an update would change."""
+    """Imported resources, resources that do not exist in the cloud, and what an update would change."""
 
     recorded: tuple[str, ...]
     absent: tuple[str, ...]
@@ -37,29 +37,16 @@ class Adoption:
 
     @property
     def inventory(self) -> Mapping[str, Any] | None:
-        """The output `ipInventory`; None while an address of it is still to be reserved."""
+        """The output `ipInventory`; None while one of its addresses is not reserved yet."""
         found = self.outputs.get("ipInventory")
         return found if isinstance(found, dict) else None
 
 
-def import_ids(settings: Settings, suffix: str = "") -> dict[str, str]:
-    """Logical name -> import id of everything that may exist already; `suffix` as in `database.import_ids`."""
-    return {
-        **ingress.import_ids("ingress", settings),
-        **dedicated_ingress.import_ids("dedicated", settings),
-        **egress.import_ids("egress", settings),
-        **dns.import_ids("dns", settings),
-        **database.import_ids("database", settings, suffix),
-        **acl_enforcement.import_ids("acl-enforcement", settings),
-        **inventory_site.import_ids("inventory-site", settings),
-    }
-
-
 def adopt(cli: Cli, settings: Settings, say: Say) -> Adoption:
-    """Record what exists and compare. Raises `EngineError` when the engine cannot go on."""
+    """Import existing resources and compare. Raises `EngineError` if the engine fails."""
     if cli.deleting():
         cli.forget_deletions()
-        say("a deletion was cut off: what the cloud no longer has is recorded no longer")
+        say("a deletion was interrupted: removing resources from the state that no longer exist")
     recorded, absent = record(cli, settings, say)
     say("comparing the cloud with the settings")
     events = cli.preview()
@@ -70,17 +57,17 @@ def adopt(cli: Cli, settings: Settings, say: Say) -> Adoption:
 def record(
     cli: Cli, settings: Settings, say: Say, only: Collection[str] | None = None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Import what exists, of everything or of `only` these names; the names that were recorded, and those that the
-    cloud does not have. Raises `EngineError`.
+    """Import existing resources, all or `only` these names; returns the imported names, and those that do not exist in
+    the cloud. Raises `EngineError`.
 
-    It can be killed at any point: the engine's notes of what was cut off go last, and until then they tell the next run
-    that there is something to record.
+    It can be killed at any point: the engine's pending operations are cleared last; until then they show the next run
+    that there is something to import.
     """
-    # Of the database's ids the names are known before its own name is.
+    # The logical names of the database's resources are known before the instance's name is.
     possible = only is None or bool(import_ids(settings, "any").keys() & set(only))
     found = _record(cli, settings, say, only) if possible else ((), ())
     if cli.interrupted():
-        say("an update was cut off: reading anew what is recorded")
+        say("an update was interrupted: refreshing the state")
         cli.forget_interruption()
     return found
 
@@ -88,14 +75,14 @@ def record(
 def _record(
     cli: Cli, settings: Settings, say: Say, only: Collection[str] | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """An import ends at the first id that the cloud does not know, with some of the others recorded and some not: the
-    engine is asked anew what is left, until nothing is."""
+    """An import ends at the first id that does not exist in the cloud, with only some of the others imported: repeat
+    until the engine lists nothing more to import."""
     tried: dict[str, None] = {}
     absent: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "import.json"
         while True:
-            say("asking the engine what it would create")
+            say("listing the resources that the engine would create")
             wanted = _wanted(cli, file)
             ids = import_ids(settings, wanted.suffix)
             open_ = ids.keys() - absent if only is None else ids.keys() & set(only) - set(absent)
@@ -104,7 +91,7 @@ def _record(
                 break
             tried |= dict.fromkeys(names)
             file.write_text(json.dumps(wanted.chosen(ids, names)))
-            say(f"recording {len(names)} resources that exist already")
+            say(f"importing {len(names)} existing resources")
             failures = cli.import_resources(file, protect=settings.protect).failures
             if not failures:
                 break
@@ -112,15 +99,15 @@ def _record(
             if not missing:
                 _refuse_failures(failures)
             absent += missing
-            say(f"not in the cloud, left to be created: {', '.join(missing)}")
+            say(f"not in the cloud, to be created by an update: {', '.join(missing)}")
     return tuple(name for name in tried if name not in absent), tuple(absent)
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the engine would create, as it writes it for an import.
+    """The resources that the engine would create, as in its import file.
 
-    `known`: URNs of parents and providers by name; `suffix`: of the database instance's name, once it is drawn.
+    `known`: URNs of parents and providers by name; `suffix`: of the database instance's name, once it is generated.
     """
 
     entries: list[Entry]
@@ -128,30 +115,30 @@ class Wanted:
     suffix: str
 
     def chosen(self, ids: Mapping[str, str], names: Collection[str]) -> dict[str, Any]:
-        """An import file for `names`: placeholders filled in, with the components and providers that they hang on."""
+        """An import file for `names`: placeholders filled in, with their parent components and providers."""
         kept = [
             {**entry, "id": ids[entry["name"]]} if entry["name"] in names else entry
             for entry in self.entries
             if entry["name"] in names or _hanger(entry["type"])
         ]
-        # Those that are recorded already are named by their URN; a name must stand in one place only.
+        # Resources already in the state are referenced by URN; a name may be defined only once.
         listed = {entry["name"] for entry in kept}
         return {"resources": kept, "nameTable": {name: urn for name, urn in self.known.items() if name not in listed}}
 
 
 def _hanger(type_token: str) -> bool:
-    """Whether resources hang on this: components and explicit providers."""
+    """Whether other resources depend on this one: components and explicit providers."""
     return type_token.startswith(("warp:", "pulumi:providers:"))
 
 
 def _wanted(cli: Cli, file: Path) -> Wanted:
-    """Ask the engine.
+    """List what the engine would create.
 
-    The kubernetes plugin (from 4.29) asks the cluster already in the preview, and refuses what exists there. Those are
-    left out of the engine's list and put in from what it said about them.
+    The kubernetes plugin (from 4.29) checks the cluster already in the preview, and refuses existing objects. They are
+    missing in the engine's list and added from its error messages.
     """
     clashing: dict[str, Entry] = {}
-    file.unlink(missing_ok=True)  # of the import before
+    file.unlink(missing_ok=True)  # of the previous import
     while True:
         excluded = [argument for urn in clashing for argument in ("--exclude", urn)]
         events = cli.preview("--import-file", str(file), *excluded)
@@ -168,20 +155,20 @@ def _wanted(cli: Cli, file: Path) -> Wanted:
 
 
 def _listed(file: Path) -> list[Entry]:
-    """What the engine's import file lists; it is `{}` where nothing is left to create, and none after some failures."""
+    """The content of the engine's import file: `{}` if nothing is left to create, no file after some failures."""
     text = file.read_text() if file.exists() else ""
     document = json.loads(text) if text.strip() else None
     return list((document or {}).get("resources") or [])
 
 
 def _drawn_suffix(steps: Sequence[Mapping[str, Any]]) -> str:
-    """What was drawn for the database instance's name in an earlier update; empty before that."""
+    """The random suffix of the database instance's name from an earlier update; empty before that."""
     drawn = (step.get("oldState") for step in steps if logical_name(step["urn"]) == "database-suffix")
     return next((str((state.get("outputs") or {}).get("hex") or "") for state in drawn if state), "")
 
 
 def _entry(step: Mapping[str, Any]) -> Entry:
-    """One resource as the engine's import file would have it."""
+    """One resource as in the engine's import file."""
     state = step.get("newState") or {}
     provider = str(state.get("provider") or "").rpartition("::")[0]
     hangs = {"parent": str(state.get("parent") or ""), "provider": provider}

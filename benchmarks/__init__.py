@@ -1,1 +1,1 @@
-"""What things cost, as ratios of medians measured side by side in one run: machines are noisy, ratios are not."""
+"""Benchmarks: ratios of medians measured alternately in one run, because times are noisy and ratios much less."""

@@ -1,4 +1,4 @@
-"""`make bench`: every benchmark, or those named on the command line, one JSON object a line."""
+"""`make bench`: every benchmark, or those named on the command line, one JSON object per line."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Dedicated customers: a preview and an update without changes, against a program that only declares as much.
+"""Dedicated customers: a preview and an update without changes, against a bare program of the same size.
 
 10, 100 and 500 customers, each with an address and a LoadBalancer. The bare program declares addresses and Services
-with the same inputs, so many that it has as many resources in all, our components, files and records included. Time,
-processor time of engine and program (which a busy machine changes less), and the memory of the largest process.
+with the same inputs, as many as the total number of resources of ours, components, files and records included. Time,
+processor time of engine and program (less affected by load), and the memory of the largest process.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BARE = Path(__file__).parent / "bare_resources"
 CUSTOMERS = (10, 100, 500)
 RUNS = 3
 FIRST_PORT = 15_000
-# While customers are brought up, which is not measured, the engine need not write its whole state at every step.
+# Creating the customers is not measured, so the engine need not write its state at every step.
 UNSAVED = {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
 COMMANDS = {
     "preview": ("preview", "--expect-no-changes"),
@@ -39,7 +39,7 @@ COMMANDS = {
 
 @dataclass(frozen=True)
 class Spent:
-    """What one command took: seconds, seconds of processors, and MiB of its largest process."""
+    """Resources used by one command: seconds, processor seconds, and MiB of its largest process."""
 
     seconds: float
     processor: float
@@ -47,7 +47,7 @@ class Spent:
 
 
 def run() -> Iterator[Result]:
-    """Results as they come; two sandboxes of its own, gone afterwards."""
+    """Yield results; uses two temporary sandboxes."""
     with sandbox_aside("warp-edge-bench-") as (ours, folder), sandbox_aside("warp-edge-bench-") as (theirs, other):
         for sandbox in (ours, theirs):
             sandbox.quota("STATIC_ADDRESSES", 4 * max(CUSTOMERS))
@@ -70,14 +70,14 @@ def _against(ours: Sandbox, folder: Path, theirs: Sandbox, other: Path) -> Itera
         for name, command in COMMANDS.items():
             turns = _alternately(edge, bare, command)
             what = f"{name}, no change, {customers} dedicated customers / bare program with as many resources"
-            for field, told in (("seconds", ""), ("processor", ": processor time"), ("memory", ": MiB")):
-                result = _result(what + told, resources, *([getattr(s, field) for s in side] for side in turns))
+            for field, shown in (("seconds", ""), ("processor", ": processor time"), ("memory", ": MiB")):
+                result = _result(what + shown, resources, *([getattr(s, field) for s in side] for side in turns))
                 yield result
                 _growth(result, before)
 
 
 def _growth(now: Result, before: dict[str, Result]) -> None:
-    """On standard error: what each further resource takes, ours and the reference's."""
+    """On standard error: cost of each additional resource, ours and the reference's."""
     kind = now.name.partition(" dedicated")[0].partition(",")[0] + now.name.partition("resources")[2]
     if last := before.get(kind):
         more = now.size - last.size
@@ -87,7 +87,7 @@ def _growth(now: Result, before: dict[str, Result]) -> None:
 
 
 def _alternately(edge: Workspace, bare: Workspace, command: tuple[str, ...]) -> tuple[list[Spent], list[Spent]]:
-    """One run of each that does not count, then each in turn."""
+    """One warm-up run of each, then alternately."""
     _spent(edge, command)
     _spent(bare, command)
     turns = [(_spent(bare, command), _spent(edge, command)) for _ in range(RUNS)]
@@ -95,7 +95,7 @@ def _alternately(edge: Workspace, bare: Workspace, command: tuple[str, ...]) -> 
 
 
 def _spent(workspace: Workspace, command: tuple[str, ...]) -> Spent:
-    """`wait4` tells of all processes that the command waited for; of memory, the largest's."""
+    """`wait4` reports on all processes that the command waited for; for memory, the largest."""
     began = time.perf_counter()
     engine = subprocess.Popen(
         [str(workspace.wrapper), "--non-interactive", *command, "--stack", workspace.stack], stdout=subprocess.DEVNULL

@@ -1,11 +1,11 @@
-"""Kamailio on the trunk ACL: what a decision costs, and a reload, for both of its tables.
+"""Kamailio with the trunk ACL: the cost of a decision, and of a reload, for both tables.
 
     python -m benchmarks kamailio_acl          100,000 hosts and 10,000 ranges
-    python -m benchmarks.kamailio_acl 1000000  as many hosts as said, and a tenth of it ranges
+    python -m benchmarks.kamailio_acl 1000000  this many hosts, and a tenth as many ranges
 
 A decision is the round trip of one OPTIONS over UDP on loopback, from one client that waits for each answer. The
-reference is the same Kamailio answering without an ACL. All proxies run at the same time and are asked alternately; the
-ranges are /24, and the one that is hit is the last that was loaded.
+reference is the same Kamailio answering without an ACL. All proxies run at the same time and are queried alternately;
+the ranges are /24, and the one that is hit is the last one loaded.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ HOST, RANGE, MISS = "127.0.0.2", "127.0.1.7", "127.0.99.9"
 NETWORK = "127.96.0"
 PASSWORD = "benchmarkpassword"  # noqa: S105
 
-# As the proxies of the sandbox have it, with nothing to decide.
+# Like the sandbox's proxies, without a decision.
 BARE = """#!KAMAILIO
 debug=2
 log_stderror=yes
@@ -72,7 +72,7 @@ class Decision:
 
 
 def run(size: int = USUAL_SIZE) -> Iterator[Decision | Result]:
-    """Results as they come; servers of its own, gone afterwards."""
+    """Yield results; uses temporary servers."""
     program = require_kamailio()
     with contextlib.ExitStack() as stack:
         folder = Path(
@@ -125,7 +125,7 @@ def _load(server: PostgresServer, size: int) -> None:
             "INSERT INTO accounts.trunk_groups (ban, name, calls_per_second, concurrent_calls)"
             " VALUES ('BENCH', 'main', 1, 1)"
         )
-        # Neither checks nor audit are what is measured.
+        # Checks and audit are not measured.
         connection.execute("ALTER TABLE accounts.trunk_ips DISABLE TRIGGER USER")
         into: LiteralString = "INSERT INTO accounts.trunk_ips (trunk_group_id, ban, cidr) SELECT 1, 'BENCH', "
         connection.execute(into + "('20.0.0.0'::inet + 7 * n)::cidr FROM generate_series(1, %s) AS n", (size,))
@@ -177,7 +177,7 @@ def _decisions(bare: str, proxies: dict[str, SipProxy], size: int) -> Iterator[D
 
 
 class _Client:
-    """One source that waits for each answer."""
+    """A client that waits for each answer."""
 
     def __init__(self, address: str, source: str) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -189,7 +189,7 @@ class _Client:
         self._taken: list[float] = []
 
     def ask(self, times: int) -> None:
-        """So many requests; the first of them does not count."""
+        """Send this many requests; the first is a warm-up."""
         for number in range(times + 1):
             began = time.perf_counter()
             self._socket.send(self._request)
@@ -208,7 +208,7 @@ class _Client:
 
 
 def _reloads(proxies: dict[str, SipProxy], size: int) -> Iterator[Result]:
-    """Everything, as the reloader does it."""
+    """Full reloads, as by the reloader."""
     taken: dict[str, list[float]] = {table: [] for table in proxies}
     parts: dict[str, list[float]] = {}
     for _ in range(RELOADS if size <= USUAL_SIZE else 1):
@@ -230,7 +230,7 @@ def _reloads(proxies: dict[str, SipProxy], size: int) -> Iterator[Result]:
     for table, proxy in proxies.items():
         used = proxy.rpc().call("core.shmmem")
         most, now = used["max_used"] / 1e6, used["real_used"] / 1e6
-        print(f"{table}: {most:.0f} MB of shared memory at the most, {now:.0f} MB now", file=sys.stderr)
+        print(f"{table}: {most:.0f} MB of shared memory at most, {now:.0f} MB now", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measure two things in turns and compare their medians."""
+"""Measure two operations alternately and compare their medians."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Result:
-    """One line of `make bench`. Medians in seconds; `size` is the amount of work, in what `name` says."""
+    """One line of `make bench`. Medians in seconds; `size` is the amount of work, in the unit given in `name`."""
 
     name: str
     ratio: float
@@ -26,7 +26,7 @@ class Result:
 def side_by_side(
     name: str, size: int, work: Callable[[], object], reference: Callable[[], object], runs: int
 ) -> Result:
-    """`work` and `reference` alternately, `runs` times each, after one run of each that does not count."""
+    """`work` and `reference` alternately, `runs` times each, after one warm-up run of each."""
     work()
     reference()
     taken: list[float] = []

@@ -1,6 +1,6 @@
-"""A preview without changes, as every pull request runs it: against an empty program on the same engine.
+"""A preview without changes, as run for every pull request, against an empty program on the same engine.
 
-The live edge's size first, then 10, 100 and 300 egress slots, to see how it grows.
+First with the live edge's size, then with 10, 100 and 300 egress slots, to measure growth.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RUNS_WHEN_LARGE = 3
 
 
 def run() -> Iterator[Result]:
-    """Results as they come; a sandbox of its own, gone afterwards."""
+    """Yield results; uses a temporary sandbox."""
     with sandbox_aside("warp-edge-bench-") as (sandbox, folder):
         sandbox.quota("STATIC_ADDRESSES", 2 * max(SLOTS))
         yield from _previews(sandbox, folder)
@@ -66,7 +66,7 @@ def _up(workspace: Workspace) -> None:
 
 
 def _with_slots(config: dict[str, Any], count: int) -> dict[str, Any]:
-    """More slots beside those that are there: an active one must not vanish."""
+    """Adds slots and keeps existing ones: an active slot cannot be removed."""
     more = copy.deepcopy(config)
     slots = more["warp-edge:egress"]["slots"]
     for number in range(len(slots) + 1, count + 1):

@@ -1,8 +1,8 @@
 """Processor time of the processes that are this program, in a preview without changes of the live edge's size.
 
-Its own process and that of its dynamic providers, each against the process of a program that only imports `pulumi`.
-User's and system's time together, as each process counts it: a busy machine changes that little, and engine, language
-host and the sandbox's providers are not in it.
+The program's process and that of its dynamic providers, each against the process of a program that only imports
+`pulumi`. User and system time, as each process counts it, which depends little on load; engine, language host and the
+sandbox's providers are not included.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from sandbox.workspace import ROOT, Workspace
 
 HERE = Path(__file__).parent
 RECORDER = HERE / "process_times"
-PROGRAM, PROVIDER = "pulumi-language-python-exec", "pulumi.dynamic"  # in the command lines of the two
+PROGRAM, PROVIDER = "pulumi-language-python-exec", "pulumi.dynamic"  # found in the command lines of the two
 RUNS = 5
 
 
 def run() -> Iterator[Result]:
-    """Results as they come; a sandbox of its own, gone afterwards."""
+    """Yield results; uses a temporary sandbox."""
     with sandbox_aside("warp-edge-bench-") as (sandbox, folder):
         yield from _processes(sandbox, folder)
 
@@ -39,7 +39,7 @@ def _processes(sandbox: Sandbox, folder: Path) -> Iterator[Result]:
     edge.prepare(yaml.safe_load((ROOT / "Pulumi.sandbox.yaml").read_text())["config"])
     for each in (bare, edge):
         each.cli.text("up", "--stack", each.stack, "--yes", "--skip-preview")
-        seconds(each)  # does not count: what is compiled at first is there afterwards
+        seconds(each)  # warm-up: compiled files are cached afterwards
     turns = [(seconds(bare), seconds(edge)) for _ in range(RUNS)]
     resources = len(edge.cli.preview().steps)
     reference = median(theirs[PROGRAM] for theirs, _ in turns)
@@ -55,12 +55,12 @@ def _processes(sandbox: Sandbox, folder: Path) -> Iterator[Result]:
 
 
 def seconds(workspace: Workspace) -> dict[str, float]:
-    """Of one preview: processor time of the program's process, and of the dynamic providers' where one ran."""
+    """For one preview: processor time of the program's process, and of the dynamic providers' if one ran."""
     with tempfile.NamedTemporaryFile("r", prefix="warp-edge-bench-") as file:
         record = {
             "PYTHONPATH": str(RECORDER),
             "WARP_EDGE_PROCESS_TIMES": file.name,
-            # Compiled modules are kept, as on people's machines: the first preview has written them.
+            # Compiled modules are kept, as on users' machines: the first preview has written them.
             "PYTHONDONTWRITEBYTECODE": "",
         }
         done = workspace.cli.run("preview", "--stack", workspace.stack, "--expect-no-changes", extra=record)

@@ -1,7 +1,7 @@
-"""The trunk ACL: what a lookup costs as it grows, and what reconciling trunk files costs.
+"""The trunk ACL: the cost of a lookup by size, and of reconciling trunk files.
 
-A real PostgreSQL on loopback, encrypted as Cloud SQL's is, with a database for each size: the statements that are
-compared run in an order drawn at random on connections that stay, so that no side profits from a warm cache.
+A real PostgreSQL on loopback, with TLS as on Cloud SQL, and a database for each size: the compared statements run in
+random order on persistent connections, so that no side profits from a warm cache.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ Address = IPv4Address | IPv6Address
 
 SIZES = (10_000, 100_000, 1_000_000)
 RECONCILED = 100_000
-ADDRESSES = 2_000  # half of them hits; of the misses, half beside an entry and half anywhere
+ADDRESSES = 2_000  # half of them hits; of the misses, half next to an entry and half anywhere
 ROUNDS = 6
 RECONCILE_RUNS = 3
 USER, PASSWORD, READER_PASSWORD = "warp", secrets.token_hex(16), secrets.token_hex(16)
-# PostgreSQL's own default; and nothing in the background that would hit one side more than the other.
+# PostgreSQL's default; and no background work that would affect one side more than the other.
 FLAGS = {"shared_buffers": "128MB", "autovacuum": "off", "max_wal_size": "8GB"}
 
 LOOKUP = "SELECT accounts.get_customer_by_source_ip(%s::inet)"
 REFERENCE = "SELECT %s::inet"
-# The floor of the same safety, and what no safety at all costs.
+# The lower bound with the same constraints, and the cost without any.
 SAFE, PLAIN = "COPY, same constraints and indexes", "COPY, no constraint and no index"
 
 
 def run() -> Iterator[Result]:
-    """Results as they come; a server of its own, gone afterwards."""
+    """Yield results; uses a temporary server."""
     with _server() as server:
         yield from _reconciling(server)
         yield from _lookups(server)
@@ -56,7 +56,7 @@ def run() -> Iterator[Result]:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """A database with so many entries: a connection as Kamailio's role, and addresses with the BAN they belong to."""
+    """A database with this many entries: a connection as Kamailio's role, and addresses with their BANs."""
 
     size: int
     reader: Connection
@@ -87,14 +87,14 @@ def _load(server: PostgresServer, size: int, stack: ExitStack) -> _Loaded:
         connection.execute("VACUUM (ANALYZE)")
         addresses = _addresses(connection)
     reader = stack.enter_context(_connected(server, name, "warp_acl_reader", READER_PASSWORD))
-    for address, ban in addresses:  # warms up, too
+    for address, ban in addresses:  # also a warm-up
         _must(reader.execute(LOOKUP, (address,), prepare=True).fetchone() == (ban,), f"{address} is of {ban}")
         reader.execute(REFERENCE, (address,), prepare=True)
     return _Loaded(size, reader, addresses)
 
 
 def _fill(connection: Connection, size: int) -> None:
-    """Without what a lookup does not touch, audit trail and exclusion constraint: a million rows would take minutes."""
+    """Without audit trail and exclusion constraint, which lookups do not use: a million rows would take minutes."""
     connection.execute("ALTER TABLE accounts.trunk_ips DISABLE TRIGGER USER, DROP CONSTRAINT trunk_ips_one_customer")
     rows = []
     with connection.cursor() as cursor:
@@ -103,7 +103,7 @@ def _fill(connection: Connection, size: int) -> None:
             for number, trunk in enumerate(trunks(size), start=1):
                 copy.write_row((number, trunk.ban, trunk.name, trunk.calls_per_second, trunk.concurrent_calls))
                 rows += [(number, trunk.ban, str(each.range), each.active) for each in trunk.entries]
-        # In no order, as years of changes leave a table.
+        # In random order, as in a table after years of changes.
         random.Random(18).shuffle(rows)  # noqa: S311
         with cursor.copy("COPY accounts.trunk_ips (trunk_group_id, ban, cidr, active) FROM STDIN") as copy:
             for row in rows:
@@ -112,7 +112,7 @@ def _fill(connection: Connection, size: int) -> None:
 
 
 def _addresses(connection: Connection) -> list[tuple[str, str | None]]:
-    """Hits and misses, told by a plain query that has nothing in common with the function."""
+    """Hits and misses, determined by a plain query that is independent of the function."""
     draw = random.Random(16)  # noqa: S311
     ranges = [
         ip_network(row[0])
@@ -171,7 +171,7 @@ def _p99(seconds: Sequence[float]) -> float:
 
 
 def _reconciling(server: PostgresServer) -> Iterator[Result]:
-    """Each run in copies of one empty database, so that none finds the other's pages or bloat."""
+    """Each run in a copy of an empty database, so that runs do not affect each other by cached pages or bloat."""
     server.create_database("empty", "UTF8", "C")
     with _connected(server, "empty") as connection:
         _make_ready(connection)
@@ -186,7 +186,7 @@ def _reconciling(server: PostgresServer) -> Iterator[Result]:
         for each in work if turn % 2 else reversed(work):
             for name, seconds in each().items():
                 taken.setdefault(name, []).append(seconds)
-    medians = {name: median(several[1:]) for name, several in taken.items()}  # the first turn does not count
+    medians = {name: median(several[1:]) for name, several in taken.items()}  # the first turn is a warm-up
     for ours in ("reconcile", "reconcile, no change,"):
         for reference in (SAFE, PLAIN):
             what = f"{ours} {RECONCILED} entries / {reference}"
@@ -195,7 +195,7 @@ def _reconciling(server: PostgresServer) -> Iterator[Result]:
 
 @dataclass(frozen=True)
 class _Rows:
-    """What a COPY takes, in the order in which the index fills fastest."""
+    """Input of a COPY, in the order in which the index fills fastest."""
 
     trunks: bytes
     entries: bytes

@@ -1,4 +1,4 @@
-"""Trunks as a wholesale platform has them, drawn at random but always the same ones; leaves loading them to others.
+"""Trunks as on a wholesale platform, random but reproducible.
 
 A customer has a /24 or so: listed whole, or only hosts and /25 to /31 inside it, or both, and one in ten has IPv6 too.
 """
@@ -18,19 +18,19 @@ MOST_CUSTOMERS = 60_000
 
 
 def bans() -> list[str]:
-    """Every customer that `trunks` may need."""
+    """All customers that `trunks` may use."""
     return [f"B{number:06}" for number in range(MOST_CUSTOMERS)]
 
 
 def trunks(entries: int) -> Iterator[Trunk]:
-    """Trunks with so many entries in all; the larger set begins with the smaller one."""
+    """Trunks with this many entries in total; the larger set begins with the smaller one."""
     draw = random.Random(15)  # noqa: S311
     places, places6 = (draw.sample(blocks, MOST_CUSTOMERS) for blocks in (IPV4_BLOCKS, IPV6_BLOCKS))
     for ban, place, place6 in zip(bans(), places, places6, strict=True):
         found: dict[Network, None] = dict.fromkeys(_ipv4(draw, place << 10))
         if draw.random() < 0.1:
             found.update(dict.fromkeys(_ipv6(draw, IPV6_FIRST + (place6 << 80))))
-        # Some are switched off for a while.
+        # Some are switched off.
         listed = [Entry(each, draw.random() > 0.02) for each in found][:entries]
         yield Trunk(ban, "main", "IP_ACL", 50, 500, True, tuple(listed))
         entries -= len(listed)

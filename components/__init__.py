@@ -1,1 +1,1 @@
-"""The edge's building blocks, one ComponentResource per file. See each class's docstring for what it stands up."""
+"""The edge's components, one ComponentResource per file; each docstring lists what it declares."""

@@ -1,4 +1,4 @@
-"""What the cluster gets of the trunk ACL: Kamailio's fragments, the reader's credentials, and the reloader."""
+"""Enforcement of the trunk ACL in the cluster: Kamailio's fragments, the reader's credentials, and the reloader."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ import kamailio
 from components.database import PASSWORD_LENGTH, TrunkDatabase
 from components.dedicated_ingress import DedicatedIngress
 from components.load_balancer import SKIP_WAIT
-from components.sdk.kubernetes import ConfigMap, Deployment, ObjectMeta, Secret, Service
+from components.sdk.kubernetes import ConfigMap, Deployment, Secret, Service
+from components.sdk.resource import Properties
 from components.trunk_acl.schema import POSTGRESQL_PORT
 from engine.refusal import RefusedError
 from engine.tokens import ACL_ENFORCEMENT
-from settings import Settings
 from settings.ingress import Ingress
 from settings.principal import database_user
 from settings.trunk_acl import Enforcement, Reloader, SignIn
@@ -35,7 +35,7 @@ RPC_KEY = "WARP_ACL_RPC_TOKEN"
 
 
 class AclReader(Protocol):
-    """Whoever may read the ACL: the role and its password, empty when it signs in by IAM."""
+    """The reader of the ACL: role and password; the password is empty with IAM sign-in."""
 
     @property
     def reader(self) -> pulumi.Output[str]:
@@ -48,9 +48,9 @@ class AclReader(Protocol):
 
 @dataclass(frozen=True)
 class AclEnforcementArgs:
-    """`ingress` says where the SIP proxy's pods are; `dedicated`: what they need sockets for.
+    """`ingress`: namespace and selector of the SIP proxy's pods; `dedicated`: addresses that need sockets.
 
-    `acl`: that of this stack, or the owner's where `database` is a read replica.
+    `acl`: this stack's, or the owner's if `database` is a read replica.
     """
 
     enforcement: Enforcement
@@ -63,12 +63,12 @@ class AclEnforcementArgs:
 
 
 class AclEnforcement(pulumi.ComponentResource):
-    """`warp:edge:AclEnforcement`: how the SIP proxies come by the trunk ACL.
+    """`warp:edge:AclEnforcement`: how the SIP proxies get the trunk ACL.
 
-    Stands up a ConfigMap with Kamailio's fragments and the database's authority, a Secret with what they read from the
-    environment, and, when there is an image for it, the reloader with the headless Service by which it finds every
-    proxy. It deliberately does not manage the proxy's Deployment and kamailio.cfg: kamailio/README.md says what its
-    owner adds to them.
+    Declares a ConfigMap with Kamailio's fragments and the database's CA, a Secret with their environment variables,
+    and, if an image is configured, the reloader with the headless Service by which it finds every proxy. It
+    deliberately does not manage the proxy's Deployment and kamailio.cfg: kamailio/README.md lists what their owner has
+    to add.
 
     Outputs: `config_map`, `secret` (names).
     """
@@ -106,7 +106,7 @@ class AclEnforcement(pulumi.ComponentResource):
         return {kamailio.DEDICATED: self._args.dedicated.sockets.apply(kamailio.dedicated)}
 
     def _environment(self) -> dict[str, pulumi.Input[str]]:
-        """What kamailio/ip_auth.cfg, rpc.cfg and the reloader read."""
+        """Environment variables of kamailio/ip_auth.cfg, rpc.cfg and the reloader."""
         token = random.RandomPassword(
             f"{self._name}-token", length=PASSWORD_LENGTH, special=False, opts=pulumi.ResourceOptions(parent=self)
         )
@@ -115,7 +115,7 @@ class AclEnforcement(pulumi.ComponentResource):
             database.private_address, database.public_address
         ).apply(_some_address)
         if sign_in.passwords:
-            # Generated without special characters: nothing in it needs escaping in a URL.
+            # Generated without special characters, so it needs no escaping in a URL.
             user = pulumi.Output.concat(acl.reader, ":", acl.reader_password)
         else:
             user = acl.reader.apply(lambda _: quote(database_user(sign_in.readers[0]), safe=""))
@@ -123,7 +123,7 @@ class AclEnforcement(pulumi.ComponentResource):
         return {
             "WARP_ACL_DB_URL": pulumi.Output.secret(url),
             RPC_KEY: pulumi.Output.secret(token.result),
-            # libpq's own, which Kamailio and the reloader both use. A proxy beside the pod encrypts by itself.
+            # libpq's variables, used by Kamailio and the reloader. A database proxy in the pod encrypts by itself.
             "PGSSLMODE": "verify-ca" if sign_in.passwords else "prefer",
             "PGSSLROOTCERT": f"{MOUNTED}/{AUTHORITY}",
             "PGCONNECT_TIMEOUT": "5",  # so that a reload does not hang
@@ -137,7 +137,7 @@ class AclEnforcement(pulumi.ComponentResource):
                 "metadata": self._metadata(reloader.service, {SKIP_WAIT: "true"}),
                 "spec": {
                     "clusterIP": "None",
-                    # A proxy that is not ready may be so because it has no table yet.
+                    # A SIP proxy may be unready because it has no table yet.
                     "publishNotReadyAddresses": True,
                     "selector": self._args.ingress.selector,
                     "ports": [
@@ -151,8 +151,7 @@ class AclEnforcement(pulumi.ComponentResource):
         Deployment(
             f"{self._name}-reloader",
             {
-                # An image that cannot be pulled must not hold the edge back; the proxies go on with the table they
-                # have.
+                # An image that cannot be pulled must not block the edge; the proxies keep their table.
                 "metadata": self._metadata(reloader.name, {SKIP_WAIT: "true"}),
                 "spec": {
                     "replicas": 1,
@@ -196,7 +195,7 @@ class AclEnforcement(pulumi.ComponentResource):
         fragments = {"name": "fragments", "configMap": {"name": self.config_map}}
         return {"containers": [container], "volumes": [fragments], "automountServiceAccountToken": False}
 
-    def _metadata(self, name: str, annotations: Mapping[str, str] | None = None) -> ObjectMeta:
+    def _metadata(self, name: str, annotations: Mapping[str, str] | None = None) -> Properties:
         return {
             "name": name,
             "namespace": self._args.ingress.namespace,
@@ -210,54 +209,38 @@ def _name(metadata: Mapping[str, Any]) -> str:
 
 
 def _some_address(found: Sequence[str | None]) -> str:
-    """The private address, or else the public one. An empty one would mean the pod's own Unix socket to libpq."""
+    """The private address, or else the public one. For libpq an empty host means a Unix socket of the pod."""
     if address := next(filter(None, found), None):
         return address
     raise RefusedError(
-        "the database has no address for the SIP proxies to reach it at",
-        "set database.network.privateNetwork or database.network.public: true, or say trunkAcl.enforcement.address",
+        "the database has no address that the SIP proxies can reach",
+        "set database.network.privateNetwork or database.network.public: true, or set trunkAcl.enforcement.address",
     )
 
 
 def _checksums(config_map: ConfigMap, environment: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Input[str]]:
-    """Annotations of a pod template that change with the ConfigMap and the Secret, so that the pods start anew: a pod
-    takes its environment once, when it starts."""
+    """Annotations of a pod template that change with the ConfigMap and the Secret, so that pods are restarted: a pod
+    reads its environment only at its start."""
     return {
-        # Of what it holds, not of what goes into it: that would be a dependency on every dedicated address.
+        # Computed from its content, not from its inputs, which would be a dependency on every dedicated address.
         "checksum/config": config_map.data.apply(checksum),
         "checksum/secret": pulumi.Output.secret(pulumi.Output.all(**environment).apply(keyed_checksum)),
     }
 
 
 def checksum(data: Mapping[str, str]) -> str:
-    """SHA-256 of what a ConfigMap holds, in hexadecimal."""
+    """SHA-256 of a ConfigMap's content, in hexadecimal."""
     return hashlib.sha256(_canonical(data)).hexdigest()
 
 
 def keyed_checksum(environment: Mapping[str, str]) -> str:
-    """HMAC-SHA-256 of what the Secret holds, in hexadecimal, keyed with the token that is generated into it.
+    """HMAC-SHA-256 of the Secret's content, in hexadecimal, keyed with the generated token in it.
 
-    Whoever may read a Deployment need not be allowed to read the Secret, and on a plain hash they could try passwords.
-    The key is random, and nowhere but in the Secret. In state and preview the checksum stays secret all the same.
+    Users who can read a Deployment may not be allowed to read the Secret, and could try passwords on a plain hash. The
+    key is random and only in the Secret. The checksum is also secret in state and preview.
     """
     return hmac.new(environment[RPC_KEY].encode(), _canonical(environment), hashlib.sha256).hexdigest()
 
 
 def _canonical(data: Mapping[str, str]) -> bytes:
     return json.dumps(data, sort_keys=True).encode()
-
-
-def import_ids(name: str, settings: Settings) -> dict[str, str]:
-    """Logical name -> the id under which the plugin imports it (docs/adopt.md)."""
-    enforcement = settings.enforcement
-    if not enforcement:
-        return {}
-    namespace = settings.ingress.namespace
-    ids = {
-        f"{name}-fragments": f"{namespace}/{enforcement.config_map}",
-        f"{name}-credentials": f"{namespace}/{enforcement.secret}",
-    }
-    if enforcement.reloader:
-        ids[f"{name}-proxies"] = f"{namespace}/{enforcement.reloader.service}"
-        ids[f"{name}-reloader"] = f"{namespace}/{enforcement.reloader.name}"
-    return ids

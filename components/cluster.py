@@ -10,7 +10,7 @@ from pulumi_kubernetes import Provider
 
 from components.kubeconfig import refuse_unknown_context
 from components.look_up import Sought, look_up
-from components.sdk.container import get_cluster
+from components.sdk.google import get_cluster
 from engine.refusal import RefusedError
 from settings.ingress import Cluster
 
@@ -18,11 +18,11 @@ from settings.ingress import Cluster
 def kubernetes(name: str, cluster: Cluster, project: str, region: str) -> Provider:
     """The provider for `cluster`: looked up at GKE, or a context of the caller's kubeconfig.
 
-    To be called before anything else is declared. Raises `RefusedError` when there is no such cluster or context, or it
-    cannot be reached yet.
+    Call it before anything else is declared. Raises `RefusedError` if the cluster or context does not exist, or cannot
+    be reached yet.
     """
-    # Says that it is the same cluster when its endpoint, its certificate or the name of a context changes. Without it
-    # the plugin guesses, and may replace every Service (`clusterIdentifier` in the provider's documentation).
+    # Identifies the cluster even if its endpoint, its certificate or the name of a context changes. Without it the
+    # plugin guesses, and may replace every Service (`clusterIdentifier` in the provider's documentation).
     location = cluster.location or region
     identity = f"{project}/{location}/{cluster.name or 'cluster'}"
     by_context = cluster.access == "kubeconfig"
@@ -33,15 +33,15 @@ def kubernetes(name: str, cluster: Cluster, project: str, region: str) -> Provid
         context=cluster.context if by_context else None,
         kubeconfig=None if by_context else _looked_up(cluster, project, location),
         cluster_identifier=identity,
-        # Without these the plugin deletes a ConfigMap or Secret whose data changes, and what depends on its name, and
-        # makes both anew (`enableConfigMapMutable` there).
+        # Without these the plugin replaces a ConfigMap or Secret whose data changes, and everything that depends on its
+        # name (`enableConfigMapMutable` there).
         enable_config_map_mutable=True,
         enable_secret_mutable=True,
     )
 
 
 def _looked_up(cluster: Cluster, project: str, location: str) -> str:
-    """The kubeconfig of a cluster that GKE knows by its name."""
+    """The kubeconfig of a GKE cluster, looked up by name."""
     name = cluster.name or ""
     sought = Sought(
         what=f"GKE cluster {name} in {location} of project {project}",
@@ -62,7 +62,7 @@ def _looked_up(cluster: Cluster, project: str, location: str) -> str:
 
 
 def kubeconfig(name: str, endpoint: str, certificate_authority: str) -> dict[str, Any]:
-    """Whoever runs the engine signs in as themselves: the plugin fetches a short-lived token when it connects
+    """The engine's user signs in with their own identity: the plugin fetches a short-lived token when it connects
     (docs.cloud.google.com/kubernetes-engine/docs/how-to/cluster-access-for-kubectl)."""
     return {
         "apiVersion": "v1",

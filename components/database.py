@@ -8,16 +8,15 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_random as random
 
-from components.sdk import sql
-from components.sdk.compute import Connection, GlobalAddress
+from components.sdk import google
+from components.sdk.google import Connection, GlobalAddress
+from components.sdk.resource import Properties
 from engine.tokens import TRUNK_DATABASE
 from refusal import with_remedy
-from settings import Settings
-from settings.database import IAM_FLAG, SUFFIX, Database
+from settings.database import IAM_FLAG, PEERING_SERVICE, SUFFIX, Database
 from settings.principal import database_user, is_service_account
 
 PASSWORD_LENGTH = 32
-PEERING_SERVICE = "servicenetworking.googleapis.com"
 PEERING_PREFIX = 16  # a /16 leaves room for further managed services behind the same peering
 
 
@@ -32,16 +31,15 @@ class TrunkDatabaseArgs:
 
 
 class TrunkDatabase(pulumi.ComponentResource):
-    """`warp:edge:TrunkDatabase`: the database that says who may call.
+    """`warp:edge:TrunkDatabase`: the trunk ACL's database.
 
-    Stands up the Cloud SQL instance with its backups, locks and network, one database, its owner with a generated
-    password, IAM users, and private services access when asked for. A read replica has its owner's database and users:
-    then it is the instance alone, without backups, and `user` and `password` are empty. It deliberately does not manage
-    the VPC network and the schema (that is the trunk ACL's), nor does it ever drop a database or a user: they are
-    abandoned.
+    Declares the Cloud SQL instance with its backups, locks and network, one database, its owner with a generated
+    password, IAM users, and private services access if configured. A read replica has its owner's database and users:
+    it is the instance only, without backups, and `user` and `password` are empty. It deliberately does not manage the
+    VPC network and the schema (part of the trunk ACL), and never drops a database or a user: they are abandoned.
 
-    Outputs: `connection_name` (`project:region:instance`), `public_address`, `private_address` (text, empty where there
-    is none), `server_ca` (PEM of the authority that signs the server's certificate), `name`, `user`, `password`
+    Outputs: `connection_name` (`project:region:instance`), `public_address`, `private_address` (text, empty if there
+    is none), `server_ca` (PEM of the CA that signs the server's certificate), `name`, `user`, `password`
     (secret).
     """
 
@@ -62,33 +60,33 @@ class TrunkDatabase(pulumi.ComponentResource):
         self.connection_name = instance.connection_name
         self.public_address = instance.public_ip_address.apply(_text)
         self.private_address = instance.private_ip_address.apply(_text)
-        # The plugin calls it secret; it is what clients check the server by, and no secret of anybody's.
+        # The plugin marks it as secret, but clients need it to verify the server.
         self.server_ca = pulumi.Output.unsecret(
             instance.server_ca_certs.apply(
                 lambda certificates: certificates[0].get("cert") or "" if certificates else ""
             )
         )
         if settings.replica_of:
-            # Known once the instance is there: whoever reads it waits for that.
+            # Known after the creation of the instance: its readers wait for that.
             self.name = instance.connection_name.apply(lambda _: settings.name)
             self.user = self.password = pulumi.Output.from_input("")
         else:
             self._owned(instance)
         self.register_outputs({"connectionName": self.connection_name})
 
-    def _owned(self, instance: sql.DatabaseInstance) -> None:
-        """What is in an instance that is nobody's replica."""
+    def _owned(self, instance: google.DatabaseInstance) -> None:
+        """Database and users of an instance that is not a replica."""
         name, settings = self._name, self._args.database
-        database = sql.Database(
+        database = google.Database(
             f"{name}-database",
-            # A database or user that owns objects cannot be dropped, and this one must not be: let go of it instead.
+            # A user that owns objects cannot be dropped, and the database must not be: abandon them instead.
             {"name": settings.name, "instance": instance.name, "deletionPolicy": "ABANDON"},
             self._options(),
         )
         password = random.RandomPassword(
             f"{name}-password", length=PASSWORD_LENGTH, special=False, opts=self._options()
         )
-        user = sql.User(
+        user = google.User(
             f"{name}-user",
             {
                 "name": settings.user,
@@ -99,7 +97,7 @@ class TrunkDatabase(pulumi.ComponentResource):
             self._options(),
         )
         for principal in settings.iam_users:
-            sql.User(
+            google.User(
                 f"{name}-{principal}",
                 {
                     "name": database_user(principal),
@@ -113,7 +111,7 @@ class TrunkDatabase(pulumi.ComponentResource):
         self.user = user.name
         self.password = pulumi.Output.secret(password.result)
 
-    def _instance(self) -> sql.DatabaseInstance:
+    def _instance(self) -> google.DatabaseInstance:
         settings = self._args.database
         network = settings.network
         needs: list[pulumi.Resource] = []
@@ -122,7 +120,7 @@ class TrunkDatabase(pulumi.ComponentResource):
         # Chosen when the instance is created; the API refuses a change (k8s-config-connector, issue 4514).
         ignored = ["settings.ipConfiguration.serverCaMode"]
         if settings.disk.autoresize:
-            # Once the disk grows by itself its size is the cloud's; asking for the old one would be refused.
+            # With autoresize the cloud decides the size; the old size would be refused.
             ignored.append("settings.diskSize")
         options = pulumi.ResourceOptions(
             parent=self,
@@ -130,7 +128,7 @@ class TrunkDatabase(pulumi.ComponentResource):
             depends_on=needs,
             ignore_changes=ignored,
         )
-        return sql.DatabaseInstance(
+        return google.DatabaseInstance(
             f"{self._name}-instance",
             {
                 "name": self._instance_name(),
@@ -170,9 +168,9 @@ class TrunkDatabase(pulumi.ComponentResource):
                 "network": network,
                 "service": PEERING_SERVICE,
                 "reservedPeeringRanges": [peering.name],
-                # Google refuses to delete it for days after the last instance is gone. So it is left, and a stack that
-                # comes again imports it (docs/recover.md). Not `updateOnCreationFail`: a network has one connection for
-                # all its managed services, and the plugin would give it our range alone.
+                # Google refuses to delete it for days after the last instance is deleted. So it is abandoned, and
+                # imported when the stack is created again (docs/recover.md). Not `updateOnCreationFail`: a network has
+                # one connection for all its managed services, and the plugin would set only our range.
                 "deletionPolicy": "ABANDON",
             },
             pulumi.ResourceOptions(
@@ -189,13 +187,13 @@ class TrunkDatabase(pulumi.ComponentResource):
 
 
 def explain_peering(failed: pulumi.ErrorHookArgs) -> bool:
-    """Says what to do where the network has its connection already; False: do not try again by itself."""
+    """Explain what to do if the network already has its connection; False: no automatic retry."""
     if any("CreateConnection" in each for each in failed.errors):
         network = (failed.new_inputs or {}).get("network")
         pulumi.log.error(
             with_remedy(
-                f"network {network} has its connection to {PEERING_SERVICE} already, and it may serve others",
-                "if a destruction of this stack left it, import it with `python -m adopt` (docs/recover.md); else"
+                f"network {network} already has its connection to {PEERING_SERVICE}, which other services may use",
+                "if a destruction of this stack left it, import it with `python -m adopt` (docs/recover.md); otherwise"
                 " remove warp-edge:database.network.peeringRange",
             )
         )
@@ -203,17 +201,17 @@ def explain_peering(failed: pulumi.ErrorHookArgs) -> bool:
 
 
 def _text(address: str | None) -> str:
-    """A plugin has been seen to answer with null for an address that there is not."""
+    """Plugins may return null for an address that does not exist."""
     return address or ""
 
 
-def instance_settings(database: Database, labels: Mapping[str, str], *, protect: bool) -> sql.DatabaseInstanceSettings:
-    """The `settings` block of the instance; nothing is left to the cloud's guess."""
+def instance_settings(database: Database, labels: Mapping[str, str], *, protect: bool) -> Properties:
+    """The `settings` block of the instance, without relying on the cloud's defaults."""
     backups, disk, network, window = database.backups, database.disk, database.network, database.maintenance
     flags = dict(database.flags)
     if database.iam_authentication:
         flags[IAM_FLAG] = "on"
-    settings: sql.DatabaseInstanceSettings = {
+    settings: Properties = {
         "tier": database.tier,
         "edition": database.edition,
         "availabilityType": database.availability,
@@ -229,12 +227,12 @@ def instance_settings(database: Database, labels: Mapping[str, str], *, protect:
             "ipv4Enabled": network.public,
             "privateNetwork": network.private_network,
             "sslMode": database.ssl_mode,
-            # What `server_ca` is the authority of. The shared ones sign for every instance of a region.
+            # The CA mode of `server_ca`. Shared CAs sign for every instance of a region.
             "serverCaMode": "GOOGLE_MANAGED_INTERNAL_CA",
             "authorizedNetworks": [{"name": name, "value": value} for name, value in network.authorised.items()],
         },
     }
-    # A replica cannot have backups, the owner has them; nor a window, it is maintained with its owner
+    # A replica cannot have backups, which its owner has, nor a window: it is maintained with its owner
     # (docs.cloud.google.com/sql/docs/postgres/replication).
     if not database.replica_of:
         settings["backupConfiguration"] = {
@@ -246,28 +244,3 @@ def instance_settings(database: Database, labels: Mapping[str, str], *, protect:
         }
         settings["maintenanceWindow"] = {"day": window.day, "hour": window.hour, "updateTrack": window.track}
     return settings
-
-
-def import_ids(name: str, settings: Settings, suffix: str = "") -> dict[str, str]:
-    """Logical name -> the id under which the plugin imports it (docs/adopt.md).
-
-    With a unique name there is something to adopt only once its `suffix` is drawn: after an update that was cut off.
-    A user is taken over without its password, which cannot be read: the next update sets it anew.
-    """
-    database = settings.database
-    if database.unique_name and not suffix:
-        return {}
-    instance_name = f"{database.instance}-{suffix}" if database.unique_name else database.instance
-    instance = f"projects/{settings.project}/instances/{instance_name}"
-    ids = {f"{name}-instance": instance}
-    if not database.replica_of:
-        ids[f"{name}-database"] = f"{instance}/databases/{database.name}"
-        # The plugin's form for PostgreSQL: PROJECT/INSTANCE/NAME (registry.terraform.io, google_sql_user, "Import").
-        users = f"{settings.project}/{instance_name}"
-        ids[f"{name}-user"] = f"{users}/{database.user}"
-        ids |= {f"{name}-{each}": f"{users}/{database_user(each)}" for each in database.iam_users}
-    network = database.network
-    if network.peering_range:
-        ids[f"{name}-peering-range"] = f"projects/{settings.project}/global/addresses/{network.peering_range}"
-        ids[f"{name}-peering"] = f"{network.private_network}:{PEERING_SERVICE}"
-    return ids

@@ -1,4 +1,4 @@
-"""Premium tier: reserved addresses and LoadBalancer Services of one customer's own."""
+"""Dedicated ingress: reserved addresses and LoadBalancer Services of single customers."""
 
 from __future__ import annotations
 
@@ -7,50 +7,34 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.load_balancer import (
-    BACKEND_SERVICE_CLASS,
-    KEPT,
-    PINNED_BY_NAME,
-    ServicePort,
-    load_balancer_spec,
-    waits_for_its_address,
-)
-from components.sdk.compute import Address as ReservedAddress
-from components.sdk.kubernetes import Service
+from components.load_balancer import ServicePort, WayIn
 from engine.record import DedicatedUse
 from engine.refusal import RefusedError
 from engine.tokens import DEDICATED_INGRESS
 from inventory.address import Status
 from kamailio import Own
-from settings import Settings
 from settings.dedicated import DedicatedListener
-from settings.ingress import Ingress
-from settings.ledger import RetiredAddress
+from settings.retired import RetiredAddress
 
 
 @dataclass(frozen=True)
 class DedicatedIngressArgs:
-    """`ingress`: where the SIP proxy is, which these Services share with everybody's. The rest as in
-    `SipIngressArgs`."""
+    """`way`: the SIP proxy, which these Services share with the public ones."""
 
     listeners: Sequence[DedicatedListener]
-    ingress: Ingress
-    region: str
-    labels: Mapping[str, str]
-    protect: bool
-    on_failure: pulumi.ErrorHook | None = None
+    way: WayIn
 
 
 class DedicatedIngress(pulumi.ComponentResource):
-    """`warp:edge:DedicatedIngress`: the ways in of the premium tier.
+    """`warp:edge:DedicatedIngress`: dedicated ingress addresses.
 
-    Stands up a reserved address and a LoadBalancer Service on it for each protocol of each dedicated customer. Each
-    Service leads to ports of the SIP proxy's pods that are this customer's alone: they stand for the address that was
-    dialled, which kube-proxy takes out of the packet. IPv4 only. It deliberately does not manage what makes the
-    address the customer's (rows of the trunk ACL), the sockets of the SIP proxy (`AclEnforcement` publishes them) and
-    names (`SipDns`).
+    Declares a reserved address and a LoadBalancer Service on it for each protocol of each dedicated customer. Each
+    Service targets ports of the SIP proxy's pods that only this customer has: they identify the dialled address, which
+    kube-proxy removes from the packet. IPv4 only. It deliberately does not manage the rows of the trunk ACL that
+    assign the address to the customer, the sockets of the SIP proxy (`AclEnforcement` publishes them) and names
+    (`SipDns`).
 
-    Outputs: `addresses` (IPs by the reserved address's name, found together), `by_name` (the same, each by itself).
+    Outputs: `addresses` (IPs by the reserved address's name, as one Output), `by_name` (the same, one Output each).
     """
 
     addresses: pulumi.Output[Mapping[str, str]]
@@ -60,49 +44,22 @@ class DedicatedIngress(pulumi.ComponentResource):
         super().__init__(DEDICATED_INGRESS, name, None, opts)
         self._args = args
         self.by_name = {each.address: self._stand_up(name, each) for each in args.listeners}
-        # Waited for once: with hundreds of customers, what each address has to itself is what costs.
+        # One Output for all: with hundreds of customers, separate ones are expensive.
         self.addresses = pulumi.Output.all(**self.by_name)
         self.register_outputs({})
 
     def _stand_up(self, name: str, listener: DedicatedListener) -> pulumi.Output[str]:
-        args, role = self._args, f"{name}-{listener.key}-{listener.protocol.lower()}"
-        reserved = ReservedAddress(
-            f"{role}-address",
-            {"name": listener.address, "region": args.region, "addressType": "EXTERNAL", "labels": args.labels},
-            pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=KEPT),
-        )
-        self._load_balancer(role, listener, reserved)
-        return reserved.address
-
-    def _load_balancer(self, role: str, listener: DedicatedListener, reserved: ReservedAddress) -> None:
-        ingress, hook = self._args.ingress, self._args.on_failure
+        way, role = self._args.way, f"{name}-{listener.key}-{listener.protocol.lower()}"
+        reserved = way.reserve(f"{role}-address", listener.address, pulumi.ResourceOptions(parent=self))
         ports = [
             ServicePort(name, port, listener.protocol, listener.targets[name]) for name, port in listener.ports.items()
         ]
-        spec = load_balancer_spec(ingress, ports)
-        # These Services are new, whatever the shared ones are: nothing has to be taken over, and no rule moves.
-        spec["loadBalancerClass"] = BACKEND_SERVICE_CLASS
-        Service(
-            role,
-            {
-                "metadata": {
-                    "name": listener.service,
-                    "namespace": ingress.namespace,
-                    "labels": self._args.labels,
-                    "annotations": {**waits_for_its_address(ingress), PINNED_BY_NAME: reserved.name},
-                },
-                "spec": spec,
-            },
-            pulumi.ResourceOptions(
-                parent=self,
-                protect=self._args.protect,
-                hooks=pulumi.ResourceHookBinding(on_error=[hook]) if hook else None,
-            ),
-        )
+        way.load_balancer(role, listener.service, ports, [reserved], self, new=True)
+        return reserved.address
 
     def rows(self) -> dict[str, dict[str, pulumi.Input[str]]]:
-        """What makes each address its customer's, by the address's name: the rows of the trunk ACL. Not of one that
-        drains: nothing may lead there any more."""
+        """Rows of the trunk ACL that assign each address to its customer, by the address's name; not for a draining
+        address."""
         return {
             each.address: {"ban": each.ban, "address": self.by_name[each.address], "service": each.service}
             for each in self._args.listeners
@@ -111,7 +68,7 @@ class DedicatedIngress(pulumi.ComponentResource):
 
     @property
     def sockets(self) -> pulumi.Output[list[Own]]:
-        """What the SIP proxy needs for each address."""
+        """The SIP proxy's socket for each address."""
         listeners = self._args.listeners
         return self.addresses.apply(
             lambda found: [
@@ -121,11 +78,11 @@ class DedicatedIngress(pulumi.ComponentResource):
 
 
 def refuse_dedicated_cut(
-    listeners: Sequence[DedicatedListener], before: Mapping[str, DedicatedUse], legacy: Mapping[str, RetiredAddress]
+    listeners: Sequence[DedicatedListener], before: Mapping[str, DedicatedUse], retired: Mapping[str, RetiredAddress]
 ) -> None:
-    """Refuse to let go of an address while traffic configuration leads to it, or to hand it to another customer.
+    """Refuse to release an address while a row or name refers to it, or to assign it to another customer.
 
-    `before`: reserved address to its use. To be called before anything is declared.
+    `before`: reserved address to its use. Call it before anything is declared.
     """
     living = {each.address: each for each in listeners}
     for name, use in sorted(before.items()):
@@ -133,31 +90,22 @@ def refuse_dedicated_cut(
         if name not in living:
             if leads:
                 raise RefusedError(
-                    f"dedicated address {name} cannot go: {' and '.join(leads)} still"
-                    f" {'leads' if len(leads) == 1 else 'lead'} calls to it",
+                    f"dedicated address {name} cannot be removed: {' and '.join(leads)} still"
+                    f" {'refers' if len(leads) == 1 else 'refer'} to it",
                     "keep the customer under warp-edge:dedicated, with drainedOn and without dnsName, and run `pulumi"
                     " up`; when its calls have ended, retire it in a later update (docs/dedicated.md)",
                 )
-            retired = legacy.get(name)
-            if not (retired and retired.customer and retired.drained_on and retired.retired_on):
+            gone = retired.get(name)
+            if not (gone and gone.customer and gone.drained_on and gone.retired_on):
                 raise RefusedError(
-                    f"dedicated address {name} cannot go without a word: its customer has it configured",
+                    f"dedicated address {name} cannot be removed without an entry in legacy: its customer has it"
+                    " configured",
                     f"put {name} under warp-edge:legacy with customer, drainedOn and a later retiredOn",
                 )
         elif use.ban and living[name].ban != use.ban:
             key = living[name].key
             raise RefusedError(
-                f"dedicated address {name} is BAN {use.ban}'s and cannot become BAN {living[name].ban}'s: whoever"
-                " still calls it would call at the other's expense",
-                f"set warp-edge:dedicated.{key}.drainedOn first, or give the other customer an address of its own",
+                f"dedicated address {name} belongs to BAN {use.ban} and cannot be assigned to BAN {living[name].ban}:"
+                " remaining calls to it would be billed to the other customer",
+                f"set warp-edge:dedicated.{key}.drainedOn first, or configure another address for the other customer",
             )
-
-
-def import_ids(name: str, settings: Settings) -> dict[str, str]:
-    """Logical name -> the id under which the plugin imports it (docs/adopt.md)."""
-    ids = {}
-    for each in settings.dedicated_listeners:
-        role = f"{name}-{each.key}-{each.protocol.lower()}"
-        ids[f"{role}-address"] = f"projects/{settings.project}/regions/{settings.region}/addresses/{each.address}"
-        ids[role] = f"{settings.ingress.namespace}/{each.service}"
-    return ids

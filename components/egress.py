@@ -1,4 +1,4 @@
-"""The way out to vendors: a pool of reserved addresses behind one Cloud NAT gateway."""
+"""Egress: a pool of reserved addresses on one Cloud NAT gateway."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from components.sdk.compute import Address as ReservedAddress
-from components.sdk.compute import Router, RouterNat
+from components.sdk.google import Address as ReservedAddress
+from components.sdk.google import Router, RouterNat
 from engine.record import GatewayUse
 from engine.refusal import RefusedError
 from engine.tokens import NAT_EGRESS_POOL
-from inventory.address import Status
+from inventory.address import Calls
 from inventory.capacity import EgressCapacity
-from settings import Settings
-from settings.egress import Egress
-from settings.ledger import RetiredAddress
+from settings.egress import Egress, Slot
+from settings.retired import RetiredAddress
 
 
 @dataclass(frozen=True)
 class NatEgressPoolArgs:
-    """`before`: what the gateway used when the stack was last updated; None: there was no gateway.
+    """`before`: the gateway's addresses after the last update; None: there was no gateway.
 
-    `legacy`: retired addresses by name; a slot that drained ends there.
+    `retired`: retired addresses by name; drained slots are moved there.
     """
 
     egress: Egress
@@ -31,17 +30,17 @@ class NatEgressPoolArgs:
     labels: Mapping[str, str]
     protect: bool
     before: GatewayUse | None = None
-    legacy: Mapping[str, RetiredAddress] = field(default_factory=dict)
+    retired: Mapping[str, RetiredAddress] = field(default_factory=dict)
 
 
 class NatEgressPool(pulumi.ComponentResource):
     """`warp:edge:NatEgressPool`: the addresses that vendors whitelist.
 
-    Stands up one reserved address per slot, keyed by its name and never by a position, the Cloud Router (unless it
-    belongs to somebody else) and the NAT gateway in MANUAL_ONLY mode. A slot's state decides where its address stands:
-    announced is reserved only, active is in `nat_ips`, draining is in `drain_nat_ips` (nothing new starts on it).
-    It deliberately does not manage the VPC network, its subnetworks and whether nodes have external addresses: a node
-    that has one bypasses the pool.
+    Declares one reserved address per slot, keyed by name and never by position, the Cloud Router (unless another stack
+    or team owns it) and the NAT gateway in MANUAL_ONLY mode. A slot's state determines the use of its address:
+    announced is reserved only, active is in `nat_ips`, draining is in `drain_nat_ips` (no new connections). It
+    deliberately does not manage the VPC network, its subnetworks and whether nodes have external addresses: a node
+    with one bypasses the pool.
 
     Outputs: `addresses` (IPs by slot name), `capacity` (ports and concurrent calls).
     """
@@ -51,7 +50,7 @@ class NatEgressPool(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: NatEgressPoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(NAT_EGRESS_POOL, name, None, opts)
-        refuse_cut(args.egress, args.before, args.legacy)
+        refuse_cut(args.egress, args.before, args.retired)
         for line in unannounced(args.egress, args.before):
             pulumi.log.warn(line, self)
         egress = args.egress
@@ -59,17 +58,17 @@ class NatEgressPool(pulumi.ComponentResource):
             slot: ReservedAddress(
                 f"{name}-slot-{slot}",
                 {"name": slot, "region": args.region, "addressType": "EXTERNAL", "labels": args.labels},
-                # The cloud replaces an address to change a description that somebody gave it by hand.
+                # Changing a description that was set manually would replace the address.
                 pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=["description"]),
             )
             for slot in egress.slots
         }
         nat = self._gateway(name, args, reserved)
         self.addresses = {slot: address.address for slot, address in reserved.items()}
-        # An adopted gateway keeps its minimum of ports when the settings name none, so the gateway is asked.
+        # Without the setting an adopted gateway keeps its minimum of ports, so it is read from the gateway.
         self.capacity = nat.min_ports_per_vm.apply(
             lambda minimum: EgressCapacity(
-                active_addresses=sum(slot.state is Status.ACTIVE for slot in egress.slots.values()),
+                active_addresses=len(_carrying(egress, Calls.NEW)),
                 ports_per_call=egress.ports_per_call,
                 min_ports_per_vm=int(minimum or egress.default_min_ports_per_vm),
             )
@@ -93,9 +92,10 @@ class NatEgressPool(pulumi.ComponentResource):
                 "router": router,
                 "region": args.region,
                 "natIpAllocateOption": "MANUAL_ONLY",
-                "natIps": _in_state(egress, reserved, Status.ACTIVE),
+                # Self-links: raw addresses answer 404.
+                "natIps": [reserved[slot].self_link for slot in _carrying(egress, Calls.NEW)],
                 # Always said, also when empty: left out, the plugin keeps the old list and its addresses stay in use.
-                "drainNatIps": _in_state(egress, reserved, Status.DRAINING),
+                "drainNatIps": [reserved[slot].self_link for slot in _carrying(egress, Calls.RUNNING)],
                 "sourceSubnetworkIpRangesToNat": "ALL_SUBNETWORKS_ALL_IP_RANGES",
                 "enableDynamicPortAllocation": egress.dynamic_ports,
                 "enableEndpointIndependentMapping": egress.endpoint_independent_mapping,
@@ -112,75 +112,68 @@ class NatEgressPool(pulumi.ComponentResource):
         )
 
 
-def refuse_cut(egress: Egress, before: GatewayUse | None, legacy: Mapping[str, RetiredAddress] | None = None) -> None:
-    """Refuse what would cut calls or cannot work; arguments as in `NatEgressPoolArgs`.
+def refuse_cut(egress: Egress, before: GatewayUse | None, retired: Mapping[str, RetiredAddress] | None = None) -> None:
+    """Refuse changes that would cut calls or cannot work; arguments as in `NatEgressPoolArgs`.
 
-    Taking an address out of the gateway cuts its connections at once, and the plugin does it without a murmur; and a
-    new gateway refuses draining addresses (docs.cloud.google.com/nat/docs/set-up-manage-network-address-translation).
-    Nothing but people can see that the last call has ended: `retiredOn` is how they say it.
+    Removing an address from the gateway cuts its connections at once, and the plugin does not object; and a new gateway
+    refuses draining addresses (docs.cloud.google.com/nat/docs/set-up-manage-network-address-translation). That the
+    last call has ended can only be seen by people, who record it as `retiredOn`.
     """
-    slots, legacy = egress.slots, legacy or {}
+    slots, retired = egress.slots, retired or {}
     used = before or GatewayUse()
-    for name, slot in slots.items():
-        if slot.state is Status.DRAINING and name not in used.active | used.draining:
+    for name in _carrying(egress, Calls.RUNNING):
+        if name not in used.active | used.draining:
             none = "" if before else ": there is none yet, and a new one refuses draining addresses"
             raise RefusedError(
                 f"egress slot {name} cannot drain: the gateway does not use it{none}",
                 f"set warp-edge:egress.slots.{name}.state to announced, and to active before it can drain",
             )
-    kept = {name for name, slot in slots.items() if slot.state is not Status.ANNOUNCED}
+    kept = set(_carrying(egress, Calls.NEW, Calls.RUNNING))
     for name in sorted(used.active - kept):
-        gone = "set back to announced" if name in slots else "retired" if name in legacy else "removed"
+        gone = f"set to {slots[name].state}" if name in slots else "retired" if name in retired else "removed"
         raise RefusedError(
             f"egress slot {name} is active and cannot be {gone}: its calls would be cut at once",
             f"set warp-edge:egress.slots.{name}.state to draining, run `pulumi up`, let its calls end, and remove it in"
             " a later update",
         )
-    for name in sorted(used.draining - kept):
-        _refuse_unfinished_drain(name, legacy.get(name), announced=name in slots)
+    over = set(_carrying(egress, Calls.OVER))
+    for name in sorted(used.draining - kept - over):
+        _refuse_unfinished_drain(name, slots.get(name), retired.get(name))
 
 
-def _refuse_unfinished_drain(name: str, retired: RetiredAddress | None, *, announced: bool) -> None:
+def _refuse_unfinished_drain(name: str, slot: Slot | None, retired: RetiredAddress | None) -> None:
     """Refuse to take a draining address out of the gateway when nobody says that its calls have ended."""
-    if announced:
+    if slot:
         raise RefusedError(
-            f"egress slot {name} drains and cannot be set back to announced: its last calls would be cut",
+            f"egress slot {name} drains and cannot be set to {slot.state}: its last calls would be cut",
             f"set warp-edge:egress.slots.{name}.state to active to call it back, or retire it when its calls have ended"
             " (docs/addresses.md)",
         )
     if retired and retired.drained_on and retired.retired_on:
         return
-    gone = f"cannot be retired: warp-edge:legacy.{name} does not say" if retired else "cannot be removed: nothing says"
     raise RefusedError(
-        f"egress slot {name} still drains and {gone} that its calls have ended",
-        f"when `gcloud compute routers get-nat-mapping-info` shows it no more, put {name} under warp-edge:legacy with"
+        f"egress slot {name} is still draining and cannot be {'retired' if retired else 'removed'}: it is not"
+        " recorded that its calls have ended",
+        f"when `gcloud compute routers get-nat-mapping-info` no longer shows it, put {name} under warp-edge:legacy with"
         " drainedOn (when it began to drain), retiredOn (a later day) and replacedBy; until then keep the slot",
     )
 
 
 def unannounced(egress: Egress, before: GatewayUse | None) -> list[str]:
-    """What vendors were perhaps not told in time, a line each: a notice period without dates cannot be checked."""
+    """Warnings about slots without announcement dates, one line each: their notice period cannot be checked."""
     used = before.active | before.draining if before else set(egress.slots)
     lines = []
     for name, slot in egress.slots.items():
         if slot.announced_on:
             continue
         key = f"warp-edge:egress.slots.{name}.announcedOn"
-        if slot.state is Status.ANNOUNCED:
-            lines.append(f"egress slot {name} is announced and does not say since when: add {key}")
+        if slot.state.state.calls is Calls.NOT_YET:
+            lines.append(f"egress slot {name} is {slot.state} and does not say since when: add {key}")
         elif name not in used:
-            lines.append(f"egress slot {name} becomes active and does not say when vendors were told: add {key}")
+            lines.append(f"egress slot {name} becomes active without a date of its announcement: add {key}")
     return lines
 
 
-def _in_state(egress: Egress, reserved: Mapping[str, ReservedAddress], state: Status) -> list[pulumi.Output[str]]:
-    """Self-links: raw addresses answer 404."""
-    return [reserved[name].self_link for name, slot in egress.slots.items() if slot.state is state]
-
-
-def import_ids(name: str, settings: Settings) -> dict[str, str]:
-    """Logical name -> the id under which the plugin imports it (docs/adopt.md)."""
-    region = f"projects/{settings.project}/regions/{settings.region}"
-    router = f"{region}/routers/{settings.egress.router.name}"
-    ids = {f"{name}-slot-{slot}": f"{region}/addresses/{slot}" for slot in settings.egress.slots}
-    return ids | {f"{name}-router": router, f"{name}-nat": f"{router}/{settings.egress.nat}"}
+def _carrying(egress: Egress, *calls: Calls) -> list[str]:
+    """The slots that carry these calls: they are in the gateway when they carry any."""
+    return [name for name, slot in egress.slots.items() if slot.state.state.calls in calls]

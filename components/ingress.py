@@ -1,61 +1,34 @@
-"""Customers' way in: two reserved addresses and a LoadBalancer Service on each."""
+"""Ingress: two reserved addresses and a LoadBalancer Service on each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
 
 import pulumi
 
-from components.load_balancer import (
-    BACKEND_SERVICE_CLASS,
-    KEPT,
-    PINNED_BY_NAME,
-    SKIP_WAIT,
-    TAKE_OVER,
-    Protocol,
-    ServicePort,
-    load_balancer_spec,
-    service_ports,
-    waits_for_its_address,
-)
-from components.sdk.compute import Address as ReservedAddress
-from components.sdk.kubernetes import Service, ServiceSpec
+from components.load_balancer import SKIP_WAIT, TAKE_OVER, Protocol, ServicePort, WayIn, service_ports
+from components.sdk.google import Address as ReservedAddress
+from components.sdk.resource import Properties
 from engine.refusal import RefusedError
 from engine.tokens import SIP_INGRESS
-from settings import Settings
-from settings.ingress import Ingress, InternalListener, PublicListener, ipv6_name
-from settings.ledger import RetiredAddress
-
-
-@dataclass(frozen=True)
-class SipIngressArgs:
-    """`labels` go on addresses and Services; `protect` locks the addresses and the LoadBalancers.
-
-    `on_failure` is run by the engine when a LoadBalancer does not come up; `explain_pending` is made for it.
-    """
-
-    ingress: Ingress
-    region: str
-    labels: Mapping[str, str]
-    protect: bool
-    on_failure: pulumi.ErrorHook | None = None
+from settings.ingress import Ingress, InternalListener, ipv6_name
+from settings.retired import RetiredAddress
 
 
 class SipIngress(pulumi.ComponentResource):
-    """`warp:edge:SipIngress`: customers' way in.
+    """`warp:edge:SipIngress`: the public ingress.
 
-    Stands up the two reserved addresses (with IPv6 two more), the UDP and the TCP LoadBalancer Service, each pinned to
-    its address, the internal ClusterIP Service, and the reserved addresses that are announced: nothing answers there
-    until a LoadBalancer moves to them. It deliberately does not manage the namespace, the SIP proxy's
-    Deployment, firewall rules (GKE writes them from the Services) and TLS certificates.
+    Declares the two reserved addresses (with IPv6 two more), the UDP and the TCP LoadBalancer Service, each pinned to
+    its address, the internal ClusterIP Service, and announced reserved addresses, which do not answer until a
+    LoadBalancer moves to them. It deliberately does not manage the namespace, the SIP proxy's Deployment, firewall
+    rules (GKE creates them for the Services) and TLS certificates.
 
     Outputs: `addresses` (IPs by the reserved address's name: UDP, TCP, announced).
     """
 
     addresses: Mapping[str, pulumi.Output[str]]
 
-    def __init__(self, name: str, args: SipIngressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: WayIn, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(SIP_INGRESS, name, None, opts)
         self._name = name
         self._args = args
@@ -63,7 +36,9 @@ class SipIngress(pulumi.ComponentResource):
         reserved: dict[str, pulumi.Output[str]] = {}
         for protocol, listener in ingress.listeners.items():
             found = self._reserve(protocol, listener.address)
-            self._load_balancer(protocol, listener, found[: 2 if ingress.has_ipv6(listener) else 1])
+            ports = [ServicePort(role, port, protocol) for role, port in listener.ports.items()]
+            answering = found[: 2 if ingress.has_ipv6(listener) else 1]
+            args.load_balancer(f"{name}-{protocol.lower()}", listener.service, ports, answering, self)
             reserved |= self._by_name(listener.address, found)
         for address, coming in ingress.announced.items():
             reserved |= self._by_name(address, self._reserve(coming.protocol, address))
@@ -76,101 +51,40 @@ class SipIngress(pulumi.ComponentResource):
         return {name: each.address for name, each in zip((address, ipv6_name(address)), reserved, strict=False)}
 
     def _reserve(self, protocol: Protocol, address: str) -> list[ReservedAddress]:
-        """The IPv4 address, and the IPv6 one if there is one. Keyed by name, so that an announced one becomes active as
-        it is; older stacks know the active ones by their role alone."""
-        role, args = f"{self._name}-{protocol.lower()}-address", self._args
+        """The IPv4 address, and the IPv6 one if configured. Keyed by name, so that an announced one becomes active
+        without a change of the reservation; in older stacks active ones are keyed by role."""
+        role, way = f"{self._name}-{protocol.lower()}-address", self._args
 
         def options(alias: str) -> pulumi.ResourceOptions:
-            serves = address == args.ingress.listeners[protocol].address
-            aliases = [pulumi.Alias(name=alias)] if serves else None
-            return pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=KEPT, aliases=aliases)
+            serves = address == way.ingress.listeners[protocol].address
+            return pulumi.ResourceOptions(parent=self, aliases=[pulumi.Alias(name=alias)] if serves else None)
 
-        ipv4 = ReservedAddress(
-            f"{role}-{address}",
-            {"name": address, "region": args.region, "addressType": "EXTERNAL", "labels": args.labels},
-            options(role),
-        )
-        if not args.ingress.ipv6_subnetwork:
-            return [ipv4]
-        ipv6 = ReservedAddress(
-            f"{role}-{ipv6_name(address)}",
-            {
-                "name": ipv6_name(address),
-                "region": args.region,
-                "addressType": "EXTERNAL",
-                "ipVersion": "IPV6",
-                "ipv6EndpointType": "NETLB",
-                "subnetwork": args.ingress.ipv6_subnetwork,
-                "labels": args.labels,
-            },
-            options(f"{role}-ipv6"),
-        )
-        return [ipv4, ipv6]
-
-    def _load_balancer(self, protocol: Protocol, listener: PublicListener, reserved: Sequence[ReservedAddress]) -> None:
-        ingress, hook = self._args.ingress, self._args.on_failure
-        ports = [ServicePort(role, port, protocol) for role, port in listener.ports.items()]
-        spec = load_balancer_spec(ingress, ports, dual=len(reserved) > 1)
-        annotations = waits_for_its_address(ingress)
-        if ingress.pinning == "annotation":
-            annotations[PINNED_BY_NAME] = pulumi.Output.all(*(each.name for each in reserved)).apply(",".join)
-            spec["loadBalancerClass"] = BACKEND_SERVICE_CLASS
-        else:
-            spec["loadBalancerIP"] = reserved[0].address
-        self._service(
-            f"{self._name}-{protocol.lower()}",
-            listener.service,
-            spec,
-            annotations,
-            pulumi.ResourceOptions(
-                parent=self,
-                protect=self._args.protect,
-                hooks=pulumi.ResourceHookBinding(on_error=[hook]) if hook else None,
-            ),
-        )
+        found = [way.reserve(f"{role}-{address}", address, options(role))]
+        if subnetwork := way.ingress.ipv6_subnetwork:
+            beside = {"ipVersion": "IPV6", "ipv6EndpointType": "NETLB", "subnetwork": subnetwork}
+            name = ipv6_name(address)
+            found.append(way.reserve(f"{role}-{name}", name, options(f"{role}-ipv6"), **beside))
+        return found
 
     def _internal(self, listener: InternalListener) -> None:
-        spec: ServiceSpec = {
+        spec: Properties = {
             "type": "ClusterIP",
             "selector": self._args.ingress.selector,
             "ports": service_ports([ServicePort(name, port, "TCP") for name, port in listener.ports.items()]),
         }
-        # Pods that are not there yet must not hold `up` back, and a ClusterIP has no address to wait for.
-        annotations: dict[str, pulumi.Input[str]] = {SKIP_WAIT: "true"}
-        name = f"{self._name}-internal"
-        self._service(name, listener.service, spec, annotations, pulumi.ResourceOptions(parent=self))
-
-    def _service(
-        self,
-        name: str,
-        service: str,
-        spec: ServiceSpec,
-        annotations: dict[str, pulumi.Input[str]],
-        opts: pulumi.ResourceOptions,
-    ) -> None:
-        ingress = self._args.ingress
-        if ingress.take_over_fields:
+        # Missing pods must not block `pulumi up`, and a ClusterIP has no address to wait for.
+        annotations = {SKIP_WAIT: "true"}
+        if self._args.ingress.take_over_fields:
             annotations[TAKE_OVER] = "true"
-        Service(
-            name,
-            {
-                "metadata": {
-                    "name": service,
-                    "namespace": ingress.namespace,
-                    "labels": self._args.labels,
-                    "annotations": annotations,
-                },
-                "spec": spec,
-            },
-            opts,
-        )
+        opts = pulumi.ResourceOptions(parent=self)
+        self._args.service(f"{self._name}-internal", listener.service, spec, annotations, opts)
 
 
-def refuse_cut(ingress: Ingress, serving: Set[str], legacy: Mapping[str, RetiredAddress]) -> None:
-    """Refuse to take an address from customers without a word; `serving`: those that answered until now.
+def refuse_cut(ingress: Ingress, serving: Set[str], retired: Mapping[str, RetiredAddress]) -> None:
+    """Refuse to remove a serving address that is not retired; `serving`: addresses that answered until now.
 
-    A LoadBalancer that moves leaves its old address at once, so the old one must be told as retired, with what
-    replaced it. To be called before anything is declared: what was declared before a refusal is still carried out.
+    A LoadBalancer that moves leaves its old address at once, so the old one has to be listed as retired, with its
+    replacement. Call it before anything is declared: resources declared before a refusal would still be created.
     """
     set_back = {ipv6_name(each.address): protocol for protocol, each in ingress.listeners.items()}
     for name in sorted(serving - ingress.answering):
@@ -184,26 +98,10 @@ def refuse_cut(ingress: Ingress, serving: Set[str], legacy: Mapping[str, Retired
                 f"ingress address {name} is active and cannot be set back to announced: customers send calls to it",
                 "leave it where it was, and announce another under warp-edge:ingress.announced",
             )
-        retired = legacy.get(name)
-        if not (retired and retired.retired_on and retired.replaced_by):
+        gone = retired.get(name)
+        if not (gone and gone.retired_on and gone.replaced_by):
             raise RefusedError(
-                f"ingress address {name} is active and cannot just go: customers send calls to it",
+                f"ingress address {name} is active and cannot be removed: customers send calls to it",
                 "announce another under warp-edge:ingress.announced; when the LoadBalancer moves to it, put"
                 f" {name} under warp-edge:legacy with retiredOn and replacedBy",
             )
-
-
-def import_ids(name: str, settings: Settings) -> dict[str, str]:
-    """Logical name -> the id under which the plugin imports it (docs/adopt.md)."""
-    ingress = settings.ingress
-    addresses = f"projects/{settings.project}/regions/{settings.region}/addresses"
-    ids = {}
-    for role, listener in (("udp", ingress.udp), ("tcp", ingress.tcp)):
-        coming = [each for each, announced in ingress.announced.items() if announced.protocol == role.upper()]
-        for ipv4 in (listener.address, *coming):
-            for address in (ipv4, ipv6_name(ipv4)):
-                ids[f"{name}-{role}-address-{address}"] = f"{addresses}/{address}"
-        ids[f"{name}-{role}"] = f"{ingress.namespace}/{listener.service}"
-    if ingress.internal:
-        ids[f"{name}-internal"] = f"{ingress.namespace}/{ingress.internal.service}"
-    return ids

@@ -1,4 +1,4 @@
-"""The inventory as a web site that anybody may read."""
+"""The inventory as a public web site."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.sdk.storage import Bucket, BucketIAMMember, BucketObject
+from components.sdk.google import Bucket, BucketIAMMember, BucketObject
 from engine.tokens import INVENTORY_SITE
-from inventory.published import read
-from inventory.published_values import Json
+from inventory.json_values import Json
+from inventory.reading import read
 from inventory.site.files import FILES, INDEX, content_type
-from settings import Settings
 from settings.inventory_site import InventorySite as Site
 
-# Short: whoever whitelists our addresses asks for them by the minute, and asks cheaply (ETag).
+# Short: readers poll by the minute, which is cheap with ETags.
 CACHE_CONTROL = "public, max-age=300"
 
 
 @dataclass(frozen=True)
 class InventorySiteArgs:
-    """`inventory`: what is published, in the form of output `ipInventory`; `site.bucket` is given."""
+    """`inventory`: the published inventory, as in output `ipInventory`; `site.bucket` is set."""
 
     site: Site
     inventory: pulumi.Output[Json]
@@ -32,11 +31,11 @@ class InventorySiteArgs:
 
 
 class InventorySite(pulumi.ComponentResource):
-    """`warp:edge:InventorySite`: what people outside read of our addresses.
+    """`warp:edge:InventorySite`: the public web site with our addresses.
 
-    Stands up a bucket (versioned, access by IAM alone, earlier versions kept for a while) that anybody may read, and in
-    it the files of `inventory/site`. It deliberately does not manage a domain, a certificate or a load balancer in
-    front of it: `baseUrl` says where those are.
+    Declares a public bucket (versioned, access by IAM only, with retention of earlier versions) with the files of
+    `inventory/site`. It deliberately does not manage a domain, a certificate or a load balancer in front of it, whose
+    URL is set as `baseUrl`.
 
     Outputs: `url` (of the page).
     """
@@ -61,12 +60,12 @@ class InventorySite(pulumi.ComponentResource):
                         "condition": {"daysSinceNoncurrentTime": site.keep_days, "withState": "ARCHIVED"},
                     }
                 ],
-                # What was published goes with the bucket only where nothing is worth a lock.
+                # Published files are deleted with the bucket only in stacks without locks.
                 "forceDestroy": not args.protect,
                 "labels": args.labels,
             },
-            # A bucket under a new name is made first: left alone the plugin deletes the old one before it asks whether
-            # the new name can be had, and the page is gone.
+            # A bucket with a new name is created first: by default the plugin would delete the old one before it knows
+            # whether the new name is available, and the site would be lost.
             pulumi.ResourceOptions(parent=self, protect=args.protect, delete_before_replace=False),
         )
         BucketIAMMember(
@@ -93,13 +92,7 @@ class InventorySite(pulumi.ComponentResource):
 
 
 def rendered(inventory: Json, base_url: str) -> dict[str, str]:
-    """Path to text. The inventory goes the way it goes for everybody: as the published JSON."""
+    """Path to text, rendered from the published JSON, as for all other readers."""
     from inventory.site.render import render  # noqa: PLC0415 - nobody else waits for it
 
     return {path: content.decode() for path, content in render(read(json.dumps(inventory)), base_url).items()}
-
-
-def import_ids(name: str, settings: Settings) -> dict[str, str]:
-    """Logical name -> the id under which the plugin imports it: the bucket. Files and grants are written again."""
-    bucket = settings.inventory_site.bucket
-    return {f"{name}-bucket": f"{settings.project}/{bucket}"} if bucket else {}

@@ -1,7 +1,7 @@
-"""Contexts of the caller's kubeconfig, looked for where the plugin looks for them.
+"""Contexts of the caller's kubeconfig, in the places that the plugin reads.
 
-The plugin takes a cluster whose context is missing for one that cannot be reached: a first preview passes with a
-warning, and the update fails at the first Service, after the gateway.
+For the plugin a missing context is a cluster that cannot be reached: a first preview succeeds with a warning, and the
+update fails at the first Service, after the gateway.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from engine.refusal import RefusedError
 
 
 def refuse_unknown_context(context: str, environment: Mapping[str, str]) -> None:
-    """Raises `RefusedError` when no kubeconfig of `environment` has the context. One that cannot be read is left to the
-    plugin, which says why."""
+    """Raises `RefusedError` if no kubeconfig of `environment` has the context. An unreadable one is left to the plugin,
+    which reports the reason."""
     import yaml  # noqa: PLC0415 - clusters that are looked up at GKE need no kubeconfig
 
     try:
@@ -24,17 +24,17 @@ def refuse_unknown_context(context: str, environment: Mapping[str, str]) -> None
     except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError, RecursionError):
         return
     if context not in names:
-        where = " or ".join(place for place, _ in found) or "this machine: there is no kubeconfig"
+        where = " or ".join(place for place, _ in found) or "this machine, which has no kubeconfig"
         raise RefusedError(
             f"there is no context {context} in {where}",
-            "correct warp-edge:cluster.context (`kubectl config get-contexts` shows what there is),"
+            "correct warp-edge:cluster.context (`kubectl config get-contexts` lists them),"
             " or set KUBECONFIG to the file that has it",
         )
 
 
 def _texts(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Place and content. KUBECONFIG is a list of files, of which some may be missing (client-go, `loader.go`); for the
-    plugin also the content itself."""
+    """Path and content. KUBECONFIG is a list of files, some of which may be missing (client-go, `loader.go`); for the
+    plugin it may also be the content itself."""
     given = environment.get("KUBECONFIG") or ""
     if "\n" in given or given.lstrip().startswith("{"):
         yield "KUBECONFIG", given

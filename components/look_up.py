@@ -1,5 +1,5 @@
-"""Look-ups of what is in the cloud already. One that fails is refused in words of this program: what was looked for,
-which setting names it, and what to do; then the plugin's own words, shortened.
+"""Look-ups of existing objects in the cloud. A failure is refused with a message of this program: what was looked up,
+which setting names it, and the remedy; then the plugin's own message, shortened.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from secret_text import hidden
 
 T = TypeVar("T")
 
-SHOWN = 300  # characters of a plugin's words
+SHOWN = 300  # characters shown of a plugin's message
 SIGN_IN = "sign in with `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS"
-# How Google's API and its Go client say it, in the order in which they are looked for: an API that is off is a 403 too.
+# Messages of Google's API and its Go client, in the order of matching: a disabled API is a 403 too.
 _API_OFF = re.compile(r"SERVICE_DISABLED|accessNotConfigured|has not been used in project|API .{0,80} is disabled")
-# Not every `oauth2: `: a network that fails on the way to the sign-in is no sign-in that is refused.
+# Not every `oauth2: `: a network failure during sign-in is not a refused sign-in.
 _NO_CREDENTIALS = re.compile(r"could not find default credentials|invalid_grant|Error 401|oauth2: .{0,80}\b401\b")
 _TOO_MUCH = re.compile(r"[rR]ateLimitExceeded|RATE_LIMIT_EXCEEDED|RESOURCE_EXHAUSTED|[qQ]uota ?[eE]xceeded|Error 429")
 _FORBIDDEN = re.compile(r"Error 403|PERMISSION_DENIED|[Pp]ermission denied|forbidden")
-# The API's, or what the plugin's data sources make of it (magic-modules, `HandleDataSourceNotFoundError`): a plugin or
-# a program that is "not found" is no cluster that is missing.
+# The API's message, or that of the plugin's data sources (magic-modules, `HandleDataSourceNotFoundError`): a plugin or
+# program that is "not found" is not a missing cluster.
 _NOT_FOUND = re.compile(r"Error 404|\bnotFound\b|\bprojects/\S+ not found")
-# What stands before the API's words: the SDK's, the engine's and the bridge's.
+# Prefixes of the API's message: by the SDK, the engine and the bridge.
 _PREAMBLE = re.compile(
     r"^.*?invoke of \S+ failed: (invocation of \S+ returned an error: )?(invoking \S+: )?"
     r"(\d+ errors? occurred:\s*\*\s*)?",
@@ -37,8 +37,9 @@ _PREAMBLE = re.compile(
 
 @dataclass(frozen=True)
 class Sought:
-    """What is looked up. `what`: in words, with its name and place; `keys`: the settings that name it; `listed_by`: the
-    command that shows what there is; `role`: the least IAM role that may look; `api`: the service that answers."""
+    """An object to look up. `what`: a description with name and location; `keys`: the settings that name it;
+    `listed_by`: the command that lists such objects; `role`: the minimal IAM role; `api`: the service that is
+    queried."""
 
     what: str
     keys: str
@@ -48,17 +49,17 @@ class Sought:
 
 
 def look_up(sought: Sought, ask: Callable[[], T]) -> T:
-    """The answer of `ask`, one of the SDK's plain functions. Raises `RefusedError` when it fails."""
+    """The result of `ask`, one of the SDK's plain functions. Raises `RefusedError` if it fails."""
     try:
         return ask()
     except pulumi.RunError:
         raise
-    except Exception as error:  # the SDK has no class of its own for it
+    except Exception as error:  # the SDK has no specific class for it
         raise _refused(sought, str(error)) from None
 
 
 def _refused(sought: Sought, words: str) -> RefusedError:
-    """The reason in our words where it is recognised, and in any case the plugin's own, shortened."""
+    """The reason in our words if it is recognised, and in any case the plugin's message, shortened."""
     wrong, remedy = _reason(sought, words)
     told = " ".join(hidden(_PREAMBLE.sub("", words)).split())
     return RefusedError(f"{wrong}: {told if len(told) <= SHOWN else told[: SHOWN - 1] + '…'}", remedy)
@@ -74,12 +75,12 @@ def _reason(sought: Sought, words: str) -> tuple[str, str]:
     if _NO_CREDENTIALS.search(words):
         return f"{failed}: Google does not accept this machine's sign-in", SIGN_IN
     if _TOO_MUCH.search(words):
-        return f"{failed}: the quota of {sought.api} is used up", "try again in a minute, or have the quota raised"
+        return f"{failed}: the quota of {sought.api} is used up", "try again in a minute, or request a higher quota"
     if _FORBIDDEN.search(words):
         return (
-            f"{failed}: this account may not, or gcp:project is another's",
-            f"have it given {sought.role} in the project, or correct gcp:project",
+            f"{failed}: this account has no permission, or gcp:project is wrong",
+            f"grant it {sought.role} in the project, or correct gcp:project",
         )
     if _NOT_FOUND.search(words):
-        return f"there is no {sought.what}", f"correct {sought.keys} (`{sought.listed_by}` shows what there is)"
-    return failed, f"try again; if it stays, look at {sought.keys} (`{sought.listed_by}` shows what there is)"
+        return f"there is no {sought.what}", f"correct {sought.keys} (`{sought.listed_by}` lists them)"
+    return failed, f"try again; if it persists, check {sought.keys} (`{sought.listed_by}` lists them)"

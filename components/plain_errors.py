@@ -1,8 +1,8 @@
-"""Refusals of our dynamic providers reach people as they are written: what is wrong, and the remedy.
+"""Shows refusals of our dynamic providers as written: what is wrong, and the remedy.
 
-From 3.260 on the SDK hands any exception of a dynamic provider to the engine as `traceback.format_exc()`
-(pulumi/dynamic/__main__.py, `_abort_with_traceback`): the words that matter are the last of twenty lines of source. It
-offers no other way to fail.
+From 3.260 on the SDK passes any exception of a dynamic provider to the engine as `traceback.format_exc()`
+(pulumi/dynamic/__main__.py, `_abort_with_traceback`): the message is the last of twenty lines of source. There is no
+other way to fail.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _with_traceback = traceback.format_exc
 
 
 def report_plainly() -> None:
-    """From now on a `Refusal` is formatted as its message in this process; the engine alone reports it.
+    """Format a `Refusal` as its message in this process from now on, so that only the engine reports it.
 
-    To be called in `configure`, which the SDK calls in the process of a dynamic provider alone. All other exceptions
-    keep their traceback: they are not expected. Fine to call again.
+    Call it in `configure`, which the SDK calls only in the process of a dynamic provider. All other exceptions keep
+    their traceback, as they are unexpected. Repeated calls are harmless.
     """
-    logging.getLogger("grpc._server").setLevel(logging.CRITICAL)  # would report it once more, with its traceback
+    logging.getLogger("grpc._server").setLevel(logging.CRITICAL)  # would report it again, with its traceback
     traceback.format_exc = _format_exc
 
 

@@ -1,1 +1,1 @@
-"""The engine, for everything else here: running it, what it recorded, and what it says that an update would do."""
+"""The Pulumi engine: running it, reading its record, and judging the steps of a preview."""

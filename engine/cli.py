@@ -1,4 +1,4 @@
-"""The engine's command line for our own tools: run it on one stack, and read what it says as data."""
+"""The engine's command line for this program's tools: run it on one stack, and read its output as data."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from typing import Any
 
 from engine import run as engine_run
 from engine.tokens import STACK
-from engine.values import WHOLE, untold
+from engine.values import WHOLE, missing_values
 from refusal import Refusal, with_remedy
 from secret_text import SECRET, hidden
 
 Json = dict[str, Any]
 
 SHOW_SECRETS = "--show-secrets"
-CONFIGURES = "PULUMI_"  # how the names of the engine's own environment variables begin
-REPORTS = "PULUMI_ENABLE_"  # and those that say in which form it reports, not what on
-# Operations after which the cloud may have what the state does not know (pulumi/sdk/go/common/apitype/core.go).
+CONFIGURES = "PULUMI_"  # prefix of the engine's own environment variables
+REPORTS = "PULUMI_ENABLE_"  # except those that only choose the form of its reports
+# Operations after which the cloud may have resources missing in the state (pulumi/sdk/go/common/apitype/core.go).
 ADDING = ("creating", "importing")
 DELETING = "deleting"
-# The state is read while an engine writes it into its file, or the file of attributes beside it: empty for a moment.
-# Commands and the program read it before anything else, so that nothing has happened yet.
+# The state file, or the attribute file beside it, is briefly empty while an engine writes it. Commands and the program
+# read it first, before they change anything.
 BEING_WRITTEN = "failed to load checkpoint: EOF"
 ATTEMPTS = 3
 # The engine's key for "this value is a secret" (pulumi/sdk/go/common/resource/sig).
 _SECRET_MARK = "4dabf18193072939515e22adb298388d"  # noqa: S105
 
-# "file:///...: created by user@host (pid 123) at ...", one line a lock (pulumi/pkg/backend/diy/lock.go). A shared
-# backend's locks never match: two machines may have one name, and neither sees the other's processes.
+# "file:///...: created by user@host (pid 123) at ...", one line per lock (pulumi/pkg/backend/diy/lock.go). A shared
+# backend's locks never match: two machines may have the same name, and neither sees the other's processes.
 _LOCK = re.compile(r"(\w+)://\S+: created by \S+@(\S+) \(pid (\d+)\)")
 # A state that contradicts itself (pulumi/pkg/backend/diy/state.go, pulumi/pkg/resource/deploy/snapshot.go).
 _REFUSED_STATE = re.compile(r"snapshot integrity failure.*: ((?:child )?resource .+)")
 
 
 class EngineError(Exception):
-    """The engine ended with a failure. `output` is all that it said."""
+    """The engine failed. `output` is all its output."""
 
     def __init__(self, command: str, output: str) -> None:
         super().__init__(f"`{command}` failed:\n{refused_state(output) or output.strip()}")
@@ -51,7 +51,7 @@ class EngineError(Exception):
 
 
 class NotWholeError(EngineError, Refusal):
-    """The stack's outputs hold words for unknown values in the place of values."""
+    """The stack's outputs contain placeholders for unknown values."""
 
     def __init__(self, stack: str, wrong: str) -> None:
         Refusal.__init__(self, f"the outputs of stack {stack}: {wrong}", WHOLE)
@@ -60,7 +60,7 @@ class NotWholeError(EngineError, Refusal):
 
 @dataclass(frozen=True)
 class Failure:
-    """An error the engine reported, with the resource it is about; `urn` is empty where there is none."""
+    """An error that the engine reported, with its resource; `urn` is empty if there is none."""
 
     urn: str
     message: str
@@ -68,7 +68,7 @@ class Failure:
 
 @dataclass
 class Events:
-    """What happened in a preview or an import, in the shape of `pulumi preview --json`."""
+    """The result of a preview or an import, in the shape of `pulumi preview --json`."""
 
     steps: list[Json] = field(default_factory=list)
     outputs: Json = field(default_factory=dict)
@@ -77,8 +77,8 @@ class Events:
 
 @dataclass(frozen=True)
 class Cli:
-    """`pulumi` on one stack of one project folder. `environment` is added to our own, of which `apart` leaves out what
-    configures the engine: somebody's PULUMI_STACK or PULUMI_CONFIG_PASSPHRASE is for stacks of their own."""
+    """`pulumi` on one stack of one project folder. `environment` is added to this process's own; `apart` leaves out the
+    variables that configure the engine: PULUMI_STACK or PULUMI_CONFIG_PASSPHRASE there belong to other stacks."""
 
     project: Path
     stack: str
@@ -86,13 +86,13 @@ class Cli:
     apart: bool = False
 
     def surroundings(self) -> dict[str, str]:
-        """The whole environment of the engine."""
+        """The engine's complete environment."""
         foreign = {key for key in os.environ if key.startswith(CONFIGURES) and not key.startswith(REPORTS)}
         ours = {key: value for key, value in os.environ.items() if not (self.apart and key in foreign)}
         return {**ours, **self.environment}
 
     def run(self, *arguments: str, extra: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end, whatever its end is. A lock that a crash left behind is released first."""
+        """Run a command to its end, successful or not. A lock that a crash left behind is released first."""
         done = self._engine(arguments, extra or {})
         if done.returncode and locked_by_the_dead(f"{done.stdout}{done.stderr}"):
             self.text("cancel", "--stack", self.stack, "--yes")
@@ -111,7 +111,7 @@ class Cli:
             return engine_run.run(command, {**self.surroundings(), **extra}, show)
         except FileNotFoundError:
             raise EngineError(
-                "pulumi", with_remedy("`pulumi` is not on PATH", "install it, or `make up` builds it")
+                "pulumi", with_remedy("`pulumi` is not on PATH", "install it, or build it with `make up`")
             ) from None
 
     def text(self, *arguments: str) -> str:
@@ -122,28 +122,28 @@ class Cli:
         return done.stdout
 
     def _object(self, *arguments: str) -> Json:
-        """What a command answers as a JSON object. A stack that never had an update has `{}`, null or nothing at all.
+        """A command's output as a JSON object. A stack without any update has `{}`, null or no output.
 
-        Raises `EngineError`, also for anything else. What it answers to --show-secrets is never quoted.
+        Raises `EngineError`, also for any other output. Output with --show-secrets is never quoted.
         """
         answer = self.text(*arguments)
         try:
             found = json.loads(answer) if answer.strip() else None
         except (ValueError, RecursionError):
             raise EngineError(
-                f"pulumi {shlex.join(arguments)}", f"it answered no JSON{_quoted(arguments, answer)}"
+                f"pulumi {shlex.join(arguments)}", f"its output is not JSON{_quoted(arguments, answer)}"
             ) from None
         if found is not None and not isinstance(found, dict):
             raise EngineError(
-                f"pulumi {shlex.join(arguments)}", f"it answered no JSON object{_quoted(arguments, answer)}"
+                f"pulumi {shlex.join(arguments)}", f"its output is not a JSON object{_quoted(arguments, answer)}"
             )
         return found or {}
 
     def show(self, *arguments: str) -> int:
-        """Run a command for the eyes of whoever started us; its exit status. Locks as in `run`."""
+        """Run a command with its output on the terminal; return its exit status. Locks as in `run`."""
         done = self._engine(arguments, {}, _print)
         if done.returncode and locked_by_the_dead(done.stdout):
-            print("the lock was left behind by a process that is gone: releasing it")
+            print("releasing the lock of a process that no longer exists")
             self.text("cancel", "--stack", self.stack, "--yes")
             return self.show(*arguments)
         if refused := refused_state(done.stdout):
@@ -153,15 +153,15 @@ class Cli:
         return done.returncode
 
     def outputs(self, *, secrets: bool = False) -> Json:
-        """The stack's outputs, secrets masked unless asked for. Raises `NotWholeError` where they are not whole."""
+        """The stack's outputs, secrets masked unless requested. Raises `NotWholeError` if they are incomplete."""
         shown = [SHOW_SECRETS] if secrets else []
         found = self._object("stack", "output", "--json", *shown, "--stack", self.stack)
-        if wrong := untold(found):
+        if wrong := missing_values(found):
             raise NotWholeError(self.stack, wrong)
         return found
 
     def config(self) -> tuple[dict[str, str], set[str]]:
-        """The stack's configuration as the program gets it, and which of its keys hold secrets."""
+        """The stack's configuration as the program gets it, and its secret keys."""
         listed = self._object("config", "--json", SHOW_SECRETS, "--stack", self.stack)
         entries: dict[str, Json] = {key: entry for key, entry in listed.items() if entry}
         return (
@@ -170,34 +170,34 @@ class Cli:
         )
 
     def deployment(self) -> Json:
-        """The state: `resources` and `pending_operations`, each missing where there are none."""
+        """The state: `resources` and `pending_operations`, each missing if there are none."""
         return self._object("stack", "export", "--stack", self.stack).get("deployment") or {}
 
     def interrupted(self) -> list[str]:
-        """URNs of what an update was creating when it was cut off: the cloud may have it, the state has not."""
+        """URNs of resources whose creation was interrupted: the cloud may have them, the state does not."""
         pending = self.deployment().get("pending_operations") or ()
         return [each["resource"]["urn"] for each in pending if each.get("type") in ADDING]
 
     def deleting(self) -> list[str]:
-        """URNs of what was being deleted when the engine was cut off: the state has it, the cloud may not."""
+        """URNs of resources whose deletion was interrupted: the state has them, the cloud may not."""
         pending = self.deployment().get("pending_operations") or ()
         return [each["resource"]["urn"] for each in pending if each.get("type") == DELETING]
 
     def forget_deletions(self) -> None:
-        """Read the recorded resources anew: what is gone is recorded no longer, and the next update creates it. Notes
-        of creations stay.
+        """Refresh the state: resources that no longer exist are dropped from it, and the next update creates them.
+        Pending creations stay recorded.
         """
         self.text("refresh", "--stack", self.stack, "--yes", "--skip-preview", "--skip-pending-creates")
 
     def forget_interruption(self) -> None:
-        """Read the recorded resources anew and drop the note of what was under way. The state alone changes.
+        """Refresh the state and clear its pending operations. Only the state changes.
 
-        The note goes first, before anything is read: do it when all that it speaks of is recorded.
+        Pending operations are cleared before the refresh: call it when all of their resources are recorded.
         """
         self.text("refresh", "--stack", self.stack, "--yes", "--skip-preview", "--clear-pending-creates")
 
     def preview(self, *arguments: str) -> Events:
-        """What an update would do. Failures are in the answer; `EngineError` when there is nothing to read."""
+        """What an update would do. Failures are in the result; raises `EngineError` if there is no readable output."""
         done = self.preview_stream(*arguments)
         events = _events(_lines(done.stdout))
         if done.returncode and not events.failures:
@@ -205,12 +205,12 @@ class Cli:
         return events
 
     def preview_stream(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """What an update would do, as the engine's events, one JSON object a line."""
+        """What an update would do, as the engine's events, one JSON object per line."""
         streamed = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
         return self.run("preview", "--json", "--stack", self.stack, *arguments, extra=streamed)
 
     def import_resources(self, file: Path, *, protect: bool) -> Events:
-        """Take resources into the state, as `file` lists them. Failures are in the answer."""
+        """Import the resources that `file` lists into the state. Failures are in the result."""
         done = self.run(
             *("import", "--file", str(file), "--stack", self.stack, "--yes", "--json", "--generate-code=false"),
             *("--skip-preview", f"--protect={str(protect).lower()}"),
@@ -222,19 +222,19 @@ class Cli:
 
 
 def refused_state(output: str) -> str:
-    """What is wrong with the stack's own state and what helps, where the engine refuses it; empty: it does not."""
+    """What is wrong with the state, and the remedy, if the engine refuses it; otherwise empty."""
     found = _REFUSED_STATE.search(output)
     if not found:
         return ""
     return with_remedy(
         f"the engine refuses the stack's state: {found[1].strip()}",
-        "`pulumi state repair` on this stack, then a whole `pulumi up`; docs/recover.md",
+        "`pulumi state repair` on this stack, then a complete `pulumi up`; docs/recover.md",
     )
 
 
 def _quoted(arguments: Sequence[str], answer: str) -> str:
     if SHOW_SECRETS in arguments:
-        return f" ({len(answer):,} characters, which may hold secrets; the command above shows them)"
+        return f" ({len(answer):,} characters, not shown here because they may contain secrets)"
     return f": {hidden(answer):.200}"
 
 
@@ -244,7 +244,7 @@ def _print(line: str) -> None:
 
 
 def locked_by_the_dead(output: str) -> bool:
-    """Whether the engine refused because of locks in files whose holders, processes of this machine, are all gone."""
+    """Whether the engine refused because of lock files whose holders, processes of this machine, have all ended."""
     holders = _LOCK.findall(output)
     return bool(holders) and all(
         backend == "file" and host == socket.gethostname() and not _alive(int(pid)) for backend, host, pid in holders
@@ -258,13 +258,13 @@ def _alive(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    # Killed, but not yet collected by its parent: it holds nothing any more.
+    # A zombie: killed, but not yet reaped by its parent; it no longer holds the lock.
     status = Path(f"/proc/{pid}/stat")
     return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
 def _lines(text: str) -> Iterator[Json]:
-    """The events; plugins and language hosts write lines of their own among them."""
+    """The events; plugins and language hosts write other lines among them."""
     for line in text.splitlines():
         if line.startswith("{"):
             try:
@@ -288,7 +288,7 @@ def _events(stream: Iterator[Json]) -> Events:
 
 
 def step_of(metadata: Json) -> Json:
-    """One step in the shape of `pulumi preview --json`, which is the documented one."""
+    """One step in the documented shape of `pulumi preview --json`."""
     return {
         "op": metadata["op"],
         "urn": metadata["urn"],

@@ -8,27 +8,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.cli import masked
+from engine.dns_hosts import OF_RECORD_SET
 from engine.effects import Effect, effect_of
 from engine.leaves import KUBERNETES, Sides, changed_leaves, differs, empty
-from engine.tokens import GANDI_RECORD_SET, logical_name, type_of
+from engine.tokens import logical_name, type_of
 from engine.values import UNKNOWN
 from secret_text import SECRET, hidden
 
 ABSENT = "(none)"
 AT_UPDATE = "assigned at update"
-LONGEST = 400  # characters of one value
-LINES = 3  # of one text
-# What has no counterpart in a cloud: the engine's own records and generated secrets.
+LONGEST = 400  # characters shown of one value
+LINES = 3  # shown of one text
+# Types without a counterpart in the cloud: the engine's own records and generated secrets.
 OURS = ("pulumi:", "warp:", "random:")
-# Their protocol says that something changes, and no more.
+# Their protocol reports only that something changes.
 DYNAMIC = "pulumi-python:dynamic/"
-# The plugin's own mirrors of `labels`: secret outputs, which also have the labels of the provider's settings.
+# The plugin's own copies of `labels`: secret outputs that include the provider's default labels.
 MIRRORS = ("effectiveLabels", "pulumiLabels")
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One property of one resource, as the cloud has it and as the settings want it; both empty: not known."""
+    """One property of one resource, in the cloud and in the settings; both empty: not known."""
 
     effect: Effect
     resource: str
@@ -45,24 +46,24 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything a first `pulumi up` would do. `at_gandi`: record sets that it takes over or creates, which only Gandi
-    can tell; it refuses those that hold something else (docs/dns.md)."""
+    """Everything a first `pulumi up` would do. `taken_over`: by host of the zone, record sets that are not imported: it
+    adopts or creates them, depending on what the host has; those with other data are refused (docs/dns.md)."""
 
     differences: tuple[Difference, ...]
     creations: tuple[str, ...]
-    at_gandi: tuple[str, ...]
+    taken_over: Mapping[str, tuple[str, ...]]
     replacements: tuple[str, ...]
     deletions: tuple[str, ...]
     unchanged: int
 
     @property
     def cutting(self) -> bool:
-        """Whether an update would cut calls, or do what nobody here knows."""
+        """Whether an update would cut calls, or has an effect that is not known here."""
         unsafe = self.with_effect(Effect.CUTS) + self.with_effect(Effect.UNKNOWN)
         return bool(self.replacements or self.deletions or unsafe)
 
     def with_effect(self, effect: Effect) -> list[Difference]:
-        """The differences of one group."""
+        """The differences with this effect."""
         return [each for each in self.differences if each.effect is effect]
 
 
@@ -73,11 +74,16 @@ def compare(steps: Sequence[Mapping[str, Any]]) -> Comparison:
     for step in ours:
         by_operation.setdefault(step["op"], []).append(step)
     created = by_operation.get("create", [])
+    taken_over = {type_: host.title for type_, host in OF_RECORD_SET.items() if not host.imported}
     updated = [difference for step in by_operation.get("update", []) for difference in _differences(step)]
     return Comparison(
         differences=tuple(sorted(updated, key=lambda each: (list(Effect).index(each.effect), each.resource))),
-        creations=tuple(known_as(step) for step in created if type_of(step["urn"]) != GANDI_RECORD_SET),
-        at_gandi=tuple(known_as(step) for step in created if type_of(step["urn"]) == GANDI_RECORD_SET),
+        creations=tuple(known_as(step) for step in created if type_of(step["urn"]) not in taken_over),
+        taken_over={
+            title: found
+            for type_, title in taken_over.items()
+            if (found := tuple(known_as(step) for step in created if type_of(step["urn"]) == type_))
+        },
         replacements=tuple(known_as(step) for step in by_operation.get("replace", [])),
         deletions=tuple(known_as(step) for step in by_operation.get("delete", [])),
         unchanged=len(by_operation.get("same", [])),
@@ -85,7 +91,7 @@ def compare(steps: Sequence[Mapping[str, Any]]) -> Comparison:
 
 
 def known_as(step: Mapping[str, Any]) -> str:
-    """`Service warp-core/kamailio-sip-udp`: what people know it by."""
+    """A readable name: `Service warp-core/kamailio-sip-udp`."""
     urn = step["urn"]
     inputs = _object((step.get("newState") or step.get("oldState") or {}).get("inputs"))
     metadata = _object(inputs.get("metadata"))
@@ -95,7 +101,7 @@ def known_as(step: Mapping[str, Any]) -> str:
 
 
 def _object(value: Any) -> Mapping[str, Any]:
-    """A part of a state; null where there is none, a string where it is secret or not known yet."""
+    """A part of a state: null if absent, a string if secret or not known yet."""
     return value if isinstance(value, dict) else {}
 
 
@@ -103,45 +109,49 @@ def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
     type_token = type_of(step["urn"])
     before, after = (masked(step.get(state) or {}) for state in ("oldState", "newState"))
     sides = Sides(_object(before.get("outputs")), _object(before.get("inputs")), _object(after.get("inputs")))
-    told = _told(step) or (_untold(sides) if type_token.startswith(DYNAMIC) else {})
-    mirrors = [path for path in told if path.startswith(MIRRORS)]
-    told = {path: kind for path, kind in told.items() if path not in mirrors}
+    reported = _reported(step) or (_differing_inputs(sides) if type_token.startswith(DYNAMIC) else {})
+    mirrors = [path for path in reported if path.startswith(MIRRORS)]
+    reported = {path: kind for path, kind in reported.items() if path not in mirrors}
     kubernetes = type_token.startswith(KUBERNETES)
-    leaves = changed_leaves(sides, told, kubernetes=kubernetes)
+    leaves = changed_leaves(sides, reported, kubernetes=kubernetes)
     for leaf in leaves:
         effect, words = effect_of(type_token, leaf.path, (leaf.before, leaf.after))
         yield Difference(effect, known_as(step), leaf.path, *_shown(leaf.before, leaf.after), words)
     if leaves:
         return
-    # Something that has no values of its own is all there is to say.
+    # No leaf differs: report the step itself.
     if mirrors:
         silent = sorted({path.partition(".")[0].partition("[")[0] for path in mirrors})
-        effect, words = Effect.NONE, "labels of the provider's settings"
-    elif kubernetes and told:
-        silent, effect, words = sorted(told), Effect.NONE, "the cluster has the same; it is recorded as ours"
+        effect, words = Effect.NONE, "the provider's default labels"
+    elif kubernetes and reported:
+        silent, effect, words = (
+            sorted(reported),
+            Effect.NONE,
+            "the cluster has the same value; only the field's ownership is recorded",
+        )
     elif type_token.startswith(DYNAMIC):
         silent, effect, words = ["__provider"], Effect.NONE, "how it is applied"
     else:
-        silent, effect, words = sorted(told), Effect.UNKNOWN, "the engine says that it changes, and not how"
+        silent, effect, words = sorted(reported), Effect.UNKNOWN, "the engine reports a change without its values"
     yield Difference(effect, known_as(step), ", ".join(silent), "", "", words)
 
 
-def _told(step: Mapping[str, Any]) -> dict[str, str]:
-    """The paths that change with their kinds, as exactly as the engine says."""
+def _reported(step: Mapping[str, Any]) -> dict[str, str]:
+    """The changed paths with their kinds, as precisely as the engine reports them."""
     detailed = step.get("detailedDiff") or dict.fromkeys(step.get("diffReasons") or (), None)
     return {
         path: str((kind or {}).get("diffKind") or (kind or {}).get("kind") or "") for path, kind in detailed.items()
     }
 
 
-def _untold(sides: Sides) -> dict[str, str]:
-    """What the next update gives otherwise than the last one left it; a dynamic provider does not always say."""
+def _differing_inputs(sides: Sides) -> dict[str, str]:
+    """Inputs that differ from the last update's; a dynamic provider does not always report them."""
     parts = {key: sides.at((key,)) for key in {**sides.wanted, **sides.asked} if not key.startswith("__")}
     return {key: "" for key, part in parts.items() if differs(part.live, part.wanted)}
 
 
 def _shown(before: Any, after: Any) -> tuple[str, str]:
-    """Both sides of a change; of text with many lines, those that go and those that come."""
+    """Both sides of a change; of multi-line text, the removed and the added lines."""
     if isinstance(before, str) and isinstance(after, str) and "\n" in before + after:
         before, after = hidden(before), hidden(after)
         if before == after:
@@ -153,12 +163,12 @@ def _shown(before: Any, after: Any) -> tuple[str, str]:
 
 
 def _lines(lines: Sequence[str]) -> str:
-    told = "; ".join(line.strip() for line in lines[:LINES] if line.strip()) or "(no line)"
-    return _bounded(told) + (f" and {len(lines) - LINES:,} more lines" if lines[LINES:] else "")
+    reported = "; ".join(line.strip() for line in lines[:LINES] if line.strip()) or "(no line)"
+    return _bounded(reported) + (f" and {len(lines) - LINES:,} more lines" if lines[LINES:] else "")
 
 
 def _value(value: Any) -> str:
-    """Without what looks like a secret, which half of it would not."""
+    """A value, masked if it looks like a secret; checked before it is cut, as half a secret might not look like one."""
     if isinstance(value, dict):
         value = {key: inner for key, inner in value.items() if not key.startswith("__")}
     if empty(value):

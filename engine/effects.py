@@ -1,6 +1,6 @@
 """What a difference between cloud and settings would do to traffic, property by property.
 
-A property that no rule knows is UNKNOWN, never harmless: somebody must read it.
+A property without a rule is UNKNOWN, never harmless: a person has to read it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from engine.dns_hosts import OF_RECORD_SET
 from engine.leaves import empty
 from engine.tokens import (
     BUCKET,
@@ -18,11 +19,9 @@ from engine.tokens import (
     CONFIG_MAP,
     CONNECTION,
     DEPLOYMENT,
-    GANDI_RECORD_SET,
     INSTANCE,
     KUBERNETES_SECRET,
     NAT,
-    RECORD_SETS,
     SERVICE,
     TRUNK_ACL,
     USER,
@@ -31,7 +30,7 @@ from engine.tokens import (
 
 
 class Effect(Enum):
-    """Worst first; the value is the heading people read."""
+    """Worst first; the value is the heading in reports."""
 
     CUTS = "would cut calls"
     MOVES = "would move traffic"
@@ -39,19 +38,19 @@ class Effect(Enum):
     RESTARTS = "may restart the database"
     UNKNOWN = "effect not known here: read the cloud's documentation first"
     RELOADER = "restarts the reloader of the trunk ACL"
-    LATER = "changes nothing until the SIP proxies start anew"
+    LATER = "no effect until the SIP proxies are restarted"
     NONE = "no effect on traffic"
 
     @property
     def matters(self) -> bool:
-        """Whether somebody must read it before an update."""
+        """Whether a person has to read it before an update."""
         return self is not Effect.NONE
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Properties of one type, by the path the engine reports, and what changing them does; `when`: only some changes,
-    judged by the values before and after."""
+    """Effect of changing properties of one type, by the path the engine reports; `when`: applies only to some changes,
+    decided by the values before and after."""
 
     type: str
     path: str
@@ -64,12 +63,12 @@ ANY = ""
 
 
 def _added(before: Any, after: Any) -> bool:
-    """Whether nothing stood there before."""
+    """Whether there was no value before."""
     return empty(before) and not empty(after)
 
 
 def _joined(before: Any, after: Any) -> bool:
-    """Whether all names that stood there stay, and others join them; a text has commas between."""
+    """Whether names are only added, none removed; in text they are separated by commas."""
     old, new = _names(before), _names(after)
     return bool(old) and old < new
 
@@ -80,72 +79,75 @@ def _names(value: Any) -> set[str]:
 
 
 def _may_have_two(_before: Any, after: Any) -> bool:
-    """Whether a Service with this `ipFamilyPolicy` keeps each family that it has."""
+    """Whether a Service with this `ipFamilyPolicy` keeps all its address families."""
     return after in ("PreferDualStack", "RequireDualStack")
 
 
 # A load balancer has one address per family, so a second name in the annotation is of the other family
 # (docs.cloud.google.com/kubernetes-engine/docs/concepts/service-load-balancer-parameters).
-_SECOND_FAMILY = "callers of the other family may come as well; the first address stays"
+_SECOND_FAMILY = "clients of the other family can connect as well; the first address stays"
 
-# The first rule that fits decides.
+# The first matching rule decides.
 RULES = (
-    Rule(
-        SERVICE, r"spec\.externalTrafficPolicy", Effect.MOVES, "only nodes with a ready pod take traffic from then on"
-    ),
+    Rule(SERVICE, r"spec\.externalTrafficPolicy", Effect.MOVES, "only nodes with a ready pod receive traffic"),
     Rule(SERVICE, r"spec\.(loadBalancerIP|loadBalancerClass|type)", Effect.CUTS, "the address may be released"),
     Rule(SERVICE, r"metadata\.annotations.*load-balancer-ip-addresses", Effect.MOVES, _SECOND_FAMILY, when=_joined),
-    Rule(SERVICE, r"metadata\.annotations.*(load-balancer-ip-addresses|l4-rbs)", Effect.CUTS, "the rule would move"),
-    # ipFamilies[1] is the second family of a Service: the first is never changed in place.
+    Rule(
+        SERVICE,
+        r"metadata\.annotations.*(load-balancer-ip-addresses|l4-rbs)",
+        Effect.CUTS,
+        "the rule would move",
+    ),
+    # ipFamilies[1] is the second family of a Service; the first is never changed in place.
     Rule(SERVICE, r"spec\.ipFamilies\[1\]", Effect.MOVES, _SECOND_FAMILY, when=_added),
     Rule(SERVICE, r"spec\.ipFamilies", Effect.MOVES, _SECOND_FAMILY, when=_joined),
     Rule(SERVICE, r"spec\.ipFamilyPolicy", Effect.MOVES, _SECOND_FAMILY, when=_may_have_two),
-    Rule(
-        SERVICE, r"spec\.(ipFamilies|ipFamilyPolicy)", Effect.CUTS, "callers of a family that goes lose their address"
-    ),
+    Rule(SERVICE, r"spec\.(ipFamilies|ipFamilyPolicy)", Effect.CUTS, "clients of a removed family lose their address"),
     Rule(SERVICE, r"spec\.ports\[[^\]]*\]\.name", Effect.NONE, "the port's name"),
     Rule(SERVICE, r"spec\.ports", Effect.CUTS, "ports that customers use"),
     Rule(SERVICE, r"spec\.selector", Effect.CUTS, "other pods would answer"),
     Rule(SERVICE, r"spec\.sessionAffinity(Config)?", Effect.MOVES, "customers may land on another pod"),
-    Rule(SERVICE, r"spec\.loadBalancerSourceRanges", Effect.ACCESS, "the cloud's firewall lets others in"),
-    # What the proxies mount and take from their environment (kamailio/README.md): they read both when they start.
+    Rule(SERVICE, r"spec\.loadBalancerSourceRanges", Effect.ACCESS, "the cloud's firewall admits other sources"),
+    # Configuration and environment of the proxies (kamailio/README.md), which they read only at their start.
     Rule(CONFIG_MAP, r"(data|binaryData)", Effect.LATER, "Kamailio's fragments"),
     Rule(KUBERNETES_SECRET, r"(data|stringData)", Effect.LATER, "how proxies and reloader sign in"),
-    Rule(DEPLOYMENT, r"spec\.(template|replicas|strategy)", Effect.RELOADER, "changed trunks wait until it is back"),
+    Rule(
+        DEPLOYMENT, r"spec\.(template|replicas|strategy)", Effect.RELOADER, "changes of trunks wait until it runs again"
+    ),
     *(
         Rule(kind, r"metadata\.(labels|annotations)", Effect.NONE, "read by people and tools")
         for kind in (SERVICE, CONFIG_MAP, KUBERNETES_SECRET, DEPLOYMENT)
     ),
     Rule(NAT, r"natIps\[\d+\]", Effect.MOVES, "new calls may leave from it as well", when=_added),
-    Rule(NAT, r"natIps", Effect.CUTS, "connections on an address that leaves end at once"),
+    Rule(NAT, r"natIps", Effect.CUTS, "connections on a removed address end at once"),
     Rule(NAT, r"(natIpAllocateOption|sourceSubnetworkIpRangesToNat)", Effect.CUTS, "other source addresses"),
-    Rule(NAT, r"drainNatIps", Effect.MOVES, "nothing new starts on a draining address"),
-    Rule(NAT, r"(enable|min|max).*", Effect.CUTS, "ports are allocated anew; calls may lose theirs"),
+    Rule(NAT, r"drainNatIps", Effect.MOVES, "no new connections on a draining address"),
+    Rule(NAT, r"(enable|min|max).*", Effect.CUTS, "ports are reallocated; calls may lose theirs"),
     Rule(NAT, r".*Timeout.*", Effect.MOVES, "how long quiet connections keep their port"),
-    Rule(NAT, r"logConfig", Effect.NONE, "what is logged"),
+    Rule(NAT, r"logConfig", Effect.NONE, "logging"),
     *(
         rule
-        for record in RECORD_SETS
+        for record, host in OF_RECORD_SET.items()
         for rule in (
-            Rule(record, r"(rrdatas|routingPolicy)", Effect.MOVES, "customers are led elsewhere once the TTL is over"),
+            Rule(record, r"(rrdatas|routingPolicy)", Effect.MOVES, "customers get other addresses after the TTL"),
             Rule(record, r"ttl", Effect.NONE, "how long resolvers remember"),
+            *(Rule(record, path, Effect.NONE, f"how {host.title} is reached") for path in host.reached_by),
         )
     ),
     Rule(TRUNK_ACL, r"(places|__provider)", Effect.NONE, "how the rows are written"),
-    Rule(TRUNK_ACL, r".+", Effect.ACCESS, "who may call"),
-    Rule(GANDI_RECORD_SET, r"(api|adopt|deadlineSeconds|__provider)", Effect.NONE, "how Gandi is spoken to"),
+    Rule(TRUNK_ACL, r".+", Effect.ACCESS, "which sources may call"),
     Rule(ZONE, r"dnssecConfig", Effect.MOVES, "names stop resolving unless the parent's DS records fit"),
     Rule(ZONE, r"description", Effect.NONE, "read by people"),
-    Rule(INSTANCE, r"settings\.ipConfiguration\.sslMode", Effect.ACCESS, "whether clients without TLS are let in"),
+    Rule(INSTANCE, r"settings\.ipConfiguration\.sslMode", Effect.ACCESS, "whether clients without TLS are accepted"),
     Rule(
         INSTANCE, r"settings\.ipConfiguration\.serverCaMode", Effect.CUTS, "cannot be changed: another instance needed"
     ),
-    Rule(INSTANCE, r"settings\.ipConfiguration", Effect.ACCESS, "who reaches the database"),
+    Rule(INSTANCE, r"settings\.ipConfiguration", Effect.ACCESS, "which clients can reach the database"),
     Rule(
         INSTANCE,
         r"settings\.(tier|edition|availabilityType|databaseFlags)",
         Effect.RESTARTS,
-        "calls go on, checks wait",
+        "calls continue, checks wait",
     ),
     Rule(
         INSTANCE,
@@ -161,11 +163,14 @@ RULES = (
     ),
     Rule(INSTANCE, r"settings\.(maintenanceWindow|insightsConfig|userLabels|disk.*)", Effect.NONE, "housekeeping"),
     Rule(INSTANCE, r"(settings\.)?deletionProtection.*", Effect.NONE, "a lock against deletion"),
+    Rule(CONNECTION, r"reservedPeeringRanges", Effect.CUTS, "removed ranges also affect other managed services"),
+    Rule(USER, r"password", Effect.ACCESS, "clients of this user need the new password"),
     Rule(
-        CONNECTION, r"reservedPeeringRanges", Effect.CUTS, "a range that leaves it is other managed services' as well"
+        BUCKET,
+        r"(lifecycleRules|versioning|website|softDeletePolicy|forceDestroy)",
+        Effect.NONE,
+        "retention of earlier versions",
     ),
-    Rule(USER, r"password", Effect.ACCESS, "what signs in as this user needs the new password"),
-    Rule(BUCKET, r"(lifecycleRules|versioning|website|softDeletePolicy|forceDestroy)", Effect.NONE, "what is kept"),
     Rule(BUCKET, r"(publicAccessPrevention|uniformBucketLevelAccess)", Effect.UNKNOWN, "who can read the site"),
     Rule(
         BUCKET_OBJECT,
@@ -174,6 +179,7 @@ RULES = (
         "a file of the site",
     ),
     Rule(ANY, r"(labels|deletionPolicy)", Effect.NONE, "housekeeping"),
+    Rule(ANY, r"__provider", Effect.NONE, "how a dynamic provider does it"),
 )
 
 

@@ -1,9 +1,9 @@
-"""A change of a resource, leaf by leaf: what the cloud has, and what is wanted in its place.
+"""A change of a resource, leaf by leaf: the value in the cloud, and the value wanted.
 
 The engine describes a change by property paths (`detailedDiff`), and one path may cover a whole subtree. The recorded
 inputs of an imported Service have no `spec`, so the kubernetes plugin answers `spec: add` and nothing else, although a
-single field differs. Such a path is compared here, live outputs with new inputs. A field that is in the cloud alone is
-no change: the server decides it, or another owner does, and an apply leaves it as it is
+single field differs. Such a path is compared here, live outputs with new inputs. A field that only the cloud has is
+not a change: the server or another field manager owns it, and an apply leaves it alone
 (https://kubernetes.io/docs/reference/using-api/server-side-apply/).
 """
 
@@ -16,12 +16,12 @@ from typing import Any
 
 from secret_text import SECRET
 
-Step = str | int  # of a path: a name, or a place in a list
+Step = str | int  # of a path: a name, or a list index
 Steps = tuple[Step, ...]
 
 KUBERNETES = "kubernetes:"
 # What identifies an element of a list (`x-kubernetes-list-map-keys` in Kubernetes' own OpenAPI document), by the list's
-# name; the first keys that every element has. All other lists are one value.
+# name; the first set of keys that every element has. All other lists are compared as one value.
 LIST_KEYS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "ports": (("containerPort", "protocol"), ("port", "protocol")),
     "containers": (("name",),),
@@ -32,15 +32,16 @@ LIST_KEYS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "imagePullSecrets": (("name",),),
 }
 _KEY_DEFAULTS = {"protocol": "TCP"}
-# Maps that have one owner (`x-kubernetes-map-type: atomic` there): what is not named in them goes away.
+# Maps with one owner (`x-kubernetes-map-type: atomic` there): keys that are not given are removed.
 _ATOMIC_MAPS = ("selector", "nodeSelector")
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """One value that changes, None where there is none.
+    """One value that changes; None if absent.
 
-    `path`: as the engine writes it, but an element of a keyed list by its keys: `spec.ports[5060/UDP].name`.
+    `path`: as the engine writes it, except that an element of a keyed list is identified by its keys:
+    `spec.ports[5060/UDP].name`.
     """
 
     path: str
@@ -49,21 +50,21 @@ class Leaf:
 
     @property
     def dropped(self) -> bool:
-        """Whether a field goes, of something that stays."""
+        """Whether a field is removed from an object that stays."""
         return self.after is None and not self.path.endswith("]")
 
 
 @dataclass(frozen=True)
 class Sides:
-    """A resource's properties, or a part of them: as the cloud has them (`live`), as the last update asked for them
-    (`asked`), and as the next one will (`wanted`)."""
+    """A resource's properties, or a part of them: in the cloud (`live`), as inputs of the last update (`asked`), and as
+    inputs of the next one (`wanted`)."""
 
     live: Any
     asked: Any
     wanted: Any
 
     def at(self, steps: Iterable[Step]) -> Sides:
-        """What stands at a path, on each side."""
+        """The value at a path, on each side."""
         return Sides(*(_at(side, steps) for side in (self.live, self.asked, self.wanted)))
 
     @property
@@ -73,19 +74,19 @@ class Sides:
 
     @property
     def before(self) -> Any:
-        """What the cloud has, and where it does not say, what was asked for."""
+        """The value in the cloud, or the last input if the cloud does not return it."""
         return self.asked if self.live is None else self.live
 
 
-def changed_leaves(sides: Sides, told: Mapping[str, str], *, kubernetes: bool) -> list[Leaf]:
-    """The values that change under the paths that the engine `told`, with their kinds (`add`, `update`, `delete`; empty
-    where it did not say), in their order.
+def changed_leaves(sides: Sides, reported: Mapping[str, str], *, kubernetes: bool) -> list[Leaf]:
+    """The values that change, in order. `reported`: the engine's paths, with their kinds (`add`, `update`, `delete`;
+    empty if not reported).
 
-    A path to a single value is believed, but for an addition of nothing; one to a subtree is compared. None of it
-    differs: the answer is empty.
+    A path to a single value is taken as it is, except the addition of an empty value; a path to a subtree is compared.
+    The result is empty if nothing differs.
     """
     found: dict[str, Leaf] = {}
-    for path, kind in sorted(told.items()):
+    for path, kind in sorted(reported.items()):
         steps = parsed(path)
         whole = _whole_list(sides, steps) if kubernetes else steps
         part = sides.at(whole)

@@ -1,8 +1,9 @@
-"""What last updates left, of this stack and of others, read from the engine's own record before anything is declared.
+"""The results of earlier updates, of this stack and of others, read from the engine's state before anything is
+declared.
 
-Only the program can refuse to take an address out of use while calls run on it, and for that it must know what is in
-use; and only with the trunks as they were can a review see what changes. The record is the state, so it is right after
-a crash and after an adoption as well.
+Only the program can refuse to take an address out of use while calls run on it, so it has to know what is in use; and
+a review needs the previous trunks to see what changes. The record is the state, so it is also right after a crash and
+after an adoption.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ class GatewayUse:
 
 @dataclass(frozen=True)
 class DedicatedUse:
-    """A dedicated address as the last update left it. `ban`: whose row it has, None without one; `names`: the names
-    that lead to it."""
+    """A dedicated address after the last update. `ban`: customer of its row, None without a row; `names`: the names
+    that resolve to it."""
 
     ban: str | None = None
     names: tuple[str, ...] = ()
@@ -40,7 +41,8 @@ class DedicatedUse:
 @dataclass(frozen=True)
 class Record:
     """`gateway`: what the NAT gateway used; `serving`: names of the shared addresses at which LoadBalancers answered;
-    `trunks`: BAN to trunks' text; `dedicated`: name of each dedicated address to what led there. None: there was none.
+    `trunks`: BAN to trunks' text; `dedicated`: name of each dedicated address to its names and row. None: there was
+    none.
     """
 
     gateway: GatewayUse | None = None
@@ -50,14 +52,14 @@ class Record:
 
 
 def last_update() -> Record:
-    """What this stack's last update left."""
+    """The record of this stack's last update."""
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    # Built into the engine; the Node SDK's `listResourceOutputs` is made of the same call.
+    # Built into the engine; the Node SDK's `listResourceOutputs` uses the same call.
     found = _read(
         "pulumi:pulumi:readStackResourceOutputs",
         {"stackName": stack},
         "the state of this stack cannot be read",
-        "see that `pulumi stack export` works: the backend, its sign-in and the stack's passphrase or key",
+        "check that `pulumi stack export` works: backend, sign-in, and the stack's passphrase or key",
     )
     by_urn: Mapping[str, Any] = {urn: each for urn, each in found.items() if each}
     resources = by_urn.values()
@@ -73,38 +75,38 @@ def last_update() -> Record:
 
 @dataclass(frozen=True)
 class OwnersReader:
-    """The role that reads the trunk ACL, as another stack made it."""
+    """The role that reads the trunk ACL, created by another stack."""
 
     reader: pulumi.Output[str]
     reader_password: pulumi.Output[str]
 
 
 def owners_reader(stack: str) -> OwnersReader:
-    """Who may read the trunk ACL that `stack` applies, of which this stack has a read replica."""
+    """The reader role of the trunk ACL that `stack` applies and of which this stack has a read replica."""
     acl = outputs_of(stack, ("trunkAcl",))["trunkAcl"]
     reader, password = (acl.get(key) if isinstance(acl, Mapping) else None for key in ("reader", "readerPassword"))
     if not isinstance(reader, str) or not isinstance(password, str) or not re.fullmatch(r"[a-z_]+", reader):
         raise RefusedError(
-            f"stack {stack} publishes no role that reads its trunk ACL",
+            f"stack {stack} has no reader role for the trunk ACL in its outputs",
             f"set trunkAcl.manage: true there and run `pulumi up` of {stack}, or correct database.replicaOf.stack",
         )
     return OwnersReader(pulumi.Output.from_input(reader), pulumi.Output.secret(password))
 
 
 def outputs_of(stack: str, names: Sequence[str]) -> Mapping[str, Any]:
-    """These outputs of another stack, `organization/project/stack`; None for one that is not there.
+    """These outputs of another stack, `organization/project/stack`; None for one that does not exist.
 
-    Not a `StackReference`: that would be known only inside Outputs, too late to refuse before anything is declared,
-    and it would copy all of that stack's outputs, passwords included, into this stack's state.
+    Not a `StackReference`: its values are known only inside Outputs, too late to refuse before anything is declared,
+    and it copies all of that stack's outputs, passwords included, into this stack's state.
     """
     found = _read(
         "pulumi:pulumi:readStackOutputs",
         {"name": stack},
         f"the outputs of stack {stack} cannot be read",
-        "see `pulumi stack ls --all` for its name in full; it must be in the same backend as this one",
+        "`pulumi stack ls --all` shows fully qualified names; it has to be in the same backend as this stack",
     )
-    # In a preview the SDK puts objects of its own in the place of the engine's words; in an update it leaves them out,
-    # and the readers of the outputs miss them.
+    # In a preview the SDK replaces the engine's placeholders by its own objects; in an update it leaves them out, and
+    # readers find outputs missing.
     if unknown := [name for name in names if contains_unknowns(found.get(name))]:
         raise RefusedError(
             f"stack {stack}: no value is known for {', '.join(unknown)}: {TARGETED}",
@@ -114,7 +116,7 @@ def outputs_of(stack: str, names: Sequence[str]) -> Mapping[str, Any]:
 
 
 def _read(call: str, arguments: Mapping[str, str], wrong: str, remedy: str) -> Mapping[str, Any]:
-    """The outputs that a call of the engine answers with. A failure is refused with the engine's own words."""
+    """The result of an engine call. A failure is refused with the engine's own message."""
     try:
         answer = pulumi.runtime.invoke(call, dict(arguments)).value
     except Exception as error:
@@ -125,7 +127,7 @@ def _read(call: str, arguments: Mapping[str, str], wrong: str, remedy: str) -> M
 
 
 def _serving(resources: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """Reserved addresses at which a LoadBalancer answers, as the cluster says."""
+    """Reserved addresses at which a LoadBalancer answers, as reported by the cluster."""
     answering = {
         point.get("ip")
         for service in _outputs_of(resources, SERVICE)
@@ -140,7 +142,7 @@ def _serving(resources: Iterable[Mapping[str, Any]]) -> frozenset[str]:
 
 
 def _dedicated(by_urn: Mapping[str, Any]) -> dict[str, DedicatedUse]:
-    """Every dedicated address, the names that lead to it, and whose row it has."""
+    """Every dedicated address, with the names that resolve to it and the customer of its row."""
     own = [
         outputs
         for outputs in _outputs_of((each for urn, each in by_urn.items() if within(urn, DEDICATED_INGRESS)), ADDRESS)

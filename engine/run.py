@@ -1,9 +1,9 @@
-"""One run of the engine as a child process, from its start to its own end.
+"""One run of the engine as a child process, which always ends by itself.
 
-The engine gets a process group of its own. A terminal sends Ctrl-C to the whole foreground group; an engine in it would
-get it a second time from us, and to the engine a second one means "at once" (pulumi/pkg/backend/cancellation_scope.go).
-So every interrupt comes to us alone, no matter who sent it, is passed on once, and we wait: whoever ends before the
-engine leaves a lock, unrecorded resources and plugins behind.
+The engine gets its own process group. A terminal sends Ctrl-C to the whole foreground group; an engine in it would get
+a second one from us, which it takes as "at once" (pulumi/pkg/backend/cancellation_scope.go). So every interrupt, from
+wherever, reaches only this process and is passed on once, and then we wait: a parent that ends before its engine
+leaves a lock, unrecorded resources and plugins behind.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from contextlib import contextmanager
 from types import FrameType
 
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# What the engine makes of the first and the second; it has no word for a third.
+# What the engine does at the first and second interrupt; it ignores a third.
 WORDS = (
-    "stopping: the engine finishes what it has begun, then it ends (again: at once)",
-    "the engine ends at once; what was under way is recorded by the next run (again: it is killed)",
+    "stopping: the engine finishes the operations under way (interrupt again: it ends at once)",
+    "the engine ends at once; the next run records the operations that were under way (interrupt again: it is killed)",
     "the engine is killed",
 )
 
-# Says to the engine's processes who started it: they find out whether it still lives (sandbox/leftovers.py).
+# Environment variable that identifies the starter to the engine's processes, to find out whether it still runs
+# (sandbox/leftovers.py).
 RUNNER = "WARP_EDGE_RUNNER"
 
 STDERR = 2
@@ -34,7 +35,7 @@ Handler = Callable[[int, FrameType | None], object] | int | None
 
 
 class Interrupts:
-    """Passes interrupts on to one child and counts them. Those that come before it is known wait for it."""
+    """Passes interrupts on to one child process and counts them. Interrupts before its start are kept for it."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -42,19 +43,19 @@ class Interrupts:
         self._child: subprocess.Popen[str] | None = None
 
     def come(self, _number: int, _frame: FrameType | None) -> None:
-        """One signal to us."""
+        """Signal handler."""
         self.count += 1
         self._pass_on()
 
     def to(self, child: subprocess.Popen[str]) -> None:
-        """From now on."""
+        """Set the child process that gets the interrupts."""
         self._child = child
         self._pass_on()
 
     def _pass_on(self) -> None:
         while self._child is not None and self._passed < self.count and self._child.poll() is None:
             self._passed += 1
-            # Not by `print`: what was interrupted may be in the middle of one.
+            # Not `print`, which is not reentrant: the interrupted code may be inside one.
             with contextlib.suppress(OSError):
                 os.write(STDERR, f"\n{WORDS[min(self._passed, len(WORDS)) - 1]}\n".encode())
             if self._passed < len(WORDS):
@@ -66,10 +67,10 @@ class Interrupts:
 def run(
     command: Sequence[str], environment: Mapping[str, str], show: Callable[[str], None] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run it to its end. With `show`, standard output and standard error are one and go there line by line too.
+    """Run it to its end. With `show`, standard output and standard error are merged and also copied there line by line.
 
-    Raises `KeyboardInterrupt` after the engine's end where we were interrupted, `FileNotFoundError` where there is no
-    such program.
+    Raises `KeyboardInterrupt` after the engine's end if this process was interrupted, `FileNotFoundError` if there is
+    no such program.
     """
     with _interrupts() as interrupts:
         child = subprocess.Popen(
@@ -96,7 +97,7 @@ def run(
 
 @contextmanager
 def _interrupts() -> Iterator[Interrupts]:
-    """Only the main thread may handle signals; what whoever started us has ignored (nohup, `&`) stays ignored."""
+    """Only the main thread may handle signals; signals that the parent process ignored (nohup, `&`) stay ignored."""
     interrupts, before = Interrupts(), dict[int, Handler]()
     if threading.current_thread() is threading.main_thread():
         for each in INTERRUPTS:

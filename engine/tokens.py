@@ -1,7 +1,10 @@
-"""The types of resources, as the engine writes them in states, steps and URNs. Each stands here and nowhere else.
+"""Resource type tokens, as the engine writes them in states, steps and URNs; each is defined only here, those of
+record sets in `dns_hosts.py`.
 
-Those of components and of dynamic resources are the program's own, and part of every state.
+Those of components and dynamic resources are this program's own, and part of every state.
 """
+
+from engine.dns_hosts import HOSTS, OF_RECORD_SET
 
 STACK = "pulumi:pulumi:Stack"
 
@@ -17,10 +20,8 @@ FIREWALL_POLICY_RULES = frozenset(
 HEALTH_CHECK = "gcp:compute/healthCheck:HealthCheck"
 CONNECTION = "gcp:servicenetworking/connection:Connection"
 ZONE = "gcp:dns/managedZone:ManagedZone"
-RECORD_SET = "gcp:dns/recordSet:RecordSet"
-GANDI_RECORD_SET = "pulumi-python:dynamic/warp:GandiRecordSet"
-# One host each; their properties have the same names.
-RECORD_SETS = frozenset({RECORD_SET, GANDI_RECORD_SET})
+RECORD_SET, GANDI_RECORD_SET = HOSTS["cloud-dns"].record_set, HOSTS["gandi"].record_set
+RECORD_SETS = frozenset(OF_RECORD_SET)
 INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
 DATABASE = "gcp:sql/database:Database"
 USER = "gcp:sql/user:User"
@@ -53,10 +54,10 @@ def type_of(urn: str) -> str:
 
 
 def logical_name(urn: str) -> str:
-    """The name the program gave."""
+    """The logical name in a URN."""
     return urn.split("::", 3)[3]
 
 
 def within(urn: str, component: str) -> bool:
-    """Whether the resource is a part of a component of this type."""
+    """Whether the resource is inside a component of this type."""
     return f"{component}$" in urn

@@ -1,11 +1,11 @@
-"""What the engine writes in the place of a value that it does not know."""
+"""The engine's placeholders for unknown values."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# One word for each kind of value (pulumi/sdk/go/common/resource/plugin/rpc.go).
+# One for each kind of value (pulumi/sdk/go/common/resource/plugin/rpc.go).
 UNKNOWN = frozenset(
     (
         "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
@@ -17,19 +17,19 @@ UNKNOWN = frozenset(
         "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
     )
 )
-# Why outputs that were published have such a value, and what helps.
-TARGETED = "a targeted update (--target, --exclude) wrote these outputs and left that out"
-NOTHING = "there are no outputs: no whole update of this stack has ended well"
-WHOLE = "run a whole `pulumi up`, without --target and --exclude"
+# Why published outputs have one, and the remedy.
+TARGETED = "a targeted update (--target, --exclude) wrote these outputs without it"
+NOTHING = "there are no outputs: this stack has had no complete, successful update"
+WHOLE = "run a complete `pulumi up`, without --target and --exclude"
 
 
 def is_unknown(value: Any) -> bool:
-    """Whether it is one of these words."""
+    """Whether a value is a placeholder."""
     return isinstance(value, str) and value in UNKNOWN
 
 
-def untold(outputs: Any, at: str = "") -> str:
-    """What is wrong with outputs that hold such words, for people; empty: they hold none."""
+def missing_values(outputs: Any, at: str = "") -> str:
+    """A message about placeholders in outputs; empty if there are none."""
     found = [each or "all of it" for each in unknown_places(outputs, at)]
     if not found:
         return ""
@@ -38,7 +38,7 @@ def untold(outputs: Any, at: str = "") -> str:
 
 
 def unknown_places(value: Any, at: str = "") -> Iterator[str]:
-    """Where such words stand in a JSON value: `dns.records[0].data[0]`; the value itself is `at`."""
+    """Paths of placeholders in a JSON value: `dns.records[0].data[0]`; `at` is the path of the value itself."""
     if is_unknown(value):
         yield at
     elif isinstance(value, Mapping):

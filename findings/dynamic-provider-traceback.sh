@@ -1,9 +1,9 @@
 #!/bin/bash
 # An exception of a Pulumi dynamic provider in Python: its message until 3.259.0, its whole traceback from 3.260.0 on.
 #
-# A provider that refuses in words for people (`raise Exception("the range is taken")`) showed just that in `pulumi up`,
-# behind "Exception calling application:". From 3.260.0 on the engine gets `traceback.format_exc()`: paths, lines and
-# source of the provider, and its words last. Whoever reads the text of failures by a program meets it as well.
+# A provider that refuses with a readable message (`raise Exception("the range is taken")`) showed just that in
+# `pulumi up`, after "Exception calling application:". From 3.260.0 on the engine gets `traceback.format_exc()`: paths,
+# lines and source of the provider, and its message last. Programs that parse the text of failures are affected as well.
 #
 # Output seen (Python 3.11, Linux):
 #   3.259.0: Exception calling application: the range is taken

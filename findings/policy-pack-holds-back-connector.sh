@@ -1,5 +1,5 @@
 #!/bin/bash
-# A policy pack and the Cloud SQL connector in one environment: the pack decides how new the connector can be.
+# A policy pack and the Cloud SQL connector in one environment: the pack limits the connector's version.
 #
 # pulumi-policy 1.21.0 (the newest of 2026-11-27) takes protobuf 5.29 only (>=5.29.5, <5.30.dev0).
 # cloud-sql-python-connector 1.23.0 needs google-cloud-sql, which needs protobuf 6.33.5 or newer. So a resolver that may

@@ -1,10 +1,10 @@
 #!/bin/bash
 # Rich: a Table with `min_width` can be wider than its console, and then an address loses its end without an ellipsis.
 #
-# Columns are shrunk to fit, then each is raised again to its own min_width, and what stands beyond the console's edge is
-# cropped. `Console.measure` says that the table fits. Half an IPv6 address looks like a whole one, and the columns after
-# it are not there at all. Without min_width the long cell is shortened with an ellipsis, and everything else is whole.
-# So who must not lose anything gives explicit widths, and adds them up.
+# Columns are shrunk to fit, then each is widened again to its own min_width, and text beyond the console's edge is
+# cropped. `Console.measure` reports that the table fits. Half an IPv6 address looks like a complete one, and the columns
+# after it are missing. Without min_width the long cell is shortened with an ellipsis, and everything else is complete.
+# So a program that must not lose text sets explicit widths, and adds them up.
 #
 # Output seen (rich 15.0.0, the newest of 2026-11-27; Python 3.11, Linux), a console of 40 columns:
 #   without min_width: ['ingress-of-the-s…', '2001:db8::1', 'active']

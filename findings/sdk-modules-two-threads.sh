@@ -1,16 +1,16 @@
 #!/bin/bash
-# Modules of Pulumi's Kubernetes SDK load when they are first asked for a name, by importlib's LazyLoader. Of several
-# threads that ask at once, Python before 3.12 tells some that there is no such name (cpython issue 114763, mended in
-# 3.12.3). A program is declared in one thread; the Automation API with inline programs in threads, and tools that read
-# the SDK's types in a server, meet it in their first seconds and never again.
+# Modules of Pulumi's Kubernetes SDK are loaded at the first access to a name, by importlib's LazyLoader. If several
+# threads access one at once, some get an AttributeError with Python before 3.12.3 (cpython issue 114763). A program is
+# declared in one thread; the Automation API with inline programs in threads, and tools that read the SDK's types in a
+# server, are affected in their first seconds only.
 #
 # Output seen (pulumi-kubernetes 4.34.2, pulumi 3.260.0, Python 3.11, Linux):
-#   one thread: the name is there
-#   eight threads at once: some are told that the module has no such attribute
+#   one thread: the name is found
+#   eight threads at once: some get an AttributeError
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-python3 -c 'import sys; sys.exit(sys.version_info >= (3, 12, 3))' || { echo "this Python has it mended"; exit 1; }
+python3 -c 'import sys; sys.exit(sys.version_info >= (3, 12, 3))' || { echo "this Python has the fix"; exit 1; }
 python3 -m venv "$folder/venv"
 "$folder/venv/bin/pip" install --quiet --disable-pip-version-check pulumi==3.260.0 pulumi-kubernetes==4.34.2 setuptools==80.9.0
 cat > "$folder/ask.py" <<'PROGRAM'
@@ -34,10 +34,10 @@ print(len(missing))
 PROGRAM
 ask() { "$folder/venv/bin/python" "$folder/ask.py" "$1"; }
 [[ $(ask 1) == 0 ]]
-echo "one thread: the name is there"
+echo "one thread: the name is found"
 for _ in 1 2 3 4 5; do
   if [[ $(ask 8) != 0 ]]; then
-    echo "eight threads at once: some are told that the module has no such attribute"
+    echo "eight threads at once: some get an AttributeError"
     exit 0
   fi
 done

@@ -1,11 +1,10 @@
-"""The promise to the outside, as data: addresses, what they carry and cost, and how people read them.
+"""The promise to customers and vendors as data: addresses, capacity, and every published format.
 
-Pure Python: nothing in here imports `pulumi` or looks at the clock, and only the command (`__main__.py`, `folder.py`)
-reads and writes files. The program builds an `Inventory` from what the components resolved; everything published is a
-rendering of it.
+Pure Python: no module imports `pulumi` or reads the clock, and only the command (`__main__.py`, `folder.py`) reads and
+writes files. The program builds an `Inventory` from the components' outputs; everything published is rendered from it.
 """
 
 from inventory.address import Address, Direction, Kind, Status
-from inventory.publish import Inventory
+from inventory.outputs import Inventory
 
 __all__ = ["Address", "Direction", "Inventory", "Kind", "Status"]

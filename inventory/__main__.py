@@ -14,11 +14,10 @@ from rich.console import Console
 from command_line import run
 from engine.values import WHOLE
 from inventory import folder
-from inventory.formats import FORMATS, Audience, NothingToListError, merged, told_to
+from inventory.formats import FORMATS, Audience, NothingToListError, merged, visible_to
 from inventory.formats.selection import remark
-from inventory.publish import SCHEMA, with_digest
-from inventory.published import NotWholeError, PublishedInventory, UnreadableError, json_schema, read
-from inventory.published_values import Json
+from inventory.outputs import SCHEMA
+from inventory.reading import NotWholeError, PublishedInventory, UnreadableError, json_schema, read
 from inventory.site import BASE_URL
 from inventory.table import ip_inventory_table
 from refusal import Refusal
@@ -27,7 +26,7 @@ TABLE = "table"
 
 
 def main() -> int:
-    """Read inventories and render them; exit status 2 for input that cannot be rendered."""
+    """Read inventories and render them; exit status 2 if the input cannot be rendered."""
     parser = argparse.ArgumentParser(
         prog="python -m inventory", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -35,7 +34,7 @@ def main() -> int:
     commands.add_parser("schema", help="the JSON Schema of ipInventory")
     render = commands.add_parser(
         "render",
-        help="ipInventory of one or more stacks, a rendering on standard output",
+        help="render ipInventory of one or more stacks to standard output",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="formats:\n  table                for people, the default\n"
         + "\n".join(f"  {each.name:<20} {each.about}" for each in FORMATS.values()),
@@ -47,16 +46,18 @@ def main() -> int:
         dest="audience",
         choices=list(Audience),
         type=Audience,
-        help="vendors: our egress; customers: our ingress; default: whom the format is for",
+        help="vendors: our egress; customers: our ingress; default: the format's audience",
     )
-    render.add_argument("--ip", choices=[4, 6], type=int, help="one family only; default: both, or 4 where it must be")
     render.add_argument(
-        "--customer", metavar="BAN", help="with this customer's dedicated addresses; default: without anybody's"
+        "--ip", choices=[4, 6], type=int, help="one family only; default: both, or 4 if the format has one only"
     )
-    site = commands.add_parser("site", help="the same as a web site: a page, a feed, ip-ranges.json, every format")
+    render.add_argument("--customer", metavar="BAN", help="include this customer's dedicated addresses; default: none")
+    site = commands.add_parser("site", help="render a web site: a page, a feed, ip-ranges.json, every format")
     _add_files(site)
-    site.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new, empty, or made by this command")
-    site.add_argument("--base-url", default="", metavar="URL", help="where people will find it; for the feed's links")
+    site.add_argument(
+        "--out", type=Path, required=True, metavar="FOLDER", help="new, empty, or written by this command"
+    )
+    site.add_argument("--base-url", default="", metavar="URL", help="the site's public URL, for the feed's links")
     chosen = parser.parse_args()
     if chosen.command == "schema":
         print(json.dumps(json_schema(), indent=2))
@@ -70,28 +71,28 @@ def main() -> int:
 
 
 def _add_files(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", nargs="*", type=Path, help="JSON files, one for each stack; default: standard input")
+    parser.add_argument("file", nargs="*", type=Path, help="JSON files, one per stack; default: standard input")
 
 
-def _read(files: Sequence[Path], command: str) -> list[tuple[Json, PublishedInventory]]:
-    found: list[tuple[Json, PublishedInventory]] = []
+def _read(files: Sequence[Path], command: str) -> list[PublishedInventory]:
+    found: list[PublishedInventory] = []
     sources: Sequence[Path | None] = files or [None]
     for file in sources:
         try:
             read_here = read(file.read_text(encoding="utf-8") if file else sys.stdin.read())
         except OSError as error:
-            raise Refusal(f"{file}: {error.strerror}", "name a file with the output ipInventory") from None
+            raise Refusal(f"{file}: {error.strerror}", "name a file with output ipInventory") from None
         except NotWholeError as error:
             raise Refusal(f"{file or 'standard input'}: {error}", WHOLE) from None
         except (UnreadableError, UnicodeDecodeError):
             raise Refusal(
-                f"{file or 'standard input'} is no ipInventory of schema {SCHEMA}",
+                f"{file or 'standard input'} is not an ipInventory of schema {SCHEMA}",
                 f"pulumi stack output ipInventory --json | python -m inventory {command}",
             ) from None
-        for raw, inventory in read_here:
-            if with_digest(raw)["digest"] != inventory.digest:
+        for inventory in read_here:
+            if inventory.edited:
                 raise Refusal(
-                    f"{file or 'standard input'}: the digest is not that of the contents, so somebody edited the"
+                    f"{file or 'standard input'}: the digest does not match the contents, so it was edited: the"
                     f" inventory of {remark(inventory.region)}",
                     f"take it from the stack: pulumi stack output ipInventory --json | python -m inventory {command}",
                 )
@@ -99,12 +100,12 @@ def _read(files: Sequence[Path], command: str) -> list[tuple[Json, PublishedInve
     return found
 
 
-def _site(found: list[tuple[Json, PublishedInventory]], chosen: argparse.Namespace) -> int:
+def _site(found: list[PublishedInventory], chosen: argparse.Namespace) -> int:
     from inventory.site.files import INDEX  # noqa: PLC0415 - the other commands do not wait for it
     from inventory.site.render import render  # noqa: PLC0415
 
     if chosen.base_url and not re.fullmatch(BASE_URL, chosen.base_url):
-        raise Refusal(f"--base-url {chosen.base_url!r} is no address of a site", "write it as https://ips.example.com/")
+        raise Refusal(f"--base-url {chosen.base_url!r} is not a site's URL", "write it as https://ips.example.com/")
     try:
         files = render(found, chosen.base_url)
         folder.replace(chosen.out, files)
@@ -116,14 +117,14 @@ def _site(found: list[tuple[Json, PublishedInventory]], chosen: argparse.Namespa
     return 0
 
 
-def _render(found: list[tuple[Json, PublishedInventory]], chosen: argparse.Namespace) -> int:
+def _render(found: list[PublishedInventory], chosen: argparse.Namespace) -> int:
     try:
-        inventories, raw = merged(told_to(chosen.customer, found))
+        inventories = merged(visible_to(chosen.customer, found))
         if chosen.format == TABLE:
-            for inventory in raw:
-                Console().print(ip_inventory_table(inventory, chosen.audience))
+            for inventory in inventories:
+                Console().print(ip_inventory_table(inventory.raw, chosen.audience))
             return 0
-        text = FORMATS[chosen.format].select(inventories, raw, chosen.audience, chosen.ip)
+        text = FORMATS[chosen.format].select(inventories, chosen.audience, chosen.ip)
     except NothingToListError as error:
         raise Refusal(
             str(error), "choose with --for and --ip, a customer with --customer, or render the regions one by one"

@@ -3,17 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
-from enum import StrEnum
+from enum import Enum, StrEnum
 from ipaddress import ip_address
-from typing import Annotated, Literal, cast
+from typing import Annotated, Final, Literal, cast
 
 from pydantic import Field
 
-from inventory.published_values import READ, IpAddress, Port
+from inventory.json_values import READ, IpAddress, Port
 
 Protocol = Literal["UDP", "TCP"]
+
+
+class Calls(Enum):
+    """Which calls an address carries."""
+
+    NOT_YET = "none yet"
+    NEW = "new ones"
+    RUNNING = "those that run"
+    OVER = "none any more"
+
+
+@dataclass(frozen=True)
+class State:
+    """All that is true of an address because of where it is in its life: what renders, counts or declares addresses
+    reads it here.
+
+    `headline`, `meaning`: of the feed, the latter for an address that customers send to and for one that vendors see.
+    `colour`: in a terminal. `dates`: fields of `Address` that are shown with it, and the word before each; the first is
+    the day on which it began, the last the one that matters most. `remark`: what a vendor should know of an address
+    that is not simply in use; `{start}` in it is `from 2026-01-31` or `soon`. `listed`: whether it is ours, so that
+    people must have it in their lists.
+    """
+
+    calls: Calls
+    headline: str
+    colour: str
+    dates: tuple[tuple[str, str], ...]
+    meaning: tuple[str, str]
+    remark: str = ""
+    listed: bool = True
 
 
 class Status(StrEnum):
@@ -23,6 +53,48 @@ class Status(StrEnum):
     ACTIVE = "active"
     DRAINING = "draining"  # nothing new starts on it, what runs may end
     RETIRED = "retired"  # released; listed so that people can clean up their lists
+
+    @property
+    def state(self) -> State:
+        """What is true of every address with this status."""
+        return STATES[self]
+
+
+_DRAINS = "No new calls come from it, calls that run may end: keep it in your list."
+_OURS_NO_MORE = "It is no longer ours: remove it from your lists."
+STATES: Final[Mapping[Status, State]] = {
+    Status.ANNOUNCED: State(
+        calls=Calls.NOT_YET,
+        headline="Announced",
+        colour="cyan",
+        dates=(("announced_on", "on"), ("active_on", "active from")),
+        meaning=("It was announced.", "It was announced."),
+        remark="will be used {start}, accept it now",
+    ),
+    Status.ACTIVE: State(
+        calls=Calls.NEW,
+        headline="In use",
+        colour="green",
+        dates=(("active_on", "since"),),
+        meaning=("Customers send calls to it.", "Our calls come from it: it must be in your list."),
+    ),
+    Status.DRAINING: State(
+        calls=Calls.RUNNING,
+        headline="Draining",
+        colour="yellow",
+        dates=(("drained_on", "since"),),
+        meaning=(_DRAINS, _DRAINS),
+        remark="accept it until it is retired",
+    ),
+    Status.RETIRED: State(
+        calls=Calls.OVER,
+        headline="Retired",
+        colour="dim",
+        dates=(("retired_on", "on"),),
+        meaning=(_OURS_NO_MORE, _OURS_NO_MORE),
+        listed=False,
+    ),
+}
 
 
 class Direction(StrEnum):
@@ -47,6 +119,13 @@ class NoticeOverride:
 
     reason: str
 
+    def __str__(self) -> str:
+        return self.reason
+
+
+# Of a field: how reports call it, where that is not its name.
+WORDS: Final = "words"
+
 
 @dataclass(frozen=True)
 class Address:
@@ -55,13 +134,15 @@ class Address:
     # As it is planned, written and read: the fields are those of the JSON, the docstring is in its schema. In a plan
     # `address` is empty, and `replaced_by` are names. `ports` are the destination ports of the traffic that it carries:
     # ours on an ingress address, the vendor's on an egress address (source ports behind Cloud NAT are arbitrary, so
-    # that no filter can match on them). The dates are those on which each state began, where known.
+    # that no filter can match on them). The dates are those on which each state began, where known. A field with a
+    # default is taken from the settings that have one of the same name (`plan/addresses.py`), and not written where it
+    # has its default; a change of any field is reported (`review/addresses.py`).
     __pydantic_config__ = READ
 
     purpose: str
     name: Annotated[str, Field(description="its name in the cloud")]
     address: IpAddress
-    kind: Annotated[Kind, Field(description="what holds it")]
+    kind: Annotated[Kind, Field(description="what holds it")] = field(metadata={WORDS: "held by"})
     direction: Annotated[Direction, Field(description="inbound: customers send to it; outbound: vendors see it")]
     protocol: Annotated[str, Field(pattern=r"^(UDP|TCP|UDP/TCP|TCP/UDP)$")]
     ports: Annotated[tuple[Port, ...], Field(min_length=1, description="destination ports")]
@@ -69,11 +150,15 @@ class Address:
     status: Status
     announced_on: Annotated[date | None, Field(description="when people were told of it")] = None
     active_on: Annotated[date | None, Field(description="when it became active; of an announced one: when it will")] = (
-        None
+        field(default=None, metadata={WORDS: "active from"})
     )
-    drained_on: Annotated[date | None, Field(description="when it began to drain")] = None
+    drained_on: Annotated[date | None, Field(description="when it began to drain")] = field(
+        default=None, metadata={WORDS: "draining since"}
+    )
     retired_on: Annotated[date | None, Field(description="when it was released")] = None
-    notice_override: Annotated[NoticeOverride | None, Field(description="why its notice was shortened")] = None
+    notice_override: Annotated[NoticeOverride | None, Field(description="why its notice was shortened")] = field(
+        default=None, metadata={WORDS: "why less notice"}
+    )
     replaced_by: Annotated[tuple[IpAddress, ...], Field(description="what people should have instead")] = ()
     customer: Annotated[
         str | None, Field(description="BAN of the one customer whose own it is; absent: everybody's")
@@ -106,4 +191,32 @@ class Address:
     @property
     def published(self) -> bool:
         """Whether people outside must have it in their lists today."""
-        return self.status is not Status.RETIRED
+        return self.status.state.listed
+
+    @property
+    def coming(self) -> bool:
+        """Whether it is still to carry its first call."""
+        return self.status.state.calls is Calls.NOT_YET
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it is still to be accepted, and no new call comes to it any more."""
+        return self.published and self.status.state.calls in (Calls.RUNNING, Calls.OVER)
+
+    @property
+    def day(self) -> date | None:
+        """The date that matters most in its state: the first day of use of a coming one, else when the state began."""
+        found: date | None = getattr(self, self.status.state.dates[-1][0])
+        return found
+
+    @property
+    def start(self) -> str:
+        """Of a coming one."""
+        return f"from {self.active_on}" if self.active_on else "soon"
+
+    @property
+    def reached(self) -> Mapping[Status, date]:
+        """The states that it has reached, with the day on which each began where that is known."""
+        states = list(Status)
+        days = {each: getattr(self, each.state.dates[0][0]) for each in states[: states.index(self.status) + 1]}
+        return {status: day for status, day in days.items() if day}

@@ -1,8 +1,8 @@
-"""How many calls the egress pool carries.
+"""Call capacity of the egress pool.
 
-64,512 ports per address and protocol: 65,536 less the 1,024 well-known ones. A VM gets its ports as a power of two, at
-least its minimum and at most 57,344 of one address (docs.cloud.google.com/nat/docs/ports-and-addresses; `minPortsPerVm`
-in docs.cloud.google.com/compute/docs/reference/rest/v1/routers).
+64,512 ports per address and protocol: 65,536 less the 1,024 well-known ones. A VM gets a power of two of ports, at
+least its minimum and at most 57,344 from one address (docs.cloud.google.com/nat/docs/ports-and-addresses;
+`minPortsPerVm` in docs.cloud.google.com/compute/docs/reference/rest/v1/routers).
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class EgressCapacity:
 
     @property
     def concurrent_calls(self) -> int:
-        """Calls at the same time, when each holds `ports_per_call` ports."""
+        """Concurrent calls, with `ports_per_call` ports each."""
         return self.ports // self.ports_per_call
 
     @property
     def vms(self) -> int:
-        """VMs that can have their minimum of ports at the same time; more get none and drop packets."""
+        """VMs that can have their minimum of ports at the same time; further ones get none and drop packets."""
         granted = min(1 << (self.min_ports_per_vm - 1).bit_length(), PORTS_OF_ONE_VM)
         return self.active_addresses * (PORTS_PER_ADDRESS // granted)

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from inventory.published_values import READ, IpAddress, Port
-from inventory.routing import Routing
+from inventory.dns_routing import Routing
+from inventory.json_values import READ, IpAddress, Port
 
 Transport = Literal["UDP", "TCP", "TLS", "WS", "WSS"]
 # Port role -> transport on the wire. RFC 3261 section 19.1.2 (sips), RFC 7118 section 3 (WebSocket).

@@ -1,8 +1,8 @@
-"""Writes a site into a folder, whole or not at all.
+"""Writes a site into a folder, completely or not at all.
 
-The new folder is made beside the old one and takes its place with a rename, so that a crash leaves the old site, the
-new one, or for a moment none, and never a mixture. A folder that holds anything else is refused: the file `MANIFEST`
-says what was written here before.
+The new folder is written beside the old one and replaces it by a rename, so that a crash leaves the old site, the new
+one, or briefly none, never a mixture. A folder with other files is refused: the file `MANIFEST` lists what was written
+here before.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pathlib import Path
 from refusal import Refusal
 
 MANIFEST = ".inventory-site"
-ANOTHER = "choose a folder that is new or empty with --out"
+ANOTHER = "choose a new or empty folder with --out"
 
 
 def replace(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Have exactly these files in the folder. Raises `Refusal` where anything else is in it, or `OSError`."""
+    """Write exactly these files to the folder. Raises `Refusal` if it has other files, or `OSError`."""
     folder = folder.resolve()
     _refuse_strangers(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def _refuse_strangers(folder: Path) -> None:
         each.relative_to(folder).as_posix() for each in folder.rglob("*") if not each.is_dir() or each.is_symlink()
     }
     if strangers := sorted(found - ours):
-        raise Refusal(f"{folder} holds {strangers[0]}, which no site put there", ANOTHER)
+        raise Refusal(f"{folder} has {strangers[0]}, which is not a file of a site", ANOTHER)
 
 
 def _manifest(files: Mapping[str, bytes]) -> bytes:
@@ -61,7 +61,7 @@ def _manifest(files: Mapping[str, bytes]) -> bytes:
 
 
 def _write(file: Path, content: bytes) -> None:
-    """On the disk before the rename is: otherwise a power cut can leave new names on empty files."""
+    """Flushed to disk before the rename: otherwise a power failure can leave empty files."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("wb") as out:
         out.write(content)

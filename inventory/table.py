@@ -1,7 +1,7 @@
 """The inventory as a table for people, from the published JSON alone.
 
-What people copy is never cut: addresses, ports and status keep whole words on any terminal, down to the width of an
-address. Names and purposes fold, and where even that is too wide, they go below the address.
+Text that people copy is never cut: addresses, ports and status keep whole words on any terminal, down to the width of
+an address. Names and purposes wrap, and if that is still too wide, they are placed below the address.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from pydantic.alias_generators import to_camel
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -18,36 +19,31 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-# What the state of an address makes most interesting, and what stands before the addresses that replace it.
-DATES = {
-    "announced": (("announcedOn", "on"), ("activeOn", "active from")),
-    "active": (("activeOn", "since"),),
-    "draining": (("drainedOn", "since"),),
-    "retired": (("retiredOn", "on"),),
-}
+from inventory.address import Status
+
 DIRECTION = {"vendors": "outbound", "customers": "inbound"}
-COLOUR = {"active": "green", "announced": "cyan", "draining": "yellow", "retired": "dim"}
 # Columns, in characters: least widths hold the longest word of what is never cut (UDP/TCP; a date and a comma).
 PORTS, PORTS_AT_MOST, STATUS, PURPOSE, NAME = 7, 13, 11, 9, 16
 
 
 @dataclass(frozen=True)
 class _Row:
-    """One address in words; `replaced`: by what, and the word before it."""
+    """One address as text; `replaced`: the word, and the addresses that replace it."""
 
     region: str
     purpose: str
     address: str
     name: str
     ports: str
-    status: str
+    status: Status
     life: str
     replaced: tuple[str, ...]
 
     @classmethod
     def of(cls, address: dict[str, Any]) -> _Row:
-        status = str(address["status"])
-        told = ", ".join(f"{word} {address[key]}" for key, word in DATES[status] if address.get(key))
+        status = Status(address["status"])
+        dates = [(word, address.get(to_camel(field))) for field, word in status.state.dates]
+        told = ", ".join(f"{word} {day}" for word, day in dates if day)
         by = tuple(map(printable, address.get("replacedBy") or ()))
         return cls(
             region=printable(str(address["region"])),
@@ -57,13 +53,13 @@ class _Row:
             ports=f"{printable(address['protocol'])} {' '.join(str(port) for port in address['ports'])}",
             status=status,
             life=f" {told}" if told else "",
-            replaced=("now" if status == "retired" else "next", *by) if by else (),
+            replaced=("next" if status.state.listed else "now", *by) if by else (),
         )
 
     @property
     def standing(self) -> str:
         """The state and its dates, in the state's colour."""
-        return f"[{COLOUR[self.status]}]{self.status}[/]{self.life}"
+        return f"[{self.status.state.colour}]{self.status}[/]{self.life}"
 
     @property
     def successors(self) -> str:
@@ -73,7 +69,7 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Column:
-    """`least`: what it needs; `most`: what it would like; both in characters."""
+    """`least` and `most`: minimum and preferred width in characters."""
 
     heading: str
     cells: Sequence[str]
@@ -83,7 +79,7 @@ class _Column:
 
 @dataclass(frozen=True)
 class IpInventoryTable:
-    """As wide as the console it is printed on. Each of several regions has a heading."""
+    """A table as wide as its console, with a heading for each of several regions."""
 
     title: str
     digest: str
@@ -156,7 +152,7 @@ class IpInventoryTable:
 
 
 def ip_inventory_table(inventory: dict[str, Any], audience: str | None = None) -> IpInventoryTable:
-    """Rows in the order of the output `ipInventory`; legacy addresses last, with what replaced them."""
+    """Rows in the order of output `ipInventory`; retired addresses last, with their replacements."""
     direction = DIRECTION.get(audience or "")
     shown = [each for each in inventory["addresses"] if direction in (None, each["direction"])]
     return IpInventoryTable(
@@ -171,7 +167,7 @@ def _least(columns: Sequence[_Column], gap: int) -> int:
 
 
 def _widths(columns: Sequence[_Column], room: int) -> list[int]:
-    """What each needs, and what is left to those that would like more: names first, ports, then the rest."""
+    """Each column's minimum, and the remaining width in order: names, ports, then the rest."""
     widths = [column.least for column in columns]
     spare = room - sum(widths)
     order = sorted(range(len(columns)), key=lambda place: columns[place].heading not in ("Name", "Ports", "Address"))
@@ -191,5 +187,5 @@ def _plain(markup: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Free text with nothing in it that a terminal would obey."""
+    """Free text without control characters."""
     return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,4 +1,4 @@
-"""A cloud beside the user's own, for tests, rehearsals and benchmarks: removed when the block ends."""
+"""A cloud separate from the user's, for tests, rehearsals and benchmarks: removed when the block ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TypeVar
 from local_cloud.layout import LocalCloudError
 from local_cloud.process import LocalCloud
 
-# Second octets of 127.0.0.0/8 for these; the user's own are below (layout.py).
+# Second octets of 127.0.0.0/8 for these clouds; the user's are lower (layout.py).
 FIRST, LAST = 100, 250
 
 AnyCloud = TypeVar("AnyCloud", bound=LocalCloud)
@@ -30,9 +30,9 @@ def never() -> bool:
 def cloud_aside(
     kind: type[AnyCloud], prefix: str = "local-cloud-", *, keep: Callable[[], bool] = never
 ) -> Iterator[tuple[AnyCloud, Path]]:
-    """A running cloud on addresses of its own and on any free ports, and an empty folder for stacks.
+    """A running cloud on its own addresses and free ports, and an empty folder for stacks.
 
-    `keep` is called when the block ends: where it is true, the cloud is stopped and the folder stays as it is.
+    `keep` is called when the block ends: if true, the cloud is stopped and the folder is kept.
     """
     with _own_octet() as octet:
         folder = Path(tempfile.mkdtemp(prefix=prefix))
@@ -55,7 +55,7 @@ def cloud_aside(
 
 @contextmanager
 def _own_octet() -> Iterator[int]:
-    """One that no other cloud of this kind has now; the lock ends with the process that holds it, also with a kill."""
+    """One that no other such cloud is using; the lock ends with the process that holds it, also after a kill."""
     folder = Path(tempfile.gettempdir())
     for octet in random.sample(range(FIRST, LAST), LAST - FIRST):
         with (folder / f"local-cloud-{os.getuid()}-127.{octet}.lock").open("a") as file:
@@ -65,4 +65,4 @@ def _own_octet() -> Iterator[int]:
                 continue
             yield octet
             return
-    raise LocalCloudError(f"all networks for clouds like this one, 127.{FIRST} to 127.{LAST - 1}, are in use")
+    raise LocalCloudError(f"all networks for temporary clouds, 127.{FIRST} to 127.{LAST - 1}, are in use")

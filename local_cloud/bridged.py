@@ -1,7 +1,7 @@
 """A Terraform-bridged provider: Check, Diff, Create, Read, Update, Delete for a set of resource types.
 
-It does for every type what the bridge does for every type: defaults, names made up by the engine, labels, plans,
-secrets, previews that write nothing, deletion policies, import.
+Like the bridge, it does the same for every type: defaults, generated names, labels, plans, secrets, previews that write
+nothing, deletion policies, import.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class BridgedProvider:
     """One provider of resource types and functions."""
 
     detailed: ClassVar[bool] = True
-    """Whether Diff says which places differ. Plugins made with Terraform's plugin framework name properties alone."""
+    """Whether Diff reports paths. Plugins built with Terraform's plugin framework report top-level properties only."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class BridgedProvider:
         self.types = {one.token: one for one in types}
         self.functions = dict(functions or {})
 
-    # Configuration; a provider that has any overrides these
+    # Configuration; overridden by providers that have any
 
     def check_config(self, given: Props) -> Checked:
         return Checked(given)
@@ -118,7 +118,7 @@ class BridgedProvider:
             return State(prior.id, outputs, secrets=_secrets(one, outputs))
         changed = {str(change.path[0]) for change in self._changes(one, prior.outputs, planned)}
         own = {name for name, field in one.shape.fields.items() if field.plugin_only and not field.secret}
-        if changed <= own:  # nothing the cloud would hear of
+        if changed <= own:  # nothing to send to the cloud
             outputs = {**prior.outputs, **{name: planned[name] for name in own}}
             return State(prior.id, outputs, secrets=_secrets(one, outputs))
         if faults.drops_update(self.cloud, one.token):
@@ -160,7 +160,7 @@ class BridgedProvider:
         planned = plan(one.shape, prior, without_defaults(given))
         fields = one.shape.fields
         for name, configured in (("project", settings.project), ("region", settings.region)):
-            # The plugin takes these from its own configuration before it would keep what is there.
+            # The plugin takes these from its own configuration in preference to the existing value.
             if name in fields and fields[name].computed and not given.get(name) and configured:
                 planned[name] = configured
         if "deletionPolicy" in fields:
@@ -195,7 +195,7 @@ class BridgedProvider:
 
 
 class Operation:
-    """Around one operation on the cloud: faults before, the plugin's words around a refusal, the refusal's log row."""
+    """Wraps one operation on the cloud: injects faults, prefixes refusals as the plugin does, and logs them."""
 
     def __init__(self, cloud: Cloud, one: ResourceType, operation: LogOperation, words: str, id_: str) -> None:
         self._cloud, self._one, self._operation, self._words, self._id = cloud, one, operation, words, id_
@@ -227,20 +227,20 @@ def _deletion_policy(one: ResourceType, inputs: Props) -> list[CheckFailure]:
 
 
 def _judge(one: ResourceType, planned: Props) -> None:
-    """The API's own look at the values, which no plan takes."""
+    """The API's own validation of the values, which the plan does not include."""
     for failure in one.judge(_without_none(planned)):
         raise CloudError(failure.reason)
 
 
 def _autoname(resource: Named, prior: Props, name: str) -> str:
-    """The name it has; for a new resource logical name and seven digits, as the plugin does."""
+    """The existing name; for a new resource logical name and seven hex digits, as the plugin does."""
     if prior.get(name):
         return str(prior[name])
     return f"{resource.name}-{hashlib.sha256(resource.seed or resource.urn.encode()).hexdigest()[:7]}"
 
 
 def _plan_labels(planned: Props, settings: Settings, prior: Props) -> None:
-    """Labels the program names, those the provider adds, and all of those on the resource are three things."""
+    """Labels set by the program, those added by the provider, and all labels on the resource are kept separately."""
     given = planned.get("labels") or {}
     if given == UNKNOWN or has_unknown(given):
         planned["pulumiLabels"] = planned["effectiveLabels"] = UNKNOWN
@@ -260,7 +260,7 @@ def _label_changes(name: str, before: Props | None, after: Props | str) -> Itera
         yield Change((name,), "update" if before else "add", replace=False)
         return
     if before is None and name == "effectiveLabels":
-        yield Change((name,), "add", replace=False)  # read anew, with whatever else is on the resource
+        yield Change((name,), "add", replace=False)  # recomputed, with any other labels on the resource
         return
     before = before or {}
     for key in sorted({*before, *after}):
@@ -270,7 +270,7 @@ def _label_changes(name: str, before: Props | None, after: Props | str) -> Itera
 
 
 def _unknown_where_open(fields: Mapping[str, Field], planned: Props) -> Props:
-    """A preview's outputs: what the cloud will decide is unknown."""
+    """A preview's outputs: values that the cloud assigns are unknown."""
     result: Props = {}
     for name, field in fields.items():
         value = planned.get(name)
@@ -292,7 +292,7 @@ def _without_none(values: Props, keep: frozenset[str] = frozenset()) -> Props:
 
 
 def _resettable(one: ResourceType) -> frozenset[str]:
-    """Inputs that an update takes away when they are left out."""
+    """Inputs that an update removes when they are left out."""
     return frozenset(name for name, field in one.shape.fields.items() if not field.computed and not field.output_only)
 
 
@@ -304,7 +304,7 @@ def _id(one: ResourceType, planned: Props) -> str:
 
 
 def _named_by_hand(one: ResourceType, given: Props) -> bool:
-    """Whether the program named the resource, so that old and new cannot exist side by side (the bridge's rule)."""
+    """Whether the program set the name, so that old and new resource cannot coexist (the bridge's rule)."""
     made_up = given.get(DEFAULTS)
     return made_up is not None and any(
         field.autonamed and given.get(name) is not None and name not in made_up

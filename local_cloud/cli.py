@@ -1,4 +1,4 @@
-"""The command line of a cloud. Everything it does goes through `process.py`; errors are one line."""
+"""The command line of a cloud. Every command goes through `process.py`; an error is one line."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Command = Callable[[LocalCloud, argparse.Namespace], None]
 
 @dataclass(frozen=True)
 class CommandLine:
-    """The commands of a kind of cloud: those of this module, and what the kind adds or replaces."""
+    """The commands of a kind of cloud: those of this module, and those that the kind adds or replaces."""
 
     prog: str
     description: str
@@ -45,7 +45,7 @@ class CommandLine:
     commands: Mapping[str, Command] = field(default_factory=dict)
 
     def main(self, arguments: list[str] | None = None) -> int:
-        """Run one command. Exit status: 0, or 1 and the reason on stderr."""
+        """Run one command. Exit status: 0, or 1 with the reason on stderr."""
         given = self._parser().parse_args(arguments)
         options = {name: getattr(given, name) for name in _OPTIONS if hasattr(given, name)}
         try:
@@ -57,7 +57,7 @@ class CommandLine:
 
     def _parser(self) -> argparse.ArgumentParser:
         parser = argparse.ArgumentParser(prog=self.prog, description=self.description)
-        parser.add_argument("--dir", type=Path, default=Path(self.folder), help="its folder (%(default)s)")
+        parser.add_argument("--dir", type=Path, default=Path(self.folder), help="folder of the cloud (%(default)s)")
         parsers = parser.add_subparsers(dest="command", required=True)
         _add_parsers(parsers, self.project)
         self.parsers(parsers)
@@ -68,55 +68,55 @@ _OPTIONS = ("project", "region", "network", "dns_port", "storage_port")
 
 
 def _add_parsers(commands: Parsers, project: str) -> None:
-    start = commands.add_parser("start", help="start it and wait until it is ready")
+    start = commands.add_parser("start", help="start the cloud and wait until it is ready")
     start.add_argument("--project", default=project)
     start.add_argument("--region", default=DEFAULT_REGION)
     start.add_argument(
         "--network",
         default=DEFAULT_NETWORKS,
-        help=f"a part of 127.0.0.0/8, or several with commas: the first free one ({DEFAULT_NETWORK} if it is free)",
+        help=f"part of 127.0.0.0/8; of a comma-separated list the first free one (default {DEFAULT_NETWORK}, if free)",
     )
-    start.add_argument("--dns-port", type=int, help=f"0 for any free one ({DEFAULT_DNS_PORT} if it is free)")
-    start.add_argument("--storage-port", type=int, help=f"0 for any free one ({DEFAULT_STORAGE_PORT} if it is free)")
-    commands.add_parser("stop", help="stop it; its cloud stays")
-    commands.add_parser("destroy", help="stop it and remove its cloud")
-    commands.add_parser("status", help="process, ports, DNS")
-    commands.add_parser("env", help="shell lines that make the engine attach")
-    log = commands.add_parser("log", help="every operation on the cloud")
-    log.add_argument("--writes", action="store_true", help="only what was changed")
+    start.add_argument("--dns-port", type=int, help=f"0: any free port (default {DEFAULT_DNS_PORT}, if free)")
+    start.add_argument("--storage-port", type=int, help=f"0: any free port (default {DEFAULT_STORAGE_PORT}, if free)")
+    commands.add_parser("stop", help="stop the cloud; its resources are kept")
+    commands.add_parser("destroy", help="stop the cloud and delete everything in it")
+    commands.add_parser("status", help="show process, ports, DNS")
+    commands.add_parser("env", help="print shell lines that attach the engine to the cloud")
+    log = commands.add_parser("log", help="list every operation on the cloud")
+    log.add_argument("--writes", action="store_true", help="successful changes only")
     log.add_argument("--json", action="store_true")
-    resources = commands.add_parser("resources", help="everything in the cloud")
+    resources = commands.add_parser("resources", help="list everything in the cloud")
     resources.add_argument("--json", action="store_true")
-    change = commands.add_parser("set", help="change a resource by hand")
+    change = commands.add_parser("set", help="change a resource behind the engine's back")
     for name in ("type", "id", "path"):
         change.add_argument(name)
-    change.add_argument("value", help="JSON, or plain text")
-    delete = commands.add_parser("delete", help="delete a resource by hand")
+    change.add_argument("value", help="JSON or plain text")
+    delete = commands.add_parser("delete", help="delete a resource behind the engine's back")
     delete.add_argument("type")
     delete.add_argument("id")
-    promotion = commands.add_parser("promote", help="make a read replica of Cloud SQL an instance of its own")
+    promotion = commands.add_parser("promote", help="promote a Cloud SQL read replica to a primary instance")
     promotion.add_argument("instance")
-    cluster = commands.add_parser("cluster", help="make a GKE cluster in the project")
+    cluster = commands.add_parser("cluster", help="create a GKE cluster in the project")
     cluster.add_argument("name")
-    workload = commands.add_parser("workload", help="make a namespace and pods, labelled app=NAME, in a cluster")
+    workload = commands.add_parser("workload", help="create a namespace and pods labelled app=NAME in a cluster")
     for name in ("cluster", "namespace", "name"):
         workload.add_argument(name)
     domain = commands.add_parser("gandi-domain", help="register a domain at Gandi")
     domain.add_argument("name")
-    fault = commands.add_parser("fault", help="switch faults on and off")
+    fault = commands.add_parser("fault", help="turn faults on and off")
     _fault_parser(fault)
     quota = commands.add_parser("quota", help="set a quota, e.g. STATIC_ADDRESSES 400")
     quota.add_argument("metric")
     quota.add_argument("maximum", type=float)
-    asker = commands.add_parser("askers", help="where DNS queries from a network come from, for geolocation policies")
-    asker.add_argument("network", help="such as 127.0.5.0/24, or a client subnet that queries tell (RFC 7871)")
-    asker.add_argument("regions", nargs="*", help="the nearest first; none: forget them")
-    query = commands.add_parser("dns-query", help="ask the cloud's name server, as `dig +short` would")
+    client = commands.add_parser("clients", help="set the regions nearest to a network, for geolocation policies")
+    client.add_argument("network", help="such as 127.0.5.0/24, or an EDNS client subnet (RFC 7871)")
+    client.add_argument("regions", nargs="*", help="nearest first; none: remove the network")
+    query = commands.add_parser("dns-query", help="query the cloud's name server, like `dig +short`")
     query.add_argument("name")
     query.add_argument("type", nargs="?", default="A")
-    query.add_argument("--from", dest="source", help="an address of this machine: who asks, for geolocation policies")
-    query.add_argument("--gandi", action="store_true", help="Gandi's instead")
-    pods = commands.add_parser("pods", help="whether the cluster's pods are ready")
+    query.add_argument("--from", dest="source", help="source address, one of this machine, for geolocation policies")
+    query.add_argument("--gandi", action="store_true", help="query Gandi's name server instead")
+    pods = commands.add_parser("pods", help="make the cluster's pods ready or not ready")
     pods.add_argument("state", choices=["ready", "not-ready"])
 
 
@@ -124,9 +124,9 @@ def _fault_parser(fault: argparse.ArgumentParser) -> None:
     actions = fault.add_subparsers(dest="action", required=True)
     add = actions.add_parser("add", help="; ".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items()))
     add.add_argument("kind", choices=list(KINDS))
-    add.add_argument("--type", default="", help="resource type or function (any)")
+    add.add_argument("--type", default="", help="resource type or function (default: any)")
     add.add_argument("--op", default="", choices=["", "create", "read", "update", "delete", "invoke"])
-    add.add_argument("--times", type=int, help="how often (until cleared)")
+    add.add_argument("--times", type=int, help="number of times (default: until cleared)")
     add.add_argument("--ms", type=int, default=0, help="milliseconds, for latency")
     actions.add_parser("list")
     actions.add_parser("clear")
@@ -154,7 +154,7 @@ def _status(cloud: LocalCloud, _: argparse.Namespace) -> None:
     for name, port in run["ports"].items():
         table.add_row(f"provider {name}", f"127.0.0.1:{port}")
     table.add_row("DNS", f"{run['dns_host']}:{run['dns_port']}")
-    table.add_row("Gandi", f"{cloud.gandi_api()}, its DNS {run['dns_host']}:{run['gandi_dns_port']}")
+    table.add_row("Gandi", f"{cloud.gandi_api()}, DNS {run['dns_host']}:{run['gandi_dns_port']}")
     table.add_row("public objects", f"http://127.0.0.1:{run['storage_port']}/BUCKET/OBJECT")
     for name, value in cloud.guests().items():
         table.add_row(name, value)
@@ -179,7 +179,7 @@ def _log(cloud: LocalCloud, given: argparse.Namespace) -> None:
         return
     table = _table("time", "who", "operation", "type", "id", "refused")
     for row in rows:
-        who = "by hand" if row.who == "hand" else "engine"
+        who = "manual" if row.who == "hand" else "engine"
         table.add_row(row.time, who, row.op, row.type, row.id, row.refusal)
     Console(highlight=False).print(table)
 
@@ -221,7 +221,7 @@ def _delete(cloud: LocalCloud, given: argparse.Namespace) -> None:
 
 def _promote(cloud: LocalCloud, given: argparse.Namespace) -> None:
     cloud.promote(given.instance)
-    print(f"{given.instance} writes, and is a replica no longer")
+    print(f"promoted {given.instance}: it is a primary instance now")
 
 
 def _cluster(cloud: LocalCloud, given: argparse.Namespace) -> None:
@@ -229,7 +229,7 @@ def _cluster(cloud: LocalCloud, given: argparse.Namespace) -> None:
 
     run = cloud.status()
     cloud.put(lambda tx: make_cluster(tx, run["project"], run["region"], given.name))
-    print(f"its context is in {cloud.kubeconfig}")
+    print(f"context added to {cloud.kubeconfig}")
 
 
 def _workload(cloud: LocalCloud, given: argparse.Namespace) -> None:
@@ -260,8 +260,8 @@ def _fault(cloud: LocalCloud, given: argparse.Namespace) -> None:
         Console(highlight=False).print(table)
 
 
-def _askers(cloud: LocalCloud, given: argparse.Namespace) -> None:
-    cloud.place_askers(given.network, given.regions)
+def _clients(cloud: LocalCloud, given: argparse.Namespace) -> None:
+    cloud.place_clients(given.network, given.regions)
 
 
 def _quota(cloud: LocalCloud, given: argparse.Namespace) -> None:
@@ -294,6 +294,6 @@ _COMMANDS: Mapping[str, Command] = {
     "gandi-domain": _gandi_domain,
     "fault": _fault,
     "quota": _quota,
-    "askers": _askers,
+    "clients": _clients,
     "pods": _pods,
 }

@@ -1,7 +1,7 @@
-"""The cloud itself: an SQLite file that the server and the command line read and write alike.
+"""The cloud itself: an SQLite file that both the server and the command line read and write.
 
-It holds every resource (the cloud's own view of it), an append-only log of every operation, faults, quotas and
-counters. A write of a resource and its log row are one transaction. What a resource may look like is not its business.
+It holds every resource (as the cloud sees it), an append-only log of every operation, faults, quotas and counters. A
+write of a resource and its log row are one transaction. Resources are not validated here.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ CREATE TABLE IF NOT EXISTS faults (
     times INTEGER, milliseconds INTEGER NOT NULL
 );
 """
-# Where in a resource's body `having` and `count` look. Each place has an index: a cloud of a thousand resources answers
-# as quickly as an empty one. A dual-stack load balancer has an address of each family.
+# Places in a resource's body that `having` and `count` search, each with an index, so that lookups stay fast with
+# thousands of resources. A dual-stack load balancer has an address of each family.
 LoadBalancerPlace = Literal["status.loadBalancer.ingress[0].ip", "status.loadBalancer.ingress[1].ip"]
 NodePortPlace = Literal[
     "spec.healthCheckNodePort",
@@ -63,7 +63,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class LogRow:
-    """One operation; `refusal` is empty when it was done."""
+    """One operation; `refusal` is empty if it succeeded."""
 
     number: int
     time: str
@@ -75,7 +75,7 @@ class LogRow:
 
 
 class Transaction:
-    """Reads and writes that happen together or not at all."""
+    """Reads and writes in one transaction."""
 
     def __init__(self, connection: sqlite3.Connection, who: Who) -> None:
         self._connection = connection
@@ -100,11 +100,11 @@ class Transaction:
         ]
 
     def count(self, type_: str, place: Place, value: str | int, prefix: str = "") -> int:
-        """How many `having` finds."""
+        """Number of resources that `having` finds."""
         return int(self._at("count(*)", type_, place, value, prefix)[0][0])
 
     def _at(self, what: str, type_: str, place: Place, value: str | int, prefix: str) -> list[tuple[Any, ...]]:
-        # Columns and places are our own words: nothing of a program's stands in the statement.
+        # Columns and places are constants of this module, never input.
         where = f"type = ? AND {_value(place)} = ? AND id >= ? AND id < ?"
         statement = f"SELECT {what} FROM resources WHERE {where} ORDER BY id"  # noqa: S608
         return self.execute(statement, (type_, value, prefix, prefix + _LAST))
@@ -126,7 +126,7 @@ class Transaction:
         self.record("delete", type_, id_)
 
     def put(self, type_: str, id_: str, body: Props) -> None:
-        """Write without a log row: what comes with another resource, or what the cloud does by itself."""
+        """Write without a log row: side effects of another resource, or changes by the cloud itself."""
         self._connection.execute(
             "INSERT INTO resources (type, id, provider, body) VALUES (?, ?, ?, ?) "
             "ON CONFLICT (type, id) DO UPDATE SET body = excluded.body",
@@ -185,13 +185,13 @@ class Transaction:
 
 
 class Cloud:
-    """The file; open it as often as you like, from any thread or process."""
+    """The file; may be opened any number of times, from any thread or process."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._local = threading.local()
-        # SQLite's own way to wait is to try again later and later, which makes many threads slower than one.
+        # SQLite waits by polling with growing delays, which makes many threads slower than one.
         self._writing = threading.Lock()
         with self.change("hand") as transaction:
             for statement in _TABLES.split(";\n"):
@@ -223,7 +223,7 @@ class Cloud:
 
     @contextmanager
     def dry_run(self) -> Iterator[Transaction]:
-        """A transaction that is always undone: what would happen."""
+        """A transaction that is always rolled back, for dry runs."""
         connection = self._connection()
         with self._writing:
             connection.execute("BEGIN IMMEDIATE")
@@ -234,7 +234,7 @@ class Cloud:
 
     @contextmanager
     def view(self) -> Iterator[Transaction]:
-        """One consistent reading of the cloud."""
+        """One consistent snapshot of the cloud."""
         connection = self._connection()
         connection.execute("BEGIN")
         try:
@@ -253,7 +253,7 @@ _LAST: Final = "\U0010ffff"  # after every id
 
 
 def _value(place: Place) -> str:
-    """An index of an expression is used by the same expression alone: not with a parameter for the path."""
+    """SQLite uses an expression index only for the identical expression, so the path cannot be a parameter."""
     return f"json_extract(body, '$.{place}')"
 
 

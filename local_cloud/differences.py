@@ -1,8 +1,8 @@
 """A plan compared with the state: the places that differ, as the Terraform bridge reports them.
 
 The rules are those of the bridge's detailed diff (github.com/pulumi/pulumi-terraform-bridge, pkg/tfbridge/
-detailed_diff.go) and of the plan that Terraform's SDK makes; tests/conformance has answers of real plugins to compare
-with. Nothing here knows a resource type or touches the cloud.
+detailed_diff.go) and of the plan that Terraform's SDK makes; tests/conformance has recorded answers of real plugins.
+Nothing here depends on a resource type or on the cloud.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from local_cloud.shapes import Shape
 from local_cloud.values import UNKNOWN, Path, Props
 
 META = "__meta"
-"""Where the bridge reports a replacement that no place of the detailed diff accounts for."""
+"""Key under which the bridge reports a replacement that no entry of the detailed diff explains."""
 
 
 def compare(shape: Shape, prior: Props, planned: Props) -> list[Change]:
@@ -31,10 +31,10 @@ def compare(shape: Shape, prior: Props, planned: Props) -> list[Change]:
 
 
 def settled_by_the_way(shape: Shape, prior: Props, planned: Props) -> Iterator[Change]:
-    """What a plan with any other change adds to it: places the state has nothing for, and the plan something.
+    """Places added to a plan that has other changes: empty in the state, set in the plan.
 
-    Alone none of them is a change. Lists, sets and maps that the cloud computes are unknown where the state has none;
-    values inside blocks get their empty value where the state has null.
+    On their own they are not changes. Computed lists, sets and maps are unknown where the state has none; values inside
+    blocks get their empty value where the state has null.
     """
     return _settled(shape.fields, prior, planned, ())
 
@@ -43,7 +43,7 @@ def _settled(fields: Mapping[str, Field], prior: Props, planned: Props, at: Path
     for name, one in fields.items():
         before, after, path = prior.get(name), planned.get(name), (*at, name)
         if before is None:
-            # A block of which there is at most one is an empty list in Terraform's state.
+            # An absent single block is an empty list in Terraform's state.
             collection = one.many in ("[]", "<>") or (one.many == "{}" and not one.fields)
             computed = collection and (one.computed or one.output_only)
             if (computed or (one.scalar and at)) and is_empty(after):
@@ -58,7 +58,7 @@ def _settled(fields: Mapping[str, Field], prior: Props, planned: Props, at: Path
 
 
 class _Comparison:
-    """Collects changes; `forced` is whether Terraform replaces, whatever the single places say."""
+    """Collects changes; `forced`: Terraform replaces, whatever the individual places say."""
 
     def __init__(self) -> None:
         self.changes: list[Change] = []
@@ -88,9 +88,9 @@ class _Comparison:
             else:
                 self._lists(one, before, after, at, replace)
         else:
-            # What comes or goes as a whole does so with every field in it.
+            # A block added or removed as a whole is reported with every field in it.
             whole = [before, after] if one.block else [*(before or []), *(after or [])] if one.many else []
-            kind = "update" if one.computed and after is None else _kind(before, after)  # the cloud will decide
+            kind = "update" if one.computed and after is None else _kind(before, after)  # the cloud assigns it
             self._change(at, kind, replace or any(_forces(one.fields, item) for item in whole))
 
     def _change(self, at: Path, kind: ChangeKind, replace: bool) -> None:
@@ -116,7 +116,7 @@ class _Comparison:
             self._change(at, _kind(before, after), replace or forced)
 
     def _lists(self, one: Field, before: list[Any], after: list[Any], at: Path, replace: bool) -> None:
-        """Values in a list: what was taken out, and what was put in."""
+        """Values in a list: removals and additions."""
         old, new = [spelling(one, item) for item in before], [spelling(one, item) for item in after]
         removed: set[int] = set()
         added: set[int] = set()
@@ -137,7 +137,7 @@ class _Comparison:
         ):
             self.forced = True
         if any(_incomplete(one, after[index]) for index in added):
-            # The bridge finds an element of the plan in the inputs only if the inputs say all of it.
+            # The bridge finds an element of the plan in the inputs only if the inputs specify all of it.
             self._change(at, "update", replace)
             return
         for index in sorted(added | removed):
@@ -156,7 +156,7 @@ def _kind(before: Any, after: Any) -> ChangeKind:
 
 
 def _forces(fields: Mapping[str, Field], given: Any) -> bool:
-    """Whether a field of a block that is given a value cannot change in place."""
+    """Whether any set field of a block forces a replacement."""
     return isinstance(given, dict) and any(
         one.force_new or (one.block and _forces(one.fields, given[name]))
         for name, one in fields.items()

@@ -1,4 +1,4 @@
-"""Asks one of the local cloud's name servers: what `dig +short` does, on machines that have none."""
+"""Queries one of the local cloud's name servers, for machines without `dig +short`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SECONDS = 3.0
 
 
 def ask(place: tuple[str, int], name: str, type_: str, source: str | None = None) -> list[str]:
-    """The answer's data in its order, in presentation format. Raises `LocalCloudError` where there is none."""
+    """The answer's data in order, in presentation format. Raises `LocalCloudError` if there is none."""
     host, port = place
     try:
         question = dns.message.make_query(name, type_)

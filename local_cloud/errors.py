@@ -1,7 +1,6 @@
-"""Refusals: how the local cloud says no.
+"""Refusals of the local cloud.
 
-Every refusal carries the text a user of the real thing would read; how it travels to the engine is `servicer.py`'s
-business.
+Every refusal has the text that a user of the real cloud would see; `servicer.py` sends it to the engine.
 """
 
 from __future__ import annotations
@@ -13,23 +12,23 @@ from local_cloud.values import Props
 
 @dataclass(frozen=True)
 class CheckFailure:
-    """One input that is wrong, found before anything is planned."""
+    """One invalid input, found before anything is planned."""
 
     property: str
     reason: str
 
 
 class CloudError(Exception):
-    """The cloud (or the plugin in front of it) refuses an operation; nothing was changed."""
+    """The cloud (or the plugin) refuses an operation; nothing was changed."""
 
 
 def google_error(code: int, message: str, reason: str) -> CloudError:
-    """A refusal as Google's Go client prints it, which is what the plugin passes on."""
+    """A refusal as Google's Go client prints it; the plugin passes that on."""
     return CloudError(f"googleapi: Error {code}: {message}, {reason}")
 
 
 def google_text(code: int, message: str, reason: str) -> str:
-    """The same text where no exception is wanted (failures of Check)."""
+    """The same text without an exception, for failures of Check."""
     return f"googleapi: Error {code}: {message}, {reason}"
 
 

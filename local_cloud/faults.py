@@ -1,7 +1,7 @@
-"""Faults on demand: slowness, quota, server errors, missing permissions, and a cluster that does not come up.
+"""Fault injection: latency, quota, server errors, missing permissions, and a cluster that does not come up.
 
-A fault is a row in the cloud's file; each operation asks here before it starts. What the fault means for a load
-balancer or for pods is decided where those live (`kubernetes/`); this module only says whether it is switched on.
+A fault is a row in the cloud's file; each operation checks for faults before it starts. The effect on load balancers
+and pods is in `kubernetes/`; this module only knows whether a fault is on.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from local_cloud.cloud import Cloud, Transaction
 from local_cloud.errors import CloudError, google_error
 
 KINDS: Final[dict[str, str]] = {
-    "latency": "every operation takes --ms longer",
+    "latency": "every operation takes --ms milliseconds longer",
     "quota": "the project's quota is exceeded",
     "http-500": "the API answers 500 Internal error",
     "http-503": "the API answers 503 Service unavailable",
     "permission-denied": "the caller's role lacks the permission",
     "lb-pending": "a LoadBalancer Service never gets its address",
     "pods-not-ready": "no pod is ready",
-    "token-expired": "Gandi's token is over its date",
-    "answer-lost": "Gandi does what it is asked and the answer never comes",
+    "token-expired": "Gandi's token has expired",
+    "answer-lost": "Gandi executes the request, but the response is lost",
     "drop-update": "the gcp plugin sends the old values and reports success (9.35 did: pulumi-gcp 3970)",
 }
 _CONDITIONS: Final = ("lb-pending", "pods-not-ready", "drop-update")
 
-# The collection that a permission or a quota is named after, by resource type.
+# Resource type -> the collection in the names of its permissions and quotas.
 _COLLECTIONS: Final[dict[str, str]] = {
     "gcp:compute/address:Address": "compute.addresses",
     "gcp:compute/globalAddress:GlobalAddress": "compute.globalAddresses",
@@ -72,7 +72,7 @@ def add(tx: Transaction, kind: str, type_: str, operation: str, times: int | Non
 
 
 def clear(tx: Transaction, kind: str = "") -> None:
-    """Switch off one kind of fault, or all of them."""
+    """Turn off one kind of fault, or all of them."""
     tx.execute("DELETE FROM faults WHERE ? IN ('', kind)", (kind,))
 
 
@@ -82,18 +82,18 @@ def faults(tx: Transaction) -> list[Fault]:
 
 
 def switched_on(tx: Transaction, kind: str, type_: str = "") -> bool:
-    """Whether a condition (lb-pending, pods-not-ready, drop-update) holds, for a type where it is about one."""
+    """Whether a lasting fault (lb-pending, pods-not-ready, drop-update) is on, for a type if given."""
     return any(fault.kind == kind and (not type_ or fault.type in ("", type_)) for fault in faults(tx))
 
 
 def meet(cloud: Cloud, type_: str, operation: str, id_: str) -> None:
-    """Suffer the faults that are set for an operation: wait, or be refused."""
+    """Apply the faults for an operation: delay it or refuse it."""
     if kind := suffered(cloud, type_, operation):
         raise _refusal(kind, type_, operation, id_)
 
 
 def suffered(cloud: Cloud, type_: str, operation: str) -> str:
-    """Wait as long as is set for an operation; the kind of fault that it then meets, empty: none."""
+    """Apply the latency for an operation; returns the kind of fault that then applies, empty: none."""
     with cloud.view() as tx:
         due = [fault for fault in faults(tx) if fault.kind not in _CONDITIONS and _concerns(fault, type_, operation)]
     for fault in due:

@@ -23,7 +23,7 @@ class Field:
     default: Any
     fields: Mapping[str, Field] = field(default_factory=dict)
     allowed: tuple[str, ...] | range | None = None
-    """The values that the plugin itself takes; what the cloud takes besides is each type's own business."""
+    """The values that the plugin accepts; each type checks what the cloud accepts."""
 
     @property
     def required(self) -> bool:
@@ -79,11 +79,11 @@ class Field:
 
     @property
     def block(self) -> bool:
-        """A single object with fields of its own."""
+        """A single object with its own fields."""
         return self.many == "{}" and bool(self.fields)
 
     def zero(self) -> Any:
-        """What the provider reports for a field the cloud has nothing for."""
+        """What the provider reports for a field without a value in the cloud."""
         if self.nothing:
             return None
         if self.many in ("[]", "<>"):

@@ -1,4 +1,4 @@
-"""Changes made by hand: what somebody in the console or with kubectl does behind the engine's back."""
+"""Manual changes: as made in the console or with kubectl, behind the engine's back."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ KUBECTL_EDIT: Final = "kubectl-edit"
 
 
 def find(tx: Transaction, type_: str, id_: str) -> Resource | None:
-    """A resource by its id in the cloud, by the end of it, or by the id the engine has."""
+    """A resource by its cloud id, by the end of that, or by the engine's id."""
     candidates = tx.all(type_)
     exact = [one for one in candidates if one.id == id_]
     ending = [one for one in candidates if means_the_same(type_, one.id, id_)]
     found = exact or ending
     if len(found) > 1:
-        raise LocalCloudError(f"{id_} could be any of {', '.join(one.id for one in found)}")
+        raise LocalCloudError(f"{id_} is ambiguous: {', '.join(one.id for one in found)}")
     return found[0] if found else None
 
 
 def means_the_same(type_: str, cloud_id: str, id_: str) -> bool:
-    """Whether `id_` is the id in the cloud, the end of that, or the id the engine has."""
+    """Whether `id_` is the cloud id, the end of that, or the engine's id."""
     return id_ in (cloud_id, _engine_id(type_, cloud_id)) or (bool(id_) and cloud_id.endswith(f"/{id_}"))
 
 
 def _engine_id(type_: str, cloud_id: str) -> str:
-    """Ids that the plugin writes differently: a NAT's, a database user's and a file's."""
+    """The engine's id: the plugin has its own formats for NATs, database users and objects."""
     parts = cloud_id.split("/")
     if type_.endswith(":RouterNat"):
         return "/".join(parts[1::2] + parts[-1:])
@@ -56,13 +56,13 @@ def existing(tx: Transaction, type_: str, id_: str) -> Resource:
 
 
 def change(tx: Transaction, type_: str, id_: str, path: str, value: Any) -> None:
-    """Set one place; a Kubernetes object's field then belongs to whoever edited it, as after `kubectl edit`."""
+    """Set one field; of a Kubernetes object its field manager is then `kubectl-edit`."""
     resource = existing(tx, type_, id_)
     steps = _steps(path)
     if type_.startswith("kubernetes:") and steps[0] == "status":
         raise LocalCloudError(
-            f"{path}: the cluster's controllers write the status and would put it back; change what they follow, such "
-            f'as metadata.annotations["{ADDRESS_ANNOTATION}"] of a LoadBalancer Service'
+            f"{path}: the cluster's controllers write the status and would revert this; change their inputs, such as "
+            f'metadata.annotations["{ADDRESS_ANNOTATION}"] of a LoadBalancer Service'
         )
     before = leaves(resource.body) if type_.startswith("kubernetes:") else {}
     _set(resource.body, steps, path, value)
@@ -80,7 +80,7 @@ def _steps(path: str) -> list[str | int]:
         for quoted, index, name in re.findall(r'\["([^"]+)"\]|\[(\d+)\]|([^.\[\]]+)', path)
     ]
     if not steps:
-        raise LocalCloudError(f"{path!r} is no place such as settings.tier or rrdatas[0]")
+        raise LocalCloudError(f"{path!r} is not a path such as settings.tier or rrdatas[0]")
     return steps
 
 
@@ -91,11 +91,11 @@ def _set(body: Any, steps: Sequence[str | int], path: str, value: Any) -> None:
             node = node[step]
         node[steps[-1]] = value
     except (KeyError, IndexError, TypeError):
-        raise LocalCloudError(f"the resource has no place {path}") from None
+        raise LocalCloudError(f"the resource has no field {path}") from None
 
 
 def promote(directory: Path, tx: Transaction, name: str) -> None:
-    """`gcloud sql instances promote-replica`: the server follows nobody any more, and its databases are its own."""
+    """`gcloud sql instances promote-replica`: stops replication; the instance then owns its databases."""
     replica = existing(tx, INSTANCE, name).body
     try:
         body = promoted(replica)
@@ -116,7 +116,7 @@ def remove(tx: Transaction, type_: str, id_: str) -> None:
 
 
 def put(directory: Path, make: Callable[[Transaction], object]) -> None:
-    """Put in what was made by hand before; the cloud may run or not."""
+    """Add resources not created by the engine; the cloud may be running or stopped."""
     cloud = Cloud(directory / CLOUD)
     with cloud.change("hand") as tx:
         if not tx.setting("network"):

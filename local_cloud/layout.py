@@ -1,4 +1,4 @@
-"""Files in a cloud's folder, defaults, and the error that its commands end with."""
+"""Files in a cloud's folder, defaults, and the error of its commands."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ PROVIDERS: Final = "PULUMI_DEBUG_PROVIDERS"
 
 DEFAULT_PROJECT: Final = "local-project"
 DEFAULT_REGION: Final = "us-central1"
-# The first one, and those that a cloud takes instead where another cloud of this machine has it.
+# The first one, and the alternatives if another cloud of this machine uses it.
 DEFAULT_NETWORK: Final = "127.77.0.0/16"
 DEFAULT_NETWORKS: Final = ",".join(f"127.{octet}.0.0/16" for octet in range(77, 100, 2))
-# Variables of the environment by which processes are found (marks.py): the cloud's own, with its folder as value, and
-# those of users of the cloud that have to end when its folder is removed, with the folder or one below it.
+# Environment variables by which processes are found (marks.py): the cloud's own, whose value is its folder, and those
+# of users of the cloud that must end when its folder is removed, whose value is that folder or one below it.
 SERVER_MARK: Final = "LOCAL_CLOUD_SERVER"
 GUEST_MARK: Final = "LOCAL_CLOUD_GUEST"
 DEFAULT_DNS_PORT: Final = 5300
@@ -29,9 +29,9 @@ DEFAULT_STORAGE_PORT: Final = 5380
 
 @dataclass(frozen=True)
 class Options:
-    """How to run: in which folder, for which project, on which network and ports.
+    """Folder, project, network and ports of a cloud.
 
-    Port 0 is any free one; None is the usual one, or any free one where another cloud has it.
+    Port 0: any free one; None: the default one, or any free one if that is in use.
     """
 
     directory: str
@@ -43,4 +43,4 @@ class Options:
 
 
 class LocalCloudError(Exception):
-    """Wrong use, or a state of the machine that the user has to know about, in one line."""
+    """Wrong use, or a condition of the machine that the user must know, in one line."""

@@ -1,4 +1,4 @@
-"""Links between Compute Engine resources: full addresses, relative paths and bare names that mean the same."""
+"""Links between Compute Engine resources: full URLs, relative paths and bare names of the same resource."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def self_link(path: str) -> str:
 
 
 def relative(link: str) -> str:
-    """The path of a link without the API's address."""
+    """The path of a link without the API's URL."""
     return _HOST.sub("", link)
 
 
 def name_of(link: str) -> str:
-    """The resource's own name, the last step of its path."""
+    """The resource's name, the last segment of its path."""
     return link.rsplit("/", 1)[-1]
 
 
 def same_link(one: str, other: str) -> bool:
-    """Whether two spellings name one resource; a bare name is compared by name, as the plugin does."""
+    """Whether two links name the same resource; a bare name is compared by name, as the plugin does."""
     left, right = relative(one), relative(other)
     if "/" in left and "/" in right:
         return left == right
@@ -48,5 +48,5 @@ def project_of(path: str) -> str:
 
 
 def contains_link(links: list[str], link: str) -> bool:
-    """Whether a list of links names the same resource."""
+    """Whether a list of links includes the resource."""
     return any(relative(one) == relative(link) for one in links)

@@ -1,5 +1,5 @@
-"""Processes that are found by a mark in their environment, which their children inherit: also after their parent was
-killed, and when whatever file named them is gone."""
+"""Finds processes by a mark in their environment, which children inherit: also after their parent was killed, and
+without a PID file."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _PROC: Final = Path("/proc")
 
 
 def marked(name: str, value: str, *, below: bool = False) -> Iterator[int]:
-    """Every living process, other than ourselves, with this variable in its environment; `below`: or with a path in it
-    that lies below `value`."""
+    """Every running process, other than this one, with this variable in its environment; `below`: also with a path
+    below `value`."""
     mark = f"{name}={value}".encode()
     for entry in _PROC.glob("[0-9]*"):
         pid = int(entry.name)
@@ -29,7 +29,7 @@ def marked(name: str, value: str, *, below: bool = False) -> Iterator[int]:
 
 
 def variable(pid: int, name: str) -> str:
-    """A variable of a process's environment as it was started; empty where there is none, or no such process."""
+    """A variable of a process's initial environment; empty if there is none, or no such process."""
     with contextlib.suppress(OSError):
         for pair in (_PROC / str(pid) / "environ").read_bytes().split(b"\0"):
             key, _, value = pair.partition(b"=")
@@ -39,20 +39,20 @@ def variable(pid: int, name: str) -> str:
 
 
 def name_of(pid: int) -> str:
-    """The program's name, 15 characters of it (proc(5), comm)."""
+    """The program's name, at most 15 characters (proc(5), comm)."""
     with contextlib.suppress(OSError):
         return (_PROC / str(pid) / "comm").read_text().strip()
     return ""
 
 
 def parent(pid: int) -> int:
-    """Its parent's process id; 0 where there is no such process."""
+    """Its parent's process id; 0 if there is no such process."""
     fields = _stat(pid)
     return int(fields[1]) if fields else 0
 
 
 def holds(pid: int, file: Path) -> bool:
-    """Whether it has this file open, under this name, which may be gone since."""
+    """Whether it has this file open, by this path, which may have been deleted."""
     with contextlib.suppress(OSError):
         for each in (_PROC / str(pid) / "fd").iterdir():
             with contextlib.suppress(OSError):
@@ -62,13 +62,13 @@ def holds(pid: int, file: Path) -> bool:
 
 
 def dead(pid: int) -> bool:
-    """Ended; perhaps not waited for yet (proc(5), field 3 of stat)."""
+    """Ended, perhaps a zombie (proc(5), field 3 of stat)."""
     fields = _stat(pid)
     return not fields or fields[0] in "ZX"
 
 
 def end(pids: Iterable[int], *signals: tuple[int, float]) -> bool:
-    """Send one signal after another, each with its seconds to work, until all are gone. Whether they are."""
+    """Send each signal in turn and wait its seconds, until all have ended. Whether they have."""
     left = set(pids)
     for number, seconds in signals:
         for pid in left:
@@ -95,7 +95,7 @@ def _all_dead(pids: Iterable[int]) -> bool:
 
 
 def _stat(pid: int) -> list[str]:
-    """Fields 3 and following of /proc/PID/stat; the name before them may hold anything."""
+    """Fields 3 and following of /proc/PID/stat; the name before them may contain any characters."""
     with contextlib.suppress(OSError):
         return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     return []

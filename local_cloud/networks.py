@@ -1,8 +1,8 @@
-"""Where the local cloud's addresses come from.
+"""Address allocation of the local cloud.
 
-The first half of the cloud's loopback network stands for Google's external addresses, the second half for the private
-addresses of Cloud SQL, so that real servers can listen on all of them. Addresses inside a VPC subnetwork are taken from
-that subnetwork's own range, and IPv6 addresses from the documentation prefix (RFC 3849).
+The first half of the cloud's loopback network is used for external addresses, the second half for private addresses of
+Cloud SQL, so that real servers can listen on all of them. Addresses inside a VPC subnetwork are from that subnetwork's
+range, and IPv6 addresses from the documentation prefix (RFC 3849).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final, get_args
 from local_cloud.cloud import LoadBalancerPlace, Transaction
 from local_cloud.layout import DEFAULT_NETWORK
 
-ASKERS: Final = "askers"  # a setting of the cloud
+CLIENTS: Final = "clients"  # a setting of the cloud
 IPV6_PREFIX: Final = ipaddress.IPv6Network("2001:db8::/32")
 
 
@@ -29,9 +29,9 @@ def private_pool(tx: Transaction) -> ipaddress.IPv4Network:
 
 
 def allocate(tx: Transaction, pool: ipaddress.IPv4Network, port: int = 0) -> str:
-    """The next address of a pool; like Google, one just given back is not handed out again at once.
+    """The next address of a pool; like at Google, a released address is not reused at once.
 
-    With a port, nobody else on this machine (another cloud) may be listening there.
+    With `port`, only an address on which no other process of this machine listens at that port.
     """
     size = pool.num_addresses - 10
     for _ in range(size):
@@ -59,7 +59,7 @@ def allocate_ipv6(tx: Transaction, prefix_length: int) -> str:
 
 
 def is_in_use(tx: Transaction, address: str) -> bool:
-    """Whether some resource has the address now."""
+    """Whether a resource has the address."""
     return bool(
         tx.count("gcp:compute/address:Address", "address", address)
         or any(tx.count("kubernetes:core/v1:Service", place, address) for place in get_args(LoadBalancerPlace))
@@ -71,13 +71,13 @@ def is_in_use(tx: Transaction, address: str) -> bool:
     )
 
 
-def askers(tx: Transaction) -> dict[str, str]:
-    """Networks that ask the DNS server -> regions near there, the nearest first, with commas between."""
-    found: dict[str, str] = json.loads(tx.setting(ASKERS, "{}"))
+def clients(tx: Transaction) -> dict[str, str]:
+    """Networks of DNS clients -> their nearest regions, in order, comma-separated."""
+    found: dict[str, str] = json.loads(tx.setting(CLIENTS, "{}"))
     return found
 
 
-def place_askers(tx: Transaction, network: str, regions: Sequence[str]) -> None:
-    """Whoever asks from this network is nearest to these regions; none: nobody says where it is."""
-    told = {name: value for name, value in askers(tx).items() if name != network}
-    tx.set_setting(ASKERS, json.dumps(told | ({network: ",".join(regions)} if regions else {})))
+def place_clients(tx: Transaction, network: str, regions: Sequence[str]) -> None:
+    """Set the nearest regions of this network's clients; none: the network is no longer listed."""
+    others = {name: value for name, value in clients(tx).items() if name != network}
+    tx.set_setting(CLIENTS, json.dumps(others | ({network: ",".join(regions)} if regions else {})))

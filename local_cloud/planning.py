@@ -1,8 +1,8 @@
-"""Plans: what a resource should look like, starting from what it looks like.
+"""Plans: the desired state of a resource, computed from its current state and the inputs.
 
-The rules are the Terraform bridge's. A field given is compared with the state; a field left out that the cloud decides
-(`~`) keeps what is there, which is the trap of `drainNatIps`; any other field left out goes back to its default.
-Nothing here knows a resource type or touches the cloud.
+The rules are the Terraform bridge's. A given field is compared with the state; an omitted field that the cloud computes
+(`~`) keeps its value, which is the trap of `drainNatIps`; any other omitted field reverts to its default. Nothing here
+depends on a resource type or on the cloud.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Change:
 
 
 def plan(shape: Shape, prior: Props, given: Props) -> Props:
-    """The state that the given inputs ask for, starting from the prior state (empty for a new resource)."""
+    """The state that the inputs ask for, based on the prior state (empty for a new resource)."""
     return _plan(shape.fields, prior, given)
 
 
@@ -48,7 +48,7 @@ def _plan(fields: Mapping[str, Field], prior: Props, given: Props) -> Props:
         elif value == UNKNOWN or not one.fields:
             planned[name] = value
         elif one.many == "{}":
-            # An element of a set has no counterpart from which something could be kept, not even in a set of one.
+            # An element of a set has no counterpart whose values could be kept, not even in a set of one.
             planned[name] = _plan(one.fields, before if isinstance(before, dict) and not one.set_of_one else {}, value)
         else:
             planned[name] = [
@@ -59,7 +59,7 @@ def _plan(fields: Mapping[str, Field], prior: Props, given: Props) -> Props:
 
 
 def _counterpart(one: Field, before: Any, index: int) -> Props:
-    """The element at the same place of a list; elements of a set have no counterpart."""
+    """The element at the same index of a list; elements of a set have no counterpart."""
     if one.many == "[]" and isinstance(before, list) and index < len(before) and isinstance(before[index], dict):
         counterpart: Props = before[index]
         return counterpart
@@ -67,7 +67,7 @@ def _counterpart(one: Field, before: Any, index: int) -> Props:
 
 
 def same(one: Field, before: Any, after: Any) -> bool:
-    """Whether two values of a field mean the same to the cloud; empty values are all alike."""
+    """Whether two values of a field are equivalent to the cloud; all empty values are."""
     if UNKNOWN in (before, after):
         return False
     if one.implied:
@@ -92,7 +92,7 @@ def same(one: Field, before: Any, after: Any) -> bool:
 
 
 def same_item(one: Field, before: Any, after: Any) -> bool:
-    """Whether two elements (or single values) of a field mean the same."""
+    """Whether two elements (or single values) of a field are equivalent."""
     if one.fields and isinstance(before, dict) and isinstance(after, dict):
         return all(same(inner, before.get(name), after.get(name)) for name, inner in one.fields.items())
     if one.link and isinstance(before, str) and isinstance(after, str):
@@ -101,7 +101,7 @@ def same_item(one: Field, before: Any, after: Any) -> bool:
 
 
 class Elements:
-    """The elements of a set. A gateway may have 300 addresses, so equal spellings are found without comparing all."""
+    """The elements of a set, matched by key: a gateway may have 300 addresses, too many to compare pairwise."""
 
     def __init__(self, one: Field, items: list[Any]) -> None:
         self._one = one
@@ -120,16 +120,16 @@ def spelling(one: Field, item: Any) -> str:
 
 
 def is_empty(value: Any) -> bool:
-    """Whether the cloud takes a value for none: null, "", 0, false, nothing in a list or block."""
+    """Whether the cloud treats a value as absent: null, "", 0, false, an empty list or block."""
     if isinstance(value, dict):
         return all(is_empty(item) for name, item in value.items() if name != DEFAULTS)
     return value is None or value == "" or value == [] or value is False or (value == 0 and not isinstance(value, str))
 
 
 def imported_inputs(shape: Shape, body: Props) -> Props:
-    """Inputs for a resource known only by its id: what the cloud has that is neither empty nor a documented default."""
+    """Inputs of an imported resource: the cloud's values that are neither empty nor a documented default."""
     inputs = _imported(shape.fields, body)
-    inputs.pop("labels", None)  # not read on import: only labels that a program names are its own
+    inputs.pop("labels", None)  # not read on import: only labels set by a program are its own
     return inputs
 
 
@@ -151,7 +151,7 @@ def _imported(fields: Mapping[str, Field], body: Props) -> Props:
 
 
 def refreshed_inputs(shape: Shape, inputs: Props, body: Props) -> Props:
-    """The given inputs with what the cloud has now, so that a hand-made change shows."""
+    """The given inputs with the cloud's current values, so that drift shows."""
     return _refreshed(shape.fields, inputs, body)
 
 

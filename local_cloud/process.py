@@ -1,7 +1,7 @@
-"""The cloud from outside: start and stop its process, read its resources, change things by hand.
+"""The cloud from outside: start and stop its process, read its resources, make manual changes.
 
-`python -m local_cloud` is this class on the command line; tests use it directly. It imports nothing heavy, so that
-asking a running cloud for its environment is quick.
+`python -m local_cloud` is this class on the command line; tests use it directly. Heavy imports are deferred, so that
+printing a running cloud's environment is fast.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _STOP_SECONDS: Final = 40.0
 
 
 class LocalCloud:
-    """The cloud in one folder, running or not."""
+    """The cloud in one folder, running or stopped."""
 
     started_by = "python -m local_cloud start"
 
@@ -69,7 +69,7 @@ class LocalCloud:
     # Life
 
     def start(self) -> bool:
-        """Start it and wait until it is ready. False when it was running already."""
+        """Start it and wait until it is ready. False if it was running already."""
         if self.running():
             self._await_ready(None)
             return False
@@ -97,7 +97,7 @@ class LocalCloud:
         return True
 
     def _end_those_without_a_folder(self) -> None:
-        """A server whose folder was removed under it sees that (server.py); this waits until it is gone, or ends it."""
+        """End servers of a removed folder: they notice by themselves (server.py), and are killed if they are slow."""
         lock = self.directory / LOCK
         servers = [pid for pid in marks.marked(SERVER_MARK, str(self.directory)) if marks.holds(pid, lock)]
         marks.end(servers, (signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, 5.0))
@@ -107,13 +107,13 @@ class LocalCloud:
         while not (self.directory / RUN).exists():
             if process is not None and process.poll() is not None:
                 last = self.log_file.read_text(errors="replace").strip().splitlines()[-1:]
-                raise LocalCloudError(f"the cloud did not start: {' '.join(last)} (all of it: {self.log_file})")
+                raise LocalCloudError(f"the cloud did not start: {' '.join(last)} (full log: {self.log_file})")
             if time.monotonic() > deadline:
                 raise LocalCloudError(f"the cloud is not ready after {_START_SECONDS:.0f} s; see {self.log_file}")
             time.sleep(0.05)
 
     def stop(self) -> bool:
-        """Stop it and wait until it is gone. False when it was not running."""
+        """Stop it and wait until it has ended. False if it was not running."""
         if not self.running():
             (self.directory / RUN).unlink(missing_ok=True)
             return False
@@ -127,7 +127,7 @@ class LocalCloud:
         return True
 
     def destroy(self) -> None:
-        """Stop it and remove its cloud; files of others in the folder stay."""
+        """Stop it and delete everything in it; other files in the folder are kept."""
         if self.running():
             self.stop()
         if (self.directory / POSTGRES).exists():
@@ -139,7 +139,7 @@ class LocalCloud:
             (self.directory / name).unlink(missing_ok=True)
 
     def running(self) -> bool:
-        """Whether a live process holds the lock; a process id left behind by a crash does not count."""
+        """Whether a running process holds the lock; a stale process id after a crash does not count."""
         try:
             lock = (self.directory / LOCK).open()
         except FileNotFoundError:
@@ -154,15 +154,15 @@ class LocalCloud:
     def status(self) -> dict[str, Any]:
         """Process id, ports, DNS endpoint, project, region and network of the running cloud."""
         if not self.running():
-            raise LocalCloudError(f"no cloud runs in {self.directory}; `{self.started_by}` starts one")
+            raise LocalCloudError(f"no cloud is running in {self.directory}; start one with `{self.started_by}`")
         self._await_ready(None)
         run: dict[str, Any] = json.loads((self.directory / RUN).read_text())
         return run
 
     def env(self) -> dict[str, str]:
-        """The environment that makes the engine attach to this cloud's providers.
+        """The environment that attaches the engine to this cloud's providers.
 
-        Gandi's token is the stand-in's, so that nobody's own ever gets here; nothing else takes it.
+        Gandi's token is valid for the simulated API only, so that no real token is ever used here.
         """
         ports = self.status()["ports"]
         with self.cloud.view() as tx:
@@ -170,25 +170,25 @@ class LocalCloud:
         return {PROVIDERS: ",".join(f"{name}:{port}" for name, port in ports.items()), "GANDI_TOKEN": token}
 
     def guests(self) -> dict[str, str]:
-        """What runs in the folder beside the cloud, for people: name to state."""
+        """Other processes of the folder, for `status`: name to state."""
         return {}
 
     def dns_endpoint(self) -> tuple[str, int]:
-        """Where the zones are answered."""
+        """Address and port of Cloud DNS's name server."""
         run = self.status()
         return run["dns_host"], run["dns_port"]
 
     def gandi_api(self) -> str:
-        """Where Gandi's API is stood in for: the setting `dns.gandi.api` of a stack with that backend."""
+        """URL of the simulated Gandi API, to be configured as its base URL in the client."""
         return f"http://127.0.0.1:{self.status()['gandi_port']}"
 
     def gandi_dns_endpoint(self) -> tuple[str, int]:
-        """Where the zones at Gandi are answered."""
+        """Address and port of Gandi's name server."""
         run = self.status()
         return run["dns_host"], run["gandi_dns_port"]
 
     def storage_url(self, bucket: str, name: str) -> str:
-        """Where a public object of Cloud Storage is served."""
+        """URL of a public object of Cloud Storage."""
         return f"http://127.0.0.1:{self.status()['storage_port']}/{bucket}/{name}"
 
     @property
@@ -197,7 +197,7 @@ class LocalCloud:
 
     @property
     def kubeconfig(self) -> Path:
-        """A kubeconfig with a context for every cluster; its current context is the local cloud's own cluster."""
+        """A kubeconfig with a context for every cluster; the current one is the cluster of the project and region."""
         return self.directory / KUBECONFIG
 
     # The cloud
@@ -208,7 +208,7 @@ class LocalCloud:
 
         if self._cloud is None:
             if not (self.directory / CLOUD).exists():
-                raise LocalCloudError(f"there is no cloud in {self.directory}")
+                raise LocalCloudError(f"no cloud in {self.directory}")
             self._cloud = Cloud(self.directory / CLOUD)
         return self._cloud
 
@@ -218,7 +218,7 @@ class LocalCloud:
             return tx.all(type_) if type_ else tx.everything()
 
     def resource(self, type_: str, id_: str) -> Props:
-        """One resource as the cloud has it; the id may be the engine's, or the last part of the cloud's own."""
+        """One resource as the cloud has it; the id may be the engine's, or the last part of the cloud's."""
         from local_cloud.hand import existing
 
         with self.cloud.view() as tx:
@@ -235,15 +235,15 @@ class LocalCloud:
             return tx.log()
 
     def writes(self, *, who: str = "engine") -> list[LogRow]:
-        """Successful creations, updates and deletions; by the engine unless `who` says `hand`."""
+        """Successful creations, updates and deletions; by the engine, or with `who="hand"` the manual ones."""
         from local_cloud.cloud import WRITES
 
         return [row for row in self.log() if row.op in WRITES and row.who == who and not row.refusal]
 
-    # By hand
+    # Manual changes
 
     def set(self, type_: str, id_: str, path: str, value: Any) -> None:
-        """Change one place of a resource, as somebody in the console would."""
+        """Change one field of a resource, as in the console."""
         from local_cloud.hand import change
 
         with self.cloud.change("hand") as tx:
@@ -257,14 +257,14 @@ class LocalCloud:
             remove(tx, type_, id_)
 
     def promote(self, instance: str) -> None:
-        """Make a read replica of Cloud SQL an instance of its own, as `gcloud sql instances promote-replica` does."""
+        """Promote a Cloud SQL read replica, as `gcloud sql instances promote-replica` does."""
         from local_cloud.hand import promote
 
         with self.cloud.change("hand") as tx:
             promote(self.directory, tx, instance)
 
     def put(self, make: Callable[[Transaction], object]) -> None:
-        """Put hand-made resources in, whether it runs or not."""
+        """Add resources not created by the engine; the cloud may be running or stopped."""
         from local_cloud.hand import put
 
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -276,12 +276,12 @@ class LocalCloud:
         from local_cloud import faults
 
         if kind not in faults.KINDS:
-            raise LocalCloudError(f"no fault {kind!r}; there are {', '.join(faults.KINDS)}")
+            raise LocalCloudError(f"unknown fault {kind!r}; known: {', '.join(faults.KINDS)}")
         with self.cloud.change("hand") as tx:
             faults.add(tx, kind, type_, operation, times, milliseconds)
 
     def faults(self) -> list[Fault]:
-        """Those that still wait to be met."""
+        """Those that are still on."""
         from local_cloud import faults
 
         with self.cloud.view() as tx:
@@ -297,8 +297,8 @@ class LocalCloud:
         with self.cloud.change("hand") as tx:
             tx.set_quota(metric, maximum)
 
-    def place_askers(self, network: str, regions: Sequence[str]) -> None:
-        """Where queries from a network come from, for geolocation policies: its nearest regions, in order."""
+    def place_clients(self, network: str, regions: Sequence[str]) -> None:
+        """Set the regions nearest to a network's DNS clients, in order, for geolocation policies."""
         from local_cloud import networks
 
         try:
@@ -306,11 +306,11 @@ class LocalCloud:
         except ValueError as error:
             raise LocalCloudError(f"{network}: {error}") from None
         if wrong := [each for each in regions if not re.fullmatch("[a-z]+-[a-z]+[0-9]+", each)]:
-            raise LocalCloudError(f"no region {wrong[0]!r}; write them like us-east1, the nearest first")
+            raise LocalCloudError(f"not a region: {wrong[0]!r}; write regions like us-east1, nearest first")
         with self.cloud.change("hand") as tx:
-            networks.place_askers(tx, known, regions)
+            networks.place_clients(tx, known, regions)
 
     def pods_ready(self, ready: bool) -> None:
-        """Whether the cluster's pods are ready."""
+        """Make the cluster's pods ready or not ready."""
         with self.cloud.change("hand") as tx:
             tx.set_setting("pods", "ready" if ready else "not-ready")

@@ -1,4 +1,4 @@
-"""What a provider answers the engine, in plain Python; `servicer.py` puts it on the wire."""
+"""A provider's answers to the engine, in plain Python; `servicer.py` encodes them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Checked:
-    """Inputs as the engine shall keep them, or what is wrong with them; `secrets` are places that came in as such
-    elsewhere."""
+    """Inputs for the engine to keep, or what is wrong with them; `secrets`: further places to mark as secret."""
 
     inputs: Props
     failures: Sequence[CheckFailure] = ()
@@ -38,14 +37,14 @@ class Difference:
     changes: Sequence[Change] = ()
     delete_before_replace: bool = False
     detailed: bool = True
-    """Whether the plugin says which places differ, or only which properties."""
+    """Whether the plugin reports paths, or only top-level properties."""
     bridged: bool = False
-    """As the Terraform bridge puts it: whole properties force a replacement, and a key with a hyphen is quoted."""
+    """As the Terraform bridge does: replacements name top-level properties, and a key with a hyphen is quoted."""
 
 
 @dataclass(frozen=True)
 class State:
-    """A resource as it is now; `secrets` are the places no one may read in clear."""
+    """A resource's current state; `secrets`: the places to be marked as secret."""
 
     id: str
     outputs: Props
@@ -54,7 +53,7 @@ class State:
 
 
 class Provider(Protocol):
-    """One provider. `settings` is whatever its `configure` returned for the calling engine."""
+    """One provider. `settings`: what its `configure` returned for the calling engine."""
 
     name: str
     version: str

@@ -1,4 +1,4 @@
-"""The random provider: values drawn once and kept in the engine's state, of which the cloud knows nothing."""
+"""The random provider: values generated once and kept only in the engine's state, not in the cloud."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ root: length:int*! keepers{}! lower:bool!?=true minLower:int!?=0 minNumeric:int!
 
 
 class _Drawn(ResourceType):
-    """A value that is drawn at creation; reading it back gives what the state has."""
+    """A value generated at creation; a read returns what the state has."""
 
     stable_name = "length"
 
@@ -39,7 +39,7 @@ class _Drawn(ResourceType):
         return {**prior, **planned}
 
     def delete(self, values: Props) -> None:
-        """Nothing to delete: the value was only ever in the state."""
+        """Nothing to delete: the value exists only in the state."""
 
 
 class RandomString(_Drawn):
@@ -113,7 +113,7 @@ class RandomId(_Drawn):
 
 
 class RandomProvider(BridgedProvider):
-    """Passwords, texts and ids. A plugin of the newer framework: it writes no defaults into the inputs."""
+    """Passwords, strings and ids. Built with the plugin framework: it writes no defaults into the inputs."""
 
     detailed = False
 
@@ -149,9 +149,9 @@ def _notations(body: Props, raw: bytes) -> Props:
 
 
 def _bcrypt(password: str) -> str:
-    """With the C library's own crypt(3): Python has no bcrypt, and its `crypt` module ends with 3.12.
+    """With the C library's crypt(3): Python has no bcrypt, and its `crypt` module ends with 3.12.
 
-    Empty where the library is missing; a deployment should not fail for a hash nobody asked for.
+    Empty if the library is missing: a deployment should not fail because of an unused hash.
     """
     alphabet = string.ascii_letters + string.digits + "./"
     # The 22nd character of a salt carries only two bits: "." is always valid.

@@ -1,7 +1,7 @@
-"""What one Google resource type has to say for itself; the providers' common work is in `bridged.py`.
+"""Base of the Google resource types; what they have in common with other providers is in `bridged.py`.
 
-A subclass gives its shape, where the cloud keeps it, what the cloud computes, and what the cloud refuses. It never sees
-the engine, secrets or previews.
+A subclass defines its shape, its key in the cloud, what the cloud computes, and what the cloud refuses. It does not
+deal with the engine, secrets or previews.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from local_cloud.values import UNKNOWN, Props
 
 @dataclass(frozen=True)
 class Settings:
-    """A provider's configuration, as far as resource types ask for it."""
+    """The part of a provider's configuration that resource types need."""
 
     project: str = ""
     region: str = ""
@@ -29,29 +29,29 @@ class Settings:
     deletion_policy: str = "DELETE"
 
     def own_labels(self, given: Mapping[str, str]) -> dict[str, str]:
-        """The labels the provider puts on a resource; the attribution label is the plugin's own idea."""
+        """The labels that the provider adds to a resource; the plugin adds the attribution label by itself."""
         attribution = {"goog-pulumi-provisioned": "true"} if self.attribution else {}
         return {**(self.default_labels or {}), **attribution, **given}
 
 
 class ResourceType:
-    """Base of all types whose resources live in the cloud's file."""
+    """Base of all types whose resources are stored in the cloud's file."""
 
     token: ClassVar[str]
     shape: ClassVar[Shape]
     noun: ClassVar[str]
-    """As the plugin calls it in its errors: "Error creating Address"."""
+    """Its name in the plugin's errors: "Error creating Address"."""
     key_format: ClassVar[str]
-    """Where the cloud keeps it, from its own fields: projects/{project}/regions/{region}/addresses/{name}."""
+    """Its key in the cloud, from its fields: projects/{project}/regions/{region}/addresses/{name}."""
     id_format: ClassVar[str] = ""
     """The id in the engine's state, where that differs."""
     import_formats: ClassVar[tuple[str, ...]] = ()
     """Shorter ids that can be imported as well, in the order the plugin tries them."""
     stable_name: ClassVar[str] = "name"
     suppressed: ClassVar[frozenset[str]] = frozenset()
-    """Inputs that the plugin compares itself (DiffSuppressFunc): no change when the program leaves them out."""
+    """Inputs that the plugin compares itself (DiffSuppressFunc): no change if the program omits them."""
     any_deletion_policy: ClassVar[bool] = False
-    """Types that had a `deletionPolicy` before all had one do not look at its value; what is not known deletes."""
+    """For types that had `deletionPolicy` before all did: its value is not checked, and an unknown one deletes."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
@@ -59,42 +59,42 @@ class ResourceType:
     # Names and ids
 
     def key(self, values: Mapping[str, Any]) -> str:
-        """The id under which the cloud keeps a resource with these values."""
+        """The cloud's key of a resource with these values."""
         return self.key_format.format_map(values)
 
     def engine_id(self, body: Mapping[str, Any]) -> str:
         return (self.id_format or self.key_format).format_map(body)
 
     def identity(self, id_: str, settings: Settings) -> Props:
-        """The fields that an id names: from the state, or as typed by somebody who imports."""
+        """The fields in an id, from the state or from an import."""
         for pattern in (self.key_format, self.id_format, *self.import_formats):
             match = re.fullmatch(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(pattern)), id_) if pattern else None
             if match:
                 return {"project": settings.project, "region": settings.region, **match.groupdict()}
         raise CloudError(f'Import id "{id_}" doesn\'t match any of the accepted formats: {self.key_format}')
 
-    # What the plugin checks before it asks the cloud
+    # What the plugin checks before it calls the cloud
 
     def check(self, inputs: Props) -> list[CheckFailure]:
-        """Values that the plugin refuses at once. Unknown values have to be let through."""
+        """Values that the plugin refuses in Check. Unknown values must pass."""
         return []
 
     def judge(self, planned: Props) -> list[CheckFailure]:
-        """Values that the plugin plans with and the API then refuses, whatever else there is in the cloud."""
+        """Values that the plugin accepts in a plan and that the API always refuses."""
         return []
 
     def adjust(self, prior: Props, planned: Props) -> Props:
-        """The plan with what the plugin itself works out."""
+        """The plan with values that the plugin computes."""
         return planned
 
     def customize(self, prior: Props, planned: Props) -> list[Change]:
-        """Changes that a shape cannot say, added to the plan's own. A CloudError: the plugin refuses the plan."""
+        """Further changes, which a shape cannot express. Raises `CloudError` if the plugin refuses the plan."""
         return []
 
     # What the cloud does
 
     def make(self, tx: Transaction, planned: Props) -> Props:
-        """The body of a new resource: refuse what the cloud refuses, compute what it computes."""
+        """The body of a new resource, with computed values. Raises what the cloud refuses."""
         return planned
 
     def change(self, tx: Transaction, body: Props, planned: Props) -> Props:
@@ -102,13 +102,13 @@ class ResourceType:
         return {**body, **planned}
 
     def remove(self, tx: Transaction, body: Props) -> None:
-        """Refuse a deletion the cloud refuses; remove what goes with the resource."""
+        """Refuse a deletion that the cloud refuses; remove dependent resources."""
 
     def see(self, tx: Transaction, body: Props) -> Props | None:
-        """What the cloud answers when it is asked: the body and what follows from other resources. None: it is gone."""
+        """The cloud's answer to a read: the body with what depends on other resources. None: it does not exist."""
         return body
 
-    # The whole operation; a type that has more to do than to write overrides these
+    # The whole operation; overridden by types that do more than write
 
     def create(self, planned: Props) -> Props:
         with self.cloud.change() as tx:
@@ -137,7 +137,7 @@ class ResourceType:
             return self.see(tx, after) or after
 
     def stored(self, body: Props) -> Props:
-        """What the cloud keeps: without the fields only the plugin knows, and without `labels`, see `bridged.py`."""
+        """What the cloud stores: without the plugin's own fields, and without `labels` (see `bridged.py`)."""
         own = {name for name, field in self.shape.fields.items() if field.plugin_only}
         hidden = {*own, "labels", "pulumiLabels"} if "effectiveLabels" in self.shape.fields else own
         return {name: value for name, value in body.items() if name not in hidden}
@@ -149,7 +149,7 @@ class ResourceType:
         return body
 
     def delete(self, values: Props) -> None:
-        """Deleting what is gone already is fine, as it is for the plugin."""
+        """Deleting a resource that no longer exists succeeds, as with the plugin."""
         with self.cloud.change() as tx:
             body = tx.get(self.token, self.key(values))
             if body is not None:

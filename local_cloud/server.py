@@ -1,6 +1,6 @@
 """The local cloud's server process: three providers, and servers of PostgreSQL, DNS, public objects and Gandi's API.
 
-One process per folder: whoever holds the lock file runs. `process.py` starts and stops it from outside.
+One process per folder: the one that holds the lock file. `process.py` starts and stops it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from local_cloud.layout import (
     Options,
 )
 from local_cloud.links import relative
-from local_cloud.networks import askers
+from local_cloud.networks import clients
 from local_cloud.postgres import PostgresError
 from local_cloud.provider import Provider
 from local_cloud.random_provider import RandomProvider
@@ -60,17 +60,17 @@ from local_cloud.storage_server import StorageServer
 from local_cloud.values import Props
 
 LOOPBACK: Final = "127.0.0.1"
-# Waiting for a load balancer holds a thread; the engine runs at most 16 operations at once by default.
+# Waiting for a load balancer occupies a thread; the engine runs at most 16 operations at once by default.
 THREADS: Final = 64
 SMALLEST_NETWORK: Final = 24
-CLAIM_PORT: Final = 5300  # of UDP, on a network's last address
+CLAIM_PORT: Final = 5300  # UDP, on a network's last address
 LOOK_SECONDS: Final = 1.0
 _LOG: Final = logging.getLogger("local_cloud")
 
 
 @dataclass(frozen=True)
 class RunFile:
-    """What `run.json` says about a running cloud."""
+    """The contents of `run.json` of a running cloud."""
 
     pid: int
     ports: dict[str, int]
@@ -85,7 +85,7 @@ class RunFile:
 
 
 class Server:
-    """Everything that runs while the local cloud is up."""
+    """All servers of a running cloud."""
 
     def __init__(self, options: Options) -> None:
         networks = options.network.split(",")
@@ -96,7 +96,7 @@ class Server:
         self._lock = _take_lock(self._folder)
         self.cloud = Cloud(self._folder / CLOUD)
         with self.cloud.change("hand") as tx:
-            # Addresses that were given out keep a cloud on its network.
+            # A cloud keeps its network: addresses may be allocated from it.
             known = tx.setting("network")
             self._network, self._claim = claimed([known] if known else networks)
             tx.set_setting("network", self._network)
@@ -107,11 +107,11 @@ class Server:
             KubernetesProvider(self.cloud),
             RandomProvider(self.cloud),
         ]
-        # The references matter: a gRPC server that is collected closes its port.
+        # Keeps references: a garbage-collected gRPC server closes its port.
         self._grpc = {provider.name: _serve(provider) for provider in providers}
 
     def start(self) -> None:
-        """Be ready, and say so in `run.json`."""
+        """Start all servers, then write `run.json`."""
         self._dns = self._started_dns()
         self._gandi_dns = DnsServer(LOOPBACK, 0, lambda: list(_gandi_zones(self.cloud)))
         self._gandi_dns.start()
@@ -121,7 +121,7 @@ class Server:
         try:
             self._sql.start_all(self.cloud)
         except PostgresError as error:
-            # The rest of the local cloud is still of use, and the next operation on the instance tries again.
+            # The rest of the cloud is usable, and the next operation on the instance tries again.
             _LOG.warning("a database server did not start: %s", error)
         for server, _ in self._grpc.values():
             server.start()
@@ -153,7 +153,7 @@ class Server:
                 server.start()
             except DnsServerError as error:
                 if port == ports[-1]:
-                    raise LocalCloudError(f"{error}; another port can be chosen with --dns-port") from error
+                    raise LocalCloudError(f"{error}; choose another port with --dns-port") from error
                 continue
             return server
         raise AssertionError("the last port either starts or raises")
@@ -167,7 +167,7 @@ class Server:
             except OSError as error:
                 if port == ports[-1]:
                     text = f"port {port} of {LOOPBACK}: {error.strerror}"
-                    raise LocalCloudError(f"{text}; another port can be chosen with --storage-port") from error
+                    raise LocalCloudError(f"{text}; choose another port with --storage-port") from error
                 continue
             server.start()
             return server
@@ -186,7 +186,7 @@ class Server:
         self._lock.close()
 
     def removed(self) -> bool:
-        """Whether the folder was removed under us: nobody finds us any more."""
+        """Whether the folder was removed: commands can no longer find this process."""
         return os.fstat(self._lock.fileno()).st_nlink == 0
 
 
@@ -196,11 +196,11 @@ def _check_network(text: str) -> None:
     except ValueError as error:
         raise LocalCloudError(f"--network {text}: {error}") from None
     if not network.subnet_of(ipaddress.IPv4Network("127.0.0.0/8")) or network.prefixlen > SMALLEST_NETWORK:
-        raise LocalCloudError(f"--network {text}: a part of 127.0.0.0/8 with at least a /{SMALLEST_NETWORK}")
+        raise LocalCloudError(f"--network {text}: must be part of 127.0.0.0/8 and at least a /{SMALLEST_NETWORK}")
 
 
 def claimed(networks: Sequence[str]) -> tuple[str, socket.socket]:
-    """The first network that no other cloud has, also not another user's, and what holds it until it is closed."""
+    """The first network not used by another cloud, of any user, and the socket that holds it until closed."""
     for network in networks:
         claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
@@ -210,7 +210,7 @@ def claimed(networks: Sequence[str]) -> tuple[str, socket.socket]:
         else:
             return network, claim
     raise LocalCloudError(
-        f"another cloud of this machine runs on {networks[-1]}: stop that one first (its folder is another one)"
+        f"another cloud of this machine, in another folder, is running on {networks[-1]}: stop that one first"
     )
 
 
@@ -228,7 +228,7 @@ def _take_lock(directory: Path) -> IO[str]:
 def _serve(provider: Provider) -> tuple[grpc.Server, int]:
     server = grpc.server(
         futures.ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix=provider.name),
-        # A restarted cloud must never share a port with one that is going down.
+        # A restarted cloud must not share a port with one that is shutting down.
         options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 64 * 1024 * 1024)],
     )
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(ProviderServicer(provider), server)
@@ -237,7 +237,7 @@ def _serve(provider: Provider) -> tuple[grpc.Server, int]:
 
 
 def served_zones(cloud: Cloud) -> Iterator[ZoneData]:
-    """Public zones as the DNS server answers them."""
+    """Public zones for the DNS server."""
     with cloud.view() as tx:
         for zone in tx.all(ZONE):
             if zone.body["visibility"] != "public":
@@ -258,20 +258,20 @@ def _record(tx: Transaction, body: Props) -> RecordData:
     )
 
 
-def nearest_to(cloud: Cloud, asker: str) -> Sequence[str]:
-    """Regions near whoever asks, the nearest first, as far as they were set (`python -m local_cloud askers`)."""
+def nearest_to(cloud: Cloud, client: str) -> Sequence[str]:
+    """Regions configured for the client, nearest first (`python -m local_cloud clients`)."""
     with cloud.view() as tx:
-        return order_of([(network, regions.split(",")) for network, regions in askers(tx).items()], asker)
+        return order_of([(network, regions.split(",")) for network, regions in clients(tx).items()], client)
 
 
 def _gandi_zones(cloud: Cloud) -> Iterator[ZoneData]:
-    """Domains as Gandi's own name servers answer them: a zone that moves is at both hosts."""
+    """Domains for Gandi's name server: during a move a zone is at both hosts."""
     with cloud.view() as tx:
         yield from gandi_zones.served(tx)
 
 
 def run(options: Options) -> None:
-    """Serve until told to stop."""
+    """Serve until stopped by a signal."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     server = Server(options)
     stopped = threading.Event()
@@ -280,7 +280,7 @@ def run(options: Options) -> None:
     server.start()
     while not stopped.wait(LOOK_SECONDS):
         if server.removed():
-            _LOG.warning("the folder was removed: ending")
+            _LOG.warning("the folder was removed: shutting down")
             marks.end(marks.marked(GUEST_MARK, options.directory, below=True), *marks.GENTLY)
             break
     server.stop()

@@ -1,7 +1,7 @@
 """The engine's gRPC protocol in front of a provider.
 
-Secrets are remembered here and wrapped again on the way out; a provider works on plain values. The engine dials one
-connection per provider instance (a default and an explicit provider are two), so configuration is kept per connection.
+Secrets are unwrapped and marked again here; a provider works on plain values. The engine opens one connection per
+provider instance (a default and an explicit provider are two), so configuration is kept per connection.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
         self._provider = provider
         self._settings: dict[str, Any] = {}
 
-    # Acquaintance
+    # Handshake
 
     def Handshake(
         self, request: provider_pb2.ProviderHandshakeRequest, context: Context
@@ -80,7 +80,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer):
         if peer not in self._settings:
             context.abort(
                 grpc.StatusCode.FAILED_PRECONDITION,
-                f"the {self._provider.name} provider of the cloud was restarted in the middle of a run; run again",
+                f"the cloud's {self._provider.name} provider was restarted during the run; run again",
             )
         return self._settings[peer]
 
@@ -177,7 +177,7 @@ def _named(urn: str) -> Named:
 
 
 def _type(urn: str) -> str:
-    """The resource's own type; the part before `$` is its parents'."""
+    """The resource's type; the part before `$` is its parents'."""
     return urn.split("::")[2].rsplit("$", 1)[-1]
 
 
@@ -186,7 +186,7 @@ def _name(urn: str) -> str:
 
 
 def _outputs(state: State, given: Iterable[Path]) -> Any:
-    """What came in as a secret goes out as one."""
+    """Secret inputs become secret outputs."""
     return encode(state.outputs, {*state.secrets, *given})
 
 
@@ -226,14 +226,14 @@ def _property_diff(change: Change) -> provider_pb2.PropertyDiff:
 
 
 def _refuse(context: Context, error: CloudError) -> NoReturn:
-    """The Go plugins report refusals without a code of their own, which arrives as UNKNOWN."""
+    """The Go plugins report refusals without a gRPC code, which arrives as UNKNOWN."""
     context.abort(grpc.StatusCode.UNKNOWN, str(error))
     raise AssertionError("abort does not return")
 
 
 @contextmanager
 def _told(context: Context, given: Decoded) -> Iterator[None]:
-    """Around an operation: refusals, and objects that did not become ready, as the engine expects to hear of them."""
+    """Wraps an operation: reports refusals and objects that did not become ready as the engine expects."""
     try:
         yield
     except InitFailed as failure:
@@ -243,7 +243,7 @@ def _told(context: Context, given: Decoded) -> Iterator[None]:
 
 
 def _init_failed(context: Context, failure: InitFailed, given: Decoded) -> NoReturn:
-    """The object exists but is not ready: the error carries it, so that the engine keeps it in the state."""
+    """The object exists but is not ready: it is part of the error, so that the engine keeps it in the state."""
     detail = any_pb2.Any()
     detail.Pack(
         provider_pb2.ErrorResourceInitFailed(

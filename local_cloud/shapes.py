@@ -1,18 +1,18 @@
-"""The shape of a resource type: which inputs exist and how each one behaves.
+"""The shape of a resource type: which inputs exist and how each behaves.
 
 Written as text, one line per block of fields, in the notation of the provider's own reference:
 
     root:      name!+ region!~ natIps<>@~ logConfig{} ttl:int description="Managed by Pulumi" id^
     logConfig: enable:bool* filter*
 
-`:int` `:bool` `:num` type (text when absent) · `[]` list, `<>` set, `{}` map or single block · `*` required ·
-`!` a change forces a replacement · `~` decided by the cloud when left out, and then kept · `@` a link to another
-resource · `$` always secret · `^` output only · `+` named by the engine when left out · `%` the plugin's own, the
-cloud does not know it · `&` a single block that Terraform keeps as a set of one · `#` a single block that needs at
-least one of its fields · `-` nothing in the state (not "", 0 or false) where the cloud has nothing · `=x` documented
-default · `?=x` what leaving it out means, not written into the inputs · `:A|B` and `:1..7` values the plugin takes.
+`:int` `:bool` `:num` type (default: text) · `[]` list, `<>` set, `{}` map or single block · `*` required · `!` a
+change forces a replacement · `~` computed by the cloud if omitted, and then kept · `@` a link to another resource ·
+`$` always secret · `^` output only · `+` named by the engine if omitted · `%` the plugin's own, not sent to the
+cloud · `&` a single block that Terraform stores as a set of one · `#` a single block that needs at least one of its
+fields · `-` absent in the state (not "", 0 or false) if the cloud has no value · `=x` documented default · `?=x`
+implied default, not written into the inputs · `:A|B` and `:1..7` values that the plugin accepts.
 
-What a shape means for a plan is `planning.py`; what the values must look like is each resource type's own business.
+`planning.py` applies shapes to plans; each resource type checks its values.
 """
 
 from __future__ import annotations
@@ -67,15 +67,15 @@ class Shape:
         return list(_check(self.fields, inputs, "", resource))
 
     def with_defaults(self, inputs: Props, prior: Props | None = None) -> Props:
-        """The inputs with documented defaults filled in and noted, and scalars in the field's own type.
+        """The inputs with documented defaults filled in and recorded, and scalars converted to the field's type.
 
-        A default once filled in stays: `prior` are the inputs of before. Where those do not note their defaults, the
-        bridge takes every value of theirs for one.
+        A default once filled in is kept: `prior` are the previous inputs. If they do not record their defaults, the
+        bridge treats each of their values as one.
         """
         return _with_defaults(self.fields, inputs, prior or {})
 
     def with_zeros(self, values: Mapping[str, Any]) -> Props:
-        """Every field, those the cloud says nothing about with the provider's empty value."""
+        """Every field; those without a value in the cloud get the provider's empty value."""
         return _with_zeros(self.fields, values)
 
 
@@ -98,7 +98,7 @@ def _fields(block: str, blocks: Mapping[str, list[str]], used: set[str]) -> dict
 
 
 def _type(text: str | None) -> tuple[Type, tuple[str, ...] | range | None]:
-    """A field's type, and the values it takes where it names them."""
+    """A field's type, and its allowed values if listed."""
     if text and "|" in text:
         return "str", tuple(text.split("|"))
     if text and ".." in text:
@@ -114,7 +114,7 @@ def _walk(fields: Mapping[str, Field], prefix: str) -> Iterator[tuple[str, Field
 
 
 def coerce(kind: Type, value: Any) -> Any:
-    """The bridge accepts "300" for a number and "true" for a boolean; anything it cannot read stays as it is."""
+    """The bridge accepts "300" for a number and "true" for a boolean; anything else is unchanged."""
     if value == UNKNOWN:
         return value
     if kind == "str" and isinstance(value, int | float):

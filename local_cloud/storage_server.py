@@ -1,7 +1,7 @@
-"""What Cloud Storage serves to anybody, on loopback: `http://127.0.0.1:PORT/BUCKET/OBJECT`.
+"""Serves public objects of Cloud Storage on loopback: `http://127.0.0.1:PORT/BUCKET/OBJECT`.
 
-As storage.googleapis.com answers (XML API): content type, Cache-Control, ETag and conditional requests, 403 for what is
-not public, 404 for what is not there. Not stood in for: listings, ranges, anything that writes.
+Like storage.googleapis.com (XML API): content type, Cache-Control, ETag and conditional requests, 403 for objects that
+are not public, 404 for those that do not exist. Not implemented: listings, ranges, writes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _STATUS: Final = {
 
 
 class StorageServer:
-    """Serves one cloud's public objects. Raises `OSError` where the port is taken."""
+    """Serves one cloud's public objects. Raises `OSError` if the port is in use."""
 
     def __init__(self, host: str, port: int, cloud: Cloud) -> None:
         handler = type("Handler", (_Handler,), {"cloud": cloud})

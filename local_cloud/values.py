@@ -1,7 +1,7 @@
 """Property values between the engine's wire format and plain Python.
 
-Secrets are unwrapped on the way in and their places remembered, so that the rest of the cloud works on plain values
-and `encode` can wrap the same places again. An unknown value is the engine's own marker string, everywhere.
+Decoding unwraps secrets and records their places, so that the rest of the cloud works on plain values and `encode` can
+wrap the same places again. An unknown value is the engine's marker string everywhere.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pulumi.runtime import rpc
 
 UNKNOWN: Final[str] = rpc.UNKNOWN
 DEFAULTS: Final = "__defaults"
-"""Under this key the bridge notes which inputs of an object it filled in itself."""
+"""Under this key the bridge records which inputs of an object are defaults that it filled in."""
 
 Props = dict[str, Any]
 Path = tuple[str | int, ...]
@@ -67,7 +67,7 @@ def _decode(value: struct_pb2.Value, path: Path, secrets: set[Path]) -> Any:
 
 
 def encode(values: Mapping[str, Any], secrets: Iterable[Path] = ()) -> struct_pb2.Struct:
-    """Write properties, wrapping those places as secrets that are in `secrets`."""
+    """Write properties, wrapping the places in `secrets` as secrets."""
     places = frozenset(secrets)
     return struct_pb2.Struct(fields={name: _encode(value, (name,), places) for name, value in values.items()})
 
@@ -97,7 +97,7 @@ def _encode_plain(value: Any, path: Path, secrets: frozenset[Path]) -> struct_pb
 
 
 def has_unknown(value: Any) -> bool:
-    """Whether an unknown value is anywhere inside."""
+    """Whether it contains an unknown value."""
     if isinstance(value, Mapping):
         return any(has_unknown(item) for item in value.values())
     if isinstance(value, list | tuple):
@@ -106,7 +106,7 @@ def has_unknown(value: Any) -> bool:
 
 
 def without_defaults(value: Any) -> Any:
-    """The same value without the bridge's notes about defaults."""
+    """The same value without the bridge's records of defaults."""
     if isinstance(value, Mapping):
         return {name: without_defaults(item) for name, item in value.items() if name != DEFAULTS}
     if isinstance(value, list):
@@ -115,9 +115,9 @@ def without_defaults(value: Any) -> Any:
 
 
 def path_text(path: Path, bare: str = "_-") -> str:
-    """A place as the engine's property paths write it: settings.ipConfiguration.authorizedNetworks[0].value.
+    """A path in the engine's notation: settings.ipConfiguration.authorizedNetworks[0].value.
 
-    `bare`: what a key may have beside letters and digits without being quoted. Plugins differ in the hyphen.
+    `bare`: characters besides letters and digits that a key may have unquoted. Plugins differ in the hyphen.
     """
     text = ""
     for step in path:

@@ -1,8 +1,8 @@
 """What the settings declare, as plain values, before any resource: `settings -> plan -> components -> inventory`.
 
-Pure: nothing in here imports `pulumi`, reads a file or looks at the clock. Components declare what the plan lists and
-give back name to IP; the inventory is the plan with those filled in. A preview of which the engine does not know every
-address yet, the review and the adoption read the same plan.
+Pure: no module imports `pulumi`, reads a file or reads the clock. Components declare what the plan lists and return
+name to IP; the inventory is the plan with IPs filled in. A preview in which some addresses are not known yet, the
+review and the adoption use the same plan.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from inventory.address import Status
 from inventory.endpoint import Endpoint, Record
-from inventory.publish import Inventory
+from inventory.outputs import Inventory
 from plan import names
 from plan.addresses import addresses
 from plan.names import Listener, Listeners
@@ -23,7 +23,7 @@ __all__ = ["listeners", "plan"]
 
 
 def plan(settings: Settings) -> Inventory:
-    """One region's inventory, with names where IPs will be."""
+    """One region's inventory, with names in place of IPs."""
     own = names.names(settings.dns, settings.region)
     both = listeners(settings)
     return Inventory(

@@ -1,22 +1,22 @@
-"""Every address that the settings declare, as the inventory lists it; its IP is still to be reserved."""
+"""Every address that the settings declare, as listed in the inventory; IPs are not reserved yet."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Literal
+from dataclasses import MISSING, fields, replace
+from typing import Any, Literal
 
 from inventory.address import Address, Direction, Kind, NoticeOverride, Status
 from settings import Settings
+from settings.base import Section
 from settings.dedicated import DedicatedListener
 from settings.egress import Slot
 from settings.ingress import AnnouncedIngress, Ipv6, PublicListener, ipv6_name
-from settings.ledger import RetiredAddress
-from settings.lifecycle import NoticeOverride as Override
+from settings.retired import RetiredAddress
 
 
 def addresses(settings: Settings) -> Iterator[Address]:
-    """In the order in which they are published; `replaced_by` are names."""
+    """All addresses, in the order of publication; `replaced_by` are names."""
     ingress, region = settings.ingress, settings.region
     for protocol, listener in ingress.listeners.items():
         own = _inbound(settings, protocol)
@@ -32,11 +32,11 @@ def addresses(settings: Settings) -> Iterator[Address]:
             yield _living(own, ipv6_name(name), each.ipv6, Status.ANNOUNCED)
     yield from (_dedicated(each, region) for each in settings.dedicated_listeners)
     yield from (_slot(name, each, settings) for name, each in settings.egress.slots.items())
-    yield from (_retired(name, each, region) for name, each in settings.legacy.items())
+    yield from (_retired(name, each, region) for name, each in settings.retired.items())
 
 
 def _inbound(settings: Settings, protocol: Literal["UDP", "TCP"], purpose: str | None = None) -> Address:
-    """What the addresses of one LoadBalancer have in common."""
+    """Common fields of the addresses of one LoadBalancer."""
     return Address(
         purpose=purpose or f"Customer ingress ({protocol})",
         name="",
@@ -57,15 +57,7 @@ def _living(
     status: Status,
     replaced_by: tuple[str, ...] = (),
 ) -> Address:
-    return replace(
-        common,
-        name=name,
-        status=status,
-        replaced_by=replaced_by,
-        announced_on=life.announced_on,
-        active_on=life.active_on,
-        notice_override=_override(life.notice_override),
-    )
+    return replace(common, name=name, status=status, replaced_by=replaced_by, **_said(life))
 
 
 def _dedicated(each: DedicatedListener, region: str) -> Address:
@@ -79,10 +71,8 @@ def _dedicated(each: DedicatedListener, region: str) -> Address:
         ports=tuple(each.ports.values()),
         region=region,
         status=each.status,
-        announced_on=each.announced_on,
-        active_on=each.active_on,
-        drained_on=each.drained_on,
         customer=each.ban,
+        **_said(each.settings),
     )
 
 
@@ -97,16 +87,12 @@ def _slot(name: str, slot: Slot, settings: Settings) -> Address:
         ports=settings.egress.vendor_ports,
         region=settings.region,
         status=slot.state,
-        replaced_by=slot.replaced_by,
-        announced_on=slot.announced_on,
-        active_on=slot.active_on,
-        drained_on=slot.drained_on,
-        notice_override=_override(slot.notice_override),
+        **_said(slot),
     )
 
 
 def _retired(name: str, retired: RetiredAddress, region: str) -> Address:
-    """Released: nothing can look its IP up, so the settings have it."""
+    """A retired address: it is released and cannot be looked up, so its IP is in the settings."""
     return Address(
         purpose=retired.purpose,
         name=name,
@@ -117,15 +103,14 @@ def _retired(name: str, retired: RetiredAddress, region: str) -> Address:
         ports=retired.ports,
         region=region,
         status=Status.RETIRED,
-        replaced_by=retired.replaced_by,
-        announced_on=retired.announced_on,
-        active_on=retired.active_on,
-        drained_on=retired.drained_on,
-        retired_on=retired.retired_on,
-        notice_override=_override(retired.notice_override),
-        customer=retired.customer,
+        **_said(retired),
     )
 
 
-def _override(given: Override | None) -> NoticeOverride | None:
-    return NoticeOverride(given.reason) if given else None
+def _said(group: Section) -> dict[str, Any]:
+    """What a group of settings says of its address: the fields of an address that need not be there, by their names."""
+    known = {each.name for each in fields(Address) if each.default is not MISSING}
+    found = {name: value for name, value in group if name in known}
+    if override := found.get("notice_override"):
+        found["notice_override"] = NoticeOverride(override.reason)
+    return found

@@ -1,8 +1,8 @@
-"""What one region's edge costs a month: the plan's figures and the cloud's list prices, side by side.
+"""Monthly cost of one region's edge: the plan's figures and the cloud's list prices, side by side.
 
-Plan figures are the ones production was approved with (settings `cost`).
+The plan's figures are those approved for production (settings `cost`).
 List prices: us-central1, 730 hours a month, cloud.google.com/vpc/network-pricing and cloud.google.com/nat/pricing.
-Both are functions of the same counts, so two more slots or another region cost what the formulas say.
+Both are computed from the same counts.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 
-from inventory.address import Address, Kind, Status
-from inventory.publish import SCHEMA
-from inventory.published_values import Json
-from settings.ledger import Cost
+from inventory.address import Address, Calls, Kind
+from inventory.json_values import Json
+from inventory.outputs import SCHEMA
+from settings.cost import Cost
 
 HOURS = 730
-PRICE_REGION = "us-central1"  # prices of other regions differ; the output says which these are
+PRICE_REGION = "us-central1"  # prices of other regions differ; the output names the region
 
 # List prices, US dollars.
 NAT_ADDRESS_HOUR = Decimal("0.005")
@@ -36,8 +36,8 @@ CENT = Decimal("0.01")
 
 @dataclass(frozen=True)
 class Counts:
-    """What there is to pay for. `dedicated`: BAN to LoadBalancers of the customer's own, each with its address; they
-    count in the others as well."""
+    """Counts of billed resources. `dedicated`: BAN to dedicated LoadBalancers, each with its address; they are included
+    in the other counts."""
 
     ingress_addresses: int
     nat_addresses: int
@@ -52,9 +52,9 @@ class Counts:
 
 
 def count(addresses: Iterable[Address]) -> Counts:
-    """Of the addresses of a plan."""
+    """Counts for the addresses of a plan."""
     living = [each for each in addresses if each.published]
-    used = [each for each in living if each.status is not Status.ANNOUNCED]
+    used = [each for each in living if each.status.state.calls in (Calls.NEW, Calls.RUNNING)]
     inbound = [each for each in used if each.kind is Kind.LOAD_BALANCER]
     return Counts(
         ingress_addresses=len(inbound),
@@ -67,7 +67,7 @@ def count(addresses: Iterable[Address]) -> Counts:
 
 @dataclass(frozen=True)
 class Item:
-    """One line of the bill: `month` is US dollars and follows from `formula`."""
+    """One line of the bill: `month` in US dollars, computed by `formula`."""
 
     item: str
     count: int
@@ -76,7 +76,7 @@ class Item:
 
 
 def monthly_cost(counts: Counts, figures: Cost) -> Json:
-    """Output `monthlyCost`: US dollars a month; the plan's figures and list prices of the same counts."""
+    """Output `monthlyCost`: US dollars per month; the plan's figures and list prices for the same counts."""
     planned, listed = _plan_items(counts, figures), _list_items(counts, figures)
     network = _total(planned)
     compute = sum(figures.compute.values(), Decimal(0))
@@ -112,12 +112,12 @@ def monthly_cost(counts: Counts, figures: Cost) -> Json:
 
 
 def cents(amount: Decimal) -> Decimal:
-    """Rounded to cents, half up, as invoices do."""
+    """Rounded to cents, half up, as on invoices."""
     return amount.quantize(CENT, ROUND_HALF_UP)
 
 
 def _plan_items(counts: Counts, figures: Cost) -> list[Item]:
-    """The network as the plan counts it: every address costs the same, whatever uses it."""
+    """The network by the plan: every address costs the same, whatever uses it."""
     return [
         _by_count("static addresses", counts.addresses, figures.static_address),
         _by_count("LoadBalancers", counts.load_balancers, figures.load_balancer),
@@ -127,7 +127,7 @@ def _plan_items(counts: Counts, figures: Cost) -> list[Item]:
 
 
 def _list_items(counts: Counts, figures: Cost) -> list[Item]:
-    """The network at list prices. Traffic nobody has measured stays at the plan's estimate, and says so."""
+    """The network at list prices. Traffic that was not measured stays at the plan's estimate, and is marked as such."""
     further = max(counts.load_balancers - RULES_INCLUDED, 0)
     first = FIRST_RULES_HOUR if counts.load_balancers else Decimal(0)
     rules = cents(HOURS * (first + further * FURTHER_RULE_HOUR))
@@ -170,7 +170,7 @@ def _traffic(figures: Cost) -> Item:
 
 
 def _total(items: Sequence[Item]) -> Decimal:
-    """Sum of the lines, US dollars a month."""
+    """Sum of the lines, US dollars per month."""
     return sum((item.month for item in items), Decimal("0.00"))
 
 

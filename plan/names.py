@@ -1,7 +1,7 @@
-"""The names that lead to the ingress: endpoints and record sets, by the names of the reserved addresses.
+"""The DNS names of the ingress: endpoints and record sets, by the names of reserved addresses.
 
-The order in which a client looks (RFC 3263, section 4): transport parameter; numeric or explicit port; NAPTR; SRV per
-transport; address record. A client that is given `host:5060` skips SRV and uses UDP, so the plain name is the UDP
+A client's order of resolution (RFC 3263, section 4): transport parameter; numeric or explicit port; NAPTR; SRV per
+transport; address record. A client configured with `host:5060` skips SRV and uses UDP, so the primary name is the UDP
 address.
 """
 
@@ -47,11 +47,11 @@ class SipNames:
 
     @property
     def base(self) -> str:
-        """What the labels stand right below, and the name of the SRV and NAPTR records' services."""
+        """The parent of the labels, and the name of the SRV and NAPTR services."""
         return f"{self.region}.{self.domain}" if self.region else self.domain
 
     def fqdn(self, label: str) -> str:
-        """Without the final dot, as people write it."""
+        """The full name of a label, without final dot."""
         return f"{label}.{self.base}"
 
 
@@ -71,7 +71,7 @@ class Listener:
 
 @dataclass(frozen=True)
 class Listeners:
-    """Both LoadBalancers of a region, and the names of its own that lead to them."""
+    """Both LoadBalancers of a region, and the region's own names."""
 
     names: SipNames
     udp: Listener
@@ -87,15 +87,15 @@ class Listeners:
 
 
 def names(dns: Dns, region: str = "") -> SipNames:
-    """The names of a region, or those that all regions share."""
+    """The names of a region, or the shared names."""
     return SipNames(
         dns.domain, dns.names.primary, dns.names.udp, dns.names.tcp, region if dns.scope == "region" else ""
     )
 
 
 def endpoints(known_as: SipNames, both: Listeners) -> list[Endpoint]:
-    """What a customer may configure: UDP first, then what the TCP LoadBalancer offers."""
-    # The secondary has its own name: the plain one leads to the UDP address, where nothing answers over TCP.
+    """The endpoints that a customer may configure: UDP first, then those of the TCP LoadBalancer."""
+    # TCP has its own name: the primary one resolves to the UDP address, which does not answer over TCP.
     ways: list[tuple[str, str, Listener, int, Transport]] = [
         ("primary", known_as.primary, both.udp, both.udp.ports["sip"], "UDP"),
         ("secondary", known_as.tcp, both.tcp, both.tcp.ports["sip"], "TCP"),
@@ -113,7 +113,7 @@ def endpoints(known_as: SipNames, both: Listeners) -> list[Endpoint]:
 
 
 def address_records(known_as: SipNames, both: Listeners) -> Iterator[Record]:
-    """The addresses of the three names."""
+    """Address records of the three names."""
     for label, listener in ((known_as.primary, both.udp), (known_as.udp, both.udp), (known_as.tcp, both.tcp)):
         name = f"{known_as.fqdn(label)}."
         yield Record(name, "A", (listener.ipv4,))
@@ -124,7 +124,7 @@ def address_records(known_as: SipNames, both: Listeners) -> Iterator[Record]:
 def service_records(
     known_as: SipNames, shares: Sequence[tuple[Weights, Listeners]], *, naptr: bool
 ) -> Iterator[Record]:
-    """SRV of every service that one of these regions has, each with its own priority and weight, and NAPTR."""
+    """SRV of every service of these regions, each with its own priority and weight, and NAPTR."""
     entries: list[str] = []
     for service, (role, protocol, field) in SERVICES.items():
         data = [
@@ -146,14 +146,14 @@ def srv(weights: Weights, port: int, target: str) -> str:
 
 
 def records(both: Listeners, weights: Weights, *, naptr: bool) -> list[Record]:
-    """Every record set of one region, in the order people read them."""
+    """Every record set of one region, in the order of reports."""
     return [*address_records(both.names, both), *service_records(both.names, [(weights, both)], naptr=naptr)]
 
 
 def dedicated_endpoints(
     customer: str, name: str | None, protocol: Transport, ports: Mapping[str, int], address: str
 ) -> list[Endpoint]:
-    """What one customer alone may configure; without a DNS name the server is the address itself."""
+    """A dedicated customer's endpoints; without a DNS name the server is the address itself."""
     return [
         Endpoint(
             role="dedicated",
@@ -170,10 +170,10 @@ def dedicated_endpoints(
 def dedicated_records(
     customer: str, known_as: Mapping[str, str], own: Mapping[str, Listener], weights: Weights
 ) -> Iterator[Record]:
-    """The record sets of one customer's own name, UDP's before TCP's; `known_as` and `own` by protocol.
+    """The record sets of a dedicated customer's name, UDP before TCP; `known_as` and `own` by protocol.
 
-    The plain name is the UDP address, as that of the edge is; SRV records stand below it, so that a client that is
-    given the name alone finds each transport (RFC 3263, section 4.1).
+    The plain name is the UDP address, as for the edge; SRV records are below it, so that a client configured with the
+    name alone finds each transport (RFC 3263, section 4.1).
     """
     for protocol, listener in own.items():
         yield Record(f"{known_as[protocol]}.", "A", (listener.ipv4,), customer=customer)

@@ -1,5 +1,5 @@
-"""What may be deployed: rules over the resources of a stack, checked by the engine before anything is carried out.
+"""The policy pack: rules over the resources of a stack, checked by the engine before anything is changed.
 
-`rules/` are pure functions over plain data, `judge` runs them so that nothing hides anything else, `pack` and `adapter`
-make policies of them for `pulumi_policy`. Nothing here knows a stack by name; `docs/policies.md` is for people.
+`rules/` are pure functions over plain data, `judge` runs them so that no finding hides another, `pack` and `adapter`
+turn them into policies of `pulumi_policy`. No stack is known by name here; see also `docs/policies.md`.
 """

@@ -1,7 +1,7 @@
-"""From what `pulumi_policy` hands over to plain data, and back.
+"""Converts the values of `pulumi_policy` to plain data, and back.
 
-Its values are proxies that raise when they are asked for something unknown, and one raise ends a policy for the whole
-resource. So every value is read once, here, and what is unknown becomes `UNKNOWN`.
+They are proxies that raise on access to an unknown value, which ends a policy for the whole resource. So every value
+is read once, here, and unknown values become `UNKNOWN`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from policies.declared import UNKNOWN, Declared
 
 
 class NotJudgedError(UnknownValueError):
-    """Told by `pulumi_policy` as an advisory note beside the violations that were reported before."""
+    """Reported by `pulumi_policy` as an advisory note, beside the violations reported before."""
 
     def __init__(self, message: str) -> None:
         super().__init__(UNKNOWN_STRING_VALUE, [])
@@ -24,7 +24,7 @@ class NotJudgedError(UnknownValueError):
 
 
 def declared(resource: ResourceValidationArgs | PolicyResource, secret: frozenset[str] | None = None) -> Declared:
-    """A resource as rules see it; `secret` as in `Declared`."""
+    """A resource as rules get it; `secret` as in `Declared`."""
     return Declared(
         resource.resource_type,
         resource.name,
@@ -36,7 +36,7 @@ def declared(resource: ResourceValidationArgs | PolicyResource, secret: frozense
 
 
 def plain(value: Any) -> Any:
-    """A value without proxies, `UNKNOWN` for what a preview does not know."""
+    """A value without proxies; `UNKNOWN` where a preview does not know it."""
     if isinstance(value, Mapping):
         return {key: _known(value, key) for key in value}
     if _is_list(value):
@@ -52,9 +52,9 @@ def _known(container: Any, key: Any) -> Any:
 
 
 def bare(value: Any) -> Any:
-    """The inputs that a remedy gets, as plain data that may be changed; secrets stay `Secret`, unknowns as they came.
+    """The inputs of a remediation as mutable plain data; secrets stay `Secret`, unknowns unchanged.
 
-    `__target` is how the library's own serializer looks behind a proxy: asking the proxy itself unwraps secrets.
+    `__target` is how the library's own serializer bypasses a proxy: access through the proxy unwraps secrets.
     """
     if isinstance(value, Secret):
         return Secret(bare(value.value))

@@ -1,4 +1,4 @@
-"""A resource as rules see it: plain data, with a mark where a preview does not know the value yet."""
+"""A resource as rules get it: plain data, with a marker for values that a preview does not know yet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Unknown(Enum):
-    """The one value that stands for whatever a preview cannot know."""
+    """The marker for values that a preview cannot know."""
 
     UNKNOWN = "not known before the update"
 
@@ -22,7 +22,7 @@ Properties = Mapping[str, Any]
 class Declared:
     """One resource. `properties` are its inputs; in a rule over the whole stack, its outputs.
 
-    `secret` holds the paths of what the engine keeps secret; None: nobody told.
+    `secret`: paths of values that the engine keeps secret; None: not reported.
     """
 
     type: str
@@ -33,7 +33,7 @@ class Declared:
     secret: frozenset[str] | None = None
 
     def at(self, path: str) -> Any:
-        """The value at a path like `spec.ports`; None where there is nothing, `UNKNOWN` where it cannot be known."""
+        """The value at a path like `spec.ports`; None if absent, `UNKNOWN` if it cannot be known."""
         return at(self.properties, path)
 
 
@@ -49,7 +49,7 @@ def at(value: Any, path: str) -> Any:
 
 
 def items(value: Any) -> Sequence[Any]:
-    """The items of a list; of anything else, none."""
+    """The items of a list; empty for anything else."""
     return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
 
 

@@ -1,8 +1,8 @@
-"""Runs rules so that nothing hides anything else.
+"""Runs rules so that no finding hides another.
 
-Whatever a rule finds is told as soon as it is found. A rule that breaks is told as a violation of its own at the
-resource where it broke, and goes on with the next. What a preview does not know is told, not refused; so is what an
-update with --target or --exclude leaves out and does not exist yet: the engine hands that over without any input.
+Findings are reported as soon as they occur. A rule that fails itself is reported as a violation at that resource, and
+continues with the next. Values that a preview does not know are reported, not refused; so are resources that do not
+exist yet and that an update with --target or --exclude leaves out: the engine passes them without any input.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from policies.rule import Finding, Granted, Options, ResourceRule, Rule, StackRu
 from refusal import with_remedy
 
 LEFT_OUT = "this update leaves it out (--target, --exclude), so it has no inputs yet"
-RESTS = "rests on what this update leaves out (--target, --exclude)"
-_told = partial(with_remedy, indent="")  # the engine indents the whole of it
+RESTS = "depends on resources that this update leaves out (--target, --exclude)"
+_message = partial(with_remedy, indent="")  # the engine indents all of it
 COMPONENTS = ("pulumi:", "warp:")  # never have inputs
-LONGEST = timedelta(days=366)  # an exception that nobody will live to see the end of is a change of the rule
+LONGEST = timedelta(days=366)  # a longer exception is a change of the rule
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A violation, ready to be read. Empty `urn`: the stack as a whole."""
+    """A violation, as text. Empty `urn`: the stack as a whole."""
 
     urn: str
     message: str
@@ -37,14 +37,14 @@ class Refused:
 
 @dataclass(frozen=True)
 class Violated(Refused):
-    """A rule is broken, and has not broken itself. `what`: the message without its remedy."""
+    """A rule found a violation, as opposed to failing itself. `what`: the message without its remedy."""
 
     what: str = ""
 
 
 @dataclass(frozen=True)
 class NotJudged:
-    """What a rule could not judge yet."""
+    """A value or resource that a rule could not judge yet."""
 
     urn: str
     message: str
@@ -52,7 +52,7 @@ class NotJudged:
 
 @dataclass(frozen=True)
 class Excepted:
-    """A violation that somebody answers for."""
+    """A violation covered by an exception."""
 
     urn: str
     rule: str
@@ -64,7 +64,7 @@ Verdict = Refused | NotJudged | Excepted
 
 
 def judge_resource(rule: ResourceRule, resource: Declared, config: Mapping[str, Any], today: date) -> Iterator[Verdict]:
-    """Every verdict of a rule on one resource."""
+    """All verdicts of a rule on one resource."""
     options = _options(rule, config, resource.urn)
     if isinstance(options, Refused):
         yield options
@@ -78,7 +78,7 @@ def judge_resource(rule: ResourceRule, resource: Declared, config: Mapping[str, 
 def judge_stack(
     rule: StackRule, resources: Sequence[Declared], config: Mapping[str, Any], today: date
 ) -> Iterator[Verdict]:
-    """Every verdict of a rule on a whole stack, resource by resource."""
+    """All verdicts of a rule on a whole stack, resource by resource."""
     options = _options(rule, config, "")
     if isinstance(options, Refused):
         yield options
@@ -99,9 +99,9 @@ def judge_stack(
 def mended(
     rule: ResourceRule, resource: Declared, inputs: dict[str, Any], config: Mapping[str, Any], today: date
 ) -> bool:
-    """Let a rule mend inputs in place, unless there is an exception; whether to use them.
+    """Let a rule fix inputs in place, unless there is an exception; returns whether to use them.
 
-    What goes wrong here is told by the rule's check, which comes next.
+    Errors here are reported by the rule's check, which runs next.
     """
     options = _options(rule, config, resource.urn)
     if isinstance(options, Refused) or rule.mend is None:
@@ -115,7 +115,7 @@ def mended(
 
 
 def judge_exceptions(rule: Rule, config: Mapping[str, Any], today: date) -> Iterator[Refused]:
-    """What is wrong with a rule's configuration itself: once a stack, whatever resources it has."""
+    """Problems of a rule's configuration itself: once per stack, whatever resources it has."""
     options = _options(rule, config, "")
     if isinstance(options, Refused):
         yield options
@@ -123,10 +123,10 @@ def judge_exceptions(rule: Rule, config: Mapping[str, Any], today: date) -> Iter
     for granted in options.exceptions:
         if granted.expires < today:
             what = f"the exception for {granted.resource} expired on {granted.expires} ({granted.by}: {granted.reason})"
-            yield Refused("", _told(what, "remove it, or have it granted anew with a later date"))
+            yield Refused("", _message(what, "remove it, or get it extended"))
         elif granted.expires > today + LONGEST:
             what = f"the exception for {granted.resource} lasts until {granted.expires}, longer than a year"
-            yield Refused("", _told(what, "grant it for a year at most, or change the rule"))
+            yield Refused("", _message(what, "grant it for a year at most, or change the rule"))
 
 
 def _left_out(resource: Declared) -> bool:
@@ -151,11 +151,11 @@ def _judge(
                 yield Excepted(resource.urn, rule.name, finding.what, granted)
             else:
                 what = f"{resource.name}: {finding.what}"
-                yield Violated(resource.urn, _told(what, finding.remedy or rule.remedy), what)
+                yield Violated(resource.urn, _message(what, finding.remedy or rule.remedy), what)
     except Exception as error:
-        # Whatever it is, it must not end the judging of anything else. Its text may hold a property's value.
+        # No error may end the judging of other resources. Its text may contain a property's value.
         what = f"{resource.name}: the rule itself failed ({type(error).__name__}), so this resource was not judged"
-        yield Refused(resource.urn, _told(what, f"correct rule {rule.name} in policies/rules/, its test first"))
+        yield Refused(resource.urn, _message(what, f"correct rule {rule.name} in policies/rules/, its test first"))
 
 
 def _options(rule: Rule, config: Mapping[str, Any], urn: str) -> Options | Refused:
@@ -166,7 +166,8 @@ def _options(rule: Rule, config: Mapping[str, Any], urn: str) -> Options | Refus
             f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False)
         )
     return Refused(
-        urn, _told(f"the configuration of rule {rule.name} cannot be used: {wrong}", "docs/policies.md has its options")
+        urn,
+        _message(f"the configuration of rule {rule.name} is invalid: {wrong}", "docs/policies.md lists its options"),
     )
 
 

@@ -1,8 +1,8 @@
-"""The policies: each rule as `pulumi_policy` wants it, and what they have to tell each other.
+"""The policies: each rule in the form of `pulumi_policy`, and the data that policies pass to each other.
 
-Two things cannot be had from one policy alone. The engine says which inputs are secret to remedies, not to
-validations, so the remedy of `no-plaintext-secret` listens and leaves what it heard for its validation, which the
-engine runs next. And a policy has one level, so exceptions in force are told by an advisory policy of their own, last.
+One policy alone is not enough in two cases. The engine marks secret inputs for remediations, not for validations, so
+the remediation of `no-plaintext-secret` records them for its validation, which the engine runs next. And a policy has
+one level, so exceptions in force are reported by a separate advisory policy, which runs last.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Today = Callable[[], date]
 
 
 class Heard:
-    """What one policy leaves for another, while the engine runs one preview or update."""
+    """Data passed between policies, during one preview or update."""
 
     def __init__(self) -> None:
         self.secret: dict[str, frozenset[str]] = {}
@@ -42,7 +42,7 @@ class Heard:
 
 
 def policies(rules: Iterable[Rule] = RULES, today: Today = date.today) -> list[Policy]:
-    """Every rule as a policy, in their order."""
+    """Every rule as a policy, in order."""
     heard = Heard()
     found: list[Policy] = []
     for rule in rules:
@@ -61,7 +61,7 @@ def _resource_policy(rule: ResourceRule, heard: Heard, today: Today) -> Resource
         if not rule.types or args.resource_type in rule.types:
             resource = declared(args, heard.secret.get(args.urn))
             verdicts += judge_resource(rule, resource, args.get_config(), today())
-        _tell(verdicts, report, heard)
+        _report_verdicts(verdicts, report, heard)
 
     def remediate(args: ResourceValidationArgs) -> Mapping[str, Any] | None:
         inputs: dict[str, Any] = bare(args.props)
@@ -76,7 +76,7 @@ def _resource_policy(rule: ResourceRule, heard: Heard, today: Today) -> Resource
         validate,
         _LEVELS[rule.level],
         _schema(rule.options),
-        # Also without anything to mend: at level remediate it hears which inputs are secret.
+        # Also for rules that fix nothing: at level remediate the policy gets which inputs are secret.
         remediate=remediate,  # type: ignore[arg-type]  # the library awaits it only if it has to
         remediation_steps=rule.remedy,
     )
@@ -87,7 +87,7 @@ def _stack_policy(rule: StackRule, heard: Heard, today: Today) -> StackValidatio
         resources = [declared(each) for each in args.resources]
         verdicts: list[Verdict] = [*judge_exceptions(rule, args.get_config(), today())]
         verdicts += judge_stack(rule, resources, args.get_config(), today())
-        _tell(verdicts, report, heard)
+        _report_verdicts(verdicts, report, heard)
 
     return StackValidationPolicy(
         rule.name, rule.says, validate, _LEVELS[rule.level], _schema(rule.options), remediation_steps=rule.remedy
@@ -102,12 +102,12 @@ def _exceptions_in_force(heard: Heard) -> StackValidationPolicy:
             report(message, each.urn)
 
     return StackValidationPolicy(
-        EXCEPTIONS_IN_FORCE, "Exceptions in force are told", validate, EnforcementLevel.ADVISORY
+        EXCEPTIONS_IN_FORCE, "Exceptions in force are reported", validate, EnforcementLevel.ADVISORY
     )
 
 
-def _tell(verdicts: Sequence[Verdict], report: ReportViolation, heard: Heard) -> None:
-    """Violations first: raising is how a policy says that it could not judge something, and it ends it."""
+def _report_verdicts(verdicts: Sequence[Verdict], report: ReportViolation, heard: Heard) -> None:
+    """Violations first: a policy reports what it could not judge by raising, which ends it."""
     for verdict in verdicts:
         if isinstance(verdict, Refused):
             report(verdict.message, verdict.urn or None)
@@ -118,7 +118,8 @@ def _tell(verdicts: Sequence[Verdict], report: ReportViolation, heard: Heard) ->
 
 
 def _schema(options: type[Options]) -> PolicyConfigSchema:
-    """The engine checks a stack's configuration with it, and fills in defaults. It knows no references."""
+    """The schema by which the engine checks a stack's configuration and fills in defaults. It supports no
+    references."""
     schema = options.model_json_schema()
     properties: dict[str, dict[str, Any]] = _resolved(schema["properties"], schema.get("$defs", {}))
     return PolicyConfigSchema(properties)

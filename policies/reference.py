@@ -14,13 +14,13 @@ from policies.rules import RULES
 
 
 def rules() -> str:
-    """Every rule: its name, its level, where it looks, why, and what to do."""
+    """Every rule: name, level, scope, reason and remedy."""
     rows = (f"| `{rule.name}` | {_level(rule)} | {rule.says}: {rule.why} | {rule.remedy} |" for rule in RULES)
     return "\n".join(("| rule | level | what and why | remedy |", "|---|---|---|---|", *rows))
 
 
 def options() -> str:
-    """Every option of every rule; `exceptions`, which all have, aside."""
+    """Every option of every rule, except `exceptions`, which all have."""
     rows = (row for rule in RULES for row in _options(rule))
     return "\n".join(("| rule | option | default | meaning |", "|---|---|---|---|", *rows))
 

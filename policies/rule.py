@@ -1,4 +1,4 @@
-"""What a rule is made of: its name, its level, its reason, its remedy, its options and its check."""
+"""The parts of a rule: name, level, reason, remedy, options and check."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class Level(StrEnum):
-    """What a violation does, in the engine's words. With REMEDIATE it also stops, unless the rule could mend it."""
+    """The enforcement levels of the engine. With REMEDIATE a violation also stops the update, unless the rule fixes
+    it."""
 
     ADVISORY = "advisory"
     MANDATORY = "mandatory"
@@ -31,30 +32,32 @@ class Configured(BaseModel):
 
 
 class Granted(Configured):
-    """One exception: a rule does not hold for a resource, for a while, and somebody answers for it."""
+    """An exception: a rule is suspended for a resource, for a limited time, on a person's responsibility."""
 
-    # Something must stand there beside *: an exception for everything is a change of the rule.
-    resource: str = Field(pattern=r"[^*?]", description="URN or logical name of the resource; * stands for anything")
-    reason: Text = Field(description="why it cannot be otherwise today")
+    # Not * alone: an exception for everything is a change of the rule.
+    resource: str = Field(pattern=r"[^*?]", description="URN or logical name of the resource; * matches anything")
+    reason: Text = Field(description="why the rule cannot be met today")
     by: Text = Field(description="who decided it")
     expires: date = Field(description="last day on which it holds, YYYY-MM-DD")
 
 
 class Options(Configured):
-    """What every rule has."""
+    """Options of every rule."""
 
-    exceptions: tuple[Granted, ...] = Field((), description="resources for which the rule does not hold for a while")
+    exceptions: tuple[Granted, ...] = Field(
+        (), description="resources for which the rule is suspended for a limited time"
+    )
 
 
 class InProduction(Options):
-    """Options of a rule that only production must keep."""
+    """Options of a rule that applies only to production."""
 
-    production: bool = Field(True, description="false: nothing in this stack is worth it, the rule says nothing")
+    production: bool = Field(True, description="false: not a production stack, the rule does not apply")
 
 
 @dataclass(frozen=True)
 class Violation:
-    """What is wrong, with the value. The remedy is the rule's, unless this one needs another."""
+    """What is wrong, with the value. `remedy`: if it differs from the rule's."""
 
     what: str
     remedy: str = ""
@@ -62,7 +65,7 @@ class Violation:
 
 @dataclass(frozen=True)
 class Unjudged:
-    """What could not be judged, mostly a value's path: a preview does not know it yet."""
+    """What could not be judged, usually the path of a value that a preview does not know yet."""
 
     what: str
 
@@ -73,9 +76,9 @@ Mend = Callable[[dict[str, Any], Any], bool]
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule. `says` is the promise in one sentence, `why` is for the documentation.
+    """A rule. `says`: the rule in one sentence; `why`: the reason, for the documentation.
 
-    `types`: the types of resources that `check` is asked about.
+    `types`: the resource types that `check` gets.
     """
 
     name: str
@@ -87,15 +90,15 @@ class Rule:
     options: type[Options] = field(default=Options, kw_only=True)
 
     def about(self, resource: Declared) -> bool:
-        """Whether this rule has something to say about a resource of this type."""
+        """Whether this rule applies to resources of this type."""
         return not self.types or resource.type in self.types
 
 
 @dataclass(frozen=True)
 class ResourceRule(Rule):
-    """Looks at one resource's inputs, before the engine does anything with it. No `types`: every resource.
+    """Checks one resource's inputs, before the engine changes it. No `types`: every resource.
 
-    `mend` changes the inputs in place and says whether it did; only at level REMEDIATE, which a stack has to choose.
+    `mend` fixes the inputs in place and returns whether it did; only at level REMEDIATE, which a stack has to choose.
     """
 
     check: Callable[[Declared, Any], Iterable[Finding]] = field(kw_only=True)
@@ -104,10 +107,10 @@ class ResourceRule(Rule):
 
 @dataclass(frozen=True)
 class StackRule(Rule):
-    """Looks at one resource among others of the stack, at the end of a preview and of an update.
+    """Checks one resource together with others of the stack, at the end of a preview or update.
 
-    `reads`: the types of these others, and all that `check` gets of the stack. What an update leaves out of them may
-    be what is missing, so the rule refuses nothing then; what it leaves out of other types changes nothing.
+    `reads`: the types of the others, the only ones that `check` gets. If an update leaves out resources of these types,
+    they may be the missing ones, so the rule refuses nothing then; resources of other types do not matter.
     """
 
     reads: frozenset[str] = field(kw_only=True)

@@ -1,5 +1,5 @@
-"""What a preview would change, for the people who approve it: who outside sees it, what it costs, which rules object.
+"""A preview's changes, for approval: visibility to vendors and customers, cost, policy violations.
 
-Pure: `preview.py` reads what the engine wrote, `report.py` judges it, `markdown.py` writes it down. Nothing here runs
-the engine, knows a pull request or decides whether something is deployed.
+Pure: `preview.py` reads the engine's output, `report.py` judges it, `markdown.py` formats it. This package does not run
+the engine, access pull requests or decide about deployments.
 """

@@ -1,7 +1,7 @@
-"""How the trunk ACL changes, customer by customer.
+"""Changes of the trunk ACL, by customer.
 
-The state has one text a customer (BAN), as `trunk_text.py` writes and compares it. Rows that the portal writes are not
-in the state, and not here.
+The state has one text per customer (BAN), written and compared by `trunk_text.py`. The portal's rows are not in the
+state and not included.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from trunk_text import Change, changes
 
 @dataclass(frozen=True)
 class AclChange:
-    """All customers. `known` is false where the engine does not know the trunks before the update."""
+    """Changes of all customers. `known`: false if the engine does not know the trunks before the update."""
 
     customers: tuple[Change, ...]
     total_before: int
@@ -27,7 +27,7 @@ class AclChange:
 
 
 def acl_change(preview: Preview) -> AclChange | None:
-    """None where no trunk files are involved, or nothing changes in them."""
+    """None without trunk files, or without changes in them."""
     for step in preview.changes:
         if step.type == TRUNK_ACL:
             before, after = (_trunks(step, which) for which in ("oldState", "newState"))

@@ -1,45 +1,56 @@
-"""What happens to each address, as people outside know it: by its name, before and after.
+"""Changes of addresses as visible to vendors and customers: by name, before and after.
 
-Before: the inventory that is published now. After: the one the preview promises; where the engine does not know it yet
-(one address is not reserved), what the settings declare, with those addresses that stay what they are. Resources have
-their own page (`resources.py`): an address that is deleted or replaced is told there whatever the inventory says.
+Before: the inventory that is published now. After: the inventory in the preview; if the engine does not know it yet (an
+address is not reserved), what the settings declare, with the addresses that stay. Resources are in `resources.py`,
+which reports a deleted or replaced address whatever the inventory has.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from engine.tokens import ADDRESS, NAT, type_of
 from engine.values import is_unknown
-from inventory.address import Address, Status
-from inventory.published import PublishedInventory
+from inventory.address import WORDS, Address, Calls, Status
+from inventory.reading import PublishedInventory, UnreadableError
 from plan import plan
 from review.audience import Audience, audience_of
 from review.preview import Preview, Step
 from secret_text import SECRET
 from settings import Settings, SettingsError
 
-# Words for a field that outside people read.
-_FIELDS = {
-    "protocols": "protocols",
-    "ports": "ports",
-    "announced_on": "announced on",
-    "active_on": "active from",
-    "drained_on": "draining since",
-    "retired_on": "retired on",
-    "notice_reason": "why less notice",
-    "replaced_by": "replaced by",
-    "kind": "held by",
-    "region": "region",
+# Fields of an address that its line has already.
+_TOLD = ("purpose", "name", "address", "direction", "status")
+# What an address was and what it will be; None: it is not there. `{unannounced}`: of one that was not announced.
+_WORDS: Mapping[tuple[Status | None, Status | None], str] = {
+    (None, Status.ANNOUNCED): "appears: announced, not used yet",
+    (None, Status.ACTIVE): "appears: in use at once{unannounced}",
+    (None, Status.DRAINING): "appears: draining",
+    (None, Status.RETIRED): "is listed as retired",
+    (Status.ANNOUNCED, Status.ACTIVE): "is used from now on",
+    (Status.ANNOUNCED, Status.DRAINING): "drains, and was never used",
+    (Status.ANNOUNCED, Status.RETIRED): "VANISHES: released, never used, listed as retired",
+    (Status.ANNOUNCED, None): "VANISHES: it was announced, and nothing says why it goes",
+    (Status.ACTIVE, Status.ANNOUNCED): "IS TAKEN OUT OF USE: only announced from now on",
+    (Status.ACTIVE, Status.DRAINING): "drains: nothing new starts on it",
+    (Status.ACTIVE, Status.RETIRED): "VANISHES: released while in use, listed as retired",
+    (Status.ACTIVE, None): "VANISHES while in use, and is not listed as retired",
+    (Status.DRAINING, Status.ACTIVE): "is used again: it no longer drains",
+    (Status.DRAINING, Status.ANNOUNCED): "IS TAKEN OUT OF USE while it drains",
+    (Status.DRAINING, Status.RETIRED): "vanishes: released after its drain, listed as retired",
+    (Status.DRAINING, None): "VANISHES while it drains, and is not listed as retired",
+    (Status.RETIRED, None): "is no longer listed among the retired ones",
+    (Status.RETIRED, Status.ANNOUNCED): "comes back: announced",
+    (Status.RETIRED, Status.ACTIVE): "comes back: in use at once{unannounced}",
+    (Status.RETIRED, Status.DRAINING): "comes back: draining",
 }
 
 
 @dataclass(frozen=True)
 class Detail:
-    """One published field that changes."""
+    """A change of one published field."""
 
     field: str
     before: str
@@ -48,7 +59,7 @@ class Detail:
 
 @dataclass(frozen=True)
 class AddressChange:
-    """What happens to one address. `before` and `after`: None where it is not there; an unknown address is empty."""
+    """A change of one address. `before`, `after`: None if it does not exist; an unknown IP is empty."""
 
     seen_by: Audience
     name: str
@@ -60,17 +71,17 @@ class AddressChange:
 
 @dataclass(frozen=True)
 class Inventories:
-    """Addresses by name; None: not told, by nobody."""
+    """Addresses by name; None: not known from any source."""
 
     before: Mapping[str, Address] | None
     after: Mapping[str, Address] | None
 
 
 def inventories(preview: Preview, published: Mapping[str, Any] | None = None) -> Inventories:
-    """`published`: the stack's outputs as they are; without them, those that the preview begins with."""
+    """`published`: the stack's current outputs; by default those that the preview begins with."""
     outputs = published if published is not None else preview.before or {}
     if preview.after is not None and not any("ipInventory" in each for each in (outputs, preview.after)):
-        return Inventories({}, {})  # a program that promises nobody anything
+        return Inventories({}, {})  # a program without an inventory
     before = _published(outputs.get("ipInventory"))
     if before is None:
         before = _recorded(preview)
@@ -81,7 +92,7 @@ def inventories(preview: Preview, published: Mapping[str, Any] | None = None) ->
 
 
 def address_changes(found: Inventories) -> list[AddressChange]:
-    """Address by address, vendors' first, each group by name."""
+    """All changes, vendors' addresses first, each group by name."""
     if found.before is None or found.after is None:
         return []
     names = sorted({*found.before, *found.after})
@@ -102,56 +113,48 @@ def _change(name: str, before: Address | None, after: Address | None, first: boo
     if not what and not details:
         if before and after and before.purpose != after.purpose:
             details = (Detail("purpose", before.purpose, after.purpose),)
-            return AddressChange(Audience.NOBODY, name, "has another purpose written beside it", before, after, details)
+            return AddressChange(Audience.NOBODY, name, "its purpose changes", before, after, details)
         return None
-    gone = after is None or after.status is Status.RETIRED
-    was_gone = before is None or before.status is Status.RETIRED
-    if gone and was_gone:
+    if not (_there(before) or _there(after)):
         seen_by = Audience.NOBODY
-    return AddressChange(seen_by, name, what or "is published with other details", before, after, details)
+    return AddressChange(seen_by, name, what or "its published details change", before, after, details)
 
 
 def _what(before: Address | None, after: Address | None, *, first: bool) -> str:
-    """In words; empty: nothing but details."""
+    """The change as text; empty if only details change."""
     was = before.status if before else None
     will_be = after.status if after else None
-    if before and after and was is not Status.RETIRED and will_be is Status.RETIRED and before.address != after.address:
-        return "VANISHES, and ANOTHER ADDRESS is listed as retired under its name"
-    if before and after and was is not Status.RETIRED and will_be is not Status.RETIRED:
+    if before and after and before.published:
         if before.address != after.address:
-            return "CHANGES: the name stays, the address is another one"
-        if before.direction is not after.direction:
+            another = "VANISHES, and ANOTHER ADDRESS is listed as retired under its name"
+            return "CHANGES: the name stays, the address is another one" if after.published else another
+        if after.published and before.direction is not after.direction:
             return "CHANGES SIDES"
-    unannounced = "" if first else ", and NOBODY WAS TOLD BEFORE"
-    return {
-        (None, Status.ANNOUNCED): "appears: announced, not used yet",
-        (None, Status.ACTIVE): f"appears: in use at once{unannounced}",
-        (None, Status.DRAINING): "appears: draining",
-        (None, Status.RETIRED): "is listed as retired",
-        (Status.ANNOUNCED, Status.ACTIVE): "is used from now on",
-        (Status.ANNOUNCED, Status.DRAINING): "drains, and was never used",
-        (Status.ANNOUNCED, Status.RETIRED): "VANISHES: released, never used, listed as retired",
-        (Status.ANNOUNCED, None): "VANISHES: it was announced, and nothing says why it goes",
-        (Status.ACTIVE, Status.ANNOUNCED): "IS TAKEN OUT OF USE: only announced from now on",
-        (Status.ACTIVE, Status.DRAINING): "drains: nothing new starts on it",
-        (Status.ACTIVE, Status.RETIRED): "VANISHES: released while in use, listed as retired",
-        (Status.ACTIVE, None): "VANISHES while in use, and is not listed as retired",
-        (Status.DRAINING, Status.ACTIVE): "is used again: it no longer drains",
-        (Status.DRAINING, Status.ANNOUNCED): "IS TAKEN OUT OF USE while it drains",
-        (Status.DRAINING, Status.RETIRED): "vanishes: released after its drain, listed as retired",
-        (Status.DRAINING, None): "VANISHES while it drains, and is not listed as retired",
-        (Status.RETIRED, None): "is no longer listed among the retired ones",
-        (Status.RETIRED, Status.ANNOUNCED): "comes back: announced",
-        (Status.RETIRED, Status.ACTIVE): f"comes back: in use at once{unannounced}",
-        (Status.RETIRED, Status.DRAINING): "comes back: draining",
-    }.get((was, will_be), "")
+    words = _WORDS.get((was, will_be)) or _other_words(was, will_be)
+    return words.format(unannounced="" if first else ", and NOBODY WAS TOLD BEFORE")
+
+
+def _other_words(was: Status | None, will_be: Status | None) -> str:
+    """Of a change of state that has no words of its own; loud where the address stops to carry new calls, or goes."""
+    if was is will_be:
+        return ""
+    if was is None:
+        return f"appears: {will_be}"
+    if will_be is None:
+        return f"VANISHES: it was {was}, and is not listed as retired"
+    cut = was.state.calls in (Calls.NEW, Calls.RUNNING) and will_be.state.calls not in (Calls.NEW, Calls.RUNNING)
+    return f"{'IS TAKEN OUT OF USE' if cut else 'changes'}: {will_be} from now on, {was} until now"
+
+
+def _there(address: Address | None) -> bool:
+    return address is not None and address.published
 
 
 def _details(before: Address, after: Address) -> Iterator[Detail]:
-    for field, word in _FIELDS.items():
-        was, will_be = getattr(before, field), getattr(after, field)
-        if was != will_be:
-            yield Detail(word, _shown(was), _shown(will_be))
+    for field in fields(Address):
+        was, will_be = getattr(before, field.name), getattr(after, field.name)
+        if field.name not in _TOLD and was != will_be:
+            yield Detail(field.metadata.get(WORDS, field.name.replace("_", " ")), _shown(was), _shown(will_be))
 
 
 def _shown(value: Any) -> str:
@@ -161,18 +164,18 @@ def _shown(value: Any) -> str:
 
 
 def _published(inventory: Any) -> dict[str, Address] | None:
-    """The inventory of an output; None where there is none, or where the engine does not know all of it."""
+    """The inventory of an output; None if there is none, or if the engine does not know it completely."""
     if inventory is None or is_unknown(inventory):
         return None
     try:
-        known = PublishedInventory.model_validate_json(json.dumps(inventory))
-    except ValueError:
+        known = PublishedInventory.of(inventory)
+    except UnreadableError:
         return None
     return {each.name: each for each in known.addresses}
 
 
 def _declared(preview: Preview, before: Mapping[str, Address]) -> dict[str, Address] | None:
-    """What the settings of the preview declare, with every address that stays."""
+    """The addresses that the preview's settings declare, with the IPs of those that stay."""
     try:
         settings = Settings.parse(preview.config, _secret_keys(preview))
     except SettingsError:
@@ -187,12 +190,12 @@ def _declared(preview: Preview, before: Mapping[str, Address]) -> dict[str, Addr
 
 
 def _secret_keys(preview: Preview) -> set[str]:
-    """The engine tells of a secret setting only that it is one."""
+    """Keys of secret settings, whose values the engine does not show."""
     return {key for key, value in preview.config.items() if value == SECRET}
 
 
 def _reserved(preview: Preview) -> dict[str, str]:
-    """Name -> address of what is reserved and stays; empty where a new one will be assigned."""
+    """Name -> IP of reserved addresses that stay; empty if a new one will be assigned."""
     found = {}
     for step in _of_type(preview.steps, ADDRESS):
         name = step.state("newState", "inputs").get("name")
@@ -203,7 +206,7 @@ def _reserved(preview: Preview) -> dict[str, str]:
 
 
 def _recorded(preview: Preview) -> dict[str, Address]:
-    """Nothing is published yet (a new stack, one just adopted): what the state has, as far as the settings know it."""
+    """Without published outputs (a new stack, or one just adopted): the state's addresses that the settings name."""
     exists = {name: address for name, address in _old_addresses(preview) if address}
     if not exists:
         return {}
@@ -227,7 +230,7 @@ def _old_addresses(preview: Preview) -> Iterator[tuple[str, str]]:
 
 
 def _in_gateway(preview: Preview) -> dict[str, Status]:
-    """Name -> what the gateway did with it until now."""
+    """Name -> the address's use by the gateway until now."""
     found: dict[str, Status] = {}
     for step in _of_type(preview.steps, NAT):
         for field, status in (("natIps", Status.ACTIVE), ("drainNatIps", Status.DRAINING)):
@@ -236,7 +239,7 @@ def _in_gateway(preview: Preview) -> dict[str, Status]:
 
 
 def gateway_addresses(step: Step, which: str, field: str) -> list[str] | None:
-    """Names of the addresses in a field of the gateway's inputs; None where they are not known before the update."""
+    """Names of the addresses in a field of the gateway's inputs; None if they are not known before the update."""
     links = step.state(which, "inputs").get(field)
     if not isinstance(links, list) or any(is_unknown(link) for link in links):
         return [] if links is None else None

@@ -1,4 +1,4 @@
-"""Who outside sees a change."""
+"""Visibility of a change to vendors and customers."""
 
 from __future__ import annotations
 
@@ -8,20 +8,25 @@ from inventory.address import Direction
 
 
 class Audience(Enum):
-    """The value is the heading people read. Vendors' addresses are in customers' firewalls too: media leaves there."""
+    """The value is the heading in reports. Egress addresses are in customers' firewalls too: media comes from them."""
 
-    VENDORS = "Vendors see; customers let these in through their firewalls, too"
-    CUSTOMERS = "Customers see"
-    BOTH = "Vendors and customers see"
-    ANYBODY = "Visibility not known: check by hand"
-    NOBODY = "Nobody outside sees"
+    VENDORS = "Visible to vendors, and in customers' firewalls"
+    CUSTOMERS = "Visible to customers"
+    BOTH = "Visible to vendors and customers"
+    ANYBODY = "Visibility not known: check manually"
+    NOBODY = "Not visible outside"
+
+    @property
+    def inline(self) -> str:
+        """The heading within a line."""
+        return f"{self.value[0].lower()}{self.value[1:]}"
 
     @property
     def outside(self) -> bool:
-        """Whether somebody who is not ours may notice."""
+        """Whether vendors or customers may notice."""
         return self is not Audience.NOBODY
 
 
 def audience_of(direction: Direction) -> Audience:
-    """Who is told of an address."""
+    """The audience of an address."""
     return Audience.VENDORS if direction is Direction.OUTBOUND else Audience.CUSTOMERS

@@ -1,8 +1,8 @@
-"""What the engine's error messages say, the cause first.
+"""The engine's error messages, with the cause first.
 
-A program that breaks says why in the last line of its traceback, after all the places it came from. And the current
-language host interrupts the program as soon as a resource fails: then its own KeyboardInterrupt, 25 lines of asyncio,
-comes before the resource's error. Whoever reads a failed check wants the one line that names what is wrong.
+A failed program has the reason in the last line of its traceback, after all frames. And the current language host
+interrupts the program as soon as a resource fails: then its KeyboardInterrupt, 25 lines of asyncio, comes before the
+resource's error. Readers of a failed check need the one line with the cause.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from dataclasses import dataclass, replace
 from engine.tokens import STACK, type_of
 
 _TRACEBACK = "Traceback (most recent call last):"
-# Between two tracebacks of one chain of exceptions.
+# Between the tracebacks of chained exceptions.
 _CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
-# A frame, its source, marks below it; or the exception, whose name has no blank in it.
+# A frame, its source, and marks below it; or the exception, whose name has no blanks.
 _OF_TRACEBACK = re.compile(rf"\s|{re.escape(_TRACEBACK)}|[A-Za-z_][\w.]*(:\s|\s*$)")
 _INTERRUPTED = "KeyboardInterrupt"
-# What only says that something else has failed.
+# Messages that only report a consequence of another failure.
 _ENDED = re.compile(r"(BAIL: |an unhandled error occurred: )|.*\b(preview|update|refresh|destroy|import) failed$")
 _PROGRAM_ENDED = "an unhandled error occurred: "
 
 
 @dataclass(frozen=True)
 class Message:
-    """Something the engine or the program said; `urn` is empty where it is about no resource."""
+    """A message of the engine or the program; `urn` is empty if it is not about a resource."""
 
     urn: str
     text: str
 
 
 def causes(errors: Iterable[Message], output: Sequence[str] = ()) -> tuple[Message, ...]:
-    """The errors: resources' own first, then the program's, then those that follow from them; each begins with its
-    cause. `output`: what the program wrote to standard error, told where no error says why it ended."""
+    """The errors: of resources first, then of the program, then consequences; each begins with its cause. `output`: the
+    program's standard error, included if no error explains its end."""
     found = [replace(each, text=_cause_first(each.text)) for each in _joined(errors)]
     if any(each.text.startswith(_PROGRAM_ENDED) for each in found) and all(map(_follows, found)):
         written = "".join(line if line.endswith("\n") else f"{line}\n" for line in output).strip()
@@ -52,21 +52,21 @@ def _rank(message: Message) -> int:
 
 
 def _follows(message: Message) -> bool:
-    """Whether it says no more than that something else has failed."""
+    """Whether it only reports a consequence of another failure."""
     text = message.text.strip()
     return text.startswith(_INTERRUPTED) or bool(_ENDED.match(text) and "\n" not in text)
 
 
 def _joined(messages: Iterable[Message]) -> list[Message]:
-    """A traceback that comes line by line is one message, also when others come between its lines."""
+    """Join a traceback that arrives line by line into one message, even if other messages are in between."""
     found = list[Message]()
-    last = dict[str, int]()  # of a resource, or of none: where its last message stands
+    last = dict[str, int]()  # index of the last message, by resource
     for message in messages:
         place = last.get(message.urn)
         if place is not None and _goes_on(found[place].text, message.text):
             found[place] = replace(found[place], text=f"{found[place].text.rstrip()}\n{message.text.rstrip()}")
             continue
-        if not _ENDED.match(message.text.strip()):  # after that a traceback may still go on
+        if not _ENDED.match(message.text.strip()):  # after that a traceback may still continue
             last[message.urn] = len(found)
         found.append(message)
     return found
@@ -83,7 +83,7 @@ def _goes_on(text: str, more: str) -> bool:
 
 
 def _cause_first(text: str) -> str:
-    """A text with a traceback: the exception, where it was raised, and then the whole text."""
+    """A text with a traceback, reordered: the exception, where it was raised, and then the rest."""
     if _TRACEBACK not in text:
         return text
     lines = text.rstrip().splitlines()

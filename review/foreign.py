@@ -1,10 +1,9 @@
-"""Foreign text on a page of Markdown.
+"""Untrusted text in Markdown.
 
-Names, purposes, values and messages come from settings, from clouds and from people; on the page they are data and
-nothing else. Each stands in a code span: in there GitHub makes no link, no mention, no HTML and no table of it. What
-could end the span or deceive the eye (runs of backticks, pipes, line ends, control and bidirectional characters) is
-written as its number, `\\u{202e}`. What looks like a secret is not written at all, and is looked for in the whole text,
-before any of it is left out.
+Names, purposes, values and messages come from settings, clouds and people, and must be shown as data only. Each is in a
+code span, where GitHub renders no links, mentions, HTML or tables. Characters that could end the span or mislead
+readers (runs of backticks, pipes, line ends, control and bidirectional characters) are written as their code point,
+`\\u{202e}`. Text that looks like a secret is masked, and is searched for in the complete text, before it is shortened.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from engine.values import UNKNOWN
 from secret_text import SECRET, hidden
 
 AT_UPDATE = "assigned at update"
-LONGEST = 200  # characters of one value
-LINES = 12  # of one message; of an error, which ends with what is wrong as often as it begins with it:
+LONGEST = 200  # characters shown of one value
+LINES = 12  # of one message; of an error, whose cause may be at the beginning or at the end:
 ERROR_LINES, ERROR_LONGEST = 40, 2_000
 
 
 def code(text: str, longest: int = LONGEST) -> str:
-    """Foreign text as data: a code span that nothing in it can leave. Of more than `longest` characters the first."""
+    """Untrusted text as a code span that its content cannot end, cut to `longest` characters."""
     if hidden(text) != text:
         return f"`{SECRET}`"
     for unknown in UNKNOWN:
@@ -30,7 +29,7 @@ def code(text: str, longest: int = LONGEST) -> str:
         text = f"{text[:longest]}…"
     if not text.strip():
         return "(none)"
-    # CommonMark 6.1: a span ends at a run of as many backticks as it began with. Long runs are not counted by all.
+    # CommonMark 6.1: a span ends at a run of as many backticks as it began with. Not all renderers count long runs.
     runs = "``" in text
     shown = "".join(_number_of(each) if runs and each == "`" else _visible(each) for each in text)
     if "`" not in shown:
@@ -39,8 +38,8 @@ def code(text: str, longest: int = LONGEST) -> str:
 
 
 def _visible(character: str) -> str:
-    # Marks (M) pile up on what stands before them; what is not printable has no shape or changes that of others. A pipe
-    # ends a table's cell also inside a span.
+    # Marks (M) combine with the preceding character; non-printable characters are invisible or change others. A pipe
+    # ends a table cell even inside a span.
     plain = character.isprintable() and character != "|" and unicodedata.category(character)[0] != "M"
     return character if plain else _number_of(character)
 
@@ -50,13 +49,13 @@ def _number_of(character: str) -> str:
 
 
 def message_text(text: str) -> list[str]:
-    """The lines of a message, bounded; whatever a viewer might take for a line's end is one."""
+    """The lines of a message, bounded; any character that a viewer may treat as a line end is one."""
     lines = _lines(text)
     return [code(line) for line in lines[:LINES]] + _left_out(len(lines) - LINES)
 
 
 def error_text(text: str) -> list[str]:
-    """The lines of an error. Both ends of what is too long stay: one of them is the cause."""
+    """The lines of an error. Both ends of a long one are kept: one of them is the cause."""
     lines = _lines(text)
     half, rest = ERROR_LINES // 2, len(lines) - ERROR_LINES
     shown = [code(_both_ends(line), longest=ERROR_LONGEST + 1) for line in lines]

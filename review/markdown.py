@@ -1,7 +1,6 @@
 """A report as Markdown for a pull request or an issue.
 
-What is foreign on it is data and nothing else (`review.foreign`). The page is bounded: a comment takes 65,536
-characters.
+Untrusted text is shown as data only (`review.foreign`). The page is bounded: a comment has at most 65,536 characters.
 """
 
 from __future__ import annotations
@@ -29,36 +28,37 @@ from review.preview import Violation
 from review.report import Report
 from review.resources import Operation, ResourceChange
 
-# Of a record set: what its line under DNS tells.
+# Properties of a record set that its line under DNS shows.
 ANSWERS = re.compile(r"rrdatas|ttl|routingPolicy($|\.(geos|primaryBackup\.(primary|backupGeos)))")
-PAGE = 60_000  # below GitHub's 65,536, which counts in another unit than we do
+PAGE = 60_000  # below GitHub's 65,536, which are counted in other units
 
-_CUT = "\n\n**The report is longer than a comment can be, and is cut here. Run the preview to read all of it.**\n"
+_CUT = "\n\n**The report exceeds the limit of a comment and is cut here. Run the preview for the complete report.**\n"
 _AGAIN = (
-    "The refresh above ended before everything was compared. A second one, without the program, compares the rest:\n"
+    "The refresh above ended before everything was compared. A second refresh, without the program, compares the"
+    " rest:\n"
 )
 
 
 def markdown(report: Report, marker: str = "") -> str:
-    """The page. `marker`, the caller's own text, is its first line, by which a comment is found again."""
+    """The page. `marker`: its first line, the caller's own text, which identifies a comment."""
     page = "\n".join([*([marker] if marker else []), *_page(report)]).rstrip() + "\n"
     return bounded(page)
 
 
 def twice(failed: Report, again: Report, marker: str = "") -> str:
-    """A refresh that failed with the program, and one without it: neither takes the other's place on the page."""
+    """A refresh that failed with the program, and one without it, each with half of the page's limit."""
     return "\n".join((bounded(markdown(failed, marker), PAGE // 2), _AGAIN, bounded(markdown(again), PAGE // 2)))
 
 
 def bounded(page: str, longest: int = PAGE) -> str:
-    """A page that fits into a comment. Never cut in the middle of a line: half a code span is no code span."""
+    """A page that fits into a comment, cut at a line end only: half a code span would not be a code span."""
     return page if len(page) <= longest else page[:longest].rpartition("\n")[0] + _CUT
 
 
 def verdict(report: Report) -> str:
-    """The one line that decides."""
+    """The line with the verdict."""
     if report.failed and report.drift:
-        return "**The refresh failed: check by hand.**"
+        return "**The refresh failed: check manually.**"
     if report.failed:
         refused = not report.partial and any(each.level == "mandatory" for each in _violations(report))
         return f"**{'A policy refuses this' if refused else 'The preview failed'}: it cannot be deployed.**"
@@ -73,17 +73,17 @@ def _drift(report: Report) -> str:
     if not report.visible:
         return "**No drift.**"
     if not report.resources:
-        return "**Whether the cloud is as the state has it could not be told.**"
-    seen = _visible_to(report) or ("Perhaps visible outside." if report.seen_by else "Not visible outside.")
-    return f"**The cloud is not as the state has it. {seen}**"
+        return "**Whether the cloud matches the state could not be determined.**"
+    seen = _visible_to(report) or ("Possibly visible outside." if report.seen_by else "Not visible outside.")
+    return f"**The cloud does not match the state. {seen}**"
 
 
 def _visible_to(report: Report) -> str:
-    """Who is known to see it, as a sentence; empty: not known, or not seen outside."""
+    """The known audience, as a sentence; empty: not known, or not visible outside."""
     known = (Audience.VENDORS, Audience.CUSTOMERS)
     who = [audience for audience in known if audience in report.seen_by or Audience.BOTH in report.seen_by]
     names = " and ".join(audience.name.lower() for audience in who)
-    others = ", perhaps to others" if Audience.ANYBODY in report.seen_by else ""
+    others = ", possibly to others" if Audience.ANYBODY in report.seen_by else ""
     return f"Visible to {names}{others}." if names else ""
 
 
@@ -96,9 +96,9 @@ def _page(report: Report) -> Iterator[str]:
     yield ""
     yield verdict(report)
     if report.partial:
-        yield "It broke off: below is only what it came to."
+        yield "It ended early: the report below is incomplete."
     yield from section("Errors", report.errors, error_lines)
-    yield from section("Could not be told", report.unsure, lambda line: [f"- {line}"])
+    yield from section("Could not be determined", report.unsure, lambda line: [f"- {line}"])
     yield from address_tables(report.addresses)
     for sheet in report.sheets:
         yield from sheet_lines(sheet)
@@ -108,22 +108,22 @@ def _page(report: Report) -> Iterator[str]:
     yield from section("DNS", report.records, record_lines)
     if report.acl:
         yield from acl_table(report.acl)
-    others = [each for each in report.resources if each not in severe and not _told_above(each, report)]
+    others = [each for each in report.resources if each not in severe and not _shown_above(each, report)]
     for audience in Audience:
         yield from section(
-            f"Other changes: {audience.value[0].lower()}{audience.value[1:]}" if not report.drift else audience.value,
+            f"Other changes: {audience.inline}" if not report.drift else audience.value,
             [each for each in others if each.seen_by is audience],
             resource,
         )
     yield from figure_tables(report.figures)
     if not report.drift:
-        yield from policy_lines(report.policies, told=not report.not_told)
+        yield from policy_lines(report.policies, told=not report.omitted)
     yield from section("Warnings", report.warnings, warning_lines)
-    yield from section("Left out", report.not_told, lambda line: [f"- {line}"])
+    yield from section("Left out", report.omitted, lambda line: [f"- {line}"])
 
 
-def _told_above(change: ResourceChange, report: Report) -> bool:
-    """Whether a part of its own tells all of it."""
+def _shown_above(change: ResourceChange, report: Report) -> bool:
+    """Whether another section shows it completely."""
     if change.type == RECORD_SET:
         return all(ANSWERS.match(each.property) for each in change.effects)
     if change.type == ADDRESS:

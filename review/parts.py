@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from engine.tokens import logical_name
-from inventory.address import Address, Status
+from inventory.address import Address
 from policies.rules.secrets import NAMES
 from review.acl import AclChange
 from review.addresses import AddressChange
@@ -27,7 +27,7 @@ ROWS = 50  # of one list
 
 
 def section(heading: str, items: Sequence[T], line: Callable[[T], Iterable[str]]) -> Iterator[str]:
-    """A heading and the lines of each item, bounded; nothing where there are none."""
+    """A heading and the lines of each item, bounded; nothing without items."""
     if items:
         yield from ("", f"### {heading}", "")
         for item in items[:ROWS]:
@@ -45,14 +45,14 @@ def _about(message: Message) -> str:
 
 
 def error_lines(message: Message) -> Iterator[str]:
-    """What went wrong, with which resource, and what to do where a setting caused it."""
+    """An error, its resource, and the remedy if a setting caused it."""
     yield from _said(message, error_text(message.text))
     if told := remedy(message):
         yield f"  - **What to do**: {told}"
 
 
 def warning_lines(message: Message) -> Iterator[str]:
-    """A warning, and about which resource."""
+    """A warning and its resource."""
     yield from _said(message, message_text(message.text))
 
 
@@ -64,11 +64,11 @@ def _said(message: Message, lines: Sequence[str]) -> Iterator[str]:
 
 
 def address_tables(changes: Sequence[AddressChange]) -> Iterator[str]:
-    """One table for each audience."""
+    """One table per audience."""
     for audience in Audience:
         group = [each for each in changes if each.seen_by is audience]
         if group:
-            yield from ("", f"### Addresses: {audience.value[0].lower()}{audience.value[1:]}", "")
+            yield from ("", f"### Addresses: {audience.inline}", "")
             yield from ("| name | address | before | after | |", "|---|---|---|---|---|")
             for each in group[:ROWS]:
                 cells = (code(each.name), _where(each), _status(each.before), _status(each.after), _what(each))
@@ -98,26 +98,26 @@ def _what(change: AddressChange) -> str:
     if change.before is None and after:
         told += [f"purpose {code(after.purpose)}"] if after.purpose else []
         told += [f"announced on {after.announced_on}"] if after.announced_on else []
-        told += [f"active from {after.active_on}"] if after.active_on and after.status is Status.ANNOUNCED else []
+        told += [f"active from {after.active_on}"] if after.active_on and after.coming else []
         told += [f"less notice: {code(after.notice_reason)}"] if after.notice_reason else []
     told += [f"{each.field}: {code(each.before)} → {code(each.after)}" for each in change.details]
     return "; ".join(told)
 
 
 def sheet_lines(sheet: Sheet) -> Iterator[str]:
-    """A text that changes although no address does."""
+    """A change of a text without a change of addresses."""
     who = "vendors" if sheet.seen_by is Audience.VENDORS else "customers"
     lines = [
         *(f"- removed: {code(line)}" for line in sheet.removed),
         *(f"- added: {code(line)}" for line in sheet.added),
     ]
-    yield from section(f"The text that {who} get changes", lines, lambda line: [line])
+    yield from section(f"The text for {who} changes", lines, lambda line: [line])
 
 
 def resource_lines(change: ResourceChange, *, happened: bool = False) -> Iterator[str]:
     """`happened`: drift, not a planned change."""
     severe = change.operation in (Operation.REPLACE, Operation.DELETE)
-    who = f" ({change.seen_by.value[0].lower()}{change.seen_by.value[1:]})" if severe else ""
+    who = f" ({change.seen_by.inline})" if severe else ""
     operation = f"**{change.operation.value}**" if severe else change.operation.value
     yield f"- {code(change.name)} {operation}{who}"
     for each in change.effects[:ROWS]:
@@ -132,7 +132,7 @@ def resource_lines(change: ResourceChange, *, happened: bool = False) -> Iterato
 
 
 def values(effected: Effected) -> str:
-    """`property before → after`; empty where there is no property."""
+    """`property before → after`; empty without a property."""
     if not effected.property or not (effected.before or effected.after):
         return code(effected.property) if effected.property else ""
     hidden = bool(NAMES.search(_letters(effected.property)))
@@ -141,13 +141,13 @@ def values(effected: Effected) -> str:
 
 
 def _letters(path: str) -> str:
-    """The last word of a property's path, as the rule no-plaintext-secret compares it."""
+    """The last word of a property's path, as compared by the rule no-plaintext-secret."""
     return "".join(letter for letter in path.rpartition(".")[2].lower() if letter.isascii() and letter.isalpha())
 
 
 def record_lines(change: RecordChange) -> Iterator[str]:
     """A record set before and after."""
-    name = f"{code(change.name)} {code(change.type)}{' at Gandi' if change.at_gandi else ''}"
+    name = f"{code(change.name)} {code(change.type)}{f' at {change.host}' if change.host else ''}"
     before, after = (
         ", ".join(code(each) if each else AT_UPDATE for each in data[:ROWS]) for data in (change.before, change.after)
     )
@@ -156,7 +156,7 @@ def record_lines(change: RecordChange) -> Iterator[str]:
     if was is not None and will_be is not None and was != will_be:
         told += f"{'; ' if told else ''}TTL {was} s → {will_be} s"
     if change.at_parent:
-        yield f"- {name} at the parent zone, which somebody else has to change there: {told}"
+        yield f"- {name} at the parent zone, to be changed by its owner: {told}"
         return
     severe = change.operation in (Operation.REPLACE, Operation.DELETE)
     operation = f"**{change.operation.value}**" if severe else change.operation.value
@@ -216,15 +216,15 @@ def _difference(figure: Figure, money: bool) -> str:
 
 
 def policy_lines(policies: Policies | None, *, told: bool) -> Iterator[str]:
-    """What the policy packs said; `told`: this form of the preview says it at all."""
+    """Results of the policy packs; `told`: this form of the preview includes them."""
     if not told:
         return
     yield from ("", "### Policies", "")
     if policies is None:
-        yield "No policy pack judged this preview."
+        yield "This preview ran without a policy pack."
         return
     broken = {violation.rule for violation in policies.violations}
-    yield f"{len(policies.rules - broken):,} of {len(policies.rules):,} rules have nothing to say."
+    yield f"{len(policies.rules - broken):,} of {len(policies.rules):,} rules are met."
     order = {"mandatory": 0, "advisory": 1}
     ranked = sorted(policies.violations, key=lambda each: (order.get(each.level, 2), each.rule, each.urn))
     for violation in ranked[:ROWS]:
@@ -234,4 +234,4 @@ def policy_lines(policies: Policies | None, *, told: bool) -> Iterator[str]:
         yield from (f"  - {line}" for line in rest)
     yield from _more(len(ranked) - ROWS)
     for mended in policies.mended[:ROWS]:
-        yield f"- mended by {code(mended.text)}: {code(_about(mended))}"
+        yield f"- remediated by {code(mended.text)}: {code(_about(mended))}"

@@ -1,15 +1,15 @@
-"""What `pulumi preview --json` wrote, as data; also of `pulumi refresh --preview-only --json`.
+"""The output of `pulumi preview --json` as data; also that of `pulumi refresh --preview-only --json`.
 
-Two forms. The documented one is a single object: changed resources, the configuration and messages, but neither the
-outputs as they will be nor anything about policies (pulumi/pkg/backend/display/json.go leaves them out). With
-`PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true` it is one event a line, which tells all of it. What a form does not tell is
-None here, never "nothing". Values that the engine marks as secret are gone.
+There are two forms. The documented one is a single object: changed resources, the configuration and messages, but
+neither future outputs nor policies (pulumi/pkg/backend/display/json.go leaves them out). With
+`PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true` it is one event per line and complete. What a form does not include is None
+here, never empty. Values that the engine marks as secret are removed.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,9 @@ from engine.cli import Json, masked, step_of
 from engine.tokens import STACK, type_of
 from review.causes import Message, causes
 
-# What a program or a plugin wrote to standard error, in the engine's severities (pulumi/sdk/go/common/diag/sink.go).
+# Severity of a program's or plugin's standard error (pulumi/sdk/go/common/diag/sink.go).
 OUTPUT = "info#err"
-# The steps of one replacement, in whatever order they come (pulumi/pkg/resource/deploy/step.go).
+# The steps of one replacement, in any order (pulumi/pkg/resource/deploy/step.go).
 REPLACING = ("replace", "create-replacement", "delete-replaced", "import-replacement", "remove-pending-replace")
 # Steps that change nothing in the cloud.
 IDLE = ("same", "refresh", "read", "read-replacement", "discard", "discard-replaced", "import", "diff")
@@ -29,11 +29,11 @@ _OBJECT = frozenset(("steps", "changeSummary", "config", "duration"))
 
 
 class UnreadableError(Exception):
-    """The input is no preview, or not a whole one; the text says what is wrong with it."""
+    """The input is not a complete preview; the text says why."""
 
 
 class Violation(BaseModel):
-    """A rule of a policy pack that is broken. `level` is `mandatory` or `advisory`."""
+    """A violated rule of a policy pack. `level` is `mandatory` or `advisory`."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -45,7 +45,7 @@ class Violation(BaseModel):
 
 @dataclass(frozen=True)
 class Policies:
-    """What the policy packs said. `rules`: the names of all that judged."""
+    """Results of the policy packs. `rules`: names of all rules that ran."""
 
     violations: tuple[Violation, ...]
     rules: frozenset[str]
@@ -53,7 +53,7 @@ class Policies:
 
 
 class Step(BaseModel):
-    """What would happen to one resource, in the engine's names. A replacement is one step here."""
+    """A step for one resource, with the engine's names. A replacement is one step here."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -71,15 +71,15 @@ class Step(BaseModel):
         return type_of(self.urn)
 
     def state(self, which: str, place: str) -> Mapping[str, Any]:
-        """`inputs` or `outputs` of `oldState` or `newState`; empty where there is none."""
+        """`inputs` or `outputs` of `oldState` or `newState`; empty if there are none."""
         found = (getattr(self, which) or {}).get(place)
         return found if isinstance(found, dict) else {}
 
 
 @dataclass(frozen=True)
 class Preview:
-    """One preview. `before`, `after`: the stack's outputs, None: not told; `complete`: the form tells all there is;
-    `refresh`: it tells what the cloud has, not what an update would do; `programless`: no program ran in it."""
+    """One preview. `before`, `after`: the stack's outputs, None: not included; `complete`: the form includes
+    everything; `refresh`: it shows drift, not what an update would do; `programless`: it ran without the program."""
 
     steps: tuple[Step, ...]
     before: Json | None
@@ -95,23 +95,23 @@ class Preview:
 
     @property
     def partial(self) -> bool:
-        """Whether it broke off before the program was through; a refused policy alone does not stop a preview."""
+        """Whether it ended before the program had finished; a policy violation alone does not stop a preview."""
         return self.failed and any(not message.text.strip().endswith("preview failed") for message in self.errors)
 
     @property
-    def told(self) -> bool:
-        """Whether it tells what would happen: every whole preview has a step of the stack itself, also where nothing
+    def conclusive(self) -> bool:
+        """Whether it shows what would change: every complete preview has a step of the stack itself, even without
         changes (pulumi/pkg/backend/display/json.go)."""
         return self.failed or any(step.type == STACK for step in self.steps)
 
     @property
     def changes(self) -> list[Step]:
-        """What is not left as it is."""
+        """Steps that change something."""
         return [step for step in self.steps if step.op not in IDLE]
 
 
 def read(text: str) -> Preview:
-    """A preview in either form. Raises `UnreadableError`."""
+    """Parse a preview in either form. Raises `UnreadableError`."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
@@ -121,7 +121,7 @@ def read(text: str) -> Preview:
             return _object(document)
         return _stream(_lines(text))
     except (ValidationError, RecursionError, AttributeError, KeyError, TypeError, IndexError):
-        raise UnreadableError("it does not have the shape of a preview") from None
+        raise UnreadableError("it does not have the format of a preview") from None
 
 
 def _lines(text: str) -> list[Json]:
@@ -132,9 +132,9 @@ def _lines(text: str) -> list[Json]:
             try:
                 found.append(json.loads(line))
             except (ValueError, RecursionError):
-                raise UnreadableError(f"line {number} is cut off or no JSON") from None
+                raise UnreadableError(f"line {number} is truncated or not JSON") from None
     if not any("sequence" in event for event in found):
-        raise UnreadableError("there is no preview in it")
+        raise UnreadableError("it does not contain a preview")
     return found
 
 
@@ -142,7 +142,7 @@ def _object(digest: Json) -> Preview:
     steps = [Step.model_validate(masked(step)) for step in digest.get("steps") or ()]
     root = next((step for step in steps if step.type == STACK), None)
     said = [
-        # This form writes the severity in front of the text, too.
+        # In this form the text also begins with the severity.
         (severity, Message(each.get("urn", ""), str(each["message"]).removeprefix(f"{severity}: ")))
         for each in digest.get("diagnostics") or ()
         for severity in (str(each.get("severity")),)
@@ -164,13 +164,12 @@ def _object(digest: Json) -> Preview:
     )
 
 
-def _stream(events: Iterable[Json]) -> Preview:
+def _stream(events: Sequence[Json]) -> Preview:
     steps, found = list[Step](), list[Step]()
     outputs: Json | None = None
     config: Json = {}
     errors, warnings, output = list[Message](), list[Message](), list[str]()
     ended, failed, cancelled = False, False, False
-    policies = _Policies()
     for event in events:
         if prelude := event.get("preludeEvent"):
             config = dict(prelude.get("config") or {})
@@ -190,12 +189,10 @@ def _stream(events: Iterable[Json]) -> Preview:
             ended, failed = True, summary.get("result", "succeeded") != "succeeded"
         elif "cancelEvent" in event:
             cancelled = True
-        else:
-            policies.take(event)
     if not ended and not cancelled:
-        raise UnreadableError("it is cut off: the engine's last event is missing")
+        raise UnreadableError("it is truncated: the engine's last event is missing")
     root = next((step for step in steps if step.type == STACK), None)
-    # A refresh says only afterwards what it found, `same` included: that has both outputs, too.
+    # A refresh reports its result only afterwards, also for `same`: that event has both outputs.
     refreshed = {step.urn for step in steps if step.op == "refresh"} | ({root.urn} if root else set())
     found = [step for step in found if step.urn in refreshed and step.op in ("update", "delete", "same")]
     refresh = any(step.op == "refresh" for step in steps)
@@ -204,7 +201,7 @@ def _stream(events: Iterable[Json]) -> Preview:
         before=dict(root.state("oldState", "outputs")) if root and root.oldState else None,
         after=outputs,
         config={key: str(value) for key, value in config.items()},
-        policies=policies.found(),
+        policies=_policies(events),
         errors=causes(errors, output),
         warnings=tuple(warnings),
         failed=failed or not ended or bool(errors),
@@ -214,34 +211,22 @@ def _stream(events: Iterable[Json]) -> Preview:
     )
 
 
-class _Policies:
-    """Collects the policy packs' events."""
-
-    def __init__(self) -> None:
-        self._violations: list[Violation] = []
-        self._rules: set[str] = set()
-        self._mended: list[Message] = []
-        self._loaded = False
-
-    def take(self, event: Json) -> None:
-        """One event, of whatever kind."""
-        if violation := event.get("policyEvent"):
-            self._violations.append(Violation.model_validate(violation))
-        elif mended := event.get("policyRemediationEvent"):
-            self._mended.append(Message(mended.get("resourceUrn", ""), str(mended["policyName"])))
-        elif "policyLoadEvent" in event:
-            self._loaded = True
-        else:
-            for kind in ("policyAnalyzeSummaryEvent", "policyAnalyzeStackSummaryEvent"):
-                summary = event.get(kind) or {}
-                self._rules.update(summary.get("passed") or (), summary.get("failed") or ())
-
-    def found(self) -> Policies | None:
-        """None when no pack was there."""
-        if not (self._loaded or self._violations or self._rules):
-            return None
-        rules = self._rules | {violation.rule for violation in self._violations}
-        return Policies(tuple(self._violations), frozenset(rules), tuple(self._mended))
+def _policies(events: Sequence[Json]) -> Policies | None:
+    """What the policy packs' events say; None when no pack was there."""
+    violations = [Violation.model_validate(each["policyEvent"]) for each in events if each.get("policyEvent")]
+    rules = {violation.rule for violation in violations}
+    for event in events:
+        for kind in ("policyAnalyzeSummaryEvent", "policyAnalyzeStackSummaryEvent"):
+            summary = event.get(kind) or {}
+            rules.update(summary.get("passed") or (), summary.get("failed") or ())
+    if not rules and not any("policyLoadEvent" in each for each in events):
+        return None
+    mended = [
+        Message(each.get("resourceUrn", ""), str(each["policyName"]))
+        for event in events
+        if (each := event.get("policyRemediationEvent"))
+    ]
+    return Policies(tuple(violations), frozenset(rules), tuple(mended))
 
 
 def _step(metadata: Json) -> Step:
@@ -249,7 +234,7 @@ def _step(metadata: Json) -> Step:
 
 
 def _by_resource(steps: Iterable[Step]) -> tuple[Step, ...]:
-    """One step a resource, in the engine's order."""
+    """One step per resource, in the engine's order."""
     found: dict[str, Step] = {}
     for step in steps:
         earlier = found.get(step.urn)

@@ -1,11 +1,11 @@
-"""What people outside rely on, compared with what the cloud answers: drift that the engine calls `same`.
+"""Drift that the engine reports as `same`: outputs that vendors and customers rely on, compared with the cloud.
 
-A refresh judges by the plugin's comparison of inputs. An address is no input: one that has moved is `same`, and only
-the outputs before and after, which the refresh's event carries, tell it. So every output that somebody relies on stands
-in `PROMISED`, and nothing else is looked at: etags, users, times and the order of lists mean nothing to anybody.
+A refresh uses the plugin's comparison of inputs. The value of an address is not an input: one that has moved is `same`,
+and only the outputs before and after, which are in the refresh's event, show it. So every output that is relied on is
+listed in `PROMISED`, and no others are compared: etags, users, times and the order of lists do not matter.
 
-Two things are in no resource's readable outputs: DS records come from a lookup, and the plugin marks the server's
-authority as secret. Both are outputs of the stack, which only a program computes: `pulumi refresh --run-program`.
+Two values are not in any resource's readable outputs: DS records come from a look-up, and the plugin marks the server's
+CA as secret. Both are outputs of the stack, which only the program computes: `pulumi refresh --run-program`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from engine.tokens import (
 from engine.values import is_unknown
 from review.audience import Audience
 from review.preview import Preview, Step
-from review.resources import Effected, Operation, ResourceChange
+from review.resources import Effected, Operation, ResourceChange, ranked
 from secret_text import SECRET
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----"
@@ -42,10 +42,10 @@ CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 
 @dataclass(frozen=True)
 class Promise:
-    """Outputs of one type that people rely on, who they are, and what it means to them when one changes.
+    """Outputs of one type that are relied on, by whom, and the effect of a change.
 
-    `paths`: places in the outputs, like `status.ingress[].ip`; `[]` stands for every item, in whatever order.
-    `within`: the component whose part the resource is; empty: any.
+    `paths`: paths in the outputs, like `status.ingress[].ip`; `[]` matches every item, in any order. `within`: the
+    component that the resource belongs to; empty: any.
     """
 
     type: str
@@ -55,8 +55,8 @@ class Promise:
     within: str = ""
 
 
-_WITHOUT_DATABASE = "without the trunk ACL no caller is let in"
-# For each resource the first of its type that fits; of the stack's outputs, all.
+_WITHOUT_DATABASE = "without the trunk ACL no call is accepted"
+# For each resource the first match of its type; for the stack's outputs, all.
 PROMISED = (
     Promise(ADDRESS, ("address",), Audience.VENDORS, "vendors have the old one whitelisted", NAT_EGRESS_POOL),
     Promise(ADDRESS, ("address",), Audience.CUSTOMERS, "customers send calls to the old one", SIP_INGRESS),
@@ -67,14 +67,14 @@ PROMISED = (
         "its customer sends calls to the old one",
         DEDICATED_INGRESS,
     ),
-    Promise(ADDRESS, ("address",), Audience.ANYBODY, "people have the old one"),
+    Promise(ADDRESS, ("address",), Audience.ANYBODY, "vendors or customers have the old one"),
     Promise(
         SERVICE,
         ("status.loadBalancer.ingress[].ip", "status.loadBalancer.ingress[].hostname"),
         Audience.CUSTOMERS,
         "calls to the old one are not answered",
     ),
-    Promise(ZONE, ("nameServers[]",), Audience.CUSTOMERS, "the parent zone leads to the old ones: names may fail"),
+    Promise(ZONE, ("nameServers[]",), Audience.CUSTOMERS, "the parent zone delegates to the old ones: names may fail"),
     Promise(
         INSTANCE,
         ("ipAddresses[].ipAddress", "publicIpAddress", "privateIpAddress", "connectionName"),
@@ -87,25 +87,27 @@ PROMISED = (
         Audience.BOTH,
         "whether vendors and customers can read the site",
     ),
-    Promise(BUCKET_OBJECT, ("md5hash",), Audience.BOTH, "the site has another content than was published"),
-    Promise(STACK, ("dns.nameServers[]",), Audience.CUSTOMERS, "the parent zone leads to the old ones: names may fail"),
+    Promise(BUCKET_OBJECT, ("md5hash",), Audience.BOTH, "the site's content differs from what was published"),
+    Promise(
+        STACK, ("dns.nameServers[]",), Audience.CUSTOMERS, "the parent zone delegates to the old ones: names may fail"
+    ),
     Promise(
         STACK,
         ("dns.dsRecords[]",),
         Audience.CUSTOMERS,
-        "the parent zone has the old ones: names fail wherever signatures are checked",
+        "the parent zone has the old ones: names fail for validating resolvers",
     ),
     Promise(
         STACK,
         ("database.serverCa",),
         Audience.CUSTOMERS,
-        f"SIP proxies and the portal check the database by the old one; {_WITHOUT_DATABASE}",
+        f"SIP proxies and the portal verify the database with the old one; {_WITHOUT_DATABASE}",
     ),
 )
 
 
 def promised_changes(refresh: Preview) -> list[ResourceChange]:
-    """What moved, in steps that the engine calls `same` too; the stack's outputs last, unless a resource tells it."""
+    """Promised outputs that changed, also in steps reported as `same`; the stack's outputs last, without duplicates."""
     found: list[ResourceChange] = []
     told: set[tuple[str, str]] = set()
     for step in sorted(refresh.steps, key=lambda each: each.type == STACK):
@@ -122,7 +124,7 @@ def promised_changes(refresh: Preview) -> list[ResourceChange]:
 
 
 def with_promised(changes: Iterable[ResourceChange], promised: Iterable[ResourceChange]) -> list[ResourceChange]:
-    """All of `changes`, and what was promised and moved: each resource once, and first who sees it."""
+    """`changes` merged with changes of promised outputs: each resource once, sorted by audience."""
     left = {(each.type, each.name): each for each in promised}
     found = []
     for change in changes:
@@ -133,11 +135,7 @@ def with_promised(changes: Iterable[ResourceChange], promised: Iterable[Resource
             found.append(replace(change, seen_by=moved.seen_by, effects=(*moved.effects, *others)))
         else:
             found.append(change)
-    audiences, operations = list(Audience), list(Operation)
-    return sorted(
-        [*found, *left.values()],
-        key=lambda each: (audiences.index(each.seen_by), operations.index(each.operation), each.name),
-    )
+    return ranked([*found, *left.values()])
 
 
 def _promises(step: Step) -> Sequence[Promise]:
@@ -154,14 +152,15 @@ def _name(step: Step, promise: Promise) -> str:
 def _moved(promise: Promise, step: Step) -> Iterator[Effected]:
     for path in promise.paths:
         was, now = (_values(step.state(which, "outputs"), path) for which in ("oldState", "newState"))
-        # What an older plugin or program did not write, or the engine does not tell, is not known to have moved.
+        # Values that an older plugin or program did not write, or that the engine does not show, are not reported as
+        # changed.
         if was is not None and now is not None and was != now:
             place = path.replace("[]", "")
             yield Effected(Effect.CUTS, promise.words, place, before=", ".join(was), after=", ".join(now))
 
 
 def _values(outputs: Mapping[str, Any], path: str) -> tuple[str, ...] | None:
-    """What stands at a path, sorted; None: the output is not there, or something in it is not told."""
+    """The values at a path, sorted; None: the output is missing, or partly not shown."""
     if path.partition(".")[0].removesuffix("[]") not in outputs:
         return None
     found = [each for each in _at(outputs, path.split(".")) if each not in (None, "")]
@@ -186,7 +185,7 @@ def _at(value: Any, keys: Sequence[str]) -> Iterator[Any]:
 
 
 def _shown(value: Any) -> str:
-    """A certificate as `openssl x509 -fingerprint -sha256` has it: PEM is not compared by eye."""
+    """A certificate as `openssl x509 -fingerprint -sha256` prints it, because PEM is hard to compare."""
     if not isinstance(value, str):
         return json.dumps(value, sort_keys=True)
     if CERTIFICATE not in value:

@@ -1,4 +1,4 @@
-"""What happens to names: record sets, zones, and what the owner of the parent zone must know."""
+"""Changes of names: record sets, zones, and what the owner of the parent zone has to change."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.tokens import GANDI_RECORD_SET, RECORD_SETS
+from engine.dns_hosts import HOSTS, OF_RECORD_SET
 from engine.values import is_unknown
 from review.preview import Preview, Step
 from review.resources import Operation
 
-_OPERATIONS = {"create": Operation.CREATE, "delete": Operation.DELETE, "replace": Operation.REPLACE}
-
 
 @dataclass(frozen=True)
 class RecordChange:
-    """One record set, or what the parent zone must say of ours. Empty data: assigned at update."""
+    """One record set, or the parent zone's records for our zone. Empty data: assigned at update. `host`: empty at
+    Cloud DNS."""
 
     operation: Operation
     name: str
@@ -25,13 +24,13 @@ class RecordChange:
     after: tuple[str, ...]
     ttl: tuple[int | None, int | None] = (None, None)
     at_parent: bool = False
-    at_gandi: bool = False
+    host: str = ""
 
 
 def record_changes(preview: Preview, *, parent: bool = True) -> list[RecordChange]:
-    """Record sets by name and type, then the parent zone's part; that is in the outputs."""
-    found = [_record(step) for step in preview.changes if step.type in RECORD_SETS]
-    found.sort(key=lambda each: (each.name, each.type, each.at_gandi))
+    """Record sets by name and type, then the parent zone's part, which is in the outputs."""
+    found = [_record(step) for step in preview.changes if step.type in OF_RECORD_SET]
+    found.sort(key=lambda each: (each.name, each.type, each.host))
     return [*found, *(_parent(preview) if parent else ())]
 
 
@@ -39,20 +38,20 @@ def _record(step: Step) -> RecordChange:
     before, after = step.state("oldState", "inputs"), step.state("newState", "inputs")
     if step.op == "delete":
         after = {}
-    known = after or before
+    known, host = after or before, OF_RECORD_SET[step.type]
     return RecordChange(
-        operation=_OPERATIONS.get(step.op, Operation.UPDATE),
+        operation=Operation.of(step),
         name=str(known.get("name", "")),
         type=str(known.get("type", "")),
         before=_answers(before),
         after=_answers(after),
         ttl=(_seconds(before.get("ttl")), _seconds(after.get("ttl"))),
-        at_gandi=step.type == GANDI_RECORD_SET,
+        host="" if host is HOSTS["cloud-dns"] else host.title,
     )
 
 
 def _answers(inputs: Mapping[str, Any]) -> tuple[str, ...]:
-    """Plain data, or what a policy chooses from, as it does it: `failover: 192.0.2.1; us-east1: 192.0.2.2`."""
+    """Plain data, or the alternatives of a routing policy: `failover: 192.0.2.1; us-east1: 192.0.2.2`."""
     policy = inputs.get("routingPolicy")
     if policy is None:
         return _data(inputs.get("rrdatas"))
@@ -72,7 +71,7 @@ def _answers(inputs: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _chosen(item: Any) -> Iterator[str]:
-    """The addresses of one item of a policy, wherever they stand in it."""
+    """The addresses of one item of a routing policy."""
     if isinstance(item, Mapping):
         for key, inner in item.items():
             if key in ("rrdatas", "externalEndpoints"):

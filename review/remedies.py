@@ -1,8 +1,9 @@
-"""What to do about an error of a resource that a setting caused, by the setting's key.
+"""Remedies for errors of resources that are caused by a setting, with the setting's key.
 
-What the program looks up it refuses in its own words before anything is declared (`components/look_up.py`). Networks,
-the subnetwork and the router of somebody else are not looked up: that would cost every preview a request each, for
-names that are written once. Such an error comes from the resource, in the cloud's words, which name no setting.
+Objects that the program looks up are refused with its own message before anything is declared
+(`components/look_up.py`). Networks, the subnetwork and a router of another team are not looked up: that would cost
+every preview a request each, for names that are set once. Their errors come from the resource, with the cloud's
+message, which does not name a setting.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from review.causes import Message
 
 @dataclass(frozen=True)
 class _Rule:
-    """`types`: in the types of the resource's URN; `said`: in its error."""
+    """`types`: matches the types of the resource's URN; `said`: matches its error."""
 
     types: str
     said: str
@@ -27,7 +28,7 @@ def _correct(key: str, listed_by: str) -> str:
     return f"correct warp-edge:{key} (`{listed_by}` shows what there is)"
 
 
-# Compute Engine has two ways of saying it.
+# Compute Engine has two messages for it.
 _NO_NETWORK = r"/networks/\S* (was )?not found|referenced network resource cannot be found"
 _NETWORKS = "gcloud compute networks list"
 _RULES = (
@@ -46,18 +47,18 @@ _RULES = (
     _Rule(
         INSTANCE,
         r"SERVICE_NETWORKING_NOT_ENABLED|at least 1 private services connection",
-        "add warp-edge:database.network.peeringRange, or have private services access set up in that network",
+        "add warp-edge:database.network.peeringRange, or set up private services access in that network",
     ),
     _Rule(
         BUCKET,
         r"bucket name is not available",
-        "choose another warp-edge:inventorySite.bucket: names of buckets are unique in all of Google Cloud",
+        "choose another warp-edge:inventorySite.bucket: bucket names are unique across Google Cloud",
     ),
     _Rule("kubernetes:", r'context "[^"]*" does not exist', _correct("cluster.context", "kubectl config get-contexts")),
 )
 
 
 def remedy(message: Message) -> str:
-    """What to do, with the settings key; empty where no rule knows the error."""
+    """The remedy, with the settings key; empty if the error is not known."""
     types = message.urn.split("::")[2] if message.urn.count("::") >= 3 else ""
     return next((rule.remedy for rule in _RULES if rule.types in types and re.search(rule.said, message.text)), "")

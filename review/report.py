@@ -1,4 +1,4 @@
-"""A preview, judged: everything that `markdown.py` writes down, and whether anybody outside would notice."""
+"""A judged preview: everything that `markdown.py` formats, and whether it is visible outside."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.values import WHOLE, untold
+from engine.values import WHOLE, missing_values
 from review.acl import AclChange, acl_change
 from review.addresses import AddressChange, address_changes, inventories
 from review.audience import Audience
@@ -16,36 +16,36 @@ from review.promised import promised_changes, with_promised
 from review.records import RecordChange, record_changes
 from review.resources import ResourceChange, resource_changes
 
-# What people get as text: output, and who they are.
+# Outputs with a text, and their audience.
 _SHEETS = (("vendorWhitelist", Audience.VENDORS), ("customerEndpoints", Audience.CUSTOMERS))
-_UNSURE = "which addresses there are after the update: neither outputs nor settings in this preview can be read"
+_UNSURE = "addresses after the update: this preview has neither readable outputs nor settings"
 _LEFT_OUT = (
-    "cost, capacity, policies and the text of people's sheets: this form of the preview leaves them out"
-    " (PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true tells them)"
+    "cost, capacity, policies and the text of sheets: this form of the preview does not include them"
+    " (set PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true)"
 )
 _MOVED = (
-    "whether an address, name servers or access moved: this form of the refresh leaves out what the cloud answered"
-    " (PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true tells it)"
+    "whether an address, name servers or access changed: this form of the refresh does not include the cloud's answers"
+    " (set PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true)"
 )
 _PROGRAMLESS = (
-    "DS records and the authority of the database's server: they are known to the program alone"
-    " (pulumi refresh --preview-only --run-program tells them)"
+    "DS records and the CA of the database's server: only the program knows them"
+    " (use pulumi refresh --preview-only --run-program)"
 )
 _FIGURES = (
     ("egressCapacity", "activeAddresses", "active egress addresses"),
     ("egressCapacity", "concurrentCalls", "concurrent calls"),
-    ("egressCapacity", "ports", "source ports, a protocol"),
+    ("egressCapacity", "ports", "source ports, per protocol"),
     ("egressCapacity", "vms", "VMs with their minimum of ports"),
     ("monthlyCost", "plan.total", "network, as planned"),
     ("monthlyCost", "list.total", "network, at list prices"),
     ("monthlyCost", "platform", "platform"),
-    ("monthlyCost", "perCustomer", "a customer"),
+    ("monthlyCost", "perCustomer", "per customer"),
 )
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A number before and after; None: not known, or not told. Costs are US dollars a month."""
+    """A number before and after; None: not known, or not included. Costs are US dollars a month."""
 
     output: str
     words: str
@@ -55,7 +55,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Sheet:
-    """Lines of a text that people outside get, which come and go though no address changes."""
+    """Added and removed lines of a text for vendors or customers, without a change of addresses."""
 
     seen_by: Audience
     added: tuple[str, ...]
@@ -64,7 +64,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Report:
-    """All there is to say. `drift`: it is a refresh, and tells what others changed in the cloud."""
+    """The complete report. `drift`: it is of a refresh, and shows changes made by others in the cloud."""
 
     stack: str
     drift: bool
@@ -80,11 +80,11 @@ class Report:
     figures: tuple[Figure, ...]
     policies: Policies | None
     unsure: tuple[str, ...]
-    not_told: tuple[str, ...]
+    omitted: tuple[str, ...]
 
     @property
     def seen_by(self) -> frozenset[Audience]:
-        """Everybody outside who would notice; what could not be told may be noticed by anybody."""
+        """All audiences outside; anything that could not be determined may be visible to any."""
         found = {each.seen_by for each in self.addresses}
         found |= {each.seen_by for each in self.sheets} | {each.seen_by for each in self.resources}
         if self.acl:
@@ -97,14 +97,14 @@ class Report:
 
     @property
     def visible(self) -> bool:
-        """Whether it needs somebody's extra approval; for a drift: whether there is any, or may be."""
+        """Whether it needs an extra approval; of a refresh: whether there is drift, or may be."""
         return bool(self.resources or self.unsure) if self.drift else bool(self.seen_by)
 
 
 def report(preview: Preview, stack: str, published: Mapping[str, Any] | None = None) -> Report:
-    """`published`: the stack's outputs as they are now; without them, those that the preview begins with."""
+    """Judge a preview. `published`: the stack's current outputs; by default those that the preview begins with."""
     before = published if published is not None else preview.before or {}
-    # A refresh runs no program, and one that broke off exports nothing: the outputs are the old ones in both.
+    # A refresh runs no program, and an incomplete preview exports nothing: both have the old outputs.
     judged = not preview.refresh and not preview.partial
     found = inventories(preview, published)
     addresses = tuple(address_changes(found)) if judged else ()
@@ -114,7 +114,7 @@ def report(preview: Preview, stack: str, published: Mapping[str, Any] | None = N
         failed=preview.failed,
         partial=preview.partial,
         errors=preview.errors,
-        # The engine tells them as they come; the same preview gives the same report.
+        # Sorted, because the engine's order varies: the same preview gives the same report.
         warnings=tuple(sorted(preview.warnings, key=lambda each: (each.urn, each.text))),
         addresses=addresses,
         sheets=tuple(_sheets(before, preview.after or {}, addresses)) if judged else (),
@@ -124,7 +124,7 @@ def report(preview: Preview, stack: str, published: Mapping[str, Any] | None = N
         figures=tuple(_figures(before, preview.after)) if judged and preview.after is not None else (),
         policies=preview.policies,
         unsure=tuple(_unsure(preview, before, addresses_known=not judged or found.after is not None)),
-        not_told=tuple(_not_told(preview)),
+        omitted=tuple(_omitted(preview)),
     )
 
 
@@ -134,15 +134,15 @@ def _resources(preview: Preview) -> list[ResourceChange]:
 
 
 def _unsure(preview: Preview, before: Mapping[str, Any], *, addresses_known: bool) -> Iterator[str]:
-    if wrong := untold(before):
-        yield f"what people read today: {wrong}; {WHOLE}"
+    if wrong := missing_values(before):
+        yield f"the published outputs: {wrong}; {WHOLE}"
     if not addresses_known:
         yield _UNSURE
     if preview.refresh and not preview.complete:
         yield _MOVED
 
 
-def _not_told(preview: Preview) -> Iterator[str]:
+def _omitted(preview: Preview) -> Iterator[str]:
     if not preview.refresh and not preview.complete:
         yield _LEFT_OUT
     if preview.refresh and preview.complete and preview.programless:
@@ -150,13 +150,13 @@ def _not_told(preview: Preview) -> Iterator[str]:
 
 
 def _sheets(before: Mapping[str, Any], after: Mapping[str, Any], addresses: Sequence[AddressChange]) -> Iterator[Sheet]:
-    """Texts that change by themselves: where addresses change, those tell it better, and customers read of both."""
-    told = {each.seen_by for each in addresses if each.seen_by.outside}
+    """Texts that change without their addresses; changed addresses are shown as such, and customers' text has both."""
+    shown = {each.seen_by for each in addresses if each.seen_by.outside}
     for output, audience in _SHEETS:
         was, will_be = (_at(outputs, f"{output}.text") for outputs in (before, after))
         if not isinstance(was, str) or not isinstance(will_be, str) or was == will_be:
             continue
-        if audience not in told and not (audience is Audience.CUSTOMERS and told):
+        if audience not in shown and not (audience is Audience.CUSTOMERS and shown):
             old, new = was.split("\n"), will_be.split("\n")
             yield Sheet(
                 audience,

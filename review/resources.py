@@ -1,12 +1,12 @@
-"""What happens to each resource, who outside would notice, and why.
+"""Changes of resources, with audience and effect.
 
-The words for a changed property are those of `engine/effects.py`. A type or a property that nobody described there is
-taken as visible to anybody: somebody has to read it. Addresses as people are told of them are `addresses.py`.
+The texts for changed properties are in `engine/effects.py`. A type or property that is not described there counts as
+possibly visible, so that a person has to check it. Addresses of the inventory are in `addresses.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -42,7 +42,7 @@ from review.addresses import gateway_addresses
 from review.audience import Audience
 from review.preview import Preview, Step
 
-# Who notices a change that has an effect; what is not here is anybody's, and so is an effect that nobody knows.
+# Audience of a change with an effect; types that are not listed, and unknown effects, may be visible to any.
 SEEN_BY = {
     ADDRESS: Audience.ANYBODY,
     NAT: Audience.VENDORS,
@@ -64,9 +64,9 @@ SEEN_BY = {
     KUBERNETES_SECRET: Audience.NOBODY,
     DEPLOYMENT: Audience.NOBODY,
 }
-_WITHOUT_DATABASE = (Effect.CUTS, "without the trunk ACL nobody may call")
+_WITHOUT_DATABASE = (Effect.CUTS, "without the trunk ACL no customer can call")
 _WITHOUT_SITE = (Effect.ACCESS, "vendors and customers cannot read the site")
-# What it means when a resource of this type goes, or is replaced.
+# Effect of deleting or replacing a resource of this type.
 _LOST = {
     INSTANCE: _WITHOUT_DATABASE,
     DATABASE: _WITHOUT_DATABASE,
@@ -77,17 +77,22 @@ _BY_COMPONENT = {NAT_EGRESS_POOL: Audience.VENDORS, SIP_INGRESS: Audience.CUSTOM
 
 
 class Operation(Enum):
-    """Worst first; the value is the word people read."""
+    """Worst first; the value is the word in reports."""
 
     REPLACE = "REPLACED"
     DELETE = "DELETED"
     UPDATE = "changed"
     CREATE = "created"
 
+    @classmethod
+    def of(cls, step: Step) -> Operation:
+        """What a step does."""
+        return {"replace": cls.REPLACE, "delete": cls.DELETE, "create": cls.CREATE}.get(step.op, cls.UPDATE)
+
 
 @dataclass(frozen=True)
 class Effected:
-    """One property that changes, or what the change of several means. No effect: the whole resource is replaced."""
+    """A change of one property, or the effect of changing several. Without an effect: the reason for a replacement."""
 
     effect: Effect | None
     words: str = ""
@@ -96,10 +101,15 @@ class Effected:
     before: str = ""
     after: str = ""
 
+    @classmethod
+    def of(cls, found: Difference, effect: Effect | None, words: str = "") -> Effected:
+        """A difference, with this effect."""
+        return cls(effect, words, found.property, before=found.cloud, after=found.settings)
+
 
 @dataclass(frozen=True)
 class ResourceChange:
-    """What happens to one resource."""
+    """A change of one resource."""
 
     seen_by: Audience
     operation: Operation
@@ -112,46 +122,48 @@ _FOLLOWS = Effected(Effect.NONE, "they follow from the addresses")
 
 
 def resource_changes(preview: Preview) -> list[ResourceChange]:
-    """Who sees it first, then by how bad it is; types without a counterpart in a cloud are left out.
+    """All changes, sorted by audience and severity, without types that have no counterpart in the cloud.
 
-    The site's files are told as one: they say what the addresses say, and those are told by themselves.
+    The site's files are reported as one change: they follow from the addresses, which are reported separately.
     """
     steps = [step for step in preview.changes if not step.type.startswith(OURS)]
     files = [step for step in steps if step.type == BUCKET_OBJECT and step.op in ("create", "update")]
     found = [_change(step, refresh=preview.refresh) for step in steps if preview.refresh or step not in files]
     if files and not preview.refresh:
         operation = Operation.CREATE if all(step.op == "create" for step in files) else Operation.UPDATE
-        told = "a file" if len(files) == 1 else f"{len(files)} files"
-        name = f"BucketObject: {told} of the inventory's site"
+        count = "a file" if len(files) == 1 else f"{len(files)} files"
+        name = f"BucketObject: {count} of the inventory's site"
         found.append(ResourceChange(Audience.NOBODY, operation, BUCKET_OBJECT, name, (_FOLLOWS,)))
+    return ranked(found)
+
+
+def ranked(changes: Iterable[ResourceChange]) -> list[ResourceChange]:
+    """First who sees it, then how bad it is."""
+    audiences, operations = list(Audience), list(Operation)
     return sorted(
-        found, key=lambda each: (list(Audience).index(each.seen_by), list(Operation).index(each.operation), each.name)
+        changes, key=lambda each: (audiences.index(each.seen_by), operations.index(each.operation), each.name)
     )
 
 
 def _change(step: Step, *, refresh: bool) -> ResourceChange:
-    operation = {
-        "replace": Operation.REPLACE,
-        "delete": Operation.DELETE,
-        "create": Operation.CREATE,
-    }.get(step.op, Operation.UPDATE)
+    operation = Operation.of(step)
     effects = tuple(_effects(step, operation, refresh=refresh))
     return ResourceChange(_seen_by(step, operation, effects), operation, step.type, _name(step), effects)
 
 
 def _name(step: Step) -> str:
-    """As people know it; the program's own name for it, where the cloud's is not known before the update."""
+    """The name in the cloud; the logical name if that is not known before the update."""
     name = known_as(step.model_dump())
     return f"{step.type.rsplit(':', 1)[-1]} {logical_name(step.urn)}" if any(each in name for each in UNKNOWN) else name
 
 
 def _seen_by(step: Step, operation: Operation, effects: tuple[Effected, ...]) -> Audience:
-    """What has no effect outside, nobody there sees, whatever it happens to."""
+    """The audience. A change without effect is not visible outside, whatever the type."""
     if operation is Operation.UPDATE and all(each.effect is Effect.NONE for each in effects):
         return Audience.NOBODY
     usual = SEEN_BY.get(step.type, Audience.ANYBODY)
     if step.type == ADDRESS:
-        # A new one that nobody is told of is nobody's; the inventory tells of all others.
+        # A new address without a published entry is not visible; published ones are reported with the inventory.
         usual = next((who for component, who in _BY_COMPONENT.items() if within(step.urn, component)), usual)
         return Audience.NOBODY if operation is Operation.CREATE and usual is not Audience.ANYBODY else usual
     if step.type == SERVICE and not _is_load_balancer(step):
@@ -178,11 +190,11 @@ def _effects(step: Step, operation: Operation, *, refresh: bool) -> Iterator[Eff
     if operation is Operation.UPDATE:
         for each in _differences(step, refresh=refresh):
             if step.type == TRUNK_ACL:
-                # The customers' trunks are told customer by customer (`acl.py`); places are lines of files.
+                # Trunks are reported by customer (`acl.py`); places are line numbers in files.
                 if not each.property.startswith(("trunks", "places", "__provider")):
-                    yield Effected(Effect.ACCESS, "who may call", each.property)
+                    yield Effected(Effect.ACCESS, "which sources may call", each.property)
             elif not (step.type == NAT and each.property.startswith(("natIps", "drainNatIps"))):
-                yield Effected(each.effect, each.words, each.property, before=each.cloud, after=each.settings)
+                yield Effected.of(each, each.effect, each.words)
 
 
 def _reasons(step: Step) -> Iterator[Effected]:
@@ -191,25 +203,25 @@ def _reasons(step: Step) -> Iterator[Effected]:
     changed = {each.property: each for each in _differences(step, refresh=False)}
     for property_, each in changed.items():
         if any(property_ == reason or property_.startswith((f"{reason}.", f"{reason}[")) for reason in reasons):
-            yield Effected(None, property=property_, before=each.cloud, after=each.settings)
+            yield Effected.of(each, None)
             reasons = [reason for reason in reasons if not property_.startswith(reason)]
     yield from (Effected(None, property=reason) for reason in reasons)
 
 
 def _differences(step: Step, *, refresh: bool) -> tuple[Difference, ...]:
-    """`refresh`: both sides are what the cloud told, not what anybody asked for.
+    """`refresh`: both sides are the cloud's answers, not inputs.
 
-    With any real change the bridge also names the empty values of a block, as `add`, which the engine turns into
-    `delete` in a refresh: where the cloud has nothing on either side, nothing drifted.
+    Together with a real change the bridge also lists empty values of a block, as `add`, which the engine turns into
+    `delete` in a refresh: a value that is absent on both sides has not drifted.
     """
-    told = {"newState": {"inputs": step.state("newState", "outputs")}} if refresh else {}
-    found = compare([step.model_dump() | {"op": "update"} | told]).differences
+    answered = {"newState": {"inputs": step.state("newState", "outputs")}} if refresh else {}
+    found = compare([step.model_dump() | {"op": "update"} | answered]).differences
     drifted = tuple(each for each in found if not each.cloud == each.settings == ABSENT)
     return drifted or found if refresh else found
 
 
 def _gateway(step: Step) -> Iterator[Effected]:
-    """Addresses that come, drain and go: a move from one list to the other is no cut, and the lists are not ordered."""
+    """Added, draining and removed addresses: a move between the lists is not a cut, and their order does not matter."""
     active, draining, will_be_active, will_drain = (
         gateway_addresses(step, which, field)
         for which in ("oldState", "newState")
@@ -218,7 +230,7 @@ def _gateway(step: Step) -> Iterator[Effected]:
     if step.newState is None:
         yield Effected(Effect.CUTS, "every outgoing call ends", addresses=tuple(active or ()))
     elif active is None or draining is None or will_be_active is None or will_drain is None:
-        yield Effected(Effect.UNKNOWN, "which addresses it has is not known before the update")
+        yield Effected(Effect.UNKNOWN, "its addresses are not known before the update")
     else:
         kept = {*will_be_active, *will_drain}
         for words, effect, names in (

@@ -1,8 +1,8 @@
-"""Whether an update took: the preview after it has nothing left to do.
+"""Whether an update took effect: the preview after it has nothing left to do.
 
-An engine that reports success reports what the plugin said. A plugin may drop what it was asked for (pulumi-gcp 9.35.0
-and 9.36.0 sent the old values of Cloud SQL's settings: pulumi-gcp issue 3970), and the next preview shows the same
-difference again, after everybody has read "updated".
+The engine reports success if the plugin does. A plugin may drop a change (pulumi-gcp 9.35.0 and 9.36.0 sent the old
+values of Cloud SQL's settings: pulumi-gcp issue 3970), and the next preview shows the same difference again, although
+the update was reported as done.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ from review.resources import Effected
 
 _WORDS = {"create": "is missing", "delete": "is still there", "replace": "is to be replaced"}
 _REMEDY = (
-    "Run `pulumi up` once more. If the same is left again, the provider drops it or the cloud changes it back: see the"
-    " provider's known faults, and do not report this update as done."
+    "Run `pulumi up` once more. If the same is left again, the provider drops it or the cloud changes it back: check"
+    " the"
+    " provider's known faults, and do not consider this update done."
 )
-# The zone's keys, for one, may come after the update that asked for them (docs/known-faults.md).
-_PUBLISH = "Some values are known only after the update that they come from. Publish again: run `pulumi up` once more."
+# The zone's keys, for example, may appear after the update that requested them (docs/known-faults.md).
+_PUBLISH = "Some values were known only after the update. Run `pulumi up` once more to publish them."
 
 
 @dataclass(frozen=True)
 class Left:
-    """What is left to do with one resource; `properties`: as they are and as they were to be."""
+    """What is left to do for one resource; `properties`: actual and expected values."""
 
     name: str
     words: str
@@ -40,7 +41,7 @@ class Left:
 
 @dataclass(frozen=True)
 class Settled:
-    """A preview after an update. `outputs`: names of those that another update would publish otherwise."""
+    """A preview after an update. `outputs`: names of outputs that another update would change."""
 
     stack: str
     left: tuple[Left, ...]
@@ -55,22 +56,22 @@ class Settled:
 
 
 def settled(preview: Preview, stack: str) -> Settled:
-    """Every step that would change something, also those that no cloud sees."""
+    """Every step that would change something, also of types without a counterpart in the cloud."""
     left = sorted((_left(step) for step in preview.changes), key=lambda each: each.name)
     return Settled(stack, tuple(left), tuple(_outputs(preview)), preview.errors, preview.failed)
 
 
 def page(found: Settled) -> str:
-    """As Markdown, like a report."""
+    """The report as Markdown."""
     return bounded("\n".join(_page(found)).rstrip() + "\n")
 
 
 def failure(update: Preview, stack: str) -> str:
-    """Why an update stopped, as Markdown. What it had done by then is done."""
+    """Why an update failed, as Markdown. Changes before the failure stay."""
     lines = [
         f"## Update of stack {code(stack)}",
         "",
-        "**The update failed.** What it had done by then is done; `pulumi up` goes on from there.",
+        "**The update failed.** Changes made before the failure stay; `pulumi up` continues from there.",
         *section("Errors", update.errors, error_lines),
     ]
     return bounded("\n".join(lines) + "\n")
@@ -80,19 +81,19 @@ def _page(found: Settled) -> Iterator[str]:
     yield f"## After the update of stack {code(found.stack)}"
     yield ""
     if found.holds:
-        yield "**The update took: nothing is left to do.**"
+        yield "**The update took effect: nothing is left to do.**"
         return
     if found.failed:
-        yield "**Whether the update took is not known: the preview after it failed.**"
+        yield "**Whether the update took effect is not known: the preview after it failed.**"
     elif not found.left:
-        yield "**The update took, but what it published is out of date.**"
+        yield "**The update took effect, but its published outputs are out of date.**"
         yield _PUBLISH
     else:
-        yield "**The update did not take.**"
+        yield "**The update did not take effect.**"
         yield _REMEDY
     yield from section("Errors", found.errors, error_lines)
-    yield from section("Did not take: as it is → as it was to be", found.left, _lines)
-    heading = "Outputs that are not as published" if found.left else "Outputs to publish again"
+    yield from section("Did not take effect: actual → expected", found.left, _lines)
+    heading = "Outputs that differ from the published ones" if found.left else "Outputs to publish again"
     yield from section(heading, found.outputs, lambda name: [f"- {code(name)}"])
 
 
@@ -102,7 +103,7 @@ def _lines(left: Left) -> Iterator[str]:
 
 
 def _left(step: Step) -> Left:
-    words = _WORDS.get(step.op, "is not as the settings have it")
+    words = _WORDS.get(step.op, "differs from the settings")
     properties = tuple(_properties(step)) if step.op not in ("create", "delete") else ()
     return Left(known_as(step.model_dump()), words, properties)
 
@@ -113,11 +114,11 @@ def _properties(step: Step) -> Iterator[Effected]:
             yield Effected(Effect.UNKNOWN, property=path)
         return
     for each in compare([step.model_dump() | {"op": "update"}]).differences:
-        yield Effected(Effect.UNKNOWN, property=each.property, before=each.cloud, after=each.settings)
+        yield Effected.of(each, Effect.UNKNOWN)
 
 
 def _outputs(preview: Preview) -> Iterator[str]:
-    """Only where the form of the preview tells both."""
+    """Only if the preview includes both."""
     before: Mapping[str, Any] = preview.before or {}
     after: Mapping[str, Any] | None = preview.after
     if after is not None and not preview.partial:

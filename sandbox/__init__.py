@@ -1,4 +1,4 @@
-"""The sandbox: the edge on a cloud of its own on loopback (`local_cloud/`), with a SIP proxy, from nothing to gone.
+"""The sandbox: the edge on its own local cloud (`local_cloud/`), with a SIP proxy, from creation to removal.
 
 Nothing in the program imports this package.
 """

@@ -1,4 +1,4 @@
-"""A sandbox beside the user's own, for tests, rehearsals and benchmarks: removed when the block ends."""
+"""A sandbox separate from the user's, for tests, rehearsals and benchmarks: removed when the block ends."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ from sandbox.process import Sandbox
 def sandbox_aside(
     prefix: str = "warp-edge-", *, keep: Callable[[], bool] = never
 ) -> AbstractContextManager[tuple[Sandbox, Path]]:
-    """A running sandbox on addresses of its own, and an empty folder for stacks (`cloud_aside`)."""
+    """A running sandbox on its own addresses, and an empty folder for stacks (`cloud_aside`)."""
     return cloud_aside(Sandbox, prefix, keep=keep)

@@ -1,4 +1,4 @@
-"""`make check-update`: whether the last update of stack `sandbox` took, as `deploy` asks it after `pulumi up`."""
+"""`make check-update`: whether the last update of stack `sandbox` settled, as `deploy` checks after `pulumi up`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEFT = 3  # as `python -m review --settled` has it
 
 
 def after_update(cli: Cli) -> Settled:
-    """What a preview with the settings of the last update has left to do. Raises `EngineError`."""
+    """What a preview with the settings of the last update would still change. Raises `EngineError`."""
     done = cli.preview_stream()
     try:
         return settled(preview.read(done.stdout), cli.stack)
@@ -27,8 +27,8 @@ def check() -> int:
     """The exit statuses of `python -m review --settled`."""
     sandbox = Sandbox(DIRECTORY)
     if not (DIRECTORY / "project").exists() or not sandbox.running():
-        raise SandboxError("nothing is up\n  -> make up")
-    # Not prepared: settings that were edited since then are no part of the question.
+        raise SandboxError("the sandbox is not up\n  -> make up")
+    # Not prepared: settings edited since then do not matter here.
     found = after_update(Workspace(DIRECTORY, STACK, sandbox.env()).cli)
     print(page(found))
     return REFUSED if found.failed else 0 if found.holds else LEFT

@@ -1,9 +1,9 @@
-"""The engine's state in files, when it was cut off while it wrote: the newest whole copy takes the place of a cut one.
+"""The engine's state files after an interrupted write: a truncated state is replaced by its newest complete copy.
 
-A full disk cuts the state and its `.bak`: the engine's storage library renames what it could write, and the next write
-backs that up (gocloud.dev/blob/fileblob; pulumi/pkg/backend/diy/state.go, saveCheckpoint). With RETAIN the engine keeps
-every state under a name of its own as well. Nothing is begun before the state that notes it is written whole, so the
-newest whole copy of these knows of all that recovery must look for; that of an earlier update does not.
+A full disk truncates the state and its `.bak`: the engine's storage library renames what it could write, and the next
+write backs that up (gocloud.dev/blob/fileblob; pulumi/pkg/backend/diy/state.go, saveCheckpoint). With RETAIN the engine
+also keeps every state under its own name. No operation starts before the state that records it is written, so the
+newest complete copy names everything that recovery must look for; the state after an earlier update does not.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from sandbox.layout import SandboxError
 from settings.problems import PROJECT
 
 RETAIN: Final = "PULUMI_DIY_BACKEND_RETAIN_CHECKPOINTS"
-KEPT: Final = 3  # copies beside a whole state; one `up` writes hundreds
+KEPT: Final = 3  # copies beside a complete state; one `up` writes hundreds
 
 
 def mend(state: Path, stack: str, note: Path) -> None:
-    """Make a stack's state in the folder `state` readable. Raises `SandboxError` where no copy is whole.
+    """Make a stack's state in the folder `state` readable. Raises `SandboxError` if no copy is complete.
 
-    `note` is made first where the end of an earlier update takes its place: the cloud may have anything.
+    If it is replaced by the state after an earlier update, `note` is created first: the cloud may have anything.
     """
     folder = _folder(state)
-    # Content type and checksum: nothing that the engine needs.
+    # They hold content type and checksum, which the engine does not need.
     for attributes in folder.glob(f"{stack}.json*.attrs"):
         if not whole(attributes):
             attributes.unlink()
@@ -35,12 +35,12 @@ def mend(state: Path, stack: str, note: Path) -> None:
         copy = next(filter(whole, [*written, *earlier]), None)
         if copy is None:
             raise SandboxError(
-                f"{checkpoint}: the state was cut off while it was written, and no whole copy is left\n"
-                f"  -> make reset, then make up: everything in this sandbox is made anew"
+                f"{checkpoint}: the state is truncated, and no complete copy is left\n"
+                f"  -> make reset, then make up: recreates everything in this sandbox"
             )
         if copy in earlier:
             note.touch()
-        # Beside, then renamed: on a disk that is still full nothing gets worse.
+        # Written to a new file, then renamed: if the disk is still full, nothing is lost.
         draft = checkpoint.with_name(f".{checkpoint.name}.new")
         draft.write_bytes(copy.read_bytes())
         draft.replace(checkpoint)
@@ -49,14 +49,14 @@ def mend(state: Path, stack: str, note: Path) -> None:
 
 
 def tidy(folder: Path, stack: str) -> None:
-    """Remove all but the newest of the engine's copies, and what it could not rename."""
+    """Remove all but the newest of the engine's copies, and its temporary files."""
     for each in [*_retained(folder, stack)[KEPT:], *folder.glob(f"{stack}.json*.tmp*")]:
         each.with_name(f"{each.name}.attrs").unlink(missing_ok=True)
         each.unlink(missing_ok=True)
 
 
 def salt(state: Path, stack: str) -> str:
-    """Of the passphrase that a stack's secrets are encrypted with; empty where there is no state yet."""
+    """Salt of the passphrase that encrypts a stack's secrets; empty if there is no state yet."""
     checkpoint = _folder(state) / f"{stack}.json"
     if not whole(checkpoint):
         return ""
@@ -69,7 +69,7 @@ def _folder(state: Path) -> Path:
 
 
 def whole(file: Path) -> bool:
-    """Whether it is a JSON object to its last byte."""
+    """Whether the file is a complete JSON object."""
     try:
         return isinstance(json.loads(file.read_bytes()), dict)
     except (ValueError, FileNotFoundError):
@@ -77,7 +77,7 @@ def whole(file: Path) -> bool:
 
 
 def _earlier(state: Path, stack: str) -> list[Path]:
-    """States at the ends of earlier updates, newest first."""
+    """States after earlier updates, newest first."""
     found = [
         *(state / ".pulumi" / "history" / PROJECT / stack).glob("*.checkpoint.json"),
         *(state / ".pulumi" / "backups" / PROJECT / stack).glob("*.json"),

@@ -1,4 +1,4 @@
-"""The sandbox's command line: the cloud's, with seeds, and with the processes that run beside the cloud."""
+"""The sandbox's command line: the cloud's commands, plus seeds and the processes that run beside the cloud."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 
 def _add_parsers(commands: Parsers) -> None:
-    seed = commands.add_parser("seed", help="put hand-made resources in")
+    seed = commands.add_parser("seed", help="add resources that were not created by the engine")
     seed.add_argument("what", help="live-edge, or second-region: a cluster in us-east1")
-    sip = commands.add_parser("sip-options", help="send one SIP OPTIONS and print the answer")
-    sip.add_argument("address", help="where to, for instance the customer ingress")
-    sip.add_argument("--port", type=int, default=0, help="5060, with --transport tls 5061")
+    sip = commands.add_parser("sip-options", help="send one SIP OPTIONS and print the response")
+    sip.add_argument("address", help="destination, for instance the customer ingress")
+    sip.add_argument("--port", type=int, default=0, help="default 5060, with --transport tls 5061")
     sip.add_argument("--transport", choices=["udp", "tcp", "tls"], default="udp")
-    sip.add_argument("--from", dest="source", default="127.0.0.1", help="an address of this machine (%(default)s)")
+    sip.add_argument(
+        "--from", dest="source", default="127.0.0.1", help="source address, one of this machine (%(default)s)"
+    )
 
 
 def _stop(sandbox: LocalCloud, given: argparse.Namespace) -> None:
@@ -44,7 +46,7 @@ def _end_guests(sandbox: LocalCloud) -> None:
 def _seed(sandbox: LocalCloud, given: argparse.Namespace) -> None:
     assert isinstance(sandbox, Sandbox)
     sandbox.seed(given.what)
-    print(f"{given.what} is in the cloud, as made by hand")
+    print(f"seeded {given.what}")
 
 
 def _sip_options(_: LocalCloud, given: argparse.Namespace) -> None:
@@ -59,7 +61,7 @@ def _sip_options(_: LocalCloud, given: argparse.Namespace) -> None:
 
 main = cli.CommandLine(
     "python -m sandbox",
-    "The edge's cloud on loopback, and its SIP proxy.",
+    "The edge's local cloud and its SIP proxy.",
     Sandbox,
     os.environ.get("WARP_SANDBOX_DIR", ".sandbox"),
     PROJECT,

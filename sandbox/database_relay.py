@@ -1,8 +1,8 @@
-"""Plain PostgreSQL on loopback in front of an encrypted one: what the Cloud SQL Auth Proxy is beside a pod.
+"""Plaintext PostgreSQL on loopback in front of an encrypted server, like the Cloud SQL Auth Proxy beside a pod.
 
-Kamailio needs it. Its `tls` module puts OpenSSL's memory into shared memory, and libpq's own TLS in the same processes
-then fails at random (kamailio/README.md). Checks the database's certificate by its authority and its name; leaves
-passwords to the server.
+Kamailio needs it: its `tls` module puts OpenSSL's memory into shared memory, and libpq's own TLS in the same processes
+then fails at random (kamailio/README.md). It checks the database certificate's CA and name; passwords are the server's
+business.
 
     python -m sandbox.database_relay LISTEN_HOST LISTEN_PORT HOST PORT AUTHORITY_FILE
 """
@@ -38,7 +38,7 @@ async def serve(listen_host: str, listen_port: int, host: str, port: int, author
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """The server's side. Channel binding is to its own TLS, which the client does not see: libpq refuses the offer."""
+    """Server to client. Channel binding would be to the server's TLS, which the client lacks: remove the offer."""
     try:
         kind, length = struct.unpack("!cI", await reader.readexactly(5))
         body = (await reader.readexactly(length - 4)).replace(b"SCRAM-SHA-256-PLUS\0", b"")

@@ -1,8 +1,8 @@
-"""`make drill ROUNDS=N SEED=S`: kill updates at random points and see whether the next one finishes them.
+"""`make drill ROUNDS=N SEED=S`: kill updates at random points and check that the next one finishes them.
 
-Every round is a cloud of its own. Round i strikes at the point that seed S + i draws, so `ROUNDS=1 SEED=<its seed>`
-plays one again (which write is under way at that moment is the machine's own choice). Exit status 1 when a round needed
-more than one run, moved an address or left anything behind.
+Every round has its own cloud. Round i kills at the point drawn from seed S + i, so `ROUNDS=1 SEED=<its seed>` repeats
+it (which write is in progress at that moment depends on the machine). Exit status 1 if a round needed more than one
+run, moved an address or left anything behind.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from command_line import run
 from sandbox.drill_round import Outcome, Phase, Point, Victim, one_round
 from sandbox.stack import ended
 
-WRITES = 62  # of an update from nothing: random values are not the cloud's
-PHASES: dict[Phase, int] = {"up": 5, "recovery": 2, "down": 2, "disk": 1}  # how often each, in ten
-# Whoever can be struck by what: a runner that gets SIGINT or SIGTERM passes it on, an engine ends by itself.
+WRITES = 62  # to the cloud, in an update of an empty stack; random values are not among them
+PHASES: dict[Phase, int] = {"up": 5, "recovery": 2, "down": 2, "disk": 1}  # weight of each, in tenths
+# Who gets which signal: a runner passes SIGINT and SIGTERM on, an engine ends gracefully.
 STRIKES: tuple[tuple[Victim, int], ...] = (
     ("all", signal.SIGKILL),
     ("engine", signal.SIGKILL),
@@ -41,7 +41,7 @@ STRIKES: tuple[tuple[Victim, int], ...] = (
 
 @dataclass(frozen=True)
 class Played:
-    """A round and what came of it."""
+    """A round and its outcome."""
 
     seed: int
     point: Point
@@ -49,8 +49,8 @@ class Played:
 
 
 def draw(seed: int) -> Point:
-    """The point that a seed stands for."""
-    dice = random.Random(seed)  # noqa: S311 (a seed is what it is about)
+    """The point drawn from a seed."""
+    dice = random.Random(seed)  # noqa: S311 (repeatable by seed)
     phase = dice.choices(list(PHASES), list(PHASES.values()))[0]
     if phase == "disk":
         return Point("disk", megabytes=round(dice.uniform(0.3, 25), 1))
@@ -63,15 +63,15 @@ def draw(seed: int) -> Point:
 
 
 def play(rounds: int, seed: int, console: Console) -> Iterator[Played]:
-    """One after another, each told in a line when it is over."""
+    """Play rounds in order; prints one line when each is over."""
     for each in range(seed, seed + rounds):
         point, began = draw(each), time.monotonic()
         with one_round() as one:
             outcome = one.play(point)
-        word = "[green]holds[/]" if outcome.holds else "[red]wrong[/]"
+        word = "[green]ok[/]" if outcome.holds else "[red]failed[/]"
         took = f"{_runs(outcome)} ({time.monotonic() - began:.0f} s)"
         console.print(f"{word} seed {each}  {escape(str(point))}: {took}", highlight=False, soft_wrap=True)
-        for line in (*outcome.moved, *outcome.orphans, *outcome.said.splitlines()) if not outcome.holds else ():
+        for line in (*outcome.moved, *outcome.orphans, *outcome.output.splitlines()) if not outcome.holds else ():
             console.print(f"    {escape(line)}", highlight=False, soft_wrap=True)
         sys.stdout.flush()
         yield Played(each, point, outcome)
@@ -82,12 +82,12 @@ def _runs(outcome: Outcome) -> str:
 
 
 def table(played: Iterable[Played]) -> Table:
-    """Convergence by what was struck; every figure is a number of rounds."""
+    """Convergence by phase; every figure is a number of rounds."""
     groups: dict[str, list[Outcome]] = {}
     for each in played:
         groups.setdefault(each.point.phase, []).append(each.outcome)
     groups["all"] = [outcome for group in list(groups.values()) for outcome in group]
-    shown = Table("struck", "rounds", "one run", "more runs", "never", "address moved", "something orphaned")
+    shown = Table("phase", "rounds", "one run", "more runs", "never", "address moved", "orphans")
     for name, outcomes in groups.items():
         counts = (
             len(outcomes),
@@ -102,10 +102,12 @@ def table(played: Iterable[Played]) -> Table:
 
 
 def main() -> int:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.drill", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=10, help="how many (%(default)s); each takes about a minute")
-    parser.add_argument("--seed", type=int, default=1, help="of the first round (%(default)s)")
+    parser.add_argument(
+        "--rounds", type=int, default=10, help="number of rounds (%(default)s); each takes about a minute"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="seed of the first round (%(default)s)")
     chosen = parser.parse_args()
     console = Console(highlight=False)
 
@@ -114,11 +116,11 @@ def main() -> int:
         try:
             for each in play(chosen.rounds, chosen.seed, console):
                 played.append(each)
-        finally:  # also of a drill that is interrupted
+        finally:  # also when the drill is interrupted
             console.print(table(played))
         return 0 if all(each.outcome.holds for each in played) else 1
 
-    return ended(work, "nothing is left of a round that was not finished")
+    return ended(work, "the unfinished round was removed")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""One round of a drill: an update is struck at a chosen point, the next ones finish it, and then everything is counted.
+"""One round of a drill: an update is killed at a chosen point, the next ones finish it, and the result is checked.
 
-The state may lie on a disk of its own that fills up: a tmpfs, which only root can mount.
+The state may be on its own disk that fills up: a tmpfs, which only root can mount.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Victim = Literal["engine", "group", "runner", "all", "cloud"]
 
 @dataclass(frozen=True)
 class Point:
-    """Where a round strikes. `writes` of the phase's own to the cloud, then `seconds`; `megabytes`: the disk's size."""
+    """When a round kills: after `writes` of the phase to the cloud, then `seconds`. `megabytes`: the disk's size."""
 
     phase: Phase
     victim: Victim = "all"
@@ -59,21 +59,21 @@ class Point:
 
 @dataclass
 class Outcome:
-    """What came of it. `runs`: how many it took until one ended well and a preview had nothing left to do; 0: never."""
+    """The result. `runs`: how many it took until one succeeded and the next preview was empty; 0: never."""
 
     runs: int = 0
     moved: list[str] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
-    said: str = ""
+    output: str = ""
 
     @property
     def holds(self) -> bool:
-        """As it has to be."""
+        """Whether one run finished it, with no address moved and nothing left behind."""
         return self.runs == 1 and not self.moved and not self.orphans
 
 
 class Round:
-    """A cloud and a stack on it, from nothing."""
+    """A new cloud and an empty stack on it."""
 
     def __init__(self, sandbox: Sandbox, folder: Path, config: Mapping[str, Any] | None = None) -> None:
         self.sandbox = sandbox
@@ -83,11 +83,11 @@ class Round:
 
     @property
     def workspace(self) -> Workspace:
-        """Anew each time: a cloud that was started again has other ports."""
+        """A new one each time: a restarted cloud has other ports."""
         return Workspace(self.folder / "stack", STACK, self.sandbox.env())
 
     def play(self, point: Point) -> Outcome:
-        """Strike, finish, look."""
+        """Kill, finish, check."""
         if point.phase == "disk":
             with disk(self.folder / "stack" / "state", point.megabytes):
                 self.run()
@@ -95,7 +95,7 @@ class Round:
                 grow(self.folder / "stack" / "state")
                 return self.finish(known)
         if point.phase == "down" and self.run()[0]:
-            raise SandboxError("the update before the strike failed")
+            raise SandboxError("the update before the kill failed")
         if point.phase == "recovery":
             self.strike(Point("up", writes=point.writes), "up")
             self.strike(Point("recovery", point.victim, point.signal, seconds=point.seconds), "up")
@@ -104,7 +104,7 @@ class Round:
         return self.finish({} if point.phase == "down" else self.addresses())
 
     def run(self, command: str = "up") -> tuple[int, str]:
-        """What `make up` or `make down` does, to its end: exit status and what it said."""
+        """Run what `make up` or `make down` does, to its end: exit status and output."""
         done = subprocess.run(
             self._command(command), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
@@ -114,7 +114,7 @@ class Round:
         return [sys.executable, "-m", "sandbox.drill_round", command, str(self.folder), json.dumps(self.config)]
 
     def start(self, command: str) -> subprocess.Popen[bytes]:
-        """The same, and not waited for."""
+        """The same, without waiting for its end."""
         return subprocess.Popen(
             self._command(command),
             cwd=ROOT,
@@ -124,7 +124,7 @@ class Round:
         )
 
     def strike(self, point: Point, command: str) -> None:
-        """Start a command and strike it at the point, or not at all if it is done before."""
+        """Start a command and kill it at the point, unless it ends before."""
         begun, runner = len(self.sandbox.writes()), self.start(command)
         deadline = time.monotonic() + PATIENCE
         while runner.poll() is None and len(self.sandbox.writes()) - begun < point.writes:
@@ -160,14 +160,14 @@ class Round:
                 return [runner, *own]
 
     def finish(self, known: Mapping[str, str]) -> Outcome:
-        """Run it until it holds, then count."""
+        """Run until it succeeds, then check."""
         outcome = Outcome()
         for number in range(1, MOST_RUNS + 1):
-            status, said = self.run()
+            status, output = self.run()
             if status == 0 and not (left := self.planned()):
                 outcome.runs = number
                 break
-            outcome.said += f"--- run {number}, exit status {status}\n{_in_short(said) if status else left}\n"
+            outcome.output += f"--- run {number}, exit status {status}\n{_in_short(output) if status else left}\n"
         now = self.addresses()
         outcome.moved = [f"{name}: {was} -> {now.get(name)}" for name, was in known.items() if now.get(name) != was]
         if outcome.runs:
@@ -175,35 +175,35 @@ class Round:
         return outcome
 
     def planned(self) -> dict[str, str]:
-        """Logical name -> operation of all that a preview would still do."""
+        """Logical name -> operation (or error message) of everything that a preview would still do."""
         events = self.workspace.cli.preview()
-        told = {failure.urn: failure.message for failure in events.failures}
-        return {step["urn"].split("::", 3)[3]: step["op"] for step in events.steps if step["op"] != "same"} | told
+        failed = {failure.urn: failure.message for failure in events.failures}
+        return {step["urn"].split("::", 3)[3]: step["op"] for step in events.steps if step["op"] != "same"} | failed
 
     def addresses(self) -> dict[str, str]:
         """Name -> address of everything reserved in the cloud."""
         return {each.body["name"]: each.body["address"] for each in self.sandbox.resources(ADDRESS)}
 
     def strays(self) -> Iterator[str]:
-        """What exists and is in no state, in words: cloud resources, users of the database, processes, locks, notes."""
+        """What exists and is in no state, one text each: cloud resources, database users, processes, locks, notes."""
         state: Json = json.loads(self.workspace.cli.text("stack", "export", "--stack", STACK))["deployment"]
         recorded = Counter(each["type"] for each in state["resources"])
-        # A zone brings its own NS and SOA along.
+        # A zone creates its own NS and SOA.
         resources = [each for each in self.sandbox.resources() if each.body.get("type") not in ("NS", "SOA")]
         there = Counter(each.type for each in resources)
         for type_ in sorted(there):
-            # Earlier versions of a file (`#earlier`) belong to the file; names that the cloud keeps are no resources.
+            # Earlier versions of a file (`#earlier`) belong to the file; reserved names are not resources.
             more = there[type_] - self.before[type_] - recorded[type_]
             if more > 0 and "#" not in type_ and not type_.startswith("local:"):
                 yield f"{more} {type_}"
         for type_ in sorted(recorded):
             fewer = recorded[type_] + self.before[type_] - there[type_]
             if fewer > 0 and type_.startswith(("gcp:", "kubernetes:")):
-                yield f"{fewer} {type_} recorded and not there"
+                yield f"{fewer} {type_} recorded but missing"
         doubled = Counter(urn for each in state["resources"] if (urn := each["urn"]))
         yield from (f"twice in the state: {urn}" for urn, times in doubled.items() if times > 1)
         if pending := state.get("pending_operations"):
-            yield f"{len(pending)} notes of pending operations"
+            yield f"{len(pending)} pending operations"
         if stray := self.database_users() - {"warp_edge", "warp_acl_reader", "warp_acl_writer"}:
             yield f"database users {', '.join(sorted(stray))}"
         if found := list(leftovers.orphans(self.folder / "stack")):
@@ -212,7 +212,7 @@ class Round:
             yield f"{len(locks)} locks"
 
     def database_users(self) -> set[str]:
-        """Roles of all PostgreSQL servers but those that every server has."""
+        """Roles of all PostgreSQL servers, without those that every server has."""
         servers = SqlServers(self.sandbox.directory / POSTGRES)
         found: set[str] = set()
         for each in self.sandbox.resources(INSTANCE):
@@ -221,14 +221,14 @@ class Round:
         return {name for name in found if not re.match("pg_|cloudsql", name)} - {"postgres"}
 
 
-def _in_short(said: str) -> str:
-    """What an update said, without its outputs."""
-    return re.sub(r"(?ms)^Outputs:.*?(?=^Resources:)", "", said)[-4000:]
+def _in_short(output: str) -> str:
+    """The end of an update's output, without the stack's outputs."""
+    return re.sub(r"(?ms)^Outputs:.*?(?=^Resources:)", "", output)[-4000:]
 
 
 @contextlib.contextmanager
 def one_round(config: Mapping[str, Any] | None = None) -> Iterator[Round]:
-    """In a cloud of its own, gone afterwards, and nothing of it runs on."""
+    """A round in its own cloud; removed afterwards, with all its processes."""
     with sandbox_aside("warp-edge-drill-") as (sandbox, folder):
         (folder / "stack").mkdir()
         try:
@@ -240,12 +240,12 @@ def one_round(config: Mapping[str, Any] | None = None) -> Iterator[Round]:
 
 @contextlib.contextmanager
 def disk(place: Path, megabytes: float) -> Iterator[None]:
-    """A file system of that size at `place`. Raises `SandboxError` where none can be mounted."""
+    """A file system of that size at `place`. Raises `SandboxError` if it cannot be mounted."""
     place.mkdir(parents=True, exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={int(megabytes * 1024)}k", "tmpfs", str(place)]
     done = subprocess.run(mount, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SandboxError(f"a disk that fills up needs the right to mount one (root): {done.stderr.strip()}")
+        raise SandboxError(f"the disk-full round must mount a tmpfs, which needs root: {done.stderr.strip()}")
     try:
         yield
     finally:
@@ -253,7 +253,7 @@ def disk(place: Path, megabytes: float) -> Iterator[None]:
 
 
 def grow(place: Path) -> None:
-    """Somebody has freed space on the disk at `place`."""
+    """Add space on the disk at `place`."""
     subprocess.run(["mount", "-o", "remount,size=512m", str(place)], check=True)
 
 
@@ -262,7 +262,7 @@ def main() -> int:
     from sandbox.stack import ended
 
     command, place, config = sys.argv[1:]
-    # As in a terminal's foreground: a drill that runs in the background would pass on that interrupts are ignored.
+    # As in a terminal's foreground: a drill in the background would inherit that SIGINT is ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def work() -> int:

@@ -1,7 +1,7 @@
-"""`make failover`: what callers notice when a region fails, is drained, comes back, and when the order changes.
+"""`make failover`: what callers see when a region fails, is drained and restored, and when priorities are switched.
 
-On what `make up-regions` stood up, with the real engine, real DNS answers and real SIP. Every caller finds its way by
-the shared names alone (`sip_caller.py`). Afterwards everything is as before.
+Runs on the stacks of `make up-regions`, with the real engine, real DNS answers and real SIP. Every caller locates its
+server by the shared names only (`sip_caller.py`). Afterwards everything is as before.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from sandbox.sip_caller import PORTS, Caller, call
 from sandbox.stack import ended
 from settings import config_key
 
-CUSTOMER = "127.0.0.2"  # trunks/sandbox/ lets it in
+CUSTOMER = "127.0.0.2"  # listed in trunks/sandbox/
 FIRST, SECOND = REGIONS
-NOBODY = "nobody"
+UNREACHED = "no answer"
 OK = 200
-# The domain leads to SRV records; `sip.<domain>` has none below it, so its callers ask for an address alone.
-SRV, ADDRESS = "SRV", "address alone"
+# The domain has SRV records; `sip.<domain>` has none below it, so its callers look up an address only.
+SRV, ADDRESS = "SRV", "address only"
 
 
 @dataclass(frozen=True)
 class Seen:
-    """Which region a caller came to, and after how long."""
+    """Which region a caller reached, and after how long."""
 
     region: str
     milliseconds: float
@@ -44,7 +44,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that happened, and the region that callers must come to after it, by SRV and by address alone."""
+    """One event, and the region that callers must reach after it, by SRV and by address only."""
 
     what: str
     by_srv: str
@@ -53,16 +53,16 @@ class Step:
 
     @property
     def wrong(self) -> list[str]:
-        """Callers who came elsewhere."""
+        """Callers that reached another region."""
         return [
-            f"{self.what}: {way} came to {seen.region} instead of {wanted}"
+            f"{self.what}: {way} reached {seen.region} instead of {wanted}"
             for way, seen in self.seen.items()
             if seen.region != (wanted := self.by_address if way.endswith(ADDRESS) else self.by_srv)
         ]
 
 
 def steps(regions: TwoRegions) -> Iterator[Step]:
-    """One step after another, as it was seen. However it ends, proxies and settings are as before afterwards."""
+    """Each step as observed. Proxies and settings are restored afterwards, also after an error."""
     before = regions.settings(GLOBAL)
     share = before[config_key("regions")]
     switched = {
@@ -72,19 +72,19 @@ def steps(regions: TwoRegions) -> Iterator[Step]:
     with _as_before(regions, before):
         yield Step("both regions serve", FIRST, FIRST, callers(regions))
         regions.stop_proxy(FIRST)
-        yield Step(f"the SIP proxy of {FIRST} is stopped", SECOND, NOBODY, callers(regions))
+        yield Step(f"the SIP proxy of {FIRST} is stopped", SECOND, UNREACHED, callers(regions))
         set_regions(regions, before, share | {FIRST: {**share[FIRST], "state": "drained"}})
         yield Step(f"{FIRST} is drained", SECOND, SECOND, callers(regions))
         _started(regions, FIRST)
         yield Step(f"the SIP proxy of {FIRST} runs again, still drained", SECOND, SECOND, callers(regions))
         set_regions(regions, before, share)
-        yield Step(f"{FIRST} is taken back", FIRST, FIRST, callers(regions))
+        yield Step(f"{FIRST} is back in service", FIRST, FIRST, callers(regions))
         set_regions(regions, before, switched)
         yield Step("the priorities are switched", SECOND, SECOND, callers(regions))
 
 
 def callers(regions: TwoRegions) -> dict[str, Seen]:
-    """Way -> what a customer of `trunks/sandbox/` sees that goes it."""
+    """Transport and lookup -> what a customer of `trunks/sandbox/` sees that calls this way."""
     outputs = regions.outputs()
     domain, server = outputs[GLOBAL]["dns"]["domain"], outputs[GLOBAL]["customerEndpoints"]["server"]
     home = {
@@ -98,9 +98,9 @@ def callers(regions: TwoRegions) -> dict[str, Seen]:
         if sip_edge.authority_file(regions.proxy_folder(region)).exists()
     )
     caller = Caller(CUSTOMER, regions.sandbox.dns_endpoint(), authorities=authorities)
-    asked = {f"{transport.upper()}, {SRV}": (domain, transport) for transport in PORTS}
-    asked[f"UDP, {ADDRESS}"] = (server, "udp")
-    return {way: _seen(name, transport, caller, home) for way, (name, transport) in asked.items()}
+    called = {f"{transport.upper()}, {SRV}": (domain, transport) for transport in PORTS}
+    called[f"UDP, {ADDRESS}"] = (server, "udp")
+    return {way: _seen(name, transport, caller, home) for way, (name, transport) in called.items()}
 
 
 def _seen(name: str, transport: str, caller: Caller, home: Mapping[str, str]) -> Seen:
@@ -108,16 +108,16 @@ def _seen(name: str, transport: str, caller: Caller, home: Mapping[str, str]) ->
     try:
         reached = call(name, transport, caller)
     except SandboxError:
-        region = NOBODY
+        region = UNREACHED
     else:
         status = reached.answer.status
-        whose = home.get(reached.peer.address, f"{reached.peer.address}, which is nobody's")
-        region = whose if status == OK else f"{whose}, which says {status}"
+        whose = home.get(reached.peer.address, f"{reached.peer.address}, an unknown address")
+        region = whose if status == OK else f"{whose}, status {status}"
     return Seen(region, (time.monotonic() - began) * 1000)
 
 
 def set_regions(regions: TwoRegions, settings: Mapping[str, Any], share: Mapping[str, Any]) -> None:
-    """`pulumi up` of the global stack with other shares."""
+    """`pulumi up` of the global stack with these regions."""
     workspace = regions.workspace(GLOBAL)
     workspace.configure({**copy.deepcopy(dict(settings)), config_key("regions"): dict(share)})
     workspace.cli.text("up", "--stack", GLOBAL, "--yes", "--skip-preview")
@@ -140,7 +140,7 @@ def _started(regions: TwoRegions, region: str) -> None:
 
 
 def rehearse(regions: TwoRegions, console: Console) -> int:
-    """0 when every caller came where it should, 1 when not."""
+    """0 if every caller reached the expected region, else 1."""
     for region in REGIONS:
         _started(regions, region)
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -149,7 +149,7 @@ def rehearse(regions: TwoRegions, console: Console) -> int:
         for step in steps(regions):
             if not console.is_terminal:
                 console.print(f"[dim]{escape(step.what)}[/]")
-            status.update(f"{step.what}: seen; what comes next takes seconds")
+            status.update(f"{step.what}: done; next step, a few seconds")
             if not table.columns:
                 for heading in ("", *step.seen):
                     table.add_column(heading)
@@ -164,16 +164,18 @@ def rehearse(regions: TwoRegions, console: Console) -> int:
 
 
 def main() -> int:
-    """On the regions of `make up-regions`."""
+    """Run on the regions of `make up-regions`."""
     console = Console(highlight=False)
 
     def work() -> int:
         regions = require_up()
         regions.sandbox.start()
-        console.print("a region fails, is drained and taken back; the order is switched, and back (one to two minutes)")
+        console.print(
+            "a region fails, is drained and restored; priorities are switched and switched back (one to two minutes)"
+        )
         return rehearse(regions, console)
 
-    return ended(work, "everything is as before")
+    return ended(work, "everything was restored")
 
 
 if __name__ == "__main__":

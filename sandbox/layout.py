@@ -10,4 +10,4 @@ PROJECT: Final = "warp-sandbox"
 
 
 class SandboxError(LocalCloudError):
-    """Wrong use, or a state of the stack or machine that the user has to know about, in one line."""
+    """Wrong use, or a condition of the stack or machine that the user must know, in one line."""

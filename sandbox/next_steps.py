@@ -1,4 +1,4 @@
-"""What `make up` says in the end: where to look, and what is to be seen there. Only what runs is promised."""
+"""What `make up` prints last: commands to try next, and what they show. Lists only what is running."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ from rich.markup import escape
 from sandbox import Sandbox
 from sandbox.workspace import Workspace
 
-CUSTOMER = "127.0.0.2"  # trunks/sandbox/ lets it in
+CUSTOMER = "127.0.0.2"  # listed in trunks/sandbox/
 PYTHON = ".venv/bin/python"
 
-Step = tuple[str, str]  # a command or an address, and what it is good for
+Step = tuple[str, str]  # a command or URL, and what it shows
 
 
 def show(console: Console, steps: Iterator[Step]) -> None:
-    """One a line; lines are never broken, so that they can be copied."""
-    console.print("\nLook at next:")
+    """One per line, not wrapped, so that they can be copied."""
+    console.print("\nNext steps:")
     for command, why in steps:
         console.print(f"  [bold]{escape(command)}[/]  [dim]{escape(why)}[/]", highlight=False, soft_wrap=True)
 
 
 def of_one_stack(sandbox: Sandbox, outputs: Mapping[str, Any], *, at_gandi: bool, proxy: bool) -> Iterator[Step]:
-    """After `make up`. `at_gandi`: the zone is there alone; `proxy`: a SIP proxy runs."""
+    """After `make up`. `at_gandi`: the zone is hosted at Gandi only; `proxy`: a SIP proxy is running."""
     if "inventorySite" in outputs:
         bucket, name = outputs["inventorySite"]["url"].rsplit("/", 2)[1:]
         yield sandbox.storage_url(bucket, name), "the site for vendors and customers"
     if proxy:
         address = outputs["customerEndpoints"]["endpoints"][0]["address"]
         ask = f"{PYTHON} -m sandbox sip-options {address} --from"
-        yield f"{ask} {CUSTOMER}", "200: trunks/sandbox/ lets this caller in"
-        yield f"{ask} 127.0.9.9", "403: no customer's address"
-    yield dns_query("sandbox", f"_sip._udp.{outputs['dns']['domain']}", at_gandi=at_gandi), "the zone answers"
+        yield f"{ask} {CUSTOMER}", "200: this source is listed in trunks/sandbox/"
+        yield f"{ask} 127.0.9.9", "403: not a customer's address"
+    yield dns_query("sandbox", f"_sip._udp.{outputs['dns']['domain']}", at_gandi=at_gandi), "an SRV record of the zone"
     yield ".sandbox/psql -c '\\conninfo'", "the trunk ACL's database, over TLS"
-    yield ".sandbox/pulumi stack output vendorWhitelist", "what vendors get; any pulumi command works like this"
-    yield "make review", "what an update would do, after a change of Pulumi.sandbox.yaml"
-    yield "make verify", "the promise, checked from outside: names" + (", SIP, certificates" if proxy else "")
+    yield ".sandbox/pulumi stack output vendorWhitelist", "the vendors' whitelist; any pulumi command works like this"
+    yield "make review", "what an update would change, after an edit of Pulumi.sandbox.yaml"
+    yield "make verify", "checks from outside: names" + (", SIP, certificates" if proxy else "")
     yield "make outputs", "all outputs as JSON"
-    yield "make status", "what runs"
+    yield "make status", "what is running"
 
 
 def dns_query(sandbox: str, name: str, *, at_gandi: bool = False) -> str:
-    """A command that asks for a service, of the sandbox as `python -m` is told it."""
+    """A command that queries an SRV name. `sandbox`: the arguments of `python -m` that select the sandbox."""
     return f"{PYTHON} -m {sandbox} dns-query {name} SRV" + (" --gandi" if at_gandi else "")
 
 
 def write_psql(workspace: Workspace, database: Mapping[str, str]) -> None:
-    """A command that opens the database. The password is asked of the engine when it runs, and is written nowhere."""
+    """Write a command that opens the database. It gets the password from the engine when run; nothing stores it."""
     connection = (
         f"host={database['publicAddress']} port={database['port']} dbname={database['name']} user={database['user']}"
         " sslmode=require"

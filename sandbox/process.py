@@ -1,4 +1,4 @@
-"""The cloud of `make up`: what a new project has to have before the edge is deployed, and seeds to start from."""
+"""The cloud of `make up`: what a project must have before the edge is deployed, and seeds to start from."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Sandbox(LocalCloud):
         return started
 
     def seed(self, what: str) -> None:
-        """Put hand-made resources in: `live-edge` or `second-region`."""
+        """Add resources not created by the engine: `live-edge` or `second-region`."""
         from sandbox.seed import SEEDS
 
         if what not in SEEDS:
-            raise SandboxError(f"no seed {what!r}; there are {', '.join(SEEDS)}")
+            raise SandboxError(f"unknown seed {what!r}; known: {', '.join(SEEDS)}")
         self.put(SEEDS[what])
 
     def guests(self) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""After a kill: what is left running is ended, and what the cloud has is recorded, so that the next update finishes it.
+"""After a kill: end leftover processes and record what the cloud has, so that the next update can finish.
 
-It can be killed itself at any point. The engine's notes of what it was creating are dropped last (adopt/adoption.py),
-and where a copy took the place of a cut state a note of ours stays until all is recorded.
+The recovery itself may be killed at any point. The engine's pending operations are dropped last (adopt/adoption.py),
+and where a copy replaced a truncated state, the workspace's note stays until everything is recorded.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from adopt.adoption import import_ids, record
+from adopt.adoption import record
 from engine.cli import Json
 from engine.tokens import logical_name
 from local_cloud.hand import means_the_same
+from plan.import_ids import import_ids
 from sandbox import leftovers
 from sandbox.layout import SandboxError
 from sandbox.process import Sandbox
@@ -25,29 +26,28 @@ Say = Callable[[str], None]
 
 
 def ready(workspace: Workspace, sandbox: Sandbox, say: Say, config: Mapping[str, Any] | None = None) -> None:
-    """What comes before an update of a stack, whatever happened to the last one. `config` as in `prepare`."""
+    """Prepare a stack for an update, whatever happened to the last one. `config` as in `prepare`."""
     leftovers.end(workspace.directory, say)
     if pid := leftovers.updating(workspace.directory):
         raise SandboxError(
-            f"an update of this sandbox is running (process {pid})\n  -> wait until it ends, or interrupt it there"
+            f"an update of this sandbox is running (process {pid})\n  -> wait for it to end, or interrupt it"
         )
     workspace.prepare(config)
     record_what_a_crash_left(workspace, sandbox, say)
 
 
 def record_what_a_crash_left(workspace: Workspace, sandbox: Sandbox, say: Say) -> None:
-    """Take into the state what the cloud has and the state has not (docs/recover.md): what the engine noted before it
-    began to create it, what an engine has made without recording it, and everything that may exist where the notes
-    themselves may be missing."""
+    """Record in the state what exists only in the cloud (docs/recover.md): pending creations, resources created but
+    not recorded, and, where the pending operations themselves may be lost, everything that may exist."""
     cli, noted = workspace.cli, workspace.note.exists()
-    # Of a deletion whose plugin went away the engine keeps no note either.
+    # If the plugin died during a deletion, the engine records no pending operation.
     if cli.deleting() or gone(sandbox, _recorded(workspace).values()):
         cli.forget_deletions()
-        say("a deletion was cut off: what the cloud no longer has is recorded no longer")
+        say("a deletion was cut off: removing from the state what the cloud no longer has")
     cut_off = set(map(logical_name, cli.interrupted()))
     state = _recorded(workspace)
-    # Of an unfinished creation the engine keeps no note where its plugin went away: it takes that for a failure. And
-    # what a destruction abandons goes on to exist as long as what it is in.
+    # If the plugin died during a creation, the engine takes it for a failure and records no pending operation. And
+    # what a destruction abandons exists as long as its parent resource.
     unknown = unrecorded(sandbox, state.values())
     lost: set[str] = set()
     if noted or cut_off or unknown:
@@ -56,20 +56,20 @@ def record_what_a_crash_left(workspace: Workspace, sandbox: Sandbox, say: Say) -
         ids = import_ids(settings, suffix)
         lost = {name for name in ids.keys() - state.keys() if any(means(ids[name], each, settings) for each in unknown)}
         if noted or cut_off or lost:
-            say("the last run was cut off: recording what the cloud has of it")
+            say("the last run was cut off: recording what it created in the cloud")
             record(cli, settings, say, None if noted else cut_off | lost)
             workspace.note.unlink(missing_ok=True)
             state = _recorded(workspace)
     if SUFFIX in state and INSTANCE not in state and INSTANCE not in cut_off | lost:
         say(
-            "the cloud has no database instance under the name that was drawn for it: the next update draws a new name,"
-            " because Cloud SQL does not give out a used one again for a week"
+            "the cloud has no database instance under its generated name: the next update generates a new one, because"
+            " Cloud SQL blocks a used name for a week"
         )
         cli.text("state", "delete", state[SUFFIX]["urn"], "--yes", "--stack", workspace.stack)
 
 
 def unrecorded(sandbox: Sandbox, state: Iterable[Json]) -> set[str]:
-    """The cloud's ids of what engines have made, is there, and is not among these resources of a state."""
+    """Cloud ids of resources that an engine created, that still exist, and that are not among those of a state."""
     made = {(row.type, row.id) for row in sandbox.writes() if row.op == "create"}
     known: dict[str, set[str]] = {}
     for each in state:
@@ -83,8 +83,8 @@ def unrecorded(sandbox: Sandbox, state: Iterable[Json]) -> set[str]:
 
 
 def gone(sandbox: Sandbox, state: Iterable[Json]) -> set[str]:
-    """URNs of these resources of a state that an engine has deleted. What somebody took away by hand is not among them:
-    that is drift, which an update does not hide."""
+    """URNs of those resources of a state that an engine has deleted. Manual deletions are not included: they are
+    drift, which an update must show."""
     last = {(row.type, row.id): row.op for row in sandbox.writes()}
     deleted = [key for key, operation in last.items() if operation == "delete"]
     return {
@@ -95,7 +95,7 @@ def gone(sandbox: Sandbox, state: Iterable[Json]) -> set[str]:
 
 
 def means(import_id: str, cloud_id: str, settings: Settings) -> bool:
-    """Whether both name one resource. A plugin writes the ids of buckets, users and a cluster's objects its own way."""
+    """Whether both ids name one resource. The plugins have their own formats for buckets, users and cluster objects."""
     project, _, name = import_id.partition("/")
     instance, _, user = name.partition("/")
     if cloud_id in (import_id, name, f"projects/{project}/instances/{instance}/users/{user}"):

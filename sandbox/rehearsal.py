@@ -1,9 +1,8 @@
-"""`make rehearse`: adopt a copy of the live edge with production's settings, and see that nothing moves.
+"""`make rehearse`: adopt a copy of the live edge with production's settings, and check that nothing moves.
 
-A sandbox of its own is seeded with the live edge as if made by hand; then `python -m adopt` runs as it would in
-production, and an update of the names at Gandi alone, which takes over what is the same there. Of production's settings
-one is another: where Gandi's API is. Standard output is the `ipInventory` alone, as JSON; the story goes to standard
-error.
+A separate sandbox is seeded with the manually created live edge; then `python -m adopt` runs as in production, followed
+by an update of only the names at Gandi, which adopts identical record sets. Only one of production's settings differs:
+the URL of Gandi's API. Standard output is the `ipInventory` as JSON; progress goes to standard error.
 """
 
 from __future__ import annotations
@@ -29,17 +28,17 @@ from sandbox.workspace import Workspace
 from settings import Settings, SettingsError, config_key
 
 STACK = "prod"
-# What docs/adopt.md plans for the update after the adoption. Nothing else may differ but labels and the like.
+# Planned for the update after the adoption (docs/adopt.md). Apart from labels and the like nothing else may differ.
 PLANNED = ("spec.externalTrafficPolicy", "settings.ipConfiguration.sslMode", "settings.backupConfiguration")
-# The program's words, when an update of a part ends (publishing.py).
+# The program's message at the end of a targeted update (publishing.py).
 NOT_PUBLISHED = "this update left out what these outputs are made of"
-# What the live edge does not have: the user that this program signs in as.
+# Missing in the live edge: the user that this program signs in as.
 TO_BE_CREATED = ("database-user",)
 ADDRESS = "gcp:compute/address:Address"
 
 
 def differences(sandbox: Sandbox, adoption: Adoption) -> Iterator[str]:
-    """What a rehearsal must not find, in words: writes, moved or missing addresses, anything that cuts calls."""
+    """What a rehearsal must not find, one text each: writes, moved or missing addresses, anything that cuts calls."""
     for row in sandbox.writes():
         yield f"the cloud was written to: {row.op} {row.type} {row.id}"
     compared = adoption.comparison
@@ -70,19 +69,19 @@ def at_the_stand_in(config: Mapping[str, Any], sandbox: Sandbox) -> dict[str, An
 
 
 def names_at_gandi(workspace: Workspace, sandbox: Sandbox) -> Iterator[str]:
-    """What an update of the record sets at Gandi, and of nothing else, would do there, in words."""
+    """Unwanted effects of an update of only the record sets at Gandi, one text each."""
     try:
         workspace.cli.text("up", "--stack", STACK, "--yes", "--skip-preview", "--target", f"**{GANDI_RECORD_SET}::*")
     except EngineError as error:
-        # An update of a part cannot compute the outputs: the program refuses to publish them, and that alone is none
-        # of Gandi's refusals, which stand under the record set's own heading.
+        # A targeted update cannot compute the outputs, so the program refuses to publish them. Refusals by Gandi are
+        # listed under the record set's own heading.
         if NOT_PUBLISHED not in error.output or f"{GANDI_RECORD_SET} (" in error.output:
-            yield f"the names at Gandi cannot be taken over: {error}"
+            yield f"the record sets at Gandi cannot be adopted: {error}"
     yield from (f"Gandi was written to: {row.op} {row.id}" for row in sandbox.writes())
 
 
 def rehearse(sandbox: Sandbox, folder: Path, console: Console) -> int:
-    """0 when the adopted inventory is the live edge's and nothing was written, 1 on any difference."""
+    """0 if the adopted inventory is the live edge's and nothing was written, 1 on any difference."""
     sandbox.seed("live-edge")
     workspace = Workspace(folder / "stack", STACK, sandbox.env())
     workspace.prepare(at_the_stand_in(workspace.shipped_settings(), sandbox))
@@ -90,8 +89,8 @@ def rehearse(sandbox: Sandbox, folder: Path, console: Console) -> int:
         adoption = adopt(workspace.cli, Settings.parse(*workspace.cli.config()), status.update)
     report(adoption, console)
     found = list(differences(sandbox, adoption))
-    if not found and adoption.comparison.at_gandi:
-        console.print("taking over the names at Gandi", highlight=False)
+    if not found and adoption.comparison.taken_over:
+        console.print("adopting the record sets at Gandi", highlight=False)
         found = list(names_at_gandi(workspace, sandbox))
     for difference in found:
         console.print(f"[red]difference[/]: {escape(difference)}", highlight=False)
@@ -102,14 +101,14 @@ def rehearse(sandbox: Sandbox, folder: Path, console: Console) -> int:
 
 
 def main() -> int:
-    """In a folder that is gone afterwards."""
+    """Run in a temporary folder."""
     console = Console(stderr=True)
-    console.print("a copy of the live edge in a cloud of its own, adopted with Pulumi.prod.yaml (about a minute)")
+    console.print("adopting a copy of the live edge in a separate cloud, with Pulumi.prod.yaml (about a minute)")
     try:
         with sandbox_aside("warp-edge-rehearsal-") as (sandbox, folder):
             return rehearse(sandbox, folder, console)
     except (EngineError, LocalCloudError, SettingsError) as error:
-        console.print(f"[red]not rehearsed[/]: {escape(str(error))}", highlight=False)
+        console.print(f"[red]rehearsal failed[/]: {escape(str(error))}", highlight=False)
         return 2
 
 

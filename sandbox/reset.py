@@ -1,6 +1,6 @@
-"""`make reset`: end all sandboxes of this repository and remove them, whatever state they are in.
+"""`make reset`: stop all sandboxes of this checkout and remove them, in any condition.
 
-Nothing is asked of the engine: the cloud that its stacks live in goes with them.
+It does not run the engine: the cloud of the stacks is removed with them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sandbox.workspace import ROOT
 
 
 def reset(directory: Path) -> None:
-    """Of one folder: updates, proxies, plugins, the cloud and its databases, then the files."""
+    """Remove one folder: its updates, proxies, plugins, cloud and databases, then the files."""
     runs = list(marks.marked(leftovers.MARK, str(directory.resolve())))
     marks.end(runs, *marks.GENTLY)
     marks.end(marks.marked(GUEST_MARK, str(directory), below=True), *marks.GENTLY)
@@ -29,12 +29,12 @@ def reset(directory: Path) -> None:
 
 
 def main() -> int:
-    """Every folder of the kind; that of a rehearsal or a test is elsewhere, and gone when that ends."""
+    """Remove every `.sandbox*` folder; those of rehearsals and tests are elsewhere and remove themselves."""
 
     def work() -> int:
         for directory in sorted(ROOT.glob(".sandbox*")):
             reset(directory)
-            print(f"{directory.name} is removed")
+            print(f"removed {directory.name}")
         return 0
 
     return ended(work)

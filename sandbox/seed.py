@@ -1,7 +1,7 @@
-"""What is in the cloud before anybody deploys: a new project, and the live edge as made by hand.
+"""What is in the cloud before the first deployment: a new project, or the manually created live edge.
 
-The live edge is that of production on 2025-11-10; its addresses are the contract with customers and vendors, so they
-are written out here and not allocated.
+The live edge is that of production on 2025-11-10; customers and vendors rely on its addresses, so they are fixed here
+and not allocated.
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ LIVE_RECORDS: Final = (
     ("_sip._udp", "SRV", "10 50 5060 sip-udp.ringer.tel."),
     ("_sip._tcp", "SRV", "10 50 5060 sip-tcp.ringer.tel."),
     ("_sips._tcp", "SRV", "10 50 5061 sip-tcp.ringer.tel."),
-    ("www", "A", "198.51.100.80"),  # nothing of ours: must never be touched
+    ("www", "A", "198.51.100.80"),  # not managed by this program: must never be changed
 )
 _LIVE_MADE: Final = "2025-11-10T09:00:00.000-08:00"
 
 
 def new_project(tx: Transaction, project: str, region: str) -> None:
-    """A project with its network, a cluster, and in it the namespace and pods that the edge's Services point at."""
+    """A project with its network, a cluster, and in it the namespace and pods that the edge's Services select."""
     ensure_project(tx, project, region)
     gandi.new_domain(tx, LIVE_DOMAIN)
-    gandi.new_domain(tx, "somebody-else.example", ours=False)
+    gandi.new_domain(tx, "other-owner.example", ours=False)
     _cluster_with_proxy(tx, project, region)
 
 
@@ -74,8 +74,8 @@ def _cluster_with_proxy(tx: Transaction, project: str, region: str) -> None:
 
 
 def live_edge(tx: Transaction) -> None:
-    """The five addresses, router and NAT, the zone at Gandi and its twin at Cloud DNS, database, and the three Services
-    made with kubectl."""
+    """The five addresses, router and NAT, the zone at Gandi, the same zone (not delegated) at Cloud DNS, the database,
+    and the three Services created with kubectl."""
     region = f"projects/{LIVE_PROJECT}/regions/{LIVE_REGION}"
     if tx.get(ROUTER, f"{region}/routers/warp-router") is not None:
         return
@@ -132,9 +132,9 @@ def _live_egress(tx: Transaction, region: str, common: Props) -> None:
 
 
 def _live_names(tx: Transaction) -> None:
-    """Where the zone is hosted."""
+    """The records at Gandi, to which the domain is delegated."""
     for label, type_, value in LIVE_RECORDS:
-        for there in gandi.records(tx, LIVE_DOMAIN):  # Gandi's own www goes
+        for there in gandi.records(tx, LIVE_DOMAIN):  # replaces Gandi's own www
             if there["rrset_name"] == label:
                 tx.drop(gandi.RECORD, gandi.record_id(LIVE_DOMAIN, label, there["rrset_type"]))
         id_ = gandi.record_id(LIVE_DOMAIN, label, type_)
@@ -142,7 +142,7 @@ def _live_names(tx: Transaction) -> None:
 
 
 def _live_zone(tx: Transaction) -> None:
-    """The twin at Cloud DNS, for those who rehearse how the zone moves there."""
+    """The zone at Cloud DNS, not delegated to yet: for rehearsing the move."""
     zone = f"projects/{LIVE_PROJECT}/managedZones/ringer-tel"
     servers = [f"ns-cloud-a{number}.googledomains.com." for number in range(1, 5)]
     body = {
@@ -167,7 +167,7 @@ def _live_zone(tx: Transaction) -> None:
 
 
 def _live_database(tx: Transaction) -> None:
-    """The instance answers to Google's API; no PostgreSQL runs for it."""
+    """An instance in Google's API only; no PostgreSQL runs for it."""
     path = f"projects/{LIVE_PROJECT}/instances/warp-db"
     network = self_link(f"projects/{LIVE_PROJECT}/global/networks/default")
     body = {
@@ -211,7 +211,7 @@ def _live_database(tx: Transaction) -> None:
         },
     }
     tx.create(INSTANCE, path, body)
-    # Somebody gave the network private services access when the instance got its private address.
+    # The network got private services access when the instance got its private address.
     peering_range = f"projects/{LIVE_PROJECT}/global/addresses/google-managed-services-default"
     reserved = {
         **born(tx, peering_range),

@@ -1,7 +1,7 @@
-"""A caller that knows a name alone: finds its SIP servers as RFC 3263 tells, and goes on to the next when one fails.
+"""A caller that knows only a name: locates its SIP servers by RFC 3263 and fails over to the next when one fails.
 
-The client of `verify/sip.py` sends; dnspython orders the SRV records. Leaves out what our names do not need: NAPTR (the
-caller has chosen its transport, section 4.1), and caching, so that it sees what a name server answers now.
+The client of `verify/sip.py` sends; dnspython orders the SRV records. Left out: NAPTR (the caller has chosen its
+transport, section 4.1), and caching, so that it sees the name server's current answer.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import dns.resolver
 from sandbox.layout import SandboxError
 from verify.sip import SECONDS, Answer, Peer, SipError, ask, request
 
-# RFC 3261 section 18.2 and 26.2: a default port each.
+# Default ports: RFC 3261 sections 18.2 and 26.2.
 PORTS = {"udp": 5060, "tcp": 5060, "tls": 5061}
 SERVICES = {"udp": "_sip._udp", "tcp": "_sip._tcp", "tls": "_sips._tcp"}
-# RFC 3263 section 4.3: this answer, a transport error and a timeout lead to the next server.
+# RFC 3263 section 4.3: on this response, a transport error or a timeout, the next server is tried.
 UNAVAILABLE = 503
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Where it calls from, and whom it asks for names. `authorities`: PEM; certificates are checked by them."""
+    """Its source address and name server. `authorities`: PEM of the CAs that certificates are checked against."""
 
     source: str
     name_server: tuple[str, int]
@@ -37,7 +37,7 @@ class Caller:
 
 @dataclass(frozen=True)
 class Reached:
-    """Who answered in the end, and who was tried in vain before, in words."""
+    """The server that answered, and the failed attempts before it, one text each."""
 
     peer: Peer
     answer: Answer
@@ -45,7 +45,7 @@ class Reached:
 
 
 def servers(name: str, transport: str, caller: Caller) -> Iterator[Peer]:
-    """Where to try, in order (RFC 3263 section 4.2): targets of SRV, else the addresses of the name itself."""
+    """Servers to try, in order (RFC 3263 section 4.2): SRV targets, else the addresses of the name itself."""
     resolver = dns.resolver.Resolver(configure=False)
     resolver.nameservers, resolver.port = [caller.name_server[0]], caller.name_server[1]
     targets = [
@@ -58,25 +58,25 @@ def servers(name: str, transport: str, caller: Caller) -> Iterator[Peer]:
 
 
 def call(name: str, transport: str, caller: Caller, method: str = "OPTIONS") -> Reached:
-    """Ask one server after another until one answers. Raises `SandboxError` when none does."""
+    """Send the request to one server after another until one answers. Raises `SandboxError` if none does."""
     failed: list[str] = []
     tls = ssl.create_default_context(cadata=caller.authorities) if caller.authorities else None
     for peer in servers(name, transport, caller):
         try:
-            # RFC 5922 section 4: the certificate speaks for the name that was called, not for the server it led to.
-            asked = ask(request(method, peer), peer, tls=tls, server_name=name, seconds=caller.seconds)
-            answer = asyncio.run(asked)
+            # RFC 5922 section 4: the certificate must match the name that was called, not the SRV target.
+            exchange = ask(request(method, peer), peer, tls=tls, server_name=name, seconds=caller.seconds)
+            answer = asyncio.run(exchange)
         except SipError as error:
             failed.append(f"{peer}: {error}")
             continue
         if answer.status != UNAVAILABLE:
             return Reached(peer, answer, failed)
         failed.append(f"{peer}: {UNAVAILABLE}")
-    raise SandboxError(f"nobody answers for {name} over {transport}: {'; '.join(failed) or 'no server in DNS'}")
+    raise SandboxError(f"no server answers for {name} over {transport}: {'; '.join(failed) or 'no server in DNS'}")
 
 
 def _answers(resolver: dns.resolver.Resolver, name: str, type_: str) -> list[Any]:
-    """In the order in which they are to be used: SRV by priority and weight (RFC 2782)."""
+    """In order of use: SRV by priority and weight (RFC 2782)."""
     try:
         found = resolver.resolve(name, type_)
     except (dns.resolver.NoAnswer, dns.resolver.NXDOMAIN):

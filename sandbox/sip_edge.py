@@ -1,7 +1,7 @@
-"""The SIP proxy of `make up`: a real Kamailio on the stack's own addresses, with the trunk ACL that the stack applied.
+"""The SIP proxy of `make up`: a real Kamailio on the stack's addresses, with the trunk ACL that the stack applied.
 
-Not Google's control plane, so not of the cloud: it stands where the operator's Deployment stands in production. Without
-Kamailio on this machine everything else works, and how to get it is said.
+Not part of the cloud: it takes the place of the operator's Deployment in production. Without Kamailio on this machine
+everything else works, and the message says how to install it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ LISTENING = ("active", "draining")
 
 
 def of_stack(directory: Path, outputs: Mapping[str, Any], shared_names: Iterable[str] = ()) -> SipProxy:
-    """The proxy for a stack's outputs, secrets included. `shared_names` lead here from another stack."""
+    """The proxy for a stack's outputs, secrets included. `shared_names`: another stack's names that resolve to it."""
     endpoints = outputs["customerEndpoints"]["endpoints"]
-    # IPv6 addresses of the sandbox are documentation's own: no interface of this machine has them.
+    # The sandbox's IPv6 addresses are from the documentation prefix: no interface of this machine has them.
     addresses = {each["transport"]: each["address"] for each in endpoints if ":" not in each["address"]}
     own = [each for each in outputs["ipInventory"]["endpoints"] if "customer" in each]
     encrypted = [each["server"] for each in (*endpoints, *own) if each["transport"] == "TLS"]
@@ -43,8 +43,8 @@ def of_stack(directory: Path, outputs: Mapping[str, Any], shared_names: Iterable
 
 
 def _dedicated(inventory: Mapping[str, Any], shared: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """No kube-proxy is in between here: the proxy listens at the dedicated addresses themselves, as long as they are
-    held. Over TCP a port means what it means at the shared ingress."""
+    """Listening sockets of dedicated addresses in use: there is no kube-proxy here, so the proxy binds them itself. A
+    TCP port has the same transport as at the shared ingress."""
     over_tcp = {each["port"]: each["transport"] for each in shared if each["transport"] != "UDP"}
     for each in inventory["addresses"]:
         if "customer" in each and each["status"] in LISTENING:
@@ -55,7 +55,7 @@ def _dedicated(inventory: Mapping[str, Any], shared: Iterable[Mapping[str, Any]]
 
 
 def start(directory: Path, outputs: Mapping[str, Any], shared_names: Iterable[str] = ()) -> str:
-    """Start it, or leave it as it runs. What is in the way, in one line, where it cannot be started; else nothing."""
+    """Start it unless it runs as configured. The reason in one line if it cannot be started, else empty."""
     try:
         of_stack(directory, outputs, shared_names).start()
     except SandboxError as error:
@@ -64,20 +64,20 @@ def start(directory: Path, outputs: Mapping[str, Any], shared_names: Iterable[st
 
 
 def authority_file(directory: Path) -> Path:
-    """PEM of the authority that signed the proxy's certificate."""
-    return _whatever_runs(directory).authority_file
+    """PEM file of the CA that signed the proxy's certificate."""
+    return _in_folder(directory).authority_file
 
 
 def stop(directory: Path) -> bool:
-    """End it, whatever it was started with. False when nothing ran."""
-    return _whatever_runs(directory).stop()
+    """Stop it, however it was configured. False if nothing was running."""
+    return _in_folder(directory).stop()
 
 
 def runs(directory: Path) -> bool:
-    """Whether anything of it runs."""
-    return _whatever_runs(directory).present()
+    """Whether any of its processes is running."""
+    return _in_folder(directory).present()
 
 
-def _whatever_runs(directory: Path) -> SipProxy:
-    """A proxy is found by its folder alone."""
+def _in_folder(directory: Path) -> SipProxy:
+    """A proxy known only by its folder: enough to find its processes."""
     return SipProxy(directory / FOLDER, "", "", Database("", 0, "", "", "", ""))

@@ -1,8 +1,8 @@
-"""A real Kamailio on loopback, with the fragments of `kamailio/` and the reloader beside it: the edge of the sandbox.
+"""A real Kamailio on loopback with the fragments of `kamailio/` and the reloader: the sandbox's SIP proxy.
 
-Answers OPTIONS and INVITE with 200 after IP_AUTH, and says in headers of its own which BAN and trunk it found. It runs
-until it is stopped, also when whoever started it has ended. Leaves to others: the database and its rows, how it is
-reached (`database_relay.py`), and what asks the proxy (`sip_probe.py`).
+Answers OPTIONS and INVITE with 200 after IP_AUTH, with the matched BAN and trunk in headers. It runs until it is
+stopped, also after the process that started it has ended. Not here: the database and its rows, the relay to it
+(`database_relay.py`), and SIP clients (`sip_probe.py`).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 10.0
 
 CONFIGURATION: Final = """#!KAMAILIO
-# Written by sandbox/sip_proxy.py: the least that the fragments need around them.
+# Written by sandbox/sip_proxy.py: the minimum that the fragments need around them.
 #!substdef "!WARP_RPC_DATAGRAMS!udp:{tcp}:{rpc_port}!g"
 #!substdef "!WARP_RPC_LISTEN!tcp:{tcp}:{rpc_port}!g"
 #!substdef "!WARP_RPC_PORT!{rpc_port}!g"
@@ -74,7 +74,7 @@ request_route {{
 
 @dataclass(frozen=True)
 class Database:
-    """Where the trunk ACL is and how warp_acl_reader signs in; `authority` is PEM, and checks its certificate."""
+    """Where the trunk ACL is and how warp_acl_reader signs in. `authority`: PEM of the CA of its certificate."""
 
     host: str
     port: int
@@ -84,7 +84,7 @@ class Database:
     authority: str
 
     def url(self, host: str, port: int) -> str:
-        """As both Kamailio and psycopg read it. Kamailio decodes nothing: the password must need no quoting."""
+        """For both Kamailio and psycopg. Kamailio does not decode: the password must not need quoting."""
         if quote(self.password, safe="") != self.password:
             raise SandboxError(f"the password of {self.user} has characters that Kamailio's database URL cannot hold")
         return f"postgres://{self.user}:{self.password}@{host}:{port}/{self.name}"
@@ -92,10 +92,10 @@ class Database:
 
 @dataclass(frozen=True)
 class SipProxy:
-    """The proxy of one folder. Ports are SIP's own unless said otherwise; memory is in megabytes.
+    """The proxy of one folder. Ports default to SIP's; memory is in megabytes.
 
-    `names` are those that customers set out for: the certificate has them (RFC 5922).
-    `dedicated`: the fragment with the sockets of dedicated addresses, as the stack publishes it.
+    `names`: those that customers look up, all in the certificate (RFC 5922).
+    `dedicated`: the fragment with the sockets of dedicated addresses, as the stack outputs it.
     """
 
     directory: Path
@@ -121,7 +121,7 @@ class SipProxy:
     # Life
 
     def start(self) -> bool:
-        """Start both processes and wait until the proxy answers. False when they ran already, as they are wanted."""
+        """Start both processes and wait until the proxy answers. False if they were running already, as configured."""
         program = require_kamailio()
         if self.running() and self._recorded().get("wanted") == self._wanted():
             return False
@@ -145,9 +145,9 @@ class SipProxy:
         return True
 
     def stop(self) -> bool:
-        """End both, and whatever a crash left of them. False when nothing ran."""
+        """Stop both, and what a crash left of them. False if nothing was running."""
         found = list(self._processes())
-        # Asked again: what was about to fork has done so.
+        # Listed again each time: a process may have forked meanwhile.
         for number, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
             marks.end(self._processes(), (number, seconds))
             if not self.present():
@@ -160,11 +160,11 @@ class SipProxy:
         return bool(found)
 
     def present(self) -> bool:
-        """Whether any process of it is there, answering or not."""
+        """Whether any of its processes exists, answering or not."""
         return any(True for _ in self._processes())
 
     def running(self) -> bool:
-        """Whether the proxy answers; children that outlived it do not count."""
+        """Whether the proxy answers; orphaned children do not count."""
         if self._recorded().get("pid") not in set(self._processes()):
             return False
         try:
@@ -173,7 +173,7 @@ class SipProxy:
         except RpcError:
             return False
 
-    # Looking
+    # Inspection
 
     def rpc(self, seconds: float = 2.0, *, over_http: bool = False) -> Rpc:
         """The proxy's own RPC, as the reloader uses it."""
@@ -182,7 +182,7 @@ class SipProxy:
 
     @property
     def authority_file(self) -> Path:
-        """The authority that signed the proxy's certificate, as PEM."""
+        """PEM file of the CA that signed the proxy's certificate."""
         return self.directory / "sip-ca.pem"
 
     @property
@@ -223,8 +223,8 @@ class SipProxy:
         return hashlib.sha256(f"{self!r}{sorted(fragments().items())}{CONFIGURATION}".encode()).hexdigest()
 
     def _make_folder(self, account: Account) -> Path:
-        """A folder that the proxy's system user can reach and that Kamailio can name: its `include_file` takes a file's
-        name up to the first space, quoted or not. Inside ours, or in the system's place for such."""
+        """A folder that the proxy's system user can access and whose path has no space: Kamailio's `include_file` reads
+        a name up to the first one, quoted or not. Inside the proxy's folder, or in the system's temporary one."""
         for place in (self.directory, Path(tempfile.gettempdir())):
             if re.fullmatch(r"[\w./+-]+", str(place)) and account.can_enter(place):
                 folder = Path(tempfile.mkdtemp(prefix="warp-edge-sip-", dir=place))
@@ -232,7 +232,7 @@ class SipProxy:
                 return folder
         raise SandboxError(
             f"the system user of the SIP proxy (uid {account.uid}) can use neither {self.directory} nor TMPDIR:"
-            " both must be open to it, and no space may be in their names"
+            " make one of them accessible to it, with no space in its path"
         )
 
     def _write_files(self, folder: Path, account: Account) -> None:
@@ -273,7 +273,7 @@ class SipProxy:
     # Processes
 
     def _environment(self, token: str) -> dict[str, str]:
-        """What every process gets: the token, and the mark that it is found by."""
+        """For every process: the token, and the mark by which it is found."""
         return {GUEST_MARK: str(self.directory.absolute()), "WARP_ACL_RPC_TOKEN": token, "PGCONNECT_TIMEOUT": "5"}
 
     def _start_relay(self, folder: Path) -> None:
@@ -300,9 +300,9 @@ class SipProxy:
         self._note(pid=kamailio.pid)
         marks.within(self.start_seconds, lambda: kamailio.poll() is not None or self.running())
         if not self.running():
-            said = self.log_file.read_bytes()[begun:].decode(errors="replace")
-            words = re.findall(r"(?:CRITICAL|ERROR): (.*)", said)
-            why = "; ".join(words[-3:]) or "it said nothing"
+            log = self.log_file.read_bytes()[begun:].decode(errors="replace")
+            errors = re.findall(r"(?:CRITICAL|ERROR): (.*)", log)
+            why = "; ".join(errors[-3:]) or "it logged no error"
             raise SandboxError(f"Kamailio did not start: {why}; see {self.log_file}")
         self._note(wanted=self._wanted())
 
@@ -340,12 +340,12 @@ class SipProxy:
             )
 
     def _processes(self) -> Iterator[int]:
-        """Every living process that carries our mark: Kamailio's children do too, also when their parent was killed."""
+        """Every running process with our mark: Kamailio's children have it too, also after their parent was killed."""
         yield from marks.marked(GUEST_MARK, str(self.directory.absolute()))
 
 
 def require_kamailio() -> str:
-    """Path of the program; says how to get it where it is not."""
+    """Path of the program. Raises `SandboxError` with the installation command if it is missing."""
     program = shutil.which("kamailio", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
     modules = program and all(
         any(Path("/usr/lib").glob(f"*/kamailio/modules/{name}.so")) for name in ("db_postgres", "tls")
@@ -358,14 +358,14 @@ def require_kamailio() -> str:
 
 
 def _account() -> Account:
-    """Ourselves, or as root a user without rights."""
+    """The current user, or as root an unprivileged one."""
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid())
     for name in ("kamailio", "nobody"):
         with contextlib.suppress(KeyError):
             entry = pwd.getpwnam(name)
             return Account(entry.pw_uid, entry.pw_gid)
-    raise SandboxError("this system has neither a user kamailio nor nobody, and a SIP proxy must not run as root")
+    raise SandboxError("there is no system user `kamailio` or `nobody`, and a SIP proxy must not run as root")
 
 
 def _listens(host: str, port: int) -> bool:

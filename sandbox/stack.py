@@ -19,7 +19,7 @@ from rich.markup import escape
 from command_line import INTERRUPTED, run
 from engine.cli import EngineError, NotWholeError
 from engine.values import NOTHING
-from inventory import folder, published
+from inventory import folder, reading
 from inventory.site.files import INDEX
 from inventory.site.render import render
 from inventory.table import ip_inventory_table
@@ -41,8 +41,8 @@ SITE = ROOT / "build" / "site"
 
 
 def up(sandbox: Sandbox, console: Console) -> int:
-    """Start the cloud, run `pulumi up`, and show what came of it."""
-    console.print("[bold]cloud[/]   a stand-in for Google's control plane on loopback, state in .sandbox/ (seconds)")
+    """Start the cloud, run `pulumi up`, and show the result."""
+    console.print("[bold]cloud[/]   a simulation of Google's control plane on loopback, state in .sandbox/ (seconds)")
     restarted = sandbox.start()
     workspace = _ready(sandbox, console)
     before = was_up(workspace)
@@ -53,7 +53,7 @@ def up(sandbox: Sandbox, console: Console) -> int:
     status = workspace.cli.show("up", "--stack", STACK, "--yes", "--skip-preview", "--suppress-outputs")
     if status:
         headline, rest = not_up(before=before, restarted=restarted)
-        console.print(f"[red]{headline}[/]{rest}; the engine says why above, and `make up` again goes on from here")
+        console.print(f"[red]{headline}[/]{rest}; see the engine's error above; `make up` continues from here")
         return status
     console.print(f"[dim]{time.monotonic() - began:.0f} s[/]\n")
     outputs = workspace.cli.outputs(secrets=True)
@@ -70,19 +70,19 @@ def up(sandbox: Sandbox, console: Console) -> int:
 
 
 def not_up(*, before: bool, restarted: bool) -> tuple[str, str]:
-    """What an update that failed leaves. `before`: an earlier one ended well; `restarted`: the cloud had stopped."""
+    """What a failed update leaves. `before`: an earlier one succeeded; `restarted`: the cloud had stopped."""
     if not before:
         return "not up yet", ""
     if restarted:
-        return "not updated", ": the cloud had stopped and was started again, with what it had then; SIP may not answer"
-    return "not updated", ": the edge is up as it was, except for what is reported above"
+        return "not updated", ": the cloud had stopped and was restarted with its saved state; SIP may not answer"
+    return "not updated", ": the edge is up as it was, except for the changes reported above"
 
 
 def was_up(workspace: Workspace) -> bool:
-    """Whether an update has ended well before, as far as the outputs tell."""
+    """Whether an earlier update succeeded, judged by the outputs."""
     try:
         return "ipInventory" in workspace.cli.outputs()
-    except NotWholeError:  # a targeted update left words for values that it did not know: this one mends them
+    except NotWholeError:  # a targeted update left placeholders for unknown values: this one replaces them
         return True
 
 
@@ -90,7 +90,7 @@ def review(sandbox: Sandbox, console: Console) -> int:
     """The report of a pull request (docs/review.md) on what an update would do now."""
     sandbox.start()
     workspace = _ready(sandbox, console)
-    console.print("[bold]review[/]  pulumi preview under policies/, as a pull request has it (about 20 s)")
+    console.print("[bold]review[/]  pulumi preview under policies/, as for a pull request (about 20 s)")
     pack, rules = ROOT / "policies" / "run", ROOT / "policies" / "config" / f"{STACK}.json"
     done = workspace.cli.preview_stream("--policy-pack", str(pack), "--policy-pack-config", str(rules))
     try:
@@ -102,29 +102,29 @@ def review(sandbox: Sandbox, console: Console) -> int:
 
 
 def outputs() -> int:
-    """Every output as one JSON object, secrets masked, and nothing else."""
+    """Print every output as one JSON object, secrets masked, and nothing else."""
     print(json.dumps(_outputs(), indent=2))
     return 0
 
 
 def site(console: Console) -> int:
-    """The site's files, byte for byte as the stack puts them into its bucket."""
+    """Write the site's files, byte for byte as the stack uploads them to its bucket."""
     found = _outputs()
     base_url = ((found.get("inventorySite") or {}).get("url") or "").removesuffix(INDEX)
     try:
-        files = render(published.read(json.dumps(found)), base_url)
+        files = render(reading.read(json.dumps(found)), base_url)
         folder.replace(SITE, files)
     except Refusal as error:
         raise SandboxError(f"{error.wrong}\n  -> move it away") from None
-    except published.UnreadableError:
-        raise SandboxError("the stack has no inventory: no update of it ended well\n  -> make up") from None
+    except reading.UnreadableError:
+        raise SandboxError("the stack has no inventory: no update of it has succeeded yet\n  -> make up") from None
     console.print(f"{len(files)} files; open {SITE / INDEX}", highlight=False, soft_wrap=True)
     return 0
 
 
 def _outputs() -> dict[str, Any]:
     if not (DIRECTORY / "project").exists():
-        raise SandboxError("nothing is up\n  -> make up")
+        raise SandboxError("the sandbox is not up\n  -> make up")
     # Outputs are in the state: they can be read while the cloud is stopped.
     found = Workspace(DIRECTORY, STACK, {}).cli.outputs()
     if not found:
@@ -133,33 +133,33 @@ def _outputs() -> dict[str, Any]:
 
 
 def verify(sandbox: Sandbox) -> int:
-    """`python -m verify` on that stack: the sandbox's DNS stands for resolver and name servers, a known caller asks."""
+    """`python -m verify` on that stack, with the sandbox's DNS as resolver and name servers, from a listed source."""
     if not (DIRECTORY / "project").exists() or not sandbox.running():
-        raise SandboxError("nothing is up\n  -> make up")
+        raise SandboxError("the sandbox is not up\n  -> make up")
     servers = {"cloud-dns": sandbox.dns_endpoint(), "gandi": sandbox.gandi_dns_endpoint()}
     workspace = Workspace(DIRECTORY, STACK, {})
-    workspace.follow()  # those of an update that was refused may be put right since
+    workspace.follow()  # the settings may have been corrected since a refused update
     options = asked([servers[each] for each in _hosts(workspace)])
     if sip_edge.runs(DIRECTORY):
         authority = str(sip_edge.authority_file(DIRECTORY).relative_to(ROOT))
         options += ["--ca", authority, "--source", CUSTOMER, "--expect", "200"]
     else:
         options += ["--only", "dns"]
-        print("SIP and TLS are not checked: no SIP proxy runs here; `make up` says why", file=sys.stderr)
+        print("SIP and TLS are not checked: no SIP proxy is running; `make up` reports why", file=sys.stderr)
     command = [sys.executable, "-m", "verify", *options]
     print(f"make outputs | {shlex.join(['.venv/bin/python', *command[1:]])}", file=sys.stderr, flush=True)
     return subprocess.run(command, cwd=ROOT, input=json.dumps(_outputs()), text=True, check=False).returncode
 
 
 def asked(servers: Sequence[tuple[str, int]]) -> list[str]:
-    """Options of `python -m verify`: each host's name server as an authority, and as resolver that of the first one,
-    which the parent zone leads to."""
+    """Options of `python -m verify`: each host's name server as an authority, and as resolver that of the first host,
+    to which the parent zone delegates."""
     places = [f"{host}:{port}" for host, port in servers]
     return ["--resolver", places[0], *(word for each in places for word in ("--authority", each))]
 
 
 def _hosts(workspace: Workspace) -> list[str]:
-    """Who hosts the zone; first the one that the parent zone leads to."""
+    """The hosts of the zone; first the one to which the parent zone delegates."""
     return list(Settings.parse(*workspace.cli.config()).dns.hosts)
 
 
@@ -167,16 +167,16 @@ def down(sandbox: Sandbox, console: Console) -> int:
     """Destroy the stack's resources and stop the cloud."""
     sip_edge.stop(DIRECTORY)
     if not (DIRECTORY / "project").exists():
-        console.print("nothing is up")
+        console.print("the sandbox is not up")
         return 0
     sandbox.start()
     workspace = _ready(sandbox, console)
     status = workspace.cli.show("destroy", "--stack", STACK, "--yes", "--skip-preview")
     if status:
-        console.print("[red]not destroyed[/]: the engine says why above; the cloud still runs")
+        console.print("[red]not destroyed[/]: see the engine's error above; the cloud is still running")
         return status
     sandbox.stop()
-    console.print("the edge is destroyed and the cloud stopped; `make up` begins anew")
+    console.print("the edge is destroyed and the cloud stopped; `make up` starts over")
     return 0
 
 
@@ -187,11 +187,11 @@ def _ready(sandbox: Sandbox, console: Console) -> Workspace:
 
 
 def main() -> int:
-    """Exit status of the engine, or 2 when the sandbox cannot do it."""
+    """Exit status of the engine, or 2 on a sandbox error."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.stack", description=__doc__)
     parser.add_argument("command", choices=["up", "review", "outputs", "site", "verify", "down"])
     command = parser.parse_args().command
-    # A report is the standard output of `review`, and nothing else is.
+    # `review` prints its report, and nothing else, on standard output.
     sandbox, console = Sandbox(DIRECTORY), Console(highlight=False, stderr=command == "review")
     work: dict[str, Callable[[], int]] = {
         "up": lambda: up(sandbox, console),
@@ -204,8 +204,8 @@ def main() -> int:
     return ended(work[command])
 
 
-def ended(work: Callable[[], int], interrupted: str = "the same command again goes on from here") -> int:
-    """The exit status of a command; whatever a person did wrong or has to know is told in words."""
+def ended(work: Callable[[], int], interrupted: str = "run the same command again to continue") -> int:
+    """The exit status of a command; user errors are reported in words, without a traceback."""
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
@@ -219,9 +219,11 @@ def ended(work: Callable[[], int], interrupted: str = "the same command again go
         print(error, file=sys.stderr)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        print(f"{place}{error.strerror or error}\n  -> see to space and permissions; {interrupted}", file=sys.stderr)
+        print(
+            f"{place}{error.strerror or error}\n  -> check disk space and permissions; {interrupted}", file=sys.stderr
+        )
     except sqlite3.Error as error:
-        print(f"the sandbox's cloud.db: {error}\n  -> see to space and permissions; {interrupted}", file=sys.stderr)
+        print(f"the sandbox's cloud.db: {error}\n  -> check disk space and permissions; {interrupted}", file=sys.stderr)
     except KeyboardInterrupt:
         print(f"\ninterrupted: {interrupted}", file=sys.stderr)
         return INTERRUPTED

@@ -1,4 +1,4 @@
-"""A stack's YAML, read as the engine reads it: what it would refuse is refused here too, in one message."""
+"""A stack's YAML, read as the engine reads it: what it refuses is refused here too, in one message."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 
 from sandbox.layout import SandboxError
 
-REMEDY: Final = "correct it; docs/settings.md has every key, and `git diff` shows what was changed"
+REMEDY: Final = "correct it; docs/settings.md lists every key, and `git diff` shows the edits"
 
 
 _NUMBER = re.compile(r"[-+]?(0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)")
@@ -20,8 +20,8 @@ _OWN = ("bool", "int", "float", "value")
 
 
 class _Loader(yaml.SafeLoader):
-    """As gopkg.in/yaml.v3 has it: a key stands once, nothing stands inside itself, what is no date is text, and so are
-    `yes`, `on` and 1:30, which YAML 1.1 takes for a boolean and a number (tried with engine 3.260)."""
+    """Like gopkg.in/yaml.v3: no duplicate keys, no anchor inside itself; an invalid date is text, and so are `yes`,
+    `on` and 1:30, which are booleans and a number in YAML 1.1 (tried with engine 3.260)."""
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
@@ -51,14 +51,14 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def construct_date(self, node: yaml.ScalarNode) -> object:
-        """A day that no calendar has is left for the settings to refuse, by its key."""
+        """An impossible date stays text: the settings refuse it by its key."""
         try:
             return self.construct_yaml_timestamp(node)
         except ValueError:
             return node.value
 
     def construct_number(self, node: yaml.ScalarNode) -> int | float:
-        """A leading zero is octal; where that cannot be, as in 08, it says nothing."""
+        """A leading zero means octal; if it cannot, as in 08, it is ignored."""
         digits = node.value.replace("_", "")
         try:
             return int(re.sub(r"^([-+]?)0(?=[0-9])", r"\g<1>0o", digits), 0)
@@ -81,22 +81,22 @@ for _tag, _form, _first in (
 
 
 def load(file: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; empty where there is nothing in it. Raises `SandboxError`."""
+    """The mapping in a YAML file; empty for an empty file. Raises `SandboxError`."""
     try:
         found = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a SafeLoader)
     except yaml.MarkedYAMLError as error:
         place = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise SandboxError(f"{file.name}{place}: {error.problem}\n  -> {REMEDY}") from None
     except (UnicodeDecodeError, yaml.reader.ReaderError):  # UTF-16 without its mark is UTF-8 with null characters
-        raise SandboxError(f"{file.name}: this is not text in UTF-8\n  -> save it as UTF-8, then again") from None
+        raise SandboxError(f"{file.name}: not UTF-8 text\n  -> save it as UTF-8 and try again") from None
     except RecursionError:
         raise SandboxError(f"{file.name}: nested too deeply\n  -> {REMEDY}") from None
     except (yaml.YAMLError, ValueError) as error:
         raise SandboxError(f"{file.name}: {' '.join(str(error).split())}\n  -> {REMEDY}") from None
     except OSError as error:
-        raise SandboxError(f"{file}: {error.strerror}\n  -> `git checkout {file.name}` brings it back") from None
+        raise SandboxError(f"{file}: {error.strerror}\n  -> `git checkout {file.name}` restores it") from None
     if not isinstance(found or {}, dict):
-        raise SandboxError(f"{file.name}: there is a {type(found).__name__} where keys are wanted\n  -> {REMEDY}")
+        raise SandboxError(f"{file.name}: expected a mapping, found a {type(found).__name__}\n  -> {REMEDY}")
     return found or {}
 
 
@@ -105,8 +105,8 @@ def settings(file: Path) -> dict[str, Any]:
     config = load(file).get("config")
     if not isinstance(config, dict):
         if config is None:
-            raise SandboxError(f"{file.name}: there is no `config:` in it\n  -> {REMEDY}")
+            raise SandboxError(f"{file.name}: `config:` is missing\n  -> {REMEDY}")
         found = "a list" if isinstance(config, list) else "a single value"
-        wrong = f"`config:` holds {found}, it must hold settings, one `key: value` a line"
+        wrong = f"`config:` is {found}; it must contain settings, one `key: value` per line"
         raise SandboxError(f"{file.name}: {wrong}\n  -> {REMEDY}")
     return config

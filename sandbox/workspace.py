@@ -1,8 +1,8 @@
-"""A project folder beside a sandbox's cloud, in which the real engine runs this repository's program.
+"""A project folder next to a sandbox's cloud, in which the real engine runs this repository's program.
 
-The engine writes into the folder of a stack's YAML (the salt of its passphrase), so it gets a folder of its own: the
+The engine writes to the folder of a stack's YAML (the salt of its passphrase), so it gets a separate folder: the
 repository's `Pulumi.yaml` with `main` pointing back here, and a copy of the stack's settings. State, passphrase and
-workspace settings stay inside the sandbox's folder, apart from anything the user has of their own.
+workspace settings stay inside the sandbox's folder, separate from the user's own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SALT = "encryptionsalt"
 
 
 def _replace(file: Path, text: str, mode: int = 0o644) -> None:
-    """All or nothing: the salt in a stack's YAML is half of the key to its secrets, the passphrase the other."""
+    """Atomic: the salt in a stack's YAML is half of the key to its secrets, the passphrase the other."""
     new = file.with_name(f".{file.name}.new")
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as out:
@@ -40,9 +40,9 @@ def _replace(file: Path, text: str, mode: int = 0o644) -> None:
 
 @dataclass(frozen=True)
 class Followed:
-    """Settings that a folder's command takes over when their file has changed: a check must not pass on old ones.
+    """Settings that a folder's command copies when their file has changed: a check must not pass on old ones.
 
-    `shipped`: the file; `seen`: as it was when it was last taken over; `take`: what takes it over, for `python -m`.
+    `shipped`: the file; `seen`: its content when last copied; `take`: the command that copies it, for `python -m`.
     """
 
     shipped: Path
@@ -50,20 +50,20 @@ class Followed:
     take: tuple[str, ...]
 
     def mark(self) -> None:
-        """It is taken over as it is now."""
+        """Record that its current content was copied."""
         self.seen.parent.mkdir(parents=True, exist_ok=True)
         self.seen.write_bytes(self.shipped.read_bytes())
 
     @property
     def line(self) -> str:
-        """For a shell."""
+        """The check as a line of shell."""
         shipped, seen, python = (shlex.quote(str(each)) for each in (self.shipped, self.seen, sys.executable))
         take = f"PYTHONPATH={shlex.quote(str(ROOT))} {python} -m {shlex.join(self.take)}"
         return f"cmp -s {shipped} {seen} || {take} >&2 || exit"
 
 
 class Workspace:
-    """One stack in one folder. `attach` is the environment that leads the engine to the sandbox's providers."""
+    """One stack in one folder. `attach`: environment that attaches the engine to the sandbox's providers."""
 
     def __init__(self, directory: Path, stack: str, attach: Mapping[str, str], *, program: Path = ROOT) -> None:
         self.directory = directory.resolve()
@@ -84,16 +84,16 @@ class Workspace:
 
     @property
     def note(self) -> Path:
-        """A file that is there as long as the cloud may have more than the state knows (sandbox/recovery.py)."""
+        """A file that exists as long as the cloud may have more than the state records (sandbox/recovery.py)."""
         return self.directory / f"recover-{self.stack}"
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the engine needs in its environment. Nobody's secret: the passphrase is in a file only its owner can
-        read, and the token for Gandi opens the stand-in alone."""
+        """The engine's environment. It holds no real secret: the passphrase is in a file that only its owner can read,
+        and the token is valid for the simulated Gandi only."""
         return {
-            # The environment's Python first, as the language host takes the first one. `make` puts the engine that
-            # tools/bootstrap.py chose before the rest; the one built here is for whoever starts us without it.
+            # The environment's Python first, because the language host takes the first one. `make` puts the engine that
+            # tools/bootstrap.py chose before the rest; .engine/bin is the fallback without `make`.
             "PATH": os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ["PATH"], str(ROOT / ".engine" / "bin")]),
             "PULUMI_HOME": str(self.directory / "home"),
             "PULUMI_BACKEND_URL": f"file://{self.directory / 'state'}",
@@ -105,9 +105,9 @@ class Workspace:
         }
 
     def prepare(self, config: Mapping[str, Any] | None = None, followed: Followed | None = None) -> None:
-        """Write the project folder and make sure the stack exists. Repeatable. Raises `SandboxError`.
+        """Write the project folder and make sure the stack exists. Idempotent. Raises `SandboxError`.
 
-        `config` replaces the settings of `Pulumi.<stack>.yaml`; `followed` is then what they come from.
+        `config` replaces the settings of `Pulumi.<stack>.yaml`; `followed` is then their source.
         """
         wanted = self.shipped_settings() if config is None else config
         if config is None:
@@ -120,7 +120,7 @@ class Workspace:
         self._write_project()
         self.configure(wanted)
         self._write_wrapper(followed)
-        # Quick where it exists already; another error than "no such stack" shows again, in full, in `init`.
+        # Fast if it exists; any error other than "no such stack" appears again, in full, in `init`.
         if self.cli.run("stack", "select", self.stack).returncode:
             self.cli.text("stack", "init", self.stack)
 
@@ -129,13 +129,13 @@ class Workspace:
         return settings(self._shipped)
 
     def configure(self, config: Mapping[str, Any]) -> None:
-        """Give the stack these settings, key to value."""
+        """Set the stack's settings, key to value."""
         file = self.project / f"Pulumi.{self.stack}.yaml"
         written = {"config": dict(config), **self._salt(file)}
         _replace(file, yaml.safe_dump(written, sort_keys=False))
 
     def _salt(self, file: Path) -> dict[str, Any]:
-        """The engine's line in the YAML; from the state where it was cut off while it wrote the YAML."""
+        """The engine's line in the YAML; from the state if the YAML was only partly written."""
         try:
             salt = load(file).get(SALT) if file.exists() else None
         except SandboxError:
@@ -143,12 +143,12 @@ class Workspace:
         return {SALT: salt} if salt else {}
 
     def follow(self) -> None:
-        """Take the settings anew from `Pulumi.<stack>.yaml`: what `wrapper` does when that has changed."""
+        """Copy the settings from `Pulumi.<stack>.yaml` again: what `wrapper` does when that has changed."""
         self.take_over(self.shipped_settings())
         self._followed.mark()
 
     def take_over(self, config: Mapping[str, Any]) -> None:
-        """These settings, and the project's file as it is now, for a stack that was prepared before."""
+        """Write these settings and the current project file for a stack that was prepared before."""
         self._write_project()
         self.configure(config)
 
@@ -163,10 +163,10 @@ class Workspace:
 
     def _write_project(self) -> None:
         project = load(self._program / "Pulumi.yaml")
-        # The engine wants `main` inside the project folder, so it goes through a link.
+        # The engine requires `main` inside the project folder, hence the link.
         project["main"] = "program"
-        # The environment that runs us, as it is. With uv the language host would bring it to what the lock says before
-        # each run, which needs the lock beside the project and may ask a package index.
+        # The current Python environment, unchanged. With uv the language host would sync it to the lock file before
+        # each run, which needs the lock file beside the project and may access a package index.
         project["runtime"]["options"] |= {"toolchain": "pip", "virtualenv": str(Path(sys.prefix))}
         _replace(self.project / "Pulumi.yaml", yaml.safe_dump(project, sort_keys=False))
         link = self.project / "program"
@@ -180,7 +180,7 @@ class Workspace:
             _replace(file, secrets.token_urlsafe(32), 0o600)
 
     def _write_wrapper(self, followed: Followed | None) -> None:
-        """The engine with the sandbox's own environment, and nothing of the caller's that configures it."""
+        """The engine with the sandbox's environment, without the caller's engine settings."""
         lines = ["#!/bin/sh"]
         lines += [
             f"for name in $(env | sed -n 's/^\\({CONFIGURES}[A-Za-z0-9_]*\\)=.*/\\1/p'); do",
@@ -196,14 +196,14 @@ class Workspace:
 
 
 def main() -> int:
-    """`python -m sandbox.workspace DIRECTORY STACK PROGRAM`: take the shipped settings over."""
+    """`python -m sandbox.workspace DIRECTORY STACK PROGRAM`: copy the settings again."""
     directory, stack, program = sys.argv[1:]
     try:
         Workspace(Path(directory), stack, {}, program=Path(program)).follow()
     except SandboxError as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"Pulumi.{stack}.yaml has changed: its settings are taken over", file=sys.stderr)
+    print(f"Pulumi.{stack}.yaml has changed: its settings are updated", file=sys.stderr)
     return 0
 
 

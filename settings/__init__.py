@@ -13,13 +13,14 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from settings.base import Region
+from settings.cost import Cost, Quotas
 from settings.database import Database
 from settings.dedicated import DedicatedCustomer, DedicatedListener, Key, listeners
 from settings.egress import Egress
 from settings.ingress import Cluster, Ingress
-from settings.ledger import Cost, Quotas, RetiredAddress
 from settings.problems import SettingsError, config_key
 from settings.region_rules import RULES
+from settings.retired import RetiredAddress
 from settings.rules import Rule
 from settings.stack import ROLE, Stack
 from settings.trunk_acl import Enforcement, TrunkAcl
@@ -34,26 +35,26 @@ class Settings(Stack):
     rules: ClassVar[tuple[Rule, ...]] = (*Stack.rules, *RULES)
 
     role: Literal["region"] = Field("region", description=ROLE)
-    region: Region = Field(description="the region that this stack stands up")
+    region: Region = Field(description="the region of this stack's edge")
     cluster: Cluster = Field(description="how to reach the Kubernetes cluster")
-    ingress: Ingress = Field(description="customers' way in")
-    egress: Egress = Field(description="the way out to vendors")
+    ingress: Ingress = Field(description="addresses and LoadBalancers that customers send calls to")
+    egress: Egress = Field(description="addresses and NAT gateway that vendors see")
     database: Database = Field(description="the trunk ACL's database")
     trunk_acl: TrunkAcl = Field(TrunkAcl(), description="who may call")
     dedicated: dict[Key, DedicatedCustomer] = Field(
-        {}, description="premium tier: customers with ingress addresses of their own, by a short name"
+        {}, description="customers with dedicated ingress addresses, by a short name"
     )
-    legacy: dict[str, RetiredAddress] = Field({}, description="retired addresses, by name")
-    quotas: Quotas = Field(Quotas(), description="what the project may have in this region")
-    cost: Cost = Field(Cost(), description="figures of the monthly plan")
+    retired: dict[str, RetiredAddress] = Field({}, alias="legacy", description="retired addresses, by name")
+    quotas: Quotas = Field(Quotas(), description="quotas of the project in this region")
+    cost: Cost = Field(Cost(), description="figures of the monthly cost plan")
 
     @property
     def enforcement(self) -> Enforcement | None:
-        """What the cluster gets of the trunk ACL: where it is applied, and where a replica of it is read."""
+        """Enforcement in the cluster: where this stack applies the trunk ACL, or reads a replica of it."""
         applied = self.trunk_acl.manage or self.database.replica_of
         return self.trunk_acl.enforcement if applied else None
 
     @property
     def dedicated_listeners(self) -> tuple[DedicatedListener, ...]:
-        """Every LoadBalancer of the dedicated customers, with all names and ports said."""
+        """Every LoadBalancer of the dedicated customers, with all names and ports filled in."""
         return tuple(listeners(self.dedicated, self.ingress))

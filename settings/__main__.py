@@ -7,13 +7,14 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, get_args, get_origin
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from command_line import run
+from engine.dns_hosts import TOKENS
 from settings import Settings, config_key
-from settings.regions import GlobalSettings
+from settings.all_regions import GlobalSettings
 from settings.stack import Stack
 
 HEADER = """# Settings
@@ -28,13 +29,13 @@ TABLE = """| key | type | default | meaning |
 GLOBAL = """
 ## Role `global`
 
-A stack of role `global` also has `gcp:project` and these of the above: {common}. Then:
+A stack of role `global` also has `gcp:project` and these of the settings above: {common}. In addition:
 
 """
 
 
 def rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
-    """Key, type, default and meaning of every setting, groups before what is in them."""
+    """Key, type, default and meaning of every setting; a group comes before its members."""
     for name, field in model.model_fields.items():
         alias = field.alias or name
         key = f"{prefix}.{alias}" if prefix else config_key(alias)
@@ -69,12 +70,10 @@ def _type(annotation: Any) -> str:
 
 def _default(field: FieldInfo, inner: type[BaseModel] | None) -> str:
     if field.default is PydanticUndefined:
-        return "**needed**"
+        return "**required**"
     if field.default is None or field.default in ({}, (), "") or (inner and isinstance(field.default, inner)):
         return ""
     value = field.default
-    if isinstance(value, SecretStr):
-        return ""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f"`{list(value) if isinstance(value, tuple) else value}`"
@@ -83,11 +82,18 @@ def _default(field: FieldInfo, inner: type[BaseModel] | None) -> str:
 def reference() -> str:
     """The whole page."""
     common = [config_key(str(field.alias)) for name, field in Stack.model_fields.items() if name != "project"]
+    common += map(config_key, TOKENS)
     of_region = (each for each in rows(Settings))
     own = tuple(config_key(name) for name in Settings.elsewhere)
     of_global = (each for each in rows(GlobalSettings) if each[0].startswith(own))
-    told = GLOBAL.format(common=", ".join(f"`{key}`" for key in common))
-    return HEADER + TABLE + _lines(of_region) + told + TABLE + _lines(of_global)
+    role_global = GLOBAL.format(common=", ".join(f"`{key}`" for key in common))
+    return HEADER + TABLE + _lines(of_region) + _lines(_tokens()) + role_global + TABLE + _lines(of_global)
+
+
+def _tokens() -> Iterator[tuple[str, str, str, str]]:
+    for field, host in TOKENS.items():
+        meaning = f"{host.title}'s access token, as a secret (docs/dns.md); empty: {host.variable} from the environment"
+        yield config_key(field), "text", "", meaning
 
 
 def _lines(found: Iterable[tuple[str, str, str, str]]) -> str:

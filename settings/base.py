@@ -33,8 +33,8 @@ ProjectId = Annotated[
         )
     ),
 ]
-# One label of a host name (RFC 1123, section 2.1) and a whole domain. Its last label is letters, or the ASCII form of
-# such letters as the DNS does not carry (RFC 5890, section 2.3.2.1): `xn--p1ai`.
+# One label of a host name (RFC 1123, section 2.1), and a whole domain. The last label is letters only, or an A-label
+# (RFC 5890, section 2.3.2.1): `xn--p1ai`.
 HOST_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 DOMAIN = rf"({HOST_LABEL}\.)+([a-z]{{2,63}}|xn--[a-z0-9]([-a-z0-9]{{0,57}}[a-z0-9])?)"
 HostLabel = Annotated[
@@ -52,14 +52,14 @@ Domain = Annotated[
     Field(
         pattern=form(
             f"^{DOMAIN}$",
-            "write a domain as voice.example.com: lower-case letters, digits and hyphens between dots, and last letters"
-            " alone or an xn-- form; other scripts in their xn-- form",
+            "write a domain as voice.example.com: lower-case letters, digits and hyphens between dots; the last label"
+            " letters only, or an xn-- form; other scripts in their xn-- form",
             of_hosts=True,
         ),
         max_length=LONGEST_NAME,
     ),
 ]
-# What both Google Cloud and Kubernetes take: the labels go on addresses and on Services.
+# Accepted by both Google Cloud and Kubernetes: the labels are set on addresses and on Services.
 LabelKey = Annotated[
     str,
     Field(
@@ -88,9 +88,9 @@ PortName = Annotated[
         )
     ),
 ]
-# How a customer is known; in the database the same (sql/0002_trunks.sql, "ban_is_plain").
+# Same pattern as in the database (sql/0002_trunks.sql, "ban_is_plain").
 BAN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}"
-# As the engine writes a stack in full: organization/project/stack.
+# A fully qualified stack name, as the engine writes it: organization/project/stack.
 StackName = Annotated[
     str,
     Field(
@@ -110,9 +110,9 @@ Ban = Annotated[
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[int, Field(ge=1, le=86400)]
-# Free text: no form of its own tells a date that YAML has read.
+# Free text has no pattern, so a date that YAML has parsed is refused separately.
 Text = Annotated[str, AfterValidator(no_time)]
-# What people read: one line, no control characters.
+# Text for people: one line, no control characters.
 Line = Annotated[
     str,
     Field(
@@ -125,9 +125,9 @@ Line = Annotated[
 Money = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 
 
-# "This network" and the block that no network uses, the limited broadcast in it (RFC 6890, section 2.2.2).
-OF_NOBODY = tuple(map(ip_network, ("0.0.0.0/8", "240.0.0.0/4")))
-MAPPED = IPv6Network("::ffff:0:0/96")  # IPv4 addresses in an IPv6 spelling (RFC 4291, section 2.5.5.2)
+# "This network" and the reserved block, which includes limited broadcast (RFC 6890, section 2.2.2).
+UNUSABLE = tuple(map(ip_network, ("0.0.0.0/8", "240.0.0.0/4")))
+MAPPED = IPv6Network("::ffff:0:0/96")  # IPv4-mapped IPv6 addresses (RFC 4291, section 2.5.5.2)
 
 
 def _an_address(value: str) -> str:
@@ -138,14 +138,14 @@ def _an_address(value: str) -> str:
     if address is None or "%" in value:
         raise refuse("not an IP address", "write it as 192.0.2.1 or 2001:db8::1")
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        # A remedy with the value in it is not shown where the setting is a secret (stack.py).
-        raise refuse("an IPv4 address in an IPv6 spelling", f"write it as {address.ipv4_mapped} instead of {value}")
-    if address.is_multicast or address.is_unspecified or any(address in each for each in OF_NOBODY):
-        raise refuse("an address that no machine can have", "write one that packets can be sent to")
+        # If the setting is a secret, a remedy that contains the value is not shown (stack.py).
+        raise refuse("an IPv4-mapped IPv6 address", f"write it as {address.ipv4_mapped} instead of {value}")
+    if address.is_multicast or address.is_unspecified or any(address in each for each in UNUSABLE):
+        raise refuse("not a unicast host address", "use the address of a host")
     return str(address)
 
 
-# The widest range that one registry hands to one network.
+# The widest range that a registry allocates to one network.
 WIDEST = {4: 8, 6: 16}
 
 
@@ -157,20 +157,18 @@ def _a_range(value: str) -> str:
         raise refuse(f"not an address range{why}", "write it as 192.0.2.0/24, host bits zero") from None
     if isinstance(network, IPv6Network) and network.subnet_of(MAPPED):
         start = network.network_address.ipv4_mapped
-        raise refuse(
-            "an IPv4 range in an IPv6 spelling", f"write it as {start}/{network.prefixlen - 96} instead of {value}"
-        )
+        raise refuse("an IPv4-mapped IPv6 range", f"write it as {start}/{network.prefixlen - 96} instead of {value}")
     if network.prefixlen == 0:
-        raise refuse("open to the whole world", "name the ranges that need access")
+        raise refuse("open to the whole Internet", "name the ranges that need access")
     if network.prefixlen < WIDEST[network.version]:
         raise refuse(
-            f"wider than /{WIDEST[network.version]}: two such ranges open it to the world",
+            f"wider than /{WIDEST[network.version]}: a few such ranges would open it to the whole Internet",
             "name the ranges that need access",
         )
     return str(network)
 
 
-# The engine reads an unquoted date of the YAML as a time, and hands it on (and writes it back) as Go prints one.
+# The engine parses an unquoted YAML date as a time and passes it on (and writes it back) in Go's format.
 A_DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})( 00:00:00 \+0000 UTC)?")
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
 
@@ -184,7 +182,7 @@ def _a_day(value: object) -> date:
     if day is None:
         raise refuse("not a date", 'write it as "2026-01-31"')
     if not FIRST_DAY <= day <= LAST_DAY:
-        raise refuse("a date that no address of ours can have", f"use one from {FIRST_DAY} to {LAST_DAY}")
+        raise refuse("a date out of range", f"use one from {FIRST_DAY} to {LAST_DAY}")
     return day
 
 
@@ -195,12 +193,12 @@ def _each_once(values: tuple[T, ...]) -> tuple[T, ...]:
     seen = set[T]()
     for value in values:
         if value in seen:
-            raise refuse(f"{show(value)} stands twice", "name each once")
+            raise refuse(f"{show(value)} is listed twice", "list each item once")
         seen.add(value)
     return values
 
 
-EachOnce = AfterValidator(_each_once)  # of a list in which a repetition is a slip
+EachOnce = AfterValidator(_each_once)  # for lists in which a repetition is a mistake
 
 Address = Annotated[str, AfterValidator(_an_address)]
 Day = Annotated[date, BeforeValidator(_a_day)]
@@ -220,6 +218,6 @@ class Section(BaseModel):
         alias_generator=to_camel,
         validate_default=True,
         populate_by_name=False,
-        # Built when something is first parsed: the whole tree once, instead of each group and all that it is part of.
+        # Validators are built at the first parse: the whole tree once, instead of each group and every group around it.
         defer_build=True,
     )

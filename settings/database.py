@@ -17,14 +17,17 @@ SQL_NAME = form(
     r"^[a-z_][a-z0-9_]{0,62}$", "use lower-case letters, digits and underscores, no digit first, 63 at most"
 )
 
+# What connects a network with Google's managed services (docs.cloud.google.com/vpc/docs/private-services-access).
+PEERING_SERVICE = "servicenetworking.googleapis.com"
+
 
 class Disk(Section):
-    """The instance's disk. Once it may grow by itself, its size is the cloud's to decide."""
+    """The instance's disk. With autoresize, the cloud decides its size."""
 
-    size_gb: Annotated[int, Field(ge=10, le=65_536)] = Field(10, description="GB at the start")
+    size_gb: Annotated[int, Field(ge=10, le=65_536)] = Field(10, description="initial size in GB")
     type: Literal["PD_SSD", "PD_HDD"] = Field("PD_SSD", description="kind of disk")
-    autoresize: bool = Field(True, description="grow when nearly full")
-    limit_gb: Annotated[int, Field(ge=0, le=65_536)] = Field(0, description="GB at most; 0: no limit")
+    autoresize: bool = Field(True, description="grow automatically when nearly full")
+    limit_gb: Annotated[int, Field(ge=0, le=65_536)] = Field(0, description="limit of autoresize in GB; 0: no limit")
 
     @field_validator("limit_gb")
     @classmethod
@@ -66,7 +69,7 @@ class Maintenance(Section):
 
     day: Annotated[int, Field(ge=1, le=7)] = Field(7, description="1 Monday to 7 Sunday")
     hour: Annotated[int, Field(ge=0, le=23)] = Field(4, description="UTC")
-    track: Literal["canary", "stable", "week5"] = Field("stable", description="how early updates come")
+    track: Literal["canary", "stable", "week5"] = Field("stable", description="how early updates are installed")
 
 
 PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))  # RFC 1918
@@ -79,11 +82,11 @@ class DatabaseNetwork(Section):
     private_network: str | None = Field(
         None,
         pattern=form(r"^projects/[^/]+/global/networks/[^/]+$", "write it as projects/PROJECT/global/networks/NETWORK"),
-        description="VPC network of the private address; it cannot be taken away again",
+        description="VPC network of the private address; it cannot be removed later",
     )
     peering_range: Name | None = Field(
         None,
-        description="create private services access with a range of this name, in a network that has none"
+        description="create private services access with a range of this name, in a network that does not have it yet"
         " (docs/recover.md); absent: it exists already",
     )
     authorised: dict[Name, Range] = Field({}, description="name to range that may reach the public address")
@@ -92,7 +95,7 @@ class DatabaseNetwork(Section):
     @classmethod
     def _reachable(cls, network: str | None, info: Info) -> str | None:
         if network is None and info.data.get("public") is False:
-            raise refuse("no public and no private address: nobody could reach it", "set one of them")
+            raise refuse("neither a public nor a private address: no client could reach it", "set one of them")
         return network
 
     @field_validator("peering_range")
@@ -117,7 +120,7 @@ class DatabaseNetwork(Section):
         for name, authorised in ranges.items():
             if ":" not in authorised and any(ip_network(authorised).overlaps(each) for each in PRIVATE):
                 raise refuse(
-                    f"{show(name)} is a private range: the public address is reached from public ones",
+                    f"{show(name)} is a private range: clients reach the public address from public addresses",
                     "name the range behind the NAT, or use database.network.privateNetwork",
                 )
         return ranges
@@ -131,10 +134,10 @@ class DatabaseNetwork(Section):
 
 
 class ReplicaOf(Section):
-    """The database that another region's stack owns, and that this one reads a copy of."""
+    """Another region's database, of which this stack has a read replica."""
 
     instance: Name = Field(description="name of the owner's instance, in the same project")
-    stack: StackName = Field(description="the owner's stack, in full: organization/project/stack")
+    stack: StackName = Field(description="the owner's fully qualified stack name: organization/project/stack")
 
 
 # docs.cloud.google.com/sql/docs/postgres/editions-intro and .../create-instance#machine-types
@@ -147,7 +150,7 @@ MOST_CPUS = 96
 LEAST_MEMORY, MEMORY_STEP = 3840, 256  # MB
 LEAST_PER_CPU, MOST_PER_CPU = 922, 6656  # MB: 0.9 GB (a whole MB up) and 6.5 GB
 
-# docs.cloud.google.com/sql/docs/postgres/instance-settings: project and instance, a colon between.
+# docs.cloud.google.com/sql/docs/postgres/instance-settings: PROJECT:INSTANCE.
 LONGEST_CONNECTION = 98
 SUFFIX = 6  # characters that `uniqueName` adds behind a hyphen
 
@@ -158,14 +161,16 @@ class Database(Section):
     """The Cloud SQL instance that holds the trunk ACL."""
 
     instance: Name = Field(description="name; after a deletion it cannot be used again for a week")
-    unique_name: bool = Field(False, description="add a random suffix to the name, for stacks that come and go")
+    unique_name: bool = Field(False, description="add a random suffix to the name, for short-lived stacks")
     replica_of: ReplicaOf | None = Field(
         None, description="a read replica of another region's database (docs/regions.md); absent: a database of its own"
     )
     version: Literal["POSTGRES_15", "POSTGRES_16", "POSTGRES_17", "POSTGRES_18"] = Field(
         "POSTGRES_15", description="major version"
     )
-    edition: Literal["ENTERPRISE", "ENTERPRISE_PLUS"] = Field("ENTERPRISE", description="always said, never guessed")
+    edition: Literal["ENTERPRISE", "ENTERPRISE_PLUS"] = Field(
+        "ENTERPRISE", description="always passed to the cloud explicitly"
+    )
     tier: str = Field(
         "db-f1-micro",
         pattern=form(r"^db-[a-z0-9N-]+$", "write it as db-f1-micro or db-custom-2-7680"),
@@ -173,16 +178,19 @@ class Database(Section):
     )
     availability: Literal["ZONAL", "REGIONAL"] = Field("ZONAL", description="REGIONAL: a standby in another zone")
     disk: Disk = Field(Disk(), description="the disk")
-    backups: Backups = Field(Backups(), description="backups; a read replica has none")
+    backups: Backups = Field(Backups(), description="backups; not for a read replica")
     maintenance: Maintenance = Field(
-        Maintenance(), description="maintenance window; a read replica is maintained with its owner and has none"
+        Maintenance(), description="maintenance window; not for a read replica, which follows its owner's"
     )
     flags: dict[str, Text] = Field({}, description="PostgreSQL flags, values in quotes")
     insights: bool = Field(False, description="Query Insights")
     ssl_mode: Literal["ENCRYPTED_ONLY", "TRUSTED_CLIENT_CERTIFICATE_REQUIRED", "ALLOW_UNENCRYPTED_AND_ENCRYPTED"] = (
-        Field("ENCRYPTED_ONLY", description="who may connect without TLS: nobody")
+        Field(
+            "ENCRYPTED_ONLY",
+            description="which connections are accepted: whether clients need TLS, or a certificate too",
+        )
     )
-    network: DatabaseNetwork = Field(DatabaseNetwork(), description="addresses and who may use them")
+    network: DatabaseNetwork = Field(DatabaseNetwork(), description="addresses, and the ranges that may reach them")
     iam_authentication: bool = Field(False, description="let IAM principals sign in")
     iam_users: Annotated[tuple[Principal, ...], EachOnce] = Field(
         (), description="e-mail addresses of people and service accounts"
@@ -192,7 +200,7 @@ class Database(Section):
 
     @property
     def longest_name(self) -> str:
-        """The instance's name, with an `x` for each character that is drawn."""
+        """The instance's name, with an `x` for each random character."""
         return f"{self.instance}-{'x' * SUFFIX}" if self.unique_name else self.instance
 
     @field_validator("tier")
@@ -204,12 +212,13 @@ class Database(Section):
         of_plus = tier.startswith(OF_ENTERPRISE_PLUS)
         if edition == "ENTERPRISE_PLUS" and not of_plus:
             raise refuse(
-                "edition ENTERPRISE_PLUS has machines that are its own",
+                "edition ENTERPRISE_PLUS has its own machine types",
                 "use db-perf-optimized-N-2 or a larger one, or set database.edition: ENTERPRISE",
             )
         if tier.startswith(OF_MYSQL):
             raise refuse(
-                "a machine of MySQL's: PostgreSQL has shared-core and custom ones", "use db-custom-2-7680, or another"
+                "a machine type for MySQL only: PostgreSQL has shared-core and custom ones",
+                "use db-custom-2-7680, or another",
             )
         if edition == "ENTERPRISE" and of_plus:
             raise refuse(
@@ -243,14 +252,14 @@ class Database(Section):
             raise refuse("edition ENTERPRISE_PLUS has no HDD", "set database.disk.type: PD_SSD")
         if info.data.get("tier", "").startswith(ON_HYPERDISK):
             raise refuse(
-                "C4A machines have a Hyperdisk, which is not declared here", "use db-perf-optimized-N-2 or a larger one"
+                "C4A machines need Hyperdisk, which is not supported here", "use db-perf-optimized-N-2 or a larger one"
             )
         return disk
 
     @field_validator("flags", mode="before")
     @classmethod
     def _switches_are_words(cls, flags: object) -> object:
-        """Cloud SQL says on and off, which YAML, without quotes, may read as true and false."""
+        """Cloud SQL uses on and off, which YAML parses as true and false unless quoted."""
         for name, value in flags.items() if isinstance(flags, dict) else ():
             if isinstance(value, bool):
                 raise refuse(
@@ -263,9 +272,7 @@ class Database(Section):
     @classmethod
     def _iam_has_a_setting(cls, flags: dict[str, str]) -> dict[str, str]:
         if IAM_FLAG in flags:
-            raise refuse(
-                f"{IAM_FLAG} is said by a setting of its own", "set database.iamAuthentication, and remove the flag"
-            )
+            raise refuse(f"{IAM_FLAG} has a setting of its own", "set database.iamAuthentication, and remove the flag")
         return flags
 
     @field_validator("backups")
@@ -299,5 +306,5 @@ class Database(Section):
         if users and info.data.get("iam_authentication") is False:
             raise refuse("IAM users while IAM authentication is off", "set database.iamAuthentication: true")
         if users and info.data.get("replica_of"):
-            raise refuse("a replica has the users of its owner", "name them in the owner's database.iamUsers")
+            raise refuse("a replica has the same users as its owner", "name them in the owner's database.iamUsers")
         return users

@@ -1,7 +1,7 @@
-"""Premium tier: ingress addresses of one customer's own, keyed by a short name of the customer.
+"""Dedicated ingress addresses of single customers, keyed by a short name of the customer.
 
-Names of Services and reserved addresses follow from the key, ports are those of the shared LoadBalancers. What cannot
-follow from anything is the target port: behind kube-proxy it is all that still says which address was dialled
+Names of Services and reserved addresses default to ones derived from the key; ports are those of the shared
+LoadBalancers. The target port has no default: behind kube-proxy it is all that identifies the dialled address
 (kamailio/README.md, "Dedicated addresses").
 """
 
@@ -19,7 +19,7 @@ from inventory.address import Status
 from inventory.endpoint import TRANSPORT_OF_ROLE
 from settings.base import Ban, Day, HostLabel, Name, Section
 from settings.ingress import Ingress
-from settings.lifecycle import in_order, said_with
+from settings.lifecycle import in_order, required_after
 from settings.problems import form, refuse
 
 # `sip-<key>-udp-ip` is a name at the cloud as well.
@@ -38,30 +38,31 @@ TargetPort = Annotated[int, Field(ge=1024, le=65_536 - len(ROLES))]
 
 
 class OwnListener(Section):
-    """One LoadBalancer Service of a customer's own, on a reserved address."""
+    """One dedicated LoadBalancer Service on a reserved address."""
 
     service: Name | None = Field(None, description="name of the Service; absent: `sip-<key>-udp` or `sip-<key>-tcp`")
     address: Name | None = Field(None, description="name of the reserved address; absent: the Service's with `-ip`")
 
 
 class DedicatedCustomer(Section):
-    """What one customer of the premium tier has."""
+    """One customer's dedicated addresses."""
 
     ban: Ban = Field(description="the customer's billing account number; calls to the address are this customer's")
     target_port: TargetPort = Field(
-        description="first of four ports of the SIP proxy's pods (sip, sips, ws, wss) that stand for this customer, and"
-        " for no other"
+        description="first of four ports of the SIP proxy's pods (sip, sips, ws, wss) that identify this customer alone"
     )
     udp: OwnListener | None = Field(OwnListener(), description="the UDP LoadBalancer; null: none")
     tcp: OwnListener | None = Field(
         None, description="the TCP LoadBalancer, with the ports of ingress.tcp; absent: none"
     )
-    announced_on: Day | None = Field(None, description="when the customer was told")
+    announced_on: Day | None = Field(None, description="when the addresses were announced to the customer")
     active_on: Day | None = Field(None, description="when it began to answer")
     drained_on: Day | None = Field(
-        None, description="given: nothing leads here any more, neither name nor row; it is held until it is retired"
+        None,
+        description="drain began: no DNS name and no trunk ACL row refers to it any more; it stays reserved until it"
+        " is retired",
     )
-    dns_name: HostLabel | None = Field(None, description="label below dns.domain that leads to it; absent: none")
+    dns_name: HostLabel | None = Field(None, description="label below dns.domain that resolves to it; absent: none")
 
     @field_validator("tcp")
     @classmethod
@@ -73,7 +74,7 @@ class DedicatedCustomer(Section):
     @field_validator("active_on")
     @classmethod
     def _active_after_its_announcement(cls, day: date | None, info: Info) -> date | None:
-        return in_order(said_with(day, info, "announced_on"), info)
+        return in_order(required_after(day, info, "announced_on"), info)
 
     @field_validator("drained_on")
     @classmethod
@@ -84,29 +85,31 @@ class DedicatedCustomer(Section):
     @classmethod
     def _no_name_leads_to_what_drains(cls, label: str | None, info: Info) -> str | None:
         if label and info.data.get("drained_on"):
-            raise refuse("it drains, and this name still leads calls to it", "remove dnsName, or remove drainedOn")
+            raise refuse("it drains, but this name still resolves to it", "remove dnsName, or remove drainedOn")
         return label
 
 
 @dataclass(frozen=True)
 class DedicatedListener:
-    """One LoadBalancer of one customer, with every name and port said. `targets`: role to the pods' port."""
+    """One LoadBalancer of one customer, with every name and port filled in. `targets`: port role to the pods' port."""
 
     key: str
-    ban: str
+    settings: DedicatedCustomer
     protocol: Literal["UDP", "TCP"]
     service: str
     address: str
     ports: Mapping[str, int]
     targets: Mapping[str, int]
-    announced_on: date | None
-    active_on: date | None
-    drained_on: date | None
+
+    @property
+    def ban(self) -> str:
+        """Whose it is."""
+        return self.settings.ban
 
     @property
     def status(self) -> Status:
-        """Draining: held, and still told to its customer, but nothing leads there."""
-        return Status.DRAINING if self.drained_on else Status.ACTIVE
+        """Draining: still reserved and published to its customer, but no name or row refers to it."""
+        return Status.DRAINING if self.settings.drained_on else Status.ACTIVE
 
 
 def listeners(dedicated: Mapping[str, DedicatedCustomer], ingress: Ingress) -> Iterator[DedicatedListener]:
@@ -122,15 +125,12 @@ def listeners(dedicated: Mapping[str, DedicatedCustomer], ingress: Ingress) -> I
             service = own.service or f"sip-{key}-{protocol.lower()}"
             yield DedicatedListener(
                 key=key,
-                ban=customer.ban,
+                settings=customer,
                 protocol=protocol,
                 service=service,
                 address=own.address or f"{service}-ip",
                 ports=ports,
                 targets={role: customer.target_port + ROLES.index(role) for role in ports},
-                announced_on=customer.announced_on,
-                active_on=customer.active_on,
-                drained_on=customer.drained_on,
             )
 
 
@@ -140,10 +140,10 @@ def refuse_clashes(
     taken: Mapping[str, Mapping[str, str]],
     pod_ports: Mapping[int, str],
 ) -> None:
-    """Refuse what two customers, or a customer and the rest of the stack, cannot both have.
+    """Refuse names and ports that two customers, or a customer and the rest of the stack, both claim.
 
-    `taken`: kind of name to the names that are somebody else's and whose they are; `pod_ports`: ports of the pods that
-    are in use.
+    `taken`: kind of name to the names already in use, with their owners; `pod_ports`: ports of the pods that are in
+    use.
     """
     seen = {kind: dict(others) for kind, others in taken.items()}
 
@@ -153,7 +153,7 @@ def refuse_clashes(
         seen[kind][name] = key
 
     for each in listeners(dedicated, ingress):
-        # What is longer than a name may be was told already when somebody wrote it; a derived one is told here.
+        # A configured name that is too long was refused by its type; a derived one is checked here.
         if len(each.address) > 63:
             raise refuse(f"the reserved address {each.address} has a name of more than 63 letters", "name it shorter")
         claim("Service", each.service, each.key)

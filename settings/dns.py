@@ -1,19 +1,20 @@
-"""The names that lead to the ingress."""
+"""The DNS names of the ingress."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from ipaddress import ip_address
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
+from engine.dns_hosts import HOSTS
 from settings.base import Domain, HostLabel, Name, Section
 from settings.problems import LONGEST_NAME, refuse
 
-# RFC 3986, section 3: scheme and authority, nobody's name before and nothing behind them.
+# RFC 3986, section 3: scheme and authority only, without user information or path.
 PLACE = re.compile(r"(?P<scheme>https?)://(?P<host>[a-z0-9.-]+|\[[0-9a-f:]+\])(:(?P<port>[0-9]{1,5}))?")
 
 
@@ -21,7 +22,9 @@ class Zone(Section):
     """The zone at Cloud DNS."""
 
     name: Name = Field(description="name of the managed zone")
-    manage: bool = Field(True, description="false: it exists and belongs to somebody else, only our records are ours")
+    manage: bool = Field(
+        True, description="false: the zone exists and another stack or team owns it; only record sets are declared"
+    )
     dnssec: bool | None = Field(
         None, description="sign the zone; the DS records are in the output `dns`; absent: leave it as it is"
     )
@@ -44,7 +47,9 @@ class SrvWeights(Section):
 class DnsNames(Section):
     """Labels below the domain."""
 
-    primary: HostLabel = Field("sip", description="what customers type; its A record is the UDP address")
+    primary: HostLabel = Field(
+        "sip", description="the SIP server that customers configure; its A record is the UDP address"
+    )
     udp: HostLabel = Field("sip-udp", description="target of _sip._udp")
     tcp: HostLabel = Field("sip-tcp", description="target of _sip._tcp and _sips._tcp")
 
@@ -52,93 +57,98 @@ class DnsNames(Section):
     @classmethod
     def _names_differ(cls, label: str, info: Info) -> str:
         if label in info.data.values():
-            raise refuse("two names of the edge are the same", "dns.names are three different labels")
+            raise refuse("names are not unique", "use three different labels in dns.names")
         return label
 
 
 class Gandi(Section):
-    """Gandi LiveDNS. Its token is `gandiToken`, or GANDI_TOKEN in the environment (docs/dns.md)."""
+    """Gandi LiveDNS. Its token is a setting of its own (`engine/dns_hosts.py`, docs/dns.md)."""
 
     api: str = Field(
-        "https://api.gandi.net", max_length=200, description="where its API answers; http:// on this machine only"
+        "https://api.gandi.net", max_length=200, description="base URL of its API; http:// on this machine only"
     )
-    adopt: bool = Field(False, description="put ours where Gandi has other data under our name; else that is an error")
+    adopt: bool = Field(
+        False, description="overwrite other data that Gandi has under our names; otherwise that is an error"
+    )
     deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
-        60, description="how long an API that is busy or does not answer is asked again"
+        60, description="how long a request is retried while the API is busy or does not answer"
     )
 
     @field_validator("api")
     @classmethod
     def _token_stays_secret(cls, api: str) -> str:
-        """The token travels in a header: over TLS, or not further than this machine."""
+        """The token is sent in a header: only over TLS or to this machine."""
         place = PLACE.fullmatch(api)
         if place is None or not 0 < int(place["port"] or 443) <= 65535:
-            raise refuse("not the place of an API", "write it as https://api.gandi.net, with nothing behind it")
+            raise refuse("not the base URL of an API", "write it as https://api.gandi.net, without a path")
         if place["scheme"] == "http" and not _is_this_machine(place["host"].strip("[]")):
-            raise refuse("the token would travel in clear", "use https://")
+            raise refuse("the token would be sent in clear text", "use https://")
         return api
 
 
-def refuse_zone_of_nobody(zone: Zone | None) -> None:
-    """Of several stacks with names in one zone one declares it: the cloud would tell the second one half way."""
+def refuse_unowned_zone(zone: Zone | None) -> None:
+    """Exactly one of several stacks in a zone declares it: the second one would fail half way through its update."""
     if zone and "manage" not in zone.model_fields_set:
         raise refuse(
-            "several stacks have names in this zone, and one of them owns it",
-            "say dns.zone.manage: true in the stack that came first, and false in every other",
+            "several stacks share this zone, and exactly one of them has to own it",
+            "set dns.zone.manage: true in the stack that came first, and false in all others",
         )
 
 
 def _is_this_machine(host: str) -> bool:
-    """An address, not a name: a name can lead anywhere."""
+    """Only a loopback address: a name could resolve to any address."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
         return False
 
 
-Backend = Literal["cloud-dns", "gandi", "both"]
-# Between which a zone moves; no other host is ever meant by `both`.
+if TYPE_CHECKING:
+    Backend = str
+else:
+    Backend = Literal[(*HOSTS, "both")]
+# The hosts that `both` means, while a zone is moved between them; a third host is never included.
 BOTH = ("cloud-dns", "gandi")
-# api.gandi.net/docs/livedns: `rrset_ttl`; Cloud DNS takes any. Also in `components/gandi/records.py`, whose provider
-# loads no settings, and the default of a policy: tests/unit/test_settings_refusals.py holds them together.
-LEAST_TTL_AT_GANDI = 300
 Scope = Literal["domain", "region"]
 
 
 class Dns(Section):
-    """The names that lead to the ingress."""
+    """The DNS names of the ingress."""
 
     backend: Backend = Field("cloud-dns", description="who hosts the zone; `both`: while it moves (docs/dns.md)")
     domain: Domain = Field(description="the zone's domain, without final dot")
     zone: Zone | None = Field(None, description="the zone at Cloud DNS; needed there")
-    gandi: Gandi = Field(Gandi(), description="how Gandi LiveDNS is spoken to")
+    gandi: Gandi = Field(Gandi(), description="access to Gandi LiveDNS")
     scope: Scope = Field(
         "domain",
-        description="where a region's names stand: right below the domain, which one region can have; below"
+        description="where a region's names are: right below the domain, which only one region can have; or below"
         " `<region>.<domain>`, where a stack of role `global` has the shared ones (docs/regions.md)",
     )
     names: DnsNames = Field(DnsNames(), description="labels")
     ttl_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
         300,
-        description="of every record. Gandi takes 300 or more; Cloud DNS takes less, and where it fails over"
-        " (`routing`), less is how soon callers notice",
+        description="TTL of every record. Gandi accepts 300 or more; Cloud DNS also less, which shortens failover"
+        " (`routing`)",
     )
     srv: SrvWeights = Field(SrvWeights(), description="priority and weight of the SRV records")
     naptr: bool = Field(False, description="publish NAPTR (RFC 3263 section 4.1)")
 
     @property
     def hosts(self) -> Sequence[str]:
-        """The backends that host the zone; the one that the parent zone shall lead to comes first."""
-        return BOTH if self.backend == "both" else (self.backend,)
+        """The backends that host the zone; first the one that the parent zone should delegate to."""
+        return _hosts(self.backend)
 
     @field_validator("zone")
     @classmethod
     def _cloud_dns_has_a_zone(cls, zone: Zone | None, info: Info) -> Zone | None:
-        backend = info.data.get("backend")
-        if zone is None and backend in ("cloud-dns", "both"):
+        backend: str = info.data.get("backend", "")
+        at_cloud_dns = "cloud-dns" in _hosts(backend)
+        if zone is None and at_cloud_dns:
             raise refuse(f"backend `{backend}` needs the zone's name", "add dns.zone.name")
-        if zone and backend == "gandi":
-            raise refuse("a zone at Cloud DNS, but the backend is `gandi`", "remove dns.zone, or use backend: both")
+        if zone and backend and not at_cloud_dns:
+            raise refuse(
+                f"a zone at Cloud DNS, but the backend is `{backend}`", "remove dns.zone, or use backend: both"
+            )
         return zone
 
     @field_validator("names")
@@ -148,7 +158,7 @@ class Dns(Section):
         longest = max((names.primary, names.udp, names.tcp, "_sips._tcp"), key=len)
         if len(f"{longest}.{domain}") > LONGEST_NAME:
             raise refuse(
-                f"{longest} makes a name of more than {LONGEST_NAME} letters with the domain", "make it shorter"
+                f"{longest} and the domain form a name of more than {LONGEST_NAME} characters", "make it shorter"
             )
         return names
 
@@ -156,16 +166,21 @@ class Dns(Section):
     @classmethod
     def _a_zone_has_one_owner(cls, scope: Scope, info: Info) -> Scope:
         if scope != "domain":
-            refuse_zone_of_nobody(info.data.get("zone"))
+            refuse_unowned_zone(info.data.get("zone"))
         return scope
 
     @field_validator("ttl_seconds")
     @classmethod
-    def _gandi_accepts_it(cls, ttl: int, info: Info) -> int:
-        backend = info.data.get("backend")
-        if ttl < LEAST_TTL_AT_GANDI and backend in ("gandi", "both"):
-            raise refuse(
-                f"below {LEAST_TTL_AT_GANDI} s, the least that Gandi accepts",
-                f"use {LEAST_TTL_AT_GANDI} or more; with dns.backend: cloud-dns less is possible",
-            )
+    def _every_host_accepts_it(cls, ttl: int, info: Info) -> int:
+        for host in (HOSTS[each] for each in _hosts(info.data.get("backend", ""))):
+            if ttl < host.least_ttl:
+                raise refuse(
+                    f"below {host.least_ttl} s, the least that {host.title} accepts",
+                    f"use {host.least_ttl} or more; with dns.backend: cloud-dns less is possible",
+                )
         return ttl
+
+
+def _hosts(backend: str) -> Sequence[str]:
+    """Of a backend; none of one that is not known."""
+    return BOTH if backend == "both" else tuple(filter(HOSTS.get, (backend,)))

@@ -1,4 +1,4 @@
-"""How we reach vendors: the pool of addresses and the gateway they stand behind."""
+"""Egress: the pool of reserved addresses and the NAT gateway that uses them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
-from inventory.address import Status
+from inventory.address import Calls, Status
 from inventory.capacity import PORTS_OF_ONE_VM
 from settings.base import Day, EachOnce, Line, Name, Port, Seconds, Section, Text
 from settings.lifecycle import (
@@ -16,7 +16,7 @@ from settings.lifecycle import (
     in_order,
     override_shortens_something,
     refuse_circle,
-    said_with,
+    required_after,
 )
 from settings.problems import refuse
 
@@ -27,33 +27,35 @@ class Slot(Section):
     state: Literal[Status.ANNOUNCED, Status.ACTIVE, Status.DRAINING] = Field(
         description="`announced`: published, not used yet; `active`; `draining`: no new connections"
     )
-    purpose: Line = Field("Vendor egress", description="as the inventory tells it")
-    announced_on: Day | None = Field(None, description="when vendors were told; the notice period counts from here")
+    purpose: Line = Field("Vendor egress", description="as published in the inventory")
+    announced_on: Day | None = Field(
+        None, description="when it was announced to vendors; the notice period counts from here"
+    )
     active_on: Day | None = Field(
-        None, description="when it became active; while announced: when it will at the earliest"
+        None, description="when it became active; while announced: the earliest date on which it will"
     )
     drained_on: Day | None = Field(None, description="when it began to drain")
     notice_override: NoticeOverride | None = Field(None, description="for less notice than noticeDays")
-    replaced_by: Annotated[tuple[Name, ...], EachOnce] = Field((), description="slots that take over")
+    replaced_by: Annotated[tuple[Name, ...], EachOnce] = Field((), description="slots that replace it")
 
     @field_validator("active_on")
     @classmethod
     def _active_after_its_announcement(cls, day: date | None, info: Info) -> date | None:
-        state = info.data.get("state")
-        if state in (Status.ACTIVE, Status.DRAINING):
-            said_with(day, info, "announced_on")
-        if day and state is Status.ANNOUNCED and info.data.get("announced_on", day) is None:
-            raise refuse("announced, and since when?", "add announcedOn: vendors count their notice from it")
+        state: Status | None = info.data.get("state")
+        if state and state.state.calls is not Calls.NOT_YET:
+            required_after(day, info, "announced_on")
+        elif day and state and info.data.get("announced_on", day) is None:
+            raise refuse("announced without a date", "add announcedOn: vendors count their notice from it")
         return in_order(day, info)
 
     @field_validator("drained_on")
     @classmethod
     def _drains_after_it_was_active(cls, day: date | None, info: Info) -> date | None:
-        state = info.data.get("state")
-        if state is Status.DRAINING:
-            said_with(day, info, "announced_on", "active_on")
+        state: Status | None = info.data.get("state")
+        if state and state.state.calls in (Calls.RUNNING, Calls.OVER):
+            required_after(day, info, "announced_on", "active_on")
         elif day and state:
-            raise refuse(f"the slot is {state} and does not drain", "set its state to draining, or remove drainedOn")
+            raise refuse(f"the slot is {state}, not draining", "set its state to draining, or remove drainedOn")
         return in_order(day, info)
 
     _notice = field_validator("notice_override")(override_shortens_something)
@@ -63,14 +65,16 @@ class Router(Section):
     """The Cloud Router that carries the NAT gateway."""
 
     name: Name = Field(description="name of the router")
-    manage: bool = Field(True, description="false: it exists and belongs to somebody else, use it by name")
-    network: Text = Field("default", min_length=1, description="VPC network it stands in")
+    manage: bool = Field(
+        True, description="false: the router exists and another stack or team owns it; it is used by name"
+    )
+    network: Text = Field("default", min_length=1, description="its VPC network")
 
 
 class NatTimeouts(Section):
-    """Idle timeouts of Cloud NAT; the defaults are the cloud's own (docs.cloud.google.com/nat/docs/tune-nat)."""
+    """Idle timeouts of Cloud NAT; the defaults are Google's (docs.cloud.google.com/nat/docs/tune-nat)."""
 
-    udp_idle_seconds: Seconds = Field(30, description="short for SIP: a quiet registration loses its way back")
+    udp_idle_seconds: Seconds = Field(30, description="short for SIP: a quiet registration loses its port mapping")
     icmp_idle_seconds: Seconds = Field(30, description="ICMP")
     tcp_established_idle_seconds: Seconds = Field(1200, description="established TCP connections")
     tcp_transitory_idle_seconds: Seconds = Field(30, description="half-open TCP connections")
@@ -84,49 +88,51 @@ SLOTS_AT_MOST = 300  # manual addresses of one gateway (docs.cloud.google.com/na
 
 
 def _powers_beside(ports: int, most: int) -> list[int]:
-    """The next powers of two that may be, below and above."""
+    """The nearest allowed powers of two, below and above."""
     below = 1 << (max(ports, 1).bit_length() - 1)
     return sorted({min(max(each, DYNAMIC_AT_LEAST), most) for each in (below, 2 * below)})
 
 
 class Egress(Section):
-    """The way out: a pool of reserved addresses behind one Cloud NAT gateway."""
+    """Egress: a pool of reserved addresses on one Cloud NAT gateway."""
 
     router: Router = Field(description="the Cloud Router")
     nat: Name = Field("warp-nat", description="name of the NAT gateway")
     slots: dict[Name, Slot] = Field(description="the pool: address name to its state")
-    dynamic_ports: bool = Field(False, description="VMs get more ports as they need them")
-    endpoint_independent_mapping: bool = Field(False, description="RFC 5128 section 2.3; not with dynamic ports")
+    dynamic_ports: bool = Field(False, description="dynamic port allocation: VMs get more ports as they need them")
+    endpoint_independent_mapping: bool = Field(
+        False, description="endpoint-independent mapping (RFC 5128 section 2.3); not with dynamic ports"
+    )
     min_ports_per_vm: PortsPerVm | None = Field(
         None,
-        description="ports every VM has, which the cloud rounds up to a power of two; absent: what the gateway has (a"
+        description="minimum ports per VM, which the cloud rounds up to a power of two; absent: what the gateway has (a"
         " new one: 64, with dynamic ports 32)",
     )
-    max_ports_per_vm: PortsPerVm | None = Field(None, description="with dynamic ports: what one VM gets at most")
+    max_ports_per_vm: PortsPerVm | None = Field(None, description="with dynamic ports: maximum for one VM")
     timeouts: NatTimeouts = Field(NatTimeouts(), description="idle timeouts")
-    ports_per_call: Annotated[int, Field(ge=1, le=64)] = Field(2, description="for the capacity figures")
-    vendor_ports: Annotated[tuple[Port, ...], EachOnce] = Field(
-        (5060,), min_length=1, description="ports at which vendors take our calls"
+    ports_per_call: Annotated[int, Field(ge=1, le=64)] = Field(
+        2, description="ports that one call uses, for the capacity figures"
     )
+    vendor_ports: Annotated[tuple[Port, ...], EachOnce] = Field((5060,), min_length=1, description="vendors' SIP ports")
 
     @field_validator("slots")
     @classmethod
     def _something_is_active(cls, slots: dict[str, Slot]) -> dict[str, Slot]:
         if not any(slot.state is Status.ACTIVE for slot in slots.values()):
-            raise refuse("an egress pool with nothing active: every outgoing call would fail", "set one slot to active")
+            raise refuse("no active slot: every outgoing call would fail", "set one slot to active")
         if len(slots) > SLOTS_AT_MOST:
-            raise refuse(f"{len(slots)} addresses on one gateway", f"the cloud takes {SLOTS_AT_MOST} at most")
+            raise refuse(f"{len(slots)} addresses on one gateway", f"the cloud allows {SLOTS_AT_MOST} at most")
         return slots
 
     @field_validator("slots")
     @classmethod
     def _replacements_are_there(cls, slots: dict[str, Slot]) -> dict[str, Slot]:
-        lasting = {name for name, slot in slots.items() if slot.state is not Status.DRAINING}
+        lasting = {name for name, slot in slots.items() if slot.state.state.calls in (Calls.NOT_YET, Calls.NEW)}
         for name, slot in slots.items():
             if wrong := sorted(set(slot.replaced_by) - (lasting - {name})):
                 raise refuse(
-                    f"{name} is replaced by {wrong[0]}, which is no other slot that is announced or active",
-                    "name a slot that takes over",
+                    f"{name} is replaced by {wrong[0]}, which is not another slot that is announced or active",
+                    "name an announced or active slot",
                 )
         refuse_circle({name: slot.replaced_by for name, slot in slots.items()})
         return slots
@@ -145,7 +151,7 @@ class Egress(Section):
         if ports is None or dynamic is None:
             return ports
         if info.field_name == "max_ports_per_vm" and not dynamic:
-            raise refuse("a maximum needs dynamic ports", "set egress.dynamicPorts, or leave the maximum out")
+            raise refuse("a maximum without dynamic ports", "set egress.dynamicPorts: true, or remove the maximum")
         most = DYNAMIC_MINIMUM_AT_MOST if info.field_name == "min_ports_per_vm" else DYNAMIC_MAXIMUM_AT_MOST
         if dynamic and (ports & (ports - 1) or not DYNAMIC_AT_LEAST <= ports <= most):
             raise refuse(
@@ -153,7 +159,7 @@ class Egress(Section):
                 "use " + " or ".join(str(each) for each in _powers_beside(ports, most)),
             )
         if not dynamic and ports > PORTS_OF_ONE_VM:
-            raise refuse("more than the cloud gives one VM of an address", f"use {PORTS_OF_ONE_VM} or less")
+            raise refuse("more ports than one VM can get from one address", f"use {PORTS_OF_ONE_VM} or less")
         least = info.data.get("min_ports_per_vm")
         if info.field_name == "max_ports_per_vm" and ports <= (least or 32):
             raise refuse("not above the minimum", "raise egress.maxPortsPerVm")
@@ -161,5 +167,5 @@ class Egress(Section):
 
     @property
     def default_min_ports_per_vm(self) -> int:
-        """What the cloud gives when a gateway names no minimum: 64, or 32 with dynamic port allocation."""
+        """The cloud's default when a gateway has no minimum: 64, or 32 with dynamic port allocation."""
         return 32 if self.dynamic_ports else 64

@@ -1,4 +1,4 @@
-"""How customers reach us: the cluster, and the LoadBalancer Services in it."""
+"""Ingress: the cluster, and the LoadBalancer Services in it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pydantic import ValidationInfo as Info
 
 from inventory.address import Status
 from settings.base import Day, EachOnce, Line, Name, Port, PortName, Range, Seconds, Section, Text
-from settings.lifecycle import NoticeOverride, in_order, override_shortens_something, said_with
+from settings.lifecycle import NoticeOverride, in_order, override_shortens_something, required_after
 from settings.problems import form, refuse, show
 
 
 class Cluster(Section):
-    """How to reach the cluster that the Services live in."""
+    """How to reach the cluster of the Services."""
 
     access: Literal["gke", "kubeconfig"] = Field(
         "gke", description="`gke`: looked up by name, sign-in by gke-gcloud-auth-plugin; `kubeconfig`: a context"
@@ -37,7 +37,9 @@ class Cluster(Section):
         if info.data.get("access") == "gke" and name is None:
             raise refuse("access `gke` needs the cluster's name", "add cluster.name")
         if info.data.get("access") == "kubeconfig" and name is not None:
-            raise refuse("access `kubeconfig` looks no cluster up by name", "remove cluster.name, or use access: gke")
+            raise refuse(
+                "access `kubeconfig` does not use the cluster's name", "remove cluster.name, or use access: gke"
+            )
         return name
 
     @field_validator("context")
@@ -47,21 +49,22 @@ class Cluster(Section):
             raise refuse("access `kubeconfig` needs a context", "add cluster.context (`kubectl config get-contexts`)")
         if info.data.get("access") == "gke" and context is not None:
             raise refuse(
-                "access `gke` uses no context of a kubeconfig", "remove cluster.context, or use access: kubeconfig"
+                "access `gke` does not use a kubeconfig context", "remove cluster.context, or use access: kubeconfig"
             )
         return context
 
 
 class Ipv6(Section):
-    """The IPv6 address beside a LoadBalancer's IPv4 one. It may have come later, so what is true of it is said here."""
+    """The IPv6 address beside a LoadBalancer's IPv4 one, with its own dates: it may have been added later."""
 
     state: Literal[Status.ANNOUNCED, Status.ACTIVE] = Field(
         Status.ACTIVE,
-        description="`announced`: reserved and published, nothing answers on it yet; `active`: the LoadBalancer does",
+        description="`announced`: reserved and published, does not answer yet; `active`: the LoadBalancer answers on"
+        " it",
     )
-    announced_on: Day | None = Field(None, description="when customers were told of it")
+    announced_on: Day | None = Field(None, description="when it was announced to customers")
     active_on: Day | None = Field(
-        None, description="when it began to answer; while announced: when it will at the earliest"
+        None, description="when it began to answer; while announced: the earliest date on which it will"
     )
     notice_override: NoticeOverride | None = Field(None, description="for less notice than noticeDays")
 
@@ -70,27 +73,27 @@ class Ipv6(Section):
     def _active_after_its_announcement(cls, day: date | None, info: Info) -> date | None:
         state = info.data.get("state")
         if state is Status.ACTIVE:
-            said_with(day, info, "announced_on")
+            required_after(day, info, "announced_on")
         if day and state is Status.ANNOUNCED and info.data.get("announced_on", day) is None:
-            raise refuse("announced, and since when?", "add announcedOn: customers count their notice from it")
+            raise refuse("announced without a date", "add announcedOn: customers count their notice from it")
         return in_order(day, info)
 
     _notice = field_validator("notice_override")(override_shortens_something)
 
 
 class ComingIpv6(Ipv6):
-    """The IPv6 address beside an announced one: announced as well, as of its own date."""
+    """The IPv6 address beside an announced one: announced as well, with its own dates."""
 
-    state: Literal[Status.ANNOUNCED] = Field(Status.ANNOUNCED, description="as the address that it stands beside")
+    state: Literal[Status.ANNOUNCED] = Field(Status.ANNOUNCED, description="same as the address beside it")
 
 
 class PublicListener(Section):
-    """One LoadBalancer Service on one reserved address. It speaks one protocol: its place says which."""
+    """One LoadBalancer Service on one reserved address, for one protocol: `ingress.udp` or `ingress.tcp`."""
 
     service: Name = Field(description="name of the Service")
-    address: Name = Field(description="name of the reserved address, never the address itself")
-    ports: dict[str, Port] = Field(description="role to port: `sip`, over TCP also `sips`, `ws`, `wss`")
-    announced_on: Day | None = Field(None, description="when customers were told of the address")
+    address: Name = Field(description="name of the reserved address, not the IP")
+    ports: dict[str, Port] = Field(description="port role to port: `sip`, over TCP also `sips`, `ws`, `wss`")
+    announced_on: Day | None = Field(None, description="when the address was announced to customers")
     active_on: Day | None = Field(None, description="when it began to answer")
     notice_override: NoticeOverride | None = Field(None, description="for less notice than noticeDays")
     ipv6: Ipv6 = Field(Ipv6(), description="its IPv6 address, where there is an ipv6Subnetwork")
@@ -98,7 +101,7 @@ class PublicListener(Section):
     @field_validator("active_on")
     @classmethod
     def _active_after_its_announcement(cls, day: date | None, info: Info) -> date | None:
-        return in_order(said_with(day, info, "announced_on"), info)
+        return in_order(required_after(day, info, "announced_on"), info)
 
     _notice = field_validator("notice_override")(override_shortens_something)
 
@@ -107,7 +110,7 @@ class PublicListener(Section):
     def _ports_are_usable(cls, ports: dict[str, int]) -> dict[str, int]:
         _no_port_twice(ports)
         if unknown := set(ports) - {"sip", "sips", "ws", "wss"}:
-            raise refuse(f"unknown role {show(min(unknown))}", "the roles are sip, sips, ws and wss")
+            raise refuse(f"unknown port role {show(min(unknown))}", "the roles are sip, sips, ws and wss")
         if "sip" not in ports:
             raise refuse("no port for plain SIP", "add sip: 5060")
         return ports
@@ -121,7 +124,7 @@ class UdpListener(PublicListener):
     def _udp_carries_plain_sip_only(cls, ports: dict[str, int]) -> dict[str, int]:
         if over_tcp := sorted(set(ports) & {"sips", "ws", "wss"}):
             raise refuse(
-                f"{', '.join(over_tcp)} runs over TCP (RFC 3261 section 26.2.1, RFC 7118) and clashes with UDP",
+                f"{', '.join(over_tcp)} runs over TCP (RFC 3261 section 26.2.1, RFC 7118), not UDP",
                 "move it to ingress.tcp.ports",
             )
         return ports
@@ -143,15 +146,19 @@ class InternalListener(Section):
 
 
 class AnnouncedIngress(Section):
-    """An address that a LoadBalancer will move to, keyed by its name: reserved and published, nothing answers on it.
+    """An address that a LoadBalancer will move to, keyed by its name: reserved and published, does not answer yet.
 
-    It becomes active when its name is put into `address` of the listener; the one that stood there goes to `legacy`.
+    It becomes active when its name is set as the listener's `address`; the previous address is moved to `legacy`.
     """
 
     protocol: Literal["UDP", "TCP"] = Field(description="which LoadBalancer will move to it; it keeps its ports")
-    purpose: Line | None = Field(None, description="as the inventory tells it; default: that of the one it replaces")
-    announced_on: Day | None = Field(None, description="when customers were told; the notice period counts from here")
-    active_on: Day | None = Field(None, description="when it will answer at the earliest")
+    purpose: Line | None = Field(
+        None, description="as published in the inventory; default: that of the address it replaces"
+    )
+    announced_on: Day | None = Field(
+        None, description="when it was announced to customers; the notice period counts from here"
+    )
+    active_on: Day | None = Field(None, description="the earliest date on which it will answer")
     notice_override: NoticeOverride | None = Field(None, description="for less notice than noticeDays")
     ipv6: ComingIpv6 = Field(ComingIpv6(), description="the IPv6 address beside it, where there is an ipv6Subnetwork")
 
@@ -159,7 +166,7 @@ class AnnouncedIngress(Section):
     @classmethod
     def _active_after_its_announcement(cls, day: date | None, info: Info) -> date | None:
         if day and info.data.get("announced_on", day) is None:
-            raise refuse("announced, and since when?", "add announcedOn: customers count their notice from it")
+            raise refuse("announced without a date", "add announcedOn: customers count their notice from it")
         return in_order(day, info)
 
     _notice = field_validator("notice_override")(override_shortens_something)
@@ -179,33 +186,38 @@ def _no_port_twice(ports: Mapping[str, int]) -> None:
 
 
 class Ingress(Section):
-    """The way in: two reserved addresses, a LoadBalancer Service for each, and the internal Service."""
+    """Ingress: two reserved addresses, a LoadBalancer Service for each, and the internal Service."""
 
     namespace: Name = Field("warp-core", description="Kubernetes namespace of the SIP proxy; it must exist")
     selector: dict[str, Text] = Field({"app": "kamailio"}, min_length=1, description="labels of the proxy's pods")
     pinning: Literal["annotation", "loadBalancerIP"] = Field(
         "annotation",
-        description="how a Service holds its address: by name (new Services), or `loadBalancerIP` as Services on the"
-        " older target-pool load balancer have it; never flip a live one, its forwarding rule would move",
+        description="how a Service is pinned to its address: by name in an annotation (new Services), or by"
+        " `loadBalancerIP`"
+        " (Services on the older target-pool load balancer). Never change it for a live Service: its forwarding rule"
+        " would move",
     )
     take_over_fields: bool = Field(
         False, description="take ownership of fields that kubectl set on an adopted Service (`pulumi.com/patchForce`)"
     )
-    affinity_seconds: Seconds = Field(10_800, description="ClientIP affinity: a customer stays with one proxy pod")
+    affinity_seconds: Seconds = Field(
+        10_800, description="ClientIP session affinity: a customer stays on one proxy pod"
+    )
     address_timeout_seconds: Annotated[int, Field(ge=10, le=3600)] = Field(
-        300, description="how long `up` waits for a LoadBalancer's address before it fails"
+        300, description="how long `pulumi up` waits for a LoadBalancer's address before it fails"
     )
     source_ranges: Annotated[tuple[Range, ...], EachOnce] = Field(
-        (), description="when given, the cloud's firewall lets only these in; empty: all, the trunk ACL decides"
+        (), description="the only sources that the cloud's firewall admits; empty: all, and the trunk ACL alone decides"
     )
     ipv6_subnetwork: Text | None = Field(
         None,
         min_length=1,
-        description="dual-stack subnetwork; when given, an IPv6 address is reserved beside each (docs/addresses.md)",
+        description="dual-stack subnetwork: an IPv6 address is reserved beside each IPv4 one (docs/addresses.md);"
+        " absent: IPv4 only",
     )
     udp: UdpListener = Field(description="the UDP LoadBalancer")
     tcp: PublicListener = Field(description="the TCP LoadBalancer")
-    announced: dict[Name, AnnouncedIngress] = Field({}, description="addresses to come, one a LoadBalancer at most")
+    announced: dict[Name, AnnouncedIngress] = Field({}, description="announced addresses, at most one per LoadBalancer")
     internal: InternalListener | None = Field(None, description="the internal Service")
 
     @field_validator("ipv6_subnetwork")
@@ -213,7 +225,7 @@ class Ingress(Section):
     def _both_families_are_pinned(cls, subnetwork: str | None, info: Info) -> str | None:
         if subnetwork and info.data.get("pinning") == "loadBalancerIP":
             raise refuse(
-                "loadBalancerIP holds one address: the IPv6 one would be published and never answer",
+                "loadBalancerIP pins one address only: the IPv6 address would be published and never answer",
                 "use ingress.pinning: annotation, or leave IPv6 out",
             )
         return subnetwork
@@ -224,7 +236,7 @@ class Ingress(Section):
         udp: PublicListener | None = info.data.get("udp")
         if udp and udp.service == tcp.service:
             raise refuse(
-                "one Service for UDP and TCP: it stays <pending> for ever on GKE before 1.36",
+                "one Service for UDP and TCP: it stays <pending> forever on GKE before 1.36",
                 "give ingress.udp and ingress.tcp a Service each",
             )
         if udp and udp.address == tcp.address:
@@ -237,11 +249,12 @@ class Ingress(Section):
         for protocol, key in (("UDP", "udp"), ("TCP", "tcp")):
             listener: PublicListener | None = info.data.get(key)
             if listener and listener.address in announced:
-                raise refuse(f"{listener.address} is active and announced", "remove it from ingress.announced")
+                raise refuse(f"{listener.address} is both active and announced", "remove it from ingress.announced")
             coming = [name for name, address in announced.items() if address.protocol == protocol]
             if len(coming) > 1:
                 raise refuse(
-                    f"{' and '.join(sorted(coming)[:2])} are announced for {protocol}: a LoadBalancer moves to one",
+                    f"{' and '.join(sorted(coming)[:2])} are announced for {protocol}: a LoadBalancer can move to one"
+                    " only",
                     f"announce one address for {protocol}",
                 )
         return announced
@@ -255,7 +268,7 @@ class Ingress(Section):
             raise refuse("there is no IPv6 address", "add ingress.ipv6Subnetwork, or remove ipv6")
         names = [*given] if isinstance(given, Mapping) else [given.address]
         if info.data.get("ipv6_subnetwork") and (long := next((n for n in names if len(ipv6_name(n)) > 63), None)):
-            raise refuse(f"{ipv6_name(long)} beside {long} has a name of more than 63 letters", "name it shorter")
+            raise refuse(f"{ipv6_name(long)} beside {long} has a name of more than 63 letters", "use a shorter name")
         return given
 
     @property
@@ -264,7 +277,7 @@ class Ingress(Section):
         return {"UDP": self.udp, "TCP": self.tcp}
 
     def has_ipv6(self, listener: PublicListener) -> bool:
-        """Whether it answers on an IPv6 address, and does not only announce one."""
+        """Whether it answers on an IPv6 address, not merely announces one."""
         return self.ipv6_subnetwork is not None and listener.ipv6.state is Status.ACTIVE
 
     @property
@@ -275,7 +288,7 @@ class Ingress(Section):
 
     @property
     def lives(self) -> Iterator[tuple[str, PublicListener | AnnouncedIngress | Ipv6]]:
-        """Every reserved address, with what is said of its life."""
+        """Every reserved address, with its state and dates."""
         beside: list[tuple[str, PublicListener | AnnouncedIngress]] = [
             *((each.address, each) for each in self.listeners.values()),
             *self.announced.items(),

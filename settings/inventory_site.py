@@ -12,7 +12,7 @@ from inventory.site import BASE_URL
 from settings.base import Section
 from settings.problems import form, refuse
 
-# docs.cloud.google.com/storage/docs/buckets, "Naming": dots make it a domain, whose parts are names of their own.
+# docs.cloud.google.com/storage/docs/buckets, "Naming": a name with dots is a domain, checked label by label.
 BUCKET = re.compile(r"(?=.{3,222}$)[a-z0-9]([-_a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-_a-z0-9]{0,61}[a-z0-9])?)*")
 LONGEST_WITHOUT_DOTS = 63
 AN_ADDRESS = re.compile(r"[0-9]+(\.[0-9]+){3}")
@@ -21,9 +21,7 @@ AN_ADDRESS = re.compile(r"[0-9]+(\.[0-9]+){3}")
 class InventorySite(Section):
     """The bucket with the site."""
 
-    bucket: str | None = Field(
-        None, description="its name, which nobody else in the world may have; absent: no site is published"
-    )
+    bucket: str | None = Field(None, description="its globally unique name; absent: no site is published")
     location: (
         Annotated[
             str,
@@ -33,7 +31,7 @@ class InventorySite(Section):
             ),
         ]
         | None
-    ) = Field(None, description="where it is; absent: in the region. It cannot be moved later")
+    ) = Field(None, description="its location; absent: the region. It cannot be changed later")
     base_url: (
         Annotated[
             str,
@@ -42,9 +40,9 @@ class InventorySite(Section):
             ),
         ]
         | None
-    ) = Field(None, description="where people find the site; absent: https://storage.googleapis.com/BUCKET/")
+    ) = Field(None, description="public URL of the site; absent: https://storage.googleapis.com/BUCKET/")
     keep_days: Annotated[int, Field(ge=1, le=3650)] = Field(
-        365, description="days for which a file's earlier versions are kept"
+        365, description="how long earlier versions of files are kept"
     )
 
     @field_validator("bucket")
@@ -71,5 +69,5 @@ class InventorySite(Section):
 
     @property
     def url(self) -> str:
-        """Where people find the site, with a slash at the end."""
+        """The site's public URL, with a slash at the end."""
         return f"{self.base_url or f'https://storage.googleapis.com/{self.bucket}'}".rstrip("/") + "/"

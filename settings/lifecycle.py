@@ -1,7 +1,7 @@
 """The life of an address in dates: when it was announced, became active, began to drain, was retired.
 
-Dates are facts that people write down, so most may be left out: nobody knows when the live edge was announced. Those
-that are given must tell one story. What the cloud does at a change of state is the components' part.
+Dates are facts that people write down, and most may be left out: when the live edge was announced is not known. The
+dates that are given must be consistent. Components implement what a change of state does in the cloud.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from settings.problems import refuse
 NOTICE_DAYS = 30
 NoticeDays = Annotated[int, Field(ge=0, le=365)]
 
-# One date for each state, in the order of an address's life.
+# One date per state, in the order of an address's life.
 DATES = ("announced_on", "active_on", "drained_on", "retired_on")
 
 
 class NoticeOverride(Section):
-    """Says that an address becomes active before the notice period is over, and why."""
+    """Allows an address to become active before the notice period is over, with a reason."""
 
     reason: Line = Field(description="published with the address")
 
 
 class Noticed(Protocol):
-    """What the notice period is checked on."""
+    """Anything with a notice period."""
 
     @property
     def announced_on(self) -> date | None: ...  # noqa: D102
@@ -42,7 +42,7 @@ class Noticed(Protocol):
 
 
 def in_order(day: date | None, info: Info) -> date | None:
-    """Refuse a date that is before one of an earlier state."""
+    """Refuse a date before that of an earlier state."""
     name = info.field_name or ""
     for earlier in DATES[: DATES.index(name)]:
         before: date | None = info.data.get(earlier)
@@ -55,15 +55,15 @@ def in_order(day: date | None, info: Info) -> date | None:
 
 
 def refuse_circle(replaced_by: Mapping[str, Iterable[str]]) -> None:
-    """Refuse addresses that replace each other in a circle: people outside would never find the one to have now.
+    """Refuse addresses that replace each other in a circle: readers would never find the current one.
 
-    `replaced_by`: name to the names that took over; those that are no key are where a chain ends.
+    `replaced_by`: name to the names of its replacements; a name that is not a key ends a chain.
     """
 
     def follow(name: str, path: tuple[str, ...]) -> None:
         if name in path:
             circle = " -> ".join((*path[path.index(name) :], name))
-            raise refuse(f"replaced in a circle: {circle}", "name the address that people outside have to use now")
+            raise refuse(f"replaced in a circle: {circle}", "name the address that is in use now")
         if name not in ended:
             for each in replaced_by.get(name, ()):
                 follow(each, (*path, name))
@@ -74,19 +74,19 @@ def refuse_circle(replaced_by: Mapping[str, Iterable[str]]) -> None:
         follow(first, ())
 
 
-def said_with(day: date | None, info: Info, *earlier: str) -> date | None:
-    """Refuse a gap: whoever says when an earlier state began also says when this one did."""
+def required_after(day: date | None, info: Info, *earlier: str) -> date | None:
+    """Refuse a gap: if the date of an earlier state is given, this one is required too."""
     given = [name for name in earlier if info.data.get(name)]
     if given and day is None:
         raise refuse(
-            f"{to_camel(given[-1])} is given and this is not",
+            f"{to_camel(given[-1])} is given, but this date is not",
             f"add {to_camel(info.field_name or '')}: the date on which this state began, or leave all dates out",
         )
     return day
 
 
 def override_shortens_something(override: NoticeOverride | None, info: Info) -> NoticeOverride | None:
-    """Refuse a reason for nothing."""
+    """Refuse a notice override where there is no notice period."""
     days = info.data.get("announced_on"), info.data.get("active_on")
     if override and None in days and {"announced_on", "active_on"} <= set(info.data):
         raise refuse("there is no notice to shorten", "give announcedOn and activeOn, or remove noticeOverride")
@@ -94,7 +94,7 @@ def override_shortens_something(override: NoticeOverride | None, info: Info) -> 
 
 
 def refuse_short_notice(addresses: Iterable[tuple[str, Noticed]], notice_days: int) -> None:
-    """Refuse an address that becomes active before the outside had time to accept it, unless a reason is given."""
+    """Refuse an address that becomes active before its notice period is over, unless a reason is given."""
     for name, life in addresses:
         if life.announced_on is None or life.active_on is None:
             continue
@@ -107,6 +107,6 @@ def refuse_short_notice(addresses: Iterable[tuple[str, Noticed]], notice_days: i
             )
         if days >= notice_days and life.notice_override is not None:
             raise refuse(
-                f"{name} has a noticeOverride, and {days} days of notice: it would be published as shortened",
+                f"{name} has a noticeOverride, but full notice ({days} days): it would be published as shortened",
                 "remove its noticeOverride",
             )

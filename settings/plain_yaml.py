@@ -1,4 +1,4 @@
-"""YAML files that people write by hand, read so that nothing in them means anything but what it looks like."""
+"""A strict reader for hand-written YAML: values that YAML reads differently from a person are refused."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import yaml
 
 from settings.problems import show
 
-# Not 010, which is eight in YAML and ten to whoever reads it.
+# Not 010, which YAML reads as eight and people read as ten.
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,11})\.[0-9]{1,6}")
 
 
 class YamlError(Exception):
-    """What is wrong, and in which line."""
+    """Invalid YAML: the reason, and the line."""
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(reason)
@@ -23,28 +23,28 @@ class YamlError(Exception):
 
 
 def compose(text: str, *, deepest: int, what: str) -> yaml.Node | None:
-    """The nodes of one document; None where there is nothing. Raises `YamlError`.
+    """The nodes of one document; None if it is empty. Raises `YamlError`.
 
-    `what` is said to whoever nests deeper than `deepest`.
+    `what` names the document in the error for nesting deeper than `deepest`.
     """
     try:
         _refuse_tricks(text, deepest, what)
         return yaml.compose(text, Loader=yaml.CSafeLoader)
     except (yaml.YAMLError, UnicodeEncodeError) as error:
         mark = getattr(error, "problem_mark", None)
-        reason = getattr(error, "problem", None) or "plain text in UTF-8 is needed"
+        reason = getattr(error, "problem", None) or "not plain text in UTF-8"
         raise YamlError(mark.line + 1 if mark else 1, f"not YAML: {reason}") from None
 
 
 def _refuse_tricks(text: str, deepest: int, what: str) -> None:
-    """A few bytes of aliases or brackets can become more than there is memory or stack for: PyYAML minds neither."""
+    """A few bytes of aliases or brackets can exhaust memory or stack; PyYAML limits neither."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > deepest:
             trick = f"nested too deeply for {what}"
         elif isinstance(event, yaml.AliasEvent):
-            trick = "an alias; write out what it stands for"
+            trick = "an alias; write the value out"
         elif tag := getattr(event, "tag", None):
             trick = f"a tag, {show(tag)}; leave it out"
         else:
@@ -53,14 +53,14 @@ def _refuse_tricks(text: str, deepest: int, what: str) -> None:
 
 
 def plain(node: yaml.Node, *, decimals: bool = False) -> Any:  # noqa: PLR0911 (a table)
-    """The value of a node. What YAML reads differently from a person is an error; `decimals`: 2.50 is a number."""
+    """The value of a node. Anything YAML reads differently from a person is an error; `decimals`: 2.50 is a number."""
     if isinstance(node, yaml.MappingNode):
         seen = set[str]()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise YamlError(line_of(key), "a key must be a word")
             if key.value in seen:
-                raise YamlError(line_of(key), f"{show(key.value)} stands here twice")
+                raise YamlError(line_of(key), f"{show(key.value)} is given twice")
             seen.add(key.value)
         return {key.value: plain(value, decimals=decimals) for key, value in node.value}
     if isinstance(node, yaml.SequenceNode):
@@ -82,5 +82,5 @@ def plain(node: yaml.Node, *, decimals: bool = False) -> Any:  # noqa: PLR0911 (
 
 
 def line_of(node: yaml.Node) -> int:
-    """Where it stands, as editors count."""
+    """Its line number, counted from 1 as editors do."""
     return int(node.start_mark.line) + 1

@@ -1,4 +1,4 @@
-"""IAM principals, by e-mail address, and the PostgreSQL users that Cloud SQL makes of them.
+"""IAM principals, by e-mail address, and their PostgreSQL users in Cloud SQL.
 
 docs.cloud.google.com/sql/docs/postgres/add-manage-iam-users
 """
@@ -14,7 +14,7 @@ from settings.base import DOMAIN
 from settings.problems import refuse
 
 OF_SERVICE_ACCOUNTS = ".gserviceaccount.com"
-LONGEST_USER = 63  # characters of any PostgreSQL name: NAMEDATALEN less one
+LONGEST_USER = 63  # longest PostgreSQL name: NAMEDATALEN - 1
 _ADDRESS = re.compile(rf"[^@\s\x00-\x1f\x7f]{{1,64}}@{DOMAIN}")  # RFC 5321, section 4.5.3.1.1
 
 
@@ -24,20 +24,20 @@ def database_user(principal: str) -> str:
 
 
 def is_service_account(principal: str) -> bool:
-    """Whether software signs in, and not a person."""
+    """Whether it is a service account, not a person."""
     return principal.endswith(OF_SERVICE_ACCOUNTS)
 
 
 def _a_principal(value: str) -> str:
-    """Cloud SQL takes lower case only, and PostgreSQL cuts longer names off in silence."""
+    """Cloud SQL accepts lower case only, and PostgreSQL silently truncates longer names."""
     if not _ADDRESS.fullmatch(value.lower()):
-        raise refuse("no e-mail address", "write it as someone@example.com")
+        raise refuse("not an e-mail address", "write it as someone@example.com")
     if value != value.lower():
         raise refuse("IAM users of a database are written in lower case", f"write it as {value.lower()}")
     user = database_user(value)
     if len(user) > LONGEST_USER:
         raise refuse(
-            f"{len(user)} characters: a user of PostgreSQL has {LONGEST_USER} at most",
+            f"{len(user)} characters: a PostgreSQL user name has {LONGEST_USER} at most",
             "use an account with a shorter name (`.gserviceaccount.com` does not count)",
         )
     return value

@@ -1,6 +1,6 @@
-"""How a wrong setting is told: the key as it stands in the YAML, the value, what is wrong, what to do.
+"""How a wrong setting is reported: the key as in the YAML, the value, what is wrong, and the remedy.
 
-Models raise `refuse(...)`; pydantic's own complaints are put into the same words here.
+Models raise `refuse(...)`; pydantic's own errors are translated to the same form here.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from refusal import with_remedy
 from secret_text import SECRET, hidden
 
 PROJECT = "warp-edge"  # the project's name in Pulumi.yaml, hence the namespace of its configuration
-PROJECT_KEY = "gcp:project"  # the one setting of ours that stands elsewhere
+PROJECT_KEY = "gcp:project"  # the one setting outside our namespace
 UNKNOWN = "no such setting"
-LONGEST_NAME = 253  # of a domain; no other name may be longer
-SHOWN = 60  # characters of a wrong value: enough to find it, not enough to flood a terminal
+LONGEST_NAME = 253  # of a domain; also the limit for all other names
+SHOWN = 60  # characters shown of a wrong value: enough to find it, not enough to flood a terminal
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One wrong setting. `value` is already fit to be shown; `file`: where it stands, when not in the stack's own."""
+    """One wrong setting. `value` is safe to print; `file`: where it is, if not in the stack's own file."""
 
     key: str
     value: str
@@ -54,8 +54,8 @@ def refuse(wrong: str, remedy: str) -> PydanticCustomError:
 
 
 def show(value: object) -> str:
-    """A value as one short line without control characters, whatever somebody put into the YAML; no secret. Groups and
-    lists as YAML has them in one line."""
+    """A value as one short line without control characters, whatever the YAML has; never a secret. Groups and lists in
+    YAML's flow style."""
     text = _flow(value)
     if hidden(text) != text:
         return SECRET
@@ -73,7 +73,7 @@ def _flow(value: object) -> str:
 
 
 def show_key(part: str) -> str:
-    """A key as it stands in the YAML; quoted when it is nothing anybody would write as one."""
+    """A key as in the YAML; quoted if it is not a plausible key."""
     return part if part.replace("-", "").replace("_", "").isalnum() and len(part) <= SHOWN else show(part)
 
 
@@ -84,8 +84,8 @@ _FORMS_OF_HOSTS = set[str]()
 
 
 def form(pattern: str, words: str, *, of_hosts: bool = False) -> str:
-    """A pattern of a setting, and the same in words, for messages. `of_hosts`: names in other scripts have an ASCII
-    form there, which a message gives."""
+    """Register a pattern's description, for messages. `of_hosts`: names in other scripts have an ASCII form, which the
+    message gives."""
     _FORMS[pattern] = words
     if of_hosts:
         _FORMS_OF_HOSTS.add(pattern)
@@ -93,24 +93,24 @@ def form(pattern: str, words: str, *, of_hosts: bool = False) -> str:
 
 
 def config_key(field: str) -> str:
-    """Where a top-level field stands in a stack's YAML. The project is the provider's own setting."""
+    """Configuration key of a top-level field. The project is the provider's own setting."""
     return field if field == PROJECT_KEY else f"{PROJECT}:{field}"
 
 
 def field_of(found: Mapping[str, Any]) -> str:
-    """The top-level field that one of pydantic's complaints is about."""
+    """The top-level field of a pydantic error."""
     return str(found["loc"][0])
 
 
 def problem_of(found: Mapping[str, Any]) -> Problem:
-    """One of pydantic's complaints (`ValidationError.errors()`), as people should read it."""
+    """A pydantic error (an item of `ValidationError.errors()`) as a problem for people."""
     _, *inner = found["loc"]
-    # pydantic names a default that another setting rules out as Python does, and marks the key of a mapping.
+    # pydantic gives the Python name for a default that another setting rules out, and marks the key of a mapping.
     ours = [to_camel(part) if found["type"] == "refused" and "_" in str(part) else part for part in inner]
     steps = (f"[{part}]" if isinstance(part, int) else f".{show_key(part)}" for part in ours if part != "[key]")
     top = field_of(found)
     key = config_key(top if top == PROJECT_KEY else show_key(top)) + "".join(steps)
-    # What is refused may be a default, which is None; pydantic complains of a None that somebody wrote.
+    # A refused value may be a default, which is None; a None in the YAML is pydantic's own error.
     absent = found["type"] == "missing" or (found["type"] == "refused" and found["input"] is None)
     value = "(absent)" if absent else show(found["input"])
     context: Mapping[str, Any] = found.get("ctx", {})
@@ -126,7 +126,7 @@ def _in_our_words(  # noqa: PLR0911, PLR0912 (a table)
         case "extra_forbidden":
             return UNKNOWN, "check the spelling; docs/settings.md lists every key"
         case "missing":
-            return "this setting is needed", "add it; docs/settings.md says what it means"
+            return "this setting is required", "add it; docs/settings.md explains it"
         case "literal_error" | "enum":
             return "not one of the known values", f"use {_choices(context['expected'])}"
         case "int_type" | "int_parsing" | "int_from_float":
@@ -145,7 +145,7 @@ def _in_our_words(  # noqa: PLR0911, PLR0912 (a table)
                 return A_DATE_FOR_TEXT
             right = _as_it_may_be(str(given), context["pattern"])
             hint = f"write it as {show(right)}; " if right else ""
-            return "not a valid name here", f"{hint}{_FORMS.get(context['pattern'], 'docs/settings.md says its form')}"
+            return "not a valid name here", f"{hint}{_FORMS.get(context['pattern'], 'docs/settings.md describes it')}"
         case "model_type" | "dict_type" | "model_attributes_type":
             return "not a group of settings", "write its keys indented below it"
         case "finite_number" | "decimal_parsing" | "decimal_type" | "decimal_whole_digits":
@@ -158,40 +158,40 @@ def _in_our_words(  # noqa: PLR0911, PLR0912 (a table)
         case "tuple_type" | "list_type":
             return "not a list", "write it as [a, b], or each item on a line below it, after a hyphen"
         case _:
-            return message[:1].lower() + message[1:], "docs/settings.md says what belongs here"
+            return message[:1].lower() + message[1:], "docs/settings.md describes this setting"
 
 
 def _too_short(least: int, what: str) -> tuple[str, str]:
     wrong = f"at least {least} {what}{'' if least == 1 else 's'} needed"
-    return wrong, f"give {least} or more; docs/settings.md says what belongs here"
+    return wrong, f"give {least} or more; docs/settings.md describes this setting"
 
 
-# The engine reads an unquoted date or time of the YAML as a time, and hands it on as Go prints one.
+# The engine parses an unquoted date or time in the YAML as a time and passes it on in Go's format.
 A_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)? [-+][0-9]{4} [-+A-Z0-9]+")
-A_DATE_FOR_TEXT = ("a date where text is needed", 'put it in quotes, as in "2026-01-31"')
+A_DATE_FOR_TEXT = ("a date where text is required", 'put it in quotes, as in "2026-01-31"')
 
 
 def no_time(text: str) -> str:
-    """Refuse what somebody wrote as a date without quotes: the cloud would get another text than the YAML has."""
+    """Refuse an unquoted date: the cloud would get other text than the YAML has."""
     if A_TIME.fullmatch(text):
         raise refuse(*A_DATE_FOR_TEXT)
     return text
 
 
 def _not_text(given: object) -> tuple[str, str]:
-    """YAML reads bare digits, and words such as true, as something else than text."""
+    """YAML does not read bare digits, or words such as true, as text."""
     if isinstance(given, bool):
-        return "true or false where text is needed", f'put it in quotes: "{str(given).lower()}"'
+        return "true or false where text is required", f'put it in quotes: "{str(given).lower()}"'
     if isinstance(given, int | float):
         text = show(given)
-        return "a number where text is needed", f'put it in quotes: "{text}"'
+        return "a number where text is required", f'put it in quotes: "{text}"'
     if given is None:
-        return "empty where text is needed", "write the text, or remove the key"
-    return "not text", "write one word or line; docs/settings.md says what belongs here"
+        return "empty where text is required", "write the text, or remove the key"
+    return "not text", "write one word or line; docs/settings.md describes this setting"
 
 
 def _as_it_may_be(given: str, pattern: str) -> str:
-    """The same name without what is only habit: capitals, a final dot, blanks around it. Empty: it would not do."""
+    """The name in lower case, without a final dot and surrounding blanks, if that is valid; otherwise empty."""
     right = given.strip().rstrip(".").lower()
     if pattern in _FORMS_OF_HOSTS and not right.isascii():
         right = _in_ascii(right)
@@ -199,8 +199,8 @@ def _as_it_may_be(given: str, pattern: str) -> str:
 
 
 def _in_ascii(name: str) -> str:
-    """`xn--mnchen-3ya.de` for `münchen.de`. Python's codec is that of IDNA 2003, which makes another name of some (`ß`,
-    RFC 5891 appendix A): what does not lead back to the name is no hint."""
+    """`xn--mnchen-3ya.de` for `münchen.de`. Python's codec implements IDNA 2003, which maps some names to others (`ß`,
+    RFC 5891 appendix A): a result that does not decode to the same name is not offered as a hint."""
     try:
         found = name.encode("idna")
         return found.decode() if found.decode("idna") == name else ""
@@ -209,6 +209,6 @@ def _in_ascii(name: str) -> str:
 
 
 def _choices(expected: str) -> str:
-    """pydantic quotes the known values, members of an enum with their class around it: only the values are ours."""
+    """The known values out of pydantic's text, which quotes them and wraps enum members in their class."""
     quoted = re.findall(r"'([^']*)'", expected)
     return " or ".join([", ".join(quoted[:-1]), quoted[-1]]) if len(quoted) > 1 else "".join(quoted) or expected

@@ -1,18 +1,19 @@
-"""Rules that span the settings of one region's edge; `rules.py` says how they are asked."""
+"""Rules that span the settings of one region's edge; `rules.py` runs them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from inventory.address import Direction, Status
+from settings.cost import Quotas
 from settings.database import LONGEST_CONNECTION, Database
 from settings.dedicated import DedicatedCustomer, listeners, refuse_clashes
 from settings.dns import Dns
 from settings.egress import Egress
 from settings.ingress import Cluster, Ingress
-from settings.ledger import Quotas, RetiredAddress
 from settings.lifecycle import refuse_circle, refuse_short_notice
 from settings.problems import refuse, show
+from settings.retired import RetiredAddress
 from settings.rules import Given, Rule
 from settings.trunk_acl import TrunkAcl
 from settings.way_to_database import refuse_no_way
@@ -43,15 +44,17 @@ def _vendors_have_their_notice(egress: Egress, notice_days: int) -> None:
 
 def _egress_has_its_own_addresses(egress: Egress, ingress: Ingress) -> None:
     if shared := sorted(ingress.address_names & set(egress.slots)):
-        raise refuse(f"{shared[0]} is an ingress address", "an address is one or the other; reserve another")
+        raise refuse(
+            f"{shared[0]} is an ingress address", "an address is either ingress or egress; reserve another one"
+        )
 
 
 def _cloud_sql_takes_the_name(database: Database, project: str) -> None:
     length = len(f"{project}:{database.longest_name}")
     if length > LONGEST_CONNECTION:
         raise refuse(
-            f"gcp:project and {database.longest_name} have {length} characters with a colon between",
-            f"make database.instance shorter: Cloud SQL takes {LONGEST_CONNECTION}",
+            f"gcp:project and {database.longest_name} have {length} characters, with the colon between them",
+            f"use a shorter database.instance: Cloud SQL allows {LONGEST_CONNECTION}",
         )
 
 
@@ -70,15 +73,16 @@ def _the_database_can_be_reached(trunk_acl: TrunkAcl, database: Database) -> Non
 def _the_owner_knows_whose_they_are(dedicated: Mapping[str, DedicatedCustomer], database: Database) -> None:
     if dedicated and database.replica_of:
         raise refuse(
-            "whose these addresses are is written in the database, of which this region has a read replica",
-            f"give customers addresses of their own in the region of {database.replica_of.stack}",
+            "dedicated addresses are rows of the trunk ACL, which this region cannot write: its database is a read"
+            " replica",
+            f"configure dedicated customers in the region of {database.replica_of.stack}",
         )
 
 
-def _somebody_knows_whose_they_are(dedicated: Mapping[str, DedicatedCustomer], trunk_acl: TrunkAcl) -> None:
+def _dedicated_customers_are_enforced(dedicated: Mapping[str, DedicatedCustomer], trunk_acl: TrunkAcl) -> None:
     if dedicated and not (trunk_acl.manage and trunk_acl.enforcement):
         raise refuse(
-            "nothing would tell the SIP proxies whose these addresses are: every call to them would be refused",
+            "the SIP proxies would not know the customers of these addresses: every call to them would be refused",
             "set trunkAcl.manage: true and trunkAcl.enforcement: {}",
         )
 
@@ -109,40 +113,40 @@ def _no_dedicated_name_is_the_regions(
 
 
 def _retired_addresses_fit_the_living(
-    legacy: Mapping[str, RetiredAddress], ingress: Ingress, egress: Egress, dedicated: Mapping[str, DedicatedCustomer]
+    retired: Mapping[str, RetiredAddress], ingress: Ingress, egress: Egress, dedicated: Mapping[str, DedicatedCustomer]
 ) -> None:
     own = {each.address: each.ban for each in listeners(dedicated, ingress)}
     living = ingress.address_names | set(egress.slots) | set(own)
     draining = {name for name, slot in egress.slots.items() if slot.state is Status.DRAINING}
-    if both := sorted(draining & set(legacy)):
+    if both := sorted(draining & set(retired)):
         raise refuse(
-            f"{both[0]} is retired and still drains",
-            f"remove it from egress.slots when its calls have ended, or legacy.{both[0]} until then",
+            f"{both[0]} is both retired and draining",
+            f"remove it from egress.slots if its calls have ended; otherwise remove legacy.{both[0]}",
         )
-    if both := sorted(living & set(legacy)):
-        raise refuse(f"{both[0]} is in use and retired", "remove it from legacy, or from where it is used")
-    for name, address in legacy.items():
-        if unknown := sorted(set(address.replaced_by) - living - set(legacy)):
+    if both := sorted(living & set(retired)):
+        raise refuse(f"{both[0]} is both in use and retired", "remove it from legacy, or from where it is used")
+    for name, address in retired.items():
+        if unknown := sorted(set(address.replaced_by) - living - set(retired)):
             raise refuse(
-                f"{show(name)} is replaced by {unknown[0]}, which is not here", "name an address of this stack"
+                f"{show(name)} is replaced by {unknown[0]}, which is not in this stack", "name an address of this stack"
             )
         if private := [each for each in address.replaced_by if own.get(each, address.customer) != address.customer]:
             raise refuse(
-                f"{show(name)} is replaced by {private[0]}, which is BAN {own[private[0]]}'s own: it would be"
+                f"{show(name)} is replaced by {private[0]}, which is dedicated to BAN {own[private[0]]}: it would be"
                 " published to others",
-                f"name an address that they may have, or say legacy.{show(name)}.customer",
+                f"name a public address, or set legacy.{show(name)}.customer",
             )
 
 
 def _replacements_have_the_same_direction(
-    legacy: Mapping[str, RetiredAddress], ingress: Ingress, egress: Egress, dedicated: Mapping[str, DedicatedCustomer]
+    retired: Mapping[str, RetiredAddress], ingress: Ingress, egress: Egress, dedicated: Mapping[str, DedicatedCustomer]
 ) -> None:
-    """Customers who follow `replacedBy` would send calls to the NAT gateway, vendors let a LoadBalancer in."""
+    """Customers who follow `replacedBy` would send calls to the NAT gateway, vendors would admit a LoadBalancer."""
     own = [each.address for each in listeners(dedicated, ingress)]
     directions = dict.fromkeys((*ingress.address_names, *own), Direction.INBOUND)
     directions |= dict.fromkeys(egress.slots, Direction.OUTBOUND)
-    directions |= {name: address.direction for name, address in legacy.items()}
-    for name, address in legacy.items():
+    directions |= {name: address.direction for name, address in retired.items()}
+    for name, address in retired.items():
         for following in address.replaced_by:
             if (direction := directions[following]) is not address.direction:
                 raise refuse(
@@ -151,19 +155,19 @@ def _replacements_have_the_same_direction(
                 )
 
 
-def _replacements_make_no_circle(legacy: Mapping[str, RetiredAddress]) -> None:
-    refuse_circle({name: address.replaced_by for name, address in legacy.items()})
+def _replacements_make_no_circle(retired: Mapping[str, RetiredAddress]) -> None:
+    refuse_circle({name: address.replaced_by for name, address in retired.items()})
 
 
-def _an_address_is_retired_once(legacy: Mapping[str, RetiredAddress]) -> None:
+def _an_address_is_retired_once(retired: Mapping[str, RetiredAddress]) -> None:
     names: dict[str, str] = {}
-    for name, retired in legacy.items():
-        if other := names.get(retired.address):
+    for name, each in retired.items():
+        if other := names.get(each.address):
             raise refuse(
-                f"{retired.address} stands under {show(other)} and under {show(name)}",
-                "leave it under one name: people outside would not know which of the two is right",
+                f"{each.address} is listed as {show(other)} and as {show(name)}",
+                "keep one of the two: readers would not know which one is right",
             )
-        names[retired.address] = name
+        names[each.address] = name
 
 
 def _the_project_may_have_it_all(
@@ -178,7 +182,7 @@ def _the_project_may_have_it_all(
 
 
 def _in_the_cluster(ingress: Ingress, acl: TrunkAcl) -> tuple[dict[str, str], dict[int, str]]:
-    """Services beside those of dedicated customers, and ports of the SIP proxy's pods: each with whose it is."""
+    """Services other than those of dedicated customers, and ports of the SIP proxy's pods, each with its owner."""
     shared, internal = "the shared ingress", "the internal Service"
     services = dict.fromkeys((ingress.udp.service, ingress.tcp.service), shared)
     ports = dict.fromkeys((*ingress.udp.ports.values(), *ingress.tcp.ports.values()), shared)
@@ -191,7 +195,7 @@ def _in_the_cluster(ingress: Ingress, acl: TrunkAcl) -> tuple[dict[str, str], di
     return services, ports
 
 
-# Of those about one setting the first that does not hold is reported.
+# Of several rules for one setting, the first that fails is reported.
 RULES: tuple[Rule, ...] = (
     _provider_has_the_same_region,
     _cluster_is_in_the_region,
@@ -202,7 +206,7 @@ RULES: tuple[Rule, ...] = (
     _only_the_owner_writes,
     _the_database_can_be_reached,
     _the_owner_knows_whose_they_are,
-    _somebody_knows_whose_they_are,
+    _dedicated_customers_are_enforced,
     _dedicated_customers_are_apart,
     _no_dedicated_name_is_the_regions,
     _retired_addresses_fit_the_living,

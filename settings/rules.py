@@ -1,7 +1,7 @@
 """Rules that span settings: functions whose parameters name what they need, in any order of the fields.
 
-The first parameter is the setting that the rule is about, where a problem is reported; the others are what it is held
-against. A rule raises `problems.refuse(...)`. Rules inside one group are validators of its model.
+The first parameter is the setting that the rule checks and for which it reports a problem; the others are what it is
+compared with. A rule raises `problems.refuse(...)`. Rules within one group are validators of its model.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ Rule = Callable[..., None]
 
 @dataclass(frozen=True)
 class Given:
-    """What a stack gives beside its settings, in a rule the parameter `given`. `valid`: field to value, of all settings
-    that are right by themselves."""
+    """The raw configuration, as parameter `given` of a rule. `valid`: field to value, for all settings that are valid
+    by themselves."""
 
     config: Mapping[str, str]
     secret_keys: frozenset[str]
@@ -27,9 +27,10 @@ class Given:
 
 
 def broken(rules: Iterable[Rule], given: Given) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The field and what `refuse` said, of each rule that does not hold.
+    """The field and the refusal's context, for each rule that fails.
 
-    A rule is asked where everything that it names is right; what one rule refuses is wrong for those after it.
+    A rule runs only if every setting that it names is valid; a setting that one rule refuses is invalid for later
+    rules.
     """
     known = {**given.valid, "given": given}
     for rule in rules:

@@ -1,7 +1,6 @@
-"""Settings that several stacks share: a file in the form of a stack's own, merged under it.
+"""Settings that several stacks share: a file of the same form as a stack's own, with lower precedence.
 
-Mappings are merged key by key; everything else is the stack's where the stack says it. Leaves to the models what the
-settings mean: they see one document, whoever said what.
+Mappings are merged key by key; for all else the stack's own value wins. The models see one merged document.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from engine.dns_hosts import TOKENS
 from settings.plain_yaml import YamlError, compose, plain
 from settings.problems import PROJECT, Problem, SettingsError, show, show_key
 
@@ -21,12 +21,12 @@ FORM = "write it as a stack's own file: `config:` and below it keys that begin w
 DEEPEST = 12
 NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./-]{0,99}")
 LARGEST = 1_000_000  # bytes
-# The engine hands on defaults of Pulumi.yaml as the stack's own, and who this is nobody can share.
-EACH_ITS_OWN = ("role", "shared", "region", "protect", "noticeDays", "gandiToken", "regions")
+# The engine passes defaults of Pulumi.yaml on as the stack's own, and a stack's identity cannot be shared.
+EACH_ITS_OWN = ("role", "shared", "region", "protect", "noticeDays", "regions", *TOKENS)
 
 
 def read(name: str, folder: Path) -> dict[str, Any]:
-    """Field to value, of the file `name` in `folder`. Raises `SettingsError` with every problem of its form."""
+    """Field to value, from the file `name` in `folder`. Raises `SettingsError` with every problem of its form."""
     file = _inside(name, folder)
     try:
         if file.stat().st_size > LARGEST:
@@ -35,27 +35,27 @@ def read(name: str, folder: Path) -> dict[str, Any]:
         document = plain(root, decimals=True) if root else {}
         from_json(json.dumps(document))
     except OSError as error:
-        raise _unusable(name, f"cannot be read: {error.strerror}", "name a file of the program's folder") from None
+        raise _unusable(name, f"cannot be read: {error.strerror}", "name a file in the program's folder") from None
     except YamlError as error:
         raise _unusable(f"{name}:{error.line}", str(error), "correct the file") from None
     except (UnicodeDecodeError, ValueError):
         raise _unusable(name, "not plain text in UTF-8", "correct the file") from None
     if not isinstance(document, dict) or set(document) != {"config"} or not isinstance(document["config"], dict):
-        raise _unusable(name, "not a file of settings", FORM)
+        raise _unusable(name, "not a settings file", FORM)
     if problems := list(_unshareable(document["config"], name)):
         raise SettingsError(problems)
     return {key.removeprefix(f"{PROJECT}:"): value for key, value in document["config"].items()}
 
 
 def _inside(name: str, folder: Path) -> Path:
-    """Nothing outside the program is anybody's settings, not even through a link."""
+    """Refuse a file outside the program's folder, also through a symbolic link."""
     if not NAME.fullmatch(name):
-        raise _unusable(name, "not the name of a file of the program", "write it as shared/prod.yaml")
+        raise _unusable(name, "not the path of a file in the program's folder", "write it as shared/prod.yaml")
     root = folder.resolve()
     try:
         file = (root / name).resolve()
     except (OSError, RuntimeError):
-        raise _unusable(name, "no file is there", "write it as shared/prod.yaml") from None
+        raise _unusable(name, "there is no such file", "write it as shared/prod.yaml") from None
     if not file.is_relative_to(root):
         raise _unusable(name, "outside the program's folder", "name a file below it, as shared/prod.yaml")
     return file
@@ -72,7 +72,7 @@ def _unshareable(config: Mapping[str, Any], name: str) -> Iterator[Problem]:
             yield Problem(
                 f"{PROJECT}:shared",
                 show(key),
-                "no setting of this program: engine and plugins read a stack's own file only",
+                "not a setting of this program: engine and plugins read only a stack's own file",
                 "write it in every stack's own file",
                 name,
             )
@@ -84,14 +84,14 @@ def _unshareable(config: Mapping[str, Any], name: str) -> Iterator[Problem]:
             yield Problem(
                 secret,
                 "(not shown)",
-                "a secret in a shared file, which is encrypted for one stack and read by none",
+                "a secret in a shared file: it is encrypted for one stack, and no stack can read it there",
                 "set it in the stack with `pulumi config set --secret`",
                 name,
             )
 
 
 def _secrets(value: Any, key: str) -> Iterator[str]:
-    """Keys of what the engine writes for a secret: `{secure: TEXT}`."""
+    """Keys of encrypted values, which the engine writes as `{secure: TEXT}`."""
     if isinstance(value, dict):
         if set(value) == {"secure"}:
             yield key
@@ -103,7 +103,7 @@ def _secrets(value: Any, key: str) -> Iterator[str]:
 
 
 def merged(shared: Any, own: Any) -> Any:
-    """What the stack says, and below it what is shared."""
+    """The stack's own settings over the shared ones."""
     if not isinstance(shared, Mapping) or not isinstance(own, Mapping):
         return own
     both = {key: merged(shared[key], own[key]) for key in shared if key in own}
@@ -111,7 +111,7 @@ def merged(shared: Any, own: Any) -> Any:
 
 
 def stands_in(document: Any, steps: Sequence[str | int]) -> bool:
-    """Whether a document says anything at this place."""
+    """Whether a document has a value at this path."""
     for step in steps:
         inside = range(len(document)) if isinstance(document, list) else document
         if not isinstance(inside, Mapping | range) or step not in inside:

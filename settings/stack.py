@@ -1,17 +1,18 @@
-"""What every stack's settings have in common, and how they are read: strictly, with every problem told at once."""
+"""Settings common to all stacks, and their strict parser, which reports every problem at once."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic import ValidationInfo as Info
 from pydantic_core import from_json
 
+from engine.dns_hosts import TOKENS
 from settings import shared
 from settings.base import Labels, ProjectId, Section
 from settings.dns import Dns
@@ -25,58 +26,45 @@ from settings.problems import (
     config_key,
     field_of,
     problem_of,
-    refuse,
     show,
 )
 from settings.rules import Given, Rule, broken
 
-PROGRAM = Path(__file__).resolve().parent.parent  # what `shared` is relative to, as `trunkAcl.trunks` is
-OF_GANDI = "gandiToken"
+PROGRAM = Path(__file__).resolve().parent.parent  # `shared` is relative to it, as is `trunkAcl.trunks`
 ROLE = "`region`: one region's edge; `global`: the names that all regions share (docs/regions.md)"
 DEFAULT_ROLE = "region"
-TEXTS = (PROJECT_KEY, "region", "role", "shared", OF_GANDI)
-
-
-def _token_is_kept_as_a_secret(gandi_token: SecretStr, given: Given) -> None:
-    if gandi_token.get_secret_value() and config_key(OF_GANDI) not in given.secret_keys:
-        raise refuse(
-            "a token in clear, in a file that many can read",
-            f"give it up at Gandi, make a new one, and run `pulumi config set --secret {OF_GANDI}`",
-        )
+TEXTS = (PROJECT_KEY, "region", "role", "shared", *TOKENS)
 
 
 class Stack(Section):
-    """What every stack has, whatever its role. `elsewhere`: settings that only stacks of the other role have; `rules`:
-    those that span settings."""
+    """Settings of every stack, whatever its role. `elsewhere`: settings that only stacks of the other role have;
+    `rules`: rules that span settings. Tokens of DNS hosts (`engine.dns_hosts.TOKENS`) are settings too, but only the
+    hosts' providers read them."""
 
     elsewhere: ClassVar[frozenset[str]]
-    rules: ClassVar[tuple[Rule, ...]] = (_token_is_kept_as_a_secret,)
+    rules: ClassVar[tuple[Rule, ...]] = ()
 
     project: ProjectId = Field(alias=PROJECT_KEY, description="Google Cloud project; the provider's own setting")
     role: str = Field(DEFAULT_ROLE, description=ROLE)
     shared: str = Field("", description="file of settings shared with other stacks, relative to the program")
-    protect: bool = Field(True, description="all locks against deletion: the engine's, the plugin's, the cloud's")
-    labels: Labels = Field({}, description="on everything that takes labels")
+    protect: bool = Field(True, description="all locks against deletion: the engine's, the plugin's and Google's")
+    labels: Labels = Field({}, description="labels of every resource that can have labels")
     notice_days: NoticeDays = Field(
-        NOTICE_DAYS, description="days from the announcement of an address to its first use"
+        NOTICE_DAYS, description="minimum number of days from the announcement of an address to its first use"
     )
     dns: Dns = Field(description="names")
-    gandi_token: SecretStr = Field(
-        SecretStr(""),
-        validate_default=False,  # as JSON it would have to be text
-        description="Gandi's personal access token, as a secret (docs/dns.md); empty: GANDI_TOKEN of the environment",
-    )
     inventory_site: InventorySite = Field(InventorySite(), description="the inventory as a web site")
 
     @classmethod
     def parse(cls, config: Mapping[str, str], secret_keys: Collection[str] = (), folder: Path = PROGRAM) -> Self:
-        """The settings in a stack's configuration, `namespace:key` to text, objects as JSON (as the engine gives it),
-        and below them those of the file that it shares with other stacks, which is in `folder`.
+        """Parse a stack's configuration (`namespace:key` to text, objects as JSON, as the engine gives it), merged over
+        the shared file in `folder`.
 
         Raises `SettingsError` with every problem found. Values of `secret_keys` are never shown.
         """
         own = {field: _value(field, config[key]) for field, key in cls._keys(config).items() if key in config}
-        own = {field: value for field, value in own.items() if not cls._nobody_said(field, value)}
+        own = {field: value for field, value in own.items() if not cls._is_unset(field, value)}
+        tokens = {field: own.pop(field) for field in TOKENS if field in own}
         cls._refuse_another_role(own)
         name = own.get("shared")
         below = shared.read(name, folder) if isinstance(name, str) and name else {}
@@ -87,6 +75,7 @@ class Stack(Section):
             settings = cls.model_validate_json(json.dumps(document), context=given)
         except ValidationError as error:
             found += error.errors(include_url=False)
+        found += _in_clear(tokens, given)
         for name, refusal in broken(cls.rules, given):
             key = str(cls.model_fields[name].alias)
             found.append({"type": "refused", "loc": (key,), "input": document.get(key), "ctx": refusal})
@@ -94,8 +83,8 @@ class Stack(Section):
             return settings
         places = [str(each.alias) for each in _fields(cls)]
         found.sort(key=lambda each: places.index(field_of(each)) if field_of(each) in places else len(places))
-        secret = {_storable(key) for key in secret_keys} | {config_key(OF_GANDI)}
-        raise SettingsError([cls._in_place(_told(each, secret, below, own)) for each in found])
+        secret = {_storable(key) for key in secret_keys} | set(map(config_key, TOKENS))
+        raise SettingsError([cls._in_place(_problem(each, secret, below, own)) for each in found])
 
     @field_validator("*")
     @classmethod
@@ -112,15 +101,15 @@ class Stack(Section):
         return known | {_storable(key.removeprefix(ours)): key for key in config if key.startswith(ours)}
 
     @classmethod
-    def _nobody_said(cls, field: str, value: Any) -> bool:
-        """The engine adds what Pulumi.yaml declares: an empty group, or empty text, for what only some stacks have."""
+    def _is_unset(cls, field: str, value: Any) -> bool:
+        """The engine adds defaults of Pulumi.yaml: an empty group or text for settings that only some stacks have."""
         return value in ({}, "") and (
             field in cls.elsewhere or any(each.alias == field and each.is_required() for each in _fields(cls))
         )
 
     @classmethod
     def _refuse_another_role(cls, own: Mapping[str, Any]) -> None:
-        """One problem instead of as many as there are settings."""
+        """Report a wrong role as one problem, not once for each setting."""
         role, key = own.get("role", DEFAULT_ROLE), config_key("role")
         if role not in ROLES:
             raise SettingsError([Problem(key, show(role), "there is no such role", f"use {' or '.join(ROLES)}")])
@@ -129,7 +118,7 @@ class Stack(Section):
 
     @classmethod
     def _in_place(cls, problem: Problem) -> Problem:
-        """What the other role has is known, and said so."""
+        """A setting of the other role is reported as such, not as unknown."""
         if problem.key not in {config_key(field) for field in cls.elsewhere} or problem.wrong != UNKNOWN:
             return problem
         (other,) = set(ROLES) - {cls.model_fields["role"].default}
@@ -139,13 +128,13 @@ class Stack(Section):
 
 
 ROLES = {
-    "region": "the stack of one region, where that of the shared names is meant",
-    "global": "the stack of the names that regions share: it has no edge of its own",
+    "region": "the stack of one region, but the stack of the shared names is needed",
+    "global": "the stack of the shared names: it has no edge",
 }
 
 
 def role_of(config: Mapping[str, str]) -> str:
-    """The role that a stack's configuration says; whoever says none is a region's, as before there were two."""
+    """The role in a stack's configuration; `region` if there is none."""
     return config.get(config_key("role")) or DEFAULT_ROLE
 
 
@@ -154,8 +143,8 @@ def _fields(model: type[Stack]) -> list[Any]:
 
 
 def _value(field: str, text: str) -> Any:
-    """Configuration arrives as text. Names stay text even when they look like something else (`region: 12`), and so
-    does what JSON cannot carry: halves of characters, groups nested without end."""
+    """Configuration arrives as text. Names stay text even if they look like another type (`region: 12`), and so does
+    anything JSON cannot represent: lone surrogates, nesting without end."""
     if field in TEXTS:
         return _storable(text)
     try:
@@ -166,11 +155,22 @@ def _value(field: str, text: str) -> Any:
     return value
 
 
+def _in_clear(tokens: Mapping[str, str], given: Given) -> Iterator[Mapping[str, Any]]:
+    """A complaint about each token that is no secret."""
+    for field, token in tokens.items():
+        if token and config_key(field) not in given.secret_keys:
+            remedy = (
+                f"revoke it at {TOKENS[field].title}, create a new one, and run `pulumi config set --secret {field}`"
+            )
+            refusal = {"wrong": "a token in clear text, in a file that many can read", "remedy": remedy}
+            yield {"type": "refused", "loc": (field,), "input": token, "ctx": refusal}
+
+
 def _storable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def _told(
+def _problem(
     found: Mapping[str, Any], secret_keys: Collection[str], below: Mapping[str, Any], own: Mapping[str, Any]
 ) -> Problem:
     steps = [step for step in found["loc"] if step != "[key]"]
@@ -182,7 +182,7 @@ def _told(
 
 
 def _remedy_of_a_secret(found: Mapping[str, Any]) -> str:
-    """Without the hint that would show the value, in whatever case."""
+    """The remedy, unless it contains the value in any case."""
     remedy = problem_of({**found, "input": ""}).remedy
     given = str(found["input"]).lower()
     return "docs/settings.md says what belongs here" if given and given in remedy.lower() else remedy

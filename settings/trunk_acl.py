@@ -1,4 +1,4 @@
-"""Who may call: how the trunk ACL's database is reached, what its schema allows, and how Kamailio gets it."""
+"""The trunk ACL: how its database is reached, what its schema allows, and how Kamailio gets it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Reach(Section):
         description="`direct`: TLS to its address; `proxy`: a Cloud SQL Auth Proxy on this machine; `connector`: the"
         " Cloud SQL Python Connector",
     )
-    address: Literal["public", "private"] = Field("public", description="which of the instance's addresses")
+    address: Literal["public", "private"] = Field("public", description="which of the instance's addresses to use")
     proxy_port: Port | None = Field(None, description="port of the proxy on 127.0.0.1, for access `proxy` alone")
     iam_user: Principal | None = Field(
         None,
@@ -29,12 +29,12 @@ class Reach(Section):
         " started with --auto-iam-authn. It must be a user of the instance (database.iamUsers)",
     )
     deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
-        120, description="how long a database that does not accept connections yet is waited for"
+        120, description="how long to wait for a database that does not accept connections yet"
     )
     lock_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
-        60, description="how long another run's lock, or a table's, is waited for"
+        60, description="how long to wait for another run's lock, or a table's"
     )
-    statement_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(600, description="longest single statement")
+    statement_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(600, description="timeout of a single statement")
 
     @field_validator("proxy_port")
     @classmethod
@@ -44,7 +44,7 @@ class Reach(Section):
         access = info.data.get("access")
         if access in ("direct", "connector") and port is not None:
             raise refuse(
-                f"access `{access}` goes through no proxy", "use trunkAcl.reach.access: proxy, or remove proxyPort"
+                f"access `{access}` does not use a proxy", "use trunkAcl.reach.access: proxy, or remove proxyPort"
             )
         return port
 
@@ -60,7 +60,7 @@ class Reach(Section):
 
 
 class Limits(Section):
-    """What the database itself refuses as an entry."""
+    """Limits on entries that the database itself enforces."""
 
     widest_ipv4: Annotated[int, Field(ge=8, le=32)] = Field(20, description="shortest IPv4 prefix of one entry")
     widest_ipv6: Annotated[int, Field(ge=16, le=128)] = Field(40, description="shortest IPv6 prefix of one entry")
@@ -82,7 +82,7 @@ class Limits(Section):
 class SignIn(Section):
     """How Kamailio (`warp_acl_reader`) and the portal (`warp_acl_writer`) sign in."""
 
-    passwords: bool = Field(True, description="the two roles sign in themselves, with generated passwords")
+    passwords: bool = Field(True, description="the two roles sign in directly, with generated passwords")
     readers: Annotated[tuple[Principal, ...], EachOnce] = Field(
         (), description="IAM principals that may read as warp_acl_reader does"
     )
@@ -92,9 +92,9 @@ class SignIn(Section):
 
     @field_validator("readers")
     @classmethod
-    def _somebody_can_read(cls, readers: tuple[str, ...], info: Info) -> tuple[str, ...]:
+    def _the_acl_can_be_read(cls, readers: tuple[str, ...], info: Info) -> tuple[str, ...]:
         if not readers and info.data.get("passwords") is False:
-            raise refuse("nobody could read the ACL", "name a reader, or set trunkAcl.signIn.passwords: true")
+            raise refuse("no role could read the ACL", "name a reader, or set trunkAcl.signIn.passwords: true")
         return readers
 
 
@@ -102,7 +102,7 @@ Quantity = Annotated[str, Field(pattern=form(r"^[0-9]+(m|[KMGT]i?)?$", "write it
 
 
 class Reloader(Section):
-    """The Deployment that has every SIP proxy load what changed."""
+    """The Deployment that makes every SIP proxy load changes of the trunk ACL."""
 
     image: str = Field(
         min_length=1,
@@ -112,7 +112,8 @@ class Reloader(Section):
     )
     name: Name = Field("warp-acl-reloader", description="name of the Deployment")
     service: Name = Field(
-        "kamailio-rpc", description="name of the headless Service by which it finds every proxy pod; made here"
+        "kamailio-rpc",
+        description="name of the headless Service by which it finds every proxy pod; declared by this program",
     )
     port: Port = Field(9061, description="the proxies' port for the reloader's calls, UDP and TCP (`kamailio/rpc.cfg`)")
     cpu: Quantity = Field("50m", description="requested CPU")
@@ -124,30 +125,31 @@ class Enforcement(Section):
 
     table: Literal["mtree", "permissions"] = Field(
         "mtree",
-        description="which of the fragments' two tables the proxies use (kamailio/README.md); the reloader must know",
+        description="which of the fragments' two tables the proxies use (kamailio/README.md); the reloader has to"
+        " match",
     )
     config_map: Name = Field("warp-acl", description="ConfigMap with Kamailio's configuration fragments")
-    secret: Name = Field("warp-acl", description="Secret with what the fragments read from the environment")
+    secret: Name = Field("warp-acl", description="Secret with the environment variables that the fragments read")
     address: Address | None = Field(
         None, description="where pods reach the database; absent: the private address, or else the public one"
     )
-    reloader: Reloader | None = Field(None, description="absent: nothing tells the proxies what changed")
+    reloader: Reloader | None = Field(None, description="absent: the proxies are not notified of changes")
 
 
 class TrunkAcl(Section):
     """The trunk ACL: schema, customers' trunks, and enforcement."""
 
-    manage: bool = Field(False, description="false: nothing of the trunk ACL is touched")
+    manage: bool = Field(False, description="false: the trunk ACL is not touched")
     reach: Reach = Field(Reach(), description="how `pulumi up` gets to the database")
     create_customers: bool = Field(
-        False, description="create a minimal accounts.customers where there is none; production has its own"
+        False, description="create a minimal accounts.customers if there is none; production has its own"
     )
-    limits: Limits = Field(Limits(), description="what the database refuses")
+    limits: Limits = Field(Limits(), description="limits on entries")
     sign_in: SignIn = Field(SignIn(), description="how the two roles sign in")
     trunks: Text | None = Field(
         None,
         pattern=form(r"^[^\x00]+$", "name a folder"),
-        description="folder of trunk files (`*.yaml`), relative to the program; absent: rows are the portal's alone",
+        description="folder of trunk files (`*.yaml`), relative to the program; absent: only the portal writes rows",
     )
     owner: Annotated[
         str,
@@ -157,7 +159,7 @@ class TrunkAcl(Section):
             )
         ),
     ] = Field("warp-edge", description="marks the rows that come from trunk files; other rows are left alone")
-    enforcement: Enforcement | None = Field(None, description="what the cluster gets; absent: nothing")
+    enforcement: Enforcement | None = Field(None, description="resources in the cluster; absent: none")
 
     @field_validator("enforcement")
     @classmethod
@@ -174,5 +176,5 @@ class TrunkAcl(Section):
     @classmethod
     def _not_the_portals(cls, owner: str) -> str:
         if owner == "portal":
-            raise refuse("the portal's own mark: its rows would be removed", "choose another, such as warp-edge")
+            raise refuse("reserved for the portal: its rows would be removed", "choose another, such as warp-edge")
         return owner

@@ -1,6 +1,6 @@
-"""Whether the ways to the database that `trunkAcl` says are ways that `database` leaves open.
+"""Whether the access that `trunkAcl` configures is possible with the settings of `database`.
 
-What is refused here would pass a preview, and then an update would wait for an answer that cannot come.
+Without these checks a preview would succeed, and the update would wait for an answer that cannot come.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ SWITCH_ON = "set database.iamAuthentication: true"
 
 
 def refuse_no_way(acl: TrunkAcl, database: Database) -> None:
-    """Refuse what cannot work: for `pulumi up` where the ACL is applied, for the SIP proxies where it is read."""
+    """Refuse access that cannot work: for `pulumi up` where the ACL is applied, for the SIP proxies where it is
+    read."""
     if acl.manage:
         _refuse_for_pulumi(acl, database)
     if acl.manage or database.replica_of:
@@ -39,12 +40,12 @@ def _refuse_for_pulumi(acl: TrunkAcl, database: Database) -> None:
         )
     if reach.access == "direct" and database.ssl_mode == CERTIFICATES:
         raise refuse(
-            f"reach.access is direct, and database.sslMode {CERTIFICATES} lets in who has a client certificate",
+            f"reach.access is direct, and database.sslMode {CERTIFICATES} requires a client certificate",
             "use trunkAcl.reach.access: connector (or proxy), which have one, or set database.sslMode: ENCRYPTED_ONLY",
         )
     if reach.iam_user and not database.iam_authentication:
-        raise refuse("reach.iamUser signs in by IAM, and the database does not let it", SWITCH_ON)
-    # Proxy and connector come in on a port of Google's own, which needs no authorised network
+        raise refuse("reach.iamUser signs in by IAM, which the database does not allow", SWITCH_ON)
+    # Proxy and connector use a separate port, which needs no authorised network
     # (docs.cloud.google.com/sql/docs/postgres/authorize-networks).
     if reach.access == "direct" and reach.address == "public" and not network.authorised:
         raise refuse(
@@ -57,13 +58,14 @@ def _refuse_for_pulumi(acl: TrunkAcl, database: Database) -> None:
 def _refuse_for_principals(sign_in: SignIn, database: Database) -> None:
     named = [key for key, given in (("readers", sign_in.readers), ("writers", sign_in.writers)) if given]
     if named and not database.iam_authentication:
-        raise refuse(f"signIn.{named[0]} sign in by IAM, and the database does not let them", SWITCH_ON)
+        raise refuse(f"signIn.{named[0]} sign in by IAM, which the database does not allow", SWITCH_ON)
 
 
 def _refuse_for_proxies(enforcement: Enforcement, sign_in: SignIn, database: Database) -> None:
     if database.ssl_mode == CERTIFICATES and sign_in.passwords:
         raise refuse(
-            f"the SIP proxies sign in with a password, and database.sslMode {CERTIFICATES} wants a client certificate",
+            f"the SIP proxies sign in with a password, and database.sslMode {CERTIFICATES} requires a client"
+            " certificate",
             "set database.sslMode: ENCRYPTED_ONLY, or trunkAcl.signIn.passwords: false with a proxy beside them"
             f" (trunkAcl.enforcement.address, now {enforcement.address or 'absent'})",
         )

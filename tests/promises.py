@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from inventory.address import Address, Direction, Kind, Status
-from inventory.publish import Inventory, record_sets
+from inventory.outputs import Inventory, record_sets
 from plan.names import Listener, Listeners, SipNames, endpoints, records
 from settings.dns import SrvWeights
 

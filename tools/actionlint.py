@@ -3,9 +3,9 @@
     python3 tools/actionlint.py            all workflows; exit status 1 when it finds anything
     python3 tools/actionlint.py FILE...    these
 
-The pin is `tools/actionlint` (go.mod, go.sum). Building takes half a minute and needs Go and a module proxy, nothing
-else. actionlint also calls shellcheck and pyflakes where they happen to be installed; they are off, so that every
-machine finds the same. Standard library only, like the rest of tools/.
+The pin is `tools/actionlint` (go.mod, go.sum). Building takes half a minute and needs only Go and a
+module proxy. actionlint would also call shellcheck and pyflakes if they are installed; they are off, so that results
+are the same on every machine. Standard library only, like the rest of tools/.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from steps import BootstrapError, digest, only_one, parse_version, read_stamp, r
 ROOT = Path(__file__).resolve().parent.parent
 MODULE = "tools/actionlint"
 PACKAGE = "github.com/rhysd/actionlint/cmd/actionlint"
-# Nothing that is by chance on this machine.
+# No tools that only some machines have.
 ALONE = ("-shellcheck=", "-pyflakes=", "-no-color")
 
 
 def workflows(root: Path) -> list[Path]:
-    """What GitHub would run."""
+    """All workflow files that GitHub would run."""
     folder = root / ".github" / "workflows"
     return sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")])
 
 
 def pins(root: Path) -> str:
-    """Everything that decides what is built."""
+    """The files that determine the build."""
     return digest([root / MODULE / name for name in ("go.mod", "go.sum")], *os.uname()[::4])
 
 
 def build(root: Path) -> Path:
-    """The executable; built when the pins are not those of the last build."""
+    """The executable, rebuilt if the pins have changed since the last build."""
     folder = root / ".engine" / "actionlint"
     executable, stamp, log = folder / "actionlint", folder / "stamp.json", root / ".engine" / "actionlint.log"
     if executable.exists() and read_stamp(stamp).get("pins") == pins(root):
@@ -57,7 +57,7 @@ def build(root: Path) -> Path:
                 [go, "build", "-mod=readonly", "-buildvcs=false", "-trimpath", "-o", executable, PACKAGE],
                 cwd=root / MODULE,
                 log=log,
-                remedy="see that tools/ is as in the repository and `go env` has a module proxy that answers",
+                remedy="check that tools/ is unchanged and that the module proxy in `go env` answers",
                 env={"GOFLAGS": "", "GOWORK": "off", "GOOS": "", "GOARCH": "", "CGO_ENABLED": "0"},
             )
             write_stamp(stamp, {"pins": pins(root)})
@@ -73,7 +73,7 @@ def find_go(root: Path) -> str:
     remedy = f"install Go {'.'.join(map(str, needed))} or newer and put it on PATH"
     go = shutil.which("go")
     if go is None:
-        raise BootstrapError(f"the workflows are linted with a Go program and there is no `go` on PATH; {remedy}")
+        raise BootstrapError(f"the workflow linter is a Go program and there is no `go` on PATH; {remedy}")
     env = {**os.environ, "GOWORK": "off"}
     version, toolchain = (
         subprocess.run([go, *words], capture_output=True, text=True, check=False, cwd="/", env=env).stdout
@@ -85,10 +85,10 @@ def find_go(root: Path) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0: nothing found; 1: something is, or the linter cannot be had."""
+    """0: no findings; 1: findings, or the linter cannot be built."""
     files = [Path(each) for each in (sys.argv[1:] if arguments is None else arguments)] or workflows(ROOT)
     if not files:
-        say("actionlint: there is no workflow in .github/workflows")
+        say("actionlint: no workflows in .github/workflows")
         return 1
     try:
         executable = build(ROOT)

@@ -1,15 +1,15 @@
-"""Set up what the project's commands run on: the Python environment and the Pulumi engine.
+"""Set up the Python environment and the Pulumi engine for the project's commands.
 
     python3 tools/bootstrap.py              .venv with the program and the sandbox, and an engine
     python3 tools/bootstrap.py --dev        the same, with tests, formatter, type checker and the tests' Debian packages
     python3 tools/bootstrap.py --print-env  the same, then the lines a shell evaluates to use both
 
-A `pulumi` on PATH that is new enough is used as it is. Otherwise the engine is built once, into `.engine/bin`, from the
-Go modules pinned in `tools/engine` and `tools/language-host`: Pulumi's own download site is not needed. A second run
-finds its stamps and says nothing.
+A `pulumi` on PATH that is new enough is used. Otherwise the engine is built once, into `.engine/bin`, from the Go
+modules pinned in `tools/engine` and `tools/language-host`: Pulumi's own download site is not needed. A second run finds
+its stamps and prints nothing.
 
-Standard library only: it runs before anything is installed. It starts no sandbox, selects no stack and knows no cloud.
-The steps are in the modules beside this one; here is the command and their order.
+Standard library only: it runs before anything is installed. It starts no sandbox, selects no stack and accesses no
+cloud. The steps are in the other modules of this folder; this one has the command and their order.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def environment(root: Path, engine: Path, path: str) -> dict[str, str]:
-    """What a shell needs. The environment's Python comes first: the language host takes the first one on PATH."""
+    """Variables for a shell. The environment's Python comes first: the language host uses the first one on PATH."""
     first = [str(root / ".venv" / "bin"), str(engine)]
     rest = [entry for entry in path.split(os.pathsep) if entry and entry not in first]
     return {
@@ -44,7 +44,7 @@ def environment(root: Path, engine: Path, path: str) -> dict[str, str]:
 
 
 def set_up(root: Path, *, dev: bool, path: str) -> Path:
-    """Make all current; gives back the folder of the engine that is used."""
+    """Bring everything up to date; returns the folder of the engine in use."""
     wanted, own = DEV_SET if dev else SANDBOX_SET, root / ".engine" / "bin"
     found = find_pulumi(path, own, root / ".engine" / "found.json")
     chosen = choose_engine(found)
@@ -54,7 +54,7 @@ def set_up(root: Path, *, dev: bool, path: str) -> Path:
         packages = []
     if packages or not venv_is_current(root, wanted) or not (chosen or engine_is_current(root)):
         with only_one(root / ".engine" / "lock"):
-            # Asked again: another run may have done it meanwhile.
+            # Checked again: another run may have built it meanwhile.
             if not chosen and not engine_is_current(root):
                 check_go(root)  # before minutes of other work
             if packages := missing(packages):
@@ -67,19 +67,19 @@ def set_up(root: Path, *, dev: bool, path: str) -> Path:
 
 
 def interrupt(*_: object) -> NoReturn:
-    """End on SIGTERM as on Ctrl-C: with what was started, and one line."""
+    """End on SIGTERM as on Ctrl-C: with child processes, and one line."""
     raise KeyboardInterrupt
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command: 0 when all is set up, 1 with one line when it cannot be, 130 when interrupted."""
+    """Exit status 0: everything is set up; 1 with one line: it failed; 130: interrupted."""
     purpose = "Set up the Python environment and the Pulumi engine."
     parser = argparse.ArgumentParser(prog="tools/bootstrap.py", description=purpose)
     parser.add_argument(
         "--dev", action="store_true", help="with tests, formatter, type checker and the tests' Debian packages"
     )
     parser.add_argument("--print-env", action="store_true", help="print `export` lines for a shell to evaluate")
-    parser.add_argument("--verbose", action="store_true", help="say what is used even when nothing was to do")
+    parser.add_argument("--verbose", action="store_true", help="print what is used even if there was nothing to do")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, interrupt)
     try:
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"bootstrap: {place}: {cause}; check permissions and free space, then run it again")
         return 1
     except KeyboardInterrupt:
-        say("bootstrap: interrupted; the next run goes on from here")
+        say("bootstrap: interrupted; the next run continues from here")
         return 130
     if options.verbose:
         say(f"Python: {ROOT / '.venv'}; engine: {engine}")

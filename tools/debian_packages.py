@@ -1,10 +1,10 @@
 """Debian packages that the tests need, in one table.
 
-As root with apt-get they are installed, without starting what they bring; otherwise, or when that fails, one line says
-which are missing and how to install them. The set-up goes on in any case: what runs without them says so itself.
+As root with apt-get they are installed, without starting their services; otherwise, or if that fails, one line says
+which are missing and how to install them. The set-up continues in any case: tests that need them report it.
 
-Leaves Python libraries to `python_environment`. Whether a package is there is seen by one file of it: dpkg takes longer
-than everything else in a run that finds nothing to do.
+Python libraries are in `python_environment`. Whether a package is installed is checked by one of its files: dpkg takes
+longer than everything else in a run with nothing to do.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NO_RETRIES = "Acquire::Retries=0"
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """A file that tells a package's own scripts what not to do, there only while the package is installed."""
+    """A configuration file for a package's installation scripts, present only during the installation."""
 
     path: Path
     content: str
@@ -30,7 +30,7 @@ class Setting:
 
 @dataclasses.dataclass(frozen=True)
 class DebianPackage:
-    """One package: the file it is recognised by, what it is for, what happens without it, how long it takes."""
+    """One package: the file that identifies it, its purpose, the effect if it is missing, the installation time."""
 
     name: str
     file: Path
@@ -48,7 +48,7 @@ NEEDED_BY_TESTS = (
         purpose="production's PostgreSQL for the database tests",
         without="the database tests run the newer PostgreSQL of the sandbox's group in pyproject.toml",
         seconds=30,
-        # The tests start servers of their own. A cluster of the system would run beside them for nothing:
+        # The tests start their own servers; a cluster of the system would run beside them unused:
         # create_main_cluster in pg_createcluster(1); createcluster.conf includes this folder.
         setting=Setting(
             Path("/etc/postgresql-common/createcluster.d/warp-edge.conf"),
@@ -75,8 +75,8 @@ NEEDED_BY_TESTS = (
         purpose="the SIP proxy of the edge",
         without=NO_SIP_TESTS,
         seconds=10,
-        # The package's own service would answer on port 5060. Its init script starts nothing by default; under systemd
-        # a condition that is not met is no failure (systemd.unit(5)).
+        # The package's own service would listen on port 5060. Its init script starts nothing by default; under systemd
+        # an unmet condition is not a failure (systemd.unit(5)).
         setting=Setting(
             Path("/etc/systemd/system/kamailio.service.d/warp-edge.conf"),
             "# Only while tools/bootstrap.py installs Kamailio.\n[Unit]\nConditionPathExists=/nonexistent\n",
@@ -89,7 +89,7 @@ NEEDED_BY_TESTS = (
         without="the tests of the published site are skipped (in CI they fail)",
         seconds=30,
     ),
-    # Their modules lie in a folder of the machine's architecture.
+    # The path of its modules depends on the machine's architecture.
     DebianPackage(
         name="kamailio-postgres-modules",
         file=Path("/usr/share/doc/kamailio-postgres-modules/copyright"),
@@ -115,7 +115,7 @@ NEEDED_BY_TESTS = (
 
 
 def missing(packages: Sequence[DebianPackage]) -> list[DebianPackage]:
-    """Those whose file is not there."""
+    """Packages whose file does not exist."""
     return [package for package in packages if not package.file.exists()]
 
 
@@ -125,9 +125,9 @@ def may_install(user: int, apt_get: str | None) -> bool:
 
 
 def install_command(names: Sequence[str]) -> list[str]:
-    """Ask nothing, keep every changed configuration file, remove no package, wait for another apt-get to finish.
+    """No questions, keep changed configuration files, remove no package, wait for another apt-get to finish.
 
-    No retries of single files, which take half a minute without a network: `attempts` is the second try.
+    No retries of single files, which take half a minute without a network: `attempts` has the second try.
     """
     options = ["--yes", "--no-install-recommends", "--no-remove"]
     options += ["-o", "Dpkg::Options::=--force-confold", "-o", "DPkg::Lock::Timeout=120", "-o", NO_RETRIES]
@@ -135,39 +135,39 @@ def install_command(names: Sequence[str]) -> list[str]:
 
 
 def attempts(names: Sequence[str]) -> list[list[str]]:
-    """The commands to try in turn: package lists are fetched only when those of the system do not do.
+    """The commands to try in turn: package lists are fetched only if the system's are not sufficient.
 
-    Lists that are missing or name withdrawn files look alike from outside: the installation fails. Update and second
-    installation are one command, so that an update without a network is still seen as the cause.
+    Missing lists and lists with withdrawn files have the same symptom: the installation fails. Update and second
+    installation are one command, so that an update that fails without a network is reported as the cause.
     """
     install = install_command(names)
     return [install, ["/bin/sh", "-c", f"apt-get update -o {NO_RETRIES}; {shlex.join(install)}"]]
 
 
 def by_hand(names: Sequence[str]) -> str:
-    """What a person types."""
-    return f"install by hand, as root: apt-get update && apt-get install --no-install-recommends {shlex.join(names)}"
+    """The command for a manual installation."""
+    return f"install manually, as root: apt-get update && apt-get install --no-install-recommends {shlex.join(names)}"
 
 
 def names_of(packages: Sequence[DebianPackage]) -> list[str]:
-    """As apt-get knows them."""
+    """Their names for apt-get."""
     return [package.name for package in packages]
 
 
 def announcement(packages: Sequence[DebianPackage]) -> str:
-    """The line before a silent installation."""
+    """The line printed before a silent installation."""
     purposes = "; ".join(package.purpose for package in packages)
     seconds = sum(package.seconds for package in packages)
     return f"Installing Debian's {', '.join(names_of(packages))}: {purposes} (about {seconds} s, once)."
 
 
 def consequence(packages: Sequence[DebianPackage]) -> str:
-    """What happens without the packages."""
+    """The effect of missing packages."""
     return f"until then {'; '.join(dict.fromkeys(package.without for package in packages))}"
 
 
 def advice(packages: Sequence[DebianPackage]) -> str:
-    """The line for whoever cannot install packages here."""
+    """The line for users who cannot install packages."""
     purposes = "; ".join(package.purpose for package in packages)
     names = names_of(packages)
     return f"Missing: Debian's {', '.join(names)}, {purposes}; {by_hand(names)}; {consequence(packages)}"
@@ -175,7 +175,7 @@ def advice(packages: Sequence[DebianPackage]) -> str:
 
 @contextlib.contextmanager
 def settings_in_place(packages: Sequence[DebianPackage]) -> Iterator[None]:
-    """Have the packages' settings there, and take them away again: left behind they would surprise people."""
+    """Create the packages' settings, and remove them afterwards: they are only for the installation."""
     paths = []
     try:
         for setting in (package.setting for package in packages if package.setting):
@@ -186,16 +186,16 @@ def settings_in_place(packages: Sequence[DebianPackage]) -> Iterator[None]:
     finally:
         for path in paths:
             path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # not empty: not ours alone
+            with contextlib.suppress(OSError):  # not empty: it has other files
                 path.parent.rmdir()
 
 
 def install(packages: Sequence[DebianPackage], root: Path) -> None:
-    """Install these packages, as root. A failure is one line with the remedy, and not the end."""
+    """Install these packages, as root. A failure is reported in one line with the remedy, and is not fatal."""
     log = root / ".engine" / "debian.log"
     log.unlink(missing_ok=True)
     say(announcement(packages))
-    # English, because the cause of a failure is looked for in the output.
+    # English, because the output is searched for the cause of a failure.
     env = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
     names, problem = names_of(packages), ""
     try:
@@ -207,6 +207,6 @@ def install(packages: Sequence[DebianPackage], root: Path) -> None:
                     problem = str(failure)
                 else:
                     return
-    except OSError as failure:  # a system that is read-only, even for root
+    except OSError as failure:  # a read-only system
         problem = f"{failure.filename}: {failure.strerror}; {by_hand(names)}"
     say(f"bootstrap: {problem}; {consequence(packages)}")

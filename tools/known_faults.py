@@ -1,4 +1,4 @@
-"""The table of `docs/known-faults.md`: what it says, and which pins it refuses. Pure; `pins` reads the pins.
+"""The table of `docs/known-faults.md`: its rows, and the pins that it refuses. Pure; `pins` reads the pins.
 
 A row is one line of a Markdown table, the columns are those of `COLUMNS`; no cell has a `|` of its own.
 """
@@ -24,7 +24,7 @@ OPEN = "-"
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """One fault. `first` and `last` are versions that have it, `-` where not known or not mended."""
+    """One fault. `first` and `last`: versions that have it; `-`: not known, or not fixed."""
 
     date: str
     what: str
@@ -37,22 +37,22 @@ class Fault:
     source: str
 
     def has(self, version: str) -> bool:
-        """Whether this version is in the faulty range, its ends included."""
+        """Whether this version is in the faulty range, both ends included."""
         this = number(version)
         after = self.first == OPEN or number(self.first) <= this
         return after and (self.last == OPEN or this <= number(self.last))
 
 
 def number(version: str) -> Version:
-    """A version to compare, by its numbers: what stands behind them (`.post1`, `rc2`) does not count."""
+    """A version as comparable numbers; suffixes (`.post1`, `rc2`) are ignored."""
     found = re.fullmatch(r"(\d+(?:\.\d+)*)(?:\.?(?:post|dev|rc|a|b)\d+)?", version)
     if found is None:
-        raise ValueError(f"{version} is no version")
+        raise ValueError(f"{version} is not a version")
     return tuple(int(part) for part in found.group(1).split("."))
 
 
 def read(page: str) -> list[Fault]:
-    """All rows, newest first. A row that cannot be read is refused with its line."""
+    """All rows, newest first. An invalid row is refused with its line number."""
     faults: list[Fault] = []
     for place, line in enumerate(page.splitlines(), 1):
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
@@ -75,7 +75,9 @@ def read(page: str) -> list[Fault]:
         if fault.pin not in (REFUSED, LIVED_WITH, NOT_PINNED):
             raise BootstrapError(f"{PAGE}:{place}: `pin` is {fault.pin!r}; {REFUSED}, {LIVED_WITH} or {NOT_PINNED}")
         if faults and fault.date > faults[-1].date:
-            raise BootstrapError(f"{PAGE}:{place}: {fault.date} stands under {faults[-1].date}; the newest is on top")
+            raise BootstrapError(
+                f"{PAGE}:{place}: {fault.date} is below {faults[-1].date}; the newest has to be on top"
+            )
         faults.append(fault)
     if not faults:
         raise BootstrapError(f"{PAGE} has no table of faults; restore it from the repository")
@@ -83,7 +85,7 @@ def read(page: str) -> list[Fault]:
 
 
 def refused(pins: Mapping[str, str], faults: Sequence[Fault]) -> list[str]:
-    """Each pin in a range that is refused, with range, fault and remedy; and rows about packages that nothing pins."""
+    """Each pin in a refused range, with range, fault and remedy; and rows about packages that are not pinned."""
     problems: list[str] = []
     for fault in faults:
         if fault.pin == NOT_PINNED:

@@ -1,8 +1,8 @@
-"""The pins: every place that states the same version states the same one, and none is known to be faulty.
+"""Checks the pins: all places that state a version agree, and no pinned version is known to be faulty.
 
-    python3 tools/pins.py    exit status 1 and what to mend when that is not so
+    python3 tools/pins.py    exit status 1, with problems and remedies, if not
 
-A version has one home, the first place of its list here; the others follow it. Standard library only.
+A version is chosen in the first place of its list here; the others have to match. Standard library only.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def package(name: str) -> tuple[str, str]:
     return "pyproject.toml", rf'^ *"{re.escape(name)}==([\w.]+)",$'
 
 
-# A pattern finds at least one version in its file, and every one that it finds counts.
+# A pattern has to find at least one version in its file, and all that it finds are compared.
 PLACES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "pulumi": (
         package("pulumi"),
@@ -47,20 +47,21 @@ PLACES: Mapping[str, tuple[tuple[str, str], ...]] = {
 
 
 def disagreements(root: Path) -> list[str]:
-    """Every place whose version is not that of its home. A shorter one (3.260) stands for all that begin with it."""
+    """Every place whose version differs from the first place's. A shorter one (3.260) matches all that begin with
+    it."""
     problems: list[str] = []
     for name, places in PLACES.items():
         home, wanted = "", ""
         for file, pattern in places:
             found = re.findall(pattern, (root / file).read_text(encoding="utf-8"), re.MULTILINE)
             if not found:
-                problems.append(f"{file} states no version of {name} any more\n  -> mend its pattern in tools/pins.py")
+                problems.append(f"{file} no longer states a version of {name}\n  -> fix its pattern in tools/pins.py")
                 continue
             if not home:
                 home, wanted = file, found[0]
             problems += [
-                f"{file} says {name} {version}, {home} says {wanted}\n"
-                f"  -> {home} is where this version is chosen; change {file}"
+                f"{file} has {name} {version}, {home} has {wanted}\n"
+                f"  -> this version is chosen in {home}; change {file}"
                 for version in dict.fromkeys(found)
                 if version != wanted and not wanted.startswith(f"{version}.")
             ]
@@ -68,19 +69,19 @@ def disagreements(root: Path) -> list[str]:
 
 
 def locked(root: Path) -> dict[str, str]:
-    """Every package in the lock, with its version."""
+    """All locked packages, with their versions."""
     text = (root / LOCK).read_text(encoding="utf-8")
     return dict(re.findall(r'^\[\[package\]\]\nname = "([^"]+)"\nversion = "([^"]+)"$', text, re.MULTILINE))
 
 
 def problems(root: Path) -> list[str]:
-    """All that is wrong with the pins."""
+    """All problems of the pins."""
     faults = read((root / PAGE).read_text(encoding="utf-8"))
     return [*disagreements(root), *refused(locked(root), faults)]
 
 
 def main() -> int:
-    """0: all is well; 1: what is not, one problem with its remedy after the other."""
+    """Exit status 0: no problems; 1: problems, each with its remedy."""
     try:
         found = problems(ROOT)
     except BootstrapError as problem:

@@ -1,7 +1,7 @@
-"""The Pulumi engine: one found on PATH that is new enough, or one built into `.engine/bin` from pinned Go modules.
+"""The Pulumi engine: one on PATH that is new enough, or one built into `.engine/bin` from pinned Go modules.
 
-The pins are `tools/engine` (the command line) and `tools/language-host` (what runs Python programs). Building needs Go
-and a module proxy, not Pulumi's own download site. Leaves the order of the steps to `bootstrap`.
+The pins are `tools/engine` (the command line) and `tools/language-host` (which runs Python programs). Building needs Go
+and a module proxy, not Pulumi's own download site. The order of the steps is in `bootstrap`.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from steps import BootstrapError, digest, parse_version, read_stamp, run, say, s
 if TYPE_CHECKING:
     from steps import Version
 
-# Protocol and behaviour were tried with this release (pyproject.toml pins the SDK of the same one).
+# Protocol and behaviour were tested with this release (pyproject.toml pins the same SDK).
 CLI_VERSION = "v3.260.0"
 MIN_PULUMI: Version = tuple(int(part) for part in CLI_VERSION.removeprefix("v").split("."))
 CLI_PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 SDK_MODULE = "github.com/pulumi/pulumi/sdk/v3"
 HOST_PACKAGE = f"{SDK_MODULE}/python/cmd/pulumi-language-python"
-# Scripts the language host starts; they come with the SDK module, without their executable bits.
+# Scripts that the language host starts; in the SDK module they are not executable.
 SDK_SCRIPTS = ("python/cmd/pulumi-language-python-exec", "python/dist/pulumi-resource-pulumi-python")
-# Without the stamped version the CLI calls itself "" and refuses a project that asks for a minimum version.
+# Without this stamp the CLI's version is empty, and it refuses a project that requires a minimum version.
 CLI_LDFLAGS = f"-s -w -X {SDK_MODULE}/go/common/version.Version={CLI_VERSION}"
-RECIPE = "1"  # counted up when the way of building changes without a change of go.mod or go.sum
+RECIPE = "1"  # increase it if the build changes without a change of go.mod or go.sum
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,26 +45,26 @@ class Pulumi:
 
 
 def choose_engine(found: Sequence[Pulumi]) -> Pulumi | None:
-    """The first usable `pulumi` in PATH's order; None when the project has to build its own.
+    """The first usable `pulumi` on PATH; None if the project has to build its own.
 
-    Only the first is what a shell would run, but an old one in front must not hide a good one behind it: whichever is
-    chosen is put first on PATH by --print-env.
+    A shell would run the first one, but an old one must not hide a usable one after it: --print-env puts the chosen one
+    first on PATH.
     """
     return next((one for one in found if one.version and one.version >= MIN_PULUMI and one.has_python_host), None)
 
 
 def why_not(found: Sequence[Pulumi]) -> str:
-    """The reason, in words, for building an engine although these were found."""
+    """Why an engine is built although these were found."""
     if not found:
         return "no pulumi on PATH"
     first = found[0]
     if not first.version or first.version < MIN_PULUMI:
-        return f"{first.path} is {show_version(first.version)}, {show_version(MIN_PULUMI)} or newer is needed"
+        return f"{first.path} is {show_version(first.version)}, {show_version(MIN_PULUMI)} or newer is required"
     return f"{first.path} has no pulumi-language-python beside it or on PATH"
 
 
 def find_pulumi(path: str, own: Path, cache: Path) -> list[Pulumi]:
-    """Every `pulumi` on PATH but the project's own. Asking one for its version takes 0.2 s: answers are remembered."""
+    """Every `pulumi` on PATH except the project's own. Getting a version takes 0.2 s, so versions are cached."""
     found: list[Pulumi] = []
     known = read_stamp(cache)
     asked = dict(known)
@@ -85,7 +85,7 @@ def find_pulumi(path: str, own: Path, cache: Path) -> list[Pulumi]:
 
 
 def ask_version(executable: Path) -> str:
-    """What `pulumi version` prints; nothing when it cannot be run."""
+    """Output of `pulumi version`; empty if it cannot be run."""
     env = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "1"}
     command = [str(executable), "version"]
     try:
@@ -96,18 +96,18 @@ def ask_version(executable: Path) -> str:
 
 
 def engine_digest(tools: Path) -> str:
-    """Everything that decides what the built engine is."""
+    """A digest of everything that determines the build."""
     pins = [tools / module / name for module in ("engine", "language-host") for name in ("go.mod", "go.sum")]
     return digest(pins, RECIPE, CLI_LDFLAGS, platform.system(), platform.machine())
 
 
 def engine_is_current(root: Path) -> bool:
-    """Whether the project's own engine is there, complete, and built from today's pins."""
+    """Whether the project's own engine is complete and built from the current pins."""
     return read_stamp(root / ".engine" / "bin" / "stamp.json").get("pins") == engine_digest(root / "tools")
 
 
 def needed_go(go_mod: str) -> Version:
-    """The version the pinned modules ask for."""
+    """The Go version that the pinned modules require."""
     match = re.search(r"^go (\S+)$", go_mod, re.MULTILINE)
     version = parse_version(match.group(1)) if match else None
     if version is None:
@@ -116,7 +116,8 @@ def needed_go(go_mod: str) -> Version:
 
 
 def go_problem(needed: Version, have: Version | None, toolchain: str) -> str | None:
-    """Why this Go cannot build the engine. From 1.21 on, Go fetches a newer Go itself unless GOTOOLCHAIN is `local`."""
+    """Why this Go cannot build the engine. From 1.21 on, Go downloads a newer one itself unless GOTOOLCHAIN is
+    `local`."""
     if have is None:
         return "its version cannot be read"
     if have >= needed or (have >= (1, 21) and toolchain not in ("local", "path")):
@@ -125,7 +126,7 @@ def go_problem(needed: Version, have: Version | None, toolchain: str) -> str | N
 
 
 def check_go(root: Path) -> str:
-    """Find a Go that can build the engine, before anything long begins."""
+    """Find a Go that can build the engine, before any long step."""
     needed = needed_go((root / "tools" / "engine" / "go.mod").read_text(encoding="utf-8"))
     remedy = (
         f"install Go {show_version(needed)} or newer and put it on PATH, "
@@ -134,7 +135,7 @@ def check_go(root: Path) -> str:
     go = shutil.which("go")
     if go is None:
         raise BootstrapError(f"the engine has to be built and there is no `go` on PATH; {remedy}")
-    # Outside a module's folder: inside one, Go would already try to switch to the version its go.mod asks for.
+    # Outside a module's folder: inside one, Go would already try to switch to the version that its go.mod requires.
     env = {**os.environ, "GOWORK": "off"}
     version, toolchain = (
         subprocess.run([go, *words], capture_output=True, text=True, check=False, cwd="/", env=env).stdout
@@ -147,19 +148,19 @@ def check_go(root: Path) -> str:
 
 
 def build_engine(root: Path, reason: str) -> None:
-    """Build in a folder beside, then put it in place with a rename: `.engine/bin` is complete or not there."""
+    """Build in a temporary folder, then rename it: `.engine/bin` is complete or does not exist."""
     go, engine, tools, log = check_go(root), root / ".engine", root / "tools", root / ".engine" / "build.log"
     for left_over in (*engine.glob("build-*"), *engine.glob("old-*")):
         shutil.rmtree(left_over, ignore_errors=True)
     log.unlink(missing_ok=True)
     engine.mkdir(exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix="build-", dir=engine))
-    # What a shell may have set for other work must not change this build: flags, workspaces, cross-compilation, C.
+    # Environment variables for other work must not affect this build: flags, workspaces, cross-compilation, C.
     env = {"GOFLAGS": "", "GOWORK": "off", "GOOS": "", "GOARCH": "", "CGO_ENABLED": "0"}
-    remedy = "see that tools/ is as in the repository and `go env` has a module proxy that answers"
+    remedy = "check that tools/ is unchanged and that the module proxy in `go env` answers"
 
     def build(step: str, module: str, package: str, *flags: str) -> None:
-        # -trimpath: what one clone or one module cache compiled, the next one takes from Go's cache.
+        # -trimpath: other clones and module caches can reuse what is in Go's build cache.
         command = [
             go,
             "build",
@@ -175,7 +176,7 @@ def build_engine(root: Path, reason: str) -> None:
 
     say(
         f"Building the Pulumi engine {CLI_VERSION} from pinned Go modules into .engine, because {reason} "
-        "(once; 8 to 10 min on two cores, half a minute when Go's caches are warm; 3 GB in Go's caches)."
+        "(once; 8 to 10 min on two cores, half a minute with warm Go caches; 3 GB in Go's caches)."
     )
     build("1/2 pulumi", "engine", CLI_PACKAGE, f"-ldflags={CLI_LDFLAGS}")
     build("2/2 pulumi-language-python", "language-host", HOST_PACKAGE, "-ldflags=-s -w")
@@ -187,7 +188,7 @@ def build_engine(root: Path, reason: str) -> None:
         target.chmod(0o755)
     built = ask_version(new / "pulumi")
     if built != CLI_VERSION:
-        raise BootstrapError(f"the engine just built says {built!r} instead of {CLI_VERSION}; see {log}")
+        raise BootstrapError(f"the engine just built reports version {built!r} instead of {CLI_VERSION}; see {log}")
     write_stamp(new / "stamp.json", {"pins": engine_digest(tools)})
     new.chmod(0o755)
     if (engine / "bin").exists():

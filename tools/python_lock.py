@@ -1,9 +1,9 @@
-"""`uv.lock` and what is written from it: is each as the file before it wants it?
+"""Checks that `uv.lock` matches pyproject.toml, and requirements.txt matches `uv.lock`.
 
-    python3 tools/python_lock.py            uv.lock is what pyproject.toml asks for, requirements.txt what uv.lock has
-    python3 tools/python_lock.py --write    make them so (`make lock`); asks the package index, the check does not
+    python3 tools/python_lock.py            check; does not query the package index
+    python3 tools/python_lock.py --write    write both (`make lock`); queries the package index
 
-requirements.txt is for those without uv: pip, a scanner, an image. It is exported, never edited.
+requirements.txt is for tools other than uv: pip, scanners, images. It is exported, never edited.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from steps import BootstrapError, say
 ROOT = Path(__file__).resolve().parent.parent
 EXPORT = "requirements.txt"
 HEADER = "# Exported from uv.lock, never edited: change pyproject.toml, then `make lock`.\n"
-REMEDY = "run `make lock` and commit what it writes"
-# The lock is always made with the index that it names: a mirror that one machine has been configured with is out of
-# reach elsewhere. Nor may other settings of uv, or an environment that happens to be active, change what is written.
+REMEDY = "run `make lock` and commit the result"
+# The lock is always made with the index that it names: a mirror configured on one machine cannot be reached elsewhere.
+# Nor may other settings of uv, or an active environment, change the result.
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("UV_") and name != "VIRTUAL_ENV"}
 
 
 def uv(root: Path, *words: str) -> str:
-    """What uv prints; its complaint in one line where it ends otherwise."""
+    """uv's output; its error in one line if it fails."""
     command = root / ".venv" / "bin" / "uv"
     if not command.exists():
-        raise BootstrapError(f"{command} is not there; run `make setup-dev`")
+        raise BootstrapError(f"{command} does not exist; run `make setup-dev`")
     env = {**CLEAN, "UV_PYTHON_DOWNLOADS": "never"}
     done = subprocess.run([str(command), *words], cwd=root, capture_output=True, text=True, check=False, env=env)
     if done.returncode:
@@ -43,44 +43,44 @@ def uv(root: Path, *words: str) -> str:
 
 
 def index_of(lock: str) -> str:
-    """The one index that a lock was made with. uv takes any other for a change, even one that has the same files."""
+    """The index that a lock was made with. uv considers any other index a change, even one with the same files."""
     found = set(re.findall(r'^source = \{ registry = "([^"]+)" \}$', lock, re.MULTILINE))
     if len(found) != 1:
-        raise BootstrapError(f"{LOCK} was made with {len(found)} package indexes; take it from the repository again")
+        raise BootstrapError(f"{LOCK} was made with {len(found)} package indexes; restore it from the repository")
     return str(found.pop())
 
 
 def exported(root: Path) -> str:
-    """The program's libraries with their hashes, as pip reads them: no index, no host, no group."""
+    """The program's libraries with their hashes, in pip's format, without index, host and groups."""
     return HEADER + uv(root, "export", "--frozen", "--offline", "--quiet", "--no-header", "--no-config")
 
 
 def lock(root: Path, *words: str) -> str:
-    """Lock what pyproject.toml asks for, or with `--check` see whether that is so."""
+    """Lock the requirements of pyproject.toml; with `--check` only compare."""
     index = index_of((root / LOCK).read_text(encoding="utf-8"))
     return uv(root, "lock", "--no-config", "--default-index", index, *words)
 
 
 def problems(root: Path) -> list[str]:
-    """What does not agree, each with its remedy; nothing is asked of any index."""
+    """Differences, each with its remedy; without queries to an index."""
     try:
         lock(root, "--check", "--offline")
     except BootstrapError as problem:
-        return [f"{LOCK} is not what pyproject.toml asks for; {REMEDY} ({problem})"]
+        return [f"{LOCK} does not match pyproject.toml; {REMEDY} ({problem})"]
     has, wants = (root / EXPORT).read_text(encoding="utf-8"), exported(root)
     differs = difflib.unified_diff(has.splitlines(), wants.splitlines(), n=0, lineterm="")
     first = next((line for line in differs if line[0] in "+-" and not line.startswith(("+++", "---"))), None)
-    return [f"{EXPORT} is not what {LOCK} has; {REMEDY} (first difference: {first})"] if first else []
+    return [f"{EXPORT} does not match {LOCK}; {REMEDY} (first difference: {first})"] if first else []
 
 
 def write(root: Path) -> None:
-    """Lock and export anew."""
+    """Update lock and export."""
     lock(root)
     (root / EXPORT).write_text(exported(root), encoding="utf-8")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """0: all agree; 1: something does not, a line each."""
+    """Exit status 0: no differences; 1: differences, one per line."""
     if set(arguments) - {"--write"}:
         say(__doc__ or "")
         return 2

@@ -1,6 +1,6 @@
-"""What every step of the set-up is made of: one line for people, a log for the rest, a lock, and a stamp at its end.
+"""Common parts of the set-up's steps: one line for people, a log for the rest, a lock, and a stamp at the end.
 
-Leaves to others what the steps are: the Python environment, the engine, the packages of the system.
+The steps themselves are in other modules: the Python environment, the engine, packages of the system.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # not evaluated at run time: a Python too old for it must get as far as saying so
+if TYPE_CHECKING:  # not evaluated at run time: an old Python has to get as far as the error message
     Version = tuple[int, ...]
 
 HEARTBEAT_SECONDS = 30.0
@@ -30,7 +30,7 @@ NO_NETWORK = re.compile(
     r"no such host|dial tcp|[Tt]emporary failure in name resolution|[Nn]ame or service not known"
     r"|[Nn]etwork is unreachable|NewConnectionError|[Cc]onnection refused|[Cc]onnection reset"
     r"|i/o timeout|[Tt]imed out|TLS handshake|ProxyError"
-    # pip, when its index gave nothing at all: every version here is pinned to one that exists.
+    # pip, if its index has no versions at all: every pinned version exists.
     r"|\(from versions: none\)"
     # apt-get
     r"|Temporary failure resolving|Could not resolve|Could not connect|Unable to connect"
@@ -39,7 +39,7 @@ DISK_FULL = re.compile(r"[Nn]o space left on device")
 
 
 class BootstrapError(Exception):
-    """A set-up that cannot go on; the message is the one line people see, with the remedy."""
+    """The set-up cannot continue; the message is one line, with the remedy."""
 
 
 def parse_version(text: str) -> Version | None:
@@ -54,7 +54,7 @@ def show_version(version: Version | None) -> str:
 
 
 def digest(files: Sequence[Path], *more: str) -> str:
-    """A hash of the contents of files (not of their places) and of some words."""
+    """A hash of the contents of files (not of their paths) and of some words."""
     total = hashlib.sha256()
     for part in [*(file.read_bytes() for file in files), *(word.encode() for word in more)]:
         total.update(hashlib.sha256(part).digest())
@@ -62,7 +62,7 @@ def digest(files: Sequence[Path], *more: str) -> str:
 
 
 def read_stamp(path: Path) -> dict[str, str]:
-    """What a stamp says; nothing when it is missing or was cut short by a crash."""
+    """The content of a stamp; empty if it is missing or was truncated by a crash."""
     with contextlib.suppress(OSError, ValueError):
         content = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(content, dict):
@@ -71,7 +71,7 @@ def read_stamp(path: Path) -> dict[str, str]:
 
 
 def write_stamp(path: Path, content: Mapping[str, str]) -> None:
-    """All of it or nothing: a rename is the last step."""
+    """Write it atomically, with a rename as the last step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     draft.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -79,24 +79,24 @@ def write_stamp(path: Path, content: Mapping[str, str]) -> None:
 
 
 def explain(output: str, log: Path, step: str, remedy: str) -> str:
-    """One line for a failed step: the cause when it is a known one, and where the rest can be read."""
+    """One line for a failed step: the cause if it is known, and the log file."""
     if DISK_FULL.search(output):
         return f"{step}: the disk is full; the Go caches need about 3 GB, .venv and .engine 1 GB (log: {log})"
     if NO_NETWORK.search(output):
         cause = "a package registry could not be reached; check network, proxy and DNS, then run it again"
         return f"{step}: {cause} (log: {log})"
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return f"{step} failed: {lines[-1] if lines else 'it said nothing'}; {remedy} (log: {log})"
+    return f"{step} failed: {lines[-1] if lines else 'no output'}; {remedy} (log: {log})"
 
 
 def say(line: str) -> None:
-    """Progress goes to standard error: standard output belongs to --print-env."""
+    """Print progress to standard error: standard output is for --print-env."""
     print(line, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
 def heartbeat(label: str) -> Iterator[None]:
-    """Show that a silent tool still works: a running clock on a terminal, a line now and then elsewhere."""
+    """Show that a silent tool is still running: a clock on a terminal, an occasional line otherwise."""
     started, done, tty = time.monotonic(), threading.Event(), sys.stderr.isatty()
 
     def beat() -> None:
@@ -119,16 +119,16 @@ def heartbeat(label: str) -> Iterator[None]:
 def run(
     step: str, command: Sequence[str | Path], *, cwd: Path, log: Path, remedy: str, env: Mapping[str, str] | None = None
 ) -> str:
-    """Run a tool with its output in a log file; its failure becomes one line. Gives back what it printed."""
+    """Run a tool with its output in a log file; a failure becomes one line. Returns its output."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a+", encoding="utf-8", errors="replace") as sink:
         sink.write(f"$ {shlex.join(str(part) for part in command)}\n")
         sink.flush()
         begin = sink.tell()
-        # An interrupt waits until the process is known: one that came while it is being started would leave it behind.
+        # Interrupts are deferred until the process is known: one during its start would leave it running.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
         try:
-            # A session of its own, so that whatever the tool started ends with it when this program is interrupted.
+            # In its own session, so that its child processes end with it when this program is interrupted.
             process = subprocess.Popen(
                 [str(part) for part in command], cwd=cwd, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
                 stdout=sink, stderr=subprocess.STDOUT, start_new_session=True,
@@ -155,7 +155,7 @@ def run(
 
 @contextlib.contextmanager
 def only_one(lock: Path) -> Iterator[None]:
-    """Let a second run wait for the first instead of building the same thing beside it."""
+    """Let a second run wait for the first instead of building the same at the same time."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as handle:
         try:

@@ -1,6 +1,6 @@
 """The promise, checked from outside: do names, addresses and SIP servers do what the stack's outputs say?
 
-`promise.py` reads what is promised, `records.py`, `answering.py` and `certificate.py` judge (pure), `servers.py`,
-`sip.py` and `tls.py` ask, `dns_checks.py` and `endpoint_checks.py` bring both together under `checks.py`, and
-`report.py` tells. Nothing here changes anything, and nothing of a stack but its outputs is needed.
+`promise.py` reads the promise, `records.py`, `answering.py` and `certificate.py` judge (pure), `servers.py`, `sip.py`
+and `tls.py` query, `dns_checks.py` and `endpoint_checks.py` combine both under `checks.py`, and `report.py` reports.
+The checks change nothing and need only a stack's outputs.
 """

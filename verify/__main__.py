@@ -5,8 +5,8 @@
 
 exit status:
   0  the promise holds; there may be warnings
-  3  it does not: somebody outside sees it, or will; the report says what, where and the remedy
-  2  the input or the options are unreadable; standard error says why, and nothing was asked
+  3  it does not: customers or vendors see it, or will; the report has what, where and the remedy
+  2  the input or the options are invalid; standard error says why, and nothing was checked
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ from verify.promise import Promise, of, read
 from verify.servers import Place, Server
 
 BROKEN, UNREADABLE = 3, 2
-# A table in a file or a pipe has no terminal's width to keep to.
+# A table in a file or a pipe is not limited to a terminal's width.
 WIDTH = 160
 N = TypeVar("N", int, float)
 _PLACE = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::(\d{1,5}))?|([0-9.]+)(?::(\d{1,5}))?|([0-9A-Fa-f:.]+)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit statuses of the module's docstring."""
+    """Exit status as in the module's docstring."""
     chosen = _parser().parse_args(arguments)
     try:
         promise = _promise(chosen)
@@ -85,7 +85,7 @@ async def _look(
 
 
 def _run(look: Callable[[Checks], Awaitable[None]], seconds: float) -> list[Finding]:
-    """All of it within the time, with a progress display where somebody watches."""
+    """Run all checks within the timeout, with a progress display on a terminal."""
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("checking", total=None)
@@ -104,18 +104,18 @@ def _promise(chosen: argparse.Namespace) -> Promise:
         raise Refusal(f"{chosen.outputs}: {error.strerror}", "pulumi stack output --json > FILE") from None
     except UnicodeDecodeError:
         raise Refusal(
-            f"{chosen.outputs or 'standard input'} is no JSON in UTF-8", "pulumi stack output --json > FILE"
+            f"{chosen.outputs or 'standard input'} is not JSON in UTF-8", "pulumi stack output --json > FILE"
         ) from None
 
 
 def _resolvers(chosen: Sequence[Place]) -> list[Server]:
-    """Those named, each by itself; else the system's, of which any may answer."""
+    """The named resolvers, each queried separately; otherwise the system's, any of which may answer."""
     if chosen:
         return list(servers_of(chosen, authority=False))
     try:
         system = dns.resolver.Resolver()
     except dns.exception.DNSException:
-        raise Refusal("this machine has no resolver", "name one: --resolver 192.0.2.53") from None
+        raise Refusal("this machine has no resolver configured", "name one: --resolver 192.0.2.53") from None
     return [Server("the system's resolver", tuple(Place(str(each)) for each in system.nameservers))]
 
 
@@ -124,7 +124,7 @@ def _trust(authority: Path | None) -> ssl.SSLContext:
         return tls.trusting(authority)
     except OSError as error:
         raise Refusal(
-            f"--ca {authority}: {error.strerror or 'no certificate in it'}", "name a PEM file of authorities"
+            f"--ca {authority}: {error.strerror or 'no certificate in it'}", "name a PEM file with CA certificates"
         ) from None
 
 
@@ -134,7 +134,7 @@ def _can_send_from(source: str) -> str:
             try:
                 probe.bind((source, 0))
             except OSError as error:
-                raise Refusal(f"--source {source}: {error.strerror}", "an address of this machine") from None
+                raise Refusal(f"--source {source}: {error.strerror}", "use an address of this machine") from None
     return source
 
 
@@ -145,26 +145,35 @@ def _parser() -> argparse.ArgumentParser:
     given = parser.add_mutually_exclusive_group()
     given.add_argument("--stack", default="", help="read its outputs with pulumi")
     given.add_argument("--outputs", type=Path, help="a file with them; default: standard input")
-    parser.add_argument("--cwd", type=Path, default=Path(), help="folder of Pulumi.yaml, with --stack (this one)")
-    parser.add_argument("--only", action="append", type=Part, choices=list(Part), help="this part; may be repeated")
-    parser.add_argument("--json", action="store_true", help="for machines; docs/verify.md has the shape")
-    parser.add_argument("--timeout", type=_seconds, default=60.0, help="seconds for all of it (%(default)g)")
+    parser.add_argument(
+        "--cwd", type=Path, default=Path(), help="folder of Pulumi.yaml, with --stack (the current one)"
+    )
+    parser.add_argument(
+        "--only", action="append", type=Part, choices=list(Part), help="check only this part; may be repeated"
+    )
+    parser.add_argument("--json", action="store_true", help="JSON output, described in docs/verify.md")
+    parser.add_argument(
+        "--timeout", type=_seconds, default=60.0, help="timeout in seconds for all checks (%(default)g)"
+    )
     parser.add_argument(
         "--resolver", action="append", type=_place, default=[], metavar="HOST[:PORT]",
-        help="ask this resolver; may be repeated (the system's)",
+        help="query this resolver; may be repeated (the system's)",
     )  # fmt: skip
     parser.add_argument(
         "--authority", action="append", type=_place, default=[], metavar="HOST[:PORT]",
-        help="ask this as name server of the zone; may be repeated (those that the delegation leads to)",
+        help="query this as a name server of the zone; may be repeated (those of the delegation)",
     )  # fmt: skip
-    parser.add_argument("--source", type=_address, help="address that SIP and TLS come from")
+    parser.add_argument("--source", type=_address, help="source address of SIP and TLS")
     parser.add_argument(
         "--expect", type=_status, default=answering.ANY, metavar="200|403|any",
-        help="answer to OPTIONS: 200 where --source is a customer's, 403 where it is nobody's (any below 500)",
+        help="expected answer to OPTIONS: 200 if --source is a customer's address, 403 if not (any below 500)",
     )  # fmt: skip
-    parser.add_argument("--ca", type=Path, help="PEM file of authorities, instead of the system's")
+    parser.add_argument("--ca", type=Path, help="PEM file of CA certificates, instead of the system's")
     parser.add_argument(
-        "--expiry-days", type=_days, default=14, help="warn when a certificate ends within so many days (%(default)d)"
+        "--expiry-days",
+        type=_days,
+        default=14,
+        help="warn if a certificate expires within this many days (%(default)d)",
     )
     return parser
 
@@ -177,7 +186,7 @@ def _place(text: str) -> Place:
         if 1 <= port <= 65535:
             return Place(_address(address), port)
     raise argparse.ArgumentTypeError(
-        f"{text!r} is no address with a port: 192.0.2.53, 127.0.0.1:5300, [2001:db8::53]:53"
+        f"{text!r} is not an address with an optional port: 192.0.2.53, 127.0.0.1:5300, [2001:db8::53]:53"
     )
 
 
@@ -185,7 +194,7 @@ def _address(text: str) -> str:
     try:
         return str(ip_address(text))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no IPv4 or IPv6 address") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not an IPv4 or IPv6 address") from None
 
 
 def _seconds(text: str) -> float:
@@ -206,7 +215,7 @@ def _between(kind: type[N], text: str, least: float, most: float) -> N:
     except ValueError:
         number = None
     if number is None or not least <= number <= most:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from {least:g} to {most:g}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least:g} to {most:g}")
     return number
 
 

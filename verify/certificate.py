@@ -1,7 +1,7 @@
-"""What a SIP server's certificate says, judged as RFC 5922 wants a SIP client to. Pure.
+"""A SIP server's certificate, judged as RFC 5922 requires of a SIP client. Pure.
 
-A client compares the certificate with the domain it set out for, not with the host that SRV led it to (section 4); a
-customer who configures host and port sets out for the host. So both names have to be in there.
+A client compares the certificate with the domain that it was configured with, not with the SRV target (section 4); a
+customer may configure a host and port instead. So the certificate needs both names.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 
-from verify.finding import Judgement, Verdict, judged, said
+from verify.finding import Judgement, Verdict, judged, one_line
 
-RENEW = "renew the certificate, and see what was to renew it"
+RENEW = "renew the certificate, and check why it was not renewed automatically"
 _SIP_URI = re.compile(r"sip:([^@;?/:]+)(?::\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """`names`: the domains it speaks for. `untrusted`: why its chain leads to no authority we trust; empty: it does."""
+    """`names`: the domains it is valid for. `untrusted`: why its chain is not trusted; empty: it is."""
 
     names: tuple[str, ...]
     begins: datetime
@@ -30,20 +30,20 @@ class Certificate:
 
 
 class UnreadableCertificateError(Exception):
-    """What the server sent is no X.509 certificate."""
+    """The server did not send an X.509 certificate."""
 
 
 def read(der: bytes, untrusted: str) -> Certificate:
-    """The certificate a server showed. Raises `UnreadableCertificateError`."""
+    """Parse a server's certificate. Raises `UnreadableCertificateError`."""
     try:
         found = x509.load_der_x509_certificate(der)
         return Certificate(_names(found), found.not_valid_before_utc, found.not_valid_after_utc, untrusted)
     except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        raise UnreadableCertificateError(said(str(error))) from None
+        raise UnreadableCertificateError(one_line(str(error))) from None
 
 
 def _names(found: x509.Certificate) -> tuple[str, ...]:
-    """RFC 5922 section 7.1: SIP URIs without a user; where there is none, DNS names. Never the common name alone."""
+    """RFC 5922 section 7.1: SIP URIs without a user, or else DNS names. Never the common name alone."""
     try:
         listed = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -54,10 +54,10 @@ def _names(found: x509.Certificate) -> tuple[str, ...]:
 
 
 def judge(found: Certificate, name: str, now: datetime, expiry_days: int, milliseconds: float | None) -> Judgement:
-    """Whether a client that set out for `name` may speak with this server, and for how long still."""
+    """Whether a client that connects to `name` may trust this server, and for how long."""
     left = found.ends - now
-    told = f"{said(', '.join(found.names)) or 'no name'}; until {found.ends:%Y-%m-%d} ({_days(left)})"
-    return judged(told, _problems(found, name, now, timedelta(days=expiry_days)), milliseconds)
+    shown = f"{one_line(', '.join(found.names)) or 'no name'}; until {found.ends:%Y-%m-%d} ({_days(left)})"
+    return judged(shown, _problems(found, name, now, timedelta(days=expiry_days)), milliseconds)
 
 
 def _problems(found: Certificate, name: str, now: datetime, notice: timedelta) -> Iterator[tuple[Verdict, str, str]]:
@@ -65,20 +65,24 @@ def _problems(found: Certificate, name: str, now: datetime, notice: timedelta) -
     if now >= found.ends:
         yield Verdict.BROKEN, f"expired on {found.ends:%Y-%m-%d}", RENEW
     elif now < found.begins:
-        yield Verdict.BROKEN, f"not valid before {found.begins:%Y-%m-%d}", "see this machine's and the issuer's clocks"
+        yield (
+            Verdict.BROKEN,
+            f"not valid before {found.begins:%Y-%m-%d}",
+            "check this machine's and the issuer's clocks",
+        )
     elif found.ends - now < notice:
         yield Verdict.WARNING, f"it expires within {notice.days} days", RENEW
-    # An expired certificate fails its chain for that reason alone: told once.
+    # An expired certificate also fails its chain for that reason: reported once.
     if found.untrusted and (dated or "expired" not in found.untrusted):
         yield (
             Verdict.BROKEN,
-            f"not trusted: {said(found.untrusted)}",
-            "send the whole chain up to a public authority; --ca FILE trusts another one",
+            f"not trusted: {one_line(found.untrusted)}",
+            "send the complete chain up to a public CA; --ca FILE trusts another one",
         )
-    # Section 7.2: whole names, without case, and no wildcards.
+    # Section 7.2: whole names, case-insensitive, no wildcards.
     if name.lower() not in {each.lower().rstrip(".") for each in found.names}:
         wild = f"*.{name.partition('.')[2]}".lower() in {each.lower() for each in found.names}
-        why = " (SIP takes no wildcard: RFC 5922, 7.2)" if wild else ""
+        why = " (SIP allows no wildcards: RFC 5922, 7.2)" if wild else ""
         yield Verdict.BROKEN, f"not for {name}{why}", f"get a certificate with the name {name} as DNS name or sip: URI"
 
 
@@ -87,5 +91,5 @@ def _days(left: timedelta) -> str:
 
 
 def utc_now() -> datetime:
-    """The one place that looks at the clock for a date."""
+    """The current time; the only place that reads the clock."""
     return datetime.now(UTC)

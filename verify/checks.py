@@ -1,4 +1,4 @@
-"""Runs checks at once, within a bound on how many and for how long: what is unfinished at the end is told as such."""
+"""Runs checks concurrently, with a limit and a timeout: checks that are unfinished at the end are reported as such."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ Look = Callable[[], Awaitable[Judgement]]
 
 
 class Checks:
-    """Every check that was begun and what came of it. `tell` gets how many are done, of how many so far."""
+    """All checks and their results. `progress` is called with the number of finished checks, and of all so far."""
 
-    def __init__(self, tell: Progress = lambda *_: None) -> None:
-        self._tell = tell
+    def __init__(self, progress: Progress = lambda *_: None) -> None:
+        self._progress = progress
         self._numbers = count()
         self._subjects: dict[int, Subject] = {}
         self._judgements: dict[int, Judgement] = {}
         self._free = asyncio.Semaphore(AT_ONCE)
 
     async def check(self, subject: Subject, look: Look) -> Judgement:
-        """Look at one thing. One surprise does not take the answers of all others away."""
+        """Run one check. An unexpected error does not affect other checks."""
         number = next(self._numbers)
         self._subjects[number] = subject
         self._report()
@@ -36,13 +36,13 @@ class Checks:
                 judgement = Judgement(
                     Verdict.BROKEN,
                     f"its answer could not be judged: {type(error).__name__}",
-                    "look at the answer by hand, and report this",
+                    "inspect the answer manually, and report this as a bug",
                 )
         self._settle(number, judgement)
         return judgement
 
     def settled(self, subject: Subject, judgement: Judgement) -> None:
-        """A finding that needed no asking."""
+        """Add a finding that needs no query."""
         number = next(self._numbers)
         self._subjects[number] = subject
         self._settle(number, judgement)
@@ -52,21 +52,21 @@ class Checks:
         self._report()
 
     def findings(self) -> list[Finding]:
-        """In the order in which they were begun."""
-        late = Judgement(Verdict.BROKEN, NO_ANSWER, "see that it can be reached from here, or raise --timeout")
+        """In the order in which the checks were started."""
+        late = Judgement(Verdict.BROKEN, NO_ANSWER, "check that it can be reached from here, or raise --timeout")
         return [Finding(subject, self._judgements.get(number, late)) for number, subject in self._subjects.items()]
 
     def _report(self) -> None:
-        self._tell(len(self._judgements), len(self._subjects))
+        self._progress(len(self._judgements), len(self._subjects))
 
 
 async def within(seconds: float, work: Awaitable[None]) -> None:
-    """Await it until the time is over: then it is given up, whatever it is doing."""
+    """Await it until the timeout, then cancel it."""
     task = asyncio.ensure_future(work)
     await asyncio.wait({task}, timeout=seconds)
     if task.done():
         task.result()
         return
     task.cancel()
-    # What is being given up gets one breath to close its sockets; it is not waited for.
+    # Cancelled checks get one turn of the event loop to close their sockets; they are not awaited.
     await asyncio.wait({task}, timeout=0.2)

@@ -1,7 +1,7 @@
-"""Every record set at every name server that counts: the resolvers people use, and each authority by itself.
+"""Every record set at every relevant name server: the resolvers, and each authoritative server separately.
 
-Which authorities the world asks is what the resolver says; they and the stack's own are asked directly, so that one
-that lags behind, or is not ours, has a name.
+The resolver gives the delegated name servers; they and the stack's own are queried directly, so that one that lags
+behind, or is not ours, is reported by name.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from dns.rdtypes.ANY.NS import NS
 
 from verify import records, servers, signatures
 from verify.checks import Checks, Look
-from verify.finding import Judgement, Part, Subject, Verdict, said
+from verify.finding import Judgement, Part, Subject, Verdict, one_line
 from verify.promise import ADDRESS_TYPES, Promise, RecordSet, address_of, texts
 from verify.servers import Place, Server, ask, lookup
 
-# Of one delegation and of one name server: more is nobody's need, and a way to keep us busy.
+# Limits per delegation and per name server: more is never needed, and would let others keep us busy.
 MOST_SERVERS = 16
 MOST_PLACES = 4
 
@@ -28,12 +28,12 @@ MOST_PLACES = 4
 async def dns_checks(
     checks: Checks, promise: Promise, resolvers: Sequence[Server], authorities: Sequence[Server]
 ) -> None:
-    """Everything about names. `authorities` given take the place of those that the delegation leads to."""
+    """All checks of names. `authorities`, if given, are used instead of the delegated name servers."""
     for problem in promise.contradictions():
-        expected = "names that lead to active ingress addresses"
+        expected = "names that resolve to active ingress addresses"
         checks.settled(
             Subject(Part.DNS, "the outputs themselves", "ipInventory, dns", expected),
-            Judgement(Verdict.BROKEN, problem, "`pulumi up`, and read its outputs again"),
+            Judgement(Verdict.BROKEN, problem, "run `pulumi up`, and read its outputs again"),
         )
     async with asyncio.TaskGroup() as group:
         names = Names(group, checks, promise, resolvers[0])
@@ -46,7 +46,7 @@ async def dns_checks(
 
 @dataclass(frozen=True)
 class Names:
-    """What is asked of name servers; each question is a task of the group. `resolver` leads from one to the next."""
+    """Queries to name servers; each is a task of the group. `resolver` finds the name servers' addresses."""
 
     group: asyncio.TaskGroup
     checks: Checks
@@ -54,19 +54,21 @@ class Names:
     resolver: Server
 
     def ask_all(self, server: Server) -> None:
-        """Every record set that must be there, and those that must not."""
+        """Every record set that has to exist, and those that must not."""
         for expected in (*self.promise.records, *self.promise.absences):
-            subject = Subject(Part.DNS, expected.what, server.name, said(expected.expected))
+            subject = Subject(Part.DNS, expected.what, server.name, one_line(expected.expected))
             self._begin(subject, partial(self._record_set, server, expected))
 
     def ask_target(self, server: Server, name: str) -> None:
-        """A name that a service leads to and that is not among our record sets."""
+        """An SRV target that is not among our record sets."""
         self._begin(
-            Subject(Part.DNS, f"{said(name)} (SRV target)", server.name, "an address"), partial(_leads, server, name)
+            Subject(Part.DNS, f"{one_line(name)} (SRV target)", server.name, "an address"),
+            partial(_leads, server, name),
         )
 
     async def ask_authorities(self, given: Sequence[Server]) -> None:
-        """The delegation and the parent's DS first: they say whom to ask, and what signatures to expect."""
+        """The delegation and the parent's DS first: they determine which servers to query and which signatures to
+        expect."""
         promise, delegated, parent = self.promise, set[str](), set[DS]()
 
         async def delegation() -> Judgement:
@@ -78,22 +80,26 @@ class Names:
         async def ds_records() -> Judgement:
             reply = await self._reply(promise.domain, "DS")
             parent.update(data for data in reply.data if isinstance(data, DS))
-            own = frozenset[DS]() if records.is_twin(delegated, promise.name_servers) else promise.ds_records
+            own = (
+                frozenset[DS]()
+                if records.is_delegated_elsewhere(delegated, promise.name_servers)
+                else promise.ds_records
+            )
             return signatures.judge_parent(reply, frozenset(parent), own)
 
-        told = said(", ".join(sorted(promise.name_servers))) or "name servers"
-        await self.checks.check(self._asked(f"{promise.domain} NS", told), delegation)
+        shown = one_line(", ".join(sorted(promise.name_servers))) or "name servers"
+        await self.checks.check(self._asked(f"{promise.domain} NS", shown), delegation)
         await self.checks.check(self._asked(f"{promise.domain} DS", signatures.expected(promise)), ds_records)
         for server in given:
             self._ask_authority(server, frozenset(parent), promise.ds_records)
         for name in () if given else sorted(delegated | promise.name_servers)[:MOST_SERVERS]:
-            # The parent's DS speaks of whom it delegates to; the keys of our own zone are its name servers' alone.
+            # The parent's DS applies to the servers it delegates to; our zone's keys only to our own name servers.
             above = frozenset(parent) if name in delegated else frozenset[DS]()
             below = promise.ds_records if name in promise.name_servers else frozenset[DS]()
             self.group.create_task(self._ask_name_server(name, above, below))
 
     async def _ask_name_server(self, name: str, parent: frozenset[DS], own: frozenset[DS]) -> None:
-        """One name server: its addresses, then everything it must answer."""
+        """One name server: its addresses, then everything it has to answer."""
         found: list[str] = []
 
         async def addresses() -> Judgement:
@@ -102,19 +108,21 @@ class Names:
             found.extend(address_of(data) for reply in replies for data in sorted(reply.data))
             if not found:
                 why = next((reply.problem for reply in replies if reply.problem), "no address")
-                remedy = "see that the name server's own name resolves, or name it: --authority"
+                remedy = "check that the name server's own name resolves, or name it: --authority"
                 return Judgement(Verdict.BROKEN, why, remedy)
-            return Judgement(Verdict.HOLDS, said(", ".join(found)), milliseconds=replies[0].milliseconds)
+            return Judgement(Verdict.HOLDS, one_line(", ".join(found)), milliseconds=replies[0].milliseconds)
 
-        await self.checks.check(self._asked(f"name server {said(name)}", "an address"), addresses)
+        await self.checks.check(self._asked(f"name server {one_line(name)}", "an address"), addresses)
         if places := tuple(Place(address) for address in found[:MOST_PLACES]):
-            self._ask_authority(Server(said(name), places, authority=True), parent, own)
+            self._ask_authority(Server(one_line(name), places, authority=True), parent, own)
 
     def _ask_authority(self, server: Server, parent: frozenset[DS], own: frozenset[DS]) -> None:
         self.ask_all(server)
         if trusted := parent or own:
             tags = ", ".join(str(each.key_tag) for each in sorted(trusted))
-            subject = Subject(Part.DNS, f"{self.promise.domain} signatures", server.name, f"signed as DS {tags} says")
+            subject = Subject(
+                Part.DNS, f"{self.promise.domain} signatures", server.name, f"signed by the keys of DS {tags}"
+            )
             self._begin(subject, partial(signatures.look, server, self.promise, trusted, at_parent=bool(parent)))
 
     def _begin(self, subject: Subject, look: Look) -> None:
@@ -136,15 +144,15 @@ async def _leads(server: Server, name: str) -> Judgement:
     """RFC 2782: the target of a service has addresses, and is no alias."""
     replies = await lookup(server, name, ADDRESS_TYPES)
     if alias := next((each.cname for each in replies if each.cname), ""):
-        return Judgement(Verdict.BROKEN, f"an alias of {said(alias)}", records.PUT_BACK)
+        return Judgement(Verdict.BROKEN, f"an alias of {one_line(alias)}", records.PUT_BACK)
     found = frozenset(data for each in replies for data in each.data)
     if not found:
-        why = next((each.problem for each in replies if each.problem), "nothing: the service leads nowhere")
+        why = next((each.problem for each in replies if each.problem), "nothing: the target has no address")
         return Judgement(Verdict.BROKEN, why, records.PUT_BACK)
-    return Judgement(Verdict.HOLDS, said(texts(found)), milliseconds=replies[0].milliseconds)
+    return Judgement(Verdict.HOLDS, one_line(texts(found)), milliseconds=replies[0].milliseconds)
 
 
 def servers_of(places: Sequence[Place], *, authority: bool) -> Iterator[Server]:
-    """Name servers that somebody named by their addresses: each is asked by itself."""
+    """Name servers given by address: each is queried separately."""
     for place in places:
         yield Server(f"{'authority' if authority else 'resolver'} {place}", (place,), authority)

@@ -1,4 +1,4 @@
-"""Every endpoint of the inventory: SIP OPTIONS, certificates, and that no egress address answers like one."""
+"""Every endpoint of the inventory: SIP OPTIONS and certificates; and that no egress address answers SIP."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from typing import Any
 from inventory.endpoint import Endpoint
 from verify import answering, certificate, tls
 from verify.checks import Checks
-from verify.finding import Judgement, Part, Subject, Verdict, said
+from verify.finding import Judgement, Part, Subject, Verdict, one_line
 from verify.promise import Promise
 from verify.sip import NoWayError, Peer, SilentError, SipError, bracketed, options
 
-# How long nobody has to answer before it counts as silence: three retransmissions.
+# How long without an answer counts as silence: three retransmissions.
 SILENCE_SECONDS = 4.0
 SIP_PORT = 5060
 ASKED = {"UDP": "udp", "TCP": "tcp", "TLS": "tls"}
-ELSEWHERE = "run it on a machine that can"
+ELSEWHERE = "run the check on a machine that can"
 
 Work = Coroutine[Any, Any, object]
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: from where, the status it expects, whom it trusts, and how long a certificate has to last for it."""
+    """The client: source address, expected status, trusted CAs, and the minimum validity of certificates."""
 
     trust: ssl.SSLContext
     now: datetime
@@ -36,19 +36,19 @@ class Caller:
     expiry_days: int = 14
 
     def towards(self, way: Endpoint) -> Peer:
-        """An endpoint, as it is asked."""
+        """The endpoint as a peer for `verify.sip`."""
         return _peer(way.address, way.port, ASKED[way.transport], self.source)
 
 
 def sip_checks(checks: Checks, promise: Promise, caller: Caller) -> Iterator[Work]:
-    """One OPTIONS to every endpoint, and to every egress address, which must stay silent."""
+    """One OPTIONS to every endpoint, and to every egress address, which must not answer."""
     for way in promise.endpoints:
-        # A customer's own address answers that customer, whoever else asks: any answer says that it lives.
+        # A dedicated address serves only its customer: any answer from it shows that it is up.
         status = answering.ANY if way.customer else caller.expected
         expected = answering.expectation(status)
-        subject = Subject(Part.SIP, f"OPTIONS {way.transport} ({said(way.role)})", _where(way), expected)
+        subject = Subject(Part.SIP, f"OPTIONS {way.transport} ({one_line(way.role)})", _where(way), expected)
         if way.transport not in ASKED:
-            checks.settled(subject, Judgement(Verdict.UNCHECKED, "SIP over WebSocket is not spoken here"))
+            checks.settled(subject, Judgement(Verdict.UNCHECKED, "SIP over WebSocket is not checked"))
             continue
         yield checks.check(subject, _looking(partial(_options, caller.towards(way), way.server, status)))
     for address in promise.egress:
@@ -60,7 +60,7 @@ def sip_checks(checks: Checks, promise: Promise, caller: Caller) -> Iterator[Wor
 
 
 def tls_checks(checks: Checks, promise: Promise, caller: Caller) -> Iterator[Work]:
-    """The certificate of every TLS endpoint, for each name that clients set out for."""
+    """The certificate of every TLS endpoint, for each name that clients connect to."""
     for way in promise.endpoints:
         names = [promise.domain] if way.nameless else [way.server.lower(), promise.domain]
         for name in dict.fromkeys(names) if way.transport == "TLS" else ():
@@ -83,12 +83,12 @@ def _where(way: Endpoint) -> str:
 
 
 def _peer(address: str, port: int, transport: str, source: str) -> Peer:
-    """A source of the other family is none for this address."""
+    """The source address applies only to peers of its own address family."""
     return Peer(address, port, transport, source if (":" in source) == (":" in address) else "")
 
 
 def _looking(look: Callable[[], Awaitable[Judgement]]) -> Callable[[], Awaitable[Judgement]]:
-    """The same for whatever can be in the way of an answer."""
+    """Turn errors on the way to an answer into judgements."""
 
     async def looked() -> Judgement:
         try:
@@ -106,7 +106,7 @@ async def _options(peer: Peer, name: str, expected: int) -> Judgement:
 
 
 async def _silence(peer: Peer) -> Judgement:
-    remedy = "vendors know this address as our source, and something listens there: see what uses it beside the gateway"
+    remedy = "vendors whitelist this address, but something listens on it: check what uses it besides the gateway"
     try:
         answer = await options(peer, seconds=SILENCE_SECONDS)
     except SilentError as silent:

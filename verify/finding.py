@@ -1,4 +1,4 @@
-"""What was looked at, what should have been there, what was, and what to do about it."""
+"""What was checked, what was expected, what was found, and the remedy."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from enum import StrEnum
 
 from inventory.table import printable
 
-# What others say is told in a line: enough to recognise it, not enough to bury the rest.
+# Text of others is shown as one line: enough to recognise it, not enough to hide the rest.
 LONGEST = 300
 
 
 class Part(StrEnum):
-    """What can be asked for alone (`--only`)."""
+    """Parts that `--only` selects."""
 
     DNS = "dns"
     SIP = "sip"
@@ -21,7 +21,7 @@ class Part(StrEnum):
 
 
 class Verdict(StrEnum):
-    """In the order of the report."""
+    """In the report's order."""
 
     BROKEN = "broken"
     WARNING = "warning"
@@ -31,7 +31,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Subject:
-    """One thing to look at: `what`, asked `where` (a server), and what should be found there."""
+    """What to check: `what`, `where` (a server), and what is expected."""
 
     part: Part
     what: str
@@ -41,7 +41,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What was found, in words for people; `remedy` where it is not what it should be. `milliseconds`: to answer."""
+    """What was found, as text; `remedy` if it is not as expected. `milliseconds`: response time."""
 
     verdict: Verdict
     found: str
@@ -51,25 +51,25 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Finding:
-    """A subject and what became of it."""
+    """A subject and its judgement."""
 
     subject: Subject
     judgement: Judgement
 
 
-def said(text: str) -> str:
-    """What somebody else wrote, as one short line that no terminal obeys."""
+def one_line(text: str) -> str:
+    """Text of others as one short line without control characters."""
     clean = printable(text)
     return clean if len(clean) <= LONGEST else f"{clean[:LONGEST]}..."
 
 
 def judged(found: str, problems: Iterable[tuple[Verdict, str, str]], milliseconds: float | None = None) -> Judgement:
-    """A judgement from what is wrong: (how bad, what, remedy) each; the worst decides, and all of it is told."""
+    """A judgement from problems, each (verdict, what, remedy); the worst verdict counts, and all are reported."""
     listed = list(problems)
     if not listed:
         return Judgement(Verdict.HOLDS, found, milliseconds=milliseconds)
     order = list(Verdict)
     worst = min((verdict for verdict, _, _ in listed), key=order.index)
-    told = "; ".join([found, *(what for _, what, _ in listed)] if found else [what for _, what, _ in listed])
+    shown = "; ".join([found, *(what for _, what, _ in listed)] if found else [what for _, what, _ in listed])
     remedies = dict.fromkeys(remedy for _, _, remedy in listed if remedy)
-    return Judgement(worst, told, "; ".join(remedies), milliseconds)
+    return Judgement(worst, shown, "; ".join(remedies), milliseconds)

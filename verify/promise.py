@@ -1,7 +1,7 @@
-"""What a stack promises, from its outputs alone: the inventory, and the record sets that lead to it.
+"""A stack's promise, from its outputs alone: the inventory, and the record sets that resolve to it.
 
-The outputs were written by the program, but they travel, so they are read like anybody's text: what does not fit is
-refused with the field's name. Leaves to others: whether any of it is true.
+The program wrote the outputs, but they may have been edited on the way, so they are read as untrusted input: invalid
+fields are refused by name. Whether the promise holds is checked elsewhere.
 """
 
 from __future__ import annotations
@@ -21,15 +21,13 @@ from dns.rdtypes.ANY.DS import DS
 from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.AAAA import AAAA
 from dns.rdtypes.IN.SRV import SRV
-from pydantic import ValidationError
 
-from engine.values import NOTHING, WHOLE, untold
+from engine.values import NOTHING, WHOLE, missing_values
 from inventory.address import Direction, Status
 from inventory.endpoint import Endpoint
-from inventory.publish import digest
-from inventory.published import Published, PublishedDns, PublishedRecord, ReachableInventory
+from inventory.reading import Published, PublishedDns, PublishedRecord, ReachableInventory, WrongFieldError
 from refusal import Refusal
-from verify.finding import said
+from verify.finding import one_line
 
 ADDRESS_TYPES = ("A", "AAAA")
 T = TypeVar("T", bound=Published)
@@ -37,9 +35,9 @@ T = TypeVar("T", bound=Published)
 
 @dataclass(frozen=True)
 class RecordSet:
-    """What a name server must answer: exactly this data. Empty data: nothing of that type may be there.
+    """What a name server has to answer: exactly this data. Empty data: no record of that type may exist.
 
-    `one_of`: what a host that chooses for each query chooses from; then it must answer exactly one of these.
+    `one_of`: alternatives of a host that chooses for each query; then it has to answer exactly one of them.
     """
 
     name: str
@@ -50,26 +48,26 @@ class RecordSet:
 
     @property
     def what(self) -> str:
-        """As people say it."""
+        """Name and type, for reports."""
         return f"{self.name} {self.type}"
 
     @property
     def expected(self) -> str:
-        """As people write it."""
+        """The expected data, for reports."""
         if len(self.one_of) > 1:
             return f"one of {texts(self.one_of)}"
         return texts(self.may_be) or "nothing"
 
     @property
     def may_be(self) -> frozenset[dns.rdata.Rdata]:
-        """Everything that may be answered."""
+        """All data that is allowed in an answer."""
         return self.one_of or self.data
 
 
 @dataclass(frozen=True)
 class Promise:
-    """A stack's promise. `base`: the name right below which its names stand; `standing`: every address of the
-    inventory, in words that begin `active ...`."""
+    """A stack's promise. `base`: the parent of its names; `standing`: every address of the inventory to a text such as
+    `active (...)`."""
 
     domain: str
     base: str
@@ -83,7 +81,7 @@ class Promise:
 
     @property
     def absences(self) -> tuple[RecordSet, ...]:
-        """What would lead clients elsewhere if it were there: the other family of our names, other SIP services."""
+        """Record sets that would mislead clients if they existed: the other family of our names, other SIP services."""
         present = {(each.name, each.type) for each in self.records}
         names = dict.fromkeys(each.name for each in self.records if each.type in ADDRESS_TYPES)
         services = [f"{service}.{self.base}" for service in ("_sip._udp", "_sip._tcp", "_sips._tcp")]
@@ -93,7 +91,7 @@ class Promise:
 
     @property
     def foreign_targets(self) -> tuple[str, ...]:
-        """Names that services lead to and that are nobody's record set here."""
+        """SRV targets without a record set in this promise."""
         own = {each.name for each in self.records if each.type in ADDRESS_TYPES}
         targets = [
             data.target.to_text(omit_final_dot=True).lower()
@@ -104,25 +102,26 @@ class Promise:
         return tuple(name for name in dict.fromkeys(targets) if name not in own)
 
     def contradictions(self) -> Iterator[str]:
-        """Where the outputs do not agree with themselves, so that no answer could be right."""
+        """Contradictions inside the outputs, with which no answer could be right."""
         for each in self.records:
             if each.type in ADDRESS_TYPES:
                 for address in sorted(address_of(data) for data in each.may_be):
                     if address not in self.active_ingress:
-                        yield f"{each.what} leads to {address}, which is {self.standing.get(address, 'not listed')}"
+                        yield f"{each.what} resolves to {address}, which is {self.standing.get(address, 'not listed')}"
             if each.one_of and not each.data <= each.one_of:
-                yield f"{each.what} is {texts(each.data)}, none of what it may be: {texts(each.one_of)}"
+                yield f"{each.what} is {texts(each.data)}, not one of: {texts(each.one_of)}"
         for way in self.endpoints:
             if way.nameless:
                 continue
             family = "AAAA" if ":" in way.address else "A"
             sets = [each for each in self.records if (each.name, each.type) == (way.server.lower(), family)]
             if way.address not in {address_of(data) for each in sets for data in each.may_be}:
-                yield f"endpoint {said(way.role)}: {said(way.server)} {family} does not lead to {way.address}"
+                name = f"endpoint {one_line(way.role)}: {one_line(way.server)} {family}"
+                yield f"{name} does not resolve to {way.address}"
 
 
 def address_of(data: dns.rdata.Rdata) -> str:
-    """The address of an A or AAAA record, as the inventory writes it; empty for any other."""
+    """The address of an A or AAAA record, as in the inventory; empty for other types."""
     return str(ip_address(data.address)) if isinstance(data, A | AAAA) else ""
 
 
@@ -132,32 +131,38 @@ def texts(data: frozenset[dns.rdata.Rdata]) -> str:
 
 
 def read(text: str) -> Promise:
-    """The promise in `pulumi stack output --json`. Raises `Refusal` where there is none in it."""
+    """The promise in `pulumi stack output --json`. Raises `Refusal` if it has none."""
     try:
         outputs = json.loads(text)
     except (ValueError, RecursionError):
-        raise _no_outputs("it is no JSON") from None
+        raise _no_outputs("it is not JSON") from None
     if not isinstance(outputs, dict):
-        raise _no_outputs("it is no object of outputs")
+        raise _no_outputs("it is not an object")
     return of(outputs)
 
 
 def of(outputs: Mapping[str, Any]) -> Promise:
-    """The promise in a stack's outputs. Raises `Refusal` where there is none in it."""
+    """The promise in a stack's outputs. Raises `Refusal` if they have none."""
     if not outputs:
         raise Refusal(NOTHING, WHOLE)
-    if wrong := untold({name: outputs.get(name) for name in ("ipInventory", "dns")}):
+    if wrong := missing_values({name: outputs.get(name) for name in ("ipInventory", "dns")}):
         raise Refusal(wrong, WHOLE)
     for name in ("ipInventory", "dns"):
         if not isinstance(outputs.get(name), dict):
             raise _no_outputs(f"there is no output {name}")
-    raw, zone = outputs["ipInventory"], outputs["dns"]
+    zone = outputs["dns"]
     if "records" not in zone:
-        raise Refusal("output dns has no `records`: an older program wrote it", "pulumi up (it changes outputs alone)")
-    inventory, published = _model(ReachableInventory, "ipInventory", raw), _model(PublishedDns, "dns", zone)
-    if digest({key: value for key, value in raw.items() if key != "digest"}) != inventory.digest:
         raise Refusal(
-            "output ipInventory: its digest is not that of its contents, so somebody edited it",
+            "output dns has no `records`: it was written by an older version",
+            "run `pulumi up`, which changes only outputs",
+        )
+    inventory, published = (
+        _model(ReachableInventory, "ipInventory", outputs["ipInventory"]),
+        _model(PublishedDns, "dns", zone),
+    )
+    if inventory.edited:
+        raise Refusal(
+            "output ipInventory: its digest does not match its contents, so it was edited",
             "take it from the stack: pulumi stack output --json",
         )
     known = inventory.addresses
@@ -167,7 +172,7 @@ def of(outputs: Mapping[str, Any]) -> Promise:
         base=(published.base or published.domain).lower(),
         endpoints=inventory.endpoints,
         egress=tuple(each.address for each in known if each.direction is Direction.OUTBOUND and each.published),
-        standing={each.address: f"{each.status} ({said(each.purpose)})" for each in known},
+        standing={each.address: f"{each.status} ({one_line(each.purpose)})" for each in known},
         active_ingress=frozenset(each.address for each in active),
         records=tuple(_record_set(each) for each in published.records),
         name_servers=frozenset(_name(each) for each in published.name_servers),
@@ -176,17 +181,15 @@ def of(outputs: Mapping[str, Any]) -> Promise:
 
 
 def _no_outputs(wrong: str) -> Refusal:
-    return Refusal(f"this is not what a stack's outputs look like: {wrong}", "pulumi stack output --json > FILE")
+    return Refusal(f"this is not the outputs of a stack: {wrong}", "pulumi stack output --json > FILE")
 
 
-def _model(kind: type[T], name: str, value: object) -> T:
+def _model(kind: type[T], name: str, value: dict[str, Any]) -> T:
     try:
-        return kind.model_validate_json(json.dumps(value))
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(step) for step in first["loc"])
+        return kind.of(value)
+    except WrongFieldError as error:
         raise Refusal(
-            f"output {name}: {said(field)} = {said(repr(first['input']))}: {said(first['msg'])}",
+            f"output {name}: {one_line(error.field)} = {one_line(error.value)}: {one_line(error.why)}",
             "take it from the stack: pulumi stack output --json",
         ) from None
 
@@ -202,7 +205,7 @@ def _rdata(type_: str, text: str, where: str) -> dns.rdata.Rdata:
         return dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.from_text(type_), text)
     except (dns.exception.DNSException, ValueError):
         raise Refusal(
-            f"output dns: {where}: {said(repr(text))} is no data of that type", "see docs/outputs.md, `dns`"
+            f"output dns: {where}: {one_line(repr(text))} is not valid data of that type", "see docs/outputs.md, `dns`"
         ) from None
 
 
@@ -216,4 +219,6 @@ def _name(text: str) -> str:
     try:
         return dns.name.from_text(text).to_text(omit_final_dot=True).lower()
     except (dns.exception.DNSException, ValueError):
-        raise Refusal(f"output dns: nameServers: {said(repr(text))} is no name", "see docs/outputs.md, `dns`") from None
+        raise Refusal(
+            f"output dns: nameServers: {one_line(repr(text))} is not a name", "see docs/outputs.md, `dns`"
+        ) from None

@@ -1,4 +1,4 @@
-"""What a name server answered, judged against what it must answer. Pure."""
+"""Judges a name server's answer against the promise. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import dns.rdata
 from dns.rdtypes.IN.NAPTR import NAPTR
 
-from verify.finding import Judgement, Verdict, judged, said
+from verify.finding import Judgement, Verdict, judged, one_line
 from verify.promise import RecordSet, address_of, texts
 
-# An authority with less than was published breaks the promise only below this: from here on resolvers ask seldom enough
-# for callers not to notice. No host's limit: Gandi takes no less, Cloud DNS does, and where less is published it holds.
+# A name server with a lower TTL than published breaks the promise only below this value: above it, resolvers query
+# rarely enough for callers not to notice. Not a host's limit: Gandi accepts no less, Cloud DNS does, and a lower
+# published TTL counts.
 SHORT_TTL = 300
-PUT_BACK = "`pulumi refresh` shows what was changed, `pulumi up` puts it back"
+PUT_BACK = "`pulumi refresh` shows what was changed, `pulumi up` restores it"
 NO_ANSWER = "no answer in time"
 
 Problems = Iterator[tuple[Verdict, str, str]]
@@ -22,7 +23,8 @@ Problems = Iterator[tuple[Verdict, str, str]]
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer. `problem`: why there is none, and nothing else counts then. `cname`: what the name is an alias of."""
+    """One answer. `problem`: why there is none; the other fields are then unset. `cname`: target if the name is an
+    alias."""
 
     rcode: str = "NOERROR"
     authoritative: bool = False
@@ -34,10 +36,11 @@ class Reply:
 
 
 def judge(expected: RecordSet, reply: Reply, standing: Mapping[str, str], *, authority: bool) -> Judgement:
-    """One record set at one server. An authority must say it with authority; a resolver may have it for less long."""
+    """One record set at one server. A name server of the zone has to answer authoritatively; a resolver's TTL may be
+    lower."""
     if reply.problem:
-        return Judgement(Verdict.BROKEN, reply.problem, "see that this server runs and can be reached from here")
-    found = said(texts(_ours(expected, reply))) or "nothing"
+        return Judgement(Verdict.BROKEN, reply.problem, "check that this server runs and can be reached from here")
+    found = one_line(texts(_ours(expected, reply))) or "nothing"
     problems = [*_answer(reply, authority), *_data(expected, reply, standing, authority)]
     if not problems:
         problems = list(_ttl(expected, reply, authority))
@@ -45,7 +48,7 @@ def judge(expected: RecordSet, reply: Reply, standing: Mapping[str, str], *, aut
 
 
 def _ours(expected: RecordSet, reply: Reply) -> frozenset[dns.rdata.Rdata]:
-    """Other services may have NAPTR records at the apex where we publish none: E.164 numbers, for instance."""
+    """Where we publish no NAPTR records, others may have some at the apex: for E.164 numbers, for instance."""
     if expected.type == "NAPTR" and not expected.data:
         return frozenset(
             each
@@ -56,72 +59,79 @@ def _ours(expected: RecordSet, reply: Reply) -> frozenset[dns.rdata.Rdata]:
 
 
 def _answer(reply: Reply, authority: bool) -> Problems:
-    # NXDOMAIN is an answer: that there is nothing.
+    # NXDOMAIN is a valid answer: there is no record.
     if reply.rcode not in ("NOERROR", "NXDOMAIN"):
-        yield Verdict.BROKEN, f"it answers {reply.rcode}", "see this server's log, and that it has the zone"
+        yield Verdict.BROKEN, f"it answers {reply.rcode}", "check this server's log, and that it serves the zone"
     elif authority and not reply.authoritative:
         yield (
             Verdict.BROKEN,
-            "it answers without authority",
-            "take this server out of the delegation, or give it the zone",
+            "its answer is not authoritative",
+            "remove this server from the delegation, or let it serve the zone",
         )
 
 
 def _data(expected: RecordSet, reply: Reply, standing: Mapping[str, str], authority: bool) -> Problems:
     if reply.cname:
-        # RFC 2782: a target must not be an alias; RFC 2181 section 10.1: an alias has nothing beside it.
-        yield Verdict.BROKEN, f"an alias of {said(reply.cname)}", f"remove the CNAME; {PUT_BACK}"
+        # RFC 2782: a target must not be an alias; RFC 2181 section 10.1: an alias has no other data.
+        yield Verdict.BROKEN, f"an alias of {one_line(reply.cname)}", f"remove the CNAME; {PUT_BACK}"
         return
     found = _ours(expected, reply)
-    late = "" if authority else "where its name servers are right, wait until its copy expires; else "
+    late = "" if authority else "if the zone's name servers are right, wait until its cache expires; otherwise "
     if expected.one_of:
         if not found & expected.one_of:
-            yield Verdict.BROKEN, f"missing: {said(expected.expected)}", f"{late}{PUT_BACK}"
+            yield Verdict.BROKEN, f"missing: {one_line(expected.expected)}", f"{late}{PUT_BACK}"
         if len(found & expected.one_of) > 1:
-            yield Verdict.BROKEN, "several at a time: clients would draw lots among regions", f"{late}{PUT_BACK}"
+            yield (
+                Verdict.BROKEN,
+                "several addresses at a time: clients would choose a region at random",
+                f"{late}{PUT_BACK}",
+            )
     elif missing := expected.data - found:
-        yield Verdict.BROKEN, f"missing: {said(texts(missing))}", f"{late}{PUT_BACK}"
+        yield Verdict.BROKEN, f"missing: {one_line(texts(missing))}", f"{late}{PUT_BACK}"
     for each in sorted(found - expected.may_be):
         address = address_of(each)
-        whose = f", which is {standing.get(address, 'none of ours')}" if address else ""
-        yield Verdict.BROKEN, f"not ours to be there: {said(each.to_text())}{whose}", f"{late}{PUT_BACK}"
+        whose = f", which is {standing.get(address, 'not in the inventory')}" if address else ""
+        yield Verdict.BROKEN, f"unexpected: {one_line(each.to_text())}{whose}", f"{late}{PUT_BACK}"
 
 
 def _ttl(expected: RecordSet, reply: Reply, authority: bool) -> Problems:
     if not expected.data or reply.ttl == expected.ttl or (not authority and reply.ttl < expected.ttl):
         return
-    told = f"TTL {reply.ttl} s instead of {expected.ttl} s"
+    shown = f"TTL {reply.ttl} s instead of {expected.ttl} s"
     least = min(SHORT_TTL, expected.ttl)
     if authority and reply.ttl < least:
-        yield Verdict.BROKEN, f"{told}, below {least} s", PUT_BACK
+        yield Verdict.BROKEN, f"{shown}, below {least} s", PUT_BACK
     else:
-        yield Verdict.WARNING, told, PUT_BACK
+        yield Verdict.WARNING, shown, PUT_BACK
 
 
-def is_twin(delegated: Set[str], own: Set[str]) -> bool:
-    """Whether the world asks others altogether for a zone of this name (docs/adopt.md, "The zone")."""
+def is_delegated_elsewhere(delegated: Set[str], own: Set[str]) -> bool:
+    """Whether the domain is delegated to other name servers only, and our zone is not live (docs/adopt.md, "The
+    zone")."""
     return bool(own and delegated and not own & delegated)
 
 
 def judge_delegation(reply: Reply, delegated: set[str], own: frozenset[str]) -> Judgement:
-    """Whom the world asks. Others altogether: ours is a twin (docs/adopt.md); a mixture: some answers are theirs."""
+    """The delegation. To other name servers only: our zone is not live (docs/adopt.md); to both: some answers are
+    theirs."""
     if reply.problem or not delegated:
         return Judgement(
             Verdict.BROKEN,
             reply.problem or f"no name servers ({reply.rcode})",
-            "see that the parent zone delegates the domain, and that this resolver runs",
+            "check that the parent zone delegates the domain, and that this resolver runs",
         )
-    found = said(", ".join(sorted(delegated)))
-    if is_twin(delegated, own):
+    found = one_line(", ".join(sorted(delegated)))
+    if is_delegated_elsewhere(delegated, own):
         return Judgement(
             Verdict.WARNING,
-            f"{found}: the world asks others, our zone is a twin of theirs",
-            "delegate the domain to the stack's name servers when it shall count (docs/adopt.md, `The zone`)",
+            f"{found}: the domain is delegated elsewhere, our zone is not live yet",
+            "delegate the domain to the stack's name servers to make it live (docs/adopt.md, `The zone`)",
             reply.milliseconds,
         )
     if own and own != delegated:
         return Judgement(
-            Verdict.BROKEN, f"{found}: not the stack's name servers alone", "make them the same at the parent zone",
+            Verdict.BROKEN, f"{found}: not only the stack's name servers", "set exactly the stack's name"
+            " servers at the parent zone",
             reply.milliseconds,
         )  # fmt: skip
     return Judgement(Verdict.HOLDS, found, milliseconds=reply.milliseconds)

@@ -1,4 +1,4 @@
-"""What was found, as a table for people and as JSON for machines: docs/verify.md describes the JSON."""
+"""The findings as a table for people and as JSON for machines, described in docs/verify.md."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Json = dict[str, Any]
 
 
 def holds(findings: Sequence[Finding]) -> bool:
-    """Whether nothing is broken. Nothing looked at is nothing that holds."""
+    """Whether nothing is broken. Without any finding the promise does not hold."""
     return bool(findings) and not any(each.judgement.verdict is Verdict.BROKEN for each in findings)
 
 
 def document(findings: Sequence[Finding], domain: str, seconds: float) -> Json:
-    """Everything, in the order of the table."""
+    """All findings, in the order of the table."""
     return {
         "schema": SCHEMA,
         "domain": domain,
@@ -63,7 +63,7 @@ def _finding(each: Finding) -> Json:
 
 
 def table(findings: Sequence[Finding], domain: str, seconds: float) -> Table:
-    """Failures first, each with its remedy; what several servers say alike is one row."""
+    """Failures first, each with its remedy; equal findings at several servers share one row."""
     counts = ", ".join(f"{number} {verdict}" for verdict, number in _counts(findings).items() if number)
     shown = Table(
         title=Text(printable(f"The promise of {domain}, from outside")),
@@ -92,7 +92,7 @@ def table(findings: Sequence[Finding], domain: str, seconds: float) -> Table:
 
 
 def _rows(findings: Sequence[Finding]) -> Iterator[tuple[Subject, Judgement, list[str]]]:
-    """Alike but for the server and the time: the slowest stands for all."""
+    """Findings that differ only in server and time, in one row with the slowest time."""
     groups: dict[tuple[str, ...], list[Finding]] = {}
     for each in findings:
         subject, judgement = each.subject, each.judgement

@@ -1,4 +1,4 @@
-"""Asks one name server one question, with dnspython: over UDP, and over TCP when the answer was cut short."""
+"""Sends one query to one name server, with dnspython: over UDP, and over TCP if the answer was truncated."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 
-from verify.finding import said
+from verify.finding import one_line
 from verify.records import NO_ANSWER, Reply
 
-# A datagram gets lost: asked twice. RFC 1035 section 4.2.1 suggests 2 to 5 s.
+# Datagrams get lost: two attempts. RFC 1035 section 4.2.1 suggests 2 to 5 s.
 ATTEMPTS = 2
 SECONDS = 3.0
-# What one answer may hold of one type; a message of 64 KiB has room for thousands.
+# Limit of records of one type in an answer; a message of 64 KiB has room for thousands.
 MOST_RECORDS = 200
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a name server answers."""
+    """Address and port of a name server."""
 
     address: str
     port: int = 53
@@ -39,7 +39,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Server:
-    """A name server to ask: its name for people, and its places; the next is tried when one does not answer."""
+    """A name server: its display name and its places; the next is tried if one does not answer."""
 
     name: str
     places: tuple[Place, ...]
@@ -48,7 +48,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Answered:
-    """A message and how long it took; None and the problem where none came."""
+    """A message and its response time; or None, and the problem."""
 
     message: dns.message.Message | None
     problem: str = ""
@@ -56,8 +56,8 @@ class Answered:
 
 
 async def ask(server: Server, name: str, type_: str, *, signed: bool = False) -> Answered:
-    """Send one question. `signed` asks for signatures, too (RFC 4035, section 3.2.1)."""
-    # An authority that would look elsewhere for us could hide that it has no zone.
+    """Send one query. `signed` also requests signatures (RFC 4035, section 3.2.1)."""
+    # Without recursion: a name server that recursed for us could hide that it does not serve the zone.
     flags = dns.flags.Flag(0) if server.authority else dns.flags.RD
     problem = NO_ANSWER
     for place in server.places:
@@ -73,12 +73,12 @@ async def ask(server: Server, name: str, type_: str, *, signed: bool = False) ->
             except (TimeoutError, dns.exception.Timeout):
                 problem = NO_ANSWER
             except (dns.exception.DNSException, OSError, EOFError, ValueError) as error:
-                problem = f"no answer: {said(str(error) or type(error).__name__)}"
+                problem = f"no answer: {one_line(str(error) or type(error).__name__)}"
     return Answered(None, problem)
 
 
 def reply(answered: Answered, name: str, type_: str) -> Reply:
-    """The part of a message that answers the question."""
+    """The part of a message that answers the query."""
     message = answered.message
     if message is None:
         return Reply(problem=answered.problem)
@@ -99,7 +99,7 @@ def reply(answered: Answered, name: str, type_: str) -> Reply:
 
 
 async def lookup(server: Server, name: str, types: Iterable[str]) -> list[Reply]:
-    """Several types of one name, at once."""
+    """Several types of one name, concurrently."""
     asked = list(types)
     answers = await asyncio.gather(*(ask(server, name, type_) for type_ in asked))
     return [reply(answer, name, type_) for answer, type_ in zip(answers, asked, strict=True)]

@@ -1,7 +1,7 @@
-"""Whether a zone that says it is signed is: the chain from the parent's DS to every record set (RFC 4035, section 5).
+"""Whether a zone is signed as claimed: the chain from the parent's DS to every record set (RFC 4035, section 5).
 
-As far as the zone claims it: with DS records at the parent, resolvers that validate refuse what is not signed as they
-say; with none, nobody looks, and what is missing is a warning. Proofs that something is not there are not checked.
+With DS records at the parent, validating resolvers refuse what is not signed accordingly; without them signatures are
+not validated, and a missing one is only a warning. Proofs of non-existence are not checked.
 """
 
 from __future__ import annotations
@@ -14,39 +14,39 @@ import dns.rrset
 from dns.rdtypes.ANY.DNSKEY import DNSKEY
 from dns.rdtypes.ANY.DS import DS
 
-from verify.finding import Judgement, Verdict, said
+from verify.finding import Judgement, Verdict, one_line
 from verify.promise import Promise, texts
 from verify.records import Reply
 from verify.servers import Answered, Server, ask
 
-GIVE_DS = "give the parent zone the DS records of output `dns`"
-SIGN = "see the zone's DNSSEC state and keys; until they fit, take the DS records away from the parent"
+GIVE_DS = "add the DS records of output `dns` to the parent zone"
+SIGN = "check the zone's DNSSEC state and keys; until they match, remove the DS records from the parent"
 
 
 class UnsignedError(Exception):
-    """A signature that should be there is not, or does not fit."""
+    """A signature is missing or invalid."""
 
 
 def expected(promise: Promise) -> str:
-    """What the parent should say of the zone."""
-    return said(texts(frozenset(promise.ds_records))) or "what signs the zone, if anything does"
+    """The expected DS records at the parent."""
+    return one_line(texts(frozenset(promise.ds_records))) or "the DS records of the zone's keys, if it is signed"
 
 
 def judge_parent(reply: Reply, parent: frozenset[DS], own: frozenset[DS]) -> Judgement:
     """The parent's DS records against the zone's keys."""
     if reply.problem:
-        return Judgement(Verdict.BROKEN, reply.problem, "see that this resolver runs and can be reached from here")
-    found = said(texts(frozenset(parent))) or "nothing"
+        return Judgement(Verdict.BROKEN, reply.problem, "check that this resolver runs and can be reached from here")
+    found = one_line(texts(frozenset(parent))) or "nothing"
     if own and not parent:
-        told = "nothing: the zone is signed and nobody can check it"
-        return Judgement(Verdict.WARNING, told, GIVE_DS, reply.milliseconds)
+        shown = "nothing: the zone is signed, but cannot be validated"
+        return Judgement(Verdict.WARNING, shown, GIVE_DS, reply.milliseconds)
     if own and not own & parent:
-        return Judgement(Verdict.BROKEN, f"{found}: other keys than the zone's", GIVE_DS, reply.milliseconds)
+        return Judgement(Verdict.BROKEN, f"{found}: not the zone's keys", GIVE_DS, reply.milliseconds)
     return Judgement(Verdict.HOLDS, found, milliseconds=reply.milliseconds)
 
 
 async def look(server: Server, promise: Promise, trusted: frozenset[DS], *, at_parent: bool) -> Judgement:
-    """Every record set's signature at one authority."""
+    """Every record set's signature at one name server."""
     zone = dns.name.from_text(promise.domain)
     try:
         keys = await _keys(server, zone, trusted)
@@ -54,16 +54,16 @@ async def look(server: Server, promise: Promise, trusted: frozenset[DS], *, at_p
             await _signed(server, dns.name.from_text(each.name), each.type, zone, keys)
     except UnsignedError as problem:
         bad = Verdict.BROKEN if at_parent else Verdict.WARNING
-        return Judgement(bad, str(problem), SIGN if at_parent else f"{SIGN}; nobody checks them while there is none")
+        return Judgement(bad, str(problem), SIGN if at_parent else f"{SIGN}; signatures are not validated until then")
     return Judgement(Verdict.HOLDS, f"{len(promise.records)} record sets, each signed")
 
 
 async def _keys(server: Server, zone: dns.name.Name, trusted: frozenset[DS]) -> dns.rrset.RRset:
-    """The zone's keys, vouched for by one of them that a DS names."""
+    """The zone's keys, signed by one of them that a DS refers to."""
     found, signed = _sets(await ask(server, str(zone), "DNSKEY", signed=True), zone, "DNSKEY")
     entries = [key for key in found if isinstance(key, DNSKEY) and any(_names(ds, zone, key) for ds in trusted)]
     if not entries:
-        raise UnsignedError("no key of the zone is one that its DS records name")
+        raise UnsignedError("no key of the zone matches its DS records")
     entry = dns.rrset.from_rdata_list(zone, found.ttl, entries)
     _validate(found, signed, zone, entry)
     return found
@@ -99,4 +99,4 @@ def _validate(found: dns.rrset.RRset, signed: dns.rrset.RRset, zone: dns.name.Na
         dns.dnssec.validate(found, signed, {zone: keys})
     except (dns.exception.DNSException, ValueError) as error:
         name = f"{found.name.to_text(omit_final_dot=True)} {dns.rdatatype.to_text(found.rdtype)}"
-        raise UnsignedError(f"{name}: {said(str(error) or type(error).__name__)}") from None
+        raise UnsignedError(f"{name}: {one_line(str(error) or type(error).__name__)}") from None

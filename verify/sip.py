@@ -1,7 +1,7 @@
-"""One SIP request over UDP, TCP or TLS, from an address of choice, and the final answer to it (RFC 3261).
+"""One SIP request over UDP, TCP or TLS, from a chosen source address, and the final answer to it (RFC 3261).
 
-What comes back was written by somebody else: it has a bound on size and time, and only an answer to this very request
-counts. Leaves to others: what a status means (`answering.py`), and whom the certificate speaks for (`tls.py`).
+Answers are untrusted: limited in size and time, and only an answer to this very request counts. What a status means is
+judged in `answering.py`, the certificate in `certificate.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Final
 T1: Final = 0.5
 T2: Final = 4.0
 SECONDS: Final = 8.0
-# The head of an answer. Proxies take 64 KiB at most; ours has some 500 bytes.
+# Limit of an answer's head. Proxies accept 64 KiB at most; ours sends some 500 bytes.
 LARGEST_HEAD: Final = 16_384
 LARGEST_BODY: Final = 65_536
 DATAGRAMS_WAITING: Final = 64
@@ -35,20 +35,20 @@ _NOT_HERE: Final = (errno.ENETUNREACH, errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
 class SipError(Exception):
-    """There is no answer to the request; the message says why."""
+    """The request got no answer; the message says why."""
 
 
 class SilentError(SipError):
-    """Nobody is there: refused, or no word in time, not even a connection."""
+    """Nothing listens: connection refused, or no answer in time."""
 
 
 class NoWayError(SipError):
-    """This machine cannot send there at all: it lacks the address family, the route or the source address."""
+    """This machine cannot send to the peer: it lacks the address family, the route or the source address."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """Where a request goes, and the address of this machine that it comes from; empty: what the system takes."""
+    """Destination of a request, and its source address on this machine; empty: the system's choice."""
 
     address: str
     port: int
@@ -61,7 +61,7 @@ class Peer:
 
 @dataclass(frozen=True)
 class Answer:
-    """Of a SIP request: the status code and the headers, names in lower case; of several the first."""
+    """Status code and headers, names in lower case; the first of several with the same name."""
 
     status: int
     headers: dict[str, str]
@@ -69,7 +69,7 @@ class Answer:
 
 
 def request(method: str, peer: Peer, more: str = "") -> str:
-    """A request as short as RFC 3261 allows; the peer has a source. `more` is header lines, each with its end."""
+    """A minimal request (RFC 3261); the peer needs a source. `more`: header lines, each with its line end."""
     host, origin = bracketed(peer.address), bracketed(peer.source)
     return (
         f"{method} sip:probe@{host}:{peer.port};transport={peer.transport} SIP/2.0\r\n"
@@ -85,7 +85,7 @@ def request(method: str, peer: Peer, more: str = "") -> str:
 
 
 def unverified() -> ssl.SSLContext:
-    """TLS with whoever answers: whether it is the right one is another question."""
+    """A TLS context without verification: certificates are judged elsewhere."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -120,13 +120,13 @@ async def ask(
 
 
 async def options(peer: Peer, *, server_name: str | None = None, seconds: float = SECONDS) -> Answer:
-    """The answer to OPTIONS, whoever gives it: certificates are looked at elsewhere. Raises `SipError`."""
+    """The answer to OPTIONS, without verifying the certificate. Raises `SipError`."""
     peer = replace(peer, source=peer.source or _own_address(peer))
     return await ask(request("OPTIONS", peer), peer, server_name=server_name, seconds=seconds)
 
 
 def _own_address(peer: Peer) -> str:
-    """Where this machine sends from: connecting a datagram socket sends nothing, and chooses."""
+    """The source address the system would use: connecting a datagram socket selects it without sending."""
     try:
         with socket.socket(socket.AF_INET6 if ":" in peer.address else socket.AF_INET, socket.SOCK_DGRAM) as chosen:
             chosen.connect((peer.address, peer.port))
@@ -136,13 +136,13 @@ def _own_address(peer: Peer) -> str:
 
 
 def why(error: OSError) -> SipError:
-    """What a failure of the network means."""
+    """The `SipError` for a network failure."""
     if error.errno in _NOT_HERE:
         return NoWayError(f"not from this machine: {error.strerror or error}")
     if isinstance(error, ConnectionRefusedError):
         return SilentError("refused: nothing listens there")
     if isinstance(error, ConnectionResetError | BrokenPipeError):
-        return SipError("the connection was cut off")
+        return SipError("the connection was reset")
     return SilentError(f"no answer: {error.strerror or error}")
 
 
@@ -165,13 +165,13 @@ async def _by_datagram(text: str, peer: Peer) -> Answer:
 
 
 class _Mailbox(asyncio.DatagramProtocol):
-    """Datagrams as they come, and what the network reports; when it is full, what comes is lost, as on any network."""
+    """Received datagrams, and errors that the network reports; when it is full, further datagrams are dropped."""
 
     def __init__(self) -> None:
         self.waiting: asyncio.Queue[bytes | OSError] = asyncio.Queue(DATAGRAMS_WAITING)
 
     def datagram_received(self, data: bytes, addr: object) -> None:  # noqa: ARG002 - the protocol's
-        """The socket is connected: the kernel lets nobody else's in."""
+        """The socket is connected: the kernel drops datagrams from other peers."""
         with contextlib.suppress(asyncio.QueueFull):
             self.waiting.put_nowait(data)
 
@@ -213,13 +213,13 @@ async def _by_stream(text: str, reader: asyncio.StreamReader, writer: asyncio.St
 
 
 async def _heads(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    """The heads of the messages on a connection. What is no message of SIP ends it: there is no next one to find."""
+    """The heads of the messages on a connection. Anything that is not SIP ends it: the next message cannot be found."""
     while True:
         try:
             # Empty lines before a message are keep-alives (RFC 3261 section 7.5, RFC 5626 section 4.4.1).
             head = (await reader.readuntil(b"\r\n\r\n")).removesuffix(b"\r\n\r\n").lstrip(b"\r\n")
         except asyncio.LimitOverrunError:
-            raise SipError(f"an answer without end: no head within {LARGEST_HEAD} bytes") from None
+            raise SipError(f"an answer whose head is longer than {LARGEST_HEAD} bytes") from None
         except asyncio.IncompleteReadError as cut:
             began = "in the middle of an answer" if cut.partial else "without an answer"
             raise SipError(f"the connection was closed {began}") from None
@@ -227,16 +227,16 @@ async def _heads(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
             continue
         found = parse(head)
         if found is None:
-            raise SipError(f"no SIP: {head[:60].decode(errors='replace')!r}")
+            raise SipError(f"not SIP: {head[:60].decode(errors='replace')!r}")
         yield head
         length = found.headers.get("content-length", "0")
         if not re.fullmatch(r"[0-9]{1,9}", length) or int(length) > LARGEST_BODY:
-            raise SipError("an answer with a body out of all bounds")
+            raise SipError("an answer with too large a body")
         await reader.readexactly(int(length))
 
 
 async def _final(heads: AsyncIterator[bytes], text: str, began: float) -> Answer:
-    """The first final answer to this request; provisional ones, and answers to others, are passed over."""
+    """The first final answer to this request; provisional ones and answers to other requests are skipped."""
     async for head in heads:
         answer = parse(head)
         if answer and answer.status >= 200 and _answers(answer, text):
@@ -245,13 +245,13 @@ async def _final(heads: AsyncIterator[bytes], text: str, began: float) -> Answer
 
 
 def parse(head: bytes) -> Answer | None:
-    """The status line and headers of an answer; None for what is none."""
+    """The status line and headers of an answer; None if it is not one."""
     first, *lines = head.decode(errors="replace").split("\r\n")
     status = _STATUS_LINE.fullmatch(first)
     if status is None:
         return None
     headers: dict[str, str] = {}
-    # A line that begins with a blank goes on with the one before (section 7.3.1).
+    # A line that begins with a blank continues the previous one (section 7.3.1).
     for line in re.sub(r"\r\n[ \t]+", " ", "\r\n".join(lines)).split("\r\n"):
         name, _, value = line.partition(":")
         name = name.strip().lower()
@@ -268,7 +268,7 @@ def _answers(answer: Answer, text: str) -> bool:
 
 
 def parse_request(text: str) -> tuple[str, ...]:
-    """By what a request of ours is known: its branch, and number and method of its CSeq."""
+    """What identifies a request: its branch, and number and method of its CSeq."""
     branch = _BRANCH.search(text)
     cseq = re.search(r"^CSeq: (\d+) (\w+)\r$", text, re.MULTILINE)
     assert branch and cseq, "a request of request()"
@@ -276,5 +276,5 @@ def parse_request(text: str) -> tuple[str, ...]:
 
 
 def bracketed(address: str) -> str:
-    """As it stands in a URI."""
+    """A host as written in a URI."""
     return f"[{address}]" if ":" in address else address

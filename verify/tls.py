@@ -1,4 +1,4 @@
-"""Shakes hands over TLS as a SIP client does, and brings back the certificate, trusted or not."""
+"""A TLS handshake as a SIP client does it, which returns the certificate, trusted or not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from verify.finding import said
+from verify.finding import one_line
 from verify.sip import Peer, SilentError, SipError, unverified, why
 
 SECONDS = 8.0
@@ -16,7 +16,7 @@ SECONDS = 8.0
 
 @dataclass(frozen=True)
 class Shown:
-    """The server's own certificate (DER); `untrusted`: OpenSSL's word for what is wrong with its chain."""
+    """The server's certificate (DER); `untrusted`: OpenSSL's error about its chain."""
 
     der: bytes
     untrusted: str
@@ -24,9 +24,9 @@ class Shown:
 
 
 def trusting(authority: Path | None) -> ssl.SSLContext:
-    """The system's authorities, or one file's instead. Names are judged by `certificate.py`: SIP's rules are its own.
+    """The system's CAs, or those of a file. Names are judged by `certificate.py`: SIP has its own rules.
 
-    Raises `OSError` (`ssl.SSLError` is one) for a file that holds none.
+    Raises `OSError` (`ssl.SSLError` is one) for a file without any.
     """
     context = ssl.create_default_context(cafile=authority)
     context.check_hostname = False
@@ -34,7 +34,7 @@ def trusting(authority: Path | None) -> ssl.SSLContext:
 
 
 async def show(peer: Peer, name: str, trust: ssl.SSLContext) -> Shown:
-    """The certificate shown to whoever asks for `name`. Raises `SipError`."""
+    """The certificate that clients of `name` get. Raises `SipError`."""
     try:
         async with asyncio.timeout(SECONDS):
             try:
@@ -44,7 +44,7 @@ async def show(peer: Peer, name: str, trust: ssl.SSLContext) -> Shown:
     except TimeoutError:
         raise SilentError(f"no TLS within {SECONDS:g} s") from None
     except ssl.SSLError as error:
-        raise SipError(f"no TLS: {said(error.reason or str(error))}") from None
+        raise SipError(f"no TLS: {one_line(error.reason or str(error))}") from None
     except OSError as error:
         raise why(error) from None
 

@@ -1,6 +1,6 @@
-# The policy pack and the stack's configuration of it, as the engine's arguments; to be sourced with `stack` set.
+# The engine's arguments for the policy pack and the stack's policy configuration; source this with `stack` set.
 policies=(--policy-pack policies)
-# A stack without a file is held to production's rules (docs/policies.md).
+# Production's rules apply to a stack without a file (docs/policies.md).
 if [[ -f policies/config/$stack.json ]]; then
   policies+=(--policy-pack-config "policies/config/$stack.json")
 fi

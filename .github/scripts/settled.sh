@@ -1,5 +1,6 @@
 #!/bin/bash
-# settled.sh STACK: has the update taken? The preview after it must be empty. What is left is in settled.md, by property.
+# settled.sh STACK: did the update take effect? The preview after it has to be empty. settled.md lists what is left, by
+# property.
 set -euo pipefail
 stack=$1
 written=$(mktemp)
@@ -10,5 +11,5 @@ status=0
 .venv/bin/python -m review --settled --stack "$stack" --preview "$written" > settled.md || status=$?
 cat settled.md
 cat settled.md >> "${GITHUB_STEP_SUMMARY:-/dev/null}"
-((status == 0)) || echo "::error::the update of $stack did not take, is to be published again, or it is not known: the summary says which"
+((status == 0)) || echo "::error::the update of $stack did not take effect, has to be published again, or the result is unknown: see the summary"
 exit "$status"

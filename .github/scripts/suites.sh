@@ -1,6 +1,6 @@
 #!/bin/bash
-# suites.sh [COMMIT]: the make targets that what has changed since COMMIT has to pass, as `suites=JSON`; without a
-# commit, all of them. A path that is not named here needs all of them.
+# suites.sh [COMMIT]: the make targets that changes since COMMIT have to pass, as `suites=JSON`; without a commit, all.
+# A path that is not named here needs all of them.
 set -euo pipefail
 all=(quick processes sandbox-tests database test-sip test-site engine)
 declare -A needed=([quick]=1 [processes]=1)
@@ -16,9 +16,9 @@ while IFS= read -r file; do
   case $file in
     # Their commands are run by tests on the engine.
     docs/regions.md | docs/walk-through.md) need engine ;;
-    # They decide what is tested.
+    # They select what is tested.
     .github/workflows/checks.yml | .github/scripts/suites.sh) need "${all[@]}" ;;
-    # What other suites take from the unit tests.
+    # Used by other suites.
     tests/unit/published.py) need test-site ;;
     tests/unit/cloud.py | tests/unit/recording.py | tests/unit/test_global_stack.py) need engine ;;
     tests/unit/review_golden/*) need engine ;;

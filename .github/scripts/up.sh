@@ -1,5 +1,5 @@
 #!/bin/bash
-# up.sh STACK: carry out what was reviewed, under the policies. Why an update failed stands in the run's summary.
+# up.sh STACK: deploy what was reviewed, under the policies. If the update fails, the run's summary has the reason.
 set -euo pipefail
 stack=$1
 # shellcheck source=.github/scripts/policies.sh

@@ -8,7 +8,7 @@ trap 'rm -f "$written"' EXIT
 status=0
 .venv/bin/python -m verify --stack "$stack" "$@" > "$written" || status=$?
 cat "$written"
-# No line of the table can end the block: all of them begin with the verdict's column.
+# No line of the table can end the code block: all begin with the verdict's column.
 {
   printf '## Promise of stack `%s`\n\n```\n' "$stack"
   cat "$written"

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from pulumi_kubernetes import Provider
 
 # Declared as our own program does it: the import of the generated classes is not what is compared.
-from components.sdk.compute import Address
+from components.sdk.google import Address
 from components.sdk.kubernetes import Service
 
 LABELS = {"platform": "warp", "component": "edge", "managed-by": "pulumi"}

@@ -1,5 +1,5 @@
 """Gandi LiveDNS as the host of the zone.
 
-`record_set.py` is the resource, `provider.py` its dynamic provider, `api.py` speaks to Gandi, `records.py` knows when
-two record sets are the same.
+`host.py` declares record sets, `record_set.py` is their resource, `provider.py` the dynamic provider, `api.py` its
+client, `records.py` knows when two record sets are the same.
 """

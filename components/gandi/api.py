@@ -1,7 +1,7 @@
-"""Gandi's LiveDNS API, version 5 (api.gandi.net/docs/livedns), as far as whole record sets need it.
+"""Gandi's LiveDNS API, version 5 (api.gandi.net/docs/livedns), for complete record sets.
 
-Busy (429), broken (5xx) and silent servers are asked again, up to a deadline; who says no is not. Gandi has no way to
-say "only if it is still as I saw it": between a look and a write somebody else can write.
+Busy (429), failing (5xx) and unresponsive servers are retried, up to a deadline; refusals are not. Gandi has no
+conditional writes: another client can write between a read and a write.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from secret_text import hidden
 ATTEMPT_SECONDS = 10
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 LONGEST_BODY = 1 << 20
-SHOWN = 300  # characters of somebody else's text: enough to understand, not enough to flood a terminal
+SHOWN = 300  # characters shown of the server's text: enough to understand, not enough to flood a terminal
 
 TOKEN = re.compile(r"[\x21-\x7e]+")
 MAKE_ANEW = (
-    "make a new one (account.gandi.net, Personal Access Tokens, with the right to manage the domain's technical"
+    "create a new one (account.gandi.net, Personal Access Tokens, with the right to manage the domain's technical"
     " configurations) and run `pulumi config set --secret gandiToken`"
 )
 AGAIN = "nothing is lost: run `pulumi up` again later, or raise dns.gandi.deadlineSeconds"
@@ -38,7 +38,7 @@ Method = Literal["GET", "PUT", "DELETE"]
 
 @dataclass(frozen=True)
 class Api:
-    """Gandi for one token. `base` is where it answers, `https://api.gandi.net`."""
+    """Gandi's API with one token. `base`: its base URL, `https://api.gandi.net`."""
 
     base: str
     token: str = field(repr=False)
@@ -50,10 +50,10 @@ class Api:
                 "there is no token for Gandi", "run `pulumi config set --secret gandiToken`, or set GANDI_TOKEN"
             )
         if not TOKEN.fullmatch(self.token):
-            raise Refusal("the token for Gandi has characters that no token has", "copy it again, on one line")
+            raise Refusal("the token for Gandi has invalid characters", "copy it again, on one line")
 
     def get(self, record: RecordSet) -> RecordSet | None:
-        """The record set of this name and type as it is; None when there is none."""
+        """The present record set of this name and type; None if there is none."""
         answer = self._ask("GET", record, _path(record))
         if answer.status == 404:
             self._see_domain(record)
@@ -62,11 +62,13 @@ class Api:
         found = answer.body
         ttl, values = found.get("rrset_ttl"), found.get("rrset_values")
         if type(ttl) is not int or not isinstance(values, list) or not all(isinstance(each, str) for each in values):
-            raise self._told(record, "it answers, but not with a record set", "does dns.gandi.api lead to Gandi?")
+            raise self._told(
+                record, "its answer is not a record set", "check that dns.gandi.api is the URL of Gandi's API"
+            )
         return RecordSet(record.domain, record.name, record.type, ttl, tuple(values))
 
     def put(self, record: RecordSet) -> None:
-        """Make the record set this one, whole."""
+        """Write the complete record set."""
         if record.ttl < LEAST_TTL:
             raise self._told(record, f"TTL {record.ttl} s is less than {LEAST_TTL} s", f"use {LEAST_TTL} s or more")
         body = {"rrset_ttl": record.ttl, "rrset_values": list(record.values)}
@@ -80,11 +82,11 @@ class Api:
             self._refuse(record, answer)
 
     def _see_domain(self, record: RecordSet) -> None:
-        """404 may be about the record set or about the whole domain: only the first means that there is none."""
+        """404 may refer to the record set or to the domain: only the first means that there is no record set."""
         self._refuse(record, self._ask("GET", record, _domain_path(record)))
 
     def _ask(self, method: Method, record: RecordSet, path: str, body: Mapping[str, Any] | None = None) -> _Answer:
-        """The API's answer, whatever it is, unless it is that somebody should come again."""
+        """The API's answer, after retries while it is busy."""
         deadline, pause, reason = time.monotonic() + self.deadline_seconds, FIRST_PAUSE, ""
         while True:
             wait = pause
@@ -95,17 +97,17 @@ class Api:
                 reason = f"{answer.status} {answer.words}"
                 wait = max(pause, answer.retry_after)
             except requests.exceptions.SSLError as error:
-                remedy = "what stands between here and Gandi?"
-                raise self._told(record, f"who answers is not Gandi: {error}", remedy) from None
+                remedy = "check proxies between this machine and Gandi"
+                raise self._told(record, f"the answer is not from Gandi: {error}", remedy) from None
             except requests.exceptions.Timeout as error:
-                # An attempt that the deadline cut off knows less than the one before.
+                # An attempt that the deadline interrupted has less information than the previous one.
                 reason = reason or str(error)
             except requests.exceptions.ConnectionError as error:
                 reason = str(error)
             except requests.exceptions.ChunkedEncodingError as error:
-                reason = f"the answer is cut off: {error}"
+                reason = f"the answer is incomplete: {error}"
             except requests.exceptions.RequestException as error:
-                raise self._told(record, f"cannot be asked: {error}", "look at dns.gandi.api and HTTPS_PROXY") from None
+                raise self._told(record, f"cannot be reached: {error}", "check dns.gandi.api and HTTPS_PROXY") from None
             if time.monotonic() + wait > deadline:
                 raise self._told(record, f"not done within {self.deadline_seconds:g} s: {reason}", AGAIN)
             time.sleep(wait)
@@ -117,7 +119,7 @@ class Api:
             method,
             f"{self.base}/v5/livedns/{path}",
             json=body,
-            # Not a header: of a host that ~/.netrc names, requests would put that password in the header's place.
+            # Not a header: for a host in ~/.netrc, requests would replace the header with that password.
             auth=_Bearer(self.token),
             headers={"Accept": "application/json"},
             timeout=timeout,
@@ -128,30 +130,32 @@ class Api:
             for chunk in response.iter_content(65_536):
                 text += chunk
                 if len(text) > LONGEST_BODY:
-                    raise requests.exceptions.RequestException("its answer has no end")
+                    raise requests.exceptions.RequestException("its answer is too long")
                 if time.monotonic() > deadline:
-                    raise requests.exceptions.Timeout("no whole answer in time")
+                    raise requests.exceptions.Timeout("no complete answer in time")
             return _Answer(response.status_code, _parsed(text), response.headers.get("Retry-After", ""))
 
     def _refuse(self, record: RecordSet, answer: _Answer) -> None:
-        """Raises for every answer but a success."""
+        """Raises for every answer except success."""
         status, words = answer.status, answer.words
         if status < 300:
             return
         if status == 401:
             raise self._told(record, f"the token is expired, revoked or unknown (401 {words})", MAKE_ANEW)
         if status == 403:
-            what = f"the token may not do this, or is expired (403 {words})"
-            raise self._told(record, what, f"let it have {record.domain}, or {MAKE_ANEW}")
+            what = f"the token has no permission for this, or is expired (403 {words})"
+            raise self._told(record, what, f"give it access to {record.domain}, or {MAKE_ANEW}")
         if status == 404:
-            what = f"{record.domain} is no domain at LiveDNS that this token sees (404 {words})"
-            raise self._told(record, what, "look at dns.domain, at the token's domains, at the domain's name servers")
+            what = f"{record.domain} is not a domain at LiveDNS that this token can access (404 {words})"
+            raise self._told(record, what, "check dns.domain, the token's domains, and the domain's name servers")
         if status < 400:
-            raise self._told(record, f"it sends us elsewhere ({status})", "does dns.gandi.api lead to Gandi?")
-        raise self._told(record, f"refused ({status} {words})", "correct what it names; nothing of it was written")
+            raise self._told(
+                record, f"it redirects to another URL ({status})", "check that dns.gandi.api is the URL of Gandi's API"
+            )
+        raise self._told(record, f"refused ({status} {words})", "correct what it names; nothing was written")
 
     def _told(self, record: RecordSet, what: str, remedy: str) -> Refusal:
-        """Somebody else's text may hold anything, the token included."""
+        """The server's text may contain anything, also the token."""
         without = hidden(what.replace(self.token, "[token]"))
         line = " ".join(re.sub(r"[^\x20-\x7e\xa0-\uffff]", " ", without).split())
         return Refusal(f"{record}: {line if len(line) <= SHOWN else line[: SHOWN - 1] + '…'}", remedy)
@@ -170,7 +174,7 @@ class _Bearer(AuthBase):
 
 @dataclass(frozen=True)
 class _Answer:
-    """`body` is empty where it was no JSON object."""
+    """`body` is empty if it was not a JSON object."""
 
     status: int
     body: Mapping[str, Any]
@@ -182,12 +186,12 @@ class _Answer:
 
     @property
     def retry_after(self) -> float:
-        """Seconds; a date (RFC 9110, section 10.2.3) is left to our own pauses."""
+        """Seconds; a date (RFC 9110, section 10.2.3) is ignored in favour of our own pauses."""
         return float(self.come_again) if re.fullmatch("[0-9]{1,6}", self.come_again) else 0
 
     @property
     def words(self) -> str:
-        """What Gandi says is wrong: a list of errors, or one message."""
+        """Gandi's error text: a list of errors, or one message."""
         return "; ".join(self._said()) or "without a word"
 
     def _said(self) -> Iterator[str]:

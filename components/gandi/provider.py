@@ -1,11 +1,11 @@
 """The dynamic provider of one record set at Gandi LiveDNS.
 
-Importable and without any state of its own: the engine keeps only this module's path and this class's name, so neither
-may be renamed while a stack has the resource. The token comes by `configure` and goes nowhere else.
+Importable and stateless: the engine stores only this module's path and this class's name, so neither may be renamed
+while a stack has the resource. The token comes from `configure` and is not stored.
 
-What nobody has seen is not overwritten and not deleted. A record set is written when Gandi has none, or has what the
-state says; whatever else stands there is an error, unless `adopt` is on. `pulumi refresh` takes a change made by hand
-into the state: then a preview has shown it, and the next update puts ours.
+Unknown data is never overwritten or deleted. A record set is written if Gandi has none, or has the state's data; any
+other data is an error, unless `adopt` is set. `pulumi refresh` takes a manual change into the state, a preview then
+shows it, and the next update overwrites it.
 """
 
 from __future__ import annotations
@@ -28,74 +28,76 @@ from pulumi.runtime.rpc import UNKNOWN
 
 from components.gandi.records import LEAST_TTL, RecordSet, same_values
 from components.plain_errors import report_plainly
+from engine.dns_hosts import HOSTS
 from refusal import Refusal
 
 if TYPE_CHECKING:
     from components.gandi.api import Api
 
+OURS = HOSTS["gandi"]
 Props = dict[str, Any]
 
-# Another name, type or domain is another record set.
+# Another name, type or domain means another record set.
 IDENTITY = ("domain", "name", "type")
-# What makes a change. Not `adopt` and `deadlineSeconds`: they say how to write, not what.
+# Properties whose change is an update. Not `adopt` and `deadlineSeconds`, which only control writing.
 COMPARED = (*IDENTITY, "ttl", "rrdatas", "api")
-ADOPT = "see who put it there; then set dns.gandi.adopt: true to put ours in its place"
+ADOPT = "find out who created it; then set dns.gandi.adopt: true to overwrite it"
 
 
 class GandiRecordSetProvider(ResourceProvider):
-    """Puts whole record sets, and never touches one that is not ours."""
+    """Writes complete record sets, and never overwrites unknown ones."""
 
-    # What is pickled is this class's name. That need not be a secret, and then it can be compared.
+    # Only this class's name is pickled. It need not be secret, so that it can be compared.
     serialize_as_secret_always = False
     _token = ""
 
     def __getstate__(self) -> None:
-        """Nothing is ever pickled but the class's name: not the token either, whenever somebody tries."""
+        """Pickle only the class's name, never the token."""
 
     def configure(self, req: ConfigureRequest) -> None:
-        """Takes the token; whether it is needed and good shows when Gandi is asked."""
+        """Store the token; it is checked at the first request to Gandi."""
         report_plainly()
-        self._token = str(req.config.get("gandiToken") or os.environ.get("GANDI_TOKEN", "")).strip()
+        self._token = str(req.config.get(OURS.token) or os.environ.get(OURS.variable, "")).strip()
 
     def check(self, _olds: Props, news: Props) -> CheckResult:
-        """Refuses, before anything is sent, what Gandi would refuse."""
+        """Refuse, before anything is sent, what Gandi would refuse."""
         ttl = news.get("ttl")
         short = ttl != UNKNOWN and not (isinstance(ttl, int | float) and ttl >= LEAST_TTL)
         reason = f"TTL {ttl} is less than the {LEAST_TTL} s that Gandi accepts: raise dns.ttlSeconds"
         return CheckResult(news, [CheckFailure("ttl", reason)] if short else [])
 
     def create(self, props: Props) -> CreateResult:
-        """Takes over what is the same already; writes where there is nothing."""
+        """Adopt equal data; write if there is none."""
         api, wanted = self._api(props), _record(props)
         there = api.get(wanted)
         if there is None or (props["adopt"] and not there.same_as(wanted)):
             api.put(wanted)
         elif not there.same_as(wanted):
-            raise Refusal(f"{wanted} exists and holds {there.data}, not {wanted.data}", ADOPT)
+            raise Refusal(f"{wanted} already exists with {there.data}, not {wanted.data}", ADOPT)
         return CreateResult(_identity(props), _outputs(props))
 
     def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
-        """Puts the new set in the place of the one that the state knows, or of none."""
+        """Replace the state's record set, or create it."""
         api, known, wanted = self._api(news), _record(olds), _record(news)
         there = api.get(wanted)
         if there is None or there.same_as(known) or (news["adopt"] and not there.same_as(wanted)):
             api.put(wanted)
         elif not there.same_as(wanted):
             raise Refusal(
-                f"{wanted} was changed by somebody else: it holds {there.data}, not {known.data}, and was to become"
+                f"{wanted} was changed outside this program: it has {there.data}, not {known.data}, and should become"
                 f" {wanted.data}",
-                "`pulumi refresh` takes it into the state, a preview then shows it, and `pulumi up` puts ours;"
+                "`pulumi refresh` takes it into the state, a preview then shows it, and `pulumi up` overwrites it;"
                 " or set dns.gandi.adopt: true",
             )
         return UpdateResult(_outputs(news))
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
-        """Compares the last outputs with the inputs, nothing else; drift that `read` found is a change."""
+        """Compare only the last outputs with the inputs; drift found by `read` is a change."""
         changed = [key for key in COMPARED if not _same(key, olds, news)]
         return DiffResult(changes=bool(changed), replaces=[key for key in changed if key in IDENTITY])
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        """What Gandi has. Never writes."""
+        """Read the record set from Gandi. Never writes."""
         known = _record(props)
         there = self._api(props).get(known)
         if there is None:
@@ -106,20 +108,20 @@ class GandiRecordSetProvider(ResourceProvider):
         return ReadResult(id_, outs, dict(outs))
 
     def delete(self, _id: str, props: Props) -> None:
-        """Removes the record set if it still holds what the state says."""
+        """Delete the record set if it still has the state's data."""
         api, known = self._api(props), _record(props)
         there = api.get(known)
         if there is None:
             return
         if not there.same_as(known):
             raise Refusal(
-                f"{known} was changed by somebody else: it holds {there.data}, not {known.data}; it is not deleted",
+                f"{known} was changed outside this program: it has {there.data}, not {known.data}; it is not deleted",
                 "`pulumi refresh` takes it into the state, and then it can be deleted; `pulumi state delete` leaves it",
             )
         api.delete(known)
 
     def _api(self, props: Mapping[str, Any]) -> Api:
-        # Imported here: the program needs this class's name alone, and libraries for HTTP take their time.
+        # Imported here: the program needs only this class's name, and importing HTTP libraries is slow.
         from components.gandi.api import Api  # noqa: PLC0415
 
         return Api(props["api"], self._token, float(props["deadlineSeconds"]))

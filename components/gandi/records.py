@@ -1,4 +1,4 @@
-"""A record set as Gandi LiveDNS has it, and when two of them are the same. Nothing here asks anybody."""
+"""A record set at Gandi LiveDNS, and the comparison of two of them. Pure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.dns_hosts import HOSTS
+
 if TYPE_CHECKING:
     from dns.rdata import Rdata
 
-# "60 is less than minimum value 300": Gandi's own words (docs/dns.md).
-LEAST_TTL = 300
+LEAST_TTL = HOSTS["gandi"].least_ttl
 
 
 @dataclass(frozen=True)
@@ -28,21 +29,21 @@ class RecordSet:
 
     @property
     def label(self) -> str:
-        """The name as Gandi writes it: relative to the zone, `@` for its apex."""
+        """The name relative to the zone, `@` for its apex, as in Gandi's API."""
         return self.name.removesuffix(f"{self.domain}.").removesuffix(".") or "@"
 
     @property
     def data(self) -> str:
-        """What it holds, for people."""
+        """Its data, as text."""
         return f"{', '.join(self.values) or 'nothing'} ({self.ttl} s)"
 
     def same_as(self, other: RecordSet) -> bool:
-        """Whether resolvers would get the same from both."""
+        """Whether resolvers would get the same answer."""
         return self.ttl == other.ttl and same_values(self.domain, self.type, self.values, other.values)
 
 
 def same_values(domain: str, type_: str, values: Sequence[str], others: Sequence[str]) -> bool:
-    """Whether two lists of values are the same records, in whatever order and spelling."""
+    """Whether two lists of values are the same records, in any order and spelling."""
     if list(values) == list(others):
         return True
     first, second = ({_meaning(domain, type_, value) for value in each} for each in (values, others))
@@ -50,8 +51,8 @@ def same_values(domain: str, type_: str, values: Sequence[str], others: Sequence
 
 
 def _meaning(domain: str, type_: str, value: str) -> Rdata | str:
-    """A value as it is compared: names absolute (Gandi takes and gives relative ones) and without case (RFC 4343)."""
-    # Imported here: as long as values are spelled the same, no library for DNS is needed to compare them.
+    """A value in comparable form: names absolute (Gandi uses relative ones) and in lower case (RFC 4343)."""
+    # Imported here: values with the same spelling are compared without a DNS library.
     import dns.exception  # noqa: PLC0415
     import dns.name  # noqa: PLC0415
     import dns.rdata  # noqa: PLC0415

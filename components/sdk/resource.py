@@ -1,4 +1,4 @@
-"""What a generated class adds to the inputs of a resource: its type, the plugin's version, what is secret."""
+"""What a generated class adds to a resource's inputs: type token, plugin version, secret properties."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any, ClassVar, Generic, TypeVar
 import pulumi
 
 T = TypeVar("T")
-Inputs = TypeVar("Inputs", bound=Mapping[str, object])
+Properties = dict[str, Any]  # of a resource, or a part of it, under the names of its schema
 
-GCP, KUBERNETES = "pulumi_gcp", "pulumi_kubernetes"  # the packages whose plugins' resources are declared here
-# The labels of a Google resource once more, with those of the provider's configuration; secret in the plugin's schema.
+GCP, KUBERNETES = "pulumi_gcp", "pulumi_kubernetes"  # packages of the plugins in use
+# Copies of a Google resource's labels that include the provider's default labels; secret in the plugin's schema.
 LABELS = ("effectiveLabels", "pulumiLabels")
 
 
@@ -25,16 +25,16 @@ class Known(Generic[T]):
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __get__(self, resource: Resource[Any], _owner: type[Resource[Any]] | None = None) -> pulumi.Output[T]:
+    def __get__(self, resource: Resource, _owner: type[Resource] | None = None) -> pulumi.Output[T]:
         found: pulumi.Output[T] = resource.__dict__[self.name]
         return found
 
 
-class Resource(pulumi.CustomResource, Generic[Inputs]):
-    """A resource of a plugin, with `Inputs` under the names of its schema.
+class Resource(pulumi.CustomResource):
+    """A resource of a plugin, with inputs under the names of its schema; None is not set.
 
-    Class arguments: `token`, the type as it stands in the state; `package`, whose plugin it is; `constant`, inputs that
-    all resources of the type have; `secret`, properties that are secret as inputs and outputs.
+    Class arguments: `token`, the type in the state; `package`, of the plugin; `constant`, inputs of all resources of
+    the type; `secret`, properties that are secret as inputs and outputs.
     """
 
     token: ClassVar[str]
@@ -55,19 +55,19 @@ class Resource(pulumi.CustomResource, Generic[Inputs]):
         cls.token, cls._package, cls._constant, cls._secret = token, package, constant or {}, tuple(secret)
         cls._known = tuple(each.name for each in vars(cls).values() if isinstance(each, Known))
 
-    def __init__(self, name: str, inputs: Inputs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, inputs: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
         given = {**self._constant, **_without_none(inputs)}
         hidden = {key: pulumi.Output.secret(given[key]) for key in self._secret if key in given}
         added = pulumi.ResourceOptions(
             version=plugin_version(self._package), additional_secret_outputs=list(self._secret) or None
         )
-        # An output exists also when no input has its name.
+        # An output also exists if no input has its name.
         properties = {**dict.fromkeys(self._known), **given, **hidden}
         super().__init__(self.token, name, properties, pulumi.ResourceOptions.merge(added, opts))
 
 
 def ask(package: str, token: str, arguments: Mapping[str, str]) -> Mapping[str, Any]:
-    """What a plugin's function answers, under the names of its schema. Raises what the engine raises."""
+    """The result of a plugin's function, with the names of its schema. Raises the engine's errors."""
     options = pulumi.InvokeOptions(version=plugin_version(package))
     answer = pulumi.runtime.invoke(token, dict(arguments), options).value
     return answer if isinstance(answer, Mapping) else {}
@@ -75,7 +75,7 @@ def ask(package: str, token: str, arguments: Mapping[str, str]) -> Mapping[str, 
 
 @cache
 def plugin_version(package: str) -> str:
-    """The plugin's version that belongs to an installed SDK: the engine finds or downloads that one."""
+    """The plugin version of an installed SDK, which the engine finds or downloads."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"{package} is not installed", name=package)
@@ -84,7 +84,7 @@ def plugin_version(package: str) -> str:
 
 
 def _without_none(value: Any) -> Any:
-    """None means not set, at any depth. The SDK drops it among a resource's own inputs alone."""
+    """Remove None (not set) at any depth. The SDK only removes it from a resource's top-level inputs."""
     if isinstance(value, Mapping):
         return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Clouds: what their own tools take."""
+"""Formats for cloud providers' tools."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def aws_prefix_list(selection: Selection) -> str:
     """The input of `aws ec2 create-managed-prefix-list --cli-input-json file://FILE`."""
     found = {address.cidr: address for address in selection.living}
     if len(found) > PREFIX_LIST_ENTRIES_AT_MOST:
-        raise NothingToListError(f"{len(found)} addresses, and AWS takes {PREFIX_LIST_ENTRIES_AT_MOST} in one call")
+        raise NothingToListError(f"{len(found)} addresses, but AWS accepts {PREFIX_LIST_ENTRIES_AT_MOST} in one call")
     return _json(
         {
             "PrefixListName": f"warp-{selection.audience.label}",
@@ -35,7 +35,7 @@ def aws_prefix_list(selection: Selection) -> str:
 
 
 def gcp_firewall(selection: Selection) -> str:
-    """Bodies for the method `firewalls.insert` of Compute Engine, one for each protocol and set of ports.
+    """Bodies for the method `firewalls.insert` of Compute Engine, one per protocol and set of ports.
 
     A rule's ranges are of one family (docs.cloud.google.com/firewall/docs/firewalls).
     """
@@ -62,7 +62,7 @@ def gcp_firewall(selection: Selection) -> str:
 
 
 def terraform(selection: Selection) -> str:
-    """A local value with the ranges, for whatever resource they belong in."""
+    """A local value with the ranges, for use in any resource."""
     name = f"warp_{selection.audience.label}_cidrs"
     ranges = {address.cidr: address for address in selection.living}
     rows = (f'    "{cidr}", # {described(address)}' for cidr, address in ranges.items())
@@ -76,11 +76,19 @@ def _json(body: object) -> str:
 CLOUDS = (
     Format(
         "aws-prefix-list",
+        "aws-prefix-list.json",
         "input of `aws ec2 create-managed-prefix-list`",
         aws_prefix_list,
         FOR_ANYBODY,
         one_family=True,
     ),
-    Format("gcp-firewall", "bodies for Compute Engine's firewalls.insert", gcp_firewall, FOR_ONE_SIDE, one_family=True),
-    Format("terraform", "a local value with the ranges", terraform, FOR_ANYBODY),
+    Format(
+        "gcp-firewall",
+        "gcp-firewall.json",
+        "bodies for Compute Engine's firewalls.insert",
+        gcp_firewall,
+        FOR_ONE_SIDE,
+        one_family=True,
+    ),
+    Format("terraform", "terraform.tf", "a local value with the ranges", terraform, FOR_ANYBODY),
 )

@@ -1,7 +1,7 @@
-"""What people read: the vendor's and the customer's sheet, as Markdown and as a page that prints well.
+"""The vendor's and the customer's sheet, as Markdown and as printable HTML.
 
-A sheet is built once, as headings, paragraphs, tables and listings; how they look is the last step. `inventory/sheets`
-has the short texts that stand in the stack's outputs.
+A sheet is built once, as headings, paragraphs, tables and listings, and formatted last. The short texts in the stack's
+outputs are in `inventory/sheet_texts.py`.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from inventory import sheets
+from inventory import sheet_texts
 from inventory.address import Address, Direction, Status
 from inventory.endpoint import Endpoint
 from inventory.formats.selection import Audience, Format, Selection
-from inventory.pages import template
-from inventory.published import PublishedInventory
+from inventory.reading import PublishedInventory
+from inventory.templates import template
 
 SHEET = Path(__file__).parent / "sheet.html"
 
 
 @dataclass(frozen=True)
 class Block:
-    """A heading and what stands below it; only what is there is shown."""
+    """A heading and its content; empty parts are omitted."""
 
     heading: str
     text: str = ""
@@ -41,7 +41,7 @@ class Sheet:
 
 
 def vendor_sheet(selection: Selection) -> Sheet:
-    """What a vendor needs to take our calls."""
+    """Everything a vendor needs to accept our calls."""
     living = selection.living
     ports = ", ".join(str(port) for port in sorted({port for address in living for port in address.ports}))
     protocols = "/".join(p for p in ("UDP", "TCP") if any(p in address.protocols for address in living))
@@ -52,7 +52,7 @@ def vendor_sheet(selection: Selection) -> Sheet:
             f"WARP{f' ({domains})' if domains else ''}, wholesale termination. Please accept inbound SIP"
             f" ({protocols} {ports}) from all of them: any may be the source of an INVITE, from any source port.",
             ("Address", "Region", "Status", "Remark"),
-            [(a.address, a.region, str(a.status), sheets.when(a)) for a in living],
+            [(a.address, a.region, str(a.status), sheet_texts.when(a)) for a in living],
         ),
         Block("As an ACL", listing=[f"allow from {address.cidr}" for address in living]),
         *_shortened(living),
@@ -63,7 +63,7 @@ def vendor_sheet(selection: Selection) -> Sheet:
 
 def customer_sheet(selection: Selection) -> Sheet:
     """What a customer needs to send us calls and to take ours."""
-    announced = [address for address in selection.living if address.status is Status.ANNOUNCED]
+    announced = [address for address in selection.living if address.coming]
     ways = [endpoints_of(inventory) for inventory in selection.inventories]
     ingress = [address for address in selection.living if address.direction is Direction.INBOUND]
     egress = [
@@ -75,10 +75,11 @@ def customer_sheet(selection: Selection) -> Sheet:
     blocks = [
         Block(
             "Where to send calls",
-            f"Codecs: {', '.join(sheets.CODECS)}. DTMF: {sheets.DTMF}. Authentication: {sheets.AUTHENTICATION}.",
+            f"Codecs: {', '.join(sheet_texts.CODECS)}. DTMF: {sheet_texts.DTMF}."
+            f" Authentication: {sheet_texts.AUTHENTICATION}.",
             ("Region", "Role", "Server", "Address", "Transport"),
             [
-                (inventory.region, way.role, way.server, sheets.socket(way), way.transport)
+                (inventory.region, way.role, way.server, sheet_texts.socket(way), way.transport)
                 for inventory, found in zip(selection.inventories, ways, strict=True)
                 for way in found
             ],
@@ -102,17 +103,17 @@ def customer_sheet(selection: Selection) -> Sheet:
             "Your firewall, inbound",
             "Our calls to you come from these addresses.",
             ("From", "Protocol", "Region", "Status", "Remark"),
-            [(a.cidr, "/".join(a.protocols), a.region, str(a.status), sheets.when(a)) for a in egress],
+            [(a.cidr, "/".join(a.protocols), a.region, str(a.status), sheet_texts.when(a)) for a in egress],
         ),
     ]
     if announced:
-        blocks.append(Block("Announced", listing=[sheets.coming(address) for address in announced]))
+        blocks.append(Block("Announced", listing=[sheet_texts.coming(address) for address in announced]))
     blocks += [*_shortened([*ingress, *egress]), *_retired(selection)]
     return Sheet("Customer sheet: how to reach us", blocks, _footer(selection))
 
 
 def endpoints_of(inventory: PublishedInventory) -> list[Endpoint]:
-    """As published; an inventory of before they were part of it still has its addresses."""
+    """The published endpoints; derived from addresses for an older inventory without endpoints."""
     if inventory.endpoints:
         return list(inventory.endpoints)
     return [
@@ -134,7 +135,7 @@ def _shortened(addresses: Sequence[Address]) -> list[Block]:
 
 
 def _retired(selection: Selection) -> list[Block]:
-    gone = [address for address in selection.everything if address.status is Status.RETIRED]
+    gone = [address for address in selection.everything if not address.published]
     rows = [(a.address, str(a.retired_on or ""), ", ".join(a.replaced_by)) for a in gone]
     text = "No longer ours: please remove them."
     return [Block("Retired", text, ("Address", "Since", "Now"), rows)] if rows else []
@@ -152,7 +153,7 @@ MARKDOWN = str.maketrans({character: f"\\{character}" for character in r"\`*_[]<
 
 
 def markdown(text: str) -> str:
-    """Free text inside Markdown (CommonMark, "Backslash escapes"): it stays on its line and is nothing but text."""
+    """Free text escaped for Markdown (CommonMark, "Backslash escapes"), on one line."""
     one_line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return one_line.translate(MARKDOWN)
 
@@ -174,17 +175,27 @@ def as_markdown(sheet: Sheet) -> str:
 
 
 def as_html(sheet: Sheet) -> str:
-    """One page without anything from elsewhere; a browser's "print to PDF" gives A4 pages."""
+    """A self-contained page; a browser's "print to PDF" gives A4 pages."""
     return template(SHEET).render(sheet=sheet) + "\n"
 
 
 VENDORS, CUSTOMERS = (Audience.VENDORS,), (Audience.CUSTOMERS,)
 PRINT = "the same to print, or to save as PDF"
 DOCUMENTS = (
-    Format("vendor-sheet", "Markdown: what to whitelist", lambda s: as_markdown(vendor_sheet(s)), VENDORS),
-    Format("vendor-sheet-html", PRINT, lambda s: as_html(vendor_sheet(s)), VENDORS),
     Format(
-        "customer-sheet", "Markdown: where to call, what to open", lambda s: as_markdown(customer_sheet(s)), CUSTOMERS
+        "vendor-sheet",
+        "vendor-sheet.md",
+        "Markdown: what to whitelist",
+        lambda s: as_markdown(vendor_sheet(s)),
+        VENDORS,
     ),
-    Format("customer-sheet-html", PRINT, lambda s: as_html(customer_sheet(s)), CUSTOMERS),
+    Format("vendor-sheet-html", "vendor-sheet.html", PRINT, lambda s: as_html(vendor_sheet(s)), VENDORS),
+    Format(
+        "customer-sheet",
+        "customer-sheet.md",
+        "Markdown: where to call, what to open",
+        lambda s: as_markdown(customer_sheet(s)),
+        CUSTOMERS,
+    ),
+    Format("customer-sheet-html", "customer-sheet.html", PRINT, lambda s: as_html(customer_sheet(s)), CUSTOMERS),
 )

@@ -1,4 +1,4 @@
-"""Packet filters. For vendors a rule lets our calls in; for customers it lets theirs out to us.
+"""Packet filters. For vendors a rule accepts our calls; for customers it allows calls to us.
 
 The source port of our calls is arbitrary (Cloud NAT), so rules for vendors match source address and destination port.
 """
@@ -24,7 +24,7 @@ FAMILIES: tuple[Family, ...] = (4, 6)
 
 
 def _flows(selection: Selection) -> Iterator[tuple[Address, str, int]]:
-    """Every address with every protocol and destination port it carries."""
+    """Every address with each of its protocols and destination ports."""
     for address in selection.living:
         for protocol in address.protocols:
             for port in address.ports:
@@ -32,7 +32,7 @@ def _flows(selection: Selection) -> Iterator[tuple[Address, str, int]]:
 
 
 def nftables(selection: Selection) -> str:
-    """Two named sets, filled anew in one transaction: loading it again leaves nothing of yesterday (nft(8))."""
+    """Two named sets, replaced in one transaction: loading it again leaves no old entries (nft(8))."""
     text = [f"# {selection.heading}", "# nft -f FILE; then: ip saddr @egress_v4 udp dport 5060 accept"]
     text += ["add table inet warp"]
     for family in FAMILIES:
@@ -45,7 +45,7 @@ def nftables(selection: Selection) -> str:
 
 
 def iptables(selection: Selection) -> str:
-    """A chain of its own for `iptables-restore --noflush` (IPv6: `ip6tables-restore`), which empties it first."""
+    """A separate chain for `iptables-restore --noflush` (IPv6: `ip6tables-restore`), which flushes it first."""
     chain = f"WARP-{selection.audience.label.upper()}"
     side = "-s" if selection.audience is Audience.VENDORS else "-d"
     restore = "ip6tables-restore" if selection.family == 6 else "iptables-restore"
@@ -60,7 +60,7 @@ def iptables(selection: Selection) -> str:
 
 
 def cisco_acl(selection: Selection) -> str:
-    """A named extended access list of Cisco IOS; of IPv6 where asked for."""
+    """A named extended access list of Cisco IOS; IPv6 if requested."""
     name = f"WARP-{selection.audience.label.upper()}"
     head = f"ipv6 access-list {name}-V6" if selection.family == 6 else f"ip access-list extended {name}"
     text = [f"! {selection.heading}", head]
@@ -78,16 +78,39 @@ def cisco_acl(selection: Selection) -> str:
 def cube_trusted_list(selection: Selection) -> str:
     """The toll-fraud list of a Cisco Unified Border Element (`ip address trusted list`), IPv4."""
     if selection.family == 6:
-        raise NothingToListError("this form of the trusted list is IPv4 only")
+        raise NothingToListError("the trusted list has IPv4 only")
     trusted = dict.fromkeys(f"  ipv4 {address.address} 255.255.255.255" for address in selection.living)
     return lines(f"! {selection.heading}", "voice service voip", " ip address trusted list", *trusted, "!")
 
 
 FIREWALLS = (
-    Format("nftables", "named sets, IPv4 and IPv6, for `nft -f`", nftables, FOR_ANYBODY),
-    Format("iptables", "a chain for iptables-restore or ip6tables-restore", iptables, FOR_ONE_SIDE, one_family=True),
-    Format("cisco-acl", "extended access list of Cisco IOS", cisco_acl, FOR_ONE_SIDE, one_family=True),
     Format(
-        "cube", "trusted list of a Cisco Unified Border Element, IPv4", cube_trusted_list, FOR_ANYBODY, one_family=True
+        "nftables", "nftables.nft", "named sets, IPv4 and IPv6, for `nft -f`", nftables, FOR_ANYBODY, customers_too=True
+    ),
+    Format(
+        "iptables",
+        "iptables.rules",
+        "a chain for iptables-restore or ip6tables-restore",
+        iptables,
+        FOR_ONE_SIDE,
+        one_family=True,
+        customers_too=True,
+    ),
+    Format(
+        "cisco-acl",
+        "cisco-acl.txt",
+        "extended access list of Cisco IOS",
+        cisco_acl,
+        FOR_ONE_SIDE,
+        one_family=True,
+        customers_too=True,
+    ),
+    Format(
+        "cube",
+        "cube.txt",
+        "trusted list of a Cisco Unified Border Element, IPv4",
+        cube_trusted_list,
+        FOR_ANYBODY,
+        one_family=True,
     ),
 )

@@ -1,4 +1,4 @@
-"""Plain lists: for people, for spreadsheets, for programs of their own."""
+"""Plain lists, for people, spreadsheets and programs."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ COLUMNS = (
 
 
 def addresses(selection: Selection) -> str:
-    """One address a line."""
+    """One address per line."""
     return lines(*dict.fromkeys(address.address for address in selection.living))
 
 
 def cidrs(selection: Selection) -> str:
-    """One range of one address a line."""
+    """One range of one address per line."""
     return lines(*dict.fromkeys(address.cidr for address in selection.living))
 
 
 def as_json(selection: Selection) -> str:
-    """As it came, fields that this version does not know included; several as a list."""
-    one, *more = selection.raw
+    """The unchanged inventory, with fields that this version does not know; several as a list."""
+    one, *more = (each.raw for each in selection.inventories)
     return lines(json.dumps([one, *more] if more else one, indent=2))
 
 
@@ -74,14 +74,16 @@ def _row(address: Address) -> list[object]:
 
 
 def _cell(value: object) -> str:
-    """Text that a spreadsheet would run as a formula gets a quote in front (OWASP, "CSV Injection")."""
+    """Text that a spreadsheet would run as a formula gets a leading quote (OWASP, "CSV Injection")."""
     text = "" if value is None else "".join(c if c.isprintable() else " " for c in str(value))
     return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") and text else text
 
 
 LISTS = (
-    Format("addresses", "one address a line", addresses, FOR_ANYBODY),
-    Format("cidrs", "one range a line, /32 or /128", cidrs, FOR_ANYBODY),
-    Format("csv", "a spreadsheet: every address with its dates", as_csv, FOR_ANYBODY[::-1]),
-    Format("json", "the inventory itself; docs/ip-inventory.schema.json", as_json, (Audience.EVERYBODY,)),
+    Format("addresses", "addresses.txt", "one address a line", addresses, FOR_ANYBODY, customers_too=True),
+    Format("cidrs", "cidrs.txt", "one range a line, /32 or /128", cidrs, FOR_ANYBODY, customers_too=True),
+    Format(
+        "json", "inventory.json", "the inventory itself; docs/ip-inventory.schema.json", as_json, (Audience.EVERYBODY,)
+    ),
+    Format("csv", "inventory.csv", "a spreadsheet: every address with its dates", as_csv, FOR_ANYBODY[::-1]),
 )

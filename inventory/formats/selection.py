@@ -1,4 +1,4 @@
-"""What a format lists: the addresses of one or more regions, chosen for whom they concern."""
+"""The addresses of one or more regions that a format lists, selected by audience."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from itertools import compress
 from typing import Literal
 
 from inventory.address import Address, Direction, Status
-from inventory.publish import with_digest
-from inventory.published import PublishedInventory
-from inventory.published_values import Json
+from inventory.outputs import with_digest
+from inventory.reading import PublishedInventory
 
 Family = Literal[4, 6]
 
 
 class Audience(StrEnum):
-    """Whom a list is for."""
+    """The readers of a list."""
 
     VENDORS = "vendors"  # they see our egress addresses
     CUSTOMERS = "customers"  # they send to our ingress addresses
@@ -28,11 +27,11 @@ class Audience(StrEnum):
 
     @property
     def label(self) -> str:
-        """What its addresses are called in names of lists, chains and variables."""
+        """The name of its addresses in names of lists, chains and variables."""
         return {Audience.VENDORS: "egress", Audience.CUSTOMERS: "ingress"}.get(self, "edge")
 
 
-# Whom a format can be for: a bare list for anybody, a rule for one side of the call.
+# Audiences of formats: any for a plain list, one side of the call for a rule.
 FOR_ANYBODY = (Audience.VENDORS, Audience.CUSTOMERS, Audience.EVERYBODY)
 FOR_ONE_SIDE = (Audience.VENDORS, Audience.CUSTOMERS)
 
@@ -40,18 +39,14 @@ DIRECTION = {Audience.VENDORS: Direction.OUTBOUND, Audience.CUSTOMERS: Direction
 
 
 class NothingToListError(Exception):
-    """No address fits, or more than the format takes. An empty list would be a list that blocks every call."""
+    """No address matches, or more than the format allows. An empty list would block every call."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """One request: whose inventories, for whom, and (where a format takes one family only) which family.
-
-    `raw` are the inventories as they came, for formats that hand on what they do not understand.
-    """
+    """One request: inventories, audience, and family (for formats with one family only)."""
 
     inventories: tuple[PublishedInventory, ...]
-    raw: tuple[Json, ...]
     audience: Audience
     family: Family | None = None
 
@@ -69,118 +64,116 @@ class Selection:
     @cached_property
     def living(self) -> list[Address]:
         """What must be in somebody's list today: announced, active and draining. Never empty."""
-        found = [address for address in self.everything if address.status is not Status.RETIRED]
+        found = [address for address in self.everything if address.published]
         if not found:
             family = f"IPv{self.family} " if self.family else ""
-            raise NothingToListError(f"no {family}address for {self.audience} that is in use")
+            raise NothingToListError(f"no {family}address in use for {self.audience}")
         return found
 
     def of_family(self, family: Family) -> list[Address]:
-        """Of the living ones."""
+        """Living addresses of one family."""
         return [address for address in self.living if ip_address(address.address).version == family]
 
     @property
     def regions(self) -> str:
-        """As people read it."""
+        """The regions, as text."""
         return ", ".join(dict.fromkeys(inventory.region for inventory in self.inventories))
 
     @property
     def heading(self) -> str:
-        """The one comment that every configuration begins with."""
+        """The comment at the top of every configuration."""
         return f"WARP {self.audience.label} addresses, {remark(self.regions)}"
 
 
 @dataclass(frozen=True)
 class Format:
-    """One form. `audiences`: whom it can be for, first whom it is for unless somebody says otherwise; `one_family`:
-    it takes IPv4 or IPv6."""
+    """One form. `file`: its name on the site; `audiences`: whom it can be for, first whom it is for by default;
+    `one_family`: it takes IPv4 or IPv6; `customers_too`: the site has one for customers as well, who open a firewall to
+    us."""
 
     name: str
+    file: str
     about: str
     render: Callable[[Selection], str]
     audiences: tuple[Audience, ...]
     one_family: bool = False
+    customers_too: bool = False
 
     def select(
         self,
         inventories: tuple[PublishedInventory, ...],
-        raw: tuple[Json, ...],
         audience: Audience | None = None,
         family: Family | None = None,
     ) -> str:
-        """The whole text. Raises `NothingToListError` when there would be nothing in it."""
+        """The complete text. Raises `NothingToListError` if it would be empty."""
         audience = audience or self.audiences[0]
         if audience not in self.audiences:
             raise NothingToListError(f"{self.name} is not for {audience}: it is for {' or '.join(self.audiences)}")
         family = family or (4 if self.one_family else None)
-        return self.render(Selection(inventories, raw, audience, family))
+        return self.render(Selection(inventories, audience, family))
 
 
-def told_to(
-    customer: str | None, found: Sequence[tuple[Json, PublishedInventory]]
-) -> list[tuple[Json, PublishedInventory]]:
-    """Inventories without what is told to other customers only; None: without any customer's own.
+def visible_to(customer: str | None, found: Sequence[PublishedInventory]) -> list[PublishedInventory]:
+    """Inventories without other customers' dedicated addresses; None: without any dedicated addresses.
 
-    One that loses something gets a digest of its own. Raises `NothingToListError` where a customer has nothing.
+    A filtered inventory gets its own digest. Raises `NothingToListError` if the customer has no addresses.
     """
-    told, theirs = [], customer is None
-    for raw, inventory in found:
+    shown, theirs = [], customer is None
+    for inventory in found:
         addresses = [each.customer in (None, customer) for each in inventory.addresses]
         ways_in = [each.customer in (None, customer) for each in inventory.endpoints]
         theirs = theirs or any(each.customer == customer for each in inventory.addresses)
         if all(addresses) and all(ways_in):
-            told.append((raw, inventory))
+            shown.append(inventory)
             continue
-        less: Json = dict(raw)
+        less = dict(inventory.raw)
         for key, kept in (("addresses", addresses), ("endpoints", ways_in)):
             if key in less:
                 less[key] = list(compress(less[key], kept))
         less["digest"] = with_digest(less)["digest"]
-        fields = {"addresses": tuple(compress(inventory.addresses, addresses)), "digest": less["digest"]}
-        fields["endpoints"] = tuple(compress(inventory.endpoints, ways_in))
-        told.append((less, inventory.model_copy(update=fields)))
+        shown.append(PublishedInventory.of(less))
     if not theirs:
         raise NothingToListError(f"no dedicated address of BAN {remark(customer or '')}")
-    return told
+    return shown
 
 
-def merged(found: Sequence[tuple[Json, PublishedInventory]]) -> tuple[tuple[PublishedInventory, ...], tuple[Json, ...]]:
-    """Inventories of several regions as one; the same one twice counts once.
+def merged(found: Sequence[PublishedInventory]) -> tuple[PublishedInventory, ...]:
+    """Inventories of several regions as one; duplicates count once.
 
-    Raises `NothingToListError` when two regions claim one living address: one of the files is of yesterday.
+    Raises `NothingToListError` if two regions have the same living address: one of the files is outdated.
     """
-    distinct = {inventory.model_dump_json(): (inventory, raw) for raw, inventory in found}
+    distinct = {inventory.model_dump_json(): inventory for inventory in found}
     holder: dict[str, PublishedInventory] = {}
-    for inventory, _ in distinct.values():
+    for inventory in distinct.values():
         for address in inventory.addresses:
-            if address.status is Status.RETIRED:
+            if not address.published:
                 continue
             other = holder.setdefault(address.address, inventory)
             if other is not inventory:
                 raise NothingToListError(
                     f"{address.address} is in use in two inventories, of {remark(other.region)} and"
-                    f" {remark(inventory.region)}: one of them is old"
+                    f" {remark(inventory.region)}: one of them is outdated"
                 )
-    return tuple(each for each, _ in distinct.values()), tuple(raw for _, raw in distinct.values())
+    return tuple(distinct.values())
 
 
-# What no syntax that we write gives a meaning to, inside a comment or between double quotes.
+# Characters without a meaning inside comments or double quotes in any syntax written here.
 HARMLESS = frozenset(string.ascii_letters + string.digits + " .,:/+_()-")
 
 
 def remark(text: str, longest: int = 60) -> str:
-    """Free text as part of a comment or a quoted string in a machine's configuration: harmless, and one line."""
+    """Free text made safe for a comment or quoted string in a configuration, on one line."""
     return "".join(character if character in HARMLESS else "_" for character in text)[:longest].strip()
 
 
 def described(address: Address) -> str:
-    """An address in a comment: what it is, where, and whether it is coming or going."""
+    """An address described in a comment: purpose, region, and status unless active."""
     status = "" if address.status is Status.ACTIVE else f", {address.status}"
     return f"{remark(address.purpose, 40)}, {remark(address.region, 20)}{status}"
 
 
 def token(text: str, longest: int = 60) -> str:
-    """Free text as one word: letters, digits, `-` and `_`."""
+    """Free text as one token: letters, digits, `-` and `_`."""
     word = "".join(character if character.isascii() and character.isalnum() else "-" for character in text)
     return word[:longest].strip("-") or "unnamed"
 

@@ -1,4 +1,4 @@
-"""SIP servers: whom they take calls from without asking for a password."""
+"""SIP servers' lists of trusted sources, from which calls are accepted without a password."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def kamailio(selection: Selection) -> str:
 
 
 def kamailio_sql(selection: Selection) -> str:
-    """The same rows for the database table `address`, group 1 filled anew in one transaction."""
-    # Nothing in here can end a string: addresses are parsed, tags are single words.
+    """The same rows for the database table `address`, group 1 replaced in one transaction."""
+    # Nothing here can end a string: addresses are parsed, tags are single tokens.
     rows = (
         "INSERT INTO address (grp, ip_addr, mask, port, tag) VALUES"  # noqa: S608
         f" ({KAMAILIO_GROUP}, '{address.address}', {address.cidr.rpartition('/')[2]}, {ANY_PORT},"
@@ -34,14 +34,14 @@ def kamailio_sql(selection: Selection) -> str:
 
 
 def asterisk(selection: Selection) -> str:
-    """A section `identify` of pjsip.conf; the endpoint it leads to is the reader's own."""
+    """A section `identify` of pjsip.conf; the reader defines the endpoint."""
     name = f"warp-{selection.audience.label}"
     matches = (f"match={address.cidr} ; {described(address)}" for address in selection.living)
     return lines(f"; {selection.heading}", f"[{name}]", "type=identify", "endpoint=warp", *matches)
 
 
 def freeswitch(selection: Selection) -> str:
-    """A list for acl.conf.xml; `apply-inbound-acl` of a SIP profile names it."""
+    """A list for acl.conf.xml, used by `apply-inbound-acl` of a SIP profile."""
     nodes = (
         f'    <node type="allow" cidr={quoteattr(address.cidr)} description={quoteattr(described(address))}/>'
         for address in selection.living
@@ -58,8 +58,8 @@ def freeswitch(selection: Selection) -> str:
 
 
 VOICE = (
-    Format("kamailio", "address_file of Kamailio's permissions module", kamailio, FOR_ANYBODY),
-    Format("kamailio-sql", "rows of Kamailio's table `address`", kamailio_sql, FOR_ANYBODY),
-    Format("asterisk", "identify section of pjsip.conf", asterisk, FOR_ANYBODY),
-    Format("freeswitch", "network list for acl.conf.xml", freeswitch, FOR_ANYBODY),
+    Format("kamailio", "kamailio-address.list", "address_file of Kamailio's permissions module", kamailio, FOR_ANYBODY),
+    Format("kamailio-sql", "kamailio-address.sql", "rows of Kamailio's table `address`", kamailio_sql, FOR_ANYBODY),
+    Format("asterisk", "asterisk-pjsip.conf", "identify section of pjsip.conf", asterisk, FOR_ANYBODY),
+    Format("freeswitch", "freeswitch-acl.conf.xml", "network list for acl.conf.xml", freeswitch, FOR_ANYBODY),
 )

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from datetime import date
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from inventory.pages import printable
-from inventory.published import PublishedInventory
+from inventory.reading import PublishedInventory
 from inventory.site.events import NAMESPACE, events
 from inventory.site.files import FEED, INDEX
 from inventory.site.ranges import created_on
+from inventory.templates import printable
 
 ATOM = "http://www.w3.org/2005/Atom"
 TITLE = "Changes of WARP IP addresses"
 
 
 def feed(inventories: Sequence[PublishedInventory], base_url: str) -> bytes:
-    """`base_url` ends with a slash, or is empty: then links are relative to the feed. Ids never depend on it."""
+    """`base_url` ends with a slash; if empty, links are relative to the feed. Ids do not depend on it."""
     root = Element("feed", xmlns=ATOM)
     _text(root, "title", TITLE)
     _text(root, "id", f"urn:uuid:{NAMESPACE}")

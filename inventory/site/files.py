@@ -1,12 +1,13 @@
-"""Which files a site has. Always the same ones: a stack declares them before anybody knows an address."""
+"""The files of a site. The list is fixed: a stack declares them before any address is known."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
-from inventory.formats.selection import Audience
+from inventory.formats import FORMATS, Audience
 
 INDEX, RANGES, FEED = "index.html", "ip-ranges.json", "feed.xml"
 SCHEMA = "formats/inventory.schema.json"
@@ -18,7 +19,7 @@ _CONTENT_TYPES: Final = {
     ".csv": "text/csv; charset=utf-8",
     ".md": "text/markdown; charset=utf-8",
 }
-PLAIN_TEXT: Final = "text/plain; charset=utf-8"  # also of configurations: a browser shows it
+PLAIN_TEXT: Final = "text/plain; charset=utf-8"  # also for configurations: browsers display it
 
 
 @dataclass(frozen=True)
@@ -30,47 +31,17 @@ class Form:
     path: str
 
 
-_VENDORS = {
-    "addresses": "addresses.txt",
-    "cidrs": "cidrs.txt",
-    "vendor-sheet": "vendor-sheet.md",
-    "vendor-sheet-html": "vendor-sheet.html",
-    "nftables": "nftables.nft",
-    "iptables": "iptables.rules",
-    "cisco-acl": "cisco-acl.txt",
-    "cube": "cube.txt",
-    "kamailio": "kamailio-address.list",
-    "kamailio-sql": "kamailio-address.sql",
-    "asterisk": "asterisk-pjsip.conf",
-    "freeswitch": "freeswitch-acl.conf.xml",
-    "aws-prefix-list": "aws-prefix-list.json",
-    "gcp-firewall": "gcp-firewall.json",
-    "terraform": "terraform.tf",
-}
-# A customer opens a firewall to us; SIP servers' lists are about whom calls come from.
-_CUSTOMERS = {
-    "addresses": "customers/addresses.txt",
-    "cidrs": "customers/cidrs.txt",
-    "customer-sheet": "customer-sheet.md",
-    "customer-sheet-html": "customer-sheet.html",
-    "nftables": "customers/nftables.nft",
-    "iptables": "customers/iptables.rules",
-    "cisco-acl": "customers/cisco-acl.txt",
-}
-_EVERYBODY = {"json": "inventory.json", "csv": "inventory.csv"}
+def _forms() -> Iterator[Form]:
+    for each in FORMATS.values():
+        yield Form(each.name, each.audiences[0], f"formats/{each.file}")
+        if each.customers_too:
+            yield Form(each.name, Audience.CUSTOMERS, f"formats/customers/{each.file}")
 
-FORMS: Final = tuple(
-    Form(name, audience, f"formats/{file}")
-    for audience, files in (
-        (Audience.VENDORS, _VENDORS),
-        (Audience.CUSTOMERS, _CUSTOMERS),
-        (Audience.EVERYBODY, _EVERYBODY),
-    )
-    for name, file in files.items()
-)
+
+FORMS: Final = tuple(_forms())
 FILES: Final = (INDEX, RANGES, FEED, SCHEMA, *(form.path for form in FORMS))
 
 
 def content_type(path: str) -> str:
-    """What a server should say of a file."""
+    """The content type of a file."""
     return "application/atom+xml" if path == FEED else _CONTENT_TYPES.get(PurePosixPath(path).suffix, PLAIN_TEXT)

@@ -1,7 +1,7 @@
-"""The page: what to whitelist now, what is coming and when, for vendors and for customers, region by region.
+"""The page: what to whitelist now, and upcoming changes, for vendors and customers, region by region.
 
-It asks nothing of anybody else, and its policy (CSP) says so to the browser. The script does nothing but copy: without
-it the page is complete, and the copy buttons are not there.
+It makes no requests to other servers, which its CSP enforces. The script only copies: without it the page is complete,
+except for the copy buttons.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from inventory import sheets
-from inventory.address import Address, Direction, Status
+from inventory import sheet_texts
+from inventory.address import Address, Direction
 from inventory.endpoint import Endpoint
 from inventory.formats import FORMATS
 from inventory.formats.documents import endpoints_of
 from inventory.formats.selection import Audience
-from inventory.pages import template
-from inventory.published import PublishedInventory
-from inventory.published_values import Json
+from inventory.json_values import Json
+from inventory.reading import PublishedInventory
 from inventory.site import files
 from inventory.site.events import carries
+from inventory.templates import template
 
 HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class Row:
-    """An address with what there is to say of it."""
+    """An address with its remarks."""
 
     address: Address
     carries: str
@@ -52,7 +52,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Download:
-    """A file of the site; `missing`: why there is none."""
+    """A file of the site; `missing`: why it does not exist."""
 
     path: str
     name: str
@@ -61,7 +61,7 @@ class Download:
 
 
 def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mapping[str, str]) -> str:
-    """The whole document. `missing`: path of a format to why it could not be written."""
+    """The complete document. `missing`: path of a format to the reason why it could not be written."""
     regions = [_region(each) for each in inventories]
     rows = [row for region in regions for row in (*region.egress, *region.ingress)]
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
@@ -72,16 +72,13 @@ def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mappi
         script_hash=_csp_hash(script),
         domains=list(dict.fromkeys(each.domain for each in inventories if each.domain)),
         regions=regions,
-        coming=sorted((row for row in rows if row.address.status is Status.ANNOUNCED), key=_soonest),
-        leaving=[row for row in rows if row.address.status is Status.DRAINING],
+        coming=sorted((row for row in rows if row.address.coming), key=_soonest),
+        leaving=[row for row in rows if row.address.leaving],
         retired=[
-            _row(address)
-            for inventory in inventories
-            for address in inventory.addresses
-            if address.status is Status.RETIRED
+            _row(address) for inventory in inventories for address in inventory.addresses if not address.published
         ],
         egress=[row.address.address for region in regions for row in region.egress],
-        sheets=sheets,
+        sheets=sheet_texts,
         downloads={audience: _downloads(audience, missing) for audience in Audience},
         files=files,
         token=ranges["syncToken"],
@@ -91,7 +88,7 @@ def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mappi
 
 
 def _region(inventory: PublishedInventory) -> Region:
-    known = [each for each in inventory.addresses if each.status is not Status.RETIRED]
+    known = [each for each in inventory.addresses if each.published]
     return Region(
         inventory.region,
         [_row(address) for address in known if address.direction is Direction.OUTBOUND],
@@ -103,24 +100,17 @@ def _region(inventory: PublishedInventory) -> Region:
 
 
 def _row(address: Address) -> Row:
-    days = {
-        Status.ANNOUNCED: address.active_on,
-        Status.ACTIVE: address.active_on,
-        Status.DRAINING: address.drained_on,
-        Status.RETIRED: address.retired_on,
-    }
-    return Row(address, carries(address), _note(address), days[address.status])
+    return Row(address, carries(address), _note(address), address.day)
 
 
 def _note(address: Address) -> str:
     """What to know and to do, beside the status."""
-    if address.status is Status.ACTIVE:
-        return f"since {address.active_on}" if address.active_on else ""
-    if address.direction is Direction.INBOUND:
-        start = f"from {address.active_on}" if address.active_on else "soon"
-        return f"will answer {start}, open your firewall to it now"
+    if not address.status.state.remark:
+        return f"since {address.day}" if address.day else ""
+    if address.coming and address.direction is Direction.INBOUND:
+        return f"will answer {address.start}, open your firewall to it now"
     # The status stands beside it already.
-    return sheets.when(address).removeprefix(address.status).lstrip(": ")
+    return sheet_texts.when(address).removeprefix(address.status).lstrip(": ")
 
 
 def _soonest(row: Row) -> tuple[date, str, str]:
@@ -136,5 +126,5 @@ def _downloads(audience: Audience, missing: Mapping[str, str]) -> list[Download]
 
 
 def _csp_hash(text: str) -> str:
-    """A source expression of CSP level 2, section 4.2.5: of exactly what stands between the tags."""
+    """A source expression of CSP level 2, section 4.2.5, for the exact text between the tags."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -1,9 +1,9 @@
-"""`ip-ranges.json`: the ranges in the shape that people know from AWS and Google, with what only we have to say.
+"""`ip-ranges.json`: the ranges in the shape known from AWS and Google, with additional fields.
 
-The date comes from the settings, for there is no clock: it is the day of the last thing that happened to an address.
-`syncToken` is that day in milliseconds of Unix time (Google's unit) plus less than a day, drawn from a hash of all that
-is published. So it changes when anything published changes and never otherwise, rises from day to day, and two versions
-of one day have the same token once in 86 million. Within a day it is for comparing, not for ordering.
+The date comes from the settings, not from a clock: it is the day of the last change of an address's state. `syncToken`
+is that day in milliseconds of Unix time (Google's unit) plus less than a day, derived from a hash of everything
+published. So it changes if and only if anything published changes, rises from day to day, and two versions of one day
+have the same token once in 86 million. Within a day it can be compared for equality, not for order.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from datetime import UTC, date, datetime
 from ipaddress import ip_address
 from typing import Any, Final
 
-from inventory.address import Address, Direction, Status
-from inventory.published import PublishedInventory
-from inventory.published_values import Json
+from inventory.address import Address, Direction
+from inventory.json_values import Json
+from inventory.reading import PublishedInventory
 
-# Of an edge whose settings name no date.
+# For an edge without dates in its settings.
 UNKNOWN_DAY: Final = date(1970, 1, 1)
 MILLISECONDS_A_DAY: Final = 86_400_000
 SERVICE: Final = {Direction.OUTBOUND: "EGRESS", Direction.INBOUND: "INGRESS"}
 
 
-def ip_ranges(inventories: Sequence[PublishedInventory], raw: Sequence[Json]) -> Json:
-    """The document. Retired addresses stand apart: whoever takes all `prefixes` must not take those."""
+def ip_ranges(inventories: Sequence[PublishedInventory]) -> Json:
+    """The document. Retired addresses are separate, so that readers of all `prefixes` do not get them."""
     prefixes = [(address, prefix(address)) for address in addresses(inventories)]
-    living = [(address, found) for address, found in prefixes if address.status is not Status.RETIRED]
+    living = [(address, found) for address, found in prefixes if address.published]
     return {
-        "syncToken": str(sync_token(raw, created_on(inventories))),
+        "syncToken": str(sync_token(inventories, created_on(inventories))),
         "createDate": f"{created_on(inventories)}-00-00-00",
         "prefixes": [found for address, found in living if _version(address) == 4],
         "ipv6_prefixes": [found for address, found in living if _version(address) == 6],
-        "retired": [found for address, found in prefixes if address.status is Status.RETIRED],
+        "retired": [found for address, found in prefixes if not address.published],
     }
 
 
@@ -44,7 +44,7 @@ def addresses(inventories: Sequence[PublishedInventory]) -> Iterator[Address]:
 
 
 def prefix(address: Address) -> Json:
-    """One range of one address; what is not known has no key."""
+    """One range of one address, without unknown fields."""
     days = {
         "announcedOn": address.announced_on,
         "activeOn": address.active_on,
@@ -64,26 +64,15 @@ def prefix(address: Address) -> Json:
     return found | ({"replacedBy": list(address.replaced_by)} if address.replaced_by else {})
 
 
-def happened(address: Address) -> dict[Status, date]:
-    """The states that an address has reached, with their days where known. An announced one's `activeOn` is to come."""
-    days = {
-        Status.ANNOUNCED: address.announced_on,
-        Status.ACTIVE: None if address.status is Status.ANNOUNCED else address.active_on,
-        Status.DRAINING: address.drained_on,
-        Status.RETIRED: address.retired_on,
-    }
-    return {status: day for status, day in days.items() if day}
-
-
 def created_on(inventories: Sequence[PublishedInventory]) -> date:
     """The day of the last thing that happened to any address."""
-    days = [day for address in addresses(inventories) for day in happened(address).values()]
+    days = [day for address in addresses(inventories) for day in address.reached.values()]
     return max(days, default=UNKNOWN_DAY)
 
 
-def sync_token(raw: Sequence[Json], day: date) -> int:
-    """See the module's docstring; `raw` in the site's order."""
-    canonical = json.dumps(list(raw), sort_keys=True, separators=(",", ":"))
+def sync_token(inventories: Sequence[PublishedInventory], day: date) -> int:
+    """See the module's docstring; `inventories` in the site's order."""
+    canonical = json.dumps([each.raw for each in inventories], sort_keys=True, separators=(",", ":"))
     hashed = int.from_bytes(hashlib.sha256(canonical.encode()).digest())
     midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
     return midnight + hashed % MILLISECONDS_A_DAY

@@ -1,6 +1,6 @@
-"""What the zones answer to a question: the sections of a response, by RFC 1034 section 4.3.2 without recursion.
+"""The sections of a response to a question, by RFC 1034 section 4.3.2 without recursion.
 
-Leaves to others: the question's own validity, and what of the answer fits into a message (`messages.py`).
+Not here: validity of the question, and truncation (`messages.py`).
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from local_cloud.dns_server.zones import Name, RecordData, Zone, folded
 
 ROOT = DNSLabel("")
 CNAME_CHAIN = 16
-# The name in the rdata whose addresses whoever asked for the record will ask for next, by dnslib's word for it.
+# Record type -> dnslib's attribute for the name in the rdata whose addresses go into the additional section.
 TARGETS = {QTYPE.NS: "label", QTYPE.MX: "label", QTYPE.SRV: "target", QTYPE.NAPTR: "replacement"}
 TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"|(\S+)', re.DOTALL)
 ESCAPE = re.compile(rb"\\(\d{3}|.)", re.DOTALL)
 
 
 class Answer:
-    """The sections of one response, built from the zones as they are at this moment.
+    """The sections of one response, built from the current zones.
 
-    `near`: regions, those nearest to the asker first; `routed`: whether they mattered.
+    `near`: regions, nearest to the client first; `routed`: whether the answer depends on them.
     """
 
     def __init__(self, zones: list[Zone], rcode: int = RCODE.NOERROR, near: Sequence[str] = ()) -> None:
@@ -41,11 +41,11 @@ class Answer:
         self.additional: list[RR] = []
 
     def zone_of(self, name: Name) -> Zone | None:
-        """The closest of the zones that hold a name."""
+        """The most specific zone that contains a name."""
         return max((zone for zone in self.zones if zone.holds(name)), key=lambda zone: len(zone.apex), default=None)
 
     def resolve(self, question: DNSQuestion) -> None:
-        """Fill the sections: RFC 1034 section 4.3.2, without recursion."""
+        """Fill the sections (RFC 1034 section 4.3.2, without recursion)."""
         kind, owner, seen = str(QTYPE.get(question.qtype)), question.qname, set[Name]()
         for step in range(CNAME_CHAIN):
             name = folded(owner)
@@ -81,7 +81,7 @@ class Answer:
             self._deny(zone)
 
     def _deny(self, zone: Zone) -> None:
-        """A negative answer's TTL is the lesser of the SOA's own and its minimum field (RFC 2308 section 3)."""
+        """A negative answer's TTL is the lesser of the SOA's TTL and its minimum field (RFC 2308 section 3)."""
         if soa := zone.nodes[zone.apex].get("SOA"):
             minimum = int(soa.rrdatas[0].split()[-1])
             self._add(self.authority, DNSLabel(zone.apex), dataclasses.replace(soa, ttl=min(soa.ttl, minimum)))
@@ -97,7 +97,7 @@ class Answer:
         return chosen(record.policy, self.near)
 
     def _complete(self, section: list[RR]) -> None:
-        """The addresses that whoever asked for these records will ask for next (RFC 1035 section 3.3, RFC 2782)."""
+        """Additional section: addresses of the names in these records (RFC 1035 section 3.3, RFC 2782)."""
         done: set[Name] = set()
         for record in list(section):
             target = getattr(record.rdata, TARGETS.get(record.rtype, ""), None)
@@ -113,7 +113,7 @@ class Answer:
 
 
 def rdata(kind: str, text: str) -> Any:
-    """Rdata from its presentation form; the field's own encoding of quotes and escapes (RFC 1035 section 5.1)."""
+    """Rdata from its presentation format, with quotes and escapes (RFC 1035 section 5.1)."""
     words = [quoted if bare == b"" else bare for quoted, bare in TOKEN.findall(text.encode())]
     words = [ESCAPE.sub(lambda m: bytes([int(m[1])]) if len(m[1]) == 3 else m[1], word) for word in words]
     if kind in ("TXT", "SPF"):

@@ -1,6 +1,6 @@
-"""Messages: reads a query, and packs the answer in the form and the size that whoever asked can take.
+"""Messages: parses a query, and packs the response in the format and size that the client accepts.
 
-Leaves to others: what the answer is (`answers.py`), and how messages travel (`server.py`).
+Not here: the answer itself (`answers.py`), and transport (`server.py`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from local_cloud.dns_server.zones import Lookup, Name, Zone
 logger = logging.getLogger(__name__)
 
 HEADER_BYTES = 12
-# What travels unfragmented almost everywhere: DNS Flag Day 2020. Without EDNS0, 512 (RFC 1035 section 4.2.1).
+# Avoids fragmentation almost everywhere: DNS Flag Day 2020. Without EDNS0, 512 (RFC 1035 section 4.2.1).
 EDNS_UDP_BYTES, PLAIN_UDP_BYTES, TCP_BYTES = 1232, 512, 65535
 ANY_CLASS = 255
 CLIENT_SUBNET, SUBNET_HEADER = 8, 4  # RFC 7871
@@ -38,51 +38,51 @@ FAMILIES = {1: (IPv4Address, 32), 2: (IPv6Address, 128)}
 TRANSFERS = (QTYPE.AXFR, QTYPE.IXFR, 253, 254)  # and the obsolete MAILB, MAILA
 
 
-def respond(packet: bytes, lookup: Lookup, *, udp: bool, asker: str = "", nearest: Nearest = nowhere) -> bytes | None:
-    """The response to one message; None for what deserves none. Never raises, whatever the message holds.
+def respond(packet: bytes, lookup: Lookup, *, udp: bool, client: str = "", nearest: Nearest = nowhere) -> bytes | None:
+    """The response to one message; None if it must not be answered. Never raises, whatever the message contains.
 
-    `asker`: where it comes from; `nearest`: which regions are near there.
+    `client`: its source address; `nearest`: regions nearest to an address.
     """
     if len(packet) < HEADER_BYTES:
         return None
     query = Query(packet, udp=udp)
     if query.header.qr:
-        return None  # answering answers makes loops
+        return None  # answering responses would make loops
     try:
         refusal = query.read()
         if refusal is not None:
             return query.response(Answer([], refusal))
-        answer = Answer([Zone(zone) for zone in lookup()], near=nearest(query.subnet or asker))
+        answer = Answer([Zone(zone) for zone in lookup()], near=nearest(query.subnet or client))
         answer.resolve(query.question)
         query.tell_scope(answer.routed)
         return query.response(answer)
-    except Exception as problem:  # whatever it is, the next query has to be served
+    except Exception as problem:  # whatever the error, the next query must be served
         rcode = RCODE.FORMERR
         if query.question is not None:
             rcode = RCODE.SERVFAIL
             logger.warning("no answer to %s: %s: %s", query.question, type(problem).__name__, problem)
-        query.question = query.edns = None  # neither is known to be packable
+        query.question = query.edns = None  # either may not be packable
         return query.response(Answer([], rcode))
 
 
 class Query:
-    """One message that asks for an answer: what it wants to know, and in what form it takes the answer."""
+    """One query: the question, and the format in which the client accepts the response."""
 
     def __init__(self, packet: bytes, *, udp: bool) -> None:
         identity, flags, *self.counts = struct.unpack("!6H", packet[:HEADER_BYTES])
         self.header = DNSHeader(id=identity, bitmap=flags)
         self.question: DNSQuestion | None = None
         self.edns: EDNS0 | None = None
-        self.subnet = ""  # what it says of whom it asks for
+        self.subnet = ""  # the client subnet option's network
         self.limit = PLAIN_UDP_BYTES if udp else TCP_BYTES
         self._packet, self._udp = packet, udp
         self._subnet = b""
 
     def read(self) -> int | None:
-        """Parse it; gives back the response code where there is nothing to look up. Raises for a malformed message."""
+        """Parse it; returns the response code if there is nothing to look up. Raises for a malformed message."""
         if self.header.opcode != OPCODE.QUERY:
             return int(RCODE.NOTIMP)
-        # Before it is parsed: thousands of compressed names would keep dnslib busy for minutes.
+        # Checked before parsing: thousands of compressed names would keep dnslib busy for minutes.
         if self.counts[0] != 1 or self.counts[1] or self.counts[2] or self.counts[3] > 2:
             return int(RCODE.FORMERR)
         message = DNSRecord.parse(self._packet)
@@ -106,7 +106,7 @@ class Query:
         return None
 
     def _read_subnet(self, *given: bytes) -> bool:
-        """RFC 7871, section 6: family, both prefix lengths, and as much of the address as the first one says."""
+        """RFC 7871, section 6: family, both prefix lengths, and the address truncated to the first one."""
         if len(given) != 1 or len(given[0]) < SUBNET_HEADER:
             return False
         family, source, scope = struct.unpack("!HBB", given[0][:SUBNET_HEADER])
@@ -121,13 +121,13 @@ class Query:
         return True
 
     def tell_scope(self, routed: bool) -> None:
-        """Section 7.2.1: the option comes back, with the part of the address that the answer is for."""
+        """Section 7.2.1: the option is returned, with the scope prefix length of the answer."""
         if self.edns and self._subnet:
-            told = self._subnet[:3] + (self._subnet[2:3] if routed else b"\0") + self._subnet[SUBNET_HEADER:]
-            self.edns = EDNS0(udp_len=EDNS_UDP_BYTES, opts=[EDNSOption(CLIENT_SUBNET, told)])
+            option = self._subnet[:3] + (self._subnet[2:3] if routed else b"\0") + self._subnet[SUBNET_HEADER:]
+            self.edns = EDNS0(udp_len=EDNS_UDP_BYTES, opts=[EDNSOption(CLIENT_SUBNET, option)])
 
     def response(self, answer: Answer) -> bytes:
-        """Pack it; over the limit, the additional section goes, then everything, with TC set (RFC 2181 section 9)."""
+        """Pack it; over the limit, drop the additional section, then all sections with TC set (RFC 2181 section 9)."""
         whole = self._packed(answer, answer.answer, answer.authority, answer.additional)
         if len(whole) > self.limit:
             whole = self._packed(answer, answer.answer, answer.authority)
@@ -155,7 +155,7 @@ class Query:
 
 
 class Offsets(dict[Name, int]):
-    """Names that may be pointed at: a compression pointer has 14 bits, which dnslib does not check."""
+    """Names that compression pointers can reach: a pointer has 14 bits, which dnslib does not check."""
 
     def __setitem__(self, name: Name, offset: int) -> None:
         if offset < 1 << 14:

@@ -1,10 +1,10 @@
-"""Routing policies: which of a record set's items an asker gets.
+"""Routing policies: which of a record set's items a client gets.
 
-docs.cloud.google.com/dns/docs/routing-policies-overview; the asker is where the query comes from, or what it says of it
-(EDNS client subnet, RFC 7871).
+docs.cloud.google.com/dns/docs/routing-policies-overview; the client is the query's source address, or its EDNS client
+subnet (RFC 7871).
 
-An item's addresses are probed when somebody asks, by a real connection: intervals and thresholds are not waited for,
-and an answer is remembered for a moment only. Leaves to others: what a policy may look like (`local_cloud/gcp/`).
+An item's addresses are probed on each query, by a real connection: intervals and thresholds are not simulated, and
+results are cached only briefly. Validation of policies is in `local_cloud/gcp/`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-# The server answers one datagram after the other: a silent endpoint must not keep everybody waiting.
+# The server answers datagrams one at a time: a silent endpoint must not delay other clients.
 LONGEST_PROBE_SECONDS = 1.0
 REMEMBERED_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
 class Probe:
-    """How an address is probed: that its port takes connections, or that a path is answered with 200."""
+    """How an address is probed: its port accepts connections, or an HTTP path returns 200."""
 
     port: int
     timeout: float
@@ -34,7 +34,7 @@ class Probe:
     tls: bool = False
 
     def answers(self, address: str) -> bool:
-        """Whether it is healthy now."""
+        """Whether the address is healthy now."""
         timeout = min(self.timeout, LONGEST_PROBE_SECONDS)
         try:
             if not self.path:
@@ -45,7 +45,7 @@ class Probe:
                 context.check_hostname, context.verify_mode = (
                     False,
                     ssl.CERT_NONE,
-                )  # health checks look at no certificate
+                )  # health checks do not verify certificates
                 connection: http.client.HTTPConnection = http.client.HTTPSConnection(
                     address, self.port, timeout=timeout, context=context
                 )
@@ -62,7 +62,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Item:
-    """One answer of a policy. `checked`: only healthy ones of its addresses are given."""
+    """One answer of a policy. `checked`: only its healthy addresses are returned."""
 
     rrdatas: tuple[str, ...]
     location: str = ""
@@ -72,7 +72,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Policy:
-    """A record set's policy: weighted items, or located ones, behind a primary where it fails over."""
+    """A record set's policy: weighted or geolocated items, for failover with a primary in front."""
 
     items: tuple[Item, ...]
     primary: Item | None = None
@@ -82,18 +82,18 @@ class Policy:
     probe: Probe | None = None
 
 
-Nearest = Callable[[str], Sequence[str]]  # an asker's address -> regions, the nearest first
+Nearest = Callable[[str], Sequence[str]]  # a client's address -> regions, nearest first
 
 
-def nowhere(_asker: str) -> Sequence[str]:
-    """Nobody is near anything."""
+def nowhere(_client: str) -> Sequence[str]:
+    """No region is near any client."""
     return ()
 
 
-def order_of(networks: Sequence[tuple[str, Sequence[str]]], asker: str) -> Sequence[str]:
-    """Regions as the narrowest of these networks has them that the asker is in."""
+def order_of(networks: Sequence[tuple[str, Sequence[str]]], client: str) -> Sequence[str]:
+    """Regions of the most specific of these networks that contains the client."""
     try:
-        address = ipaddress.ip_address(asker)
+        address = ipaddress.ip_address(client)
     except ValueError:
         return ()
     found = [(ipaddress.ip_network(network), regions) for network, regions in networks]
@@ -102,7 +102,7 @@ def order_of(networks: Sequence[tuple[str, Sequence[str]]], asker: str) -> Seque
 
 
 class Health:
-    """What probes said a moment ago, so that one message does not ask twice."""
+    """Recent probe results, so that one message does not probe twice."""
 
     def __init__(self) -> None:
         self._said: dict[tuple[Probe, str], tuple[float, bool]] = {}
@@ -124,9 +124,9 @@ HEALTH = Health()
 
 
 def chosen(policy: Policy, near: Sequence[str]) -> tuple[str, ...]:
-    """The answer for an asker to whom these regions are the nearest."""
+    """The answer for a client with these nearest regions."""
     if policy.primary:
-        trickles = random.random() < policy.trickle  # noqa: S311 - traffic is spread, nothing is kept secret
+        trickles = random.random() < policy.trickle  # noqa: S311 - load distribution, not security
         if not trickles and (healthy := _healthy(policy, policy.primary)):
             return healthy
     if policy.weighted:
@@ -140,7 +140,7 @@ def chosen(policy: Policy, near: Sequence[str]) -> tuple[str, ...]:
     for item in items[:1] if policy.fenced else items:
         if healthy := _healthy(policy, item):
             return healthy
-    # Nobody answers: as if all did.
+    # If none is healthy, all are treated as healthy.
     return policy.primary.rrdatas if policy.primary else items[0].rrdatas
 
 

@@ -1,6 +1,6 @@
-"""The sockets: UDP and TCP on one port, on which every message gets its response.
+"""The sockets: UDP and TCP on one port.
 
-Leaves to others: the response (`messages.py`).
+Not here: the responses (`messages.py`).
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ TCP_CONNECTIONS = 64
 class Answered(Protocol):
     """The response to a message from an address."""
 
-    def __call__(self, packet: bytes, asker: str, *, udp: bool) -> bytes | None: ...
+    def __call__(self, packet: bytes, client: str, *, udp: bool) -> bytes | None: ...
 
 
-def _answered(lookup: Lookup, nearest: Nearest, packet: bytes, asker: str, *, udp: bool) -> bytes | None:
-    return respond(packet, lookup, udp=udp, asker=asker, nearest=nearest)
+def _answered(lookup: Lookup, nearest: Nearest, packet: bytes, client: str, *, udp: bool) -> bytes | None:
+    return respond(packet, lookup, udp=udp, client=client, nearest=nearest)
 
 
 class DnsServerError(Exception):
-    """The server cannot be started; the message says where and why."""
+    """The server cannot be started; the message has the address and the reason."""
 
 
 class DnsServer:
-    """UDP and TCP on one port. `port` is the real one after start(), also where 0 was given."""
+    """UDP and TCP on one port. After start() `port` is the actual one, also if 0 was given."""
 
     def __init__(self, host: str, port: int, lookup: Lookup, nearest: Nearest = nowhere) -> None:
         self.host, self.port = host, port
@@ -48,7 +48,7 @@ class DnsServer:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Answer from now on; a second call does nothing."""
+        """Start answering; a second call does nothing."""
         if self._servers:
             return
         self._servers = self._bind()
@@ -68,7 +68,7 @@ class DnsServer:
         self._servers, self._threads = [], []
 
     def _bind(self) -> list[UdpServer | TcpServer]:
-        """Both on one port. Where the system chooses it, TCP chooses, and UDP may find that one taken: try another."""
+        """Both on one port. If the system chooses it, for TCP, the same UDP port may be in use: try another."""
         for attempt in range(50):
             try:
                 tcp = TcpServer((self.host, self._wanted), self._respond)
@@ -80,16 +80,16 @@ class DnsServer:
             except OSError as problem:
                 if self._wanted == 0 and attempt < 49 and problem.errno == errno.EADDRINUSE:
                     continue
-                reason = "another program has this port" if problem.errno == errno.EADDRINUSE else problem.strerror
+                reason = "another program uses this port" if problem.errno == errno.EADDRINUSE else problem.strerror
                 raise DnsServerError(
                     f"the DNS server cannot listen on {self.host} port {self._wanted}: {reason}; "
-                    "choose another port, or stop what uses it"
+                    "choose another port, or stop the program that uses it"
                 ) from None
         raise AssertionError("unreachable")
 
 
 class UdpServer(socketserver.UDPServer):
-    """One thread: an answer is computed from memory, at most a probe is waited for."""
+    """One thread: an answer is computed from memory and waits for a probe at most."""
 
     max_packet_size = 65535
 
@@ -104,12 +104,12 @@ class UdpServer(socketserver.UDPServer):
             channel.sendto(response, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients come and go; socketserver would print a traceback for each."""
-        logger.debug("UDP client %s went away", client_address, exc_info=True)
+        """A client that disconnects is normal; socketserver would print a traceback."""
+        logger.debug("UDP client %s disconnected", client_address, exc_info=True)
 
 
 class TcpServer(socketserver.ThreadingTCPServer):
-    """A thread for each connection, within a limit; idle ones are closed."""
+    """A thread per connection, up to a limit; idle connections are closed."""
 
     allow_reuse_address = True  # not for UDP, where it would let two servers share one port
     request_queue_size = TCP_CONNECTIONS
@@ -122,11 +122,11 @@ class TcpServer(socketserver.ThreadingTCPServer):
         super().__init__(place, socketserver.BaseRequestHandler)
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
-        """Take one of the limited places, or have the connection closed."""
+        """Accept the connection within the limit, else close it."""
         return self.free.acquire(blocking=False)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """Any number of queries on one connection, each behind its length (RFC 7766)."""
+        """Any number of queries on one connection, each prefixed with its length (RFC 7766)."""
         try:
             request.settimeout(TCP_IDLE_SECONDS)
             with request.makefile("rb") as stream:
@@ -139,12 +139,12 @@ class TcpServer(socketserver.ThreadingTCPServer):
             self.free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients come and go; socketserver would print a traceback for each."""
-        logger.debug("TCP client %s went away", client_address, exc_info=True)
+        """A client that disconnects is normal; socketserver would print a traceback."""
+        logger.debug("TCP client %s disconnected", client_address, exc_info=True)
 
 
 def messages(stream: Any) -> Iterator[bytes]:
-    """The messages of a TCP stream, each behind two bytes of length (RFC 1035 section 4.2.2)."""
+    """The messages of a TCP stream, each prefixed with a two-byte length (RFC 1035 section 4.2.2)."""
     while len(head := stream.read(2)) == 2:
         (length,) = struct.unpack("!H", head)
         packet = stream.read(length)

@@ -1,6 +1,6 @@
-"""The zones to answer from, and where in one of them a name falls: on records, on a wildcard, beyond a delegation.
+"""The zones, and where a name falls in one: on records, on a wildcard, below a delegation.
 
-Leaves to others: what a response says about it (`answers.py`).
+Not here: the response (`answers.py`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ Name = tuple[bytes, ...]  # labels in lower case, the root is ()
 
 @dataclasses.dataclass(frozen=True)
 class RecordData:
-    """One record set as Cloud DNS holds it: absolute name, type in letters, TTL in seconds, rdata as text; or
-    instead of rdata the policy that chooses some."""
+    """One record set as stored in Cloud DNS: absolute name, type mnemonic, TTL in seconds, and rdata as text or a
+    routing policy."""
 
     name: str
     type: str
@@ -39,22 +39,22 @@ class ZoneData:
     records: tuple[RecordData, ...]
 
 
-Lookup = Callable[[], Iterable[ZoneData]]  # what the zones hold now
+Lookup = Callable[[], Iterable[ZoneData]]  # the current zones
 
 
 @lru_cache(maxsize=8192)
 def labels(name: str) -> Name:
-    """A name as it is compared: RFC 4343, without case."""
+    """A name for comparison, case-insensitive (RFC 4343)."""
     return folded(DNSLabel(name))
 
 
 def folded(label: DNSLabel) -> Name:
-    """The same for a name that came with a message or a record."""
+    """The same for a name from a message or a record."""
     return tuple(part.lower() for part in label.label)
 
 
 class Zone:
-    """A zone's record sets by name and type, and every name that exists because something is below it."""
+    """A zone's record sets by name and type, and its empty non-terminals."""
 
     def __init__(self, data: ZoneData) -> None:
         self.apex = labels(data.name)
@@ -73,7 +73,7 @@ class Zone:
         return len(name) >= len(self.apex) and name[len(name) - len(self.apex) :] == self.apex
 
     def cut(self, name: Name, kind: str) -> RecordData | None:
-        """The delegation that takes this name out of the zone's authority (RFC 1034 section 4.3.2, step 3b)."""
+        """The delegation that covers this name (RFC 1034 section 4.3.2, step 3b)."""
         for depth in range(len(name) - len(self.apex) - 1, -1, -1):
             found = self.nodes.get(name[depth:], {}).get("NS")
             if found and not (depth == 0 and kind == "DS"):
@@ -81,7 +81,7 @@ class Zone:
         return None
 
     def node(self, name: Name) -> dict[str, RecordData] | None:
-        """The record sets of a name, its wildcard's where that applies (RFC 4592 section 3.3); None: no such name."""
+        """The record sets of a name, or of its wildcard (RFC 4592 section 3.3); None: no such name."""
         if name in self.nodes:
             return self.nodes[name]
         encloser = next(name[depth:] for depth in range(1, len(name) + 1) if name[depth:] in self.nodes)

@@ -1,5 +1,5 @@
-"""Gandi LiveDNS on loopback: `zones.py` is what it holds and refuses, `server.py` its API.
+"""Gandi LiveDNS on loopback: `zones.py` stores and validates record sets, `server.py` is its API.
 
-Bodies of errors are those of api.gandi.net/docs/livedns and of the answers that clients of it have published; which of
-401 and 403 an expired token gets is not documented, both are possible here.
+Error bodies are those of api.gandi.net/docs/livedns and of responses published by its clients; whether an expired token
+gets 401 or 403 is not documented, both are possible here.
 """

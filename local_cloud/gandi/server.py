@@ -1,4 +1,4 @@
-"""Gandi's API over HTTP: who may ask, how often, and what is answered."""
+"""Gandi's API over HTTP: authentication, rate limit, requests and responses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ UNAUTHORISED: Final = (
 
 @dataclass(frozen=True)
 class Answer:
-    """A status, a body (None: empty), and headers beside the usual ones."""
+    """A status, a body (None: empty), and headers in addition to the usual ones."""
 
     status: int
     body: Any
@@ -45,7 +45,7 @@ class Answer:
 
 
 class GandiServer:
-    """The API on a loopback port, the same one after a restart where it is still free."""
+    """The API on a loopback port, the same one after a restart if it is still free."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -87,12 +87,12 @@ class _Http(ThreadingHTTPServer):
         super().__init__(place, _Handler)
 
     def server_bind(self) -> None:
-        """As TCPServer does it: HTTPServer would ask a name server for our own name."""
+        """As in TCPServer: HTTPServer would do a DNS look-up of the host's name."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = HOST, int(self.server_address[1])
 
     def too_often(self, limit: float) -> int:
-        """Seconds until somebody may ask again; 0: now, and counted."""
+        """Seconds until the next request is allowed; 0: allowed now, and counted."""
         with self._lock:
             now = time.monotonic()
             while self._asked and now - self._asked[0] >= 60:
@@ -117,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve("delete")
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Operations are in the cloud's own log."""
+        """No access log: operations are in the cloud's log."""
 
     def _serve(self, operation: LogOperation) -> None:
         length = self.headers.get("Content-Length", "")
@@ -137,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _refused(self, tx: Transaction, fault: str) -> Answer | None:
-        """Who asks too often, or without the right token; and what was switched on."""
+        """The refusal by rate limit, token or fault, if any."""
         wait = self.server.too_often(tx.quota(REQUESTS_PER_MINUTE, 1000)) or int(fault == "quota")
         if wait:
             return Answer(429, message(429, "Too many requests, slow down."), {"Retry-After": str(wait)})
@@ -170,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def record_set(tx: Transaction, operation: LogOperation, key: tuple[str, str, str], text: bytes) -> Answer:
-    """One record set: what it is, what it becomes, or that it is gone."""
+    """Read, write or delete one record set."""
     domain, label, type_ = key
     id_ = zones.record_id(*key)
     there = tx.get(RECORD, id_)

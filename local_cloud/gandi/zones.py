@@ -1,4 +1,4 @@
-"""Domains at LiveDNS and their record sets: what Gandi refuses, and in which words."""
+"""Domains at LiveDNS and their record sets: what Gandi refuses, and its messages."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ DOMAIN: Final = "gandi:livedns/domain:Domain"
 RECORD: Final = "gandi:livedns/record:Record"
 LEAST_TTL, GREATEST_TTL = 300, 2_592_000
 NAME_SERVERS: Final = ("ns-1-a.gandi.net.", "ns-2-b.gandi.net.", "ns-3-c.gandi.net.")
-# Of what LiveDNS has, what people use; SOA and the apex's NS are its own.
+# The commonly used types of LiveDNS; SOA and the apex NS are managed by it.
 TYPES: Final = frozenset(("A", "AAAA", "ALIAS", "CAA", "CNAME", "DS", "MX", "NAPTR", "NS", "PTR", "SRV", "TLSA", "TXT"))
 LABEL: Final = re.compile(r"@|(\*|[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*")
-# What Gandi puts into a new zone: nothing of ours, and never to be touched.
+# The records that Gandi creates in a new zone.
 DEFAULT_RECORDS: Final = (
     ("@", "A", 10800, ("217.70.184.38",)),
     ("@", "MX", 10800, ("10 spool.mail.gandi.net.", "50 fb.mail.gandi.net.")),
@@ -35,7 +35,7 @@ Error = dict[str, str]
 
 
 def new_domain(tx: Transaction, domain: str, *, ours: bool = True) -> None:
-    """A domain as Gandi starts it; `ours`: whether the token may see it."""
+    """A domain with Gandi's initial records; `ours`: whether the token has access to it."""
     if tx.get(DOMAIN, domain) is None:
         tx.put(DOMAIN, domain, {"fqdn": domain, "ours": ours})
         for label, type_, ttl, values in DEFAULT_RECORDS:
@@ -55,7 +55,7 @@ def records(tx: Transaction, domain: str) -> list[Props]:
 
 
 def refusals(domain: str, label: str, type_: str, given: Any) -> Iterator[Error]:
-    """What is wrong with a record set that somebody wants to put; all of it, as Gandi tells it."""
+    """All errors in a record set to be written, as Gandi reports them."""
     if not LABEL.fullmatch(label):
         yield _error("path", "rrset_name", f"{label} is not a valid name")
     if type_ not in TYPES or (label == "@" and type_ in ("CNAME", "NS")):
@@ -87,13 +87,13 @@ def _ttl_refusals(ttl: Any) -> Iterator[Error]:
 
 
 def clash(tx: Transaction, domain: str, label: str, type_: str) -> bool:
-    """A CNAME stands alone (RFC 1034, section 3.6.2)."""
+    """A CNAME excludes other records of the name (RFC 1034, section 3.6.2)."""
     others = {each["rrset_type"] for each in records(tx, domain) if each["rrset_name"] == label} - {type_}
     return bool(others) and (type_ == "CNAME" or "CNAME" in others)
 
 
 def absolute(domain: str, type_: str, value: str) -> str | None:
-    """A value with every name in it absolute, names without final dot being relative to the zone; None: no value."""
+    """A value with every name made absolute (without a final dot it is relative to the zone); None: invalid."""
     if type_ == "ALIAS":
         return value
     try:
@@ -105,7 +105,7 @@ def absolute(domain: str, type_: str, value: str) -> str | None:
 
 
 def served(tx: Transaction) -> Iterator[ZoneData]:
-    """Every domain as Gandi's name servers answer it."""
+    """Every domain, for Gandi's name server."""
     for each in tx.all(DOMAIN):
         domain = each.id
         soa = f"{NAME_SERVERS[0]} hostmaster.gandi.net. 1 10800 3600 604800 10800"

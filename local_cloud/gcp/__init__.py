@@ -1,1 +1,1 @@
-"""Google Cloud as the local cloud knows it: one class per resource type, grouped as Google groups its APIs."""
+"""Google Cloud in the local cloud: one class per resource type, grouped by API."""

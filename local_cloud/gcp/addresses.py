@@ -1,7 +1,7 @@
 """Static addresses, regional and global.
 
-External IPv4 addresses come from the cloud's loopback network, so that real servers can listen on them. Who uses an
-address (a NAT, a load balancer) is never stored: it is seen by looking at the users.
+External IPv4 addresses are from the cloud's loopback network, so that real servers can listen on them. The user of an
+address (a NAT, a load balancer) is not stored but looked up.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ STATIC_ADDRESSES: Final = 8.0
 
 
 def users_of(tx: Transaction, path: str) -> list[str]:
-    """Links of everything that uses a regional address: NAT gateways and load balancers of its region."""
+    """Links of all users of a regional address: NAT gateways and load balancers of its region."""
     region = path.rsplit("/addresses/", 1)[0]
     users = []
     for nat in tx.all(ROUTER_NAT, f"{region}/"):
@@ -51,7 +51,7 @@ def users_of(tx: Transaction, path: str) -> list[str]:
 
 
 def forwarding_rules(tx: Transaction, region: str, address: str) -> list[str]:
-    """Paths of the forwarding rules that GKE made for the Services which hold an address."""
+    """Paths of GKE's forwarding rules for the Services that hold an address."""
     clusters = {cluster.body["context"]: cluster.body for cluster in tx.all(CLUSTER)}
     rules = []
     for service in (each for place in get_args(LoadBalancerPlace) for each in tx.having(SERVICE, place, address)):
@@ -116,7 +116,7 @@ class Address(ResourceType):
             return _internal(tx, planned, region)
         if not wanted:
             return allocate(tx, external_pool(tx))
-        # An address can be reserved by value only while a load balancer of the project holds it (promotion).
+        # A given address can be reserved only while a load balancer of the project holds it (promotion).
         if tx.count(ADDRESS, "address", wanted):
             raise google_error(400, f"Address '{wanted}' is already reserved", "invalid")
         if not forwarding_rules(tx, region, wanted):
@@ -158,7 +158,7 @@ class Address(ResourceType):
 
 
 class GlobalAddress(ResourceType):
-    """A global address; the cloud knows the internal ranges that private services access needs, and external IPv4."""
+    """A global address: internal ranges for private services access, or external IPv4."""
 
     token = "gcp:compute/globalAddress:GlobalAddress"
     noun = "GlobalAddress"
@@ -204,7 +204,7 @@ class GlobalAddress(ResourceType):
         return {**body, "effectiveLabels": labels, "labelFingerprint": fingerprint(labels)}
 
     def remove(self, tx: Transaction, body: Props) -> None:
-        """A range goes also while a connection names it: nothing new is given out of it then
+        """A range can be deleted while a connection names it: nothing new is allocated from it then
         (docs.cloud.google.com/vpc/docs/configure-private-services-access, deleting an allocation; not recorded)."""
 
 
@@ -248,12 +248,12 @@ def _internal(tx: Transaction, planned: Props, region: str) -> str:
         if is_in_use(tx, wanted):
             raise google_error(409, f"IP '{wanted}' is already being used by another resource.", "resourceInUse")
         return str(wanted)
-    # The first two and the last two addresses of a subnetwork are Google's.
+    # Google reserves the first two and the last two addresses of a subnetwork.
     return next(str(one) for one in list(network.hosts())[1:-1] if not is_in_use(tx, str(one)))
 
 
 def _peering_range(tx: Transaction, length: int) -> str:
-    """A free range of 10.0.0.0/8 clear of the automatic subnetworks, as Google chooses one."""
+    """A free range of 10.0.0.0/8 outside the automatic subnetworks, as Google chooses one."""
     ranges = [
         ipaddress.ip_network(f"{one.body['address']}/{one.body['prefixLength']}")
         for one in tx.all(GlobalAddress.token)

@@ -1,4 +1,4 @@
-"""Alert policies and notification channels of Cloud Monitoring. No condition is watched, and nobody is notified."""
+"""Alert policies and notification channels of Cloud Monitoring. Conditions are not evaluated, nothing is sent."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from local_cloud.values import Props
 ALERT: Final = "gcp:monitoring/alertPolicy:AlertPolicy"
 CHANNEL: Final = "gcp:monitoring/notificationChannel:NotificationChannel"
 METRIC_KNOWN_AFTER: Final = datetime.timedelta(minutes=10)
-"""So long Monitoring may not know a metric of Logging: github.com/hashicorp/terraform-provider-google/issues/11102"""
+"""Delay until Monitoring knows a log-based metric: github.com/hashicorp/terraform-provider-google/issues/11102"""
 
-# What a channel of each type says about itself: notificationChannelDescriptors of the API.
+# Labels of each channel type: the API's notificationChannelDescriptors.
 CHANNELS: Final[Mapping[str, tuple[str, ...]]] = {
     "campfire": ("subdomain", "room"),
     "email": ("email_address",),
@@ -45,7 +45,7 @@ _AGGREGATIONS: Final = "alignmentPeriod crossSeriesReducer groupByFields[] perSe
 
 
 class AlertPolicy(ServerNamed):
-    """Conditions, and whom to tell."""
+    """Conditions, and the channels to notify."""
 
     token = ALERT
     noun = "AlertPolicy"
@@ -138,7 +138,7 @@ def _condition_problems(name: str, kind: str, block: Props) -> Iterator[str]:
 
 
 def _refuse_young_metrics(tx: Transaction, project: str, condition: Props) -> None:
-    """A filter on a log-based metric that Monitoring does not know (yet)."""
+    """Refuse a filter on a log-based metric that Monitoring does not know (yet)."""
     for kind in ("conditionThreshold", "conditionAbsent"):
         text = (condition.get(kind) or {}).get("filter") or ""
         for name in re.findall(r'logging\.googleapis\.com/user/([^"\s]+)', text):
@@ -158,7 +158,7 @@ def _time(text: str) -> datetime.datetime:
 
 
 class NotificationChannel(ServerNamed):
-    """Whom to tell, and how."""
+    """A recipient of notifications, and the means."""
 
     token = CHANNEL
     noun = "NotificationChannel"

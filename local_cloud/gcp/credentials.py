@@ -1,4 +1,4 @@
-"""Who and what is let in: service accounts, secrets (without versions), and keys for Google's public CA."""
+"""Service accounts, secrets (without versions), and keys for Google's public CA."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEY: Final = "gcp:compute/caExternalAccountKey:CaExternalAccountKey"
 
 
 class Account(ResourceType):
-    """A service account. Its address follows from its id and its project, and the plugin plans with it."""
+    """A service account. The plugin derives its email address from id and project in the plan."""
 
     token = ACCOUNT
     noun = "service account"
@@ -78,7 +78,7 @@ def _address(values: Props) -> Props:
 
 
 class Secret(ResourceType):
-    """A secret's name and rules; what is in it are its versions, which the local cloud has not."""
+    """A secret's name and settings. The contents are in versions, which the local cloud does not have."""
 
     token = SECRET
     noun = "Secret"
@@ -106,9 +106,11 @@ class Secret(ResourceType):
         ways = [name for name in ("auto", "userManaged") if replication.get(name) is not None]
         if len(ways) == 1 or inputs.get("replication") == UNKNOWN:
             return []
-        told = "one" if not ways else "only one"
+        wanted = "one" if not ways else "only one"
         return [
-            CheckFailure("replication", f"{told} of `replication.0.auto,replication.0.user_managed` must be specified")
+            CheckFailure(
+                "replication", f"{wanted} of `replication.0.auto,replication.0.user_managed` must be specified"
+            )
         ]
 
     def judge(self, planned: Props) -> list[CheckFailure]:
@@ -124,7 +126,7 @@ class Secret(ResourceType):
         return failures
 
     def customize(self, prior: Props, planned: Props) -> list[Change]:
-        """Annotations show twice, as labels do."""
+        """Annotations appear twice, like labels."""
         before, after = prior.get("effectiveAnnotations"), planned.get("annotations") or {}
         if before is None or after == before or UNKNOWN in (before, after):
             return []  # a state without them: `differences.py`
@@ -156,7 +158,7 @@ class Secret(ResourceType):
 
 
 class CaExternalAccountKey(ResourceType):
-    """A key with which an ACME account is opened at Google's public CA. It cannot be read again, nor taken back."""
+    """A key for registering an ACME account at Google's public CA. It can be neither read again nor revoked."""
 
     token = KEY
     noun = "CaExternalAccountKey"
@@ -173,11 +175,11 @@ class CaExternalAccountKey(ResourceType):
         body["name"] = self.key(body)
         with self.cloud.change() as tx:
             tx.create(KEY, body["name"], body)  # the cloud keeps no key material
-        key = mac.decode()  # as the ACME client wants it; the API's own field is that text in base64 once more
+        key = mac.decode()  # as ACME clients expect it; the API's field is this text in base64 again
         return {**body, "macKey": key, "b64urlMacKey": key, "b64MacKey": base64.b64encode(mac).decode()}
 
     def read(self, values: Props) -> Props | None:
         return values
 
     def delete(self, values: Props) -> None:
-        """Nothing to call: the state alone forgets it."""
+        """No API call: it is only removed from the state."""

@@ -1,7 +1,7 @@
 """Cloud DNS: managed zones and record sets.
 
-Names, TTLs and record data are judged by dnspython; which sets may stand together is RFC 1034, section 3.6.2. The
-answers are given by `local_cloud/dns_server/` from what is stored here.
+Names, TTLs and record data are validated by dnspython, coexistence of sets by RFC 1034, section 3.6.2.
+`local_cloud/dns_server/` answers from what is stored here.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TARGET = f"healthCheckedTargets.internalLoadBalancers: {_FIELDS}"
 
 
 class ManagedZone(ResourceType):
-    """A zone; with it come its NS and SOA sets, and its keys when DNSSEC is on."""
+    """A zone, created with its NS and SOA sets, and with its keys if DNSSEC is on."""
 
     token = ZONE
     noun = "ManagedZone"
@@ -88,9 +88,9 @@ class ManagedZone(ResourceType):
                 raise google_error(400, message, "overlappingZones")
 
     def make(self, tx: Transaction, planned: Props) -> Props:
-        # Google gives each zone of one name another set of servers, and has only so many sets.
-        twins = [one for one in tx.all(ZONE) if one.body["dnsName"] == planned["dnsName"]]
-        letter = "abcde"[len(twins) % 5]
+        # Google assigns zones of the same name different server sets, of which there are only a few.
+        others = [one for one in tx.all(ZONE) if one.body["dnsName"] == planned["dnsName"]]
+        letter = "abcde"[len(others) % 5]
         servers = [f"ns-cloud-{letter}{number}.googledomains.com." for number in range(1, 5)]
         body = {**planned, "creationTime": now(), "managedZoneId": numeric_id(tx), "nameServers": servers}
         body = self._with_keys(body)
@@ -188,7 +188,7 @@ class RecordSet(ResourceType):
         return failures + check_policy(type_, planned.get("routingPolicy"), partial(_check_rrdatas, type_))
 
     def refuse_existing(self, tx: Transaction, planned: Props) -> None:
-        """The NS and SOA sets that come with a zone are taken over, as the plugin does."""
+        """The NS and SOA sets that come with a zone may be created again, as with the plugin."""
         zone = self._zone(tx, planned)
         existing = tx.get(RECORD_SET, self.key(planned))
         if existing is not None and not _comes_with_zone(existing, zone["dnsName"]):
@@ -260,7 +260,7 @@ def _check_rrdatas(type_: str, rrdatas: list[Any] | None) -> list[CheckFailure]:
         if rrdata == UNKNOWN:
             continue
         try:
-            # Without an origin a relative name stays relative, and Cloud DNS takes only absolute ones.
+            # Without an origin a relative name stays relative, and Cloud DNS accepts only absolute ones.
             parsed = dns.rdata.from_text(dns.rdataclass.IN, rdtype, str(rrdata), origin=None, relativize=False)
             wrong = any(isinstance(part, dns.name.Name) and not part.is_absolute() for part in _parts(parsed))
         except (dns.exception.DNSException, ValueError):

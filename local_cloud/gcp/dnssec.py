@@ -1,7 +1,7 @@
 """Keys of a signed zone, as Cloud DNS reports them.
 
-The cloud publishes real public keys of the chosen algorithm and DS records computed from them by dnspython; it does
-not sign answers (its name server is for looking at records, not for validating them), so no private key is kept.
+The keys are real public keys of the chosen algorithm, with DS records computed from them by dnspython. Answers are not
+signed, so private keys are not kept.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CURVES: Final[dict[int, ec.EllipticCurve]] = {256: ec.SECP256R1(), 384: ec.SECP
 
 
 def new_keys(zone: str, specs: Sequence[Props]) -> list[Props]:
-    """A key-signing and a zone-signing key for a zone, of the kinds asked for."""
+    """A key-signing and a zone-signing key for a zone, of the requested kinds."""
     by_type = {spec.get("keyType"): spec for spec in specs}
     return [_new_key(zone, kind, flags, by_type.get(kind) or {}) for kind, flags in _KINDS]
 

@@ -1,8 +1,8 @@
 """Cloud Armor at the edge of a region's network: security policies, their rules, and the service that attaches them.
 
-Rules: docs.cloud.google.com/armor/docs/advanced-network-ddos and .../network-edge-policies. Words marked "ours" are not
-the API's, which we have not seen. Ours too: every project is enrolled in Cloud Armor Enterprise, without which Google
-refuses advanced protection.
+Rules: docs.cloud.google.com/armor/docs/advanced-network-ddos and .../network-edge-policies. Messages marked "own
+wording" are not the API's, which are not documented. A simplification: every project is enrolled in Cloud Armor
+Enterprise, without which Google refuses advanced protection.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _rule(at: str) -> str:
 
 
 class RegionSecurityPolicy(ResourceType):
-    """A region's policy: protection of everything in it, or rules for what it is attached to."""
+    """A region's policy: protection of the whole region, or rules for what it is attached to."""
 
     token = POLICY
     noun = "RegionSecurityPolicy"
@@ -97,7 +97,9 @@ class RegionSecurityPolicy(ResourceType):
         after = {**body, **planned}
         _refuse(_policy_problems(after))
         if _protects(after) and (rules := _rules_of(tx, self.key(body))):
-            _refuse([f"the policy has the rule {rules[0]['priority']}, and one that protects a region has none"])
+            _refuse(
+                [f"a policy with advanced protection of a region must not have rules; it has {rules[0]['priority']}"]
+            )
         return {**after, "fingerprint": fingerprint(planned)}
 
     def remove(self, tx: Transaction, body: Props) -> None:
@@ -111,7 +113,7 @@ class RegionSecurityPolicy(ResourceType):
 
 
 class RegionSecurityPolicyRule(ResourceType):
-    """One rule of a policy. The default rule is there before and after: creating it writes it, deleting it does not."""
+    """One rule of a policy. The default rule always exists: creating it updates it, deleting it does nothing."""
 
     token = RULE
     noun = "RegionSecurityPolicyRule"
@@ -145,9 +147,9 @@ class RegionSecurityPolicyRule(ResourceType):
         if any(one["priority"] == planned["priority"] != DEFAULT_PRIORITY for one in policy.get("rules") or []):
             raise google_error(400, "Cannot have rules with the same priorities.", "invalid")
         if _protects(policy):
-            _refuse(["a policy with advanced protection of a region has no rules of its own"])
+            _refuse(["a policy with advanced protection of a region must not have rules"])
         if planned.get("networkMatch") and policy.get("type") != NETWORK_TYPE:
-            _refuse([f"networkMatch is for policies of the type {NETWORK_TYPE}"])
+            _refuse([f"networkMatch requires a policy of type {NETWORK_TYPE}"])
         return planned
 
     def change(self, tx: Transaction, body: Props, planned: Props) -> Props:
@@ -159,7 +161,7 @@ class RegionSecurityPolicyRule(ResourceType):
 
 
 class NetworkEdgeSecurityService(ResourceType):
-    """What attaches a policy to a region's edge."""
+    """Attaches a policy to a region's edge."""
 
     token = SERVICE
     noun = "NetworkEdgeSecurityService"
@@ -202,9 +204,9 @@ class NetworkEdgeSecurityService(ResourceType):
         if policy is None:
             raise google_error(404, f"The resource '{path}' was not found", "notFound")
         if region_of(path) != body["region"]:
-            _refuse([f"{name_of(path)} is a policy of {region_of(path)}, not of {body['region']}"])
+            _refuse([f"{name_of(path)} is a policy in {region_of(path)}, not in {body['region']}"])
         if policy.get("type") != NETWORK_TYPE:
-            _refuse([f"{name_of(path)} is not of the type {NETWORK_TYPE}"])
+            _refuse([f"{name_of(path)} is not of type {NETWORK_TYPE}"])
         return body
 
 
@@ -217,12 +219,12 @@ def _rules_of(tx: Transaction, policy: str) -> list[Props]:
 
 
 def _policy_problems(policy: Props) -> Iterator[str]:
-    """Ours."""
+    """Own wording."""
     if policy.get("ddosProtectionConfig") and policy.get("type") != NETWORK_TYPE:
-        yield f"ddosProtectionConfig is for policies of the type {NETWORK_TYPE}"
+        yield f"ddosProtectionConfig requires a policy of type {NETWORK_TYPE}"
     own = [rule for rule in policy.get("rules") or [] if rule.get("priority") != DEFAULT_PRIORITY]
     if own and _protects(policy):
-        yield "a policy with advanced protection of a region has no rules of its own"
+        yield "a policy with advanced protection of a region must not have rules"
     if len(policy.get("userDefinedFields") or []) > 8:
         yield "at most 8 user-defined fields"
     for one in policy.get("userDefinedFields") or []:
@@ -231,7 +233,7 @@ def _policy_problems(policy: Props) -> Iterator[str]:
 
 
 def _rule_problems(rule: Props) -> Iterator[str]:
-    """Ours."""
+    """Own wording."""
     if not 0 <= rule["priority"] <= DEFAULT_PRIORITY:
         yield f"the priority {rule['priority']} is not between 0 and {DEFAULT_PRIORITY}"
     network, ranges = rule.get("networkMatch") or {}, ((rule.get("match") or {}).get("config") or {}).get("srcIpRanges")

@@ -1,4 +1,4 @@
-"""VPC firewall rules: what Compute Engine refuses of them. Nothing is filtered: the cloud's networks are loopback.
+"""VPC firewall rules, as Compute Engine validates them. Nothing is filtered: the cloud's networks are loopback.
 
 Rules: docs.cloud.google.com/firewall/docs/using-firewalls.
 """
@@ -47,8 +47,8 @@ class Firewall(ResourceType):
         given = [name for name in ("allows", "denies") if inputs.get(name) is not None]
         if len(given) == 1:
             return check_name(inputs)
-        told = "one" if not given else "only one"
-        return [*check_name(inputs), CheckFailure("allows", f"{told} of `allow,deny` must be specified")]
+        wanted = "one" if not given else "only one"
+        return [*check_name(inputs), CheckFailure("allows", f"{wanted} of `allow,deny` must be specified")]
 
     def judge(self, planned: Props) -> list[CheckFailure]:
         return [

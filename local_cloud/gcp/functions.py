@@ -1,4 +1,4 @@
-"""Functions a program can call: look-ups of what is in the cloud."""
+"""Functions that a program can call: look-ups in the cloud."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def get_keys(cloud: Cloud, settings: Settings, given: Props) -> Props:
     body = _zone(cloud, given.get("project") or settings.project, name_of(given["managedZone"]))
     keys = body.get("keys") or []
     if not keys:
-        # The real plugin was seen to answer without any list for a zone that has no keys yet.
+        # Observed: for a zone without keys the real plugin's answer has no list at all.
         return {"managedZone": given["managedZone"]}
     return {
         "keySigningKeys": [key for key in keys if "dsRecord" in key],

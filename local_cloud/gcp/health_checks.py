@@ -1,4 +1,4 @@
-"""Global health checks, as far as Cloud DNS uses them: TCP, HTTP or HTTPS, from three source regions.
+"""Global health checks, to the extent that Cloud DNS uses them: TCP, HTTP or HTTPS, from three source regions.
 
 Rules: docs.cloud.google.com/compute/docs/reference/rest/v1/healthChecks. Probing: `dns_server/routing.py`.
 """
@@ -33,7 +33,7 @@ _RAW = "port:int portName portSpecification proxyHeader=NONE request response"
 
 
 class HealthCheck(ResourceType):
-    """A global health check. The local cloud has nothing but Cloud DNS that uses one."""
+    """A global health check. In the local cloud only Cloud DNS uses them."""
 
     token = HEALTH_CHECK
     noun = "HealthCheck"
@@ -60,8 +60,10 @@ class HealthCheck(ResourceType):
         failures = check_name(inputs)
         given = [name for name in KINDS if inputs.get(name) is not None]
         if len(given) != 1:
-            told = "one" if not given else "only one"
-            failures.append(CheckFailure(given[0] if given else "", f"{told} of `{','.join(KINDS)}` must be specified"))
+            wanted = "one" if not given else "only one"
+            failures.append(
+                CheckFailure(given[0] if given else "", f"{wanted} of `{','.join(KINDS)}` must be specified")
+            )
         regions = known(inputs, "sourceRegions") or []
         if regions and len(regions) != 3:
             failures.append(
@@ -76,14 +78,14 @@ class HealthCheck(ResourceType):
         return failures + (self._judge_sources(planned) if planned.get("sourceRegions") else [])
 
     def _judge_sources(self, planned: Props) -> list[CheckFailure]:
-        """What a health check with source regions cannot have."""
+        """Settings that a health check with source regions does not support."""
         failures = []
         regions, interval = planned["sourceRegions"], planned["checkIntervalSec"]
         if len(set(regions)) < len(regions):
-            failures.append(_wrong("sourceRegions", ", ".join(map(str, regions)), "each region once"))
+            failures.append(_wrong("sourceRegions", ", ".join(map(str, regions)), "duplicate region"))
         for each in regions:
             if not re.fullmatch(r"[a-z]+-[a-z]+[0-9]+", str(each)):
-                failures.append(_wrong("sourceRegions", each, "no such region"))
+                failures.append(_wrong("sourceRegions", each, "unknown region"))
         if interval < 30:
             failures.append(_wrong("checkIntervalSec", interval, "must be at least 30 with source regions"))
         for name in (name for name in KINDS if planned.get(name) is not None):

@@ -1,4 +1,4 @@
-"""Log-based metrics of Cloud Logging. No log entry is counted."""
+"""Log-based metrics of Cloud Logging. Log entries are not counted."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Metric(ResourceType):
         return {**planned, "metricDescriptor": descriptor, "createTime": now()}
 
     def update(self, prior: Props, planned: Props) -> Props:
-        """A metric cannot be renamed: the API's update of another name makes another metric and leaves the old one."""
+        """A metric cannot be renamed: an update with another name creates another metric and leaves the old one."""
         if planned["name"] == prior["name"]:
             return super().update(prior, planned)
         with self.cloud.change() as tx:

@@ -1,4 +1,4 @@
-"""VPC networks and subnetworks, as far as routers, addresses and Cloud SQL need them."""
+"""VPC networks and subnetworks, to the extent that routers, addresses and Cloud SQL need them."""
 
 from __future__ import annotations
 

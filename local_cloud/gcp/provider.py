@@ -63,9 +63,9 @@ CONFIGURATION: Final = frozenset(
         "zone",
     }
 )
-"""Every key but the addresses of single APIs, which all end alike."""
+"""Every key except the endpoints of single APIs, which have a common suffix."""
 _ENDPOINT: Final = "CustomEndpoint"
-# What the engine itself adds to a provider's configuration.
+# Added to a provider's configuration by the engine.
 _ENGINE_KEYS: Final = {"version", "pluginDownloadURL", "parameterization", "__internal", "__defaults"}
 
 
@@ -130,6 +130,6 @@ class GcpProvider(BridgedProvider):
 
 
 def _labels(value: Any) -> dict[str, str]:
-    """The engine hands structured configuration over as JSON text."""
+    """The engine passes structured configuration as JSON text."""
     labels: dict[str, str] = json.loads(value) if isinstance(value, str) else dict(value or {})
     return labels

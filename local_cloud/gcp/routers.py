@@ -1,8 +1,8 @@
 """Cloud Router and Cloud NAT.
 
 The rules of a NAT gateway are Google's (https://docs.cloud.google.com/nat/docs/ports-and-addresses and
-https://docs.cloud.google.com/nat/docs/set-up-manage-network-address-translation): which addresses it takes, what
-draining means, which port settings go together.
+https://docs.cloud.google.com/nat/docs/set-up-manage-network-address-translation): which addresses it accepts, what
+draining means, which port settings can be combined.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ GATEWAYS: Final = 50  # a router's maximum, same page
 
 
 class Router(ResourceType):
-    """A Cloud Router; here only the home of NAT gateways."""
+    """A Cloud Router; here only a container of NAT gateways."""
 
     token = ROUTER
     noun = "Router"
@@ -66,7 +66,7 @@ class Router(ResourceType):
 
 
 class RouterNat(ResourceType):
-    """A Cloud NAT gateway: the pool of addresses that vendors see."""
+    """A Cloud NAT gateway with its pool of external addresses."""
 
     token = ROUTER_NAT
     noun = "RouterNat"
@@ -106,7 +106,7 @@ class RouterNat(ResourceType):
         return [CheckFailure(name, google_text(400, text, "invalid")) for name, text in problems]
 
     def customize(self, prior: Props, planned: Props) -> list[Change]:
-        """Only an address that the gateway has can be drained, and the plugin says so before the cloud does."""
+        """Only an address of the gateway can be drained; the plugin checks this before the cloud does."""
         before, drained = prior.get("natIps") or [], prior.get("drainNatIps") or []
         for link in _links(planned, "drainNatIps"):
             name = name_of(link)
@@ -145,7 +145,7 @@ class RouterNat(ResourceType):
         return self._settled(tx, {**body, **planned, "router": body["router"]})
 
     def _settled(self, tx: Transaction, body: Props) -> Props:
-        """The gateway as the cloud reports it, if the cloud accepts it."""
+        """The gateway as the cloud reports it. Raises what the cloud refuses."""
         for _, text in (*_port_problems(body), *_pool_problems(body)):
             raise google_error(400, text, "invalid")
         if body.get("natIpAllocateOption") == "MANUAL_ONLY" and not body.get("natIps"):
@@ -155,7 +155,7 @@ class RouterNat(ResourceType):
         return {**body, **links}
 
     def _resolved(self, tx: Transaction, body: Props, name: str) -> list[str]:
-        """Full links of the addresses named, every one of which must exist here and be free."""
+        """Full links of the named addresses. Each must exist in the region and be unused."""
         region = f"projects/{body['project']}/regions/{body['region']}"
         mine = self_link(f"{region}/routers/{body['router']}")
         resolved = []
@@ -191,7 +191,7 @@ def _field(name: str, value: object) -> str:
 
 
 def _port_problems(values: Props) -> Iterator[tuple[str, str]]:
-    """Port settings that do not go together; values still unknown are not judged."""
+    """Port settings that cannot be combined; unknown values are not checked."""
     dynamic = known(values, "enableDynamicPortAllocation")
     if dynamic and known(values, "enableEndpointIndependentMapping"):
         yield (
@@ -215,7 +215,7 @@ def _port_problems(values: Props) -> Iterator[tuple[str, str]]:
 
 
 def _pool_problems(values: Props) -> Iterator[tuple[str, str]]:
-    """Address lists that can never be right, whatever exists in the cloud."""
+    """Address lists that are invalid regardless of what exists in the cloud."""
     active, draining = _links(values, "natIps"), _links(values, "drainNatIps")
     option = known(values, "natIpAllocateOption")
     if option == "AUTO_ONLY" and (active or draining):

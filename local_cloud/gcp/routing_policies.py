@@ -1,4 +1,4 @@
-"""Routing policies of record sets: what Cloud DNS refuses of them, and what its servers answer by.
+"""Routing policies of record sets: what Cloud DNS refuses, and the policy that its name servers apply.
 
 Rules: docs.cloud.google.com/dns/docs/routing-policies-overview and the API's RRSetRoutingPolicy.
 """
@@ -16,7 +16,7 @@ from local_cloud.gcp.health_checks import HEALTH_CHECK, KINDS
 from local_cloud.links import relative
 from local_cloud.values import UNKNOWN, Props
 
-# Of a record set's types the two that say where somebody is.
+# The record types that hold addresses.
 CHECKED_TYPES: Final = {"A": ipaddress.IPv4Address, "AAAA": ipaddress.IPv6Address}
 WAYS: Final = ("wrrs", "geos", "primaryBackup")
 AT: Final = "entity.change.additions[0].routingPolicy"
@@ -24,16 +24,16 @@ CheckData = Callable[[list[Any]], list[CheckFailure]]
 
 
 def check_ways(policy: Any) -> list[CheckFailure]:
-    """The plugin's own look at a policy: one way to choose, and no more."""
+    """The plugin's own check of a policy: exactly one kind."""
     ways = [way for way in WAYS if policy.get(way) is not None] if isinstance(policy, dict) else [""]
     if len(ways) == 1:
         return []
-    told = "one" if not ways else "only one"
-    return [CheckFailure("routingPolicy", f"{told} of `{','.join(WAYS)}` must be specified")]
+    wanted = "one" if not ways else "only one"
+    return [CheckFailure("routingPolicy", f"{wanted} of `{','.join(WAYS)}` must be specified")]
 
 
 def check_policy(type_: str, policy: Any, check_data: CheckData) -> list[CheckFailure]:
-    """What the API refuses about a policy of a record set of this type; `check_data` judges its plain data."""
+    """What the API refuses in a policy of a record set of this type; `check_data` validates record data."""
     if not isinstance(policy, dict):
         return []
     failures, places = [], []
@@ -50,13 +50,13 @@ def check_policy(type_: str, policy: Any, check_data: CheckData) -> list[CheckFa
         places.append((where.rpartition("[")[0], item.get("location")))
     for where, location in places:
         if location not in (None, UNKNOWN) and places.count((where, location)) > 1:
-            failures.append(_wrong(f"{where}.location", location, "two items of one location"))
+            failures.append(_wrong(f"{where}.location", location, "duplicate location"))
             break
     return failures
 
 
 def _items(policy: Mapping[str, Any]) -> Iterator[tuple[str, Props, bool]]:
-    """Where, item, and whether all of it is health checked."""
+    """Path, item, and whether all of it is health-checked."""
     failover = policy.get("primaryBackup")
     for way, items in (
         ("wrr", policy.get("wrrs")),
@@ -74,14 +74,14 @@ def _check_targets(where: str, type_: str, policy: Props, targets: Props) -> Ite
     endpoints, internal = targets.get("externalEndpoints") or [], targets.get("internalLoadBalancers") or []
     kind = CHECKED_TYPES.get(type_)
     if kind is None:
-        yield _wrong(f"{where}.healthCheckedTargets", type_, "health checks are for A and AAAA records only")
+        yield _wrong(f"{where}.healthCheckedTargets", type_, "health checks are only supported for A and AAAA records")
         return
     if bool(endpoints) == bool(internal):
         yield CheckFailure("routingPolicy", "specify internal load balancers or external endpoints")
     if endpoints and not policy.get("healthCheck"):
         yield _wrong("healthCheck", "", "external endpoints need a health check")
     if internal and policy.get("healthCheck"):
-        yield _wrong("healthCheck", policy["healthCheck"], "internal load balancers have their own")
+        yield _wrong("healthCheck", policy["healthCheck"], "internal load balancers have their own health checks")
     for each in endpoints if isinstance(endpoints, list) else ():
         if each == UNKNOWN:
             continue
@@ -92,7 +92,7 @@ def _check_targets(where: str, type_: str, policy: Props, targets: Props) -> Ite
 
 
 def refuse_policy(tx: Transaction, zone: Props, record: Props) -> None:
-    """What the cloud refuses of a policy because of what else there is."""
+    """What the cloud refuses in a policy because of other resources."""
     policy = record.get("routingPolicy") or {}
     signed = (zone.get("dnssecConfig") or {}).get("state") == "on"
     for where, item, checked in _items(policy):
@@ -102,7 +102,9 @@ def refuse_policy(tx: Transaction, zone: Props, record: Props) -> None:
             message = "Routing policies referencing internal load balancers cannot be added to public zones"
             raise google_error(400, message, "internalLoadBalancerDisallowedInPublicZone")
         if signed and endpoints and (len(endpoints) > 1 or item.get("rrdatas")):
-            message = f"Invalid value for '{AT}.{where}': a zone with DNSSEC has one health checked address per item"
+            message = (
+                f"Invalid value for '{AT}.{where}': a zone with DNSSEC supports one health-checked address per item"
+            )
             raise google_error(400, message, "invalid")
     if used := policy.get("healthCheck"):
         check = tx.get(HEALTH_CHECK, relative(str(used)))
@@ -114,7 +116,7 @@ def refuse_policy(tx: Transaction, zone: Props, record: Props) -> None:
 
 
 def policy_of(body: Props, check: Props | None) -> Policy:
-    """A record set's policy as name servers go by it; `check`: the health check that it names."""
+    """A record set's policy for the name server; `check`: the health check that it names."""
     given = body["routingPolicy"]
     failover = given.get("primaryBackup") or {}
     weighted = given.get("wrrs") or []

@@ -1,4 +1,4 @@
-"""Rules that hold for many Google resources: names, labels, what a new project contains."""
+"""Rules common to many Google resources: names, labels, the contents of a new project."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _label_failure(name: str, key: str, what: str, rule: str) -> CheckFailure:
 
 
 def one_of(inputs: Props, name: str, allowed: tuple[str, ...]) -> list[CheckFailure]:
-    """The plugin's own check of a field with few values."""
+    """The plugin's own check of a field with a fixed set of values."""
     value = inputs.get(name)
     if value in (None, "", UNKNOWN) or value in allowed:
         return []
@@ -72,12 +72,12 @@ def fingerprint(value: Any) -> str:
 
 
 def born(tx: Transaction, path: str) -> Props:
-    """What every Compute Engine resource gets at its creation."""
+    """Fields that every Compute Engine resource gets at creation."""
     return {"creationTimestamp": now(), "selfLink": self_link(path)}
 
 
 def ensure_project(tx: Transaction, project: str, region: str) -> None:
-    """A project comes with the network `default`, and an automatic subnetwork in each region."""
+    """A project has the network `default`, with an automatic subnetwork in each region."""
     network = f"projects/{project}/global/networks/default"
     if project and tx.get(NETWORK, network) is None:
         body = {

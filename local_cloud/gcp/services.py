@@ -1,4 +1,4 @@
-"""APIs that are switched on in a project, and private services access."""
+"""Enabled APIs of a project, and private services access."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from local_cloud.resource_type import ResourceType, Settings, known
 from local_cloud.shapes import Shape
 from local_cloud.values import Props
 
-# Google's side keeps what an instance used for days after it is gone, and the connection cannot be deleted meanwhile:
+# Google keeps an instance's network resources for days after its deletion; until then the connection cannot be deleted:
 # docs.cloud.google.com/sql/docs/postgres/configure-private-services-access, github.com/hashicorp/
 # terraform-provider-google/issues/16275.
 KEPT_BY_PRODUCER: Final = datetime.timedelta(days=4)
 
 
 class ProjectService(ResourceType):
-    """An API that is switched on."""
+    """An enabled API."""
 
     token = "gcp:projects/service:Service"
     noun = "Service"
@@ -46,10 +46,10 @@ class ProjectService(ResourceType):
         return [CheckFailure("service", f"{service!r} is not a service such as compute.googleapis.com")]
 
     def refuse_existing(self, tx: Transaction, planned: Props) -> None:
-        """Switching on what is on already is no error."""
+        """Enabling an enabled API is not an error."""
 
     def delete(self, values: Props) -> None:
-        """Without `disableOnDestroy` the API stays on; only the state forgets it."""
+        """Without `disableOnDestroy` the API stays enabled; it is only removed from the state."""
         if values.get("disableOnDestroy"):
             super().delete(values)
 
@@ -82,7 +82,7 @@ class Connection(ResourceType):
         return {"network": path, "service": service}
 
     def refuse_existing(self, tx: Transaction, planned: Props) -> None:
-        """A network has one: the plugin gives it its ranges when it is asked to."""
+        """A network has one: the plugin sets its ranges with `updateOnCreationFail`."""
         if tx.get(self.token, self.key(planned)) is not None and not planned.get("updateOnCreationFail"):
             message = "Cannot modify allocated ranges in CreateConnection. Please use UpdateConnection."
             raise google_error(400, message, "badRequest")
@@ -111,7 +111,7 @@ class Connection(ResourceType):
 
 
 def _networks_in_use(tx: Transaction) -> Iterator[str]:
-    """Networks of instances that are there, or were until lately."""
+    """Networks of instances that exist or were deleted recently."""
     for instance in tx.all(INSTANCE):
         yield (instance.body["settings"].get("ipConfiguration") or {}).get("privateNetwork") or ""
     now = datetime.datetime.now(datetime.UTC)

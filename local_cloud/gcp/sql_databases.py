@@ -1,4 +1,4 @@
-"""Databases and users of a Cloud SQL instance: rows in the cloud, and the real thing in its PostgreSQL."""
+"""Databases and users of a Cloud SQL instance: rows in the cloud, and real ones in its PostgreSQL."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from local_cloud.values import Props
 
 
 class _OfInstance(ResourceType):
-    """What databases and users have in common."""
+    """Common base of databases and users."""
 
     any_deletion_policy = True
 
@@ -65,7 +65,7 @@ class Database(_OfInstance):
         raise google_error(400, message, "invalid")
 
     def see(self, tx: Transaction, body: Props) -> Props | None:
-        """A database dropped behind Google's back is gone for Google too."""
+        """A database dropped with SQL no longer exists in the API either."""
         server = self._server(tx, body)
         if server is None:
             return body
@@ -81,7 +81,7 @@ class Database(_OfInstance):
 
 
 class User(_OfInstance):
-    """A user of an instance. Its password is known to PostgreSQL alone."""
+    """A user of an instance. Only PostgreSQL has its password."""
 
     token = USER
     noun = "User"
@@ -98,7 +98,7 @@ class User(_OfInstance):
     )
 
     def identity(self, id_: str, settings: Settings) -> Props:
-        """PROJECT/INSTANCE/NAME as typed by somebody who imports, or the engine's own NAME//INSTANCE."""
+        """PROJECT/INSTANCE/NAME from an import, or the engine's NAME//INSTANCE."""
         if "//" in id_:
             name, instance = id_.split("//", 1)
             return {"project": settings.project, "instance": instance, "name": name}
@@ -130,7 +130,7 @@ class User(_OfInstance):
         server = self._server(tx, planned)
         if server is not None:
             with postgres_words(f"failed to create user {planned['name']}"):
-                # Of PostgreSQL, a user that is there already gets the password: what a promoted replica brought along
+                # With PostgreSQL, an existing user, such as a promoted replica's, gets the password
                 # (github.com/terraform-google-modules/terraform-google-sql-db/issues/17, pull request 461).
                 write = server.set_password if planned["name"] in server.users() else server.create_user
                 write(planned["name"], password)

@@ -1,4 +1,4 @@
-"""Cloud SQL instances. Creating one really starts PostgreSQL (`sql_servers.py`); its rules are in `sql_rules.py`."""
+"""Cloud SQL instances. Creating one starts a real PostgreSQL (`sql_servers.py`); its rules are in `sql_rules.py`."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class DatabaseInstance(ResourceType):
         return judge_instance(planned)
 
     def customize(self, prior: Props, planned: Props) -> list[Change]:
-        """Changes the plugin turns into a replacement because the API refuses them."""
+        """Changes that the plugin makes by replacement because the API refuses them."""
         changes = []
         before, after = _settings(prior), _settings(planned)
         old_size, new_size = before.get("diskSize") or 0, after.get("diskSize") or 0
@@ -100,10 +100,10 @@ class DatabaseInstance(ResourceType):
             self.refuse_existing(tx, planned)
             body = self.stored(self.make(tx, planned))
             owner = owner_of(tx, body)
-            tx.put(INSTANCE, self.key(body), body)  # the name and the addresses are taken from here on
+            tx.put(INSTANCE, self.key(body), body)  # from here on name and addresses are in use
         try:
             with postgres_words("failed to create instance"):
-                if owner is not None:  # it is copied
+                if owner is not None:  # its data is copied
                     self._servers.running(owner)
                 server = self._servers.running(body)
         except CloudError:
@@ -149,13 +149,14 @@ class DatabaseInstance(ResourceType):
             "server": True,
         }
         refuse_unfit(tx, body)
-        body["server"] = (owner_of(tx, body) or body).get("server", True)  # of a seeded edge nothing can be copied
+        # A replica of an instance without a server has none either: there is nothing to copy.
+        body["server"] = (owner_of(tx, body) or body).get("server", True)
         return self._with_addresses(tx, body)
 
     def change(self, tx: Transaction, body: Props, planned: Props) -> Props:
         before = body["settings"]
         settings = settled(planned["settings"], planned["databaseVersion"])
-        # What an instance is, a promotion decides; a state that has not seen it changes nothing.
+        # Only a promotion changes these; a state from before it must not revert them.
         planned = {**planned, **{field: body.get(field) for field in ("instanceType", "masterInstanceName")}}
         _refuse(settings, planned)
         if settings["diskSize"] < before["diskSize"]:
@@ -170,7 +171,7 @@ class DatabaseInstance(ResourceType):
         return self._with_addresses(tx, after)
 
     def _with_addresses(self, tx: Transaction, body: Props) -> Props:
-        """Public and private addresses as the settings ask for; one that is there stays."""
+        """Public and private addresses as the settings ask for; existing ones are kept."""
         ip = body["settings"].get("ipConfiguration") or {}
         has = {entry["type"]: entry["ipAddress"] for entry in body.get("ipAddresses") or []}
         addresses = {}
@@ -205,7 +206,7 @@ class DatabaseInstance(ResourceType):
         return body
 
     def see(self, tx: Transaction, body: Props) -> Props:
-        """An instance whose creation was cut short by a crash has no certificate in the cloud's file yet."""
+        """An instance whose creation was interrupted by a crash has no certificate in the cloud's file yet."""
         body = {**body, "replicaNames": [one.body["name"] for one in replicas_of(tx, body)]}
         server = None if body.get("serverCaCerts") else self._servers.of(body)
         if server is None or not server.running():

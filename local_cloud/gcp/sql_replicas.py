@@ -1,6 +1,6 @@
-"""Read replicas of Cloud SQL: who may be whose, what an owner with replicas may not do, and promotion.
+"""Read replicas of Cloud SQL: requirements, restrictions of an instance with replicas, and promotion.
 
-Words marked "ours" are not the API's, which we have not seen; the rule is in its documentation:
+Messages marked "own wording" are not the API's; the rules are from its documentation:
 https://docs.cloud.google.com/sql/docs/postgres/replication
 """
 
@@ -18,7 +18,7 @@ from local_cloud.values import Props
 MASTER: Final = "CLOUD_SQL_INSTANCE"
 REPLICA: Final = "READ_REPLICA_INSTANCE"
 MOST_REPLICAS: Final = 10
-# A standby needs as much of these as its owner: https://www.postgresql.org/docs/current/hot-standby.html
+# On a standby these must not be lower than on its primary: https://www.postgresql.org/docs/current/hot-standby.html
 NO_LESS: Final = (
     "max_connections",
     "max_locks_per_transaction",
@@ -26,17 +26,17 @@ NO_LESS: Final = (
     "max_wal_senders",
     "max_worker_processes",
 )
-# Memory in MB of tiers whose name does not say it.
+# Memory in MB of tiers whose name does not contain it.
 _SHARED_CORE: Final = {"db-f1-micro": 614, "db-g1-small": 1740}
 
 
 def owner_name(body: Props) -> str:
-    """The instance that this one is a replica of; empty for one of its own."""
+    """The primary of a replica; empty for any other instance."""
     return str(body.get("masterInstanceName") or "")
 
 
 def owner_of(tx: Transaction, body: Props) -> Props | None:
-    """The owner's body, for a replica."""
+    """The body of a replica's primary; None for any other instance."""
     name = owner_name(body)
     return tx.get(INSTANCE, f"projects/{body['project']}/instances/{name}") if name else None
 
@@ -46,12 +46,12 @@ def replicas_of(tx: Transaction, body: Props) -> list[Resource]:
 
 
 def refuse_unfit(tx: Transaction, body: Props) -> None:
-    """What Cloud SQL does not take as a replica, or its owner not as an owner."""
+    """What Cloud SQL refuses in a replica or in its primary."""
     if not owner_name(body):
         return
     owner = owner_of(tx, body)
     if owner is None:
-        # github.com/hashicorp/terraform-provider-google/issues/1069: it says no more than that.
+        # github.com/hashicorp/terraform-provider-google/issues/1069: the whole message.
         raise google_error(403, "The client is not authorized to make this request.", "notAuthorized")
     for text in _misfits(owner, body):
         raise google_error(400, f"Invalid request: {text}", "invalid")
@@ -62,10 +62,10 @@ def refuse_unfit(tx: Transaction, body: Props) -> None:
 
 
 def _misfits(owner: Props, body: Props) -> Iterator[str]:
-    """Ours."""
+    """Own wording."""
     name, settings, owners = owner["name"], body["settings"], owner["settings"]
     if owner_name(owner):
-        yield f"{name} is a replica itself; cascading replicas are not stood in for."
+        yield f"{name} is a replica itself; cascading replicas are not implemented here."
     if body["databaseVersion"] != owner["databaseVersion"]:
         yield f"A replica of {name} must have its version ({owner['databaseVersion']}), not {body['databaseVersion']}."
     if not (owners.get("backupConfiguration") or {}).get("pointInTimeRecoveryEnabled"):
@@ -78,7 +78,7 @@ def _misfits(owner: Props, body: Props) -> Iterator[str]:
     if settings.get("maintenanceWindow"):
         # docs.cloud.google.com/sql/docs/postgres/maintenance: replicas are maintained before their primary, with it.
         yield f"A maintenance window cannot be set on the read replica {body['name']}."
-    # By the tier's memory max_connections is chosen, and a standby needs no less.
+    # The default of max_connections depends on the tier's memory, and a standby must not have a lower one.
     memory, needed = _memory(settings.get("tier") or ""), _memory(owners.get("tier") or "")
     if memory and needed and memory < needed:
         yield f"The tier ({settings['tier']}) of a replica must be no smaller than its primary's ({owners['tier']})."
@@ -87,7 +87,7 @@ def _misfits(owner: Props, body: Props) -> Iterator[str]:
 
 
 def _memory(tier: str) -> int:
-    """MB; 0 where the name does not tell."""
+    """MB; 0 if the name does not contain it."""
     if custom := re.fullmatch(r"db-custom-\d+-(\d+)", tier):
         return int(custom[1])
     if predefined := re.fullmatch(r"db-perf-optimized-N-(\d+)", tier):
@@ -96,7 +96,7 @@ def _memory(tier: str) -> int:
 
 
 def _refuse_flags(owner: Props, body: Props) -> None:
-    """The words: github.com/terraform-google-modules/terraform-google-sql-db/issues/462"""
+    """Message: github.com/terraform-google-modules/terraform-google-sql-db/issues/462"""
     own, owners = flags_of(body), flags_of(owner)
     for name in NO_LESS:
         if name in owners and _number(own.get(name)) < _number(owners[name]):
@@ -113,14 +113,14 @@ def _number(value: Any) -> int:
 
 
 def refuse_owner_of_replicas(tx: Transaction, body: Props) -> None:
-    """The words: github.com/GoogleCloudPlatform/gcp-service-broker/issues/466"""
+    """Message: github.com/GoogleCloudPlatform/gcp-service-broker/issues/466"""
     if replicas_of(tx, body):
         message = "The requested operation is not valid for a replication master instance."
         raise google_error(400, message, "errorReplicationMasterInvalidOperation")
 
 
 def promoted(body: Props) -> Props:
-    """The instance on its own: https://docs.cloud.google.com/sql/docs/postgres/replication/manage-replicas"""
+    """The instance after promotion: https://docs.cloud.google.com/sql/docs/postgres/replication/manage-replicas"""
     if not owner_name(body):
         raise CloudError(f"{body['name']} is not a read replica")
     return {**body, "instanceType": MASTER, "masterInstanceName": ""}

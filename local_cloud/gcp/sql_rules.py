@@ -1,8 +1,8 @@
-"""What Cloud SQL accepts in an instance's settings, and what it fills in.
+"""Validation of a Cloud SQL instance's settings, and its defaults.
 
 Sources: docs.cloud.google.com/sql/docs/postgres (instance settings, editions, high availability, flags, private IP).
-The plugin itself looks at few of these values (`|` and `..` in the shape); the others it plans with,
-and the API refuses them.
+The plugin itself checks few of these values (`|` and `..` in the shape); the others pass the plan and are refused by
+the API.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ settings.readPoolAutoScaleConfig.targetMetrics: metric targetValue:num
 settings.sqlServerAuditConfig: bucket retentionInterval uploadInterval
 """
 
-CA_MODE: Final = "GOOGLE_MANAGED_INTERNAL_CA"  # where nothing is said
+CA_MODE: Final = "GOOGLE_MANAGED_INTERNAL_CA"  # default
 _VALUES: Final[dict[str, tuple[str, ...]]] = {
     "activationPolicy": ("ALWAYS", "NEVER"),
     "diskType": ("PD_SSD", "PD_HDD", "HYPERDISK_BALANCED"),
@@ -88,7 +88,7 @@ _TIER: Final = re.compile(
 
 
 def judge_instance(planned: Props) -> list[CheckFailure]:
-    """What the API refuses of name and version; of the settings see `settings_problems`."""
+    """What the API refuses in name and version; for the settings see `settings_problems`."""
     failures = []
     name, version = known(planned, "name"), known(planned, "databaseVersion")
     if name and not re.fullmatch(r"[a-z](?:[-a-z0-9]{0,96}[a-z0-9])?", name):
@@ -105,13 +105,13 @@ def _failure(field: str, text: str) -> CheckFailure:
 
 
 def default_edition(version: str) -> str:
-    """From PostgreSQL 16 on the API's default is ENTERPRISE_PLUS."""
+    """From PostgreSQL 16 the API's default is ENTERPRISE_PLUS."""
     number = re.fullmatch(r"POSTGRES_(\d+)", version)
     return "ENTERPRISE_PLUS" if number and int(number.group(1)) >= 16 else "ENTERPRISE"
 
 
 def settled(settings: Props, version: str) -> Props:
-    """The settings with what the API decides when nothing is said."""
+    """The settings with the API's defaults."""
     ip = settings.get("ipConfiguration") or {}
     backup = settings.get("backupConfiguration") or {}
     zone = settings.get("availabilityType") or "ZONAL"
@@ -135,7 +135,7 @@ def settled(settings: Props, version: str) -> Props:
 
 
 def settings_problems(settings: Props, *, replica: bool = False) -> Iterator[tuple[str, str]]:
-    """Fields and what is wrong with them; unknown values are not judged."""
+    """Field and problem of each invalid setting; unknown values are not checked."""
     for path, allowed in _VALUES.items():
         value = _at(settings, path)
         if value not in (None, "", UNKNOWN) and value not in allowed:
@@ -145,7 +145,7 @@ def settings_problems(settings: Props, *, replica: bool = False) -> Iterator[tup
         if value not in (None, 0, UNKNOWN) and not low <= value <= high:
             yield path, f"Invalid value ({value}) for {path}: between {low} and {high}."
     yield from _tier_problems(settings)
-    if not replica:  # it has none: `sql_replicas.py`
+    if not replica:  # a replica has none: `sql_replicas.py`
         yield from _backup_problems(settings)
     yield from _network_problems(settings)
     yield from _flag_problems(settings)
@@ -186,7 +186,7 @@ def _backup_problems(settings: Props) -> Iterator[tuple[str, str]]:
         yield "backupConfiguration.startTime", f"Invalid backup start time ({start}): HH:MM."
 
 
-# Google's words as issues quote them, there of 10.0.0.0/8. Loopback is not among them: here it is what is public.
+# Google's message as quoted in issues, there for 10.0.0.0/8. Loopback is accepted: here it is the public network.
 _PRIVATE = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 
 

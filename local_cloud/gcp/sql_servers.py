@@ -1,7 +1,7 @@
-"""The PostgreSQL servers behind the local cloud's Cloud SQL instances: which run, where, with which settings.
+"""The PostgreSQL servers of the local cloud's Cloud SQL instances: which run, where, with which settings.
 
-A server is found by its instance's body, so a restarted cloud starts exactly those that the cloud has. Instances of a
-seeded edge have no server (`"server": false`): they can be read and adopted, nobody connects to them.
+A server is found by its instance's body, so a restarted cloud starts exactly those of its instances. Seeded instances
+may have no server (`"server": false`): they can be read and imported, but not connected to.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class SqlServers:
         self._lock = threading.Lock()
 
     def of(self, body: Mapping[str, Any]) -> PostgresServer | None:
-        """The server of an instance; None when it has none, or is stopped by its activation policy."""
+        """The server of an instance; None if it has none or its activation policy stops it."""
         if not body.get("server", True):
             return None
         key = f"{body['project']}.{body['name']}"
@@ -63,18 +63,18 @@ class SqlServers:
                 server.stop()
 
     def running(self, body: Mapping[str, Any]) -> PostgresServer | None:
-        """The same, started if it is not."""
+        """The same, started if necessary."""
         server = self.of(body)
         if server is not None and not server.running():
             server.start()
         return server
 
     def start_all(self, cloud: Cloud) -> None:
-        """After a restart of the local cloud: every instance the cloud has is up again, and what a kill cut off in the
-        middle of its creation is finished: Google goes on with what it has accepted, whoever waits for the answer."""
+        """After a restart of the local cloud: start every instance, and finish creations interrupted by a kill. Google
+        completes accepted operations whether or not the client waits."""
         with cloud.view() as tx:
             instances = tx.all(INSTANCE)
-        # Owners first: a replica whose copy was cut off needs its owner.
+        # Primaries first: a replica whose copy was interrupted needs its primary.
         for instance in sorted(instances, key=lambda one: bool(one.body.get("masterInstanceName"))):
             self.running(instance.body)
             if instance.body.get("state") == BEING_CREATED:
@@ -87,7 +87,7 @@ class SqlServers:
                 server.stop()
 
     def promote(self, body: Mapping[str, Any]) -> None:
-        """Make a replica's server one of its own. From any process: the data says what it is."""
+        """Promote a replica's server. From any process: whether it is a replica is recorded in its data."""
         server = self.running(body)
         if server is not None:
             server.promote()
@@ -106,7 +106,7 @@ def requires_tls(body: Mapping[str, Any]) -> bool:
 
 
 def networks_of(body: Mapping[str, Any]) -> list[str]:
-    """Who may connect: to a public address the authorised networks, to a private one all of the network."""
+    """Networks that may connect: to a public address the authorised networks, to a private one any."""
     ip = body["settings"].get("ipConfiguration") or {}
     if not body.get("publicIpAddress"):
         return [EVERYBODY]
@@ -119,7 +119,7 @@ def flags_of(body: Mapping[str, Any]) -> dict[str, str]:
 
 @contextmanager
 def postgres_words(action: str) -> Iterator[None]:
-    """PostgreSQL's refusals as the API's."""
+    """Turns PostgreSQL's errors into refusals of the API."""
     try:
         yield
     except PostgresError as error:

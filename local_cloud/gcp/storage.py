@@ -1,4 +1,4 @@
-"""Cloud Storage: buckets, and their objects with earlier versions. Who may read them: `storage_access.py`."""
+"""Cloud Storage: buckets, and their objects with earlier versions. Access: `storage_access.py`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ENFORCEMENT: Final = "EncryptionEnforcementConfig"
 
 
 class Bucket(ResourceType):
-    """A bucket; its name is the only one in the world."""
+    """A bucket; its name is globally unique."""
 
     token = BUCKET
     noun = "Bucket"
@@ -133,7 +133,7 @@ class Bucket(ResourceType):
 
 
 class BucketObject(ResourceType):
-    """One file. Writing over it, and deleting it, leave an earlier version where the bucket keeps them."""
+    """One object. Overwriting or deleting it leaves an earlier version in a bucket with versioning."""
 
     token = OBJECT
     noun = "BucketObject"
@@ -154,7 +154,7 @@ class BucketObject(ResourceType):
     )
 
     def identity(self, id_: str, settings: Settings) -> Props:
-        """The id cannot be taken apart: names hold hyphens. The state has both halves."""
+        """The id cannot be split: names contain hyphens. The state has both parts."""
         return {}
 
     def read(self, values: Props) -> Props | None:
@@ -174,19 +174,19 @@ class BucketObject(ResourceType):
         return []
 
     def adjust(self, prior: Props, planned: Props) -> Props:
-        """Whatever the program says for `detectMd5hash`, the plugin has the content's hash there."""
+        """The plugin replaces any value of `detectMd5hash` with the content's hash."""
         content = planned.get("content")
         digest = UNKNOWN if content == UNKNOWN else _md5(content or "") if content is not None else ""
         return {**planned, "detectMd5hash": digest or prior.get("detectMd5hash")}
 
     def customize(self, prior: Props, planned: Props) -> list[Change]:
-        """With the content change what follows from it, which the cloud will say."""
+        """When the content changes, outputs computed from it are unknown."""
         if planned["detectMd5hash"] == prior.get("detectMd5hash"):
             return []
         return [Change((name,), "update", replace=False) for name in ("crc32c", "generation", "md5hash")]
 
     def refuse_existing(self, tx: Transaction, planned: Props) -> None:
-        """Writing over a file is writing it."""
+        """Overwriting an existing object is allowed."""
 
     def make(self, tx: Transaction, planned: Props) -> Props:
         return self._written(tx, planned, planned)
@@ -200,7 +200,9 @@ class BucketObject(ResourceType):
             raise google_error(404, "The specified bucket does not exist.", "notFound")
         content = planned.get("content") or ""
         if not content:
-            raise CloudError('Error, either "content" or "source" must be specified; the local cloud takes content')
+            raise CloudError(
+                'Error, either "content" or "source" must be specified; the local cloud supports only content'
+            )
         _keep_earlier(tx, bucket, name)
         link = f"{API}/b/{bucket}/o/{name}"
         generation = 1_700_000_000_000_000 + tx.next_number("generations")

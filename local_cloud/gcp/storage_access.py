@@ -1,6 +1,6 @@
-"""Cloud Storage: who may read a bucket's objects.
+"""Cloud Storage: access to a bucket's objects.
 
-What is public is served over HTTP by `local_cloud/storage_server.py` from what is stored here.
+`local_cloud/storage_server.py` serves public objects over HTTP from what is stored here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from local_cloud.resource_type import ResourceType, Settings, known
 from local_cloud.shapes import Shape
 from local_cloud.values import Props
 
-# docs.cloud.google.com/storage/docs/access-control/iam-roles: all that can be granted on a bucket; those that read.
+# docs.cloud.google.com/storage/docs/access-control/iam-roles: roles for buckets that can read, and all of them.
 READERS: Final = frozenset(
     f"roles/storage.{name}" for name in ("admin", "legacyObjectReader", "objectAdmin", "objectUser", "objectViewer")
 )
@@ -62,7 +62,7 @@ class BucketIAMMember(ResourceType):
         return self.key(body)
 
     def see(self, tx: Transaction, body: Props) -> Props:
-        """The plugin's state names the bucket as the policy's API does."""
+        """The plugin's state has the bucket in the IAM API's notation."""
         return {**body, "bucket": f"b/{name_of(body['bucket'])}"}
 
     def check(self, inputs: Props) -> list[CheckFailure]:
@@ -78,7 +78,7 @@ class BucketIAMMember(ResourceType):
         ]
 
     def refuse_existing(self, tx: Transaction, planned: Props) -> None:
-        """Granting what is granted changes nothing."""
+        """Granting an existing grant changes nothing."""
 
     def make(self, tx: Transaction, planned: Props) -> Props:
         bucket = tx.get(BUCKET, planned["bucket"])
@@ -98,14 +98,14 @@ class BucketIAMMember(ResourceType):
 
 @dataclass(frozen=True)
 class Served:
-    """What an anonymous reader gets: the object, or why there is none (a code of the XML API)."""
+    """The object for an anonymous reader, or the error code of the XML API."""
 
     body: Props | None
     code: str = ""
 
 
 def anonymously(cloud: Cloud, bucket: str, name: str) -> Served:
-    """An object as anybody may read it. Who may not read does not learn what exists."""
+    """An object for an anonymous reader. Without read access the error does not reveal whether it exists."""
     with cloud.view() as tx:
         found, body = tx.get(BUCKET, bucket), tx.get(OBJECT, f"{bucket}/{name}")
         grants = [one.body for one in tx.all(MEMBER, f"b/{bucket}/")]

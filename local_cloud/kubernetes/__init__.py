@@ -1,1 +1,1 @@
-"""The cluster's API as the local cloud knows it: server-side apply, Services and their load balancers, waiting."""
+"""The cluster's API in the local cloud: server-side apply, Services and their load balancers, waiting."""

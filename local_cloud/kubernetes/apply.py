@@ -1,7 +1,7 @@
-"""Server-side apply: who owns which field, what conflicts, what goes away.
+"""Server-side apply: ownership of fields, conflicts, removals.
 
-https://kubernetes.io/docs/reference/using-api/server-side-apply/. Ownership is kept where the API server keeps it, in
-`metadata.managedFields`, in its own notation (f: a field, k: an element of a list by its keys).
+https://kubernetes.io/docs/reference/using-api/server-side-apply/. Ownership is stored as by the API server, in
+`metadata.managedFields`, in its notation (f: a field, k: an element of a list by its keys).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NOT_OWNED: Final = {("f:apiVersion",), ("f:kind",), ("f:metadata", "f:name"), (
 
 @dataclass(frozen=True)
 class Conflict:
-    """A field that another manager owns and has otherwise."""
+    """A field that another manager owns with a different value."""
 
     manager: str
     operation: str
@@ -57,7 +57,7 @@ def leaves(value: Props) -> dict[FieldPath, Any]:
 
 
 def _leaves(value: Any, path: FieldPath, parent: str, name: str, found: dict[FieldPath, Any]) -> None:
-    """`name`: of the field, or of the list that it is an element of; `parent`: of the one that this stands in."""
+    """`name`: of the field, or of the list that it is an element of; `parent`: of the enclosing field."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             _leaves(inner, (*path, f"f:{key}"), name, key, found)
@@ -69,7 +69,7 @@ def _leaves(value: Any, path: FieldPath, parent: str, name: str, found: dict[Fie
 
 
 def duplicates(value: Any, at: str = "", parent: str = "") -> list[str]:
-    """Elements of keyed lists that have the same keys, which no patch may have."""
+    """Elements of keyed lists with duplicate keys, which a patch must not have."""
     found: list[str] = []
     if isinstance(value, dict):
         for name, inner in value.items():
@@ -97,7 +97,7 @@ def owners(live: Props) -> dict[str, set[FieldPath]]:
 
 
 def with_owners(live: Props, managers: Mapping[str, Iterable[FieldPath]]) -> Props:
-    """The object with its managers written down."""
+    """The object with its managers recorded."""
     entries = [
         {
             "apiVersion": live["apiVersion"],
@@ -131,7 +131,7 @@ def _decode(tree: Props, path: FieldPath) -> Iterable[FieldPath]:
 
 
 def apply(live: Props, given: Props, *, manager: str = MANAGER, force: bool = False) -> Props:
-    """The live object after a manager applied its fields; the fields it no longer names go away."""
+    """The live object after a manager applied its fields; fields that it no longer applies are removed."""
     wanted, current, managers = leaves(given), leaves(live), owners(live)
     others = {name: paths for name, paths in managers.items() if name != manager}
     conflicts = [
@@ -154,7 +154,7 @@ def apply(live: Props, given: Props, *, manager: str = MANAGER, force: bool = Fa
 
 
 def _order(result: Any, live: Any, given: Any, parent: str = "", name: str = "") -> None:
-    """Put the elements of keyed lists into the order that the API server's merge gives them."""
+    """Order the elements of keyed lists as the API server's merge does."""
     if isinstance(given, dict) and isinstance(result, dict):
         for key, inner in given.items():
             before = live.get(key) if isinstance(live, dict) else None
@@ -170,9 +170,9 @@ def _order(result: Any, live: Any, given: Any, parent: str = "", name: str = "")
 
 
 def merged_order(live: list[str], given: list[str]) -> list[str]:
-    """What is given comes in its own order; what others have alone stays before what it stood before.
+    """Applied elements keep their order; an element only of others stays before its former successor.
 
-    From structured-merge-diff 4.6.0 (typed/merge.go, visitListItems), which Kubernetes 1.33 merges with.
+    From structured-merge-diff 4.6.0 (typed/merge.go, visitListItems), used by Kubernetes 1.33.
     """
     rest = list(live)
     order: list[str] = []
@@ -187,7 +187,7 @@ def merged_order(live: list[str], given: list[str]) -> list[str]:
 
 
 def dropped(live: Props, given: Props, manager: str = MANAGER) -> set[FieldPath]:
-    """Fields that only this manager owned and no longer names; of a list element nobody names, the whole element."""
+    """Fields that only this manager owned and no longer applies; a list element without an owner as a whole."""
     managers = owners(live)
     wanted = set(leaves(given))
     kept = wanted.union(*(paths for name, paths in managers.items() if name != manager))
@@ -214,7 +214,7 @@ def dotted(path: FieldPath) -> str:
 
 
 def value_at(live: Props, path: FieldPath) -> Any:
-    """The value of a field; None when there is none."""
+    """The value of a field; None if there is none."""
     node: Any = live
     for step in path:
         index = _index(node, step)
@@ -225,7 +225,7 @@ def value_at(live: Props, path: FieldPath) -> Any:
 
 
 def _index(node: Any, step: str) -> Any:
-    """The key or index of a step in a node; None when it is not there."""
+    """The key or index of a step in a node; None if it does not exist."""
     if step.startswith("f:"):
         return step[2:] if isinstance(node, dict) and step[2:] in node else None
     keys = json.loads(step[2:])

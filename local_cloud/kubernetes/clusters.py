@@ -1,4 +1,4 @@
-"""GKE clusters: those that were made, their kubeconfig, and which cluster a kubeconfig means."""
+"""GKE clusters: their creation, their kubeconfig, and the cluster that a kubeconfig selects."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from local_cloud.links import self_link
 from local_cloud.networks import allocate, private_pool
 from local_cloud.values import Props
 
-VERSION: Final = "1.33.5-gke.1080000"  # the live cluster's; a Service that mixes protocols stays pending there
+VERSION: Final = "1.33.5-gke.1080000"  # in this version a Service that mixes protocols stays pending
 NAMESPACE: Final = "kubernetes:core/v1:Namespace"
 
 
 def context_name(project: str, location: str, name: str) -> str:
-    """As `gcloud container clusters get-credentials` names it."""
+    """The context name that `gcloud container clusters get-credentials` uses."""
     return f"gke_{project}_{location}_{name}"
 
 
 def make_cluster(tx: Transaction, project: str, location: str, name: str) -> Props:
-    """A running cluster with the namespaces that every cluster has; the one that exists, where there is one."""
+    """A running cluster with the default namespaces; an existing one is returned unchanged."""
     ensure_project(tx, project, location)
     path = f"projects/{project}/locations/{location}/clusters/{name}"
     existing = tx.get(CLUSTER, path)
@@ -68,7 +68,7 @@ def make_cluster(tx: Transaction, project: str, location: str, name: str) -> Pro
 
 
 def _authority(tx: Transaction, project: str) -> bytes:
-    """PEM of the authority of a project's clusters."""
+    """PEM of the CA of a project's clusters."""
     name = f"cluster certificate of {project}"
     if not tx.setting(name):
         tx.set_setting(name, trustme.CA().cert_pem.bytes().decode())
@@ -111,26 +111,26 @@ def kubeconfig(clusters: list[Props]) -> Props:
 
 
 def write_kubeconfig(cloud: Cloud, path: Path) -> None:
-    """The file a person's kubectl would have after get-credentials; contexts of every cluster there is."""
+    """Write the file that get-credentials would write, with a context for every cluster."""
     with cloud.view() as tx:
         clusters = [one.body for one in tx.all(CLUSTER)]
     path.write_text(yaml.safe_dump(kubeconfig(clusters), sort_keys=False))
 
 
 def parse_kubeconfig(text: str) -> Props:
-    """A kubeconfig given inline or as a file's path; refused when it is neither."""
+    """A kubeconfig given inline or as a file's path. Raises `CloudError` if it is neither."""
     content = Path(text).read_text() if "\n" not in text and len(text) < 4096 and Path(text).is_file() else text
     try:
         parsed: Any = yaml.safe_load(content)
     except yaml.YAMLError as error:
         raise CloudError(f"failed to parse kubeconfig: {str(error).splitlines()[0]}") from None
     if not isinstance(parsed, dict) or not isinstance(parsed.get("clusters"), list):
-        raise CloudError("failed to parse kubeconfig: it is no kubeconfig (apiVersion, clusters, contexts, users)")
+        raise CloudError("failed to parse kubeconfig: not a kubeconfig (apiVersion, clusters, contexts, users)")
     return parsed
 
 
 def find_cluster(cloud: Cloud, given: Props) -> str:
-    """The context name of the cluster that a provider's configuration means."""
+    """The context name of the cluster that a provider's configuration selects."""
     with cloud.view() as tx:
         clusters = [one.body for one in tx.all(CLUSTER)]
     text = given.get("kubeconfig")
@@ -151,5 +151,5 @@ def find_cluster(cloud: Cloud, given: Props) -> str:
 
 
 def _text(value: Any) -> str:
-    """A kubeconfig may be handed over as a structure as well."""
+    """A kubeconfig may also be given as an object."""
     return value if isinstance(value, str) else json.dumps(value)

@@ -1,7 +1,7 @@
-"""What identifies an element of a list: `x-kubernetes-list-map-keys` in Kubernetes' own OpenAPI document (1.33).
+"""Keys of list elements: `x-kubernetes-list-map-keys` in Kubernetes' OpenAPI document (1.33).
 
-By the field that the list stands in and its own name: `spec.ports` of a Service is such a list, `ingress[].ports` of a
-NetworkPolicy is one value. A test compares the table with that document, for all kinds that are stood in for.
+By enclosing field and own name of the list: `spec.ports` of a Service is keyed, `ingress[].ports` of a NetworkPolicy is
+atomic. A test compares the table with that document, for all implemented kinds.
 """
 
 from __future__ import annotations
@@ -41,6 +41,6 @@ LIST_KEYS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
 
 
 def keys_of(parent: str, name: str, items: list[Any]) -> tuple[str, ...] | None:
-    """The keys of a list; None when it is one value, or has no elements that could be told apart."""
+    """The keys of a list; None if it is atomic, or its elements have no keys."""
     keys = LIST_KEYS.get((parent, name))
     return keys if keys and items and all(isinstance(item, dict) and keys[0] in item for item in items) else None

@@ -1,9 +1,9 @@
-"""The cloud's service controller: gives a LoadBalancer Service its address, or says why not.
+"""The cloud's service controller: assigns a LoadBalancer Service its address, or reports why it cannot.
 
 Rules of GKE 1.33 (docs.cloud.google.com/kubernetes-engine/docs/concepts/service-load-balancer-parameters): one protocol
 per Service; a reserved address is named by annotation on a backend-service-based load balancer, or by value in the
-deprecated `spec.loadBalancerIP`. The annotation names one address of each family at most, with a comma between; what it
-leaves out of the Service's families gets an address of the moment.
+deprecated `spec.loadBalancerIP`. The annotation names at most one address per family, comma-separated; the
+Service's other families get an ephemeral address.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ ADDRESS_ANNOTATION: Final = "networking.gke.io/load-balancer-ip-addresses"
 BACKEND_SERVICE_ANNOTATION: Final = "cloud.google.com/l4-rbs"
 BACKEND_SERVICE_CLASS: Final = "networking.gke.io/l4-regional-external"
 INTERNAL_CLASS: Final = "networking.gke.io/l4-regional-internal"
-IPV6_RANGE: Final = 96  # prefix length of what a forwarding rule has
+IPV6_RANGE: Final = 96  # prefix length of a forwarding rule's range
 
 
 class Pending(Exception):
-    """Why a load balancer has no address yet; becomes the Service's event."""
+    """Why a load balancer has no address yet; reported as the Service's event."""
 
 
 def is_load_balancer(service: Props) -> bool:
@@ -35,7 +35,7 @@ def is_load_balancer(service: Props) -> bool:
 
 
 def address_of(service: Props) -> str:
-    """The ingress address, of two the first; empty while pending."""
+    """The ingress address, the first of two; empty while pending."""
     return next(_addresses(service), "")
 
 
@@ -46,7 +46,7 @@ def _addresses(service: Props) -> Iterator[str]:
 
 
 def settle(tx: Transaction, cluster: str, service: Props) -> Props:
-    """The Service as the controller leaves it now: with its address, or pending with an event."""
+    """The Service after the controller's sync: with its address, or pending with an event."""
     if not is_load_balancer(service):
         return {**service, "status": {"loadBalancer": {}}, "events": []}
     try:
@@ -64,11 +64,11 @@ def settle(tx: Transaction, cluster: str, service: Props) -> Props:
 
 
 def _ensure(tx: Transaction, cluster: str, service: Props) -> list[str]:
-    """The address to use of each family; none when nothing looks after this Service."""
+    """The address to use per family; none if no controller handles this Service."""
     spec = service["spec"]
     kind = spec.get("loadBalancerClass")
     if kind not in (None, BACKEND_SERVICE_CLASS, INTERNAL_CLASS):
-        return []  # another controller's, and there is none
+        return []  # of another load balancer class, which has no controller here
     if faults.switched_on(tx, "lb-pending"):
         return []
     protocols = sorted({port.get("protocol", "TCP") for port in spec.get("ports", [])})
@@ -81,7 +81,7 @@ def _ensure(tx: Transaction, cluster: str, service: Props) -> list[str]:
     region = f"projects/{body['project']}/regions/{body['location']}"
     families: list[str] = spec.get("ipFamilies") or ["IPv4"]
     pinned = _pinned(tx, region, service, families)
-    # An ephemeral address stays as long as the load balancer; a reserved one is given up when it is no longer named.
+    # An ephemeral address stays as long as the load balancer; a reserved one is released when it is no longer named.
     current = {_family(each): each for each in _addresses(service) if not tx.count(ADDRESS, "address", each)}
     return [pinned.get(family) or current.get(family) or _ephemeral(tx, family) for family in families]
 
@@ -95,7 +95,7 @@ def _ephemeral(tx: Transaction, family: str) -> str:
 
 
 def _pinned(tx: Transaction, region: str, service: Props, families: list[str]) -> dict[str, str]:
-    """Family -> reserved address, of those that the Service names, if it names any and may have them."""
+    """Family -> reserved address that the Service names. Raises `Pending` if it cannot be used."""
     annotations = service["metadata"].get("annotations") or {}
     named, wanted = annotations.get(ADDRESS_ANNOTATION), service["spec"].get("loadBalancerIP")
     found: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""What happens to an object in the cluster: applied, defaulted, refused, looked after by its controller, deleted."""
+"""Life of an object in the cluster: apply, defaults, validation, controllers, deletion."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from local_cloud.values import Props
 SECRET: Final = "kubernetes:core/v1:Secret"
 CLUSTER_SCOPED: Final = frozenset({NAMESPACE})
 HIDDEN: Final = "events"
-"""Kept beside the object, as the API keeps events beside it."""
+"""Stored beside the object, as events are in the API."""
 
 _Defaults = Callable[[Transaction, str, Props], Props]
 
@@ -62,7 +62,7 @@ def settled(tx: Transaction, cluster: str, token: str, live: Props, before: Prop
 
 
 def looked_after(tx: Transaction, cluster: str, token: str, live: Props) -> Props:
-    """What the cluster's controllers make of an object now; they may change their mind as the world changes."""
+    """The object after the cluster's controllers; the result depends on the current state of the cloud."""
     if token == SERVICE:
         return settle(tx, cluster, live)
     if token == DEPLOYMENT:
@@ -72,7 +72,7 @@ def looked_after(tx: Transaction, cluster: str, token: str, live: Props) -> Prop
 
 
 def delete(tx: Transaction, cluster: str, token: str, key: str) -> None:
-    """Delete an object, and with a namespace everything inside it."""
+    """Delete an object; of a namespace, everything inside it too."""
     if token == NAMESPACE:
         for kind in KINDS:
             for inner in tx.all(kind, f"{key}/"):

@@ -1,9 +1,9 @@
-"""What the plugin plans: the state, cut to the shape of the old inputs, against the new inputs.
+"""The plugin's plans: the state, pruned to the shape of the old inputs, compared with the new inputs.
 
-Its rules (pulumi-kubernetes, provider/pkg/provider: Diff, convertPatchToDiff, pruneMap, normalizeInputs, diff.go), not
-lists of cases; tests/conformance has its own answers. It asks the cluster nothing: what others changed shows after a
-refresh, and what the API server refuses shows in the dry run of the update. Places are compared one by one, elements of
-lists by their index; a place left out is a deletion; a few fields replace the object.
+Implements its rules (pulumi-kubernetes, provider/pkg/provider: Diff, convertPatchToDiff, pruneMap, normalizeInputs,
+diff.go); tests/conformance has its recorded answers. It does not query the cluster: drift shows after a refresh, and
+refusals of the API server show in the dry run of the update. Fields are compared one by one, elements of lists by
+index; an omitted field is a deletion; a change of a few fields replaces the object.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SECRET: Final = "Secret"
 CONFIG_MAP: Final = "ConfigMap"
 _Forced = tuple[tuple[str, ...], ...]
 _IDENTITY: Final[_Forced] = (("metadata", "name"), ("metadata", "namespace"))
-# By apiVersion and kind, as in the plugin's diff.go; of ConfigMap and Secret `forced` decides.
+# By apiVersion and kind, as in the plugin's diff.go; for ConfigMap and Secret see `forced`.
 _FORCED: Final[Mapping[tuple[str, str], _Forced]] = {
     ("v1", "Service"): (("spec", "clusterIP"),),
     ("v1", SECRET): (("type",),),
@@ -37,7 +37,7 @@ _DATA: Final[Mapping[str, _Forced]] = {
     CONFIG_MAP: (("binaryData",), ("data",)),
     SECRET: (("type",), ("stringData",), ("data",)),
 }
-# Fields of the API (k8s.io/api) that are no pointers: their false and zero are the same as nothing.
+# Fields of the API (k8s.io/api) that are not pointers: false and zero equal absent.
 _PLAIN: Final = frozenset(
     {
         "failureThreshold",
@@ -59,7 +59,7 @@ _PLAIN: Final = frozenset(
         "tty",
     }
 )
-# Written by the API server: no inputs, whoever gives them.
+# Written by the API server: ignored in inputs.
 _READ_ONLY: Final = (
     "creationTimestamp",
     "deletionGracePeriodSeconds",
@@ -72,7 +72,7 @@ _READ_ONLY: Final = (
 
 
 def forced(given: Props, mutable: frozenset[str]) -> _Forced:
-    """Places whose change replaces the object. `mutable`: which of ConfigMap and Secret the provider may change."""
+    """Fields whose change replaces the object. `mutable`: ConfigMap and Secret, where the provider may update them."""
     version, kind = str(given.get("apiVersion")), str(given.get("kind"))
     if version == "v1" and kind in _DATA and (kind not in mutable or given.get("immutable") is True):
         return _IDENTITY + _DATA[kind]
@@ -80,10 +80,10 @@ def forced(given: Props, mutable: frozenset[str]) -> _Forced:
 
 
 def normalised(token: str, inputs: Props) -> Props:
-    """Inputs as the plugin keeps them: without what is empty, a Secret's words in base64.
+    """Inputs as the plugin stores them: without empty values, a Secret's strings in base64.
 
-    The plugin passes them through the API's Go types, which leave out empty texts, lists and maps, and what is false or
-    zero where that cannot be told from nothing. What is not known yet it leaves alone.
+    The plugin passes them through the API's Go types, which omit empty strings, lists and maps, and false and zero
+    where these equal absent. Unknown values are kept.
     """
     if has_unknown(inputs):
         return inputs
@@ -94,7 +94,7 @@ def normalised(token: str, inputs: Props) -> Props:
 
 
 def with_data(secret: Props) -> Props:
-    """`stringData` can be written and never read: the API server keeps `data`. Of other kinds, the same object."""
+    """`stringData` is write-only: the API server stores `data`. Objects of other kinds are unchanged."""
     words = secret.get("stringData")
     if secret.get("kind") != SECRET or not isinstance(words, dict):
         return secret
@@ -109,7 +109,7 @@ def _without_empty(cls: type, value: Props) -> Props:
     for name, inner in value.items():
         nested = known.get(name)
         if inner in ("", []) or (inner == {} and nested is None) or (name in _PLAIN and not inner):
-            continue  # an empty object of fields stays: it may say something, as `emptyDir: {}` does
+            continue  # an empty object is kept: it may have a meaning, like `emptyDir: {}`
         if nested is not None and isinstance(inner, dict):
             result[name] = _without_empty(nested, inner)
         elif nested is not None and isinstance(inner, list):
@@ -120,7 +120,7 @@ def _without_empty(cls: type, value: Props) -> Props:
 
 
 def pruned(live: Any, shape: Any) -> Any:
-    """A live value as far as the inputs name it."""
+    """The part of a live value that the inputs specify."""
     if isinstance(live, dict) and isinstance(shape, dict):
         return {name: pruned(live[name], inner) for name, inner in shape.items() if name in live}
     if isinstance(live, list) and isinstance(shape, list) and live and shape and type(live[0]) is type(shape[0]):
@@ -129,7 +129,7 @@ def pruned(live: Any, shape: Any) -> Any:
 
 
 def changes(before: Props, after: Props, force: _Forced) -> list[Change]:
-    """Every place where the new inputs differ from the old ones."""
+    """Every path at which the new inputs differ from the old ones."""
     return [
         Change(path, kind, replace=_replaces(path, value, force), input_diff=kind == "delete")
         for path, kind, value in sorted(_changes((), before, after), key=lambda one: [str(step) for step in one[0]])
@@ -137,7 +137,7 @@ def changes(before: Props, after: Props, force: _Forced) -> list[Change]:
 
 
 def _changes(at: Path, before: Any, after: Any) -> Iterator[tuple[Path, ChangeKind, Any]]:
-    """Path, kind, and the value that a patch would have there."""
+    """Path, kind, and the patch's value at that path."""
     if isinstance(before, dict) and isinstance(after, dict):
         for name in {*before, *after}:
             if name not in after:
@@ -161,7 +161,7 @@ def _changes(at: Path, before: Any, after: Any) -> Iterator[tuple[Path, ChangeKi
 
 
 def _replaces(path: Path, value: Any, force: _Forced) -> bool:
-    """Whether a change touches a place that replaces: below it, or above it with a value that has it."""
+    """Whether a change affects a replacing field: below it, or above it with a value that contains it."""
     names = tuple(step for step in path if isinstance(step, str))
     return any(names[: len(place)] == place or _has(value, names, place) for place in force)
 

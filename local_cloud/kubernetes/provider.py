@@ -48,13 +48,13 @@ CONFIGURATION: Final = frozenset(
     }
 )
 _ENGINE_KEYS: Final = {"version", "pluginDownloadURL", "parameterization", "__internal"}
-# Which of the provider's settings lets which kind's data change in place.
+# Provider setting that makes a kind's data mutable.
 _MUTABLE: Final = {"enableConfigMapMutable": plan.CONFIG_MAP, "enableSecretMutable": plan.SECRET}
 
 
 @dataclass(frozen=True)
 class ClusterSettings:
-    """Which cluster a provider talks to, or why it cannot."""
+    """The cluster of a provider, or the reason why there is none."""
 
     cluster: str
     namespace: str = "default"
@@ -93,7 +93,7 @@ class KubernetesProvider:
         return Checked(given, failures)
 
     def diff_config(self, before: Props, after: Props) -> Difference:
-        """Another way to the same cluster changes nothing; another cluster replaces everything."""
+        """Another kubeconfig of the same cluster changes nothing; another cluster replaces everything."""
         names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
         if not names or has_unknown(after):
             return Difference()
@@ -105,7 +105,7 @@ class KubernetesProvider:
 
     def configure(self, given: Props) -> ClusterSettings:
         namespace = str(given.get("namespace") or "default")
-        # A setting of a provider arrives as a text.
+        # Provider settings arrive as strings.
         mutable = frozenset(kind for name, kind in _MUTABLE.items() if str(given.get(name)).lower() == "true")
         if has_unknown(given):
             return ClusterSettings("", namespace, "the cluster is not known yet", mutable)
@@ -139,7 +139,7 @@ class KubernetesProvider:
             before["metadata"] = {**before.get("metadata", {}), **_identity(resource.type, was)}
             will_be = after["metadata"] = {**will_be, **_identity(resource.type, will_be)}
         changes = plan.changes(before, after, plan.forced(after, settings.mutable))
-        # Deleted first, when its successor must have its name.
+        # Deleted first if its replacement needs its name.
         same = isinstance(will_be, dict) and all(was.get(name) == will_be.get(name) for name in ("name", "namespace"))
         first = same and not _is_autonamed(after) and any(change.replace for change in changes)
         return Difference(changes, delete_before_replace=first)
@@ -154,8 +154,8 @@ class KubernetesProvider:
         id_ = _id(kind, given)
         key = f"{cluster}/{id_}"
         if preview:
-            # A dry run of the creation. What exists is no refusal yet: it may be what this one replaces (the plugin's
-            # Create, where a preview's AlreadyExists falls back to the inputs). Nor is a namespace that does not.
+            # A dry run of the creation. An existing object is not refused yet: it may be the one being replaced (the
+            # plugin's Create: a preview's AlreadyExists falls back to the inputs). Nor is a missing namespace.
             with self.cloud.dry_run() as tx:
                 if tx.get(kind, key) is None:
                     objects.make(tx, cluster, kind, given)
@@ -217,7 +217,7 @@ class KubernetesProvider:
 
     @contextmanager
     def _operation(self, operation: LogOperation, kind: str, id_: str) -> Iterator[None]:
-        """Faults before, and a log row for a refusal."""
+        """Injects faults, and logs refusals."""
         try:
             faults.meet(self.cloud, kind, operation, id_)
             yield
@@ -253,7 +253,7 @@ class KubernetesProvider:
         return objects.settled(tx, cluster, kind, after, live)
 
     def _awaited(self, cluster: str, kind: str, id_: str, given: Props, timeout: float, done: str) -> State:
-        """The object once it is ready; the controllers go on working while the engine waits."""
+        """The object once it is ready; controllers keep running while the engine waits."""
         key = f"{cluster}/{id_}"
         started = time.monotonic()
         while True:
@@ -292,7 +292,7 @@ def _id(kind: str, given: Props) -> str:
 
 
 def _autonamed(metadata: Props, resource: Named, prior: Props) -> Props:
-    """Logical name and eight digits; once made up, a name stays. A name that was given and no longer is, is no name."""
+    """Logical name and eight hex digits. A generated name is kept; one that was set and is now omitted is not."""
     if _is_autonamed(prior):
         name = prior["metadata"]["name"]
     elif prior:
@@ -308,7 +308,7 @@ def _is_autonamed(given: Props) -> bool:
 
 
 def _identity(token: str, metadata: Props) -> Props:
-    """Name, as far as there is one, and namespace as the plugin compares it: none is `default`."""
+    """Name, if any, and namespace as the plugin compares it: none is `default`."""
     name = {"name": metadata["name"]} if metadata.get("name") else {}
     return name if token in objects.CLUSTER_SCOPED else {**name, "namespace": metadata.get("namespace") or "default"}
 
@@ -322,6 +322,6 @@ def _secrets(kind: str, outputs: Props) -> frozenset[Path]:
 
 
 def _imported(live: Props) -> Props:
-    """What an import leaves in the inputs, seen with 4.32: which object it is, and nothing of what it says."""
+    """The inputs after an import, as observed with 4.32: the object's identity only."""
     metadata = {name: live["metadata"][name] for name in ("name", "namespace") if name in live["metadata"]}
     return {"apiVersion": live["apiVersion"], "kind": live["kind"], "metadata": metadata}

@@ -1,4 +1,4 @@
-"""Which fields an object may have: those of the SDK's own input classes, generated from the API's published schema."""
+"""Fields that an object may have: those of the SDK's input classes, generated from the API's published schema."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
-from pulumi import _types  # the only place that knows a class's names on the wire
+from pulumi import _types  # the only source of a class's wire names
 
 from local_cloud.errors import CheckFailure
 from local_cloud.values import UNKNOWN, Props
 
-# Module and class of the SDK, loaded when the first object of the kind comes: each module is large.
+# Module and class of the SDK, loaded on first use of the kind: each module is large.
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "kubernetes:core/v1:Service": ("core.v1", "ServiceInitArgs"),
     "kubernetes:core/v1:Namespace": ("core.v1", "NamespaceInitArgs"),
@@ -31,8 +31,8 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-# The SDK's modules load when they are first asked for a name. Of two threads that ask at once, Python before 3.12 tells
-# one that there is no such name (github.com/python/cpython/issues/114763).
+# The SDK's modules are loaded lazily. If two threads access one at once, Python before 3.12 may raise AttributeError in
+# one of them (github.com/python/cpython/issues/114763).
 _LOADING = threading.RLock()
 
 
@@ -46,7 +46,7 @@ def input_class(token: str) -> type:
 
 
 def unknown_fields(token: str, inputs: Props) -> list[CheckFailure]:
-    """Every field that the kind does not have, in the API server's words."""
+    """Every field that the kind does not have, with the API server's message."""
     failures = _unknown(input_class(token), inputs, "")
     return [CheckFailure(path.lstrip("."), f"{path}: field not declared in schema") for path in failures]
 

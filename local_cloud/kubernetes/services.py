@@ -1,6 +1,6 @@
-"""What the API server fills into a Service, and what it refuses.
+"""The API server's defaults and validation of Services.
 
-The words are those of the API server's validation (pkg/apis/core/validation).
+The messages are those of the API server's validation (pkg/apis/core/validation).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SERVICE_NETWORK_IPV6: Final = ipaddress.ip_network("fd00:10:2::/112")
 
 
 def problems(service: Props, before: Props | None) -> Iterator[str]:
-    """Everything the API server would refuse this Service for."""
+    """Every reason for which the API server would refuse this Service."""
     if has_unknown(service):
         return
     name, spec = service["metadata"]["name"], service.get("spec") or {}
@@ -115,7 +115,7 @@ def _traffic_problems(spec: Props, kind: str) -> Iterator[str]:
 
 
 def _immutable(before: Props, after: Props) -> Iterator[str]:
-    """clusterIP and loadBalancerClass stay as they are, as long as the Service keeps needing one."""
+    """clusterIP and loadBalancerClass are immutable as long as the Service still needs one."""
     for field in ("clusterIP", "loadBalancerClass"):
         old, new = before.get(field), after.get(field)
         same_type = before.get("type") == after.get("type", "ClusterIP")
@@ -172,13 +172,13 @@ def _cluster_ip(tx: Transaction, cluster: str) -> str:
 
 
 def _second_cluster_ip(spec: Props) -> str:
-    """Of the other family: the same host in a network of it."""
+    """The address of the other family: the same host number in its network."""
     host = int(ipaddress.ip_address(spec["clusterIP"])) - int(_SERVICE_NETWORK[0])
     return str(_SERVICE_NETWORK_IPV6[host])
 
 
 def _free_node_ports(tx: Transaction, cluster: str, ports: list[Props]) -> Iterator[int]:
-    """In turn, like addresses. Of Services with more than four ports only the first four are seen."""
+    """Allocated in turn, like addresses. For Services with more than four ports only the first four are checked."""
     own = {port.get("nodePort") for port in ports}
     for _ in _NODE_PORTS:
         port = _NODE_PORTS[tx.next_number(f"node ports of {cluster}") % len(_NODE_PORTS)]

@@ -1,4 +1,4 @@
-"""When an object counts as ready, and what to say when it does not become so in time."""
+"""When an object is ready, and what is reported if it is not in time."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ WAIT_FOR: Final = "pulumi.com/waitFor"
 TIMEOUT: Final = "pulumi.com/timeoutSeconds"
 SKIP: Final = "pulumi.com/skipAwait"
 DEPLOYMENT: Final = "kubernetes:apps/v1:Deployment"
-SERVICE_TIMEOUT: Final = 600.0  # the plugin's own: ten minutes
+SERVICE_TIMEOUT: Final = 600.0  # the plugin's default
 _JSONPATH: Final = re.compile(r"jsonpath=\{(?P<path>(?:\.\w+|\[\d+\])+)\}(?:=(?P<value>.*))?")
 
 
 def timeout_of(live: Props, timeout: float) -> float:
-    """The resource's own timeout, else the annotation's, else the plugin's."""
+    """The resource's timeout, else the annotation's, else the plugin's."""
     if timeout:
         return timeout
     text = annotations_of(live).get(TIMEOUT)
@@ -32,19 +32,19 @@ def annotations_of(live: Props) -> Props:
 
 
 def annotation_problems(live: Props) -> list[str]:
-    """Annotations of the plugin that it could not read."""
+    """Invalid annotations of the plugin."""
     found = annotations_of(live)
     wrong = []
     if not re.fullmatch(r"\d*", str(found.get(TIMEOUT, ""))):
-        wrong.append(f"metadata.annotations: {TIMEOUT} is no number of seconds: {found[TIMEOUT]}")
+        wrong.append(f"metadata.annotations: {TIMEOUT} is not a number of seconds: {found[TIMEOUT]}")
     condition = found.get(WAIT_FOR)
     if condition is not None and not _JSONPATH.fullmatch(str(condition)):
-        wrong.append(f'metadata.annotations: {WAIT_FOR} "{condition}" is no jsonpath={{...}} expression')
+        wrong.append(f'metadata.annotations: {WAIT_FOR} "{condition}" is not a jsonpath={{...}} expression')
     return wrong
 
 
 def missing(tx: Transaction, cluster: str, live: Props) -> list[str]:
-    """What is still missing until the object is ready; empty when it is."""
+    """What the object still lacks to be ready; empty if it is ready."""
     condition = annotations_of(live).get(WAIT_FOR)
     if annotations_of(live).get(SKIP) == "true":
         return []
@@ -80,14 +80,14 @@ def _has_ready_pods(tx: Transaction, cluster: str, live: Props, selector: Props)
 
 
 def ready_replicas(tx: Transaction, deployment: Props) -> int:
-    """Pods are ready unless the local cloud was told otherwise."""
+    """Pods are ready unless `pods not-ready` or its fault is set."""
     if tx.setting("pods", "ready") != "ready" or faults.switched_on(tx, "pods-not-ready"):
         return 0
     return int(deployment["spec"].get("replicas", 1))
 
 
 def events_of(live: Props) -> list[str]:
-    """The warnings among an object's events, as the plugin lists them."""
+    """An object's warning events, as the plugin lists them."""
     return [
         f"{event['type']} {event['reason']}: {event['message']}"
         for event in live.get("events", [])

@@ -1,4 +1,4 @@
-"""Workloads that exist before a program is deployed, as made with kubectl: pods for its Services to point at."""
+"""Workloads that exist before a program is deployed, as created with kubectl: pods for its Services to select."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from local_cloud.values import Props
 
 
 def make_workload(tx: Transaction, context: str, namespace: str, name: str, *, image: str, replicas: int = 1) -> None:
-    """A namespace of a cluster, and in it a Deployment with the label `app: NAME`; nothing where it exists."""
+    """A namespace of a cluster with a Deployment labelled `app: NAME`; existing ones are kept."""
     if tx.get(NAMESPACE, f"{context}/{namespace}") is None:
         body: Props = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
         tx.put(NAMESPACE, f"{context}/{namespace}", objects.make(tx, context, NAMESPACE, body, KUBECTL))

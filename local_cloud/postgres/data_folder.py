@@ -1,10 +1,10 @@
-"""Where the files of one instance lie.
+"""Location of the files of one instance.
 
-In its data folder, `tls/` and `superuser` are ours; `server/` is the home of the server (`pgdata`, `server.log`,
-`socket`). Where the server's system user cannot reach the data folder, the file `location` names the private folder
-that is the home instead.
+In its data folder, `tls/` and `superuser` belong to the local cloud; `server/` is the home of the server (`pgdata`,
+`server.log`, `socket`). If the server's system user cannot access the data folder, the file `location` names the
+private folder that is the home instead.
 
-Leaves to others: what is in `pgdata`, and whether a server runs on it (`postmaster.py`).
+Not here: the contents of `pgdata`, and whether a server runs on it (`postmaster.py`).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from local_cloud.postgres.account import Account, private_file, server_account
 from local_cloud.postgres.errors import PostgresError
 
 SOCKET_PATH_BYTES = 107  # sun_path of unix(7), less the terminating zero
-# The first survives a restart of the machine. Nothing is written in either but in folders of our own, mode 0700.
+# The first survives a reboot. In both, files are only written to private folders, mode 0700.
 TEMPORARY = ("/var/tmp", "/tmp")  # noqa: S108
 HOME_PREFIX = "local-cloud-postgres-"
 
 
 class DataFolder:
-    """The data folder of one instance; whatever is missing in it is made when it is first asked for."""
+    """The data folder of one instance; missing parts are created on first use."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -38,7 +38,7 @@ class DataFolder:
 
     @cached_property
     def account(self) -> Account:
-        """Who runs the server and owns its home."""
+        """The system user that runs the server and owns its home."""
         return server_account()
 
     @property
@@ -63,7 +63,7 @@ class DataFolder:
 
     @property
     def socket_folder(self) -> Path:
-        """In the home, unless that makes the path of the socket too long for the system."""
+        """In the home, unless the socket's path would be too long for the system."""
         folder = self.home / "socket"
         if len(os.fsencode(folder / ".s.PGSQL.65535")) > SOCKET_PATH_BYTES:
             folder = Path(TEMPORARY[-1]) / f"local-cloud-pg-{hashlib.sha256(os.fsencode(self.home)).hexdigest()[:12]}"
@@ -71,7 +71,7 @@ class DataFolder:
 
     @cached_property
     def authority(self) -> trustme.CA:
-        """Signs the server's certificates; it is made once."""
+        """The CA of the server's certificates; created once."""
         folder = self.path / "tls"
         certificate, key = folder / "ca.pem", folder / "ca.key"
         if certificate.exists() and key.exists():
@@ -84,44 +84,44 @@ class DataFolder:
 
     @cached_property
     def password(self) -> str:
-        """Of the superuser, who can come in over the Unix socket only."""
+        """Password of the superuser, who can connect over the Unix socket only."""
         file = self.path / "superuser"
         if not file.exists():
             private_file(file, secrets.token_urlsafe(32).encode())
         return file.read_text(encoding="utf-8")
 
     def take_password_of(self, owner: DataFolder) -> None:
-        """Before a copy of its data comes here: a replica's superuser is its owner's."""
+        """Set the superuser's password before its primary's data is copied here: a replica has the same superuser."""
         self.path.mkdir(parents=True, exist_ok=True)
         private_file(self.path / "superuser", owner.password.encode())
 
     def write(self, name: str, content: bytes) -> None:
-        """Put a file into `pgdata`, for the server alone and never half written."""
+        """Write a file to `pgdata` atomically, readable by the server only."""
         draft = self.pgdata / f"{name}.new"
         private_file(draft, content)
         self.account.own(draft)
         draft.replace(self.pgdata / name)
 
     def delete(self) -> None:
-        """Delete every file of the instance, wherever it lies. No server may run on them any more."""
+        """Delete every file of the instance, in any location. Its server must have been stopped."""
         if self.begun:
             shutil.rmtree(self.home, ignore_errors=True)
         shutil.rmtree(self.path, ignore_errors=True)
 
     def _found(self) -> Path | None:
-        """The home that there is already."""
+        """The existing home."""
         if not self._pointer.exists():
             return self._inside if self._inside.exists() else None
         home = Path(self._pointer.read_text(encoding="utf-8").strip())
-        # Only what was made here is used, or deleted.
+        # Only folders created here are used or deleted.
         return home if home.name.startswith(HOME_PREFIX) and home.is_dir() else None
 
     def _made(self) -> Path:
-        """A new home: in the data folder, or where the server's system user can reach it."""
+        """A new home: in the data folder, or elsewhere if the server's system user cannot access that."""
         if self._pointer.exists():
             raise PostgresError(
-                f"the data of the cloud's PostgreSQL was in {self._pointer.read_text(encoding='utf-8').strip()} and "
-                f"is gone (named by {self._pointer}); destroy the cloud and start it again"
+                f"the cloud's PostgreSQL data in {self._pointer.read_text(encoding='utf-8').strip()} is missing "
+                f"(named by {self._pointer}); destroy the cloud and start it again"
             )
         self.path.mkdir(parents=True, exist_ok=True)
         for place in (self.path, *map(Path, filter(None, (os.environ.get("TMPDIR"), *TEMPORARY)))):
@@ -129,8 +129,8 @@ class DataFolder:
                 break
         else:
             raise PostgresError(
-                f"the system user of PostgreSQL (uid {self.account.uid}) can reach neither {self.path} nor "
-                f"{' nor '.join(TEMPORARY)}; set TMPDIR to a folder that it can reach"
+                f"the system user of PostgreSQL (uid {self.account.uid}) can access neither {self.path} nor "
+                f"{' nor '.join(TEMPORARY)}; set TMPDIR to a folder that it can access"
             )
         home = Path(tempfile.mkdtemp(prefix=HOME_PREFIX, dir=place))
         self.account.own(home)

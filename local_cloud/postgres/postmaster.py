@@ -1,8 +1,8 @@
-"""The server process on the data of one instance: made by initdb, started, watched, ended.
+"""The server process on the data of one instance: initdb, start, watch, stop.
 
-It may be one that another process of a cloud, killed since, has left behind: the lock file in the data names it.
+It may be left over from a killed process of the cloud: the lock file in the data names it.
 
-Leaves to others: what is configured (`configuration.py`), and who may connect to what.
+Not here: the configuration (`configuration.py`), and access control.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ START_SECONDS = 60.0
 
 
 class Postmaster:
-    """The process, by the name that PostgreSQL gives it, and the programs it comes from."""
+    """The postmaster process and its installation."""
 
     def __init__(self, data: DataFolder) -> None:
         self._data = data
@@ -43,7 +43,7 @@ class Postmaster:
     @cached_property
     def has_tls(self) -> bool:
         """Whether the server was built with OpenSSL."""
-        _ = self.binaries  # fails where there are none, which says nothing about TLS
+        _ = self.binaries  # fails if there is none, which would say nothing about TLS
         try:
             self.check("ssl", "on")
         except PostgresError:
@@ -51,12 +51,12 @@ class Postmaster:
         return True
 
     def check(self, setting: str, value: str) -> None:
-        """Let PostgreSQL itself judge the name and the value of a setting."""
+        """Let PostgreSQL validate the name and value of a setting."""
         program = self.binaries.postgres
         self._data.account.run(program, "-D", self._data.pgdata, "-C", "port", "-c", f"{setting}={value}")
 
     def initialise(self) -> None:
-        """initdb in a folder beside, then a rename: a crash half way leaves nothing that looks complete."""
+        """initdb in a temporary folder, then a rename: a crash leaves nothing that looks complete."""
         account, draft = self._data.account, self._draft()
         password = draft / "password"
         private_file(password, self._data.password.encode())
@@ -68,7 +68,7 @@ class Postmaster:
         self._keep(draft)
 
     def copy(self, source: Source) -> None:
-        """The owner's data instead, in the same way."""
+        """The same with a copy of the primary's data."""
         draft = self._draft()
         source.clone(self.binaries.pg_basebackup, draft / "pgdata")
         self._keep(draft)
@@ -87,15 +87,15 @@ class Postmaster:
 
     @property
     def pid(self) -> int | None:
-        """The process id of this data's server, ours or one left by a killed cloud."""
+        """The process id of this data's server, of this cloud process or left over from a killed one."""
         if self._process:
             return self._process.pid if self._process.poll() is None else None
         if not self._data.begun:
             return None
         with contextlib.suppress(OSError, ValueError):
             first = self._lock_file.read_text(encoding="utf-8").split("\n", 1)[0]
-            # A process id may have been given to another process since; the command line names the data folder. A
-            # process that has ended but was not waited for has an empty one.
+            # The process id may have been reused; the command line names the data folder. A zombie's command line is
+            # empty.
             words = Path(f"/proc/{int(first)}/cmdline").read_bytes().split(b"\0")
             return int(first) if os.fsencode(self._data.pgdata) in words else None
         return None
@@ -109,18 +109,18 @@ class Postmaster:
         return False
 
     def ready_within(self, seconds: float) -> bool:
-        """Wait until the process is ready, or has ended."""
+        """Wait until the process is ready or has ended."""
         wait_until(lambda: self.ready or self.pid is None, seconds)
         return self.ready
 
     def start(self, name: str) -> None:
-        """Start the process and wait until it is ready; a refusal calls it by the name."""
+        """Start the process and wait until it is ready; errors mention the name."""
         deadline = time.monotonic() + START_SECONDS
         while not self._started(name, deadline):
             time.sleep(0.1)
 
     def _started(self, name: str, deadline: float) -> bool:
-        """One attempt; False when children of a postmaster that was killed have yet to notice."""
+        """One attempt; False while children of a killed postmaster are still running."""
         self._clear_the_way()
         with self._data.log_file.open("ab") as log:
             begin = log.tell()
@@ -129,7 +129,7 @@ class Postmaster:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C in the local cloud's terminal is not for the server
+                start_new_session=True,  # Ctrl-C in the local cloud's terminal must not reach the server
                 **self._data.account.of_child,
             )
         if self.ready_within(deadline - time.monotonic()):
@@ -145,30 +145,33 @@ class Postmaster:
         raise PostgresError(f"{name} did not start: {late}{log_words(said)}; see {self._data.log_file}")
 
     def _clear_the_way(self) -> None:
-        """Prepare the socket's folder, and defuse a stale lock file whose process id somebody else has now.
+        """Prepare the socket's folder, and fix a stale lock file whose process id has been reused.
 
-        PostgreSQL takes any living process of that id for a server, but never its own parent (CreateLockFile in
-        miscinit.c): with our id it goes on to its real test, shared memory in use. Deleting the file would skip that.
+        PostgreSQL takes any running process with that id for a server, except its own parent (CreateLockFile in
+        miscinit.c): with this process's id it continues to its real test, shared memory in use. Deleting the file would
+        skip that.
         """
         folder = self._data.socket_folder
         shutil.rmtree(folder, ignore_errors=True)
         try:
             folder.mkdir(mode=0o700)
         except FileExistsError:
-            raise PostgresError(f"{folder}, the place of the server's socket, is somebody else's; remove it") from None
+            raise PostgresError(
+                f"{folder}, the folder for the server's socket, belongs to another user; remove it"
+            ) from None
         self._data.account.own(folder)
         with contextlib.suppress(FileNotFoundError):
             _, _, rest = self._lock_file.read_text(encoding="utf-8").partition("\n")
             self._lock_file.write_text(f"{os.getpid()}\n{rest}", encoding="utf-8")
 
     def reread(self) -> None:
-        """Have the configuration read again."""
+        """Reload the configuration."""
         if (pid := self.pid) is not None:
             os.kill(pid, signal.SIGHUP)
 
     def stop(self) -> None:
-        """End the process. Fine to call when there is none."""
-        # "Fast", "immediate" (https://www.postgresql.org/docs/current/server-shutdown.html), and when both hang:
+        """Stop the process, if any."""
+        # "Fast", "immediate" (https://www.postgresql.org/docs/current/server-shutdown.html), and if both hang:
         for number, seconds in ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
             pid = self.pid
             if pid is None:

@@ -1,9 +1,9 @@
-"""A standby of another instance's server: PostgreSQL's own streaming replication, over the owner's Unix socket.
+"""A standby of another instance's server: PostgreSQL's streaming replication, over the primary's Unix socket.
 
-The superuser is the owner's, as everything else in the data is; its password is in a file that the server alone can
-read, so that it stands in no process argument and in no setting.
+The superuser is the primary's, like all data; its password is in a file that only the server can read, and not in
+process arguments or settings.
 
-Leaves to others: who may be whose replica (`gcp/sql_replicas.py`), and the process (`postmaster.py`).
+Not here: rules for replicas (`gcp/sql_replicas.py`), and the process (`postmaster.py`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from local_cloud.postgres.account import private_file
 from local_cloud.postgres.data_folder import DataFolder
 from local_cloud.postgres.errors import PostgresError
 
-# Its presence makes a server a standby; a promotion removes it:
+# A server with this file is a standby; a promotion removes it:
 # https://www.postgresql.org/docs/current/warm-standby.html#STANDBY-SERVER-OPERATION
 SIGNAL = "standby.signal"
 PROMOTE_SECONDS = 60
@@ -27,7 +27,7 @@ PROMOTE_SECONDS = 60
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """The owner's server, as one standby of it sees it."""
+    """The primary's server, as seen by one standby."""
 
     owner: DataFolder
     standby: DataFolder
@@ -35,12 +35,12 @@ class Source:
 
     @property
     def slot(self) -> str:
-        """The owner keeps what this standby has not had yet, for as long as it has this slot."""
+        """As long as the slot exists, the primary keeps WAL that this standby has not received."""
         return f"standby_{hashlib.sha256(self.standby.path.name.encode()).hexdigest()[:16]}"
 
     @property
     def conninfo(self) -> str:
-        """How the standby gets to its owner, without the password itself."""
+        """The standby's connection string, without the password."""
         return make_conninfo(
             host=str(self.owner.socket_folder), port=self.port, user=roles.SUPERUSER, passfile=str(self._passwords),
             application_name=self.slot, sslmode="disable", gssencmode="disable", channel_binding="disable",
@@ -48,14 +48,14 @@ class Source:
 
     @property
     def settings(self) -> dict[str, str]:
-        """For the standby's postgresql.conf."""
+        """Settings for the standby's postgresql.conf."""
         return {"primary_conninfo": self.conninfo, "primary_slot_name": self.slot}
 
     def clone(self, pg_basebackup: Path, target: Path) -> None:
-        """Copy the running owner's data into a folder that is not there yet, as a standby's."""
+        """Copy the running primary's data into a new folder, as a standby's."""
         if not pg_basebackup.is_file():
             raise PostgresError(
-                f"a replica is copied with {pg_basebackup}, which is not there; install PostgreSQL's client programs "
+                f"replicas need {pg_basebackup}, which does not exist; install PostgreSQL's client programs "
                 "of the same version (Debian: apt-get install postgresql-client)"
             )
         self.standby.take_password_of(self.owner)
@@ -70,10 +70,10 @@ class Source:
         self.standby.account.own(target / SIGNAL)
 
     def let_go(self) -> None:
-        """Nobody reads from the slot any more: the owner, if it runs, need not keep anything for it."""
+        """Drop the slot, if the primary is running: it need not keep WAL for it any more."""
         query = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s"
         with self._asking_owner() as connection:
-            # Whoever still held it has ended, but its process at the owner may not have noticed yet.
+            # The standby has ended, but its WAL sender at the primary may not have noticed yet.
             connection.execute(
                 "SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots"
                 " WHERE slot_name = %s AND active",

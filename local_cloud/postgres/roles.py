@@ -1,6 +1,6 @@
-"""The databases and users of one instance, as Cloud SQL's Admin API makes them: SQL on the superuser's connection.
+"""The databases and users of one instance, created as by Cloud SQL's Admin API: SQL on the superuser's connection.
 
-Leaves to others: whether the server runs, and how the API words a refusal.
+Not here: whether the server is running, and the API's refusals.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ Superuser = AbstractContextManager[Connection]
 
 SUPERUSER = "cloudsqladmin"  # Cloud SQL's own superuser, which customers cannot use
 ADMIN_DATABASE = "cloudsqladmin"
-# Every user made through the Admin API is a member: docs.cloud.google.com/sql/docs/postgres/users
+# Every user created through the Admin API is a member: docs.cloud.google.com/sql/docs/postgres/users
 MEMBER_OF = "cloudsqlsuperuser"
 LIBC_LOCALE = re.compile(r"[a-z]{2,3}_[A-Z]{2}\.(UTF8|UTF-8|utf8)")
-# Whatever the instance's flags say, the superuser's sessions leave no statement in the log.
+# Whatever the instance's flags, statements of the superuser's sessions are not logged.
 QUIET = "-c log_statement=none -c log_min_duration_statement=-1 -c log_min_error_statement=panic"
 
 
 @contextlib.contextmanager
 def superuser(socket_folder: Path, port: int, password: str, database: str = ADMIN_DATABASE) -> Iterator[Connection]:
-    """A connection over the Unix socket. Every parameter the environment could change is given."""
+    """A connection over the Unix socket. Every parameter that the environment could change is set."""
     try:
         with psycopg.connect(
             host=str(socket_folder), port=port, user=SUPERUSER, password=password, dbname=database,
@@ -44,13 +44,13 @@ def superuser(socket_folder: Path, port: int, password: str, database: str = ADM
 
 
 def make_roles(connection: Connection) -> None:
-    """The roles of a new Cloud SQL instance; once, marked by the superuser's own database, made last."""
+    """Create the roles of a new Cloud SQL instance, once: the superuser's database, created last, marks completion."""
     if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (ADMIN_DATABASE,)).fetchone():
         return
     if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'postgres'").fetchone():
         with connection.transaction():
             connection.execute("CREATE ROLE cloudsqlsuperuser CREATEDB CREATEROLE")
-            # Seen on live instances, not in the documentation.
+            # Observed on real instances, not documented.
             connection.execute("GRANT pg_monitor, pg_signal_backend TO cloudsqlsuperuser")
             connection.execute("CREATE ROLE postgres LOGIN CREATEDB CREATEROLE IN ROLE cloudsqlsuperuser")
     connection.execute("ALTER DATABASE postgres OWNER TO cloudsqlsuperuser")
@@ -60,7 +60,7 @@ def make_roles(connection: Connection) -> None:
 
 
 def create_database(connection: Connection, name: str, charset: str, collation: str) -> None:
-    """Owned by cloudsqlsuperuser, as the Admin API's are, so that every user of the API may create in it.
+    """Owned by cloudsqlsuperuser, as with the Admin API, so that all its users may create objects in it.
 
     A machine without the collation's locale (a bare Debian has C.UTF-8 only) sorts by code point instead.
     """
@@ -79,19 +79,19 @@ def create_database(connection: Connection, name: str, charset: str, collation: 
 
 
 def drop_database(connection: Connection, name: str) -> None:
-    """Refused by PostgreSQL while somebody is connected."""
+    """PostgreSQL refuses while there are connections to it."""
     refuse_system_name("database", name)
     connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
 
 
 def databases(connection: Connection) -> list[str]:
-    """All but the templates and Cloud SQL's own."""
+    """All except the templates and Cloud SQL's own."""
     query = "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> %s ORDER BY datname"
     return [str(row[0]) for row in connection.execute(query, (ADMIN_DATABASE,))]
 
 
 def create_user(connection: Connection, name: str, password: str) -> None:
-    """As every user of the Admin API: CREATEDB, CREATEROLE, member of cloudsqlsuperuser, no superuser."""
+    """Like every user of the Admin API: CREATEDB, CREATEROLE, member of cloudsqlsuperuser, not a superuser."""
     refuse_system_name("user", name)
     statement = sql.SQL("CREATE ROLE {} LOGIN CREATEDB CREATEROLE PASSWORD {} IN ROLE {}")
     verifier = scram_verifier(connection, name, password)
@@ -99,32 +99,32 @@ def create_user(connection: Connection, name: str, password: str) -> None:
 
 
 def set_password(connection: Connection, name: str, password: str) -> None:
-    """For new connections."""
+    """Takes effect for new connections."""
     refuse_system_name("user", name)
     verifier = scram_verifier(connection, name, password)
     connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(name), verifier))
 
 
 def drop_user(connection: Connection, name: str) -> None:
-    """Refused by PostgreSQL while the user owns anything."""
+    """PostgreSQL refuses while the user owns objects."""
     refuse_system_name("user", name)
     connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
 
 def users(connection: Connection) -> list[str]:
-    """Who can log in, Cloud SQL's own roles left out; a new instance has `postgres`, without a password."""
+    """Roles that can log in, except Cloud SQL's own; a new instance has `postgres`, without a password."""
     query = "SELECT rolname FROM pg_roles WHERE rolcanlogin AND rolname !~ '^(cloudsql|pg_)' ORDER BY rolname"
     return [str(row[0]) for row in connection.execute(query)]
 
 
 def refuse_system_name(kind: str, name: str) -> None:
-    """Cloud SQL keeps a prefix to itself."""
+    """Cloud SQL reserves a prefix."""
     if name.startswith("cloudsql"):
         raise PostgresError(f'{kind} name "{name}" is reserved for Cloud SQL; choose one without the prefix cloudsql')
 
 
 def scram_verifier(connection: Connection, name: str, password: str) -> sql.Literal:
-    """Computed here: the server, its log and pg_stat_activity never see the password."""
+    """SCRAM verifier, computed here so that the server, its log and pg_stat_activity never see the password."""
     if not password:
         raise PostgresError(f'user "{name}" has an empty password; Cloud SQL users must have one')
     verifier = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256")

@@ -1,8 +1,7 @@
-"""The PostgreSQL server of one Cloud SQL instance: its life, its settings, its databases and users.
+"""The PostgreSQL server of one Cloud SQL instance: start and stop, settings, databases and users.
 
-Leaves to others: where its files lie (`data_folder.py`), its process (`postmaster.py`), what its settings are
-(`configuration.py`), the SQL of databases and users (`roles.py`), TLS where it was built without (`tls_front.py`), how
-a standby follows its owner (`replication.py`).
+Not here: its files (`data_folder.py`), its process (`postmaster.py`), its settings (`configuration.py`), the SQL of
+databases and users (`roles.py`), TLS for builds without it (`tls_front.py`), replication (`replication.py`).
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ REREAD_SECONDS = 10.0
 class PostgresServer:
     """One server process for one Cloud SQL instance. All methods may be called from any thread.
 
-    `owner`: the data folder of the instance of which this one is a replica, on the same port. It must run when the data
-    is copied; from then on the data itself says that it is a replica's, until it is promoted.
+    `owner`: the data folder of this replica's primary, on the same port. The primary must be running when the data is
+    copied; from then on the data itself marks it as a replica, until it is promoted.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class PostgresServer:
     # --- life ---------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Bring the server up on its data, whatever state it is in: new, stopped, crashed, or still running."""
+        """Bring the server up on its data in any condition: new, stopped, crashed, or still running."""
         with self._lock:
             if not self._data.pgdata.exists():
                 if self._source:
@@ -69,7 +68,7 @@ class PostgresServer:
                     self._postmaster.initialise()
             self._check(self._flags)
             self._write_configuration()
-            if self.running():  # left behind by a cloud that was killed
+            if self.running():  # left over from a killed cloud
                 self._reload()
             else:
                 self._postmaster.start(self._name)
@@ -82,7 +81,7 @@ class PostgresServer:
                 raise
 
     def stop(self) -> None:
-        """End the server; its data stays. Fine to call when it does not run."""
+        """Stop the server, if it is running; its data is kept."""
         with self._lock:
             if self._front:
                 self._front.stop()
@@ -90,12 +89,12 @@ class PostgresServer:
             self._postmaster.stop()
 
     def running(self) -> bool:
-        """Whether there is a server process for this data, started by us or left by a cloud that was killed."""
+        """Whether there is a server process for this data, of this cloud process or left over from a killed one."""
         with self._lock:
             return self._postmaster.pid is not None
 
     def destroy(self) -> None:
-        """Stop the server and delete its data; nothing of the instance is left."""
+        """Stop the server and delete all files of the instance."""
         with self._lock:
             self.stop()
             self._leave_owner()
@@ -107,11 +106,11 @@ class PostgresServer:
 
     @property
     def standby(self) -> bool:
-        """Whether it follows an owner, and refuses to write."""
+        """Whether it is a read-only standby."""
         return self._data.begun and (self._data.pgdata / SIGNAL).exists()
 
     def promote(self) -> None:
-        """Follow nobody any more, and write. Fine to call when that is so."""
+        """Make it a primary, unless it is one."""
         with self._lock:
             if not self.standby:
                 return
@@ -122,15 +121,15 @@ class PostgresServer:
             self._leave_owner()
 
     def _leave_owner(self) -> None:
-        """An owner that does not run has nothing that can be told; its slot stays."""
+        """Drop the slot at the primary; if that is not running, the slot stays."""
         if self._source:
             with contextlib.suppress(PostgresError):
                 self._source.let_go()
 
     def configure(self, *, require_tls: bool, flags: Mapping[str, str], networks: Sequence[str] = (EVERYBODY,)) -> None:
-        """Apply settings, restarting the server where one of them needs it, as Cloud SQL does.
+        """Apply settings, restarting the server if one of them needs it, as Cloud SQL does.
 
-        `networks`: from where one may connect. Requiring TLS holds for new connections only:
+        `networks`: networks that may connect. Requiring TLS affects new connections only:
         docs.cloud.google.com/sql/docs/postgres/configure-ssl-instance
         """
         with self._lock:
@@ -147,12 +146,12 @@ class PostgresServer:
 
     @property
     def server_ca(self) -> str:
-        """PEM of the authority that signed the server's certificate; it stays the same over restarts."""
+        """PEM of the CA that signed the server's certificate; unchanged by restarts."""
         return self._data.authority.cert_pem.bytes().decode()
 
     @property
     def version(self) -> str:
-        """As PostgreSQL numbers it: 15.18."""
+        """PostgreSQL's version, such as 15.18."""
         return self._postmaster.binaries.version
 
     @property
@@ -193,14 +192,14 @@ class PostgresServer:
     @contextlib.contextmanager
     def _superuser(self, database: str = roles.ADMIN_DATABASE) -> Iterator[roles.Connection]:
         if not self.running():
-            raise PostgresError(f"{self._name} does not run; start it first")
+            raise PostgresError(f"{self._name} is not running; start it first")
         with roles.superuser(self._data.socket_folder, self.port, self._data.password, database) as connection:
             yield connection
 
     # --- settings -----------------------------------------------------------------------------------------------
 
     def _check(self, flags: Mapping[str, str]) -> None:
-        """Before anything is written."""
+        """Check them before anything is written."""
         for name, value in flags.items():
             configuration.refuse_own_setting(name, value)
             self._postmaster.check(name, value)
@@ -220,13 +219,13 @@ class PostgresServer:
         self._data.write("pg_hba.conf", hba)
 
     def _reload(self) -> None:
-        """Have the configuration read, wait until it was, and restart when a setting asks for it."""
+        """Reload the configuration, wait until it is loaded, and restart if a setting requires it."""
         if not self._postmaster.ready_within(START_SECONDS):
-            raise PostgresError(f"{self._name} runs but is not ready; see {self.log_file}")
+            raise PostgresError(f"{self._name} is running but not ready; see {self.log_file}")
         before = self._ask("SELECT pg_conf_load_time()")
         self._postmaster.reread()
         if not wait_until(lambda: self._ask("SELECT pg_conf_load_time()") != before, REREAD_SECONDS):
-            raise PostgresError(f"{self._name} did not read its settings; see {self.log_file}")
+            raise PostgresError(f"{self._name} did not reload its settings; see {self.log_file}")
         if self._ask("SELECT count(*) FROM pg_settings WHERE pending_restart"):
             self.stop()
             self._postmaster.start(self._name)
@@ -249,9 +248,9 @@ class PostgresServer:
 
 
 def destroy_all(folder: Path) -> None:
-    """Delete a folder of data folders with all data, wherever it lies; servers that still run on it are stopped.
+    """Delete a folder of data folders with all data, in any location; servers still running on it are stopped.
 
-    No cloud has to run, nor has its cloud to say which instances there were.
+    It needs neither a running cloud nor its list of instances.
     """
     for path in folder.iterdir() if folder.is_dir() else ():
         data = DataFolder(path)

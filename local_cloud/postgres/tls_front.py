@@ -1,10 +1,10 @@
-"""TLS in front of a server that was built without it (the wheel).
+"""TLS in front of a server built without it (the wheel).
 
-Speaks the opening of PostgreSQL's protocol with the client, keeps Cloud SQL's rules about who may come in how, then
-relays plainly to the server's Unix socket:
+Handles the start of PostgreSQL's protocol with the client, enforces Cloud SQL's access rules, then relays in plaintext
+to the server's Unix socket:
 https://www.postgresql.org/docs/current/protocol-flow.html (SSL session encryption), protocol-message-formats.html
 
-Leaves to others: passwords (they are the server's) and the same rules where the server has TLS (`configuration.py`).
+Not here: passwords (checked by the server), and the same rules for a server with TLS (`configuration.py`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SSL_REQUEST, GSSENC_REQUEST, CANCEL_REQUEST = 80877103, 80877104, 80877102
 
 
 class TlsFront:
-    """One listening address, served by a thread of its own."""
+    """One listening address, served by its own thread."""
 
     def __init__(
         self, host: str, port: int, socket: Path, context: ssl.SSLContext, *, require_tls: bool, networks: Sequence[str]
@@ -42,7 +42,7 @@ class TlsFront:
             self._server = self._await(asyncio.start_server(self._serve, host, port))
         except OSError as error:
             self._loop.call_soon_threadsafe(self._loop.stop)
-            reason = os.strerror(error.errno or 0)  # asyncio's own words repeat the address
+            reason = os.strerror(error.errno or 0)  # asyncio's message repeats the address
             raise PostgresError(f"PostgreSQL for {host}:{port} did not start: could not bind: {reason}") from None
 
     def _await(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -62,7 +62,7 @@ class TlsFront:
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # Cancelled only by stop(), which waits for this to end; a task that ends as cancelled is reported as a failure.
+        # Cancelled only by stop(), which waits for it; a task that ends as cancelled is reported as a failure.
         with contextlib.suppress(OSError, EOFError, TimeoutError, asyncio.CancelledError):
             opening = await asyncio.wait_for(self._open(reader, writer), timeout=60)
             if opening:
@@ -72,7 +72,7 @@ class TlsFront:
         writer.close()
 
     async def _open(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-        """Answer requests for encryption; gives back the first message that is for the server, or nothing."""
+        """Answer requests for encryption; returns the first message for the server, or nothing."""
         encrypted = False
         while True:
             length, code = struct.unpack("!II", head := await reader.readexactly(8))
@@ -96,7 +96,7 @@ class TlsFront:
                 return b""
 
     def _refusal(self, startup: bytes, encrypted: bool, client: str) -> str | None:
-        """What the rules of pg_hba.conf say where the server itself sees TCP; here it sees a Unix socket."""
+        """The refusal by the rules of pg_hba.conf, applied here because the server sees only a Unix socket."""
         words = startup.decode(errors="replace").split("\0")
         fields = dict(zip(words[::2], words[1::2], strict=False))
         user, database = fields.get("user", ""), fields.get("database", fields.get("user", ""))

@@ -1,4 +1,4 @@
-"""Every rule, in the order of `docs/policies.md`. A new one stands in its module's `RULES` and nowhere else."""
+"""Every rule, in the order of `docs/policies.md`. A new one is added only to its module's `RULES`."""
 
 from policies.rule import Rule
 from policies.rules import database, dns, egress, firewall, ingress, labels, locks, secrets, storage

@@ -1,4 +1,4 @@
-"""The Cloud SQL instance that says who may call."""
+"""Rules for the Cloud SQL instance that holds the trunk ACL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ENCRYPTED = frozenset({"ENCRYPTED_ONLY", "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"})
 
 
 class Tier(InProduction):
-    """Which machines production must not run on."""
+    """Machine types that production must not use."""
 
     shared_core: tuple[str, ...] = Field(
         ("db-f1-micro", "db-g1-small"), description="tiers without SLA (docs.cloud.google.com/sql/docs/postgres)"
@@ -41,12 +41,12 @@ def _tls_only(instance: Declared, _: Options) -> Iterator[Finding]:
     if mode is UNKNOWN:
         yield Unjudged(path)
     elif mode not in ENCRYPTED:
-        yield Violation(f"sslMode is {mode or 'left out, which allows connections in clear'}")
+        yield Violation(f"sslMode is {mode or 'absent, which allows clear-text connections'}")
 
 
 def _backups(instance: Declared, options: InProduction) -> Iterator[Finding]:
     if not options.production or instance.at("masterInstanceName"):
-        return  # a read replica cannot have backups: its owner's are the ones
+        return  # a read replica cannot have backups: its owner has them
     for key, missing in (
         ("enabled", "no daily backups"),
         ("pointInTimeRecoveryEnabled", "no point-in-time recovery"),
@@ -66,7 +66,7 @@ def _tier(instance: Declared, options: Tier) -> Iterator[Finding]:
     if tier is UNKNOWN:
         yield Unjudged("settings.tier")
     elif tier in options.shared_core:
-        yield Violation(f"{tier} shares its core: no SLA, about 25 connections")
+        yield Violation(f"{tier} has a shared core: no SLA, about 25 connections")
 
 
 def _private(instance: Declared, _: Options) -> Iterator[Finding]:
@@ -85,7 +85,7 @@ RULES = (
     ResourceRule(
         "database-no-open-network",
         "A database is not open to the world",
-        "whoever reaches it can try passwords; two halves of the world are the world too",
+        "anyone who can reach it can try passwords; this includes ranges that together cover the Internet",
         "name the ranges that need access in warp-edge:database.network.authorised, or use the private address",
         _INSTANCE,
         check=_open_networks,
@@ -93,7 +93,7 @@ RULES = (
     ResourceRule(
         "database-tls-only",
         "A database takes encrypted connections only",
-        "a password in clear is everybody's, also inside a VPC",
+        "a password in clear text can be read on the way, also inside a VPC",
         "set warp-edge:database.sslMode to ENCRYPTED_ONLY",
         _INSTANCE,
         check=_tls_only,
@@ -101,7 +101,7 @@ RULES = (
     ResourceRule(
         "database-backups",
         "A database in production has backups and point-in-time recovery",
-        "without the trunk ACL nobody may call",
+        "without the trunk ACL no customer can call",
         "set warp-edge:database.backups.enabled and .pointInTimeRecovery to true",
         _INSTANCE,
         options=InProduction,
@@ -109,8 +109,8 @@ RULES = (
     ),
     ResourceRule(
         "database-tier",
-        "A database in production has a core of its own",
-        "shared cores have no SLA; advisory, because the live one has it",
+        "A database in production has a dedicated core",
+        "shared cores have no SLA; advisory, because the live instance has one",
         "set warp-edge:database.tier to db-custom-1-3840 or larger; it restarts the instance",
         _INSTANCE,
         level=Level.ADVISORY,
@@ -120,8 +120,8 @@ RULES = (
     ResourceRule(
         "database-private-address",
         "A database has a private address only",
-        "what the internet cannot reach it cannot try; advisory, because the live one has both",
-        "set warp-edge:database.network.privateNetwork, and .public to false once nobody uses the public address",
+        "the database cannot be attacked from the Internet; advisory, because the live instance has both",
+        "set warp-edge:database.network.privateNetwork, and .public to false once no client uses the public address",
         _INSTANCE,
         level=Level.ADVISORY,
         check=_private,

@@ -1,4 +1,4 @@
-"""Names: what customers type must lead to the ingress."""
+"""Rules for DNS: the names that customers configure have to resolve to the ingress."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from engine.dns_hosts import HOSTS
 from engine.tokens import ADDRESS, RECORD_SET, RECORD_SETS, SERVICE, STACK
 from policies.declared import UNKNOWN, Declared, items, leaves
 from policies.rule import Finding, Options, ResourceRule, StackRule, Unjudged, Violation
@@ -17,19 +18,22 @@ IN_A_POLICY = re.compile(r"(\.rrdatas\[\d+\]|\.externalEndpoints\[\d+\]|\.ipAddr
 
 
 class Ttl(Options):
-    """How long resolvers may keep an answer."""
+    """Lower limits of TTLs."""
 
-    least_seconds: Annotated[int, Field(ge=1)] = Field(300, description="the least that Gandi accepts")
+    least_seconds: Annotated[int, Field(ge=1)] = Field(
+        max(each.least_ttl for each in HOSTS.values()), description="minimum that Gandi accepts"
+    )
     cloud_dns_least_seconds: Annotated[int, Field(ge=1)] = Field(
-        1, description="the least at Cloud DNS, which takes any; with 0 every call would ask"
+        1, description="minimum at Cloud DNS, which accepts any; with 0 every call would need a query"
     )
 
 
 class Elsewhere(Options):
-    """What only a stack of role `global` needs: its names lead to ingresses of regions' stacks."""
+    """Only for a stack of role `global`: its names resolve to ingresses of regions' stacks."""
 
     other_stacks: bool = Field(
-        False, description="names lead to what other stacks declare: the program has checked it, not this rule"
+        False,
+        description="true: names resolve to addresses of other stacks, which the program checks instead of this rule",
     )
 
 
@@ -37,14 +41,14 @@ class UdpNames(Options):
     """The names of a UDP ingress."""
 
     labels: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
-        ("sip", "sip-udp"), description="first labels of the names; as warp-edge:dns.names.primary and udp"
+        ("sip", "sip-udp"), description="first labels of the names, same as warp-edge:dns.names.primary and udp"
     )
 
 
 class PrimaryName(Elsewhere):
-    """The name customers type."""
+    """The name that customers configure."""
 
-    label: str = Field("sip", description="first label of the name; as warp-edge:dns.names.primary")
+    label: str = Field("sip", description="first label of the name, same as warp-edge:dns.names.primary")
 
 
 def _ttl(record: Declared, options: Ttl) -> Iterator[Finding]:
@@ -54,7 +58,7 @@ def _ttl(record: Declared, options: Ttl) -> Iterator[Finding]:
         yield Unjudged("ttl")
     elif not isinstance(seconds, int | float) or seconds < least:
         given = f"{seconds:g} s" if isinstance(seconds, int | float) else "left out"
-        yield Violation(f"TTL is {given}, {least} s is the least")
+        yield Violation(f"TTL is {given}, the minimum is {least} s")
 
 
 def _srv_target(record: Declared, stack: Sequence[Declared], options: Elsewhere) -> Iterator[Finding]:
@@ -69,12 +73,12 @@ def _srv_target(record: Declared, stack: Sequence[Declared], options: Elsewhere)
             yield Unjudged("rrdatas")
             continue
         target = _full(str(value).split()[-1])
-        if target == ".":  # RFC 2782: the service is decidedly not available here
+        if target == ".":  # RFC 2782: the service is explicitly not available
             continue
         if options.other_stacks:
             yield Unjudged(f"its target {target} is another stack's name")
             continue
-        # While a zone moves it has two hosts, and each must answer whole.
+        # While a zone is moved it has two hosts, and each has to be complete.
         yield from _there(target, domain, [each for each in stack if each.type == record.type])
 
 
@@ -83,17 +87,17 @@ def _there(target: str, domain: str, records: Sequence[Declared]) -> Iterator[Fi
     if {"A", "AAAA"} & found:
         return
     if "CNAME" in found:
-        yield Violation(f"its target {target} is an alias, which RFC 2782 rules out")
+        yield Violation(f"its target {target} is an alias, which RFC 2782 forbids")
     elif UNKNOWN in found or any(each.at("name") is UNKNOWN for each in records):
         yield Unjudged(f"whether {target} has an address")
     elif domain and (target == domain or target.endswith(f".{domain}")):
         yield Violation(f"its target {target} has no address record")
     else:
-        yield Unjudged(f"its target {target} is in a zone of somebody else")
+        yield Unjudged(f"its target {target} is in a zone that this stack does not manage")
 
 
 def _primary_name(subject: Declared, stack: Sequence[Declared], options: PrimaryName) -> Iterator[Finding]:
-    """Asked of every record, and of the stack itself for the record that is missing."""
+    """Checked for every record, and for the stack itself in case the record is missing."""
     balancers = [each for each in stack if each.type == SERVICE and is_load_balancer(each) is not False]
     udp = [each for each in balancers if {"UDP", UNKNOWN} & protocols(each)]
     if subject.type == STACK:
@@ -128,7 +132,7 @@ def _is_one_of(data: Any, answers: Sequence[Any]) -> Iterator[Finding]:
         yield Unjudged("the address of the UDP ingress")
     else:
         wanted = ", ".join(map(str, (each for each in answers if each is not UNKNOWN))) or "no address"
-        yield Violation(f"it leads to {', '.join(map(str, given)) or 'nothing'}, the UDP ingress has {wanted}")
+        yield Violation(f"it resolves to {', '.join(map(str, given)) or 'nothing'}, the UDP ingress has {wanted}")
 
 
 def _not_probed(record: Declared, options: UdpNames) -> Iterator[Finding]:
@@ -136,12 +140,12 @@ def _not_probed(record: Declared, options: UdpNames) -> Iterator[Finding]:
     if UNKNOWN in (record.at("name"), check) and check is not None:
         yield Unjudged("routingPolicy.healthCheck")
     elif check and _full(record.at("name")).split(".")[0] in {label.lower() for label in options.labels}:
-        told = str(check).rsplit("/", 1)[-1]
-        yield Violation(f"its policy asks the health check {told}, which nothing there answers")
+        probe = str(check).rsplit("/", 1)[-1]
+        yield Violation(f"its policy uses the health check {probe}, which UDP cannot answer")
 
 
 def _data(record: Declared) -> Any:
-    """What a record set answers, or where its host chooses all that it may choose."""
+    """The data of a record set; with a routing policy, all data that it may answer."""
     plain, policy = record.at("rrdatas"), record.at("routingPolicy")
     if UNKNOWN in (plain, policy):
         return UNKNOWN
@@ -160,7 +164,7 @@ def _is_primary(record: Declared, label: str) -> bool:
 
 
 def _full(name: Any) -> str:
-    """A name as one compares it: lower case (RFC 4343), with its final dot."""
+    """A name in comparable form: lower case (RFC 4343), with its final dot."""
     return f"{str(name).lower().removesuffix('.')}."
 
 
@@ -172,9 +176,9 @@ def _domain(service: Any) -> str:
 RULES = (
     ResourceRule(
         "dns-ttl",
-        "A record set's TTL is one that its host accepts",
-        "Gandi refuses less than 300 s half way through an update; without any, every call asks",
-        "set warp-edge:dns.ttlSeconds to 300 or more, less at Cloud DNS alone",
+        "A record set's TTL is accepted by its host",
+        "Gandi refuses less than 300 s half way through an update; with a TTL of 0 every call needs a query",
+        "set warp-edge:dns.ttlSeconds to 300 or more; less at Cloud DNS only",
         RECORD_SETS,
         options=Ttl,
         check=_ttl,
@@ -192,7 +196,7 @@ RULES = (
     StackRule(
         "srv-target-exists",
         "The target of an SRV record has an address record",
-        "phones that follow RFC 3263 ask for the SRV record first and end at its target",
+        "clients that follow RFC 3263 look up the SRV record first and then its target",
         "declare an A record for the target, or point the SRV record at a name that has one",
         RECORD_SETS,
         options=Elsewhere,
@@ -201,9 +205,9 @@ RULES = (
     ),
     StackRule(
         "sip-name-is-udp-ingress",
-        "The A record of the name customers type equals the UDP ingress",
-        "whoever types host:5060 skips SRV (RFC 3263) and sends UDP to the A record",
-        "let the record take the address of the UDP LoadBalancer, as SipDns does; never type it in",
+        "The A record of the name that customers configure equals the UDP ingress",
+        "a client configured with host:5060 skips SRV (RFC 3263) and sends UDP to the A record",
+        "use the address of the UDP LoadBalancer, as SipDns does; never enter it manually",
         RECORD_SETS | {STACK},
         options=PrimaryName,
         reads=RECORD_SETS | {SERVICE, ADDRESS},

@@ -1,4 +1,4 @@
-"""The way out to vendors: Cloud NAT."""
+"""Rules for egress: Cloud NAT."""
 
 from __future__ import annotations
 
@@ -18,25 +18,27 @@ STATIC_PORTS, MOST_PORTS = 64, 65_536
 
 
 class ActiveSlots(InProduction):
-    """How many addresses production sends from."""
+    """Minimum number of active egress addresses in production."""
 
-    minimum: Count = Field(2, description="active addresses of one gateway")
+    minimum: Count = Field(2, description="minimum of active addresses per gateway")
 
 
 class Headroom(Options):
-    """How many calls must fit. The default is what three addresses carry while one of them drains."""
+    """Required capacity. The default is the capacity of three addresses while one of them drains."""
 
-    peak_calls: Count = Field(64_000, description="calls at the same time, at the peak that is planned for")
-    ports_per_call: Count = Field(2, description="ports one call holds; as warp-edge:egress.portsPerCall")
+    peak_calls: Count = Field(64_000, description="concurrent calls at the planned peak")
+    ports_per_call: Count = Field(2, description="ports per call, same as warp-edge:egress.portsPerCall")
     spare_slots: Annotated[int, Field(ge=0)] = Field(
-        1, description="active addresses that may be missing at the peak: one drains, the calls still fit"
+        1, description="active addresses that may be missing at the peak, for instance while one drains"
     )
 
 
 class Share(Options):
-    """What one VM gets of the gateway's ports."""
+    """A VM's share of the gateway's ports."""
 
-    vms: Annotated[int, Field(ge=0)] = Field(0, description="VMs that send calls through the gateway; 0: nobody knows")
+    vms: Annotated[int, Field(ge=0)] = Field(
+        0, description="VMs that send calls through the gateway; 0: not known, not checked"
+    )
     peak_calls: Count = Field(64_000, description="as in nat-capacity-headroom")
     ports_per_call: Count = Field(2, description="as in nat-capacity-headroom")
 
@@ -46,7 +48,7 @@ def _manual_only(nat: Declared, _: Options) -> Iterator[Finding]:
     if option is UNKNOWN:
         yield Unjudged("natIpAllocateOption")
     elif option != "MANUAL_ONLY":
-        yield Violation(f"natIpAllocateOption is {option or 'left out, which means AUTO_ONLY'}")
+        yield Violation(f"natIpAllocateOption is {option or 'absent, which means AUTO_ONLY'}")
 
 
 def _logging(nat: Declared, _: Options) -> Iterator[Finding]:
@@ -54,7 +56,7 @@ def _logging(nat: Declared, _: Options) -> Iterator[Finding]:
     if enabled is UNKNOWN:
         yield Unjudged("logConfig.enable")
     elif enabled is not True:
-        yield Violation("it logs nothing")
+        yield Violation("logging is off")
 
 
 def _active_slots(nat: Declared, options: ActiveSlots) -> Iterator[Finding]:
@@ -64,7 +66,7 @@ def _active_slots(nat: Declared, options: ActiveSlots) -> Iterator[Finding]:
     if active is None:
         yield Unjudged("natIps")
     elif active < options.minimum:
-        yield Violation(f"{_count(active)} active, {options.minimum} are the least")
+        yield Violation(f"{_count(active)} active, the minimum is {options.minimum}")
 
 
 def _headroom(nat: Declared, options: Headroom) -> Iterator[Finding]:
@@ -81,7 +83,7 @@ def _headroom(nat: Declared, options: Headroom) -> Iterator[Finding]:
 
 
 def _share(nat: Declared, _: Sequence[Declared], options: Share) -> Iterator[Finding]:
-    """Over the stack, as outputs: a gateway that was adopted has its minimum from before."""
+    """On the stack's outputs: an adopted gateway keeps its earlier minimum."""
     if not options.vms:
         return
     dynamic = nat.at("enableDynamicPortAllocation")
@@ -100,7 +102,7 @@ def _share(nat: Declared, _: Sequence[Declared], options: Share) -> Iterator[Fin
 
 
 def _active(nat: Declared) -> int | None:
-    """Addresses in use for new calls. Their number is known before their self-links are; None: not even that."""
+    """Number of addresses used for new calls, which is known before their self-links are; None: not known either."""
     addresses = nat.at("natIps")
     if addresses is UNKNOWN:
         return None
@@ -117,14 +119,14 @@ RULES = (
     ResourceRule(
         "nat-manual-only",
         "Cloud NAT uses reserved addresses only (MANUAL_ONLY)",
-        "vendors whitelist our addresses; an address that the cloud adds by itself is on nobody's list",
+        "vendors whitelist our addresses; an address that the cloud adds automatically is not on their lists",
         "set natIpAllocateOption to MANUAL_ONLY and give the reserved addresses in natIps",
         _NAT,
         check=_manual_only,
     ),
     ResourceRule(
         "nat-logging",
-        "Cloud NAT logs",
+        "Cloud NAT has logging enabled",
         "a gateway without free ports drops calls, and only its log says so",
         "set logConfig.enable to true; filter ERRORS_ONLY is enough",
         _NAT,
@@ -133,7 +135,7 @@ RULES = (
     ResourceRule(
         "nat-active-slots",
         "Cloud NAT in production has at least two active addresses",
-        "one address cannot be drained: something has to stay active",
+        "a single address cannot be drained: one has to stay active",
         "announce one more slot under warp-edge:egress.slots, then make it active (docs/addresses.md)",
         _NAT,
         options=ActiveSlots,
@@ -152,8 +154,8 @@ RULES = (
         "nat-ports-per-vm",
         "The VMs behind Cloud NAT get ports for the planned peak",
         "a VM without free ports drops new calls, however many the gateway has left; advisory, because a port serves"
-        " several vendors at once, and how calls spread over them nobody declared",
-        "set warp-edge:egress.dynamicPorts to true, or raise .minPortsPerVm; all VMs share 64,512 ports an address",
+        " several vendors at once, and how calls are spread over vendors is not known",
+        "set warp-edge:egress.dynamicPorts to true, or raise .minPortsPerVm; all VMs share 64,512 ports per address",
         _NAT,
         level=Level.ADVISORY,
         options=Share,

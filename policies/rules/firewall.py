@@ -1,4 +1,4 @@
-"""What the whole world can reach: the SIP ports, and nothing else."""
+"""Rules for exposure: only the SIP ports are open to the whole Internet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
 class OpenPorts(Options):
-    """What customers reach us at. The live edge's: SIP, SIP over TLS, SIP over WebSocket with and without TLS."""
+    """Ports that customers use. Defaults as on the live edge: SIP, SIP over TLS, SIP over WebSocket with and without
+    TLS."""
 
     udp: tuple[Port, ...] = Field((5060,), description="ports that may be open to the world over UDP")
     tcp: tuple[Port, ...] = Field((5060, 5061, 8080, 8443), description="the same over TCP")
@@ -41,7 +42,8 @@ def _open_to_the_world(resource: Declared, options: OpenPorts) -> Iterator[Findi
 
 
 def _firewall(rule: Declared, options: OpenPorts) -> Iterator[Finding]:
-    """docs.cloud.google.com/firewall/docs/firewalls: without direction INGRESS, without any source the whole world."""
+    """docs.cloud.google.com/firewall/docs/firewalls: the default direction is INGRESS, the default source any
+    address."""
     if rule.at("direction") == "EGRESS" or rule.at("disabled") is True or rule.at("allows") is None:
         return
     ranges = rule.at("sourceRanges")
@@ -62,7 +64,7 @@ def _policy_rule(rule: Declared, options: OpenPorts) -> Iterator[Finding]:
 
 
 def _service(service: Declared, options: OpenPorts) -> Iterator[Finding]:
-    """GKE writes firewall rules from LoadBalancer Services; without source ranges they are open to the world."""
+    """GKE creates firewall rules for LoadBalancer Services; without source ranges they are open to the world."""
     if not (balancer := is_load_balancer(service)):
         if balancer is None:
             yield Unjudged("spec.type")
@@ -105,8 +107,8 @@ RULES = (
     ResourceRule(
         "open-to-the-world",
         "The world reaches the SIP ports and nothing else",
-        "everything else that answers is found and tried within the hour",
-        "name the source ranges that need it, or leave the port out; our SIP ports are the rule's options udp and tcp",
+        "any other open port is found and attacked within the hour",
+        "name the source ranges that need it, or remove the port; the SIP ports are the rule's options udp and tcp",
         frozenset({FIREWALL, SERVICE}) | FIREWALL_POLICY_RULES,
         options=OpenPorts,
         check=_open_to_the_world,

@@ -1,4 +1,4 @@
-"""Customers' way in: Services of type LoadBalancer."""
+"""Rules for ingress: Services of type LoadBalancer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def is_load_balancer(service: Declared) -> bool | None:
 
 
 def protocols(service: Declared) -> set[Any]:
-    """Protocols of a Service's ports, `UNKNOWN` among them where one is not known. Left out, it is TCP."""
+    """Protocols of a Service's ports, with `UNKNOWN` if one is not known. The default is TCP."""
     ports = service.at("spec.ports")
     if ports is UNKNOWN:
         return {UNKNOWN}
@@ -49,7 +49,7 @@ def _source_address(service: Declared, _: Options) -> Iterator[Finding]:
     if policy is UNKNOWN:
         yield Unjudged("spec.externalTrafficPolicy")
     elif policy != "Local":
-        yield Violation(f"externalTrafficPolicy is {policy or 'left out, which means Cluster'}")
+        yield Violation(f"externalTrafficPolicy is {policy or 'absent, which means Cluster'}")
 
 
 def _mend_source_address(inputs: dict[str, Any], _: Options) -> bool:
@@ -73,7 +73,7 @@ def _pinned(service: Declared, _: Options) -> Iterator[Finding]:
         return
     name = (annotations or {}).get(PINNED_BY_NAME)
     if address is None and not name:
-        yield Violation("its address is not pinned: the cloud gives it any, and another after it was made anew")
+        yield Violation("its address is not pinned: the cloud assigns any address, and another one after a replacement")
         return
     kind = service.at("spec.loadBalancerClass")
     if name and kind not in BACKEND_SERVICE_CLASSES and (annotations or {}).get(BACKEND_SERVICE) != "enabled":
@@ -81,9 +81,9 @@ def _pinned(service: Declared, _: Options) -> Iterator[Finding]:
             yield Unjudged("spec.loadBalancerClass")
         elif address is None:
             yield Violation(
-                f"the annotation {PINNED_BY_NAME} is ignored on this kind of load balancer",
-                f"a new Service also needs spec.loadBalancerClass: {BACKEND_SERVICE_CLASSES[0]}; one that"
-                " exists holds its address by spec.loadBalancerIP (warp-edge:ingress.pinning: loadBalancerIP)",
+                f"the annotation {PINNED_BY_NAME} is ignored for this type of load balancer",
+                f"a new Service also needs spec.loadBalancerClass: {BACKEND_SERVICE_CLASSES[0]}; an"
+                " existing one is pinned by spec.loadBalancerIP (warp-edge:ingress.pinning: loadBalancerIP)",
             )
 
 
@@ -99,7 +99,7 @@ def _reserved(service: Declared, stack: Sequence[Declared], _: Options) -> Itera
 
 
 def _among(key: str, pinned: Any, reserved: Sequence[Declared]) -> Iterator[Finding]:
-    """Whether what a Service is pinned to, one or several after commas, is reserved in this stack."""
+    """Whether the addresses that a Service is pinned to, separated by commas, are reserved in this stack."""
     if pinned is UNKNOWN:
         yield Unjudged(f"the {key} it is pinned to")
         return
@@ -110,11 +110,11 @@ def _among(key: str, pinned: Any, reserved: Sequence[Declared]) -> Iterator[Find
         if UNKNOWN in there:
             yield Unjudged(f"whether {one} is reserved")
         else:
-            yield Violation(f"it is pinned to {one}, which is no reserved address of this stack")
+            yield Violation(f"it is pinned to {one}, which is not a reserved address of this stack")
 
 
 def addresses(service: Declared, stack: Sequence[Declared]) -> list[Any]:
-    """The IPv4 addresses at which a LoadBalancer answers: what it is pinned to, else what the cluster says it has."""
+    """A LoadBalancer's IPv4 addresses: those it is pinned to, or else those in its status."""
     annotations = service.at("metadata.annotations")
     if annotations is UNKNOWN:
         return [UNKNOWN]
@@ -143,7 +143,7 @@ RULES = (
     ResourceRule(
         "one-protocol-per-load-balancer",
         "A LoadBalancer Service carries one protocol",
-        "on GKE before 1.36 a Service that mixes UDP and TCP stays <pending> for ever",
+        "on GKE before 1.36 a Service that mixes UDP and TCP stays <pending> forever",
         "declare one Service per protocol, as warp-edge:ingress.udp and warp-edge:ingress.tcp do",
         frozenset({SERVICE}),
         check=_one_protocol,
@@ -151,7 +151,7 @@ RULES = (
     ResourceRule(
         "source-address-kept",
         "A LoadBalancer Service has externalTrafficPolicy: Local",
-        "customers are known by their source address; any other policy shows the proxy a node's address instead",
+        "customers are identified by source address; with any other policy the proxy sees a node's address instead",
         "set spec.externalTrafficPolicy to Local; on a live Service in a maintenance window (docs/adopt.md)",
         frozenset({SERVICE}),
         check=_source_address,
@@ -160,7 +160,7 @@ RULES = (
     ResourceRule(
         "load-balancer-address-pinned",
         "A LoadBalancer Service is pinned to an address",
-        "customers configure the address once; one that the cloud chose is gone with the Service",
+        "customers configure the address once; an address that the cloud chose is lost with the Service",
         f"reserve an address and name it in the annotation {PINNED_BY_NAME}, with a loadBalancerClass",
         frozenset({SERVICE}),
         check=_pinned,
@@ -168,7 +168,7 @@ RULES = (
     StackRule(
         "load-balancer-address-reserved",
         "A LoadBalancer Service is pinned to an address that this stack reserves",
-        "an address that nobody reserved, or that belongs to somebody else, can be taken away",
+        "an address that is not reserved, or that another team owns, can be lost",
         "declare the address here (warp-edge:ingress.udp.address, .tcp.address), or pin the Service to one that is",
         frozenset({SERVICE}),
         reads=frozenset({ADDRESS, GLOBAL_ADDRESS}),

@@ -1,4 +1,4 @@
-"""Labels: whose it is, and what it costs whom."""
+"""Rules for labels: owner and cost allocation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.tokens import ADDRESS, BUCKET, GLOBAL_ADDRESS, INSTANCE, SERVICE, ZO
 from policies.declared import UNKNOWN, Declared
 from policies.rule import Finding, Options, ResourceRule, Unjudged, Violation
 
-# Where each type that takes labels keeps them.
+# Path of the labels, for each type that has labels.
 WHERE = {
     ADDRESS: "labels",
     GLOBAL_ADDRESS: "labels",
@@ -23,7 +23,7 @@ WHERE = {
 
 
 class Labels(Options):
-    """The labels everything has. Where a value is given, it is that one."""
+    """Required labels, with their values if given."""
 
     required: dict[str, str] = Field(
         {"platform": "", "component": "", "managed-by": "pulumi"}, description="label to value; empty: any value"
@@ -42,11 +42,12 @@ def _labelled(resource: Declared, options: Labels) -> Iterator[Finding]:
         elif not value:
             yield Violation(f"label {key} is missing")
         elif wanted and value != wanted:
-            yield Violation(f"label {key} is {value}, it should be {wanted}")
+            yield Violation(f"label {key} is {value}, should be {wanted}")
 
 
 def mend_labels(inputs: dict[str, Any], options: Labels) -> bool:
-    """Add the labels whose value is known. What carries none so far, and values that differ, are left to people."""
+    """Add missing labels whose value is configured. Resources without any labels, and different values, are not
+    fixed."""
     place = next((where for where in dict.fromkeys(WHERE.values()) if isinstance(_inside(inputs, where), dict)), None)
     labels = _inside(inputs, place) if place else None
     missing = {key: value for key, value in options.required.items() if value and labels and key not in labels}
@@ -65,8 +66,8 @@ def _inside(inputs: dict[str, Any], path: str) -> Any:
 RULES = (
     ResourceRule(
         "labels",
-        "Everything that takes labels has ours",
-        "bills and alerts are split by them, and they say who to ask",
+        "Every resource that can have labels has the required ones",
+        "cost reports and alerts are split by them, and they identify the owner",
         "set warp-edge:labels to {platform: warp, component: edge, managed-by: pulumi}",
         frozenset(WHERE),
         options=Labels,

@@ -1,4 +1,4 @@
-"""What nobody outside can do without is locked against deletion."""
+"""Rules for locks: resources that customers and vendors depend on are locked against deletion."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def _deletion_locks(instance: Declared, options: InProduction) -> Iterator[Findi
         if locked is UNKNOWN:
             yield Unjudged(path)
         elif locked is not True:
-            yield Violation(f"{whose} lock is open ({path})")
+            yield Violation(f"{whose} deletion lock is off ({path})")
 
 
 RULES = (
     ResourceRule(
         "protected",
         "Static addresses, NAT, database instance, database, zone and bucket are protected",
-        "their loss breaks the contract with customers and vendors",
-        "leave warp-edge:protect at true; what must go is unprotected on its own: pulumi state unprotect URN",
+        "losing one breaks the contract with customers and vendors",
+        "leave warp-edge:protect at true; to delete a single resource, first run: pulumi state unprotect URN",
         frozenset({ADDRESS, GLOBAL_ADDRESS, NAT, INSTANCE, DATABASE, ZONE, BUCKET}),
         options=InProduction,
         check=_protected,
@@ -41,8 +41,8 @@ RULES = (
     ResourceRule(
         "database-deletion-locks",
         "A database instance in production has both deletion locks",
-        "the engine's protection does not hold for whoever uses the console, and backups go with their instance",
-        "leave warp-edge:protect at true, it drives deletionProtection and settings.deletionProtectionEnabled",
+        "the engine's protection does not apply to the console, and backups are deleted with their instance",
+        "leave warp-edge:protect at true, which sets deletionProtection and settings.deletionProtectionEnabled",
         frozenset({INSTANCE}),
         options=InProduction,
         check=_deletion_locks,

@@ -1,4 +1,4 @@
-"""Secrets are marked as such, in every property of every resource: what is not stands in clear in the state."""
+"""Secrets have to be marked as such, in every property of every resource: others are clear text in the state."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from policies.declared import UNKNOWN, Declared, leaves
 from policies.rule import Finding, Level, Options, ResourceRule, Unjudged, Violation
 from secret_text import SHAPES
 
-# What a property is called that holds one. Words, so that `tokenTtl` and `passwordPolicy` are told apart below.
+# Names of properties that hold a secret, as words, so that `tokenTtl` and `passwordPolicy` can be excluded below.
 NAMES = re.compile(
     r"(password|passwd|pwd|passphrase|secret|secretkey|secretstring|token|apikey|accesskey|privatekey|clientkeydata"
     r"|credentials?|authorization|dsn|connectionstring)$"
@@ -21,19 +21,19 @@ NAMES = re.compile(
 
 
 class Secrets(Options):
-    """What is called like a secret and is none."""
+    """Properties that are named like a secret but hold none."""
 
     known: tuple[str, ...] = Field(
-        (), description="paths of properties that hold no secret, though called so, like metadata.labels.token"
+        (), description="paths of properties that hold no secret despite their name, like metadata.labels.token"
     )
 
 
 def _in_clear(resource: Declared, options: Secrets) -> Iterator[Finding]:
     if resource.secret is None:
         yield Violation(
-            "nobody told which of its values are secret",
-            "leave this rule at enforcementLevel remediate: only then does the engine say what is secret"
-            " (docs/policies.md); it changes nothing, and what it finds is refused",
+            "which of its values are secret was not reported",
+            "leave this rule at enforcementLevel remediate: only then does the engine report what is secret"
+            " (docs/policies.md); it changes nothing, and findings are refused",
         )
         return
     for path, value in leaves(resource.properties):
@@ -43,22 +43,22 @@ def _in_clear(resource: Declared, options: Secrets) -> Iterator[Finding]:
             if _named(path):
                 yield Unjudged(path)
         elif isinstance(value, str) and (looks := _looks_like(path, value)):
-            yield Violation(f"{path} holds {looks} in clear")
+            yield Violation(f"{path} has {looks} in clear text")
 
 
 def _looks_like(path: str, value: str) -> str:
-    """What kind of secret a text is, in words; empty: none. Never the text itself."""
+    """A description of the kind of secret; empty: none. Never the text itself."""
     if not value.strip():
         return ""
     if _named(path):
-        return "a secret, by its name,"
+        return "a secret (by its name)"
     if shape := next((what for what, shape in SHAPES if shape.search(value)), ""):
         return shape
     return next(filter(None, (_looks_like(inner, text) for inner, text in _document(value))), "")
 
 
 def _document(value: str) -> Iterator[tuple[str, str]]:
-    """The texts inside a JSON document, as kubeconfigs and service account keys are."""
+    """The texts inside a JSON document, such as kubeconfigs and service account keys."""
     if not value.lstrip().startswith(("{", "[")):
         return
     try:
@@ -80,11 +80,11 @@ def _under(path: str, secret: frozenset[str]) -> bool:
 RULES = (
     ResourceRule(
         "no-plaintext-secret",
-        "No property holds a secret in clear",
-        "inputs are kept in the state and shown in diffs; what is not marked as secret is there for all to read",
+        "No property holds a secret in clear text",
+        "inputs are stored in the state and shown in diffs, in clear text unless they are marked as secret",
         "pass it as a secret: pulumi config set --secret, pulumi.Output.secret, or a generated password's result",
         frozenset(),
-        # The engine says what is secret to remedies only. This one mends nothing: it listens (see `pack`).
+        # The engine marks secrets for remediations only. This one fixes nothing; it only records them (see `pack`).
         level=Level.REMEDIATE,
         options=Secrets,
         check=_in_clear,

@@ -1,4 +1,4 @@
-"""Buckets: what is published, and who may do what with it."""
+"""Rules for buckets: what is public, and who has access."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def _read_only(grant: Declared, _: Options) -> Iterator[Finding]:
 
 
 def _versioned(bucket: Declared, _: Options) -> Iterator[Finding]:
-    yield from _must_be_on(bucket, "versioning.enabled", "it keeps no earlier versions")
+    yield from _must_be_on(bucket, "versioning.enabled", "versioning is off")
 
 
 def _uniform(bucket: Declared, _: Options) -> Iterator[Finding]:
-    yield from _must_be_on(bucket, "uniformBucketLevelAccess", "single files can have access lists of their own")
+    yield from _must_be_on(bucket, "uniformBucketLevelAccess", "single objects can have their own ACLs")
 
 
 def _must_be_on(bucket: Declared, path: str, otherwise: str) -> Iterator[Finding]:
@@ -44,8 +44,8 @@ def _must_be_on(bucket: Declared, path: str, otherwise: str) -> Iterator[Finding
 RULES = (
     ResourceRule(
         "bucket-public-read-only",
-        "The world may read a bucket's files and nothing else",
-        "who can write what we publish writes the firewalls of all who trust it",
+        "The public may read a bucket's objects, and has no other access",
+        "anyone who can write the published files controls the firewalls of all who trust them",
         f"grant allUsers {READING[0]}, and everything else to people and service accounts by name",
         frozenset({BUCKET_MEMBER, BUCKET_BINDING}),
         check=_read_only,
@@ -53,15 +53,15 @@ RULES = (
     ResourceRule(
         "bucket-versioned",
         "A bucket keeps earlier versions",
-        "a wrong file must be undone, and what was published when must be provable",
+        "a wrong file has to be reverted, and what was published when has to be provable",
         "set versioning.enabled to true",
         frozenset({BUCKET}),
         check=_versioned,
     ),
     ResourceRule(
         "bucket-uniform-access",
-        "Access to a bucket is by IAM alone",
-        "an access list of a single file is seen in no review",
+        "Access to a bucket is by IAM only",
+        "ACLs of single objects do not show up in reviews",
         "set uniformBucketLevelAccess to true",
         frozenset({BUCKET}),
         check=_uniform,

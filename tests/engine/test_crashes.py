@@ -101,7 +101,7 @@ def kill_while(one: Round, command: str, operation: str, type_: str, done: Calla
 
 def holds(one: Round, known: Mapping[str, str]) -> None:
     outcome = one.finish(known)
-    assert outcome.runs == 1, outcome.said
+    assert outcome.runs == 1, outcome.output
     assert outcome.moved == []
     assert outcome.orphans == []
 

@@ -121,10 +121,11 @@ def test_an_address_that_calls_are_led_to_cannot_be_removed(edge: Edge, cloud: S
     before = cloud.resources()
     edge.set({"beta": BETA}, DEDICATED)
     said = edge.failing("preview")
-    assert "dedicated address sip-acme-udp-ip cannot go: the name acme.ringer.tel and the row of BAN 100001" in said
+    uses = "the name acme.ringer.tel and the row of BAN 100001"
+    assert f"dedicated address sip-acme-udp-ip cannot be removed: {uses}" in said
     assert "Traceback" not in said
     edge.set({"acme": ACME | {"ban": "100003"}, "beta": BETA}, DEDICATED)
-    assert "is BAN 100001's and cannot become BAN 100003's" in edge.failing("preview")
+    assert "is BAN 100001 and cannot be assigned to BAN 100003's" in edge.failing("preview")
     assert cloud.resources() == before
 
 
@@ -138,7 +139,7 @@ def test_it_goes_in_two_steps_and_then_nothing_of_it_is_left(edge: Edge, cloud: 
     assert address not in own_rows(edge)
 
     edge.set({"beta": BETA}, DEDICATED)
-    assert "cannot go without a word" in edge.failing("preview")
+    assert "cannot be removed without an entry" in edge.failing("preview")
     retired = {
         "address": address, "purpose": "Dedicated ingress (UDP)", "kind": "LoadBalancer", "direction": "inbound",
         "customer": "100001", "drainedOn": "2026-03-01", "retiredOn": "2026-03-09",

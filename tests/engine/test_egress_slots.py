@@ -51,7 +51,7 @@ def test_a_slot_from_announcement_to_removal_touches_no_other_address(edge: Stac
     edge.config["warp-edge:egress"]["slots"].pop("warp-nat-ip-4")
     edge.workspace.configure(edge.config)
     refused = edge.failing("preview")
-    assert "egress slot warp-nat-ip-4 still drains and cannot be removed" in refused
+    assert "egress slot warp-nat-ip-4 is still draining and cannot be removed" in refused
     assert "Traceback" not in refused
 
     retired = {key: drained[key] for key in ("address", "purpose", "kind", "direction")}

@@ -143,7 +143,7 @@ def test_drift_and_its_repair_are_told_to_reviewers(names: Stack, cloud: Sandbox
     refresh(names)
     status, told = reviewed(names, "preview")
     assert f"`sip.ringer.tel.` `A` at Gandi changed: `{STRANGER}` → `{ours}`" in told
-    assert "customers are led elsewhere once the TTL is over" in told
+    assert "customers get other addresses after the TTL" in told
     assert status == 3, "customers would see it"
     names.up()
 
@@ -161,7 +161,7 @@ def test_a_change_by_hand_that_nobody_has_seen_is_not_overwritten(names: Stack, 
     cloud.set(RECORD, SIP, "rrset_values", [STRANGER])
     names.set(600, DNS, "ttlSeconds")
     told = names.failing("up", "--yes", "--skip-preview")
-    assert f"sip.ringer.tel. A at Gandi was changed by somebody else: it holds {STRANGER} (300 s)" in told
+    assert f"sip.ringer.tel. A at Gandi was changed outside this program: it has {STRANGER} (300 s)" in told
     assert "`pulumi refresh` takes it into the state" in told
     assert "Traceback" not in told
     assert cloud.resource(RECORD, SIP)["rrset_values"] == [STRANGER]
@@ -176,7 +176,7 @@ def test_a_record_set_of_others_is_an_error_unless_adoption_is_on(names: Stack, 
         tx.create(RECORD, "ringer.tel/voice/A", body_of("voice", "A", 300, [STRANGER]))
     names.set({"primary": "voice"}, DNS, "names")
     told = names.failing("up", "--yes", "--skip-preview")
-    assert f"voice.ringer.tel. A at Gandi exists and holds {STRANGER} (300 s), not " in told
+    assert f"voice.ringer.tel. A at Gandi already exists with {STRANGER} (300 s), not " in told
     assert "dns.gandi.adopt: true" in told
     assert cloud.resource(RECORD, "ringer.tel/voice/A")["rrset_values"] == [STRANGER]
     names.set(True, DNS, "gandi", "adopt")

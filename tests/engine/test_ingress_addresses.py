@@ -56,7 +56,7 @@ def test_an_address_from_announcement_to_retirement(edge: Stack) -> None:
     edge.set({}, INGRESS, "announced")
     edge.set(NEW, INGRESS, "udp", "address")
     refused = edge.failing("up", "--yes", "--skip-preview")
-    assert f"ingress address {OLD} is active and cannot just go" in refused
+    assert f"ingress address {OLD} is active and cannot be removed" in refused
     assert "Traceback" not in refused
 
     retired = {key: before[OLD][key] for key in ("address", "purpose", "kind", "direction")}

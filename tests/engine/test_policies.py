@@ -112,7 +112,7 @@ def test_productions_stack_passes_as_it_stands(cloud: Sandbox, tmp_path: Path) -
     assert status == 0, told
     assert "[mandatory]" not in told
     assert "[advisory]  database-tier" in told
-    assert "db-f1-micro shares its core" in told
+    assert "db-f1-micro has a shared core" in told
 
 
 def test_everything_wrong_is_told_at_once_each_with_its_remedy(stack: Stack, tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_everything_wrong_is_told_at_once_each_with_its_remedy(stack: Stack, tmp
         "database-instance: no daily backups",
         "database-instance: no point-in-time recovery",
         "-> set warp-edge:database.backups.enabled and .pointInTimeRecovery to true",
-        "egress-nat: 1 address is active, 2 are the least",
+        "egress-nat: 1 address is active, the minimum is 2",
         "egress-nat: 1 address is active: 0 calls fit when 1 of them drains, the peak is 64,000",
         "-> announce one more slot under warp-edge:egress.slots, then make it active (docs/addresses.md)",
         "dns-zone: it is not protected",
@@ -158,7 +158,7 @@ def test_a_dynamic_resource_keeps_its_secrets_and_shows_what_is_none(cloud: Sand
     done = workspace.cli.run("preview", "--stack", "sandbox", *under(PACK, None))
     told = done.stdout + done.stderr
     assert done.returncode, told
-    assert "acl: writerToken holds a secret, by its name, in clear" in told
+    assert "acl: writerToken has a secret (by its name) in clear text" in told
     assert "readerPassword" not in told.partition("Policies:")[2]
     assert "hunter2" not in told
 

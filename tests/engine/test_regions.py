@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from sandbox import sip_edge
-from sandbox.failover import CUSTOMER, FIRST, NOBODY, SECOND, steps
+from sandbox.failover import CUSTOMER, FIRST, SECOND, UNREACHED, steps
 from sandbox.regions import GLOBAL, PREMIUM, REGIONS, STACKS, TwoRegions
 from sandbox.sip_probe import options
 from tests.kept import sandbox_aside
@@ -128,9 +128,9 @@ def test_the_promise_of_all_regions_holds_from_outside(
 def test_callers_reach_the_other_region_when_one_fails_or_is_drained_and_come_back(regions: TwoRegions) -> None:
     seen = [(step, {way: each.region for way, each in step.seen.items()}) for step in steps(regions)]
     assert not [wrong for step, _ in seen for wrong in step.wrong]
-    by_srv, by_address = zip(*[(found["UDP, SRV"], found["UDP, address alone"]) for _, found in seen], strict=True)
+    by_srv, by_address = zip(*[(found["UDP, SRV"], found["UDP, address only"]) for _, found in seen], strict=True)
     assert by_srv == (FIRST, SECOND, SECOND, SECOND, FIRST, SECOND)
-    assert by_address == (FIRST, NOBODY, SECOND, SECOND, FIRST, SECOND)
+    assert by_address == (FIRST, UNREACHED, SECOND, SECOND, FIRST, SECOND)
     assert answers(regions, "_sip._udp.ringer.tel", "SRV")[0].startswith("10 50 5060 sip-udp." + FIRST), "as before"
 
 

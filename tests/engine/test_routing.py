@@ -154,12 +154,12 @@ def test_a_resolver_sees_the_other_region_when_the_first_ones_listener_is_closed
     assert names.asked("sip-tcp") == [names.first_tcp]
 
 
-def test_udp_is_answered_by_where_the_asker_is_and_never_by_a_probe(names: Names) -> None:
+def test_udp_is_answered_by_where_the_client_is_and_never_by_a_probe(names: Names) -> None:
     assert names.asked("sip") == names.asked("sip-udp") == [names.first_udp], "where nothing answers a probe"
-    names.cloud.place_askers("127.0.0.0/8", ["us-east1", "us-central1"])
+    names.cloud.place_clients("127.0.0.0/8", ["us-east1", "us-central1"])
     assert names.asked("sip") == names.asked("sip-udp") == [names.second_udp]
     assert names.asked("sip-tcp") == [names.first_tcp], "a failover has one primary for everybody"
-    names.cloud.place_askers("127.0.0.0/8", [])
+    names.cloud.place_clients("127.0.0.0/8", [])
 
 
 def test_draining_taking_back_and_another_order_change_record_sets_in_place(names: Names) -> None:

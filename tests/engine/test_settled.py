@@ -54,8 +54,8 @@ def command(*arguments: str, given: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_targeted_update_publishes_nothing_and_says_what_helps(fresh: Stack) -> None:
     told = fresh.failing("up", "--yes", "--skip-preview", "--target", "**egress**", *RULES)
-    assert "this update left out what these outputs are made of: ipInventory, " in told
-    assert "-> run a whole `pulumi up`, without --target and --exclude" in told
+    assert "this update left out resources that these outputs depend on: ipInventory, " in told
+    assert "-> run a complete `pulumi up`, without --target and --exclude" in told
     assert "egress-slot-warp-nat-ip-1" in fresh.state(), "what it was to do is done"
     assert "database-instance: this update leaves it out (--target, --exclude), so it has no inputs yet" in told
     assert "[mandatory]" not in told
@@ -64,7 +64,7 @@ def test_a_targeted_update_publishes_nothing_and_says_what_helps(fresh: Stack) -
     for reader in (("inventory", "render"), ("verify",)):
         refused = command(*reader, given=given)
         assert refused.returncode == 2
-        assert "-> run a whole `pulumi up`, without --target and --exclude" in refused.stderr
+        assert "-> run a complete `pulumi up`, without --target and --exclude" in refused.stderr
         assert "Traceback" not in refused.stderr
 
 
@@ -73,7 +73,7 @@ def test_a_whole_update_mends_it(fresh: Stack) -> None:
     given = json.dumps(fresh.cli.outputs())
     assert command("inventory", "render", given=given).returncode == 0
     assert page(after_update(fresh.cli)) == (
-        "## After the update of stack `sandbox`\n\n**The update took: nothing is left to do.**\n"
+        "## After the update of stack `sandbox`\n\n**The update took effect: nothing is left to do.**\n"
     )
 
 
@@ -88,7 +88,7 @@ def test_outputs_that_an_older_program_wrote_in_a_targeted_update_are_refused(fr
         file.write_text(json.dumps(whole))
         fresh.cli.text("stack", "import", "--file", str(file), "--stack", fresh.cli.stack)
         with pytest.raises(
-            EngineError, match=r"no value is known for ipInventory: a targeted update .*\n  -> run a whole"
+            EngineError, match=r"no value is known for ipInventory: a targeted update .*\n  -> run a complete"
         ):
             fresh.cli.outputs()
         given = fresh.cli.text("stack", "output", "ipInventory", "--json", "--stack", fresh.cli.stack)
@@ -140,12 +140,12 @@ def test_what_is_declared_and_not_deployed_yet_is_no_drift(fresh: Stack) -> None
         fresh.workspace.configure(deployed)
     assert is_unknown((ahead.after or {})["ipInventory"]), "it has an address that is not reserved yet"
     found = report(ahead, fresh.cli.stack)
-    assert (found.visible, found.failed, found.resources, found.not_told) == (False, False, (), ())
+    assert (found.visible, found.failed, found.resources, found.omitted) == (False, False, (), ())
 
 
 def test_what_moved_behind_the_engines_back_is_drift_though_it_says_same(fresh: Stack, cloud: Sandbox) -> None:
     calm = refreshed(fresh)
-    assert (calm.visible, calm.resources, calm.not_told) == (False, (), ()), "nothing untouched is reported"
+    assert (calm.visible, calm.resources, calm.omitted) == (False, (), ()), "nothing untouched is reported"
     instance = next(each.body["name"] for each in cloud.resources(INSTANCE))
     moves = (
         (ADDRESS, "kamailio-sip-udp-ip", "address", "127.9.9.9"),
@@ -170,7 +170,7 @@ def test_what_moved_behind_the_engines_back_is_drift_though_it_says_same(fresh: 
         f"DatabaseInstance {instance}": Audience.CUSTOMERS,
         "output database.serverCa": Audience.CUSTOMERS,
     }
-    assert "**The cloud is not as the state has it. Visible to vendors and customers.**" in markdown(found)
+    assert "**The cloud does not match the state. Visible to vendors and customers.**" in markdown(found)
 
 
 def test_a_program_that_refuses_hides_drift_and_a_refresh_without_it_finds_it(fresh: Stack) -> None:

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
-from inventory.published import read
+from inventory.reading import read
 from inventory.site.files import FILES, content_type
 from inventory.site.render import render
 from review.markdown import markdown
@@ -123,7 +123,7 @@ def test_what_is_not_public_is_read_by_nobody(published: Stack, cloud: Sandbox) 
 
 def test_a_bucket_of_somebody_else_is_refused_before_anything_else_is_lost(as_before: Stack, cloud: Sandbox) -> None:
     with cloud.cloud.change("hand") as tx:
-        tx.put(BUCKET, "taken", {"name": "taken", "project": "somebody-else", "location": "US"})
+        tx.put(BUCKET, "taken", {"name": "taken", "project": "other-project", "location": "US"})
     as_before.set("taken", "warp-edge:inventorySite", "bucket")
     assert "The requested bucket name is not available" in as_before.failing("up", "--yes", "--skip-preview")
     assert get(cloud, "index.html")[0] == 200

@@ -1,4 +1,4 @@
-"""A cloud and its providers inside the test process, without the sandbox's own process around them."""
+"""A cloud and its providers inside the test process, without a server process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from local_cloud.random_provider import RandomProvider
 from tests.local_cloud.plugin import Plugin
 
 PROJECT, REGION = "warp-sandbox", "us-central1"
-# pytest-xdist runs several files side by side. Servers listen on fixed ports, so each worker has addresses of its own.
+# pytest-xdist runs several files side by side. Servers listen on fixed ports, so each worker has its own addresses.
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 NETWORK = f"127.93.{32 * WORKER}.0/19"
 
@@ -30,7 +30,7 @@ def cloud(tmp_path: Path) -> Cloud:
     with cloud.change("hand") as tx:
         tx.set_setting("network", NETWORK)
         gandi.new_domain(tx, "ringer.tel")
-        gandi.new_domain(tx, "somebody-else.example", ours=False)
+        gandi.new_domain(tx, "other-owner.example", ours=False)
         context = str(make_cluster(tx, PROJECT, REGION, "warp-cluster")["context"])
         make_workload(tx, context, "warp-core", "kamailio", image="kamailio:v1.3-redis", replicas=3)
     return cloud

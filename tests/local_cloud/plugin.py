@@ -23,7 +23,7 @@ KINDS = {value: name.lower() for name, value in provider_pb2.PropertyDiff.Kind.i
 
 
 class Refused(Exception):
-    """The plugin said no. `reasons`, `id` and `outputs` are there when the object exists all the same."""
+    """The plugin refused. `reasons`, `id` and `outputs` are set if the object exists nevertheless."""
 
     def __init__(self, error: grpc.RpcError) -> None:
         super().__init__(error.details())
@@ -41,7 +41,7 @@ class Refused(Exception):
 
 
 class Invalid(Exception):
-    """Check found inputs wrong."""
+    """Check found invalid inputs."""
 
     def __init__(self, failures: Mapping[str, str]) -> None:
         super().__init__("\n".join(f"{name}: {reason}" for name, reason in failures.items()))
@@ -59,17 +59,17 @@ class Resource:
     outputs: Props
     secrets: set[str] = field(default_factory=set)
     noted: Props = field(default_factory=dict)
-    """What the bridge notes beside the inputs: which of them are its own defaults."""
+    """What the bridge records beside the inputs: which of them are its defaults."""
 
     @property
     def kept(self) -> Props:
-        """The inputs as the engine's state keeps them."""
+        """The inputs as stored in the engine's state."""
         return {**self.inputs, **self.noted}
 
 
 @dataclass(frozen=True)
 class Diff:
-    """What an update would do: property path -> add, update, delete, each with _replace where it replaces."""
+    """What an update would do: property path -> add, update, delete, each with _replace if it replaces."""
 
     changes: dict[str, str]
     delete_before_replace: bool
@@ -85,7 +85,7 @@ UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 
 def secret(value: Any) -> Props:
-    """A secret as it travels."""
+    """A secret in the wire format."""
     return {SIGNATURE: SECRET, "value": value}
 
 
@@ -133,7 +133,7 @@ class Plugin:
         self.configure(**configuration)
 
     def _connect(self) -> None:
-        # One connection of its own per engine: gRPC would share it otherwise.
+        # One connection per engine: gRPC would share it otherwise.
         options = [("grpc.use_local_subchannel_pool", 1)]
         self._channel = grpc.insecure_channel(self._address, options=options)
         self.stub = provider_pb2_grpc.ResourceProviderStub(self._channel)

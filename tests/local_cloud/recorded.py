@@ -1,4 +1,4 @@
-"""What the real plugins answered (tests/conformance), asked of the sandbox's providers.
+"""The real plugins' recorded answers (tests/conformance), compared with the local cloud's providers.
 
 A recording is a file of JSON lines: the plugin, then resource types as an `up` left them in the state, each followed by
 questions: one leaf of the inputs changed or left out, and what Check and Diff of the real plugin said to that. Answers
@@ -23,12 +23,12 @@ from tests.local_cloud.plugin import Plugin, wire
 CONFORMANCE = Path(__file__).parents[1] / "conformance"
 Props = dict[str, Any]
 Key = tuple[str, str, str, str]
-"""Which question: file, type, path, how."""
+"""Identifies a question: file, type, path, how."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a plugin says to new inputs: refused by Check, an error of Diff, or a plan."""
+    """A plugin's answer to new inputs: refused by Check, an error of Diff, or a plan."""
 
     outcome: str
     """refused, error, DIFF_NONE or DIFF_SOME."""
@@ -40,7 +40,7 @@ class Answer:
     def __str__(self) -> str:
         """In one line, as an exception quotes it."""
         detail = ", ".join(f"{path} {kind}" for path, kind in sorted(self.detail))
-        # What replaces shows in the kinds; only where the two disagree it is worth a word.
+        # Replacements show in the kinds; they are only listed where the two disagree.
         shown = {path for path, kind in self.detail if "REPLACE" in kind}
         replaces = f"; replaces {', '.join(sorted(self.replaces))}" if self.replaces != shown else ""
         return f"{self.outcome} {detail}".strip() + replaces + ("; deletes first" if self.delete_before_replace else "")
@@ -48,7 +48,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Question:
-    """One leaf of a resource's inputs changed or left out, with the recorded answer."""
+    """One leaf of a resource's inputs changed or omitted, with the recorded answer."""
 
     key: Key
     id: str
@@ -74,7 +74,7 @@ def questions(file: str) -> Iterator[Question]:
 
 
 def _news(resource: Props, row: Props) -> Props:
-    """The inputs with the leaf in question changed or left out."""
+    """The inputs with the leaf in question changed or omitted."""
     news: Props = copy.deepcopy(resource["inputs"])
     parent, name = _leaf(news, row["path"])
     assert parent[name] == row["from"], f"{row['path']} is {parent[name]!r}, the question says {row['from']!r}"
@@ -86,7 +86,7 @@ def _news(resource: Props, row: Props) -> Props:
 
 
 def _leaf(node: Any, path: str) -> tuple[Any, Any]:
-    """Where a recorded path leads. Its keys may have dots themselves: the longest key that is there is meant."""
+    """Resolves a recorded path. Keys may contain dots: the longest existing key is used."""
     if path.startswith("["):
         index, _, rest = path[1:].partition("]")
         name: Any = int(index)
@@ -108,7 +108,7 @@ def _answer(row: Props) -> Answer:
 
 
 def ask(plugin: Plugin, question: Question) -> Answer:
-    """The sandbox's own answer: Check as the engine calls it, then Diff with what Check made of the inputs."""
+    """The local cloud's answer: Check as the engine calls it, then Diff with the checked inputs."""
     urn = plugin.urn(question.key[1], "recorded")
     inputs, outputs = wire(question.inputs), wire(question.outputs)
     try:
@@ -134,25 +134,25 @@ def ask(plugin: Plugin, question: Question) -> Answer:
 
 
 def differences(plugin: Plugin, file: str) -> dict[Key, tuple[Answer, Answer]]:
-    """Where the sandbox answers otherwise: the recorded answer and its own."""
+    """Where the local cloud's answer differs: the recorded answer and its own."""
     asked = ((question, ask(plugin, question)) for question in questions(file))
     return {one.key: (one.recorded, own) for one, own in asked if own != one.recorded}
 
 
 def exceptions(plugin: str) -> dict[Key, str]:
-    """Answers that stay different on purpose, with what the sandbox says instead; each has a reason and a source."""
+    """Answers that differ on purpose, with the local cloud's; each has a reason and a source."""
     path = CONFORMANCE / f"{plugin}-exceptions.yaml"
     rows: list[Props] = (yaml.safe_load(path.read_text()) or []) if path.exists() else []
     for row in rows:
         assert set(row) == {"file", "type", "path", "how", "answer", "reason", "source"}, row
         assert all(row.values()), f"an exception without a word: {row}"
     listed = {(row["file"], row["type"], row["path"], row["how"]): str(row["answer"]) for row in rows}
-    assert len(listed) == len(rows), "an exception stands twice"
+    assert len(listed) == len(rows), "duplicate exception"
     return listed
 
 
 def complaints(plugin: Plugin, name: str, file: str) -> list[str]:
-    """What is wrong with the sandbox, or with the list of exceptions of plugin `name`; empty when all is as it says."""
+    """What is wrong with the local cloud, or with the exceptions of plugin `name`; empty if nothing is."""
     found = differences(plugin, file)
     listed = {key: answer for key, answer in exceptions(name).items() if key[0] == file}
     wrong = [

@@ -1,4 +1,4 @@
-"""The cloud without this product: its own commands, and a program of a few lines that the real engine deploys to it."""
+"""The cloud without this product: its commands, and a small program that the real engine deploys to it."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ def test_a_program_of_a_few_lines_is_deployed_and_destroyed(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["status"], "local_cloud: no cloud runs in {}; `python -m local_cloud start` starts one"),
-        (["resources"], "local_cloud: there is no cloud in {}"),
+        (["status"], "local_cloud: no cloud is running in {}; start one with `python -m local_cloud start`"),
+        (["resources"], "local_cloud: no cloud in {}"),
     ],
 )
 def test_what_needs_a_cloud_says_how_to_get_one(arguments: list[str], words: str, tmp_path: Path) -> None:

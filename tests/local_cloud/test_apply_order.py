@@ -1,4 +1,4 @@
-"""The order of a keyed list after an apply: the plugin compares by place, so a wrong one is a change for ever."""
+"""The order of a keyed list after an apply: the plugin compares by index, so a wrong order is a permanent diff."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from local_cloud.values import Props
 def test_what_is_applied_keeps_its_order_and_what_others_have_its_neighbours(
     live: str, given: str, merged: str
 ) -> None:
-    """As structured-merge-diff 4.6.0 merges lists, which was read for it."""
+    """As structured-merge-diff 4.6.0 merges lists (from its source)."""
     assert "".join(merged_order(list(live), list(given))) == merged
 
 
@@ -38,7 +38,7 @@ def service(*ports: tuple[str, int]) -> Props:
     }
 
 
-def test_ports_of_a_service_made_by_hand_stand_as_they_were_applied() -> None:
+def test_ports_of_a_manually_created_service_keep_the_applied_order() -> None:
     by_hand = service(("metrics", 9090), ("http", 8000), ("debug", 9999))
     live = with_owners(by_hand, {KUBECTL: leaves(by_hand)})
     after = apply(live, service(("http", 8000), ("metrics", 9090)))

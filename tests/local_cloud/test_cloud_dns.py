@@ -41,7 +41,7 @@ def test_two_zones_of_one_name_and_names_without_a_dot_are_refused(gcp: Plugin, 
         gcp.create(ZONE, "again", {"name": "ringer-tel", "dnsName": "other.tel."})
     with pytest.raises(Refused, match=r"'entity.managedZone.dnsName': 'ringer.tel'"):
         gcp.create(ZONE, "dotless", {"name": "dotless", "dnsName": "ringer.tel"})
-    with pytest.raises(Invalid, match=r'doesn\'t end with "."'):  # the plugin looks at a record set's name itself
+    with pytest.raises(Invalid, match=r'doesn\'t end with "."'):  # the plugin checks a record set's name itself
         record(gcp, "sip.ringer.tel", "A", "127.77.0.1")
 
 
@@ -142,7 +142,7 @@ def test_keys_of_a_signed_zone_give_the_ds_that_dnspython_computes(gcp: Plugin) 
     assert key["digests"] == [{"digest": ds.digest.hex().upper(), "type": "sha256"}]
     assert key["keyTag"] == dns.dnssec.key_id(dnskey)  # type: ignore[arg-type]
     unsigned = gcp.create(ZONE, "plain", {"name": "plain", "dnsName": "plain.tel."})
-    # No empty list, but none at all, as the real plugin was seen to answer.
+    # Not an empty list, but none at all, as observed with the real plugin.
     assert "keySigningKeys" not in gcp.invoke("gcp:dns/getKeys:getKeys", managedZone=unsigned.id)
 
 

@@ -1,4 +1,4 @@
-"""Cloud SQL instances, databases and users; those that need a server run a real PostgreSQL."""
+"""Cloud SQL instances, databases and users; tests that need a server run a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.local_cloud.plugin import UNKNOWN, Invalid, Plugin, Props, Refused, R
 INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
 DATABASE = "gcp:sql/database:Database"
 USER = "gcp:sql/user:User"
-LOOPBACK = [{"name": "loopback", "value": "127.0.0.0/8"}]  # who connects in these tests
+LOOPBACK = [{"name": "loopback", "value": "127.0.0.0/8"}]  # the clients of these tests
 NETWORK = "projects/warp-sandbox/global/networks/default"
 
 
@@ -65,7 +65,7 @@ def running(gcp: Plugin) -> Iterator[Resource]:
     ],
 )
 def test_settings_that_cloud_sql_refuses(gcp: Plugin, settings: Props, words: str) -> None:
-    """At `up`: the plugin plans all of this. Each is refused before a server is started for it."""
+    """At `up`: the plugin accepts all of these in the plan. Each is refused before a server is started."""
     gcp.check(INSTANCE, "db", instance(**settings))
     with pytest.raises(Refused, match=words):
         gcp.create(INSTANCE, "db", instance(**settings))
@@ -119,7 +119,7 @@ def test_access_over_a_reserved_range_gives_a_private_address_that_stays(gcp: Pl
     with pytest.raises(Refused, match=r"Producer services .* are still using this connection"):
         gcp.delete(peering)
     gcp.delete(made)
-    # Google's side keeps it for days; what is let go of is there for who comes again, and is imported.
+    # Google keeps the connection for days; after it was abandoned it still exists, and can be imported.
     with pytest.raises(Refused, match=r"Producer services .* are still using this connection"):
         gcp.delete(peering)
     abandoned = gcp.update(peering, peering.inputs | {"deletionPolicy": "ABANDON"})
@@ -135,7 +135,7 @@ def test_access_over_a_reserved_range_gives_a_private_address_that_stays(gcp: Pl
     both = ["other-range", "others-range"]
     given = gcp.update(found, found.inputs | {"reservedPeeringRanges": both})
     assert given.outputs["reservedPeeringRanges"] == both
-    # Why the program does not ask for this: what others had in the network's one connection is gone.
+    # Why the program does not use this: ranges of other users of the network's only connection are lost.
     taken = gcp.create(connection, "peering", {**again, "updateOnCreationFail": True})
     assert taken.outputs["reservedPeeringRanges"] == ["other-range"]
 
@@ -195,7 +195,7 @@ def test_databases_and_users_are_real_and_the_password_stays_secret(
         assert all("s3cret-word" not in str(one.body) for one in tx.everything())
 
 
-def test_who_is_in_no_authorised_network_does_not_get_in(gcp: Plugin, running: Resource) -> None:
+def test_a_client_in_no_authorised_network_is_refused(gcp: Plugin, running: Resource) -> None:
     gcp.create(USER, "one", {"name": "one", "instance": "warp-db", "password": "word"})
     where: dict[str, Any] = {"host": running.outputs["firstIpAddress"], "dbname": "postgres", "user": "one"}
     for networks in ([], [{"name": "elsewhere", "value": "192.0.2.0/24"}]):
@@ -255,7 +255,7 @@ def test_a_setting_postgres_refuses_leaves_the_instance_as_it_was(gcp: Plugin, r
     assert seen.outputs["settings"]["databaseFlags"] == []
 
 
-def test_an_instance_that_is_switched_off_answers_nobody(gcp: Plugin, running: Resource) -> None:
+def test_an_instance_that_is_switched_off_refuses_connections(gcp: Plugin, running: Resource) -> None:
     host = running.outputs["firstIpAddress"]
     off = gcp.update(
         running, {**running.inputs, "settings": {**running.inputs["settings"], "activationPolicy": "NEVER"}}

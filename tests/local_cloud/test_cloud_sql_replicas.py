@@ -1,4 +1,4 @@
-"""Read replicas of Cloud SQL: what is refused, in the cloud's words, and a promotion by hand."""
+"""Read replicas of Cloud SQL: refusals, with the cloud's messages, and a manual promotion."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def copied(**settings: Any) -> Props:
 
 @pytest.fixture
 def owner(gcp: Plugin) -> Iterator[Resource]:
-    """An owner that runs, with a database and a user."""
+    """A running primary with a database and a user."""
     made = gcp.create(INSTANCE, "db", owned())
     gcp.create(DATABASE, "warp", {"name": "warp", "instance": "warp-db"})
     gcp.create(USER, "kamailio", {"name": "kamailio", "instance": "warp-db", "password": WORD})
@@ -60,7 +60,7 @@ def tables(of: Resource) -> list[str]:
 @pytest.mark.parametrize(
     ("owners", "replicas", "words"),
     [
-        ({}, {"masterInstanceName": "nobody"}, r"Error 403: The client is not authorized .*, notAuthorized"),
+        ({}, {"masterInstanceName": "missing"}, r"Error 403: The client is not authorized .*, notAuthorized"),
         ({}, {"databaseVersion": "POSTGRES_16"}, r"must have its version \(POSTGRES_15\), not POSTGRES_16"),
         ({}, {"tier": "db-f1-micro"}, r"The tier \(db-f1-micro\) .* no smaller than its primary's \(db-g1-small\)"),
         ({"tier": "db-custom-2-7680"}, {"tier": "db-custom-2-3840"}, r"its primary's \(db-custom-2-7680\)"),
@@ -80,7 +80,7 @@ def test_what_cannot_be_a_replica_is_refused_and_leaves_nothing(
     gcp: Plugin, cloud: Cloud, owners: Props, replicas: Props, words: str
 ) -> None:
     body = gcp.create(INSTANCE, "db", owned(**{**owners, "activationPolicy": "NEVER"})).outputs
-    with cloud.change("hand") as tx:  # none of this needs its server
+    with cloud.change("hand") as tx:  # no server is needed for this
         activation = owners.get("activationPolicy", "ALWAYS")
         tx.put(
             INSTANCE,
@@ -134,7 +134,7 @@ def test_a_promoted_replica_is_an_instance_of_its_own(
     gcp: Plugin, owner: Resource, replica: Resource, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert COMMAND_LINE.main(["--dir", str(tmp_path), "promote", "warp-db-east"]) == 0
-    for name, words in (("warp-db", "is not a read replica"), ("nobody", "the cloud has no")):
+    for name, words in (("warp-db", "is not a read replica"), ("missing", "the cloud has no")):
         assert COMMAND_LINE.main(["--dir", str(tmp_path), "promote", name]) == 1
         assert words in capsys.readouterr().err
     seen = gcp.read(replica)
@@ -152,6 +152,6 @@ def test_a_promoted_replica_is_an_instance_of_its_own(
     without = {key: value for key, value in replica.inputs.items() if key != "masterInstanceName"}
     backed = {**without, "settings": {**without["settings"], "backupConfiguration": BACKUPS}}
     assert not [kind for kind in gcp.diff(replica, backed).changes.values() if "replace" in kind]
-    updated = gcp.update(replica, backed)  # by a state that has not seen the promotion
+    updated = gcp.update(replica, backed)  # by a state from before the promotion
     assert updated.outputs["masterInstanceName"] == ""
     gcp.delete(owner)

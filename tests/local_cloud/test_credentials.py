@@ -27,7 +27,7 @@ def test_a_service_accounts_address_is_known_in_the_preview(gcp: Plugin) -> None
     assert other.changes == {"accountId": "update_replace", "email": "update", "member": "update"}
 
 
-def test_a_service_account_is_there_once_unless_that_is_no_matter(gcp: Plugin) -> None:
+def test_a_service_account_exists_once_unless_existing_ones_are_accepted(gcp: Plugin) -> None:
     gcp.create(ACCOUNT, "acme", {"accountId": "warp-acme"})
     with pytest.raises(Refused, match="Error 409: Service account warp-acme already exists"):
         gcp.create(ACCOUNT, "again", {"accountId": "warp-acme"})

@@ -1,4 +1,4 @@
-"""A plan compared with the state: the bridge's rules one by one, where the recordings show them only in passing."""
+"""A plan compared with the state: the bridge's rules one by one, beyond what the recordings cover."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_difference_is_reported_where_it_is(before: Props, after: Props, expec
 
 
 def test_an_element_of_a_set_that_changes_goes_and_comes_with_all_it_forces() -> None:
-    """`text!` stays the same, and yet the old element goes: Terraform replaces, and no single place says why."""
+    """`text!` is unchanged, but the old element is removed: Terraform replaces, and no single path explains it."""
     full = {"rules": [{"port": 1, "text": "t", "note": "n"}]}
     found = changes({**STATE, **full}, {"name": "a", "rules": [{"port": 2, "text": "t", "note": "n"}]})
     assert found == {"rules[0].port": "update", "__meta": "update!"}
@@ -79,4 +79,4 @@ def test_what_a_plan_adds_to_any_other_change() -> None:
     assert {path_text(one.path): one.kind for one in added} == {"check.path": "add", "when.age": "add", "kept": "add"}
     changed = {**given, "when": {"age": 3, "state": "on"}}
     added = settled_by_the_way(SHAPE, state, plan(SHAPE, state, changed))
-    assert "when.age" not in {path_text(one.path) for one in added}, "a set of one that changes is said by itself"
+    assert "when.age" not in {path_text(one.path) for one in added}, "a changed set of one is reported itself"

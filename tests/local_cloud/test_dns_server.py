@@ -1,4 +1,4 @@
-"""The sandbox's DNS answers, asked over real sockets with dnspython.
+"""The local cloud's DNS answers, queried over real sockets with dnspython.
 
 Expected answers come from the RFCs named in the tests; dnspython is an implementation of its own.
 """
@@ -206,7 +206,7 @@ def test_a_wildcard_answers_for_names_that_do_not_exist_only(ask: Ask) -> None:
     assert texts(ask("x.y.pbx.ringer.tel.", "A").answer) == {("x.y.pbx.ringer.tel.", "A"): ["192.0.2.77"]}
     existing = ask("known.pbx.ringer.tel.", "A")
     assert (existing.rcode(), existing.answer) == (dns.rcode.NOERROR, [])
-    # RFC 4592 section 4.7: the closest encloser is deep.pbx, which has no wildcard of its own.
+    # RFC 4592 section 4.7: the closest encloser is deep.pbx, which has no wildcard.
     assert ask("b.deep.pbx.ringer.tel.", "A").rcode() == dns.rcode.NXDOMAIN
     assert ask("other.pbx.ringer.tel.", "SRV").rcode() == dns.rcode.NOERROR
 

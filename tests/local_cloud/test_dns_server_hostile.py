@@ -1,4 +1,4 @@
-"""No packet and no name is too strange for the sandbox's DNS server."""
+"""The local cloud's DNS server survives malformed packets and unusual names."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def mutated(changes: list[tuple[int, int]]) -> bytes:
 packets = st.one_of(
     st.binary(max_size=600),
     st.builds(mutated, st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=6)),
-    # A well-formed header, then anything: counts that lie, pointers that loop.
+    # A well-formed header, then anything: wrong counts, looping pointers.
     st.builds(lambda counts, rest: struct.pack("!6H", 1, 0x100, *counts) + rest,
               st.tuples(*[st.integers(0, 3)] * 4), st.binary(max_size=300)),
 )  # fmt: skip

@@ -37,7 +37,7 @@ def test_a_dual_stack_service_has_both_addresses_that_its_annotation_names(
     for reserved in (address, beside):
         with pytest.raises(Refused, match="already being used by"):
             gcp.delete(reserved)
-    # Taken away from it, the IPv6 address is free, and the IPv4 one where it was.
+    # Once removed from it, the IPv6 address is free, and the IPv4 one unchanged.
     alone = kubernetes.update(made, pinned())
     assert points(alone) == [address.outputs["address"]]
     gcp.delete(beside)
@@ -50,7 +50,7 @@ def test_ipv6_is_added_to_a_service_in_place(kubernetes: Plugin, address: Resour
     assert points(kubernetes.update(made, both)) == [address.outputs["address"], beside.outputs["address"]]
 
 
-def test_a_family_that_nothing_names_gets_an_address_of_the_moment_that_stays(
+def test_a_family_without_a_named_address_gets_an_ephemeral_one_that_stays(
     kubernetes: Plugin, address: Resource
 ) -> None:
     made = kubernetes.create(SERVICE, "sip", pinned(**DUAL))

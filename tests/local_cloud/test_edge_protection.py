@@ -1,4 +1,4 @@
-"""Cloud Armor policies at a region's edge, and VPC firewall rules: what is taken, and what the cloud refuses."""
+"""Cloud Armor policies at a region's edge, and VPC firewall rules: what the cloud accepts and refuses."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def test_a_policy_protects_a_region_and_cannot_go_while_it_does(gcp: Plugin) -> 
 
 def test_a_policy_that_protects_a_region_has_no_rules_of_its_own(gcp: Plugin) -> None:
     policy(gcp, "ddos", ddosProtectionConfig={"ddosProtection": "ADVANCED"})
-    with pytest.raises(Refused, match="has no rules of its own"):
+    with pytest.raises(Refused, match="must not have rules"):
         rule(gcp, "ddos", networkMatch={"srcIpRanges": ["192.0.2.0/24"]})
     own = [{"action": "deny", "priority": 1, "networkMatch": {"srcIpRanges": ["192.0.2.0/24"]}}]
-    with pytest.raises(Refused, match="has no rules of its own"):
+    with pytest.raises(Refused, match="must not have rules"):
         policy(gcp, "both", rules=own, ddosProtectionConfig={"ddosProtection": "ADVANCED"})
 
 
@@ -61,7 +61,7 @@ def test_a_rule_is_there_once_and_the_default_rule_cannot_be_deleted(gcp: Plugin
         rule(gcp, "edge")
     last = rule(gcp, "edge", priority=DEFAULT_PRIORITY, action="deny")
     gcp.delete(last)
-    assert gcp.read(last) is not None, "the API has no way to delete it"
+    assert gcp.read(last) is not None, "the API cannot delete it"
     gcp.delete(made)
     assert gcp.read(made) is None
 
@@ -87,10 +87,10 @@ def test_a_service_needs_a_policy_of_its_region_and_of_the_type_for_networks(gcp
     with pytest.raises(Refused, match="Error 404"):
         gcp.create(SERVICE, "edge", {**inputs, "securityPolicy": f"{PATH}/nowhere"})
     backend = policy(gcp, "backend", type="CLOUD_ARMOR")
-    with pytest.raises(Refused, match="is not of the type CLOUD_ARMOR_NETWORK"):
+    with pytest.raises(Refused, match="is not of type CLOUD_ARMOR_NETWORK"):
         gcp.create(SERVICE, "edge", {**inputs, "securityPolicy": backend.id})
     far = policy(gcp, "far", region="us-east1")
-    with pytest.raises(Refused, match="is a policy of us-east1"):
+    with pytest.raises(Refused, match="is a policy in us-east1"):
         gcp.create(SERVICE, "edge", {**inputs, "securityPolicy": far.id})
     with pytest.raises(Refused, match="Cannot determine region"):
         gcp.create(SERVICE, "edge", {"name": "edge"})

@@ -1,4 +1,4 @@
-"""Addresses, routers and NAT: what the cloud refuses, and how the plugin plans."""
+"""Addresses, routers and NAT: the cloud's refusals, and the plugin's plans."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_unknown_inputs_and_unknown_types_are_refused_by_name(gcp: Plugin, route
         gcp.invoke("gcp:compute/getImage:getImage")
 
 
-def test_an_address_in_use_cannot_be_deleted_and_says_who_uses_it(
+def test_an_address_in_use_cannot_be_deleted_and_its_user_is_named(
     gcp: Plugin, slots: dict[str, Resource], nat: Resource
 ) -> None:
     with pytest.raises(Refused, match=r"is already being used by '.*/routers/warp-router', resourceInUseByAnotherRes"):
@@ -134,13 +134,11 @@ def test_a_router_with_a_gateway_cannot_be_deleted(gcp: Plugin, router: Resource
         gcp.delete(router)
 
 
-def test_a_nat_answers_404_to_raw_addresses_and_to_links_that_lead_nowhere(
-    gcp: Plugin, slots: dict[str, Resource]
-) -> None:
+def test_a_nat_answers_404_to_raw_addresses_and_to_dangling_links(gcp: Plugin, slots: dict[str, Resource]) -> None:
     with pytest.raises(Refused, match="Error 404"):
         gcp.create(NAT, "nat", nat_inputs() | {"natIps": [slots["slot-1"].outputs["address"]]})
-    with pytest.raises(Refused, match=r"Error 404: The resource '.*/addresses/nobody' was not found"):
-        gcp.create(NAT, "nat", nat_inputs("slot-1", "nobody"))
+    with pytest.raises(Refused, match=r"Error 404: The resource '.*/addresses/missing' was not found"):
+        gcp.create(NAT, "nat", nat_inputs("slot-1", "missing"))
 
 
 def test_a_nat_refuses_an_address_of_another_region(gcp: Plugin, slots: dict[str, Resource]) -> None:
@@ -258,7 +256,7 @@ def test_what_forces_a_new_gateway_and_that_it_is_deleted_first(gcp: Plugin, nat
         assert difference.delete_before_replace
     renamed = gcp.diff(nat, nat_inputs("slot-1", "slot-2", "slot-3", drainNatIps=[]) | {"name": "other"})
     assert renamed.replaces
-    assert renamed.delete_before_replace, "the program gave it its name: old and new are not told apart by it"
+    assert renamed.delete_before_replace, "the program set the name: old and new cannot coexist"
 
 
 def test_an_address_is_replaced_by_everything_but_its_labels(gcp: Plugin) -> None:
@@ -291,9 +289,7 @@ def test_unknown_links_survive_check_diff_and_preview(gcp: Plugin, nat: Resource
     assert "natIps[1]" in gcp.diff(nat, inputs).changes
 
 
-def test_refresh_shows_a_hand_made_change_and_the_next_plan_puts_it_right(
-    gcp: Plugin, nat: Resource, cloud: Cloud
-) -> None:
+def test_refresh_shows_a_manual_change_and_the_next_plan_corrects_it(gcp: Plugin, nat: Resource, cloud: Cloud) -> None:
     inputs = nat_inputs("slot-1", "slot-2", "slot-3", drainNatIps=[], udpIdleTimeoutSec=60)
     nat = gcp.update(nat, inputs)
     with cloud.change("hand") as tx:

@@ -1,4 +1,4 @@
-"""Faults on demand, the log, and how values travel."""
+"""Fault injection, the log, and encoding of values."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def log(cloud: Cloud) -> list[LogRow]:
         ("http-503", "Error 503: The service is currently unavailable"),
     ],
 )
-def test_a_fault_refuses_in_googles_words_as_often_as_asked(gcp: Plugin, cloud: Cloud, kind: str, words: str) -> None:
+def test_a_fault_refuses_in_googles_words_the_given_number_of_times(
+    gcp: Plugin, cloud: Cloud, kind: str, words: str
+) -> None:
     switch_on(cloud, kind, ADDRESS, "create", times=2)
     for _ in range(2):
         with pytest.raises(Refused, match=f"Error creating Address: googleapi: {words}"):

@@ -1,4 +1,4 @@
-"""What a program can look up, and the random provider."""
+"""Look-ups of a program, and the random provider."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def test_lookups_answer_what_is_there_and_404_otherwise(gcp: Plugin) -> None:
     assert gcp.invoke("gcp:organizations/getProject:getProject")["projectId"] == "warp-sandbox"
     for token in ("compute/getAddress:getAddress", "compute/getRouter:getRouter", "dns/getManagedZone:getManagedZone"):
         with pytest.raises(Refused, match="Error 404"):
-            gcp.invoke(f"gcp:{token}", name="nobody")
+            gcp.invoke(f"gcp:{token}", name="missing")
     with pytest.raises(Refused, match="an argument named nmae is not expected here"):
         gcp.invoke("gcp:compute/getAddress:getAddress", nmae="sip")
 
 
-def test_an_api_stays_on_unless_it_shall_be_switched_off(gcp: Plugin) -> None:
+def test_an_api_stays_enabled_unless_it_is_to_be_disabled(gcp: Plugin) -> None:
     inputs = {"service": "dns.googleapis.com"}
     made = gcp.create("gcp:projects/service:Service", "dns", inputs)
     assert made.id == "warp-sandbox/dns.googleapis.com"

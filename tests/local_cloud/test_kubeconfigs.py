@@ -1,4 +1,4 @@
-"""Which cluster a kubeconfig or a context leads to."""
+"""The cluster that a kubeconfig or a context selects."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_kubeconfig_leads_to_its_cluster_or_says_why_not(kubernetes: Plugin, c
 def test_a_kubeconfig_that_does_not_parse_and_keys_that_do_not_exist_are_refused(cloud: Cloud) -> None:
     provider = KubernetesProvider(cloud)
     assert "failed to parse kubeconfig" in provider.check_config({"kubeconfig": "a: [b\nc: d"}).failures[0].reason
-    assert "it is no kubeconfig" in provider.check_config({"kubeconfig": "just: words\nand: more"}).failures[0].reason
+    assert "not a kubeconfig" in provider.check_config({"kubeconfig": "just: words\nand: more"}).failures[0].reason
     assert "unknown key `kubeconf`" in provider.check_config({"kubeconf": "x"}).failures[0].reason
 
 

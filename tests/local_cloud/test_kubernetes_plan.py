@@ -1,4 +1,4 @@
-"""The plugin's rules where nothing is recorded, and that an update does what its plan said."""
+"""The plugin's rules that are not recorded, and that an update does what its plan says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BOTH = frozenset({plan.CONFIG_MAP, plan.SECRET})
 
 
 def planned(before: Props, after: Props, mutable: frozenset[str] = frozenset()) -> dict[str, str]:
-    """Place -> kind of change, `!` where it replaces."""
+    """Path -> kind of change, `!` if it replaces."""
     found = plan.changes(before, after, plan.forced(after, mutable))
     return {".".join(map(str, one.path)): one.kind + ("!" if one.replace else "") for one in found}
 
@@ -144,7 +144,7 @@ def test_what_kubectl_changed_shows_after_a_refresh_and_conflicts_only_when_it_i
     made = kubernetes.create(SERVICE, "s", ours)
     with cloud.change("hand") as tx:
         hand.change(tx, SERVICE, "warp-core/s", "spec.externalTrafficPolicy", "Cluster")
-    assert kubernetes.diff(made, ours).changes == {}, "a preview asks nobody"
+    assert kubernetes.diff(made, ours).changes == {}, "a preview does not query the cluster"
     read = kubernetes.read(made)
     assert read is not None
     assert kubernetes.diff(read, ours).changes == {"spec.externalTrafficPolicy": "update"}

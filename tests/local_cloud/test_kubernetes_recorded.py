@@ -1,4 +1,4 @@
-"""The sandbox's kubernetes provider against the recorded answers of the real plugin."""
+"""The local cloud's kubernetes provider against the recorded answers of the real plugin."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""A cloud with many resources answers as one with few: how much it reads for one more does not depend on how many are
-there."""
+"""A cloud with many resources is as fast as one with few: the reads for one more do not depend on the number."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ MANY = 24
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """How many resources have been read from the cloud's file since it was asked last."""
+    """Number of resources read from the cloud's file since the last call."""
     count = 0
     plain = cloud_module._body
 

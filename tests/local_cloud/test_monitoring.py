@@ -1,4 +1,4 @@
-"""Alert policies, channels, uptime checks, dashboards, log-based metrics: ids that the server makes, and refusals."""
+"""Alert policies, channels, uptime checks, dashboards, log-based metrics: generated ids, and refusals."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def on_metric(name: str) -> dict[str, Any]:
     }
 
 
-def test_names_are_made_by_the_server_and_found_again(gcp: Plugin) -> None:
+def test_names_are_generated_by_the_server_and_can_be_read(gcp: Plugin) -> None:
     channel = gcp.create(CHANNEL, "oncall", EMAIL)
     assert re.fullmatch(r"projects/warp-sandbox/notificationChannels/\d+", channel.id)
     assert channel.id == channel.outputs["name"]
@@ -58,7 +58,7 @@ def test_names_are_made_by_the_server_and_found_again(gcp: Plugin) -> None:
     assert (later.outputs["severity"], later.outputs["conditions"][0]["name"]) == ("CRITICAL", condition["name"])
 
 
-def test_a_channel_in_use_is_deleted_by_force_alone(gcp: Plugin) -> None:
+def test_a_channel_in_use_is_deleted_only_with_force(gcp: Plugin) -> None:
     channel = gcp.create(CHANNEL, "oncall", EMAIL)
     policy = gcp.create(ALERT, "down", alert(notificationChannels=[channel.id]))
     with pytest.raises(Refused, match=f"is used by {policy.id}"):
@@ -100,7 +100,7 @@ def test_a_channel_that_monitoring_refuses(gcp: Plugin, inputs: dict[str, Any], 
     ],
 )
 def test_an_alert_policy_that_monitoring_refuses(gcp: Plugin, inputs: dict[str, Any], words: str) -> None:
-    gcp.check(ALERT, "down", inputs)  # the plugin plans it
+    gcp.check(ALERT, "down", inputs)  # accepted in the plan
     with pytest.raises(Refused, match=words):
         gcp.create(ALERT, "down", inputs)
 
@@ -127,7 +127,7 @@ def test_an_uptime_check_lives(gcp: Plugin) -> None:
     assert gcp.diff(made, TCP | {"period": "60s"}).changes == {"period": "update"}
     resource = {"type": "uptime_url", "labels": {"host": "192.0.2.1"}}
     without = gcp.diff(made, TCP | {"monitoredResource": resource})
-    assert without.changes == {"__meta": "update_replace"}, "the plugin replaces it and cannot say for what"
+    assert without.changes == {"__meta": "update_replace"}, "the plugin replaces it without a path as reason"
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_an_uptime_check_is_of_one_kind(gcp: Plugin) -> None:
         gcp.check(UPTIME, "sip", TCP | {"httpCheck": {"port": 80}})
 
 
-def test_a_dashboard_comes_to_rest_unless_it_names_a_default_value(gcp: Plugin) -> None:
+def test_a_dashboard_settles_unless_it_has_a_default_value(gcp: Plugin) -> None:
     """github.com/hashicorp/terraform-provider-google/issues/16173"""
     tile: dict[str, Any] = {"width": 6, "height": 4, "widget": {"title": "drops", "text": {"content": "x"}}}
     board = {"displayName": "edge", "mosaicLayout": {"columns": 12, "tiles": [tile]}}
@@ -199,7 +199,7 @@ def test_a_log_based_metric_that_logging_refuses(gcp: Plugin, inputs: dict[str, 
 
 
 def test_a_label_whose_description_changes_makes_a_new_metric(gcp: Plugin) -> None:
-    """Labels are a set: an element with a key that forces a replacement goes, and another comes."""
+    """Labels are a set: an element whose key forces a replacement is removed, and another added."""
     made: Resource = gcp.create(METRIC, "drops", DROPS)
     descriptor = {**DROPS["metricDescriptor"], "labels": [{"key": "vm", "description": "e"}]}
     difference = gcp.diff(made, DROPS | {"metricDescriptor": descriptor})

@@ -1,4 +1,4 @@
-"""The PostgreSQL behind a Cloud SQL instance: real servers, asked with psycopg.
+"""The PostgreSQL of a Cloud SQL instance: real servers, queried with psycopg.
 
 Runs with the system's PostgreSQL and with the wheel; one that is missing is a failure where CI=true.
 """
@@ -31,7 +31,7 @@ PASSWORD = 'pa\'ss \\ wörd "%s" $1'
 HOST, NEIGHBOUR = "127.91.0.1", "127.91.0.2"
 
 
-# For what does not depend on how PostgreSQL was built; each new server takes a second or two.
+# For tests that do not depend on the build of PostgreSQL; each new server takes a second or two.
 production_only = pytest.mark.parametrize("installation", ["system"], indirect=True)
 
 
@@ -95,7 +95,7 @@ def running(installation: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def shared(running: PostgresServer) -> Iterator[PostgresServer]:
-    """One server for all tests that only use it, as new for each."""
+    """One server for all tests that only use it, reset for each."""
     yield populate(running)
     running.configure(require_tls=True, flags={})
     for name in running.databases():
@@ -171,7 +171,7 @@ def test_a_wrong_password_is_refused_and_a_new_one_holds(shared: PostgresServer)
     assert ask(shared, "SELECT current_user::text", password="changed") == [("warp",)]
 
 
-def test_nobody_comes_in_as_the_superuser_over_tcp(shared: PostgresServer) -> None:
+def test_the_superuser_cannot_connect_over_tcp(shared: PostgresServer) -> None:
     secret = (shared.data_dir / "superuser").read_text(encoding="utf-8")
     assert (shared.data_dir / "superuser").stat().st_mode & 0o077 == 0
     for sslmode in ("require", "disable"):
@@ -217,8 +217,8 @@ def test_refusals_are_in_the_words_of_postgresql(shared: PostgresServer) -> None
         shared.drop_user("warp")
     refused: list[tuple[Callable[[], None], str]] = [
         (lambda: shared.create_user("warp", "x"), 'role "warp" already exists'),
-        (lambda: shared.set_password("nobody", "x"), 'role "nobody" does not exist'),
-        (lambda: shared.drop_user("nobody"), 'role "nobody" does not exist'),
+        (lambda: shared.set_password("missing", "x"), 'role "missing" does not exist'),
+        (lambda: shared.drop_user("missing"), 'role "missing" does not exist'),
         (lambda: shared.create_database("trunks", "UTF8", "C"), 'database "trunks" already exists'),
         (lambda: shared.create_database("other", "UTF9", "C"), "UTF9 is not a valid encoding name"),
         (lambda: shared.create_database("other", "UTF8", "nonsense"), 'locale name: "nonsense"'),
@@ -303,8 +303,8 @@ def test_flags_that_postgresql_refuses_change_nothing(shared: PostgresServer) ->
     for flags, words in (
         ({"work_mem": "9MB", "max_connections": "many"}, 'invalid value for parameter "max_connections": "many"'),
         ({"no_such_flag": "1"}, 'unrecognized configuration parameter "no_such_flag"'),
-        ({"listen_addresses": "*"}, '"listen_addresses" .* is not a flag that Cloud SQL offers'),
-        ({"work_mem": "1MB'\nhba_file = '/tmp/x"}, "is not a flag that Cloud SQL offers"),
+        ({"listen_addresses": "*"}, '"listen_addresses" .* is not a flag of Cloud SQL'),
+        ({"work_mem": "1MB'\nhba_file = '/tmp/x"}, "is not a flag of Cloud SQL"),
     ):
         with pytest.raises(PostgresError, match=words):
             shared.configure(require_tls=True, flags=flags)
@@ -336,7 +336,7 @@ def test_data_and_authority_survive_restarts_by_another_object(peopled: Postgres
     peopled.stop()
     peopled.stop()
     assert not peopled.running()
-    with pytest.raises(PostgresError, match="does not run; start it first"):
+    with pytest.raises(PostgresError, match="is not running; start it first"):
         peopled.users()
     again = PostgresServer(data_dir, NEIGHBOUR, free_port(), require_tls=True, flags={})
     again.start()
@@ -393,7 +393,7 @@ def test_a_killed_server_is_recovered(peopled: PostgresServer) -> None:
 
 
 @production_only
-def test_a_stale_lock_file_with_the_process_id_of_somebody_else_is_no_obstacle(peopled: PostgresServer) -> None:
+def test_a_stale_lock_file_with_a_reused_process_id_is_no_obstacle(peopled: PostgresServer) -> None:
     lock = peopled.log_file.parent / "pgdata" / "postmaster.pid"
     content = lock.read_text(encoding="utf-8")
     peopled.stop()
@@ -463,7 +463,7 @@ def socket_folder(server: PostgresServer) -> Path:
 
 
 @production_only
-def test_an_interrupted_initdb_is_begun_anew(installation: str, data_dir: Path) -> None:
+def test_an_interrupted_initdb_is_started_again(installation: str, data_dir: Path) -> None:
     server = PostgresServer(data_dir, HOST, free_port(), require_tls=True, flags={})
     try:
         left_over = server.log_file.parent / "init-crashed" / "pgdata"
@@ -479,7 +479,7 @@ def test_an_interrupted_initdb_is_begun_anew(installation: str, data_dir: Path) 
 @production_only
 def test_a_deep_folder_does_not_make_the_socket_path_too_long(installation: str) -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as top:
-        Path(top).chmod(0o755)  # the server's user can reach it: nothing else moves the data to a shorter path
+        Path(top).chmod(0o755)  # accessible to the server's user: nothing else moves the data to a shorter path
         deep = Path(top, *["a-long-name-of-a-folder"] * 6)
         server = PostgresServer(deep, HOST, free_port(), require_tls=True, flags={})
         try:
@@ -494,7 +494,7 @@ def test_a_deep_folder_does_not_make_the_socket_path_too_long(installation: str)
 
 
 def close(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A new folder that the server's user cannot reach; only root runs the server as another user than itself."""
+    """A new folder that the server's user cannot access; only root runs the server as another user."""
     folder.mkdir(mode=0o700)
     if os.geteuid() != 0:
         monkeypatch.setattr(Account, "can_enter", lambda _, asked: folder not in (asked, *asked.parents))
@@ -528,9 +528,9 @@ def test_all_data_of_a_cloud_can_be_destroyed_without_it(
     folder = close(tmp_path / "closed", monkeypatch)
     server = PostgresServer(folder / "running", HOST, free_port(), require_tls=True, flags={})
     try:
-        server.start()  # and is left behind, with its data outside
+        server.start()  # and is left running, with its data outside
         home = server.log_file.parent
-        foreign = tmp_path / "of-somebody-else"
+        foreign = tmp_path / "of-another-user"
         foreign.mkdir()
         for name, place in (("vanished", "/var/tmp/local-cloud-postgres-gone"), ("foreign", foreign)):
             (folder / name).mkdir()
@@ -609,7 +609,7 @@ def test_data_of_a_version_that_is_gone_is_refused_with_the_remedy(server: Postg
     server.stop()
     (server.log_file.parent / "pgdata" / "PG_VERSION").write_text("9\n", encoding="utf-8")
     again = PostgresServer(server.data_dir, HOST, server.port, require_tls=True, flags={})
-    with pytest.raises(PostgresError, match="made by PostgreSQL 9, which is not found any more; install it again"):
+    with pytest.raises(PostgresError, match="created by PostgreSQL 9, which is no longer installed; install it again"):
         again.start()
 
 
@@ -617,7 +617,7 @@ def test_without_any_postgresql_the_remedy_is_named(monkeypatch: pytest.MonkeyPa
     without_system(monkeypatch)
     monkeypatch.setattr(binaries, "wheel_folder", lambda: None)
     server = PostgresServer(data_dir, HOST, free_port(), require_tls=True, flags={})
-    with pytest.raises(PostgresError, match="no PostgreSQL 15 or newer is found; install it"):
+    with pytest.raises(PostgresError, match="PostgreSQL 15 or newer not found; install it"):
         server.start()
     server.destroy()
 
@@ -626,7 +626,7 @@ def test_data_outside_that_vanished_is_refused_with_the_remedy(data_dir: Path) -
     data_dir.mkdir()
     (data_dir / "location").write_text("/var/tmp/local-cloud-postgres-gone\n", encoding="utf-8")
     server = PostgresServer(data_dir, HOST, free_port(), require_tls=True, flags={})
-    with pytest.raises(PostgresError, match=r"local-cloud-postgres-gone and is gone .*start it again"):
+    with pytest.raises(PostgresError, match=r"local-cloud-postgres-gone is missing .*start it again"):
         server.start()
 
 

@@ -1,4 +1,4 @@
-"""The sandbox's gcp and random providers answer as the recorded plugins do (tests/conformance)."""
+"""The local cloud's gcp and random providers answer as the recorded plugins do (tests/conformance)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.local_cloud.recorded import Question, complaints, questions
 GCP = ("gcp-9.35.0.jsonl", "gcp-9.35.0-more-types.jsonl")
 RANDOM = "random-4.21.1.jsonl"
 NOT_STOOD_IN_FOR: frozenset[str] = frozenset()
-"""Types of the recordings that the local cloud has not. None today."""
-# Inputs that came after the recorded version, as a state of the pinned one has them.
+"""Recorded types that the local cloud does not have. None today."""
+# Inputs added after the recorded version, as in a state of the pinned one.
 SINCE = {"gcp:sql/databaseInstance:DatabaseInstance": ("settings", "replicationLagMaxSeconds", 0)}
 
 
@@ -53,7 +53,9 @@ def test_the_random_provider_answers_as_the_plugin_did(random: Plugin) -> None:
     assert complaints(random, "random", RANDOM) == []
 
 
-def test_the_recordings_are_whole_and_every_type_is_stood_in_for(google: Plugin, cloud: Cloud, tmp_path: Path) -> None:
+def test_the_recordings_are_complete_and_every_type_is_implemented(
+    google: Plugin, cloud: Cloud, tmp_path: Path
+) -> None:
     counts = {file: len(list(questions(file))) for file in (*GCP, RANDOM)}
     assert counts == {GCP[0]: 202, GCP[1]: 250, RANDOM: 4}
     types = {question.key[1] for file in GCP for question in questions(file)}
@@ -62,7 +64,7 @@ def test_the_recordings_are_whole_and_every_type_is_stood_in_for(google: Plugin,
 
 
 def test_an_answer_that_differs_is_a_complaint(google: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The comparison itself: one recorded answer turned round is found, and named."""
+    """The comparison itself: one inverted answer is found and named."""
     first = next(asked(GCP[0]))
     wrong = replace(
         first, recorded=replace(first.recorded, delete_before_replace=not first.recorded.delete_before_replace)
@@ -82,24 +84,28 @@ def test_an_exception_excuses_one_answer_and_only_as_long_as_it_differs(
     file, type_, path, how = first.key
     row = {"file": file, "type": type_, "path": path, "how": how, "answer": str(own), "reason": "x", "source": "y"}
 
-    def told(question: Question, *rows: Props) -> list[str]:
+    def complaints_about(question: Question, *rows: Props) -> list[str]:
         (tmp_path / "gcp-exceptions.yaml").write_text(yaml.safe_dump(list(rows)))
         monkeypatch.setattr(recorded, "questions", lambda _: [question])
         return complaints(google, "gcp", file)
 
     monkeypatch.setattr(recorded, "CONFORMANCE", tmp_path)
-    assert told(turned, row) == []
-    assert told(turned, row | {"file": GCP[1]}) == told(turned) != []
-    [other] = told(turned, row | {"answer": "refused"})
+    assert complaints_about(turned, row) == []
+    assert complaints_about(turned, row | {"file": GCP[1]}) == complaints_about(turned) != []
+    [other] = complaints_about(turned, row | {"answer": "refused"})
     assert other.endswith(", the exception refused")
-    [stale] = told(replace(first, recorded=own), row)
+    [stale] = complaints_about(replace(first, recorded=own), row)
     assert stale == f"{type_} {path} {how}: an exception, but it no longer differs"
-    for rows, wrong in (([row | {"reason": ""}], "without a word"), ([row, row], "twice"), ([{"file": file}], "file")):
+    for rows, wrong in (
+        ([row | {"reason": ""}], "without a reason"),
+        ([row, row], "twice"),
+        ([{"file": file}], "file"),
+    ):
         with pytest.raises(AssertionError, match=wrong):
-            told(turned, *rows)
+            complaints_about(turned, *rows)
 
 
-# What recorded resources name without being recorded themselves.
+# Referenced by recorded resources, but not recorded themselves.
 AROUND = {
     "gcp:monitoring/notificationChannel:NotificationChannel": ("projects/warp-real/notificationChannels/1", {}),
     "gcp:compute/regionSecurityPolicy:RegionSecurityPolicy": (
@@ -111,7 +117,7 @@ DASHBOARD = "gcp:monitoring/dashboard:Dashboard"  # its recorded JSON has an emp
 
 
 def given(question: Question, inputs: Props) -> Props:
-    """A program's inputs: without the bridge's notes; a rule of a policy that may have rules."""
+    """A program's inputs, without the bridge's records; a rule belongs to a policy that may have rules."""
     own = {name: value for name, value in inputs.items() if name != "__defaults"}
     if question.key[1].endswith("SecurityPolicyRule") and "securityPolicy" in own:
         own["securityPolicy"] = "rules"
@@ -119,8 +125,8 @@ def given(question: Question, inputs: Props) -> Props:
 
 
 def test_an_update_does_what_the_plan_says(google: Plugin, cloud: Cloud) -> None:
-    """Every recorded resource is made, and every recorded update of it done: the next preview is empty, or the cloud
-    refused. (Cloud SQL needs a server: test_cloud_sql.py.)"""
+    """Create every recorded resource and run each recorded update: the next preview is empty, or the cloud refused.
+    (Cloud SQL needs a server: test_cloud_sql.py.)"""
     with cloud.change("hand") as tx:
         for token, (path, body) in AROUND.items():
             tx.put(token, path, {"name": path, "project": "warp-real", **body})
@@ -143,7 +149,7 @@ def test_an_update_does_what_the_plan_says(google: Plugin, cloud: Cloud) -> None
                 continue
             after = google.update(made[place], news)
         except (Invalid, Refused):
-            continue  # planned by the plugin, and refused by the cloud
+            continue  # accepted by the plugin, refused by the cloud
         made[place] = after
         done.append(token)
         assert google.diff(after, news).changes == {}, question.key

@@ -1,4 +1,4 @@
-"""A read replica's PostgreSQL: a real standby that follows its owner, refuses to write, and can be promoted."""
+"""A read replica's PostgreSQL: a real standby that replicates its primary, is read-only, and can be promoted."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_replica_follows_refuses_to_write_and_comes_back_with_what_it_missed(
 
     replica.stop()
     write(owner, "INSERT INTO calls VALUES (3)")
-    again = of(owner, tmp_path)  # as a restarted sandbox has it
+    again = of(owner, tmp_path)  # as in a restarted cloud
     again.start()
     assert arrives(again, 1, 3)
     crash(again)
@@ -104,7 +104,7 @@ def test_a_replica_follows_refuses_to_write_and_comes_back_with_what_it_missed(
     write(owner, "INSERT INTO calls VALUES (5)")
     assert arrives(again, 1, 3, 4, 5)
     again.destroy()
-    assert slots(owner) == [], "the owner keeps nothing for a replica that is gone"
+    assert slots(owner) == [], "the primary keeps no WAL for a destroyed replica"
 
 
 def test_a_promoted_replica_writes_and_its_owner_goes_its_own_way(
@@ -113,7 +113,7 @@ def test_a_promoted_replica_writes_and_its_owner_goes_its_own_way(
     write(owner, "INSERT INTO calls VALUES (1)")
     assert arrives(replica, 1)
     crash(owner)
-    assert calls(replica) == [1], "reading needs no owner"
+    assert calls(replica) == [1], "reading needs no primary"
     replica.stop()
     replica.start()
     assert calls(replica) == [1], "nor does starting"

@@ -25,7 +25,7 @@ from local_cloud.__main__ import COMMAND_LINE
 from local_cloud.cloud import Cloud
 from local_cloud.dns_server import DnsServer
 from local_cloud.dns_server.routing import REMEMBERED_SECONDS
-from local_cloud.networks import place_askers
+from local_cloud.networks import place_clients
 from local_cloud.server import nearest_to, served_zones
 from tests.local_cloud.plugin import Invalid, Plugin, Refused, Resource
 
@@ -89,7 +89,7 @@ def client(subnet: str) -> dns.edns.Option:
 
 
 def ask(server: DnsServer, source: str = "127.0.0.1", subnet: str = "", name: str = NAME) -> list[str]:
-    """What a resolver at `source` is told, or one that asks for somebody in `subnet`."""
+    """The answer to a resolver at `source`, or to one that queries for a client in `subnet`."""
     query = dns.message.make_query(name, "A", use_edns=0, options=[client(subnet)] if subnet else [])
     found = dns.query.udp(query, "127.0.0.1", port=server.port, source=source, timeout=5).answer
     return sorted(data.to_text() for each in found for data in each)
@@ -103,43 +103,43 @@ def forget() -> None:
     time.sleep(REMEMBERED_SECONDS * 1.1)
 
 
-def test_each_asker_gets_the_nearest_location_that_the_policy_has(gcp: Plugin, server: DnsServer, cloud: Cloud) -> None:
+def test_each_client_gets_the_nearest_location_that_the_policy_has(
+    gcp: Plugin, server: DnsServer, cloud: Cloud
+) -> None:
     routed(gcp, NEAREST)
     with cloud.change("hand") as tx:
-        place_askers(tx, "127.0.5.0/24", ["us-west1", "us-east1"])
-        place_askers(tx, "127.0.0.0/16", ["europe-west4"])
+        place_clients(tx, "127.0.5.0/24", ["us-west1", "us-east1"])
+        place_clients(tx, "127.0.0.0/16", ["europe-west4"])
     assert ask(server, "127.0.5.9") == [EAST], "us-west1 is nearer, but has no item"
     assert ask(server, "127.0.6.9") == [EUROPE]
-    assert ask(server, "127.1.0.1") == [CENTRAL], "nobody knows where that is: the policy's first item"
+    assert ask(server, "127.1.0.1") == [CENTRAL], "not a listed network: the policy's first item"
     with cloud.change("hand") as tx:
-        place_askers(tx, "127.0.5.0/24", [])
+        place_clients(tx, "127.0.5.0/24", [])
     assert ask(server, "127.0.5.9") == [EUROPE], "the wider network holds again"
 
 
-def test_a_resolver_that_tells_its_clients_network_gets_that_clients_answer(
-    gcp: Plugin, server: DnsServer, cloud: Cloud
-) -> None:
-    """RFC 7871, section 7.2.1: the option comes back with the part of the address that the answer is for."""
+def test_a_query_with_a_client_subnet_gets_that_clients_answer(gcp: Plugin, server: DnsServer, cloud: Cloud) -> None:
+    """RFC 7871, section 7.2.1: the option is returned with the scope prefix length of the answer."""
     routed(gcp, NEAREST)
     with cloud.change("hand") as tx:
-        place_askers(tx, "198.51.100.0/24", ["europe-west4"])
-        place_askers(tx, "2001:db8::/32", ["us-east1"])
+        place_clients(tx, "198.51.100.0/24", ["europe-west4"])
+        place_clients(tx, "2001:db8::/32", ["us-east1"])
     assert ask(server, subnet="198.51.100.0/24") == [EUROPE]
     assert ask(server, subnet="2001:db8:7::/48") == [EAST]
     query = dns.message.make_query(NAME, "A", options=[client("198.51.100.0/24")])
     answer = dns.query.tcp(query, "127.0.0.1", port=server.port, timeout=5)
-    (told,) = [each for each in answer.options if isinstance(each, dns.edns.ECSOption)]
-    assert (told.address, told.srclen, told.scopelen) == ("198.51.100.0", 24, 24)
+    (subnet,) = [each for each in answer.options if isinstance(each, dns.edns.ECSOption)]
+    assert (subnet.address, subnet.srclen, subnet.scopelen) == ("198.51.100.0", 24, 24)
     plain = dns.message.make_query("ringer.tel.", "SOA", options=[client("198.51.100.0/24")])
     answer = dns.query.udp(plain, "127.0.0.1", port=server.port, timeout=5)
-    (told,) = [each for each in answer.options if isinstance(each, dns.edns.ECSOption)]
-    assert told.scopelen == 0, "the answer is the same for everybody"
+    (subnet,) = [each for each in answer.options if isinstance(each, dns.edns.ECSOption)]
+    assert subnet.scopelen == 0, "the answer is the same for all clients"
 
 
 @pytest.mark.parametrize(
     "data", [b"\0", b"\0\1\x18", b"\0\1\x18\0\xc6", b"\0\1\x21\0" + b"x" * 5, b"\0\7\x08\0\1", b"\0\1\x08\x08\1"]
 )
-def test_a_client_subnet_that_is_none_is_a_format_error(server: DnsServer, data: bytes) -> None:
+def test_an_invalid_client_subnet_is_a_format_error(server: DnsServer, data: bytes) -> None:
     query = dns.message.make_query(NAME, "A", options=[dns.edns.GenericOption(dns.edns.OptionType.ECS, data)])
     answer = dns.query.udp(query, "127.0.0.1", port=server.port, timeout=5)
     assert answer.rcode() is dns.rcode.FORMERR
@@ -158,21 +158,21 @@ def test_failover_answers_with_the_primary_until_its_listener_is_closed(
         assert ask(server) == [EAST]
         with closing(listening(EUROPE, port)):
             with cloud.change("hand") as tx:
-                place_askers(tx, "127.0.5.0/24", ["europe-west4"])
+                place_clients(tx, "127.0.5.0/24", ["europe-west4"])
             forget()
-            assert ask(server, "127.0.5.1") == [EUROPE], "of several backups the one that is nearest to the asker"
+            assert ask(server, "127.0.5.1") == [EUROPE], "of several backups the one nearest to the client"
         with closing(listening(CENTRAL, port)):
             forget()
             assert ask(server) == [CENTRAL], "it is back"
     forget()
-    assert ask(server) == [CENTRAL], "nobody answers: as if all did"
+    assert ask(server) == [CENTRAL], "if none is healthy, all are treated as healthy"
 
 
 def test_geolocation_with_a_health_check_answers_with_the_nearest_that_is_alive(
     gcp: Plugin, server: DnsServer, cloud: Cloud
 ) -> None:
     with cloud.change("hand") as tx:
-        place_askers(tx, "127.0.0.0/8", ["us-east1", "us-central1"])
+        place_clients(tx, "127.0.0.0/8", ["us-east1", "us-central1"])
     with closing(listening(CENTRAL)) as central:
         port = int(central.getsockname()[1])
         check(gcp, port)
@@ -182,10 +182,10 @@ def test_geolocation_with_a_health_check_answers_with_the_nearest_that_is_alive(
             forget()
             assert ask(server) == [EAST]
     forget()
-    assert ask(server) == [EAST], "nobody answers: as if all did"
+    assert ask(server) == [EAST], "if none is healthy, all are treated as healthy"
 
 
-def test_a_fence_keeps_askers_where_they_are(gcp: Plugin, server: DnsServer) -> None:
+def test_a_fence_keeps_clients_in_their_region(gcp: Plugin, server: DnsServer) -> None:
     with closing(listening(EAST)) as east:
         check(gcp, int(east.getsockname()[1]))
         routed(gcp, NEAREST_ALIVE | {"enableGeoFencing": True})
@@ -213,7 +213,7 @@ def test_a_path_is_healthy_while_it_is_answered_with_200(gcp: Plugin, server: Dn
             assert ask(server) == [CENTRAL]
             Proxy.status = 503
             forget()
-            assert ask(server) == [CENTRAL], "the other one takes connections but answers nothing: nobody is healthy"
+            assert ask(server) == [CENTRAL], "the other one accepts connections but does not answer: none is healthy"
             assert gcp.read(gcp.adopt(CHECK, "probe")) is not None
     finally:
         proxy.shutdown()
@@ -230,8 +230,8 @@ def test_weights_spread_answers(gcp: Plugin, server: DnsServer) -> None:
     [
         ({"sourceRegions": SOURCES[:2]}, "Exactly 3 regions must be specified"),
         ({"sourceRegions": [*SOURCES, "us-west1"]}, "Exactly 3 regions must be specified"),
-        ({"sourceRegions": ["us-east1", "us-east1", "us-west1"]}, "Each region once"),
-        ({"sourceRegions": ["us-east1", "us-central1", "Europe"]}, "No such region"),
+        ({"sourceRegions": ["us-east1", "us-east1", "us-west1"]}, "Duplicate region"),
+        ({"sourceRegions": ["us-east1", "us-central1", "Europe"]}, "Unknown region"),
         ({"checkIntervalSec": 29}, "Must be at least 30"),
         ({"checkIntervalSec": None}, "Must be at least 30"),
         ({"timeoutSec": 31}, "Must be at most the check interval"),
@@ -260,7 +260,7 @@ def test_a_health_check_that_cannot_be_made_from_three_regions_is_refused(
         (NEAREST | {"wrrs": [{"weight": 1, "rrdatas": [EAST]}]}, {}, "only one of `wrrs,geos,primaryBackup`"),
         ({"geos": [at("us-east1", "sip.ringer.tel.")]}, {}, "Invalid value"),
         ({"geos": [at("us-east1")]}, {}, r"rrdatas': '\[\]'"),
-        ({"geos": [at("us-east1", EAST), at("us-east1", CENTRAL)]}, {}, "two items of one location"),
+        ({"geos": [at("us-east1", EAST), at("us-east1", CENTRAL)]}, {}, "duplicate location"),
         ({"geos": [{"location": "us-east1"} | checked(EAST)]}, {}, "external endpoints need a health check"),
         ({"healthCheck": PATH, "geos": [{"location": "a"} | checked("sip.ringer.tel.")]}, {}, "not an address"),
         ({"healthCheck": PATH, "geos": [{"location": "a"} | checked("2001:db8::1")]}, {}, "not an address"),
@@ -268,7 +268,7 @@ def test_a_health_check_that_cannot_be_made_from_three_regions_is_refused(
         (
             {"healthCheck": PATH, "geos": [{"location": "a"} | checked(EAST)]},
             {"type": "SRV"},
-            "health checks are for A and AAAA records only",
+            "health checks are only supported for A and AAAA records",
         ),
         (
             {"primaryBackup": FAILOVER["primaryBackup"]},
@@ -295,7 +295,7 @@ def test_a_health_check_that_is_not_there_or_has_no_source_regions_is_refused(gc
 
 
 def test_internal_load_balancers_are_no_targets_of_a_public_zone(gcp: Plugin, zone: Resource) -> None:
-    """github.com/hashicorp/terraform-provider-google/issues/13269 has the cloud's words."""
+    """The cloud's message: github.com/hashicorp/terraform-provider-google/issues/13269."""
     balancer = {
         "ipAddress": "10.0.0.1", "ipProtocol": "tcp", "networkUrl": "default", "port": "5060", "project": "p",
     }  # fmt: skip
@@ -308,7 +308,7 @@ def test_in_a_signed_zone_an_item_has_one_address_that_is_health_checked(gcp: Pl
     gcp.create(ZONE, "zone", {"name": "ringer-tel", "dnsName": "ringer.tel.", "dnssecConfig": {"state": "on"}})
     check(gcp)
     policy = {"healthCheck": PATH, "geos": [{"location": "us-east1"} | checked(EAST, CENTRAL)]}
-    with pytest.raises(Refused, match="one health checked address per item"):
+    with pytest.raises(Refused, match="one health-checked address per item"):
         routed(gcp, policy)
     assert routed(gcp, FAILOVER)
 
@@ -324,7 +324,7 @@ def test_a_health_check_in_use_is_not_deleted(gcp: Plugin, zone: Resource) -> No
 
 
 def test_only_the_health_check_of_a_policy_replaces_the_record_set(gcp: Plugin, zone: Resource) -> None:
-    """The plugin would make the new one first, and the cloud refuses a second: programs say `delete_before_replace`."""
+    """The plugin creates the new one first, and the cloud refuses a second: programs need `delete_before_replace`."""
     check(gcp)
     plain = {"managedZone": "ringer-tel", "name": NAME, "type": "A", "ttl": 300, "rrdatas": [CENTRAL]}
     made = gcp.create(RECORD, "record", plain)
@@ -350,15 +350,15 @@ def test_only_the_health_check_of_a_policy_replaces_the_record_set(gcp: Plugin, 
         (("::1", "East"), "'East'"),
     ],
 )
-def test_askers_that_are_nowhere_are_refused_in_words(
+def test_wrong_clients_are_refused_in_words(
     given: tuple[str, ...], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert COMMAND_LINE.main(["--dir", str(tmp_path), "askers", *given]) == 1
+    assert COMMAND_LINE.main(["--dir", str(tmp_path), "clients", *given]) == 1
     assert words in capsys.readouterr().err
 
 
-def test_askers_are_placed_from_the_command_line(cloud: Cloud, tmp_path: Path) -> None:
-    assert COMMAND_LINE.main(["--dir", str(tmp_path), "askers", "127.0.5.0/24", "us-east1", "us-central1"]) == 0
+def test_clients_are_listed_from_the_command_line(cloud: Cloud, tmp_path: Path) -> None:
+    assert COMMAND_LINE.main(["--dir", str(tmp_path), "clients", "127.0.5.0/24", "us-east1", "us-central1"]) == 0
     assert list(nearest_to(cloud, "127.0.5.7")) == ["us-east1", "us-central1"]
-    assert COMMAND_LINE.main(["--dir", str(tmp_path), "askers", "127.0.5.0/24"]) == 0
+    assert COMMAND_LINE.main(["--dir", str(tmp_path), "clients", "127.0.5.0/24"]) == 0
     assert list(nearest_to(cloud, "127.0.5.7")) == []

@@ -1,4 +1,4 @@
-"""The Kubernetes schema, asked by several requests at once as soon as the cloud has started."""
+"""The Kubernetes schema, used by several requests at once right after the cloud's start."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 from tests.stacks import ROOT
 
-# A process of its own: whatever ran before has loaded the SDK's modules.
+# A separate process: earlier tests have loaded the SDK's modules.
 ASKED_AT_ONCE = """
 import sys, threading
 from local_cloud.kubernetes import schema
@@ -30,7 +30,7 @@ sys.exit("; ".join(failures) or 0)
 
 
 def test_requests_of_several_kinds_at_once_all_find_their_fields() -> None:
-    """The engine refreshes resources side by side, and the first requests load the SDK's modules."""
+    """The engine refreshes resources in parallel, and the first requests load the SDK's modules."""
     done = subprocess.run(
         [sys.executable, "-c", ASKED_AT_ONCE], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
     )

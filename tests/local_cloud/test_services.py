@@ -1,4 +1,4 @@
-"""Kubernetes Services: what the API server refuses, who owns which field, load balancers and waiting."""
+"""Kubernetes Services: the API server's refusals, field ownership, load balancers and waiting."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def ingress(resource: Resource) -> str:
     return str(resource.outputs["status"]["loadBalancer"]["ingress"][0]["ip"])
 
 
-def test_a_load_balancer_moves_by_hand_with_what_its_controller_follows_and_not_with_its_status(
+def test_a_manual_change_moves_a_load_balancer_by_its_spec_and_not_by_its_status(
     gcp: Plugin, kubernetes: Plugin, address: Resource, cloud: Cloud
 ) -> None:
     other = gcp.create(ADDRESS, "other", {"name": "other-ip"})
@@ -106,7 +106,7 @@ def test_without_a_pinned_address_one_comes_from_the_network_and_stays(kubernete
             ),
             "mixed protocol is not supported for LoadBalancer: this Service has TCP and UDP",
         ),
-        (pinned(address="nobody"), 'address "nobody" was not found in projects/warp-sandbox/regions/us-central1'),
+        (pinned(address="missing"), 'address "missing" was not found in projects/warp-sandbox/regions/us-central1'),
         (pinned(loadBalancerClass=None), "needs a backend service-based load balancer"),
         (pinned(loadBalancerIP="127.93.9.9"), "conflict: annotation .* spec.loadBalancerIP is 127.93.9.9"),
         (service(annotations=WAIT, loadBalancerIP="127.93.9.9"), "neither static nor assigned to the LB"),
@@ -175,7 +175,7 @@ def test_without_wait_for_a_service_waits_for_ready_pods_and_skip_await_does_not
         kubernetes.create(SERVICE, "sip", service(annotations={"pulumi.com/timeoutSeconds": "1"}))
     assert "Service does not target any Pods" in "\n".join(refused.value.reasons)
     kubernetes.create(SERVICE, "two", service("two", annotations={"pulumi.com/skipAwait": "true"}))
-    kubernetes.create(SERVICE, "three", service("three", annotations=WAIT))  # waits for the address alone
+    kubernetes.create(SERVICE, "three", service("three", annotations=WAIT))  # waits for the address only
     with cloud.change("hand") as tx:
         tx.set_setting("pods", "ready")
     kubernetes.create(SERVICE, "four", service("four"))
@@ -218,8 +218,8 @@ TCP = {"port": 5060, "protocol": "TCP"}
         (service(sessionAffinityConfig={"clientIP": {"timeoutSeconds": 90000}}), "less than or equal to 86400"),
         (service(loadBalancerSourceRanges=["10.0.0.1"]), r"loadBalancerSourceRanges\[0\]: Invalid value"),
         (service(loadBalancerIP="sip.ringer.tel"), "must be a valid IP address"),
-        (service(annotations={"pulumi.com/timeoutSeconds": "soon"}), "is no number of seconds: soon"),
-        (service(annotations={"pulumi.com/waitFor": "an address"}), "is no jsonpath"),
+        (service(annotations={"pulumi.com/timeoutSeconds": "soon"}), "is not a number of seconds: soon"),
+        (service(annotations={"pulumi.com/waitFor": "an address"}), "is not a jsonpath"),
     ],
 )
 def test_the_api_server_refuses_in_the_preview_already(kubernetes: Plugin, inputs: Props, words: str) -> None:
@@ -243,11 +243,11 @@ def test_fields_that_do_not_exist_are_refused_by_name(kubernetes: Plugin) -> Non
 def test_an_object_needs_its_namespace_and_cannot_be_made_twice(kubernetes: Plugin) -> None:
     lost = service(annotations=WAIT)
     lost["metadata"]["namespace"] = "nowhere"
-    kubernetes.create(SERVICE, "sip", lost, preview=True)  # it may come in the same run
+    kubernetes.create(SERVICE, "sip", lost, preview=True)  # it may be created in the same run
     with pytest.raises(Refused, match='namespaces "nowhere" not found'):
         kubernetes.create(SERVICE, "sip", lost)
     kubernetes.create(SERVICE, "sip", service(annotations=WAIT))
-    kubernetes.create(SERVICE, "sip", service(annotations=WAIT), preview=True)  # it may replace what is there
+    kubernetes.create(SERVICE, "sip", service(annotations=WAIT), preview=True)  # it may replace the existing one
     with pytest.raises(Refused, match='services "sip" already exists'):
         kubernetes.create(SERVICE, "sip", service(annotations=WAIT))
 
@@ -258,7 +258,7 @@ def test_what_replaces_a_service_and_what_the_api_server_never_changes(kubernete
     fixed = kubernetes.diff(made, service(annotations=WAIT, clusterIP="10.2.40.99"))
     assert fixed.changes == {"spec.clusterIP": "add_replace"}
     assert fixed.delete_before_replace
-    # The plugin's Diff asks nobody; the dry run of the update does.
+    # The plugin's Diff does not query the cluster; the dry run of the update does.
     classed = service(annotations=WAIT, loadBalancerClass=CLASS)
     assert kubernetes.diff(made, classed).changes == {"spec.loadBalancerClass": "add"}
     with pytest.raises(Refused, match=r"spec.loadBalancerClass: Invalid value: .*may not change once set"):

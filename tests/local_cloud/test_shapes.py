@@ -1,4 +1,4 @@
-"""Shapes know exactly the inputs that the installed SDK has, and agree with it on what is required."""
+"""Shapes have exactly the inputs of the installed SDK, and the same required ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from local_cloud.random_provider import RandomProvider
 from local_cloud.resource_type import ResourceType
 from local_cloud.shapes import Shape
 
-# Inputs of the SDK that the cloud alone decides: the plugin's own shape has them as outputs.
+# Inputs of the SDK that only the cloud sets: the plugin's own schema has them as outputs.
 OUTPUTS_AMONG_INPUTS = {
     "gcp:sql/databaseInstance:DatabaseInstance": {
         "replicationCluster.drReplica",
@@ -78,7 +78,7 @@ def arguments(token: str) -> type:
 
 
 def inputs_of(cls: type, prefix: str = "") -> Iterator[str]:
-    """Dotted names on the wire of everything a program can give."""
+    """Dotted wire names of all inputs of a program."""
     hints = _types.input_type_types(cls)
     for name in _types.input_type_py_to_pulumi_names(cls).values():
         yield prefix + name
@@ -123,13 +123,13 @@ def test_provider_configuration_has_exactly_the_sdks_keys() -> None:
     from pulumi_kubernetes.provider import ProviderArgs as Kubernetes
 
     gcp = {name for name in inputs_of(Gcp) if "." not in name and not name.endswith("CustomEndpoint")}
-    # Two settings that only the stack's configuration has.
+    # Two settings that exist only in the stack's configuration.
     assert gcp | {"disableGlobalProjectWarning", "skipRegionValidation"} == GCP_CONFIGURATION
     kubernetes = {name for name in inputs_of(Kubernetes) if "." not in name}
     assert kubernetes | {"strictMode"} == KUBERNETES_CONFIGURATION
 
 
-# The provider's own report of its schema (pulumi-gcp 9.35), for the types the edge is made of: `!` and `~`.
+# The provider's own report of its schema (pulumi-gcp 9.35), for the types of the edge: `!` and `~`.
 FORCE_NEW = {
     "gcp:compute/address:Address": (
         "address addressType description ipCollection ipVersion ipv6EndpointType name network networkTier prefixLength "
@@ -200,7 +200,7 @@ def test_what_is_kept_when_left_out_is_what_the_provider_reports(cloud: Cloud) -
         assert mine == set(names.split()), token
 
 
-def test_a_shape_refuses_to_be_written_wrongly() -> None:
+def test_an_invalid_shape_is_refused() -> None:
     with pytest.raises(ValueError, match="not a field: 'a-b'"):
         Shape.parse("root: a-b")
     with pytest.raises(ValueError, match="blocks without a field: nowhere"):

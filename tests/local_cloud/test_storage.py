@@ -1,4 +1,4 @@
-"""Buckets, their files and earlier versions: what the cloud refuses, and what it serves to anybody."""
+"""Buckets, their objects and earlier versions: what the cloud refuses, and what it serves publicly."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ def test_a_name_that_no_bucket_can_have_is_refused(gcp: Plugin, name: str) -> No
         gcp.create(BUCKET, "bucket", INPUTS | {"name": name})
 
 
-def test_a_name_that_exists_is_refused_whoever_has_it(gcp: Plugin, bucket: Resource) -> None:
+def test_a_name_in_use_is_refused_in_every_project(gcp: Plugin, bucket: Resource) -> None:
     with pytest.raises(Refused, match="Error 409: Your previous request to create the named bucket succeeded"):
         gcp.create(BUCKET, "again", INPUTS)
-    stranger = gcp.another(project="somebody-else", region="us-central1")
+    stranger = gcp.another(project="other-project", region="us-central1")
     with pytest.raises(Refused, match="Error 409: The requested bucket name is not available"):
         stranger.create(BUCKET, "theirs", INPUTS)
 
@@ -105,7 +105,7 @@ def test_a_file_needs_its_bucket_and_something_in_it(gcp: Plugin, bucket: Resour
             gcp.create(OBJECT, "file", FILE | {"name": name})
 
 
-def test_a_files_content_is_secret_and_its_hashes_are_told(gcp: Plugin, bucket: Resource) -> None:
+def test_a_files_content_is_secret_and_its_hashes_are_outputs(gcp: Plugin, bucket: Resource) -> None:
     file = gcp.create(OBJECT, "file", FILE)
     assert "content" in file.secrets
     content = FILE["content"].encode()
@@ -149,14 +149,14 @@ def test_grants_that_the_cloud_does_not_know_are_refused(gcp: Plugin, bucket: Re
     assert gcp.create(MEMBER, "named", GRANT | {"member": "user:a@example.com"}).outputs["etag"]
 
 
-def test_only_what_everybody_may_read_is_served(gcp: Plugin, bucket: Resource, server: str) -> None:
+def test_only_public_objects_are_served(gcp: Plugin, bucket: Resource, server: str) -> None:
     gcp.create(OBJECT, "file", FILE | {"cacheControl": "public, max-age=300"})
     url = f"{server}/warp-ips/formats/a.txt"
     assert get(url)[0] == 403
-    assert get(f"{server}/warp-ips/none")[0] == 403, "who may not read does not learn what exists"
+    assert get(f"{server}/warp-ips/none")[0] == 403, "without read access the error does not reveal what exists"
     assert b"NoSuchBucket" in get(f"{server}/nowhere/a")[2]
     gcp.create(MEMBER, "writer", GRANT | {"role": "roles/storage.objectCreator"})
-    assert get(url)[0] == 403, "who may write may not read"
+    assert get(url)[0] == 403, "write access does not include read access"
     grant = gcp.create(MEMBER, "grant", GRANT)
     status, headers, body = get(url)
     assert (status, body) == (200, FILE["content"].encode())
@@ -169,7 +169,7 @@ def test_only_what_everybody_may_read_is_served(gcp: Plugin, bucket: Resource, s
     assert get(url)[0] == 403
 
 
-def test_a_reader_who_has_it_is_told_so_and_sent_nothing(gcp: Plugin, bucket: Resource, server: str) -> None:
+def test_a_conditional_request_for_the_current_version_gets_304(gcp: Plugin, bucket: Resource, server: str) -> None:
     file = gcp.create(OBJECT, "file", FILE)
     gcp.create(MEMBER, "grant", GRANT)
     url = f"{server}/warp-ips/formats/a.txt"
@@ -184,6 +184,6 @@ def test_a_reader_who_has_it_is_told_so_and_sent_nothing(gcp: Plugin, bucket: Re
     assert headers["ETag"] != etag
 
 
-def test_what_is_not_stood_in_for_says_so(gcp: Plugin, bucket: Resource, server: str) -> None:
+def test_requests_that_are_not_implemented_are_refused_as_such(gcp: Plugin, bucket: Resource, server: str) -> None:
     assert get(f"{server}/warp-ips/")[0] == 501
     assert get(f"{server}/warp-ips/a", "DELETE")[0] == 501

@@ -80,12 +80,12 @@ def test_the_engine_gets_one_interrupt_and_is_waited_for(
     runner = start(tmp_path, call)
     wait_for(note, "")
     (os.killpg if whole_group else os.kill)(runner.pid, number)
-    _, told = runner.communicate(timeout=30)
+    _, reported = runner.communicate(timeout=30)
     assert note.read_text() == "INT ended"
     assert runner.returncode == 130
-    assert "the engine finishes what it has begun" in told
-    assert "interrupted" in told
-    assert "Traceback" not in told
+    assert "the engine finishes the operations under way" in reported
+    assert "interrupted" in reported
+    assert "Traceback" not in reported
 
 
 def test_a_second_interrupt_is_the_engines_second(tmp_path: Path) -> None:
@@ -95,9 +95,9 @@ def test_a_second_interrupt_is_the_engines_second(tmp_path: Path) -> None:
     for got in ("INT", "INT INT"):
         os.killpg(runner.pid, signal.SIGINT)
         wait_for(note, got)
-    _, told = runner.communicate(timeout=30)
+    _, reported = runner.communicate(timeout=30)
     assert note.read_text() == "INT INT ended"
-    assert "the engine ends at once" in told
+    assert "the engine ends at once" in reported
 
 
 def test_a_third_interrupt_kills_it(tmp_path: Path) -> None:
@@ -108,10 +108,10 @@ def test_a_third_interrupt_kills_it(tmp_path: Path) -> None:
         os.kill(runner.pid, signal.SIGINT)
         wait_for(note, got)
     os.kill(runner.pid, signal.SIGINT)
-    _, told = runner.communicate(timeout=10)
+    _, reported = runner.communicate(timeout=10)
     assert runner.returncode == 130
     assert note.read_text() == "INT INT"
-    assert "the engine is killed" in told
+    assert "the engine is killed" in reported
 
 
 def test_an_interrupt_that_was_ignored_from_the_start_stays_ignored(
@@ -141,11 +141,11 @@ def test_a_reader_that_leaves_early_is_no_error(command: Sequence[str]) -> None:
     )
     assert program.stdout and program.stderr
     program.stdout.close()
-    told = program.stderr.read()
-    assert (program.wait(), told) == (0, b"")
+    reported = program.stderr.read()
+    assert (program.wait(), reported) == (0, b"")
 
 
-def test_a_finding_is_the_exit_status_also_when_nobody_reads_it_to_its_end() -> None:
+def test_a_finding_is_the_exit_status_even_if_its_reader_closes_early() -> None:
     script = (
         "import sys; from command_line import run\nsys.exit(run(lambda: [print('x' * 99) for _ in range(9999)] and 3))"
     )
@@ -153,8 +153,8 @@ def test_a_finding_is_the_exit_status_also_when_nobody_reads_it_to_its_end() -> 
     assert program.stdout and program.stderr
     program.stdout.read(10)
     program.stdout.close()
-    told = program.stderr.read()
-    assert (program.wait(), told) == (3, b"")
+    reported = program.stderr.read()
+    assert (program.wait(), reported) == (3, b"")
 
 
 @pytest.mark.parametrize("command", [("policies.reference",), ("inventory", "schema")], ids=lambda command: command[0])

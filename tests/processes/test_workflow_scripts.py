@@ -44,7 +44,7 @@ def test_every_script_is_one_that_bash_can_read(script: Path) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The repository as a runner has it, with an engine that writes what it is told to."""
+    """The repository as a runner has it, with an engine that writes prepared output."""
     for each in ROOT.iterdir():
         if each.suffix in (".py", ".yaml", "") and each.name not in (".venv", ".git"):
             (tmp_path / each.name).symlink_to(each)
@@ -81,8 +81,8 @@ def test_the_review_says_what_needs_an_approval_and_fails_for_what_cannot_be_dep
         folder, "review.sh", "preview", "prod", PREVIEW=str(FOLDER / f"{golden}.json"), ENGINE_STATUS=str(status)
     )
     assert done.returncode == status, done.stderr
-    told = dict(line.split("=") for line in (folder / "output").read_text().splitlines())
-    assert told["visible"] == visible
+    reported = dict(line.split("=") for line in (folder / "output").read_text().splitlines())
+    assert reported["visible"] == visible
     report = (folder / "report.md").read_text()
     assert report.startswith("<!-- warp-edge review: prod -->\n## Preview of stack `prod`\n")
     assert (folder / "summary").read_text() == report
@@ -153,7 +153,7 @@ def test_a_program_that_refuses_hides_no_drift(folder: Path) -> None:
     (folder / "cut.json").write_text(moved.rpartition("\n")[0])
     done = run(folder, "review.sh", "refresh", "prod", AGAIN="cut.json")
     assert done.returncode == 0, done.stderr
-    assert "`-> correct dns.zone.name`" in (folder / "report.md").read_text(), "the first is told all the same"
+    assert "`-> correct dns.zone.name`" in (folder / "report.md").read_text(), "the first is reported all the same"
 
 
 def test_a_moved_address_keeps_the_issue_open(folder: Path) -> None:
@@ -177,8 +177,8 @@ def test_an_update_is_done_when_a_second_preview_is_empty(folder: Path) -> None:
     assert done.returncode == 3
     assert "::error::the update of prod did not take" in done.stdout
     summary = (folder / "summary").read_text()
-    assert "**The update did not take.**" in summary
-    assert "- `RouterNat warp-nat` is not as the settings have it" in summary
+    assert "**The update did not take effect.**" in summary
+    assert "- `RouterNat warp-nat` differs from the settings" in summary
     assert "  - `drainNatIps[0]` `(none)` → " in summary
 
 
@@ -225,7 +225,7 @@ def test_the_stacks_are_those_that_are_listed_in_their_order(tmp_path: Path) -> 
     assert json.loads(listed("prod\nall").stdout) == ["prod", "all"], "also without a line's end"
     for text, problem in (
         ("# none yet\n", "no stack"),
-        ("prod\nall\nprod\n", "prod stands here twice"),
+        ("prod\nall\nprod\n", "prod is listed twice"),
         ('prod\nx"];rm\n', "small letters, digits and dashes only"),
         ("prod\nasia-east1\n", "asia-east1 has no Pulumi.asia-east1.yaml"),
     ):

@@ -1,4 +1,4 @@
-"""SIP servers of a test's own, on loopback: each answers as it is told, also as no right server would."""
+"""SIP servers for tests, on loopback: each answers as configured, also in ways that no correct server would."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-# A request in, everything that is sent back; None: nothing, and the connection stays open.
+# Request -> everything that is sent back; None: nothing, and the connection stays open.
 Behaviour = Callable[[str], bytes | None]
 
 
 def answer(request: str, first: str = "SIP/2.0 200 OK", more: str = "Server: test\r\n") -> bytes:
-    """A right answer to a request (RFC 3261, section 8.2.6)."""
+    """A correct response to a request (RFC 3261, section 8.2.6)."""
     copied = [line for line in request.split("\r\n") if line.startswith(("Via:", "From:", "To:", "Call-ID:", "CSeq:"))]
     return "\r\n".join([first, *copied, f"{more}Content-Length: 0", "", ""]).encode()
 
 
 @dataclass
 class Servers:
-    """Addresses of one test, and what came to them, with the time."""
+    """Addresses of one test, and the requests that they received, with times."""
 
     network: str = field(default_factory=lambda: f"127.94.{secrets.randbelow(250)}")
     came: list[tuple[str, float]] = field(default_factory=list)

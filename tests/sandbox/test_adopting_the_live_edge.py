@@ -1,4 +1,4 @@
-"""Import of everything the seed puts in, compared with what the real plugin gave for the same resources."""
+"""Import of everything in the seed, compared with the real plugin's results for the same resources."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_every_address_is_the_published_one(prod: Plugin, name: str, address: st
     assert found.outputs["address"] == address
     assert found.outputs["labels"] == {}
     assert len(found.outputs["users"]) == 1
-    # What the program says about it: nothing but its name, so nothing may change.
+    # The program's inputs: only its name, so nothing may change.
     assert prod.diff(found, {"name": name, "region": "us-central1"}).changes == {}
 
 
@@ -43,7 +43,7 @@ def test_the_legacy_addresses_are_gone(prod: Plugin) -> None:
 
 
 # Inputs after import with the real plugin (pulumi-gcp 9.35). The network is a full link here, as Google's API answers;
-# there the stand-in behind the plugin had a path.
+# there the plugin's test server had a path.
 IMPORTED: list[tuple[str, str, str, Props]] = [
     (
         "gcp:compute/router:Router",
@@ -107,7 +107,7 @@ IMPORTED: list[tuple[str, str, str, Props]] = [
                 "ipConfiguration": {
                     "__defaults": [],
                     "privateNetwork": NETWORK,
-                    # The API answers with it; what the plugin was recorded against did not.
+                    # The API returns it; the recorded plugin's test server did not.
                     "serverCaMode": "GOOGLE_MANAGED_INTERNAL_CA",
                     "sslMode": "ALLOW_UNENCRYPTED_AND_ENCRYPTED",
                 },
@@ -128,7 +128,7 @@ def test_imported_inputs_and_ids_are_those_of_the_real_plugin(
     assert prod.diff(found, found.inputs).changes == {}
 
 
-# Output names of the real plugin, which no program may miss here.
+# Output names of the real plugin, all of which must exist here.
 OUTPUTS = {
     "gcp:compute/address:Address": (
         f"{REGION}/addresses/warp-nat-ip-2",

@@ -1,4 +1,4 @@
-"""Sandboxes beside the user's own keep out of each other's way, however many run at once."""
+"""Sandboxes separate from the user's do not interfere with each other, however many run at once."""
 
 from __future__ import annotations
 
@@ -111,8 +111,8 @@ def test_the_cloud_of_a_failed_test_stays_where_that_is_asked_for(
         assert all(f"\n{each}" in done.stdout for each in there)
         looks = re.findall(r"^  (\(cd .+\))$", done.stdout, re.MULTILINE)
         assert len(looks) == len(kept)
-        told = subprocess.run(["/bin/sh", "-ec", looks[0]], capture_output=True, text=True, check=False)
-        assert (told.returncode, told.stderr) == (0, "")
+        done = subprocess.run(["/bin/sh", "-ec", looks[0]], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
     finally:
         for each in there:
             shutil.rmtree(each)

@@ -1,4 +1,4 @@
-"""Changes of what was made by hand and adopted: Services made with kubectl, and the database."""
+"""Changes of adopted resources that were created manually: Services created with kubectl, and the database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.local_cloud.test_services import SERVICE, ingress
 
 
 def as_it_is(live: Resource, annotations: Props | None = None, **spec: Any) -> Props:
-    """An imported Service as a program declares it: as it is, but for what is given."""
+    """An imported Service as a program declares it: unchanged, except for the given fields."""
     metadata = {**live.inputs["metadata"], "labels": live.outputs["metadata"]["labels"]}
     given = {"metadata": {**metadata, "annotations": annotations}} if annotations else {"metadata": metadata}
     names = ("type", "loadBalancerIP", "ports", "selector", "externalTrafficPolicy")
@@ -28,12 +28,12 @@ def test_importing_a_service_made_with_kubectl_changes_nothing(live_services: Pl
     with seeded.view() as tx:
         before = tx.everything()
     live = live_services.adopt(SERVICE, "warp-core/kamailio-sip-udp")
-    # Which object it is, and no more: seen with the real plugin (tests/conformance says nothing of imports).
+    # Only the object's identity: observed with the real plugin (tests/conformance has no imports).
     metadata = {"name": "kamailio-sip-udp", "namespace": "warp-core"}
     assert live.inputs == {"apiVersion": "v1", "kind": "Service", "metadata": metadata}
     assert ingress(live) == "34.44.183.87"
     assert live_services.diff(live, live.inputs).changes == {}
-    # So whatever the program says is new to the plugin, whole, even where it is what is there.
+    # So everything the program declares is new to the plugin, even where it equals the live object.
     assert live_services.diff(live, as_it_is(live, {"team": "voice"})).changes == {
         "spec": "add",
         "metadata.labels": "add",
@@ -58,7 +58,7 @@ def test_a_field_that_kubectl_owns_conflicts_in_the_preview_unless_forced(live_s
     assert taken.outputs["spec"]["externalTrafficPolicy"] == "Local"
     assert ingress(taken) == "34.44.183.87"
     assert live_services.diff(taken, forced).changes == {}
-    # It is ours from now on: no force is needed to change it again.
+    # The program owns it from now on: changing it again needs no force.
     again = as_it_is(live, externalTrafficPolicy="Cluster")
     assert live_services.diff(taken, again).changes == {
         "spec.externalTrafficPolicy": "update",
@@ -67,7 +67,7 @@ def test_a_field_that_kubectl_owns_conflicts_in_the_preview_unless_forced(live_s
     assert live_services.update(taken, again).outputs["spec"]["externalTrafficPolicy"] == "Cluster"
 
 
-def test_fields_nobody_named_stay_after_adoption(live_services: Plugin) -> None:
+def test_undeclared_fields_stay_after_adoption(live_services: Plugin) -> None:
     live = live_services.adopt(SERVICE, "warp-core/kamailio-sip-udp")
     named = as_it_is(live)
     spec = {name: value for name, value in named["spec"].items() if name != "loadBalancerIP"}

@@ -1,4 +1,4 @@
-"""Gandi's API as it is stood in for, and our client against it and against servers that nobody would want."""
+"""The simulated Gandi API, and our client against it and against faulty servers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SIP = RecordSet("ringer.tel", "sip.ringer.tel.", "A", 300, ("34.44.183.87",))
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses of the client, not of the server."""
+    """The client's pauses, not the server's."""
     monkeypatch.setattr(client, "FIRST_PAUSE", 0.01)
 
 
@@ -57,7 +57,7 @@ def gandi(server: GandiServer, token: str) -> Api:
 
 
 def asked(server: GandiServer, method: str, path: str, token: str, body: Any = None) -> tuple[int, Any]:
-    """An independent client: what Gandi documents, and nothing of ours."""
+    """An independent client: as Gandi documents it, without our code."""
     found = requests.request(
         method,
         f"http://127.0.0.1:{server.port}/v5/livedns/{path}",
@@ -84,7 +84,7 @@ def written(cloud: Cloud) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("ttl", "description"),
     [
-        # platform-facts.md, word for word.
+        # Gandi's documentation, verbatim.
         (60, "60 is less than minimum value 300"),
         (299, "299 is less than minimum value 300"),
     ],
@@ -116,12 +116,12 @@ def test_a_ttl_below_300_is_refused_as_gandi_documents_it(
         ("sip/A", [], ""),
     ],
 )
-def test_what_is_no_record_set_is_refused_and_changes_nothing(
+def test_an_invalid_record_set_is_refused_and_changes_nothing(
     server: GandiServer, cloud: Cloud, token: str, path: str, body: Any, name: str
 ) -> None:
-    status, told = asked(server, "PUT", f"domains/ringer.tel/records/{path}", token, body)
+    status, refusal = asked(server, "PUT", f"domains/ringer.tel/records/{path}", token, body)
     assert status == 400
-    assert name in {each["name"] for each in told["errors"]}
+    assert name in {each["name"] for each in refusal["errors"]}
     assert written(cloud) == []
 
 
@@ -137,12 +137,12 @@ def test_an_alias_stands_alone(server: GandiServer, cloud: Cloud, token: str) ->
         ("domains/ringer.tel/records/nothing/A", 404),
         ("domains/unknown.example/records/sip/A", 404),
         ("domains/unknown.example", 404),
-        ("domains/somebody-else.example/records/sip/A", 403),
+        ("domains/other-owner.example/records/sip/A", 403),
         ("elsewhere", 404),
         ("domains/ringer.tel/records", 200),
     ],
 )
-def test_who_may_see_what(server: GandiServer, token: str, path: str, status: int) -> None:
+def test_access_depends_on_token_and_domain(server: GandiServer, token: str, path: str, status: int) -> None:
     assert asked(server, "GET", path, token)[0] == status
     assert asked(server, "GET", path, WRONG)[0] == 401
     assert asked(server, "GET", path, "")[0] == 401
@@ -170,7 +170,7 @@ def test_what_is_put_is_answered_by_its_name_servers(gandi: Api, cloud: Cloud) -
     assert (answer.ttl, [each.to_text() for each in answer]) == (600, ["10 50 5060 sip.ringer.tel."])
 
 
-def test_it_comes_back_at_the_same_place_with_the_same_token(cloud: Cloud) -> None:
+def test_after_a_restart_port_and_token_are_the_same(cloud: Cloud) -> None:
     places = []
     for _ in range(2):
         server = GandiServer(cloud)
@@ -207,8 +207,13 @@ def test_the_apex_is_put_under_its_own_sign(gandi: Api, cloud: Cloud) -> None:
     ("domain", "value", "words", "remedy"),
     [
         ("ringer.tel", "300.0.0.1", "refused (400 rrset_values.0: 300.0.0.1 is not a valid A value)", "correct what"),
-        ("unknown.example", "192.0.2.1", "unknown.example is no domain at LiveDNS that this token sees", "dns.domain"),
-        ("somebody-else.example", "192.0.2.1", "the token may not do this, or is expired (403", "let it have somebody"),
+        ("unknown.example", "192.0.2.1", "unknown.example is not a domain at LiveDNS", "dns.domain"),
+        (
+            "other-owner.example",
+            "192.0.2.1",
+            "the token has no permission for this, or is expired (403",
+            "give it access to other-owner",
+        ),
     ],
 )
 def test_a_refusal_names_the_record_and_says_what_gandi_says(
@@ -224,7 +229,7 @@ def test_a_refusal_names_the_record_and_says_what_gandi_says(
 
 
 def test_a_domain_that_is_not_there_is_not_taken_for_an_empty_one(gandi: Api) -> None:
-    with pytest.raises(Refusal, match=r"unknown\.example is no domain at LiveDNS"):
+    with pytest.raises(Refusal, match=r"unknown\.example is not a domain at LiveDNS"):
         gandi.get(RecordSet("unknown.example", "sip.unknown.example.", "A", 300, ()))
 
 
@@ -275,16 +280,16 @@ def test_a_wait_longer_than_the_deadline_is_not_begun(gandi: Api, cloud: Cloud) 
     assert time.monotonic() - began < 4
 
 
-def test_nobody_there_is_told_without_a_traceback(gandi: Api) -> None:
+def test_a_server_that_is_down_is_reported_without_a_traceback(gandi: Api) -> None:
     with pytest.raises(Refusal, match="Connection refused"):
         Api("http://127.0.0.1:1", gandi.token, 0.5).get(SIP)
 
 
-# Servers that nobody would want
+# Faulty servers
 
 
 class Strange(BaseHTTPRequestHandler):
-    """Answers every request with what the test put into it."""
+    """Answers every request with the test's response."""
 
     status = 200
     body = b""
@@ -323,13 +328,13 @@ def strange(status: int, body: bytes, **headers: str) -> Iterator[tuple[str, lis
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [
-        (200, b"<html>welcome</html>", "not with a record set"),
-        (200, b"[]", "not with a record set"),
-        (200, b"[" * 100_000, "not with a record set"),
-        (200, b'{"rrset_ttl": true, "rrset_values": ["192.0.2.1"]}', "not with a record set"),
-        (200, b'{"rrset_ttl": 300, "rrset_values": [1]}', "not with a record set"),
-        (200, b"\xff" * (client.LONGEST_BODY + 1), "its answer has no end"),
-        (302, b"", "it sends us elsewhere (302)"),
+        (200, b"<html>welcome</html>", "its answer is not a record set"),
+        (200, b"[]", "its answer is not a record set"),
+        (200, b"[" * 100_000, "its answer is not a record set"),
+        (200, b'{"rrset_ttl": true, "rrset_values": ["192.0.2.1"]}', "its answer is not a record set"),
+        (200, b'{"rrset_ttl": 300, "rrset_values": [1]}', "its answer is not a record set"),
+        (200, b"\xff" * (client.LONGEST_BODY + 1), "its answer is too long"),
+        (302, b"", "it redirects to another URL (302)"),
         (418, b"teapot", "refused (418 without a word)"),
         (400, b'{"errors": "?", "message": 5}', "refused (400 without a word)"),
         (400, b'{"errors": [5, {}, {"description": "a"}], "message": "b"}', "refused (400 a; b)"),
@@ -345,7 +350,7 @@ def test_an_answer_that_is_none_of_gandis_is_one_line_and_no_traceback(status: i
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500])
-def test_a_server_that_says_our_token_aloud_is_not_quoted(
+def test_a_server_that_returns_our_token_is_not_quoted(
     status: int, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -377,7 +382,7 @@ def test_a_token_is_not_carried_to_where_a_server_points(token: str) -> None:
     with (
         strange(200, b'{"rrset_ttl": 300, "rrset_values": ["192.0.2.1"]}') as (elsewhere, seen),
         strange(307, b"", Location=f"{elsewhere}/v5") as (place, _),
-        pytest.raises(Refusal, match="sends us elsewhere"),
+        pytest.raises(Refusal, match="redirects to another URL"),
     ):
         Api(place, WRONG, 1).get(SIP)
     assert seen == []

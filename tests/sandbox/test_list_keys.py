@@ -1,4 +1,4 @@
-"""Keyed lists of Kubernetes objects, compared with Kubernetes' own OpenAPI document."""
+"""Keyed lists of Kubernetes objects, compared with Kubernetes' OpenAPI document."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from local_cloud.kubernetes.schema import KINDS
 
 DOCUMENT = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema" / "v1.33.0-local" / "_definitions.json"
 KEYS = "x-kubernetes-list-map-keys"
-Place = tuple[str, str]  # the field that a list stands in, and its name
+Place = tuple[str, str]  # the enclosing field of a list, and its name
 
 
 def published() -> tuple[dict[Place, tuple[str, ...]], set[Place]]:
-    """Keyed lists and all others, of every kind that is stood in for; a status is the cluster's own."""
+    """Keyed and other lists of every implemented kind, without status, which the cluster writes."""
     definitions: dict[str, Any] = json.loads(DOCUMENT.read_text())["$defs"]
     todo = [(f"io.k8s.api.{kind}", "") for kind in map(definition_of, KINDS)]
     seen, keyed, others = set[Place](), dict[Place, tuple[str, ...]](), set[Place]()
@@ -57,7 +57,7 @@ def test_the_table_is_what_kubernetes_publishes() -> None:
 
 
 def test_the_programs_own_table_says_nothing_else() -> None:
-    """It reports by names alone; both are written by hand, and the sandbox judges by its own."""
+    """The program's table has names only; both tables are handwritten, and the local cloud uses its own."""
     for name, all_keys in product.LIST_KEYS.items():
         published_keys = {keys for (_, each), keys in LIST_KEYS.items() if each == name}
         assert set(all_keys) <= published_keys, name

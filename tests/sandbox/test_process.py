@@ -40,7 +40,7 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
 
 
 def create(sandbox: Sandbox, type_: str, **inputs: Any) -> dict[str, Any]:
-    """As the engine would, over the port it is told of."""
+    """As the engine would, over the configured port."""
     ports = dict(pair.split(":") for pair in sandbox.env()["PULUMI_DEBUG_PROVIDERS"].split(","))
     with grpc.insecure_channel(f"127.0.0.1:{ports['gcp']}") as channel:
         stub = provider_pb2_grpc.ResourceProviderStub(channel)
@@ -77,7 +77,7 @@ def test_two_sandboxes_run_side_by_side(sandbox: Sandbox, tmp_path: Path) -> Non
 
 
 def test_another_one_takes_another_network_and_keeps_it(sandbox: Sandbox, tmp_path: Path) -> None:
-    """As two checkouts of the repository would, each with its own `make up`."""
+    """Like two checkouts of the repository, each with its own `make up`."""
     networks = "127.94.0.0/16,127.97.0.0/16,127.98.0.0/16"
     other = Sandbox(tmp_path / "other", network=networks, dns_port=0)
     other.start()
@@ -93,7 +93,7 @@ def test_another_one_takes_another_network_and_keeps_it(sandbox: Sandbox, tmp_pa
 
 def test_a_network_that_another_one_has_is_refused_in_one_line(sandbox: Sandbox, tmp_path: Path) -> None:
     other = Sandbox(tmp_path / "other", network="127.94.0.0/16", dns_port=0)
-    with pytest.raises(LocalCloudError, match=r"another cloud of this machine runs on 127\.94\.0\.0/16: stop that one"):
+    with pytest.raises(LocalCloudError, match=r"another cloud .* is running on 127\.94\.0\.0/16: stop that one"):
         other.start()
     other.destroy()
 
@@ -134,8 +134,8 @@ def test_after_a_crash_it_starts_again_with_everything_and_the_database_answers(
     os.kill(sandbox.status()["pid"], signal.SIGKILL)
     while sandbox.running():
         pass
-    assert (sandbox.directory / "run.json").exists()  # left behind, and not believed
-    with pytest.raises(LocalCloudError, match="no cloud runs in"):
+    assert (sandbox.directory / "run.json").exists()  # stale, and ignored
+    with pytest.raises(LocalCloudError, match="no cloud is running in"):
         sandbox.env()
     sandbox.start()
     where: dict[str, Any] = {"host": instance["firstIpAddress"], "dbname": "postgres", "user": "kamailio"}
@@ -148,7 +148,7 @@ def test_after_a_crash_it_starts_again_with_everything_and_the_database_answers(
 
 
 def test_an_instance_that_was_being_created_at_a_crash_is_finished(sandbox: Sandbox) -> None:
-    """As Google does with what it has accepted. The answer is lost all the same."""
+    """As Google does with accepted operations. The response is lost nevertheless."""
     wanted = {"name": "db", "databaseVersion": "POSTGRES_15", "settings": {"tier": "db-f1-micro"}}
     with ThreadPoolExecutor(1) as pool:
         creation = pool.submit(create, sandbox, INSTANCE, **wanted)
@@ -165,7 +165,7 @@ def test_an_instance_that_was_being_created_at_a_crash_is_finished(sandbox: Sand
     assert [(row.op, row.type, row.id) for row in sandbox.writes()] == [("create", INSTANCE, made.id)]
 
 
-def test_a_hand_made_change_while_it_runs_is_seen_at_once_and_logged_as_by_hand(sandbox: Sandbox) -> None:
+def test_a_manual_change_while_it_runs_takes_effect_at_once_and_is_logged_as_manual(sandbox: Sandbox) -> None:
     sandbox.seed("live-edge")
     sandbox.set(RECORD, SIP_A, "rrdatas[0]", "127.9.9.9")
     host, port = sandbox.dns_endpoint()
@@ -186,7 +186,7 @@ def test_seeding_twice_changes_nothing(sandbox: Sandbox) -> None:
     assert sandbox.log() == before
 
 
-def test_a_hand_edited_service_field_belongs_to_whoever_edited_it(sandbox: Sandbox) -> None:
+def test_a_manually_edited_service_field_belongs_to_kubectl_edit(sandbox: Sandbox) -> None:
     sandbox.seed("live-edge")
     service = ("kubernetes:core/v1:Service", "warp-core/kamailio-sip-udp")
     sandbox.set(*service, "spec.sessionAffinity", "None")
@@ -197,7 +197,7 @@ def test_a_hand_edited_service_field_belongs_to_whoever_edited_it(sandbox: Sandb
     assert "f:sessionAffinity" not in managers["kubectl-client-side-apply"]["f:spec"]
 
 
-def test_destroy_leaves_nothing_but_what_others_put_there(tmp_path: Path) -> None:
+def test_destroy_leaves_only_other_files(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path / "sandbox", network="127.96.0.0/16")
     sandbox.start()
     (sandbox.directory / "notes").write_text("mine")
@@ -210,7 +210,7 @@ def run(sandbox: Sandbox, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_the_command_line_says_what_runs_and_what_there_is(sandbox: Sandbox) -> None:
+def test_the_command_line_shows_processes_and_resources(sandbox: Sandbox) -> None:
     assert run(sandbox, "start").stdout.startswith("already running")
     assert run(sandbox, "env").stdout.startswith("export PULUMI_DEBUG_PROVIDERS=gcp:")
     assert "127.94.0.0/16" in run(sandbox, "status").stdout
@@ -233,19 +233,19 @@ def test_the_command_line_says_what_runs_and_what_there_is(sandbox: Sandbox) -> 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["env"], "no cloud runs in"),
-        (["resources"], "there is no cloud in"),
-        (["set", RECORD, SIP_A, "ttl", "1"], "there is no cloud in"),
-        (["seed", "dead-edge"], "no seed 'dead-edge'; there are live-edge, second-region"),
+        (["env"], "no cloud is running in"),
+        (["resources"], "no cloud in"),
+        (["set", RECORD, SIP_A, "ttl", "1"], "no cloud in"),
+        (["seed", "dead-edge"], "unknown seed 'dead-edge'; known: live-edge, second-region"),
     ],
 )
 def test_errors_are_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
     assert main(["--dir", str(tmp_path / "none"), *arguments]) == 1
-    told = capsys.readouterr().err
-    assert words in told
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize("network", ["10.0.0.0/8", "127.0.0.0/28", "loopback"])
@@ -254,10 +254,10 @@ def test_a_network_outside_loopback_or_too_small_is_refused(tmp_path: Path, netw
         Sandbox(tmp_path / "sandbox", network=network).start()
 
 
-def test_a_taken_dns_port_is_said_in_one_line(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_dns_port_in_use_is_reported_in_one_line(sandbox: Sandbox, tmp_path: Path) -> None:
     _, port = sandbox.dns_endpoint()
     other = Sandbox(tmp_path / "other", network="127.95.0.0/16", dns_port=port)
-    with pytest.raises(LocalCloudError, match="another port can be chosen with --dns-port") as refused:
+    with pytest.raises(LocalCloudError, match="choose another port with --dns-port") as refused:
         other.start()
     assert "\n" not in str(refused.value)
     other.destroy()

@@ -1,4 +1,4 @@
-"""The caller of `make failover`, over real sockets: which server it tries first, and what makes it try the next."""
+"""The caller of `make failover`, over real sockets: which server it tries first, and when it fails over."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Names:
 
 
 def test_the_lowest_priority_is_asked_first_and_the_next_only_when_it_fails(loopback: Servers) -> None:
-    """RFC 2782, and RFC 3263 section 4.3: refused, silent, and 503 are failures; another refusal is an answer."""
+    """RFC 2782, and RFC 3263 section 4.3: refused, silent, and 503 are failures; other statuses are answers."""
     right = loopback.udp(answer, last=2)
     for behaviour, failed in (
         (None, "refused"),
@@ -56,8 +56,8 @@ def test_the_lowest_priority_is_asked_first_and_the_next_only_when_it_fails(loop
         with serving(names.zone) as port:
             reached = call(DOMAIN, "udp", names.caller(port, seconds=0.6))
         assert (reached.peer.address, reached.answer.status) == (f"{loopback.network}.2", 200)
-        (told,) = reached.failed
-        assert failed in told
+        (attempt,) = reached.failed
+        assert failed in attempt
     names = Names(loopback, loopback.udp(lambda request: answer(request, "SIP/2.0 403 No"), last=1), right)
     with serving(names.zone) as port:
         reached = call(DOMAIN, "udp", names.caller(port))
@@ -87,8 +87,8 @@ def test_without_srv_the_address_of_the_name_itself_is_asked_at_the_usual_port(l
     }
 
 
-def test_a_certificate_speaks_for_the_name_that_was_called_not_for_the_server_it_led_to(loopback: Servers) -> None:
-    """RFC 5922 section 4: who controls DNS could else lead callers anywhere."""
+def test_a_certificate_must_match_the_name_that_was_called_not_the_srv_target(loopback: Servers) -> None:
+    """RFC 5922 section 4: otherwise an attacker who controls DNS could redirect callers."""
     authority = trustme.CA()
     wrong = loopback.tcp(answer, last=1, tls=context(authority, f"central.{DOMAIN}"))
     right = loopback.tcp(answer, last=2, tls=context(authority, DOMAIN))
@@ -100,7 +100,7 @@ def test_a_certificate_speaks_for_the_name_that_was_called_not_for_the_server_it
     assert "no TLS" in reached.failed[0]
 
 
-def test_where_nobody_answers_every_server_is_named_with_its_reason(loopback: Servers) -> None:
+def test_if_no_server_answers_each_is_named_with_its_reason(loopback: Servers) -> None:
     names = Names(loopback, 9, 9)
     with serving(names.zone) as port:
         with pytest.raises(SandboxError, match=rf"{re.escape(loopback.network)}\.1:9/udp.*\.2:9/udp: refused"):

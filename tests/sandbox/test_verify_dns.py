@@ -1,4 +1,4 @@
-"""`python -m verify --only dns` over real sockets: a server that tells the truth, and every kind that does not."""
+"""`python -m verify --only dns` over real sockets: a correct server, and every kind of faulty one."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ Run = Callable[..., tuple[int, Json]]
 
 
 def zone(**options: Any) -> Zone:
-    """The live edge's, as its name servers answer it."""
+    """The live edge's zone, as its name servers answer it."""
     answers = {key: list(data) for key, data in ZONE.items()}
     return Zone(answers | {("ringer.tel", "NS"): [f"{name}." for name in NAME_SERVERS]}, **options)
 
 
 @pytest.fixture
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Exit status and JSON of `--only dns` with one server as the resolver and, unless told otherwise, as authority."""
+    """Exit status and JSON of `--only dns` with one server as resolver and, by default, as authority."""
 
     def verified(
         port: int, *options: str, promised: Json | None = None, authority: int | None = None
@@ -51,7 +51,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def broken(report: Json) -> dict[tuple[str, str], str]:
-    """What and who of everything that is broken -> what was found."""
+    """Check and server of everything broken -> finding."""
     return {
         (each["what"], each["where"].split()[0]): each["found"]
         for each in report["findings"]
@@ -70,7 +70,7 @@ def test_the_sandboxs_own_name_server_keeps_the_promise_it_was_given(run: Run) -
     finally:
         server.stop()
     assert (status, broken(report), report["holds"]) == (0, {}, True)
-    # Six record sets and four that must not be there, at two servers; the delegation and the parent's DS.
+    # Six record sets and four that must not exist, at two servers; the delegation and the parent's DS.
     assert report["counts"] == {"broken": 0, "warning": 0, "unchecked": 0, "holds": 22}
 
 
@@ -87,9 +87,10 @@ def test_every_record_set_is_asked_at_the_resolver_and_at_the_authority_by_itsel
 
 
 @pytest.mark.parametrize(
-    ("spoil", "what", "told"),
+    ("spoil", "what", "finding"),
     [
-        (lambda z: z.answers.update({("sip.ringer.tel", "A"): ["192.0.2.66"]}), "sip.ringer.tel A", "none of ours"),
+        (lambda z: z.answers.update({("sip.ringer.tel", "A"): ["192.0.2.66"]}), "sip.ringer.tel A", "not in"
+        " the inventory"),
         (lambda z: z.answers.update({("sip.ringer.tel", "A"): [ANNOUNCED]}), "sip.ringer.tel A", "which is announced"),
         (lambda z: z.answers.update({("sip.ringer.tel", "A"): [UDP, NAT[1]]}), "sip.ringer.tel A", "(Vendor egress)"),
         (lambda z: z.answers.update({("sip-tcp.ringer.tel", "A"): [UDP]}), "sip-tcp.ringer.tel A", f"missing: {TCP}"),
@@ -98,21 +99,21 @@ def test_every_record_set_is_asked_at_the_resolver_and_at_the_authority_by_itsel
         (
             lambda z: z.answers["_sip._tcp.ringer.tel", "SRV"].append("5 0 5060 evil.example."),
             "_sip._tcp.ringer.tel SRV",
-            "not ours to be there: 5 0 5060 evil.example.",
+            "unexpected: 5 0 5060 evil.example.",
         ),
         (lambda z: z.answers.update({("sip.ringer.tel", "AAAA"): ["2001:db8::1"]}), "sip.ringer.tel AAAA", "db8::1"),
         (
             lambda z: z.answers.update({("ringer.tel", "NAPTR"): ['1 1 "s" "SIP+D2U" "" _sip._udp.evil.example.']}),
             "ringer.tel NAPTR",
-            "not ours to be there",
+            "unexpected",
         ),
         (lambda z: z.aliases.update({"sip-udp.ringer.tel": "web.ringer.tel."}), "sip-udp.ringer.tel A", "an alias of"),
         (lambda z: z.rcodes.update({("sip.ringer.tel", "A"): "SERVFAIL"}), "sip.ringer.tel A", "it answers SERVFAIL"),
         (lambda z: z.rcodes.update({("sip.ringer.tel", "A"): "REFUSED"}), "sip.ringer.tel A", "it answers REFUSED"),
     ],
 )  # fmt: skip
-def test_a_server_that_says_anything_else_is_named_with_what_it_said(
-    run: Run, spoil: Callable[[Zone], object], what: str, told: str
+def test_a_server_with_another_answer_is_named_with_it(
+    run: Run, spoil: Callable[[Zone], object], what: str, finding: str
 ) -> None:
     lying = zone()
     spoil(lying)
@@ -120,8 +121,8 @@ def test_a_server_that_says_anything_else_is_named_with_what_it_said(
         status, report = run(port)
     assert status == 3
     found = broken(report)
-    assert told in found[what, "resolver"]
-    assert told in found[what, "authority"]
+    assert finding in found[what, "resolver"]
+    assert finding in found[what, "authority"]
     assert {name for name, _ in found} <= {what, what.replace(" A", " AAAA")}
     assert all(each["remedy"] for each in report["findings"] if each["verdict"] == "broken")
 
@@ -175,7 +176,7 @@ def test_noise_instead_of_answers_is_no_answer(run: Run, noise: bytes) -> None:
     assert all("no answer" in found for found in broken(report).values())
 
 
-def test_where_nobody_listens_there_is_no_answer(run: Run) -> None:
+def test_without_a_server_there_is_no_answer(run: Run) -> None:
     with serving(zone()) as port:
         pass
     status, report = run(port, "--timeout", "2")
@@ -192,7 +193,7 @@ def test_a_target_that_leads_nowhere_is_found_where_it_is_not_ours(run: Run) -> 
         status, report = run(port, promised=promised)
         assert (status, broken(report)) == (
             3,
-            {("gone.example.net (SRV target)", "resolver"): "nothing: the service leads nowhere"},
+            {("gone.example.net (SRV target)", "resolver"): "nothing: the target has no address"},
         )
         dangling.answers["gone.example.net", "A"] = ["192.0.2.1"]
         assert run(port, promised=promised)[0] == 0
@@ -200,8 +201,8 @@ def test_a_target_that_leads_nowhere_is_found_where_it_is_not_ours(run: Run) -> 
         assert "an alias" in broken(run(port, promised=promised)[1])["gone.example.net (SRV target)", "resolver"]
 
 
-def test_the_delegation_says_whom_to_ask_and_a_name_server_that_has_no_address_is_named(run: Run) -> None:
-    """Without --authority: the name servers' own addresses lead to port 53, where nobody of this test listens."""
+def test_the_delegation_gives_the_servers_and_one_without_an_address_is_named(run: Run) -> None:
+    """Without --authority: the name servers' own addresses and port 53, on which no server of this test listens."""
     asking = zone()
     asking.answers[NAME_SERVERS[0], "A"] = ["127.93.0.53"]
     with serving(asking) as port:
@@ -217,7 +218,7 @@ def test_the_delegation_says_whom_to_ask_and_a_name_server_that_has_no_address_i
     ("delegated", "verdict"),
     [(["ns1.gandi.example."], "warning"), (["ns1.gandi.example.", f"{NAME_SERVERS[0]}."], "broken")],
 )
-def test_a_twin_zone_is_a_warning_and_a_mixed_delegation_breaks_the_promise(
+def test_a_zone_that_is_not_live_is_a_warning_and_a_mixed_delegation_breaks_the_promise(
     run: Run, delegated: list[str], verdict: str
 ) -> None:
     other = zone()
@@ -228,7 +229,7 @@ def test_a_twin_zone_is_a_warning_and_a_mixed_delegation_breaks_the_promise(
     assert [each["verdict"] for each in report["findings"] if each["what"] == "ringer.tel NS"] == [verdict]
 
 
-def test_outputs_that_contradict_themselves_are_told_before_anybody_is_asked(run: Run) -> None:
+def test_contradictory_outputs_are_reported_before_any_query(run: Run) -> None:
     promised = outputs()
     promised["dns"]["records"][0]["data"] = [RETIRED]
     agreeing = zone()
@@ -243,7 +244,7 @@ def test_outputs_that_contradict_themselves_are_told_before_anybody_is_asked(run
 
 
 class Signed:
-    """A key of the zone's, its DS, and every set signed with it, in wire format as the server sends it."""
+    """A zone key, its DS, and every set signed with it, in wire format as the server sends it."""
 
     def __init__(self) -> None:
         self.origin = dns.name.from_text("ringer.tel.")
@@ -294,7 +295,7 @@ def test_a_missing_signature_breaks_the_promise_where_the_parent_says_that_the_z
     assert "_sip._udp.ringer.tel SRV: no signature" in found["found"]
 
 
-def test_a_twins_host_signs_with_keys_of_its_own(run: Run) -> None:
+def test_the_host_of_a_zone_that_is_not_live_signs_with_its_own_keys(run: Run) -> None:
     """The parent's DS is theirs then, and what they answer is checked by it."""
     theirs, ours = Signed(), Signed()
     served = theirs.sign(zone())
@@ -312,7 +313,7 @@ def test_another_key_and_a_forged_record_are_found_by_their_signatures(run: Run)
     served.wire["ringer.tel", "DS"] = [(43, other.ds.to_wire() or b"")]
     with serving(served) as port:
         found = broken(run(port, promised=outputs(ds_records=(str(signed.ds),)))[1])
-    assert "other keys than the zone's" in found["ringer.tel DS", "resolver"]
+    assert "not the zone's keys" in found["ringer.tel DS", "resolver"]
     assert "no key of the zone" in found["ringer.tel signatures", "authority"]
     served = signed.sign(zone())
     served.wire["ringer.tel", "DS"] = [(43, signed.ds.to_wire() or b"")]

@@ -1,4 +1,4 @@
-"""`python -m verify --only sip` and `--only tls` over real sockets: right servers, and every kind that is not."""
+"""`python -m verify --only sip` and `--only tls` over real sockets: correct servers, and every kind of faulty one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import trustme
 
-from inventory.publish import with_digest
+from inventory.outputs import with_digest
 from tests.promises import outputs
 from tests.sandbox.sip_servers import Behaviour, Servers, answer, servers
 from verify.__main__ import main
@@ -41,7 +41,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def run(loopback: Servers, authority: trustme.CA, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Exit status and JSON of a run against the servers of this test; ports that nobody was given refuse."""
+    """Exit status and JSON of a run against the servers of this test; other ports refuse."""
     (tmp_path / "ca.pem").write_bytes(authority.cert_pem.bytes())
 
     def verified(
@@ -60,7 +60,7 @@ def run(loopback: Servers, authority: trustme.CA, tmp_path: Path, capsys: pytest
 
 
 def found(report: Json) -> dict[str, tuple[str, str]]:
-    """What -> verdict and what was found."""
+    """Check -> verdict and finding."""
     return {each["what"]: (each["verdict"], each["found"]) for each in report["findings"]}
 
 
@@ -76,16 +76,16 @@ def everything(loopback: Servers, behaviour: Behaviour, tls: ssl.SSLContext) -> 
     return {"sip": port, "sips": loopback.tcp(behaviour, tls=tls)}
 
 
-def test_every_endpoint_is_asked_over_its_transport_and_tells_time_and_server(
+def test_every_endpoint_is_queried_over_its_transport_and_time_and_server_are_reported(
     run: Run, loopback: Servers, authority: trustme.CA
 ) -> None:
     ports = everything(loopback, answer, context(authority, *NAMES))
     status, report = run("--only", "sip", "--only", "tls", "--source", "127.0.0.5", **ports)
     assert status == 0
-    told = found(report)
+    finding = found(report)
     for what in ("OPTIONS UDP (primary)", "OPTIONS TCP (secondary)", "OPTIONS TLS (tls)"):
-        assert told[what] == ("holds", "200, serves this source, Server: test")
-    assert all(told[f"certificate for {name}"][0] == "holds" for name in NAMES)
+        assert finding[what] == ("holds", "200, serves this source, Server: test")
+    assert all(finding[f"certificate for {name}"][0] == "holds" for name in NAMES)
     asked = [each for each in report["findings"] if each["part"] == "sip"]
     assert all(0 < each["milliseconds"] < 5000 for each in asked)
     (over_udp,) = (text for text, _ in loopback.came)
@@ -101,15 +101,15 @@ def test_a_refusal_proves_life_and_503_breaks_the_promise(run: Run, loopback: Se
     assert first.split()[1] in found(report)["OPTIONS TCP (secondary)"][1]
 
 
-def test_a_customers_own_address_need_not_serve_whoever_asks_here(run: Run, loopback: Servers) -> None:
+def test_a_dedicated_address_need_not_serve_the_source_of_this_check(run: Run, loopback: Servers) -> None:
     refusing = loopback.udp(lambda request: answer(request, "SIP/2.0 403 Forbidden"))
     own = {"role": "dedicated", "server": f"{loopback.network}.1", "address": f"{loopback.network}.1"}
     ways = [own | {"port": refusing, "transport": "UDP", "customer": "100001"}]
     ways.append(ways[0] | {"port": 9, "transport": "TLS", "role": "silent"})
     status, report = run("--only", "sip", "--only", "tls", "--expect", "200", more=ways)
-    told = found(report)
-    assert told["OPTIONS UDP (dedicated)"][0] == "holds"
-    assert told["OPTIONS TLS (silent)"][0] == "broken"
+    finding = found(report)
+    assert finding["OPTIONS UDP (dedicated)"][0] == "holds"
+    assert finding["OPTIONS TLS (silent)"][0] == "broken"
     assert status == 3
     place = f"{loopback.network}.1:9"
     about = [each["what"] for each in report["findings"] if each["where"] == place and each["part"] == "tls"]
@@ -142,24 +142,24 @@ def test_provisional_answers_and_answers_to_others_are_passed_over(run: Run, loo
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "told"),
+    ("behaviour", "finding"),
     [
-        (lambda request: b"x" * 4096, "an answer without end: no head within 16384 bytes"),
-        (lambda request: b"SIP/2.0 200 OK\r\n" + b"A: b\r\n" * 99, "an answer without end: no head within 16384 bytes"),
+        (lambda request: b"x" * 4096, "an answer whose head is longer than 16384 bytes"),
+        (lambda request: b"SIP/2.0 200 OK\r\n" + b"A: b\r\n" * 99, "an answer whose head is longer than 16384 bytes"),
         (lambda request: b"\r\n\r\n", "no answer within"),
-        (lambda request: b"HTTP/1.1 400 Bad\x1b[2J Request\r\n\r\n", "no SIP: 'HTTP/1.1 400 Bad"),
-        (lambda request: b"\x16\x03\x01\xff\xff\r\n\r\n", "no SIP: "),
-        (lambda request: answer(request, more="Content-Length: 99999999999\r\n"), "a body out of all bounds"),
-        (lambda request: answer(request, more="Content-Length: -1\r\n"), "a body out of all bounds"),
+        (lambda request: b"HTTP/1.1 400 Bad\x1b[2J Request\r\n\r\n", "not SIP: 'HTTP/1.1 400 Bad"),
+        (lambda request: b"\x16\x03\x01\xff\xff\r\n\r\n", "not SIP: "),
+        (lambda request: answer(request, more="Content-Length: 99999999999\r\n"), "too large a body"),
+        (lambda request: answer(request, more="Content-Length: -1\r\n"), "too large a body"),
         (lambda request: answer(request.replace("CSeq: 1", "CSeq: 7")), "the connection was closed without an answer"),
         (lambda request: b"", "the connection was closed without an answer"),
         (lambda request: None, "no answer within 8 s"),
     ],
 )  # fmt: skip
-def test_a_connection_that_brings_anything_but_the_answer_is_told_within_bounds(
-    run: Run, loopback: Servers, behaviour: Behaviour, told: str
+def test_a_connection_without_a_proper_answer_is_reported_within_bounds(
+    run: Run, loopback: Servers, behaviour: Behaviour, finding: str
 ) -> None:
-    if "bounds" in told:
+    if "bounds" in finding:
         right = behaviour
         behaviour = lambda request: right(request).replace(b"200 OK", b"100 Trying")  # type: ignore[union-attr]  # noqa: E731
     port = loopback.tcp(behaviour)
@@ -169,7 +169,7 @@ def test_a_connection_that_brings_anything_but_the_answer_is_told_within_bounds(
     assert status == 3
     verdict, text = found(report)["OPTIONS TCP (secondary)"]
     assert verdict == "broken"
-    assert told in text
+    assert finding in text
     assert text.isprintable()
 
 
@@ -179,10 +179,10 @@ def test_what_a_server_writes_reaches_no_terminal(
     evil = "Server: \x1b]0;owned\x07\x1b[31m[bold red]x[/nothing]\u202e\x9b2J" + "y" * 5000 + "\r\n"
     port = loopback.udp(lambda request: answer(request, more=evil))
     _, report = run("--only", "sip", sip=port)
-    told = found(report)["OPTIONS UDP (primary)"][1]
-    assert "[bold red]x[/nothing]" in told
-    assert told.isprintable()
-    assert len(told) < 400
+    finding = found(report)["OPTIONS UDP (primary)"][1]
+    assert "[bold red]x[/nothing]" in finding
+    assert finding.isprintable()
+    assert len(finding) < 400
     main(["--outputs", str(tmp_path / "outputs.json"), "--only", "sip"])
     table = capsys.readouterr().out
     assert "red]x[/nothing]" in table
@@ -190,18 +190,18 @@ def test_what_a_server_writes_reaches_no_terminal(
 
 
 @pytest.mark.parametrize(
-    ("names", "options", "verdict", "told"),
+    ("names", "options", "verdict", "finding"),
     [
         (NAMES, {}, "holds", "days left"),
         (("elsewhere.example",), {}, "broken", "elsewhere.example; until "),
-        (("*.ringer.tel",), {}, "broken", "SIP takes no wildcard"),
+        (("*.ringer.tel",), {}, "broken", "SIP allows no wildcards"),
         (NAMES, {"not_after": -1}, "broken", "expired on "),
         (NAMES, {"not_after": 3}, "warning", "it expires within 14 days"),
     ],
 )
 def test_the_certificate_has_the_names_that_clients_set_out_for_and_lasts(
     run: Run, loopback: Servers, authority: trustme.CA, names: tuple[str, ...], options: dict[str, int], verdict: str,
-    told: str,
+    finding: str,
 ) -> None:  # fmt: skip
     now = datetime.now(UTC)
     dated = {key: now + timedelta(days=days) for key, days in options.items()}
@@ -212,10 +212,10 @@ def test_the_certificate_has_the_names_that_clients_set_out_for_and_lasts(
     assert status == (3 if verdict == "broken" else 0)
     judged = found(report)["certificate for sip-tcp.ringer.tel"]
     assert judged[0] == verdict
-    assert told in judged[1]
+    assert finding in judged[1]
 
 
-def test_an_authority_that_nobody_trusts_is_told_with_the_names_all_the_same(run: Run, loopback: Servers) -> None:
+def test_an_untrusted_authority_is_reported_together_with_the_names(run: Run, loopback: Servers) -> None:
     port = loopback.tcp(answer, tls=context(trustme.CA(), *NAMES))
     status, report = run("--only", "tls", sips=port)
     assert status == 3
@@ -228,7 +228,7 @@ def test_an_authority_that_nobody_trusts_is_told_with_the_names_all_the_same(run
 def test_a_name_that_is_missing_for_the_domain_alone_is_named(
     run: Run, loopback: Servers, authority: trustme.CA
 ) -> None:
-    """Who follows the SRV record of ringer.tel compares with ringer.tel (RFC 5922, section 4)."""
+    """A client that follows the SRV record of ringer.tel compares with ringer.tel (RFC 5922, section 4)."""
     port = loopback.tcp(answer, tls=context(authority, "sip-tcp.ringer.tel"))
     status, report = run("--only", "tls", sips=port)
     assert status == 3
@@ -250,14 +250,14 @@ def test_an_egress_address_that_answers_like_an_ingress_one_breaks_the_promise(r
     loopback.tcp(lambda request: None, last=5, port=5060)
     status, report = run("--only", "sip", nat=tuple(f"{loopback.network}.{last}" for last in (3, 4, 5)))
     assert status == 3
-    told = {
+    finding = {
         (each["what"], each["where"].split(":")[0][-1]): each["found"]
         for each in report["findings"]
         if "egress" in each["what"] and each["verdict"] == "broken"
     }
-    assert told == {
+    assert finding == {
         ("silence UDP (egress)", "3"): "it answers 200 to OPTIONS",
-        ("silence TCP (egress)", "4"): "something listens: no SIP: 'SSH-2.0-x'",
+        ("silence TCP (egress)", "4"): "something listens: not SIP: 'SSH-2.0-x'",
         ("silence TCP (egress)", "5"): "something listens: connected, and no answer within 4 s",
     }
     holding = [each for each in report["findings"] if "egress" in each["what"] and each["verdict"] == "holds"]
@@ -265,7 +265,7 @@ def test_an_egress_address_that_answers_like_an_ingress_one_breaks_the_promise(r
 
 
 def test_what_this_machine_cannot_reach_at_all_is_unchecked_and_not_broken() -> None:
-    """For instance IPv6 from a machine without it. Nobody's address stands for the missing family here."""
+    """For instance IPv6 from a machine without it, simulated here by an address that is not configured."""
 
     async def look() -> Judgement:
         return await _options(Peer("198.51.100.1", 5060, "udp", "198.51.100.2"), "sip.ringer.tel", 0)

@@ -1,4 +1,4 @@
-"""A name server, made with dnslib, that answers what a test wants, also what no right server would."""
+"""A name server, built with dnslib, that answers as a test needs, also in ways that no correct server would."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Key = tuple[str, str]
 
 @dataclass
 class Zone:
-    """Answers by name (without the final dot) and type, and whatever else there is to get wrong."""
+    """Answers by name (without the final dot) and type, and other deliberate faults."""
 
     answers: dict[Key, list[str]]
     ttl: int = 300
@@ -26,7 +26,7 @@ class Zone:
     aliases: dict[str, str] = field(default_factory=dict)
     wire: dict[Key, list[tuple[int, bytes]]] = field(default_factory=dict)
     silent: set[Key] = field(default_factory=set)
-    short: bool = False  # over UDP only the flag that there is more
+    short: bool = False  # over UDP only the truncation flag
     noise: bytes = b""
     asked: list[tuple[Key, bool]] = field(default_factory=list)
 
@@ -56,7 +56,7 @@ class Zone:
 
 
 def _pair(udp: Callable[[int], Any], tcp: Callable[[int], Any]) -> tuple[Any, Any]:
-    """Both on one free port: what is free for one may be taken for the other."""
+    """Both on one free port: a port that is free for one may be in use for the other."""
     for _ in range(20):
         first = udp(0)
         try:

@@ -6,7 +6,7 @@ import json
 from ipaddress import IPv6Address
 from typing import Any
 
-from inventory.published import read
+from inventory.reading import read
 from inventory.site.render import render
 from tests.unit.published import EUROPE, LIVE, address, endpoint
 

@@ -70,7 +70,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-def test_the_page_asks_nobody_for_anything_and_nothing_goes_wrong(browser: Browser, site: str, scheme: Scheme) -> None:
+def test_the_page_makes_no_requests_and_has_no_errors(browser: Browser, site: str, scheme: Scheme) -> None:
     with opened(browser, f"{site}index.html", color_scheme=scheme) as seen:
         seen.page.wait_for_load_state("networkidle")
         assert seen.asked == [f"{site}index.html"]

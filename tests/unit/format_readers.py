@@ -137,10 +137,10 @@ def read_kamailio(text: str, folder: Path, asked: list[str]) -> list[str]:
         finally:
             server.terminate()
             server.wait(30)
-    told = log.read_text()
-    assert "END" in told, told
-    assert "parse" not in told, told
-    return ranges(*re.findall(r"LETS-IN (\S+)", told))
+    reported = log.read_text()
+    assert "END" in reported, reported
+    assert "parse" not in reported, reported
+    return ranges(*re.findall(r"LETS-IN (\S+)", reported))
 
 
 def read_kamailio_sql(text: str) -> list[str]:

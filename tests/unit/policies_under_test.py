@@ -39,10 +39,10 @@ def _verdicts(asked: Rule, resources: tuple[Declared, ...], config: dict[str, An
 
 def refused(name: str, *resources: Declared, **config: Any) -> list[str]:
     """What a rule refuses, without the remedy, which must be there."""
-    told = [each.message for each in verdicts(name, *resources, **config) if isinstance(each, Refused)]
-    for message in told:
+    reported = [each.message for each in verdicts(name, *resources, **config) if isinstance(each, Refused)]
+    for message in reported:
         assert message.count("\n-> ") == 1, f"no remedy: {message}"
-    return [message.split("\n-> ")[0] for message in told]
+    return [message.split("\n-> ")[0] for message in reported]
 
 
 def unjudged(name: str, *resources: Declared, **config: Any) -> list[str]:

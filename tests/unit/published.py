@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from inventory.publish import with_digest
+from inventory.outputs import with_digest
 
 Json = dict[str, Any]
 

@@ -188,7 +188,7 @@ def test_a_single_host_is_set_from_the_view_without_a_reload(proxy: Proxy, kamai
     assert not proxy._todo
 
 
-def test_a_complete_reload_is_told_as_complete(proxy: Proxy, kamailio: FakeProxy, status: Status) -> None:
+def test_a_complete_reload_is_reported_as_complete(proxy: Proxy, kamailio: FakeProxy, status: Status) -> None:
     proxy.turn(EVERYTHING)
     assert len(kamailio.reloads()) == 3
     assert 'warp_acl_proxy_complete{proxy="192.0.2.9:9061"} 1\n' in status.text()
@@ -266,7 +266,7 @@ def test_a_database_that_is_down_is_no_proxy_that_is_down(proxy: Proxy, database
     assert 'warp_acl_proxy_up{proxy="192.0.2.9:9061"} 1\n' in status.text()
 
 
-def test_a_proxy_set_to_the_other_table_is_told_and_tried_again(
+def test_a_proxy_set_to_the_other_table_is_reported_and_tried_again(
     proxy: Proxy, kamailio: FakeProxy, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def counts(rpc: object) -> dict[str, int]:
@@ -344,7 +344,7 @@ def test_secrets_are_in_no_representation() -> None:
     assert "secret" not in repr(Settings.read(ENVIRONMENT))
 
 
-def test_a_database_that_is_not_there_is_told_without_the_password() -> None:
+def test_a_database_that_is_not_there_is_reported_without_the_password() -> None:
     with pytest.raises(DatabaseDown) as down:
         Views("postgres://warp_acl_reader:secretpassword@127.0.0.1:9/warp").counts()
     assert "127.0.0.1" in str(down.value)

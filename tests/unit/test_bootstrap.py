@@ -79,7 +79,7 @@ def test_the_environment_s_python_comes_before_the_engine_and_nothing_twice() ->
         ),
         ("write x: no space left on device", "the disk is full"),
         ("first\nERROR: no matching distribution for nonsense==1\n\n", "failed: ERROR: no matching .*; do this"),
-        ("", "failed: it said nothing; do this"),
+        ("", "failed: no output; do this"),
     ],
 )
 def test_a_failed_step_is_one_line_with_cause_remedy_and_log(output: str, words: str) -> None:
@@ -141,7 +141,7 @@ sys.exit(bootstrap.main([]))
         if not patch:
             process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=60)
-    assert (process.returncode, said) == (130, "bootstrap: interrupted; the next run goes on from here\n")
+    assert (process.returncode, said) == (130, "bootstrap: interrupted; the next run continues from here\n")
     started, deadline = Path("/proc") / pid_file.read_text(encoding="utf-8").strip(), time.monotonic() + 60
     while runs(started):
         assert time.monotonic() < deadline
@@ -149,7 +149,7 @@ sys.exit(bootstrap.main([]))
 
 
 def runs(process: Path) -> bool:
-    """Whether it lives; one that nobody has collected yet does not."""
+    """Whether it is running; a zombie is not."""
     try:
         return (process / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -211,6 +211,6 @@ def test_a_python_too_old_for_the_program_gets_as_far_as_saying_so(monkeypatch: 
         ast.parse(module.read_text(encoding="utf-8"), feature_version=(3, 8))
     monkeypatch.setattr(sys, "version_info", (3, 10, 4, "final", 0))
     with pytest.raises(
-        steps.BootstrapError, match=r"3\.11 or newer is needed; install one and start tools/bootstrap\.py"
+        steps.BootstrapError, match=r"3\.11 or newer is required; install one and start tools/bootstrap\.py"
     ):
         python_environment.check_python()

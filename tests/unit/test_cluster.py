@@ -49,7 +49,7 @@ def test_a_gke_cluster_is_looked_up_by_name_where_it_is(cluster: Config, locatio
     assert known["cluster"] == {"server": "https://192.0.2.1", "certificate-authority-data": "Q0E="}
 
 
-def test_whoever_runs_the_engine_signs_in_as_themselves() -> None:
+def test_the_engines_user_signs_in_with_their_own_identity() -> None:
     config = kubeconfig_of(declare_once(with_cluster(name="warp-cluster")))
     (user,) = config["users"]
     assert list(user["user"]) == ["exec"]
@@ -106,7 +106,7 @@ def test_a_context_that_does_not_exist_is_refused_with_key_and_remedy(kubeconfig
 def test_without_a_kubeconfig_there_is_no_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBECONFIG")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert "there is no kubeconfig" in refusal("prod")
+    assert "which has no kubeconfig" in refusal("prod")
     (tmp_path / ".kube").mkdir()
     (tmp_path / ".kube" / "config").write_text(json.dumps(CONTEXTS))
     assert "there is no context prd in ~/.kube/config" in refusal("prd")

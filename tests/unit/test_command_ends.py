@@ -32,7 +32,7 @@ def raising(error: BaseException) -> Callable[[], NoReturn]:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "reported"),
     [
         (OSError(errno.ENOSPC, "No space left on device", "/somewhere/state"), "/somewhere/state: No space left"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "Disk quota exceeded"),
@@ -42,10 +42,10 @@ def raising(error: BaseException) -> Callable[[], NoReturn]:
         (EngineError("pulumi up", "it says why"), "it says why"),
     ],
 )
-def test_it_is_one_message_with_a_remedy(capsys: pytest.CaptureFixture[str], error: Exception, told: str) -> None:
+def test_it_is_one_message_with_a_remedy(capsys: pytest.CaptureFixture[str], error: Exception, reported: str) -> None:
     assert ended(raising(error)) == 2
     said = capsys.readouterr().err
-    assert told in said
+    assert reported in said
     assert "Traceback" not in said
     assert "  -> " in said or isinstance(error, EngineError)
 
@@ -57,7 +57,7 @@ def test_a_signal_ends_it_as_ctrl_c_does(capsys: pytest.CaptureFixture[str], num
         return 0
 
     assert ended(work) == 130
-    assert "interrupted: the same command again goes on from here" in capsys.readouterr().err
+    assert "interrupted: run the same command again to continue" in capsys.readouterr().err
 
 
 def test_its_own_exit_status_is_kept() -> None:

@@ -11,7 +11,7 @@ import pytest
 from plan import plan
 from plan.cost import Counts, cents, count, monthly_cost
 from settings import Settings
-from settings.ledger import Cost
+from settings.cost import Cost
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config
 from tests.unit.everything import everything
 from tests.unit.test_ingress import SUBNETWORK

@@ -151,7 +151,7 @@ def test_a_connection_that_the_network_has_already_is_explained(
     assert explain_peering(failed) is False, "it must not try again by itself"
     assert len(said) == explained
     for text in said:
-        assert f"network {NETWORK} has its connection" in text
+        assert f"network {NETWORK} already has its connection" in text
         assert "-> if a destruction of this stack left it, import it with `python -m adopt`" in text
         assert "remove warp-edge:database.network.peeringRange" in text
 

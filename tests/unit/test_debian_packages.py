@@ -89,7 +89,7 @@ def test_what_is_said_names_packages_purpose_duration_and_remedy(tmp_path: Path)
     said = debian_packages.announcement(two)
     assert said == "Installing Debian's one, two: one for calls; two for calls (about 40 s, once)."
     assert debian_packages.advice(two) == (
-        "Missing: Debian's one, two, one for calls; two for calls; install by hand, as root: apt-get update && "
+        "Missing: Debian's one, two, one for calls; two for calls; install manually, as root: apt-get update && "
         "apt-get install --no-install-recommends one two; until then calls do without one; calls do without two"
     )
 
@@ -145,7 +145,7 @@ def test_an_installation_is_tried_with_fresh_lists_before_it_is_given_up(
     if works == "false":
         (line,) = problem
         assert line == (
-            "bootstrap: apt-get failed: E: Unable to locate package; install by hand, as root: apt-get update && "
+            "bootstrap: apt-get failed: E: Unable to locate package; install manually, as root: apt-get update && "
             f"apt-get install --no-install-recommends one (log: {project}/.engine/debian.log); "
             "until then calls do without one"
         )
@@ -161,7 +161,7 @@ def test_a_system_that_root_cannot_write_is_one_line(
     (project / "file").touch()
     debian_packages.install([package(project, "one", Setting(project / "file" / "x.d" / "x.conf", ""))], project)
     _, problem = capfd.readouterr().err.splitlines()
-    assert problem.startswith(f"bootstrap: {project}/file/x.d: Not a directory; install by hand, as root: ")
+    assert problem.startswith(f"bootstrap: {project}/file/x.d: Not a directory; install manually, as root: ")
     assert problem.endswith("; until then calls do without one")
 
 

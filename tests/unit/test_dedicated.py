@@ -1,4 +1,4 @@
-"""Premium tier: what a dedicated customer gets declared, who is told of it, and what cannot be taken away."""
+"""Dedicated customers: what is declared, who gets it published, and what cannot be removed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from components.dedicated_ingress import import_ids, refuse_dedicated_cut
+from components.dedicated_ingress import refuse_dedicated_cut
 from engine.record import DedicatedUse
 from engine.refusal import RefusedError
+from plan.import_ids import import_ids
 from settings import Settings, SettingsError
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config, without_site
 from tests.unit.cloud import LIVE_ADDRESSES, Cloud
@@ -68,7 +69,7 @@ def test_each_customer_has_addresses_and_services_of_its_own(edge: Edge) -> None
 
 
 def test_each_port_leads_to_a_port_of_the_pods_that_is_no_other_customers(edge: Edge) -> None:
-    """Behind kube-proxy nothing else tells which address was dialled."""
+    """Behind kube-proxy nothing else identifies the dialled address."""
     targets = {
         name: {port["port"]: port["targetPort"] for port in service.inputs["spec"]["ports"]}
         for name, service in own(edge, SERVICE).items()
@@ -92,7 +93,7 @@ def test_the_proxies_get_a_socket_for_every_port_with_the_address_that_callers_d
     ]
 
 
-def test_the_database_is_told_whose_each_address_is(edge: Edge) -> None:
+def test_the_database_gets_the_customer_of_each_address(edge: Edge) -> None:
     assert edge.named("trunk-acl-rows").inputs["dedicated"] == {
         "sip-acme-udp-ip": {"ban": "100001", "address": "34.1.2.3", "service": "sip-acme-udp"},
         "sip-acme-tcp-ip": {"ban": "100001", "address": "34.1.2.4", "service": "sip-acme-tcp"},
@@ -124,10 +125,10 @@ def test_addresses_and_load_balancers_are_protected_where_the_edge_is() -> None:
     assert all(each.protect for token in (ADDRESS, SERVICE) for each in own(edge, token).values())
 
 
-def test_what_the_engine_is_told_grows_evenly_with_the_customers() -> None:
+def test_what_the_engine_gets_grows_linearly_with_the_customers() -> None:
     """Each customer adds as many resources and as many dependencies as the one before: 500 cost 50 times 10."""
 
-    def told(count: int) -> tuple[int, int]:
+    def reported(count: int) -> tuple[int, int]:
         customers = {
             f"customer-{each}": {"ban": f"{200_000 + each}", "targetPort": 15_000 + 4 * each} for each in range(count)
         }
@@ -135,7 +136,7 @@ def test_what_the_engine_is_told_grows_evenly_with_the_customers() -> None:
         resources = declare(config, cloud=Cloud("warp-sandbox", LIVE_ADDRESSES)).resources
         return len(resources), sum(len(each.dependencies) for each in resources)
 
-    few, more, many = told(2), told(7), told(12)
+    few, more, many = reported(2), reported(7), reported(12)
     assert (more[0] - few[0], more[1] - few[1]) == (many[0] - more[0], many[1] - more[1])
     # An address and a Service each. Of dependencies: the Service on its address, the rows and the sockets on all.
     assert (more[0] - few[0], more[1] - few[1]) == (5 * 2, 5 * 3)
@@ -153,7 +154,8 @@ def test_a_stack_without_dedicated_customers_declares_what_it_did_before() -> No
 def test_everything_of_a_dedicated_customer_can_be_adopted() -> None:
     settings = settings_of(with_dedicated({"acme": ACME}))
     prefix = "projects/warp-sandbox/regions/us-central1/addresses"
-    assert import_ids("dedicated", settings) == {
+    found = import_ids(settings)
+    assert {name: each for name, each in found.items() if name.startswith("dedicated-")} == {
         "dedicated-acme-udp-address": f"{prefix}/sip-acme-udp-ip",
         "dedicated-acme-udp": "warp-core/sip-acme-udp",
         "dedicated-acme-tcp-address": f"{prefix}/sip-acme-tcp-ip",
@@ -161,7 +163,7 @@ def test_everything_of_a_dedicated_customer_can_be_adopted() -> None:
     }
 
 
-# --- who is told ------------------------------------------------------------------------------------------------------
+# --- publication ----------------------------------------------------------------------------
 
 
 def test_the_inventory_says_whose_each_address_is(edge: Edge) -> None:
@@ -182,7 +184,7 @@ def test_the_inventory_says_whose_each_address_is(edge: Edge) -> None:
 
 
 @pytest.mark.parametrize("output", ["customerEndpoints", "vendorWhitelist"])
-def test_what_everybody_is_told_has_nobodys_own_addresses(edge: Edge, output: str) -> None:
+def test_public_outputs_have_no_dedicated_addresses(edge: Edge, output: str) -> None:
     assert edge.outputs[output] == declare_once(SANDBOX).outputs[output]
 
 
@@ -220,7 +222,7 @@ RETIRED = {
 def cut(config: Config, before: dict[str, DedicatedUse]) -> str:
     settings = settings_of(config)
     try:
-        refuse_dedicated_cut(settings.dedicated_listeners, before, settings.legacy)
+        refuse_dedicated_cut(settings.dedicated_listeners, before, settings.retired)
     except RefusedError as refused:
         return str(refused)
     return ""
@@ -229,18 +231,18 @@ def cut(config: Config, before: dict[str, DedicatedUse]) -> str:
 @pytest.mark.parametrize(
     ("use", "leads"),
     [
-        (DedicatedUse("100001"), "the row of BAN 100001 still leads"),
-        (DedicatedUse(None, ("acme.ringer.tel",)), "the name acme.ringer.tel still leads"),
+        (DedicatedUse("100001"), "the row of BAN 100001 still refers"),
+        (DedicatedUse(None, ("acme.ringer.tel",)), "the name acme.ringer.tel still refers"),
         (
             DedicatedUse("100001", ("acme.ringer.tel",)),
-            "the name acme.ringer.tel and the row of BAN 100001 still lead",
+            "the name acme.ringer.tel and the row of BAN 100001 still refer",
         ),
     ],
 )
 def test_an_address_that_something_leads_to_cannot_go_whatever_legacy_says(use: DedicatedUse, leads: str) -> None:
     config = with_dedicated({}, legacy={"sip-acme-udp-ip": RETIRED})
     assert cut(config, {"sip-acme-udp-ip": use}).startswith(
-        f"dedicated address sip-acme-udp-ip cannot go: {leads} calls"
+        f"dedicated address sip-acme-udp-ip cannot be removed: {leads} to it"
     )
 
 
@@ -251,28 +253,34 @@ def test_a_drained_address_goes_only_with_a_word_to_its_customer(missing: str | 
         del retired["drainedOn"]
     legacy = {"sip-acme-udp-ip": retired} if missing != "retiredOn" else {}
     said = cut(with_dedicated({}, legacy=legacy), {"sip-acme-udp-ip": DedicatedUse()})
-    assert said.startswith("dedicated address sip-acme-udp-ip cannot go without a word") if missing else said == ""
+    assert (
+        said.startswith("dedicated address sip-acme-udp-ip cannot be removed without an entry")
+        if missing
+        else said == ""
+    )
 
 
 def test_an_address_cannot_become_another_customers_while_calls_are_billed_by_it() -> None:
     config = with_dedicated({"acme": {"ban": "100009", "targetPort": 15060}})
     said = cut(config, {"sip-acme-udp-ip": DedicatedUse("100001")})
-    assert said.startswith("dedicated address sip-acme-udp-ip is BAN 100001's and cannot become BAN 100009's")
+    assert said.startswith(
+        "dedicated address sip-acme-udp-ip belongs to BAN 100001 and cannot be assigned to BAN 100009"
+    )
     assert cut(config, {"sip-acme-udp-ip": DedicatedUse()}) == "", "after it was drained it may"
 
 
 def test_an_address_under_another_name_is_one_that_goes() -> None:
     config = with_dedicated({"acme": {"ban": "100001", "targetPort": 15060, "udp": {"address": "other"}}})
-    assert "sip-acme-udp-ip cannot go" in cut(config, {"sip-acme-udp-ip": DedicatedUse("100001")})
+    assert "sip-acme-udp-ip cannot be removed" in cut(config, {"sip-acme-udp-ip": DedicatedUse("100001")})
 
 
-def test_nobody_is_told_of_anothers_address_as_a_replacement() -> None:
+def test_no_customer_gets_anothers_address_as_a_replacement() -> None:
     retired = {key: value for key, value in RETIRED.items() if key not in ("customer", "drainedOn")}
     config = with_dedicated({"beta": BETA}, legacy={"old": retired | {"replacedBy": ["sip-beta-udp-ip"]}})
     ((key, wrong, _),) = refusals(config)
     assert (key, wrong) == (
         "warp-edge:legacy",
-        "'old' is replaced by sip-beta-udp-ip, which is BAN 100002's own: it would be published to others",
+        "'old' is replaced by sip-beta-udp-ip, which is dedicated to BAN 100002: it would be published to others",
     )
     assert settings_of(changed(config, ("warp-edge:legacy", "old", "customer"), "100002"))
 
@@ -352,17 +360,17 @@ def test_a_region_among_several_keeps_its_own_name() -> None:
         ({"ban": "100 001", "targetPort": 15060}, "warp-edge:dedicated.acme.ban", "not a valid name here"),
         ({"ban": "1\nlisten=udp:0.0.0.0:1", "targetPort": 15060}, "warp-edge:dedicated.acme.ban",
          "not a valid name here"),
-        ({"ban": "100001"}, "warp-edge:dedicated.acme.targetPort", "this setting is needed"),
+        ({"ban": "100001"}, "warp-edge:dedicated.acme.targetPort", "this setting is required"),
         ({"ban": "100001", "targetPort": 65_533}, "warp-edge:dedicated.acme.targetPort", "too large"),
         ({"ban": "100001", "targetPort": 80}, "warp-edge:dedicated.acme.targetPort", "too small"),
         ({"ban": "100001", "targetPort": 15060, "udp": None}, "warp-edge:dedicated.acme.tcp", "neither UDP nor TCP"),
         ({"ban": "100001", "targetPort": 15060, "dnsName": "a", "drainedOn": "2026-01-01"},
-         "warp-edge:dedicated.acme.dnsName", "it drains, and this name still leads calls to it"),
+         "warp-edge:dedicated.acme.dnsName", "it drains, but this name still resolves to it"),
         ({"ban": "100001", "targetPort": 15060, "activeOn": "2026-01-02", "drainedOn": "2026-01-01"},
          "warp-edge:dedicated.acme.drainedOn", "dates out of order: activeOn is 2026-01-02"),
     ],
 )  # fmt: skip
-def test_a_wrong_customer_is_told_by_its_key(customer: dict[str, Any], key: str, wrong: str) -> None:
+def test_a_wrong_customer_is_reported_by_its_key(customer: dict[str, Any], key: str, wrong: str) -> None:
     ((found, said, _),) = refusals(with_dedicated({"acme": customer}))
     assert (found, said) == (key, wrong)
 
@@ -373,26 +381,26 @@ def test_two_entries_may_be_of_one_customer() -> None:
 
 
 @pytest.mark.parametrize("acl", [{"manage": False}, {"manage": True}])
-def test_addresses_that_nobody_would_know_are_refused(acl: dict[str, Any]) -> None:
+def test_dedicated_addresses_without_enforcement_are_refused(acl: dict[str, Any]) -> None:
     ((key, wrong, remedy),) = refusals(with_dedicated({"acme": ACME}, trunkAcl=acl))
     assert key == "warp-edge:dedicated"
-    assert wrong.startswith("nothing would tell the SIP proxies whose these addresses are")
+    assert wrong.startswith("the SIP proxies would not know the customers of these addresses")
     assert remedy == "set trunkAcl.manage: true and trunkAcl.enforcement: {}"
 
 
 # --- quotas -----------------------------------------------------------------------------------------------------------
 
 
-def test_quotas_are_checked_before_anything_is_declared_and_told_at_once() -> None:
+def test_quotas_are_checked_before_anything_is_declared_and_reported_at_once() -> None:
     config = with_dedicated({"acme": ACME, "beta": BETA}, quotas={"staticAddresses": 7, "forwardingRules": 4})
     ((key, wrong, remedy),) = refusals(config)
     assert key == "warp-edge:quotas"
     assert wrong == "this stack alone needs 8 static addresses (allowed: 7) and 5 forwarding rules (allowed: 4)"
-    assert "say so in quotas.staticAddresses and forwardingRules; what else the project has there counts too" in remedy
+    assert "set quotas.staticAddresses and forwardingRules; other use by the project also counts" in remedy
     assert settings_of(changed(config, ("warp-edge:quotas",), {"staticAddresses": 8, "forwardingRules": 5}))
 
 
-def test_a_new_projects_quota_counts_where_nobody_says_another() -> None:
+def test_a_new_projects_quota_is_the_default() -> None:
     """docs.cloud.google.com/compute/resource-usage: 8 static addresses in a region; the live edge has five."""
     eight = with_dedicated({"acme": ACME, "beta": BETA})
     del eight["warp-edge:quotas"]
@@ -401,7 +409,7 @@ def test_a_new_projects_quota_counts_where_nobody_says_another() -> None:
     assert refusals(nine)[0][1] == "this stack alone needs 9 static addresses (allowed: 8)"
 
 
-def test_without_dedicated_customers_only_a_quota_that_somebody_said_is_checked() -> None:
+def test_without_dedicated_customers_only_a_configured_quota_is_checked() -> None:
     slots = {f"warp-nat-ip-{number}": {"state": "active"} for number in range(1, 40)}
     config = changed(SANDBOX, ("warp-edge:egress", "slots"), slots)
     assert settings_of(config)

@@ -1,14 +1,15 @@
-"""`SipDns`: the zone, whoever owns it, and the record sets in it."""
+"""`SipDns`: the zone, whichever stack or team owns it, and its record sets."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import pulumi
 import pytest
 
-from components import dns as component
-from components.dns import HostedZone, SipDns, SipDnsArgs
+from components.dns import SipDns
+from components.dns_host import HostedZone, SipDnsArgs, host
+from engine.dns_hosts import HOSTS, DnsHost
 from inventory.endpoint import Record
 from plan.names import Listener, Listeners, names, records
 from settings.dns import Dns
@@ -32,31 +33,31 @@ def names_and_types(edge: Edge) -> set[tuple[str, str]]:
     return {(each.inputs["name"], each.inputs["type"]) for each in edge.of_type(RECORD)}
 
 
-def test_a_zone_that_belongs_to_somebody_else_is_looked_up_and_only_our_records_are_declared() -> None:
+def test_a_zone_that_another_team_owns_is_looked_up_and_only_our_records_are_declared() -> None:
     edge = declare(with_dns(zone={"name": "their-zone", "manage": False}))
     assert edge.of_type(ZONE) == []
     assert len(edge.of_type(RECORD)) == 6
     assert {each.inputs["managedZone"] for each in edge.of_type(RECORD)} == {"their-zone"}
     assert ("gcp:dns/getManagedZone:getManagedZone", {"name": "their-zone"}) in edge.cloud.invocations
-    told = dict(edge.outputs["dns"])
-    assert len(told.pop("records")) == 6
-    assert told == {"schema": 1, "domain": "ringer.tel", "nameServers": NAME_SERVERS, "dsRecords": []}
+    reported = dict(edge.outputs["dns"])
+    assert len(reported.pop("records")) == 6
+    assert reported == {"schema": 1, "domain": "ringer.tel", "nameServers": NAME_SERVERS, "dsRecords": []}
 
 
 @pytest.mark.parametrize("naptr", [True, False])
-def test_the_output_tells_every_record_set_that_is_declared_and_nothing_else(naptr: bool) -> None:
+def test_the_output_shows_every_record_set_that_is_declared_and_nothing_else(naptr: bool) -> None:
     """Who checks the zone from outside (docs/verify.md) knows what to expect from there."""
     edge = declare(with_dns(naptr=naptr, ttlSeconds=900))
     declared = {
         (each.inputs["name"], each.inputs["type"], each.inputs["ttl"], *each.inputs["rrdatas"])
         for each in edge.of_type(RECORD)
     }
-    told = [(f"{one['name']}.", one["type"], one["ttl"], *one["data"]) for one in edge.outputs["dns"]["records"]]
-    assert set(told) == declared
-    assert len(told) == len(declared) == 6 + naptr
+    reported = [(f"{one['name']}.", one["type"], one["ttl"], *one["data"]) for one in edge.outputs["dns"]["records"]]
+    assert set(reported) == declared
+    assert len(reported) == len(declared) == 6 + naptr
 
 
-def test_a_zone_of_our_own_is_public_and_its_name_servers_are_told() -> None:
+def test_a_zone_of_our_own_is_public_and_its_name_servers_are_reported() -> None:
     edge = declare(with_dns())
     (zone,) = edge.of_type(ZONE)
     assert (zone.inputs["dnsName"], zone.inputs["visibility"]) == ("ringer.tel.", "public")
@@ -65,7 +66,7 @@ def test_a_zone_of_our_own_is_public_and_its_name_servers_are_told() -> None:
 
 
 @pytest.mark.parametrize(("signed", "state", "ds"), [(True, "on", [DS_RECORD]), (False, "off", [])])
-def test_a_signed_zone_tells_the_ds_records_for_its_parent(signed: bool, state: str, ds: list[str]) -> None:
+def test_a_signed_zone_has_the_ds_records_for_its_parent(signed: bool, state: str, ds: list[str]) -> None:
     edge = declare(with_dns(zone={"name": "ringer-tel", "dnssec": signed}))
     (zone,) = edge.of_type(ZONE)
     assert zone.inputs["dnssecConfig"] == {"state": state}
@@ -162,7 +163,7 @@ class PaperHost:
 
     written: dict[str, tuple[str, str, int]]
 
-    def __init__(self, of: SipDns, name: str, args: SipDnsArgs) -> None:
+    def __init__(self, of: pulumi.Resource, name: str, args: SipDnsArgs) -> None:
         PaperHost.written = {}
         self.ttl = args.dns.ttl_seconds
 
@@ -174,7 +175,7 @@ class PaperHost:
 
 
 def test_a_second_backend_joins_without_touching_the_component(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(component.HOSTS, "cloud-dns", PaperHost)
+    monkeypatch.setattr("components.cloud_dns.host.Host", PaperHost)
 
     def body() -> None:
         dns = Dns.model_validate({"domain": "ringer.tel", "zone": {"name": "ringer-tel"}})
@@ -197,5 +198,14 @@ def test_a_second_backend_joins_without_touching_the_component(monkeypatch: pyte
 
 def test_another_host_is_not_written_to_by_a_zone_that_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     moving = Dns.model_validate({"domain": "ringer.tel", "zone": {"name": "ringer-tel"}, "backend": "both"})
-    monkeypatch.setattr("settings.dns.Backend", Literal["cloud-dns", "gandi", "third", "both"])
+    monkeypatch.setattr("settings.dns.HOSTS", {**HOSTS, "third": DnsHost("Third", "third:index:RecordSet")})
     assert list(moving.hosts) == ["cloud-dns", "gandi"]
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_every_host_that_the_settings_take_can_be_declared(name: str) -> None:
+    assert {"zone", "record_set"} <= set(vars(host(name)))
+    assert Dns.model_validate({"domain": "ringer.tel", "backend": name, "zone": ZONES.get(name)}).hosts == (name,)
+
+
+ZONES = {"cloud-dns": {"name": "ringer-tel"}}

@@ -1,4 +1,4 @@
-"""What README and docs tell people to run and to read is there."""
+"""Commands and links in README and docs exist."""
 
 from __future__ import annotations
 

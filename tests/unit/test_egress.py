@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pulumi
@@ -11,8 +12,9 @@ import pytest
 from components.egress import refuse_cut, unannounced
 from engine.record import GatewayUse
 from engine.refusal import RefusedError
+from inventory.address import STATES, Calls, Status
 from settings.egress import Egress
-from settings.ledger import RetiredAddress
+from settings.retired import RetiredAddress
 from tests.stacks import Config, changed, stack_config, without_site
 from tests.unit.cloud import Cloud
 from tests.unit.recording import Declared, Edge, declare, declare_once
@@ -51,7 +53,7 @@ def test_each_slot_stands_where_its_state_says() -> None:
     assert {"old", "one", "two", "new"} <= set(edge.physical(ADDRESS)), "an announced address is reserved already"
 
 
-def test_the_inventory_tells_the_state_of_every_slot() -> None:
+def test_the_inventory_shows_the_state_of_every_slot() -> None:
     edge = declare(with_egress(slots=ALL_STATES), before=GatewayUse(draining=frozenset({"old"})))
     listed = {each["name"]: each for each in edge.outputs["ipInventory"]["addresses"]}
     assert {name: listed[name]["status"] for name in ALL_STATES} == {
@@ -101,7 +103,7 @@ def test_a_change_that_cuts_nothing_is_allowed(slots: dict[str, str], before: Ga
         pytest.param(
             {"a": "active", "b": "announced"},
             USED,
-            "egress slot b is active and cannot be set back to announced: its calls would be cut at once",
+            "egress slot b is active and cannot be set to announced: its calls would be cut at once",
             "set warp-edge:egress.slots.b.state to draining",
             id="an active slot is set back",
         ),
@@ -133,22 +135,25 @@ def test_a_change_that_would_cut_calls_is_refused_with_a_remedy(
 ) -> None:
     with pytest.raises(RefusedError) as refused:
         refuse_cut(pool(**slots), before)
-    told, _, advice = str(refused.value).partition("\n  -> ")
-    assert told.startswith(what)
+    reported, _, advice = str(refused.value).partition("\n  -> ")
+    assert reported.startswith(what)
     assert advice.startswith(remedy)
 
 
 STILL_DRAINS = "put d under warp-edge:legacy with drainedOn"
+NOT_RECORDED = "cannot be retired: it is not recorded"
 
 
 @pytest.mark.parametrize(
     ("slots", "legacy", "what", "remedy"),
     [
-        pytest.param({}, {}, "still drains and cannot be removed: nothing says", STILL_DRAINS, id="it just goes"),
-        pytest.param({}, {"drainedOn": None}, "warp-edge:legacy.d does not say", STILL_DRAINS, id="no dates at all"),
-        pytest.param({}, {"retiredOn": "2026-03-02"}, "legacy.d does not say", STILL_DRAINS, id="drained when?"),
         pytest.param(
-            {"d": "announced"}, {}, "drains and cannot be set back to announced", "slots.d.state to active", id="back"
+            {}, {}, "still draining and cannot be removed: it is not recorded", STILL_DRAINS, id="it just goes"
+        ),
+        pytest.param({}, {"drainedOn": None}, NOT_RECORDED, STILL_DRAINS, id="no dates at all"),
+        pytest.param({}, {"retiredOn": "2026-03-02"}, NOT_RECORDED, STILL_DRAINS, id="drained when?"),
+        pytest.param(
+            {"d": "announced"}, {}, "drains and cannot be set to announced", "slots.d.state to active", id="back"
         ),
     ],
 )
@@ -158,10 +163,18 @@ def test_what_still_drains_is_kept(
     retired = {"d": retired_address(**legacy)} if legacy else {}
     with pytest.raises(RefusedError) as refused:
         refuse_cut(pool(a="active", b="active", **slots), USED, retired)
-    told, _, advice = str(refused.value).partition("\n  -> ")
-    assert told.startswith("egress slot d ")
-    assert what in told
+    reported, _, advice = str(refused.value).partition("\n  -> ")
+    assert reported.startswith("egress slot d ")
+    assert what in reported
     assert remedy in advice
+
+
+def test_a_state_that_says_that_the_calls_have_ended_ends_a_drain_and_no_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = replace(STATES[Status.ANNOUNCED], calls=Calls.OVER)  # as a state between the drain and the release
+    monkeypatch.setattr("inventory.address.STATES", {**STATES, Status.ANNOUNCED: over})
+    refuse_cut(pool(a="active", b="active", d="announced"), USED)
+    with pytest.raises(RefusedError, match="egress slot b is active and cannot be set to announced"):
+        refuse_cut(pool(a="active", b="announced", d="draining"), USED)
 
 
 def test_a_drained_slot_is_retired_when_its_dates_say_that_its_calls_have_ended() -> None:
@@ -225,7 +238,7 @@ def test_the_router_is_declared_in_its_network() -> None:
     assert (router.inputs["name"], router.inputs["network"], router.inputs["region"]) == ("r", "voice", "us-central1")
 
 
-def test_a_router_that_belongs_to_somebody_else_is_used_by_name() -> None:
+def test_a_router_that_another_team_owns_is_used_by_name() -> None:
     edge = declare(with_egress(router={"name": "theirs", "manage": False}))
     assert edge.of_type(ROUTER) == []
     assert gateway_of(edge).inputs["router"] == "theirs"

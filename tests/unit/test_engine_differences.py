@@ -1,4 +1,4 @@
-"""What the first `pulumi up` after an adoption would change, told from a preview's steps and grouped by its effect."""
+"""What the first `pulumi up` after an adoption would change, from a preview's steps, grouped by effect."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ RECORD_LED_ELSEWHERE = step(
 )
 
 
-def test_an_address_that_leaves_the_gateway_is_told_first() -> None:
+def test_an_address_that_leaves_the_gateway_is_reported_first() -> None:
     found = compare([RECORD_LED_ELSEWHERE, SERVICE_MOVES, NAT_LOSES_ONE])
     assert [(each.effect, each.property) for each in found.differences] == [
         (Effect.CUTS, "natIps[2]"),
@@ -200,7 +200,7 @@ def test_an_address_that_leaves_the_gateway_is_told_first() -> None:
     assert (first.resource, first.cloud, first.settings) == ("RouterNat warp-nat", f"{LINK}/warp-nat-ip-3", "(none)")
 
 
-def test_annotations_that_are_new_as_a_whole_are_told_one_by_one() -> None:
+def test_annotations_that_are_new_as_a_whole_are_reported_one_by_one() -> None:
     pinned = "networking.gke.io/load-balancer-ip-addresses"
     annotations = {pinned: "kamailio-sip-udp-ip", "pulumi.com/waitFor": "x"}
     pins = step(
@@ -236,7 +236,7 @@ def test_a_difference_shows_what_is_there_and_what_will_be() -> None:
     (policy,) = compare([SERVICE_MOVES]).with_effect(Effect.MOVES)[:1]
     assert str(policy) == (
         "Service warp-core/kamailio-sip-udp  spec.externalTrafficPolicy  Cluster -> Local:"
-        " only nodes with a ready pod take traffic from then on"
+        " only nodes with a ready pod receive traffic"
     )
     (label,) = compare([SERVICE_MOVES]).with_effect(Effect.NONE)
     assert (label.cloud, label.settings) == ("(none)", "x")
@@ -270,7 +270,7 @@ def test_what_a_dynamic_provider_changes_is_found_where_the_engine_only_says_tha
 def test_what_is_at_gandi_is_not_said_to_be_created() -> None:
     named = {"inputs": {"name": "sip.ringer.tel.", "type": "A", "rrdatas": ["34.44.183.87"]}}
     found = compare([step("create", GANDI_RECORD, "dns-gandi-sip-a", newState=named)])
-    assert (found.creations, found.at_gandi) == ((), ("GandiRecordSet sip.ringer.tel. A",))
+    assert (found.creations, found.taken_over) == ((), {"Gandi": ("GandiRecordSet sip.ringer.tel. A",)})
 
 
 def test_what_is_created_replaced_and_deleted_is_reported_by_name() -> None:

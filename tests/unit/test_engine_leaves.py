@@ -72,13 +72,13 @@ WANTED: Json = {
 }
 
 
-def step(type_token: str, asked: Json, live: Json, wanted: Json, told: Json | None, **more: Any) -> Json:
+def step(type_token: str, asked: Json, live: Json, wanted: Json, reported: Json | None, **more: Any) -> Json:
     return {
         "op": "update",
         "urn": f"urn:pulumi:prod::warp-edge::warp:edge:SipIngress${type_token}::ingress-udp",
         "oldState": {"inputs": asked, "outputs": live},
         "newState": {"inputs": wanted},
-        "detailedDiff": told,
+        "detailedDiff": reported,
         **more,
     }
 
@@ -91,11 +91,11 @@ def imported(change: Json | None = None, live: Json | None = None) -> list[Diffe
     return list(compare([step(SERVICE, {"metadata": NAMED}, there, wanted, IMPORTED)]).differences)
 
 
-def test_of_an_imported_service_the_one_field_that_moves_traffic_is_told_by_itself() -> None:
+def test_of_an_imported_service_the_one_field_that_moves_traffic_is_reported_by_itself() -> None:
     found = imported()
     assert [str(each) for each in found] == [
         "Service warp-core/kamailio-sip-udp  spec.externalTrafficPolicy  Cluster -> Local:"
-        " only nodes with a ready pod take traffic from then on",
+        " only nodes with a ready pod receive traffic",
         'Service warp-core/kamailio-sip-udp  metadata.annotations["pulumi.com/patchForce"]  (none) -> true:'
         " read by people and tools",
         "Service warp-core/kamailio-sip-udp  metadata.labels.platform  (none) -> warp: read by people and tools",
@@ -110,7 +110,7 @@ def test_an_imported_service_that_is_as_wanted_has_no_effect_and_is_still_named(
 
 
 @pytest.mark.parametrize(
-    ("change", "live", "told"),
+    ("change", "live", "reported"),
     [
         pytest.param({"type": "ClusterIP"}, {}, ("spec.type", "LoadBalancer", "ClusterIP"), id="another type"),
         pytest.param(
@@ -143,9 +143,11 @@ def test_an_imported_service_that_is_as_wanted_has_no_effect_and_is_still_named(
         ),
     ],
 )
-def test_what_would_cut_calls_is_told_leaf_by_leaf(change: Json, live: Json, told: tuple[str, str, str]) -> None:
+def test_what_would_cut_calls_is_reported_leaf_by_leaf(
+    change: Json, live: Json, reported: tuple[str, str, str]
+) -> None:
     found = [each for each in imported(change, live) if each.effect is Effect.CUTS]
-    assert [(each.property, each.cloud, each.settings) for each in found] == [told]
+    assert [(each.property, each.cloud, each.settings) for each in found] == [reported]
 
 
 def test_a_port_that_kubectl_owns_and_the_settings_do_not_name_stays() -> None:
@@ -159,8 +161,8 @@ def test_a_port_that_kubectl_owns_and_the_settings_do_not_name_stays() -> None:
 def test_a_port_that_we_asked_for_and_no_longer_name_goes() -> None:
     wanted = copy.deepcopy(WANTED)
     wanted["spec"] |= {"externalTrafficPolicy": "Cluster", "ports": WANTED["spec"]["ports"][:1]}
-    told = {"spec.ports[1]": {"diffKind": "delete", "inputDiff": True}}
-    (gone,) = compare([step(SERVICE, WANTED, LIVE, wanted, told)]).differences
+    reported = {"spec.ports[1]": {"diffKind": "delete", "inputDiff": True}}
+    (gone,) = compare([step(SERVICE, WANTED, LIVE, wanted, reported)]).differences
     assert (gone.effect, gone.property, gone.settings) == (Effect.CUTS, "spec.ports[5080/UDP]", "(none)")
 
 
@@ -168,16 +170,16 @@ def test_of_a_port_only_that_is_dropped_which_the_engine_says() -> None:
     """A state that was read from the cluster holds what the server decided as well."""
     wanted = copy.deepcopy(WANTED)
     del wanted["spec"]["ports"][0]["targetPort"]
-    told = {"spec.ports[1].targetPort": {"diffKind": "delete", "inputDiff": True}}
-    (gone,) = compare([step(SERVICE, LIVE, LIVE, wanted, told)]).differences
+    reported = {"spec.ports[1].targetPort": {"diffKind": "delete", "inputDiff": True}}
+    (gone,) = compare([step(SERVICE, LIVE, LIVE, wanted, reported)]).differences
     assert (gone.property, gone.cloud, gone.settings) == ("spec.ports[5060/UDP].targetPort", "5060", "(none)")
 
 
 def test_ports_in_another_order_are_no_change() -> None:
     wanted = copy.deepcopy(WANTED)
     wanted["spec"]["ports"].reverse()
-    told = {f"spec.ports[{n}].{name}": {"diffKind": "update"} for n in (0, 1) for name in ("name", "port")}
-    (only,) = compare([step(SERVICE, WANTED, LIVE, wanted, told)]).differences
+    reported = {f"spec.ports[{n}].{name}": {"diffKind": "update"} for n in (0, 1) for name in ("name", "port")}
+    (only,) = compare([step(SERVICE, WANTED, LIVE, wanted, reported)]).differences
     assert only.effect is Effect.NONE
 
 
@@ -185,9 +187,9 @@ def test_the_last_annotation_that_goes_is_named() -> None:
     """Recorded (kubernetes plugin 4.32): the answer to it is `metadata.annotations`, deleted from the inputs."""
     wanted = copy.deepcopy(WANTED)
     del wanted["metadata"]["annotations"]
-    told = {"metadata.annotations": {"diffKind": "delete", "inputDiff": True}}
+    reported = {"metadata.annotations": {"diffKind": "delete", "inputDiff": True}}
     live = {**LIVE, "metadata": {**LIVE["metadata"], **WANTED["metadata"]}}
-    (only,) = compare([step(SERVICE, WANTED, live, wanted, told)]).differences
+    (only,) = compare([step(SERVICE, WANTED, live, wanted, reported)]).differences
     assert (only.property, only.cloud, only.settings) == (
         'metadata.annotations["pulumi.com/patchForce"]',
         "true",
@@ -202,8 +204,8 @@ def test_a_container_is_known_by_its_name_and_so_is_what_it_reads() -> None:
         return {"metadata": NAMED, "spec": {"template": {"spec": pod}}}
 
     first = "spec.template.spec.containers[0]"
-    told = {f"{first}.image": {"diffKind": "update"}, f"{first}.env[1].value": {"diffKind": "update"}}
-    found = compare([step(DEPLOYMENT, deployment(0), deployment(0), deployment(1), told)]).differences
+    reported = {f"{first}.image": {"diffKind": "update"}, f"{first}.env[1].value": {"diffKind": "update"}}
+    found = compare([step(DEPLOYMENT, deployment(0), deployment(0), deployment(1), reported)]).differences
     assert {each.property: (each.cloud, each.settings) for each in found} == {
         "spec.template.spec.containers[reloader].image": ("reloader:0", "reloader:1"),
         "spec.template.spec.containers[reloader].env[TABLE].value": ("permissions", "mtree"),
@@ -211,11 +213,11 @@ def test_a_container_is_known_by_its_name_and_so_is_what_it_reads() -> None:
     assert {each.effect for each in found} == {Effect.RELOADER}
 
 
-def test_a_block_that_is_new_as_a_whole_is_told_leaf_by_leaf() -> None:
+def test_a_block_that_is_new_as_a_whole_is_reported_leaf_by_leaf() -> None:
     live = {"settings": {"tier": "db-f1-micro", "maintenanceWindow": None}}
     wanted = {"settings": {"tier": "db-f1-micro", "maintenanceWindow": {"__defaults": [], "day": 7, "hour": 3}}}
-    told = {"settings.maintenanceWindow": {"diffKind": "add", "inputDiff": False}}
-    found = compare([step(INSTANCE, {}, live, wanted, told)]).differences
+    reported = {"settings.maintenanceWindow": {"diffKind": "add", "inputDiff": False}}
+    found = compare([step(INSTANCE, {}, live, wanted, reported)]).differences
     assert [(each.property, each.cloud, each.settings) for each in found] == [
         ("settings.maintenanceWindow.day", "(none)", "7"),
         ("settings.maintenanceWindow.hour", "(none)", "3"),
@@ -246,11 +248,11 @@ def test_of_a_text_the_lines_that_change_are_shown_and_not_all_of_it() -> None:
     old = "\n".join(f"line {n}" for n in range(2000))
     fragment = {"data": {"ip_auth.cfg": old}}
     new = {"data": {"ip_auth.cfg": old.replace("line 7\n", "line seven\n")}}
-    told = {'data["ip_auth.cfg"]': {"diffKind": "update"}}
-    (only,) = compare([step("kubernetes:core/v1:ConfigMap", fragment, fragment, new, told)]).differences
+    reported = {'data["ip_auth.cfg"]': {"diffKind": "update"}}
+    (only,) = compare([step("kubernetes:core/v1:ConfigMap", fragment, fragment, new, reported)]).differences
     assert (only.effect, only.property) == (Effect.LATER, 'data["ip_auth.cfg"]')
     assert (only.cloud, only.settings) == ("line 7", "line seven")
-    (only,) = compare([step("kubernetes:core/v1:ConfigMap", {}, {}, new, told)]).differences
+    (only,) = compare([step("kubernetes:core/v1:ConfigMap", {}, {}, new, reported)]).differences
     assert only.settings == "line 0; line 1; line 2 and 1,997 more lines"
 
 
@@ -269,18 +271,18 @@ def test_a_dynamic_provider_of_another_release_changes_nothing_by_itself() -> No
     assert (only.effect, only.property) == (Effect.NONE, "__provider")
 
 
-@pytest.mark.parametrize("told", [None, {"settings": {"diffKind": "update"}}])
-def test_a_change_that_the_engine_does_not_explain_is_not_called_harmless(told: Json | None) -> None:
+@pytest.mark.parametrize("reported", [None, {"settings": {"diffKind": "update"}}])
+def test_a_change_that_the_engine_does_not_explain_is_not_called_harmless(reported: Json | None) -> None:
     same = {"settings": {"tier": "db-f1-micro"}}
-    (only,) = compare([step(INSTANCE, same, same, same, told)]).differences
+    (only,) = compare([step(INSTANCE, same, same, same, reported)]).differences
     assert only.effect is Effect.UNKNOWN
 
 
-def test_labels_of_the_providers_settings_are_told_though_only_its_mirrors_change() -> None:
+def test_labels_of_the_providers_settings_are_reported_though_only_its_mirrors_change() -> None:
     """`gcp:defaultLabels` (recorded, gcp plugin 9.35): secret outputs, and no input of the resource."""
-    told = {f"{mirror}.team": {"diffKind": "add"} for mirror in ("effectiveLabels", "pulumiLabels")}
+    reported = {f"{mirror}.team": {"diffKind": "add"} for mirror in ("effectiveLabels", "pulumiLabels")}
     address = {"name": "warp-nat-ip-1", "labels": {"platform": "warp"}}
-    (only,) = compare([step(ADDRESS, address, address, address, told)]).differences
+    (only,) = compare([step(ADDRESS, address, address, address, reported)]).differences
     assert (only.effect, only.property) == (Effect.NONE, "effectiveLabels, pulumiLabels")
 
 

@@ -1,4 +1,4 @@
-"""What the last update left, as the engine's own record tells it."""
+"""The result of the last update, from the engine's record."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from inventory.formats import FORMATS, Audience, Family, NothingToListError, merged
-from inventory.published import UnreadableError, json_schema, read
+from inventory.reading import UnreadableError, json_schema, read
 from tests.stacks import ROOT, stack_config
 from tests.unit.format_readers import READERS, ranges, read_aws, read_gcp, read_iptables, read_kamailio, read_nftables
 from tests.unit.published import EUROPE, EUROPES_EGRESS, HOSTILE, LIVE, NAT, RETIRED, TCP, UDP, Json, hostile
@@ -23,7 +23,7 @@ VENDORS, CUSTOMERS, EVERYBODY = Audience.VENDORS, Audience.CUSTOMERS, Audience.E
 
 def render(name: str, *documents: Json, to: Audience | None = None, ip: Family | None = None) -> str:
     found = [each for document in documents for each in read(json.dumps(document))]
-    return FORMATS[name].select(*merged(found), to, ip)
+    return FORMATS[name].select(merged(found), to, ip)
 
 
 ONE_FAMILY = [name for name, form in FORMATS.items() if form.one_family]
@@ -154,7 +154,7 @@ def test_a_format_is_refused_to_whom_it_cannot_be_for(name: str, to: Audience) -
         render(name, LIVE, to=to)
 
 
-def test_kamailio_takes_our_calls_from_every_port_and_nobody_elses(tmp_path: Path) -> None:
+def test_kamailio_accepts_our_calls_from_every_port_and_no_others(tmp_path: Path) -> None:
     asked = [*NAT, *EUROPES_EGRESS, "2001:db8::5", *RETIRED, "198.51.100.4", UDP, "34.57.46.27", "2001:db8::6"]
     found = read_kamailio(render("kamailio", LIVE, EUROPE), tmp_path, asked)
     assert sorted(found) == sorted(ranges(*NAT, *EUROPES_EGRESS, "2001:db8::5"))
@@ -178,7 +178,7 @@ def test_every_row_for_kamailio_is_five_words(text: str) -> None:
 def test_aws_takes_a_hundred_entries_and_no_more() -> None:
     many = [LIVE["addresses"][2] | {"address": f"10.0.0.{host}"} for host in range(1, 102)]
     assert len(read_aws(render("aws-prefix-list", LIVE | {"addresses": many[:100]}))) == 100
-    with pytest.raises(NothingToListError, match="101 addresses, and AWS takes 100 in one call"):
+    with pytest.raises(NothingToListError, match="101 addresses, but AWS accepts 100 in one call"):
         render("aws-prefix-list", LIVE | {"addresses": many})
 
 
@@ -239,7 +239,7 @@ def test_what_the_program_publishes_is_what_the_reader_reads() -> None:
     slots["warp-nat-ip-4"] = {"state": "announced", "announcedOn": "2026-01-01", "activeOn": "2026-01-08"} | why
     published = declare(config).outputs["ipInventory"]
     jsonschema.validate(published, SCHEMA, jsonschema.Draft202012Validator)
-    ((_, inventory),) = read(json.dumps(published))
+    (inventory,) = read(json.dumps(published))
     assert [each.address for each in inventory.addresses] == [each["address"] for each in published["addresses"]]
     assert [way.port for way in inventory.endpoints] == [5060, 5060, 5061, 8080, 8443]
     assert (inventory.domain, inventory.notice_days) == ("ringer.tel", 30)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from settings import Settings, SettingsError
-from settings.regions import GlobalSettings
+from settings.all_regions import GlobalSettings
 from tests.cases import cases
 from tests.stacks import Config, as_engine_gives_it, changed, paths, stack_config, written_config
 from tests.unit.test_global_stack import REGIONS
@@ -28,9 +28,9 @@ ONE, TWO = {"stack": "o/p/one"}, {"stack": "o/p/two"}
 @pytest.mark.parametrize(
     ("shares", "wrong"),
     [
-        ({}, "this setting is needed"),
+        ({}, "this setting is required"),
         ({"us_central1": ONE | {"state": "drained"}}, "no region is active"),
-        ({"us_central1": ONE, "us_east1": ONE | {"priority": 20}}, "two regions are the stack o/p/one"),
+        ({"us_central1": ONE, "us_east1": ONE | {"priority": 20}}, "two regions have the same stack o/p/one"),
         ({"us_central1": ONE, "us_east1": TWO}, "us-central1 and us-east1 have the same priority"),
         ({"us_central1": ONE | {"weight": 1}, "us_east1": TWO}, "have the same priority"),
         ({"us_central1": ONE | {"weight": 0}, "us_east1": TWO | {"weight": 0}}, "all weights of one priority are 0"),
@@ -40,14 +40,14 @@ ONE, TWO = {"stack": "o/p/one"}, {"stack": "o/p/two"}
         ({"us_central1": ONE | {"priority": 65_536}}, "too large"),
     ],
 )
-def test_shares_that_nobody_can_mean_are_refused(shares: dict[str, Any], wrong: str) -> None:
+def test_implausible_shares_are_refused(shares: dict[str, Any], wrong: str) -> None:
     with pytest.raises(SettingsError) as refused:
         parse(**shares)
     assert wrong in str(refused.value)
     assert "warp-edge:regions" in str(refused.value)
 
 
-def test_sharing_is_possible_for_whoever_says_the_weights() -> None:
+def test_sharing_is_possible_with_explicit_weights() -> None:
     assert len(parse(us_central1=ONE | {"weight": 50}, us_east1=TWO | {"weight": 50}).regions) == 2
 
 
@@ -64,7 +64,7 @@ def test_who_owns_the_zone_is_said_where_several_stacks_have_names_in_it() -> No
         (Settings, stack_config("prod") | {"warp-edge:dns": zone | {"scope": "region"}}),
         (Settings, stack_config("prod-us-east1") | {"warp-edge:dns": zone | {"scope": "region"}}),
     ):
-        with pytest.raises(SettingsError, match="one of them owns it"):
+        with pytest.raises(SettingsError, match="one of them has to own it"):
             model.parse(as_engine_gives_it(config))
         for manage in (True, False):
             said = changed(config, ("warp-edge:dns", "zone", "manage"), manage)
@@ -97,7 +97,7 @@ def test_a_role_that_does_not_exist_is_refused() -> None:
 
 @cases(40, least=5)
 @given(some.fixed_dictionaries(dict.fromkeys(paths(written_config("global")), anything)))
-def test_any_value_in_every_place_is_told_in_words(values: dict[tuple[str, ...], Any]) -> None:
+def test_any_value_in_every_place_is_reported_in_words(values: dict[tuple[str, ...], Any]) -> None:
     for path, value in values.items():
         try:
             GlobalSettings.parse(as_engine_gives_it(changed(written_config("global"), path, value)))

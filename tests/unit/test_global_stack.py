@@ -18,8 +18,8 @@ import pytest
 
 from engine import record as engine_record
 from engine.refusal import RefusedError
-from inventory.publish import with_digest
-from inventory.published import OF_A_REGION, read
+from inventory.outputs import with_digest
+from inventory.reading import OF_A_REGION, read
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config, written_config
 from tests.unit.cloud import LIVE_ADDRESSES, PASSWORD, Cloud
 from tests.unit.recording import Edge, declare, program, run
@@ -123,7 +123,7 @@ def tried(zone: dns.zone.Zone, service: str) -> list[tuple[int, str, int]]:
     steps = []
     for each in srv:
         addresses = zone.get_rdataset(each.target, "A")
-        assert addresses is not None, f"{each.target} leads nowhere"
+        assert addresses is not None, f"{each.target} has no address"
         steps += [(each.priority, str(address), each.port) for address in addresses]
     return steps
 
@@ -169,8 +169,8 @@ def test_no_new_call_is_led_to_a_drained_region_and_it_can_be_taken_back() -> No
     assert tried(zone_of(drained), "_sip._udp.ringer.tel.") == [(20, EAST_UDP, 5060)]
     assert record_sets(drained)["sip.ringer.tel", "A"] == [EAST_UDP]
     assert record_sets(drained)["sip-tcp.ringer.tel", "A"] == [EAST_TCP]
-    told = {address["address"] for address in drained.outputs["ipInventory"]["addresses"]}
-    assert set(LIVE_ADDRESSES.values()) <= told, "its addresses stay promised"
+    reported = {address["address"] for address in drained.outputs["ipInventory"]["addresses"]}
+    assert set(LIVE_ADDRESSES.values()) <= reported, "its addresses stay promised"
     assert drained.outputs["egressCapacity"]["concurrentCalls"] == 96_768
     assert record_sets(declare_global()) == record_sets(declare_global(with_regions(us_central1={"state": "active"})))
 
@@ -206,7 +206,7 @@ def test_the_same_sets_stand_at_cloud_dns_and_naptr_when_asked_for() -> None:
 
 def test_the_inventory_has_every_address_of_every_region() -> None:
     inventory = declare_global().outputs["ipInventory"]
-    ((_, known),) = read(json.dumps(inventory))
+    (known,) = read(json.dumps(inventory))
     assert {each.address for each in known.addresses if each.status == "active"} == {
         *LIVE_ADDRESSES.values(),
         *EAST_ADDRESSES.values(),
@@ -235,7 +235,7 @@ def test_a_regions_own_promise_is_about_its_own_names_alone() -> None:
     assert not [name for name, _ in absent if not name.endswith("us-east1.ringer.tel")]
 
 
-def test_vendors_are_told_of_all_regions_and_so_are_customers_firewalls() -> None:
+def test_vendors_are_informed_of_all_regions_and_so_are_customers_firewalls() -> None:
     outputs = declare_global().outputs
     assert outputs["vendorWhitelist"]["addresses"] == ["34.57.46.26", "35.223.15.88", "136.111.96.47", *EAST_NAT]
     customers = outputs["customerEndpoints"]
@@ -302,8 +302,8 @@ def refusal(outputs: dict[str, Any], config: Config | None = None) -> str:
         (("ipInventory",), None, "has no output ipInventory"),
         (("dns",), "text", "has no output dns"),
         (("egressCapacity",), None, "has no output egressCapacity"),
-        (("ipInventory", "digest"), "sha256:0", "its digest is not that of its contents"),
-        (("ipInventory", "region"), "us-west1", "is of region 'us-west1', not us-east1"),
+        (("ipInventory", "digest"), "sha256:0", "its digest does not match its contents"),
+        (("ipInventory", "region"), "us-west1", "is for region 'us-west1', not us-east1"),
         (("ipInventory", "schema"), 2, "schema"),
         (("dns", "domain"), "example.net", "example.net"),
         (("dns", "records"), [], "has no name sip-udp.us-east1.ringer.tel"),
@@ -316,10 +316,10 @@ def refusal(outputs: dict[str, Any], config: Config | None = None) -> str:
 def test_a_region_whose_outputs_do_not_fit_is_refused_before_anything_is_declared(
     path: tuple[Any, ...], value: Any, words: str
 ) -> None:
-    told = refusal(edited(path, value))
-    assert words in told
-    assert EAST in told
-    assert "\n  -> " in told
+    reported = refusal(edited(path, value))
+    assert words in reported
+    assert EAST in reported
+    assert "\n  -> " in reported
 
 
 def test_names_that_lead_to_an_address_that_is_not_promised_are_refused() -> None:
@@ -327,7 +327,7 @@ def test_names_that_lead_to_an_address_that_is_not_promised_are_refused() -> Non
     for record in outputs[EAST]["dns"]["records"]:
         if record["type"] == "A":
             record["data"] = ["203.0.113.200"]
-    assert "leads to '203.0.113.200', no active address of its inventory" in refusal(outputs)
+    assert "resolves to '203.0.113.200', not an active address of its inventory" in refusal(outputs)
 
 
 def test_two_regions_cannot_have_one_living_address() -> None:
@@ -342,9 +342,9 @@ def test_two_regions_cannot_have_one_name() -> None:
         outputs[stack]["dns"]["records"].append(
             {"name": "acme.ringer.tel", "type": "A", "data": [address], "ttl": 300.0}
         )
-    told = refusal(outputs)
-    assert f"stacks {CENTRAL} and {EAST} both have acme.ringer.tel A" in told
-    assert "dnsName" in told
+    reported = refusal(outputs)
+    assert f"stacks {CENTRAL} and {EAST} both have acme.ringer.tel A" in reported
+    assert "dnsName" in reported
 
 
 def test_a_region_with_five_hundred_dedicated_customers_is_read() -> None:
@@ -366,21 +366,21 @@ def test_a_region_with_five_hundred_dedicated_customers_is_read() -> None:
     assert promise.of(edge.outputs).domain == "ringer.tel"
 
 
-def test_a_stack_that_nobody_knows_or_that_never_came_up_is_told_with_the_remedy() -> None:
+def test_an_unknown_or_never_updated_stack_is_reported_with_the_remedy() -> None:
     outputs = published()
-    told = refusal({CENTRAL: outputs[CENTRAL]})
-    assert f'the outputs of stack {EAST} cannot be read: unknown stack "{EAST}"' in told
-    assert "pulumi stack ls --all" in told
-    told = refusal({**outputs, EAST: {}})
-    assert f"stack {EAST} has no output ipInventory" in told
-    assert f"run `pulumi up` of {EAST}" in told
+    reported = refusal({CENTRAL: outputs[CENTRAL]})
+    assert f'the outputs of stack {EAST} cannot be read: unknown stack "{EAST}"' in reported
+    assert "pulumi stack ls --all" in reported
+    reported = refusal({**outputs, EAST: {}})
+    assert f"stack {EAST} has no output ipInventory" in reported
+    assert f"run `pulumi up` of {EAST}" in reported
 
 
-def test_a_region_that_has_the_shared_names_alone_is_told_to_have_its_own() -> None:
+def test_a_region_without_own_names_is_refused_with_the_remedy() -> None:
     alone = declare(stack_config("prod"), cloud=Cloud("warp-prod", LIVE_ADDRESSES)).outputs
-    told = refusal(published() | {CENTRAL: alone})
-    assert "has no name sip-udp.us-central1.ringer.tel" in told
-    assert "dns.scope" in told
+    reported = refusal(published() | {CENTRAL: alone})
+    assert "has no name sip-udp.us-central1.ringer.tel" in reported
+    assert "dns.scope" in reported
 
 
 def test_what_is_read_of_another_stack_is_what_is_needed_and_no_password() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components import database, dns, egress, ingress
+from plan.import_ids import import_ids
 from settings import Settings
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config
 from tests.unit.recording import Edge, declare
@@ -50,11 +50,7 @@ AT_CLOUD_DNS = {
 
 
 def ids_of(config: Config) -> dict[str, str]:
-    settings = Settings.parse(as_engine_gives_it(config))
-    found: dict[str, str] = {}
-    for name, component in (("ingress", ingress), ("egress", egress), ("dns", dns), ("database", database)):
-        found |= component.import_ids(name, settings)
-    return found
+    return import_ids(Settings.parse(as_engine_gives_it(config)))
 
 
 def declared(edge: Edge) -> set[str]:

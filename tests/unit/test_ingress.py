@@ -129,13 +129,13 @@ def test_ipv6_addresses_are_in_the_names_and_in_the_inventory() -> None:
     assert listed["kamailio-sip-udp-ip-ipv6"] == "2001:db8::5060"
 
 
-def test_customers_are_told_of_ipv6_and_it_is_paid_for() -> None:
+def test_customers_are_informed_of_ipv6_and_it_is_paid_for() -> None:
     cloud = Cloud(addresses={"kamailio-sip-udp-ip-ipv6": "2001:db8::5060"})
     outputs = declare(with_ingress("ipv6Subnetwork", SUBNETWORK), cloud=cloud).outputs
-    told = outputs["customerEndpoints"]
-    assert "primary    [2001:db8::5060]:5060 (UDP)" in told["text"]
-    assert "UDP/TCP to [2001:db8::5060]:5060" in told["text"]
-    assert "2001:db8::5060" in [rule["to"] for rule in told["firewall"]["outbound"]]
+    reported = outputs["customerEndpoints"]
+    assert "primary    [2001:db8::5060]:5060 (UDP)" in reported["text"]
+    assert "UDP/TCP to [2001:db8::5060]:5060" in reported["text"]
+    assert "2001:db8::5060" in [rule["to"] for rule in reported["firewall"]["outbound"]]
     counted = {item["item"]: item["count"] for item in outputs["monthlyCost"]["plan"]["items"]}
     assert (counted["static addresses"], counted["LoadBalancers"]) == (7, 4)
 

@@ -1,4 +1,4 @@
-"""An IPv6 address beside an IPv4 one has a life of its own: announced by itself, and told with its own dates alone."""
+"""An IPv6 address beside an IPv4 one has its own life: announced separately, and published with its own dates only."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def test_ipv6_is_announced_by_itself() -> None:
     assert service["metadata"]["annotations"][BY_NAME] == UDP
     assert not {"ipFamilies", "ipFamilyPolicy"} & set(service["spec"])
     assert aaaa(edge) == {"sip-tcp.ringer.tel."}
-    told = edge.outputs["customerEndpoints"]["text"]
-    assert "2001:db8::5061" in told
-    assert "[2001:db8::5060]:5060 (UDP)" not in told
+    reported = edge.outputs["customerEndpoints"]["text"]
+    assert "2001:db8::5061" in reported
+    assert "[2001:db8::5060]:5060 (UDP)" not in reported
     counts = {item["item"]: item["count"] for item in edge.outputs["monthlyCost"]["plan"]["items"]}
     assert counts["LoadBalancers"] == 3  # UDP, TCP, and TCP over IPv6
     paid = {item["item"]: item for item in edge.outputs["monthlyCost"]["list"]["items"]}
@@ -101,9 +101,9 @@ def test_the_successor_of_an_ipv6_address_has_dates_of_its_own() -> None:
 
 @pytest.mark.parametrize("config", [dual(), dual(SOON), dual(SINCE, announced={"sip-udp-2": {"protocol": "UDP"}})])
 def test_the_review_knows_the_same(config: Config) -> None:
-    told = {each.name: each for each in plan(Settings.parse(as_engine_gives_it(config))).addresses}
+    reported = {each.name: each for each in plan(Settings.parse(as_engine_gives_it(config))).addresses}
     for name, each in listed(declare_once(config)).items():
-        found = told[name]
+        found = reported[name]
         assert (found.status, str(found.announced_on or ""), str(found.active_on or "")) == (
             each["status"],
             each.get("announcedOn") or "",
@@ -130,7 +130,7 @@ def test_the_review_knows_the_same(config: Config) -> None:
         (
             dual({"state": "announced", "activeOn": "2026-01-01"}),
             f"{INGRESS}.udp.ipv6.activeOn",
-            "since when?",
+            "without a date",
             "add announcedOn",
         ),
         (

@@ -1,4 +1,4 @@
-"""The inventory: lifecycle, capacity, the shapes that are published, and a digest that tells every change."""
+"""The inventory: lifecycle, capacity, the shapes that are published, and a digest that changes with every change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 from inventory import Address, Direction, Inventory, Kind, Status
 from inventory.address import NoticeOverride
 from inventory.capacity import EgressCapacity
-from inventory.publish import digest, egress_capacity
+from inventory.outputs import digest, egress_capacity
 from plan.names import Listener, Listeners, SipNames, endpoints, records
 from settings.dns import SrvWeights
 

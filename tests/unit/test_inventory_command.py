@@ -108,34 +108,34 @@ def test_anything_else_is_refused_in_one_sentence(given: object) -> None:
     done = render(given)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "standard input is no ipInventory of schema 1\n"
+        "standard input is not an ipInventory of schema 1\n"
         "  -> pulumi stack output ipInventory --json | python -m inventory render\n"
     )
 
 
 @pytest.mark.parametrize("edited", ["purpose", "name"])
 @pytest.mark.parametrize("command", ["render", "site"])
-def test_an_inventory_that_somebody_edited_is_refused(command: str, edited: str, tmp_path: Path) -> None:
-    """Its digest would vouch for contents that nobody published."""
+def test_an_edited_inventory_is_refused(command: str, edited: str, tmp_path: Path) -> None:
+    """Its digest would cover contents that were never published."""
     other = INVENTORY | {"addresses": [ADDRESS | {edited: "another"}, RETIRED]}
     more = ["--out", str(tmp_path / "site")] if command == "site" else []
     done = called("inventory", command, *more, given=json.dumps([LIVE, other]))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "standard input: the digest is not that of the contents, so somebody edited the inventory of us-central1\n"
+        "standard input: the digest does not match the contents, so it was edited: the inventory of us-central1\n"
         f"  -> take it from the stack: pulumi stack output ipInventory --json | python -m inventory {command}\n"
     )
     assert not list(tmp_path.iterdir())
 
 
-def test_the_table_tells_since_when_and_what_comes_next() -> None:
+def test_the_table_shows_since_when_and_what_comes_next() -> None:
     coming = {"status": "announced", "announcedOn": "2026-01-01", "activeOn": "2026-02-01"}
     leaving = {"name": "b", "status": "draining", "drainedOn": "2026-03-01", "replacedBy": ["34.57.46.27"]}
     document = INVENTORY | {"addresses": [ADDRESS | coming, ADDRESS | leaving | {"address": "34.57.46.28"}]}
     words = " ".join(render(document).stdout.split())
     assert "announced" in words
-    for told in ("2026-01-01", "2026-02-01", "2026-03-01", "34.57.46.27"):
-        assert told in words
+    for reported in ("2026-01-01", "2026-02-01", "2026-03-01", "34.57.46.27"):
+        assert reported in words
 
 
 def test_a_terminal_obeys_nothing_in_a_purpose() -> None:
@@ -168,7 +168,7 @@ def test_several_files_are_one(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_bytes(b"\xff")
-    for name, wrong in (("none.json", "No such file or directory"), ("bad.json", "is no ipInventory of schema 1")):
+    for name, wrong in (("none.json", "No such file or directory"), ("bad.json", "is not an ipInventory of schema 1")):
         done = render("", str(tmp_path / name))
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith(str(tmp_path / name))
@@ -187,7 +187,7 @@ def test_whom_a_list_is_for_can_be_chosen() -> None:
 @pytest.mark.parametrize(
     ("options", "wrong"),
     [
-        (("--format", "addresses", "--ip", "6"), "no IPv6 address for vendors that is in use"),
+        (("--format", "addresses", "--ip", "6"), "no IPv6 address in use for vendors"),
         (("--format", "iptables", "--for", "everybody"), "iptables is not for everybody"),
     ],
 )
@@ -199,15 +199,15 @@ def test_what_cannot_be_listed_is_said_in_one_sentence(options: tuple[str, ...],
 
 
 def test_help_and_docs_list_every_format() -> None:
-    told = render("", "--help").stdout
+    reported = render("", "--help").stdout
     page = (ROOT / "docs" / "formats.md").read_text()
     for name, form in FORMATS.items():
-        assert f"  {name} " in told
+        assert f"  {name} " in reported
         assert f"| `{name}` |" in page
-        assert form.about in told
+        assert form.about in reported
 
 
-# --- dedicated addresses: told to their customer only -----------------------------------------------------------------
+# --- dedicated addresses: shown to their customer only ---------------------------------------------------------------
 
 OWN_ADDRESSES = {"100001": "198.51.100.1", "100002": "198.51.100.2"}
 
@@ -224,7 +224,7 @@ CUSTOMERS_FORMATS = sorted(name for name, each in FORMATS.items() if Audience.CU
 
 
 @pytest.mark.parametrize("name", ["table", *sorted(FORMATS)])
-def test_nobodys_own_address_is_in_what_everybody_gets(name: str) -> None:
+def test_no_dedicated_address_is_public(name: str) -> None:
     audiences = FORMATS[name].audiences if name in FORMATS else (Audience.EVERYBODY,)
     for audience in audiences:
         done = render(with_dedicated(), "--format", name, "--for", audience)
@@ -243,13 +243,13 @@ def test_a_customer_gets_its_own_and_no_other_customers(name: str) -> None:
 
 
 def test_what_was_left_out_of_the_json_is_not_in_its_digest_either() -> None:
-    told = json.loads(render(with_dedicated(), "--format", "json", "--customer", "100002").stdout)
-    rest = {key: value for key, value in told.items() if key != "digest"}
+    reported = json.loads(render(with_dedicated(), "--format", "json", "--customer", "100002").stdout)
+    rest = {key: value for key, value in reported.items() if key != "digest"}
     canonical = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    assert told["digest"] == f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
+    assert reported["digest"] == f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
 
 
-def test_a_customer_without_an_address_of_its_own_is_told_so() -> None:
+def test_a_customer_without_a_dedicated_address_gets_an_error() -> None:
     done = render(with_dedicated(), "--customer", "100009")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("no dedicated address of BAN 100009\n  -> ")

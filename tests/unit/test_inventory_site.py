@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from components.inventory_site import import_ids
-from inventory.published import read
+from inventory.reading import read
 from inventory.site.files import FILES
 from inventory.site.render import render
+from plan.import_ids import import_ids
 from settings import Settings, SettingsError
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config, without_site
 from tests.unit.recording import Edge, declare
@@ -65,7 +65,7 @@ def test_where_nothing_is_worth_a_lock_the_bucket_goes_with_its_files() -> None:
     assert bucket.inputs["forceDestroy"] is True
 
 
-def test_the_world_may_read_and_nobody_is_granted_more(edge: Edge) -> None:
+def test_the_public_may_read_and_has_no_other_access(edge: Edge) -> None:
     (grant,) = edge.of_type(MEMBER)
     assert grant.inputs == {"bucket": "warp-ips", "role": "roles/storage.objectViewer", "member": "allUsers"}
 
@@ -93,14 +93,14 @@ def test_people_find_it_where_the_settings_say() -> None:
 
 
 def test_the_bucket_can_be_recorded_after_a_crash(edge: Edge) -> None:
-    ids = import_ids("inventory-site", site_of(with_site()))
-    assert ids == {"inventory-site-bucket": "warp-prod/warp-ips"}
-    assert set(ids) <= {each.name for each in edge.resources}
-    assert import_ids("inventory-site", site_of(stack_config("prod"))) == {}
+    name = "inventory-site-bucket"
+    assert import_ids(site_of(with_site()))[name] == "warp-prod/warp-ips"
+    assert name in {each.name for each in edge.resources}
+    assert name not in import_ids(site_of(stack_config("prod")))
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "reported"),
     [
         ({"bucket": "Upper"}, "not a bucket's name"),
         ({"bucket": "ab"}, "not a bucket's name"),
@@ -117,8 +117,8 @@ def test_the_bucket_can_be_recorded_after_a_crash(edge: Edge) -> None:
         ({"bucket": "ips", "public": False}, "no such setting"),
     ],
 )
-def test_a_wrong_setting_is_refused(settings: dict[str, Any], told: str) -> None:
-    with pytest.raises(SettingsError, match=told):
+def test_a_wrong_setting_is_refused(settings: dict[str, Any], reported: str) -> None:
+    with pytest.raises(SettingsError, match=reported):
         site_of(changed(stack_config("prod"), (SITE,), settings))
 
 

@@ -79,8 +79,8 @@ def test_addresses_ports_and_status_are_never_cut(kind: str, width: int) -> None
         own = [line.split() for line in lines if each["address"] in line.replace(",", " ").split()]
         # Its own line, not one of those where it replaces another.
         assert any({each["protocol"], each["status"]} <= {word.rstrip(",") for word in line} for line in own)
-        for told in (*map(str, each["ports"]), *each.get("replacedBy", ())):
-            assert told in words
+        for reported in (*map(str, each["ports"]), *each.get("replacedBy", ())):
+            assert reported in words
         for date in ("announcedOn", "activeOn", "drainedOn", "retiredOn"):
             assert each.get(date, "") in page
 

@@ -1,4 +1,4 @@
-"""What a killed engine or runner left behind is ended; what somebody runs right now is not."""
+"""Leftovers of a killed engine or runner are ended; runs in progress are not."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
 def test_plugins_of_a_killed_engine_are_ended(folder: Folder) -> None:
     plugin = folder.start("sleep", "60")
     elsewhere = folder.start("sleep", "60", **{leftovers.MARK: "/another"})
-    assert folder.end() == ["ending 1 process that a killed engine left behind"]
+    assert folder.end() == ["ending 1 process left over from a killed engine"]
     assert plugin.wait(10) == -signal.SIGTERM
     assert elsewhere.poll() is None
     assert folder.end() == []
@@ -90,13 +90,13 @@ def test_an_engine_whose_runner_was_killed_is_asked_to_end(folder: Folder) -> No
     runner.kill()
     runner.wait()
     assert marks.variable(engine, RUNNER) == ""
-    assert folder.end() == []  # somebody's own, whose shell has ended
+    assert folder.end() == []  # started from a shell that has ended, not by a runner
     os.kill(engine, signal.SIGKILL)
     runner, engine = folder.below(sys.executable, folder.engine, "60", **{RUNNER: "1" + "0" * 9})
     runner.kill()
     runner.wait()
     said = folder.end()
-    assert said[0] == "an engine of a run that was killed still works: it is asked to end"
+    assert said[0] == "the engine of a killed run is still running: interrupting it"
     assert marks.dead(engine)
 
 

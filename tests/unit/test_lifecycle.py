@@ -113,7 +113,7 @@ def test_a_retired_address_keeps_its_dates() -> None:
     config["warp-edge:legacy"]["warp-nat-outbound-ip"] |= old
     found = listed(declare(config))
     assert {key: found["warp-nat-outbound-ip"][key] for key in old} == old
-    assert "retiredOn" not in found["sip-ringer-tel-old"], "nobody knows"
+    assert "retiredOn" not in found["sip-ringer-tel-old"], "not recorded"
 
 
 def test_an_announced_ingress_address_is_reserved_and_published_and_nothing_answers_there() -> None:
@@ -134,11 +134,11 @@ def test_an_announced_ingress_address_is_reserved_and_published_and_nothing_answ
     assert not [data for data in records if found["address"] in data]
 
 
-def test_customers_are_told_of_an_announced_address_in_time_to_open_their_firewalls() -> None:
+def test_customers_are_informed_of_an_announced_address_in_time_to_open_their_firewalls() -> None:
     outputs = declare(with_announced()).outputs
-    told = outputs["customerEndpoints"]
+    reported = outputs["customerEndpoints"]
     new = {each["name"]: each["address"] for each in outputs["ipInventory"]["addresses"]}["sip-udp-2"]
-    assert told["announced"] == [
+    assert reported["announced"] == [
         {
             "address": new,
             "protocols": ["UDP"],
@@ -147,9 +147,9 @@ def test_customers_are_told_of_an_announced_address_in_time_to_open_their_firewa
             "activeOn": "2026-02-01",
         }
     ]
-    assert {"protocols": ["UDP"], "to": new, "port": 5060, "for": "announced"} in told["firewall"]["outbound"]
-    assert f"{new} (UDP 5060) will answer from 2026-02-01; open your firewall to it now" in told["text"]
-    assert new not in [way["address"] for way in told["endpoints"]], "nothing answers there yet"
+    assert {"protocols": ["UDP"], "to": new, "port": 5060, "for": "announced"} in reported["firewall"]["outbound"]
+    assert f"{new} (UDP 5060) will answer from 2026-02-01; open your firewall to it now" in reported["text"]
+    assert new not in [way["address"] for way in reported["endpoints"]], "nothing answers there yet"
     assert new not in outputs["vendorWhitelist"]["addresses"]
 
 
@@ -160,7 +160,7 @@ def test_an_announced_ingress_address_is_paid_for() -> None:
     assert {item["item"]: item["month"] for item in cost["list"]["items"]}["announced addresses"] == 7.30
 
 
-def test_with_ipv6_the_announced_address_has_its_twin() -> None:
+def test_with_ipv6_the_announced_address_has_an_ipv6_address_beside_it() -> None:
     config = changed(with_announced(), ("warp-edge:ingress", "pinning"), "annotation")
     edge = declare(changed(config, ("warp-edge:ingress", "ipv6Subnetwork"), "dual"))
     assert edge.physical(ADDRESS)["sip-udp-2-ipv6"].inputs["ipVersion"] == "IPV6"
@@ -170,7 +170,7 @@ def test_with_ipv6_the_announced_address_has_its_twin() -> None:
 
 
 def moved(**retired: Any) -> Config:
-    """The UDP LoadBalancer on another address; what is told of the old one."""
+    """The UDP LoadBalancer on another address; what is published about the old one."""
     config = changed(stack_config("prod"), ("warp-edge:ingress", "udp", "address"), "sip-udp-2")
     legacy = {name: old | {"replacedBy": []} for name, old in config["warp-edge:legacy"].items()}
     old = {"address": "34.44.183.87", "purpose": "Customer ingress (UDP)", "kind": "LoadBalancer"}
@@ -206,9 +206,11 @@ class Watched(Cloud):
 @pytest.mark.parametrize(
     ("config", "wrong", "remedy"),
     [
-        pytest.param(moved(), "is active and cannot just go", "put kamailio-sip-udp-ip under", id="not a word"),
-        pytest.param(moved(replacedBy=["sip-udp-2"]), "cannot just go", "with retiredOn and replacedBy", id="when?"),
-        pytest.param(moved(retiredOn="2026-02-01"), "cannot just go", "with retiredOn and replacedBy", id="and now?"),
+        pytest.param(moved(), "is active and cannot be removed", "put kamailio-sip-udp-ip under", id="not a word"),
+        pytest.param(moved(replacedBy=["sip-udp-2"]), "cannot be removed", "with retiredOn and replacedBy", id="when?"),
+        pytest.param(
+            moved(retiredOn="2026-02-01"), "cannot be removed", "with retiredOn and replacedBy", id="and now?"
+        ),
         pytest.param(
             changed(moved(), ("warp-edge:ingress", "announced"), {"kamailio-sip-udp-ip": {"protocol": "UDP"}}),
             "is active and cannot be set back to announced",
@@ -223,9 +225,9 @@ def test_an_active_ingress_address_is_not_taken_from_customers_in_silence(
     cloud = Watched()
     with pytest.raises(pulumi.RunError) as refused:
         declare(config, serving=LIVE_INGRESS, cloud=cloud)
-    told, _, advice = str(refused.value).partition("\n  -> ")
-    assert told.startswith("ingress address kamailio-sip-udp-ip ")
-    assert wrong in told
+    reported, _, advice = str(refused.value).partition("\n  -> ")
+    assert reported.startswith("ingress address kamailio-sip-udp-ip ")
+    assert wrong in reported
     assert remedy in advice
     assert cloud.seen == []
 
@@ -237,5 +239,5 @@ def test_an_ingress_address_that_never_answered_may_be_changed() -> None:
 def test_an_address_that_drains_is_not_retired_at_the_same_time() -> None:
     config = changed(stack_config("prod"), (*SLOTS, "warp-nat-ip-3"), {"state": "draining"})
     retired = {"address": "136.111.96.47", "purpose": "p", "kind": "NAT", "direction": "outbound"}
-    with pytest.raises(SettingsError, match="warp-nat-ip-3 is retired and still drains"):
+    with pytest.raises(SettingsError, match="warp-nat-ip-3 is both retired and draining"):
         parse(changed(config, ("warp-edge:legacy", "warp-nat-ip-3"), retired))

@@ -211,7 +211,7 @@ def test_everything_that_takes_labels_has_them() -> None:
 
 
 def test_a_fourth_slot_touches_nothing_that_is_there(edge: Edge) -> None:
-    """Placed before the others: whoever names by position would rename all of them."""
+    """Placed before the others: names by position would rename all of them."""
     slots = stack_config("prod")["warp-edge:egress"]["slots"]
     more = {"a-new-nat-ip": {"state": "announced"}, **dict(reversed(slots.items()))}
     grown = declare(changed(stack_config("prod"), ("warp-edge:egress", "slots"), more))

@@ -1,4 +1,4 @@
-"""What the outside reads of the live edge: the stack's outputs, compared with the figures that people were told."""
+"""What the outside reads of the live edge: the stack's outputs, compared with the figures that were given to people."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_the_list_prices_stand_beside_the_plan(outputs: dict[str, Any]) -> None:
     assert outputs["monthlyCost"]["oneMoreSlot"] == {"plan": 2.92, "list": 3.65}
 
 
-def test_vendors_are_told_to_accept_all_three(outputs: dict[str, Any]) -> None:
+def test_vendors_are_informed_to_accept_all_three(outputs: dict[str, Any]) -> None:
     whitelist = outputs["vendorWhitelist"]
     assert whitelist["addresses"] == NAT
     assert whitelist["cidrs"] == ["34.57.46.26/32", "35.223.15.88/32", "136.111.96.47/32"]
@@ -126,20 +126,20 @@ def test_vendors_are_told_to_accept_all_three(outputs: dict[str, Any]) -> None:
         assert f"allow from {address}/32" in whitelist["text"]
 
 
-def test_customers_are_told_where_to_send_calls(outputs: dict[str, Any]) -> None:
-    told = outputs["customerEndpoints"]
-    assert told["server"] == "sip.ringer.tel"
-    ways = {(way["transport"], way["address"], way["port"]) for way in told["endpoints"]}
+def test_customers_are_informed_where_to_send_calls(outputs: dict[str, Any]) -> None:
+    reported = outputs["customerEndpoints"]
+    assert reported["server"] == "sip.ringer.tel"
+    ways = {(way["transport"], way["address"], way["port"]) for way in reported["endpoints"]}
     assert ways == {("UDP", UDP, 5060), ("TCP", TCP, 5060), ("TLS", TCP, 5061), ("WS", TCP, 8080), ("WSS", TCP, 8443)}
-    assert [way["address"] for way in told["endpoints"] if way["role"] == "primary"] == [UDP]
-    assert [way["address"] for way in told["endpoints"] if way["role"] == "secondary"] == [TCP]
-    assert {(record["name"], *record["data"]) for record in told["srv"]} == {
+    assert [way["address"] for way in reported["endpoints"] if way["role"] == "primary"] == [UDP]
+    assert [way["address"] for way in reported["endpoints"] if way["role"] == "secondary"] == [TCP]
+    assert {(record["name"], *record["data"]) for record in reported["srv"]} == {
         ("_sip._udp.ringer.tel", "10 50 5060 sip-udp.ringer.tel."),
         ("_sip._tcp.ringer.tel", "10 50 5060 sip-tcp.ringer.tel."),
         ("_sips._tcp.ringer.tel", "10 50 5061 sip-tcp.ringer.tel."),
     }
-    assert told["codecs"] == ["G.711 ulaw", "G.711 alaw", "G.729"]
-    assert (told["dtmf"], told["authentication"]) == ("RFC 2833", "source IP, no credentials")
+    assert reported["codecs"] == ["G.711 ulaw", "G.711 alaw", "G.729"]
+    assert (reported["dtmf"], reported["authentication"]) == ("RFC 2833", "source IP, no credentials")
 
 
 def test_the_name_of_every_way_in_resolves_to_its_address(edge: Edge) -> None:
@@ -153,7 +153,7 @@ def test_the_name_of_every_way_in_resolves_to_its_address(edge: Edge) -> None:
         assert zone[way["server"]] == way["address"], f"{way['role']} leads elsewhere"
 
 
-def test_customers_are_told_what_their_firewall_must_let_through(outputs: dict[str, Any]) -> None:
+def test_customers_are_informed_what_their_firewall_must_let_through(outputs: dict[str, Any]) -> None:
     firewall = outputs["customerEndpoints"]["firewall"]
     outbound = {(rule["to"], rule["port"]): rule["protocols"] for rule in firewall["outbound"]}
     assert outbound[UDP, 5060] == ["UDP", "TCP"]
@@ -191,7 +191,7 @@ def test_the_same_settings_give_the_same_outputs(outputs: dict[str, Any]) -> Non
     assert declare(stack_config("prod")).outputs == outputs
 
 
-def test_announced_and_draining_slots_are_counted_and_told() -> None:
+def test_announced_and_draining_slots_are_counted_and_reported() -> None:
     slots = {
         "warp-nat-ip-1": {"state": "active"},
         "warp-nat-ip-2": {"state": "active"},

@@ -13,7 +13,7 @@ import pytest
 
 from components.look_up import SHOWN, Sought, look_up
 from engine import record as engine_record
-from engine.refusal import RefusedError, not_told_yet
+from engine.refusal import RefusedError, not_reported_yet
 from engine.tokens import ADDRESS, DEDICATED_INGRESS, SERVICE
 from tests.stacks import Config, changed, stack_config, without_site
 from tests.unit.cloud import Cloud
@@ -59,7 +59,7 @@ ODD = "1 error occurred:\n\t* googleapi: got HTTP response code 502 with body: <
 @pytest.fixture(autouse=True)
 def _told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """As `main` has it."""
-    monkeypatch.setattr(logging.getLogger("asyncio"), "filters", [not_told_yet])
+    monkeypatch.setattr(logging.getLogger("asyncio"), "filters", [not_reported_yet])
 
 
 class Failure(grpc.RpcError):
@@ -105,10 +105,10 @@ def refused(config: Config, cloud: Answers) -> str:
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "reported"),
     [
         (NOT_FOUND, ("there is no GKE cluster warp-cluster in us-central1", "correct warp-edge:cluster.name")),
-        (FORBIDDEN, ("this account may not", "roles/container.clusterViewer")),
+        (FORBIDDEN, ("this account has no permission", "roles/container.clusterViewer")),
         (OFF, ("container.googleapis.com is not enabled", "gcloud services enable container.googleapis.com")),
         (GONE, ("there is no GKE cluster warp-cluster in us-central1", "correct warp-edge:cluster.name")),
         (NO_SIGN_IN, ("this machine's sign-in", "gcloud auth application-default login")),
@@ -122,19 +122,19 @@ def refused(config: Config, cloud: Answers) -> str:
         (ODD, ("cannot be looked up: googleapi: got HTTP response code 502", "try again", "warp-edge:cluster.name")),
     ],
 )
-def test_a_cluster_that_cannot_be_looked_up(answer: str, told: tuple[str, ...]) -> None:
+def test_a_cluster_that_cannot_be_looked_up(answer: str, reported: tuple[str, ...]) -> None:
     cloud = Answers(CLUSTER, answer)
     text = refused(OURS, cloud)
-    assert all(words in text for words in told), text
-    assert answer.split("* ")[-1][: SHOWN - 1] in text  # whoever knows the plugin reads its own words
+    assert all(words in text for words in reported), text
+    assert answer.split("* ")[-1][: SHOWN - 1] in text  # the plugin's own message, for those who know it
     assert cloud.declared == []
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "reported"),
     [
         (NO_ZONE, ("there is no zone ringer-tel at Cloud DNS", "correct warp-edge:dns.zone.name", "manage: true")),
-        (FORBIDDEN, ("this account may not", "roles/dns.reader")),
+        (FORBIDDEN, ("this account has no permission", "roles/dns.reader")),
         (OFF, ("dns.googleapis.com is not enabled", "gcloud services enable dns.googleapis.com")),
         ({"dnsName": "tel.example."}, ("is for tel.example.", "correct warp-edge:dns.zone.name")),
         ({"dnsName": "inger.tel."}, ("is for inger.tel.", "correct warp-edge:dns.zone.name")),
@@ -142,10 +142,12 @@ def test_a_cluster_that_cannot_be_looked_up(answer: str, told: tuple[str, ...]) 
         ({"dnsName": "other.example."}, ("is for other.example.", "correct warp-edge:dns.zone.name")),
     ],
 )
-def test_a_zone_of_somebody_else_that_cannot_be_used(answer: str | dict[str, Any], told: tuple[str, ...]) -> None:
+def test_a_zone_that_another_team_owns_and_that_cannot_be_used(
+    answer: str | dict[str, Any], reported: tuple[str, ...]
+) -> None:
     cloud = Answers(ZONE, answer)
     text = refused(OTHERS, cloud)
-    assert all(words in text for words in told), text
+    assert all(words in text for words in reported), text
     assert cloud.declared == []
 
 
@@ -183,7 +185,7 @@ def test_the_zone_may_be_of_a_domain_above_ours(zone: str) -> None:
 
 
 @pytest.mark.parametrize("answer", [{}, {"nameServers": ["ns-cloud-a1.googledomains.com."]}])
-def test_a_zone_of_somebody_else_is_looked_up_once(answer: dict[str, Any]) -> None:
+def test_a_zone_that_another_team_owns_is_looked_up_once(answer: dict[str, Any]) -> None:
     cloud = Answers(ZONE, answer)
     declare(OTHERS, cloud=cloud)
     assert cloud.asked == 1
@@ -191,8 +193,12 @@ def test_a_zone_of_somebody_else_is_looked_up_once(answer: dict[str, Any]) -> No
 
 def test_of_what_fails_unseen_only_refusals_are_left_to_the_engine(caplog: pytest.LogCaptureFixture) -> None:
     log = logging.getLogger("asyncio")
-    told = (RefusedError("no such zone", "correct it"), pulumi.RunError("shutting down"), Exception("a plugin's words"))
-    for error in (*told, KeyError("zone")):
+    reported = (
+        RefusedError("no such zone", "correct it"),
+        pulumi.RunError("shutting down"),
+        Exception("a plugin's words"),
+    )
+    for error in (*reported, KeyError("zone")):
         log.error("Task exception was never retrieved", exc_info=error)
     log.error("a task was destroyed")
     assert [record.exc_info and record.exc_info[0] for record in caplog.records] == [KeyError, None]

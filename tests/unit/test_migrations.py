@@ -67,7 +67,7 @@ def test_an_empty_folder_has_no_migrations(tmp_path: Path) -> None:
         (["0001_a.sql", "notes.sql"], r"notes\.sql is no migration's name"),
     ],
 )
-def test_a_gap_a_twin_or_a_stray_file_is_refused_by_name(tmp_path: Path, names: list[str], words: str) -> None:
+def test_a_gap_a_duplicate_or_a_stray_file_is_refused_by_name(tmp_path: Path, names: list[str], words: str) -> None:
     for name in names:
         (tmp_path / name).touch()
     with pytest.raises(Refusal, match=words):

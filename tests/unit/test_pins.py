@@ -53,9 +53,9 @@ def test_a_place_left_behind_is_named_with_both_versions(project: Path, name: st
     assert said
     assert all(f" {name} " in line and "0.0.7" in line for line in said)
     if place != home:
-        assert f"\n  -> {home[0]} is where this version is chosen; change {place[0]}" in said[0]
+        assert f"\n  -> this version is chosen in {home[0]}; change {place[0]}" in said[0]
     file.write_text(pattern.sub("", text), encoding="utf-8")
-    assert any(f"{place[0]} states no version of {name} any more" in line for line in pins.disagreements(project))
+    assert any(f"{place[0]} no longer states a version of {name}" in line for line in pins.disagreements(project))
 
 
 def test_a_pin_that_is_known_to_be_faulty_is_refused_with_range_fault_and_remedy(project: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_range_may_be_open(bounds: tuple[str, str], version: str) -> None:
         (TABLE + ROW.replace("refused", "maybe"), r":5: `pin` is 'maybe'"),
         (
             f"{TABLE}{ROW}\n{ROW.replace('2026', '2027')}",
-            r":6: 2027-09-03 stands under 2026-09-03; the newest is on top",
+            r":6: 2027-09-03 is below 2026-09-03; the newest has to be on top",
         ),
     ],
 )

@@ -47,7 +47,7 @@ def as_python_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(traceback, "format_exc", FORMAT_EXC)
 
 
-def told(error: Exception) -> str:
+def reported(error: Exception) -> str:
     """What the engine gets when a provider's method raises this."""
 
     def method(_self: object, _request: object, _context: object) -> None:
@@ -60,13 +60,13 @@ def told(error: Exception) -> str:
 
 def test_a_refusal_arrives_as_it_is_written() -> None:
     report_plainly()
-    assert told(Refusal("the range is taken", "choose another")) == "the range is taken\n  -> choose another"
+    assert reported(Refusal("the range is taken", "choose another")) == "the range is taken\n  -> choose another"
 
 
-def test_what_nobody_expected_keeps_its_traceback() -> None:
+def test_an_unexpected_error_keeps_its_traceback() -> None:
     report_plainly()
-    assert told(KeyError("trunks")).startswith("Traceback (most recent call last):")
+    assert reported(KeyError("trunks")).startswith("Traceback (most recent call last):")
 
 
 def test_without_it_the_sdk_adds_a_traceback_and_this_module_can_go_when_it_no_longer_does() -> None:
-    assert told(Refusal("wrong", "remedy")).startswith("Traceback (most recent call last):")
+    assert reported(Refusal("wrong", "remedy")).startswith("Traceback (most recent call last):")

@@ -53,7 +53,7 @@ def test_connections_in_clear_are_refused() -> None:
     assert refused("database-tls-only", network(sslMode="ALLOW_UNENCRYPTED_AND_ENCRYPTED")) == [
         "db: sslMode is ALLOW_UNENCRYPTED_AND_ENCRYPTED"
     ]
-    assert refused("database-tls-only", instance()) == ["db: sslMode is left out, which allows connections in clear"]
+    assert refused("database-tls-only", instance()) == ["db: sslMode is absent, which allows clear-text connections"]
     assert unjudged("database-tls-only", instance(ipConfiguration=UNKNOWN)) == ["db: settings.ipConfiguration.sslMode"]
 
 
@@ -71,9 +71,9 @@ def test_unknown_backups_hide_no_missing_recovery() -> None:
 
 
 @pytest.mark.parametrize("tier", ["db-f1-micro", "db-g1-small"])
-def test_a_shared_core_in_production_is_told_and_not_refused(tier: str) -> None:
+def test_a_shared_core_in_production_is_reported_and_not_refused(tier: str) -> None:
     assert refused("database-tier", instance(tier=tier)) == [
-        f"db: {tier} shares its core: no SLA, about 25 connections"
+        f"db: {tier} has a shared core: no SLA, about 25 connections"
     ]
     assert silent("database-tier", instance(tier=tier), production=False)
     assert rule("database-tier").level is Level.ADVISORY, "the live one is"
@@ -84,7 +84,7 @@ def test_a_core_of_its_own_passes() -> None:
     assert unjudged("database-tier", instance(tier=UNKNOWN)) == ["db: settings.tier"]
 
 
-def test_a_public_address_is_told_and_not_refused() -> None:
+def test_a_public_address_is_reported_and_not_refused() -> None:
     private = "projects/warp-prod/global/networks/default"
     assert silent("database-private-address", network(privateNetwork=private, ipv4Enabled=False))
     assert refused("database-private-address", network(ipv4Enabled=True)) == ["db: it has no private address"]

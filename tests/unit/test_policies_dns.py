@@ -48,10 +48,10 @@ def test_the_least_ttl_is_the_hosts() -> None:
     assert silent("dns-ttl", record("sip.ringer.tel.", "A", UDP))
     assert silent("dns-ttl", record("sip.ringer.tel.", "A", UDP, ttl=5.0))
     assert refused("dns-ttl", record("sip.ringer.tel.", "A", UDP, ttl=0.0)) == [
-        "dns-sip.ringer.tel.: TTL is 0 s, 1 s is the least"
+        "dns-sip.ringer.tel.: TTL is 0 s, the minimum is 1 s"
     ]
     assert refused("dns-ttl", record("sip.ringer.tel.", "A", UDP, ttl=None)) == [
-        "dns-sip.ringer.tel.: TTL is left out, 1 s is the least"
+        "dns-sip.ringer.tel.: TTL is left out, the minimum is 1 s"
     ]
     assert unjudged("dns-ttl", record("sip.ringer.tel.", "A", UDP, ttl=UNKNOWN)) == ["dns-sip.ringer.tel.: ttl"]
 
@@ -77,7 +77,7 @@ def test_a_target_with_other_records_only_dangles() -> None:
 def test_a_target_must_not_be_an_alias() -> None:
     alias = record("sip-udp.ringer.tel.", "CNAME", "sip.ringer.tel.")
     assert refused("srv-target-exists", srv("sip-udp.ringer.tel."), alias) == [
-        "dns-_sip._udp.ringer.tel.: its target sip-udp.ringer.tel. is an alias, which RFC 2782 rules out"
+        "dns-_sip._udp.ringer.tel.: its target sip-udp.ringer.tel. is an alias, which RFC 2782 forbids"
     ]
 
 
@@ -93,7 +93,7 @@ def test_every_target_of_a_record_set_is_looked_for() -> None:
 
 def test_targets_that_cannot_be_looked_up_are_left_open() -> None:
     assert unjudged("srv-target-exists", srv("sip.example.net.")) == [
-        "dns-_sip._udp.ringer.tel.: its target sip.example.net. is in a zone of somebody else"
+        "dns-_sip._udp.ringer.tel.: its target sip.example.net. is in a zone that this stack does not manage"
     ]
     unknown = resource(RECORD_SET, "r", name=UNKNOWN, type="A", rrdatas=[UDP])
     assert unjudged("srv-target-exists", srv("sip-udp.ringer.tel."), unknown) == [
@@ -113,9 +113,9 @@ def test_the_name_customers_type_is_the_udp_ingress() -> None:
 
 @pytest.mark.parametrize("wrong", [(TCP,), (UDP, TCP), ()])
 def test_any_other_answer_is_refused(wrong: tuple[str, ...]) -> None:
-    told = ", ".join(wrong) or "nothing"
+    reported = ", ".join(wrong) or "nothing"
     assert refused("sip-name-is-udp-ingress", *EDGE, record("sip.ringer.tel.", "A", *wrong)) == [
-        f"dns-sip.ringer.tel.: it leads to {told}, the UDP ingress has {UDP}"
+        f"dns-sip.ringer.tel.: it resolves to {reported}, the UDP ingress has {UDP}"
     ]
 
 
@@ -163,15 +163,15 @@ def at_gandi(record: Declared) -> Declared:
 
 
 def test_gandis_record_sets_are_held_to_the_same_rules() -> None:
-    assert frozenset({RECORD_SET, GANDI_RECORD_SET}) == RECORD_SETS
+    assert frozenset({RECORD_SET, GANDI_RECORD_SET}) <= RECORD_SETS
     assert refused("dns-ttl", at_gandi(record("sip.ringer.tel.", "A", UDP, ttl=60.0))) == [
-        "dns-gandi-sip.ringer.tel.: TTL is 60 s, 300 s is the least"
+        "dns-gandi-sip.ringer.tel.: TTL is 60 s, the minimum is 300 s"
     ]
     assert refused("srv-target-exists", at_gandi(srv("sip-udp.ringer.tel."))) == [
         "dns-gandi-_sip._udp.ringer.tel.: its target sip-udp.ringer.tel. has no address record"
     ]
     assert refused("sip-name-is-udp-ingress", *EDGE, at_gandi(record("sip.ringer.tel.", "A", TCP))) == [
-        f"dns-gandi-sip.ringer.tel.: it leads to {TCP}, the UDP ingress has {UDP}"
+        f"dns-gandi-sip.ringer.tel.: it resolves to {TCP}, the UDP ingress has {UDP}"
     ]
     assert silent("sip-name-is-udp-ingress", *EDGE, at_gandi(record("sip.ringer.tel.", "A", UDP)))
 
@@ -227,7 +227,7 @@ def failover(primary: Any, backup: Any, check: Any = "projects/p/global/healthCh
 def test_a_policy_cannot_lead_the_name_customers_type_past_the_udp_ingress() -> None:
     assert silent("sip-name-is-udp-ingress", *EDGE, routed("sip.ringer.tel.", geo(UDP)))
     assert refused("sip-name-is-udp-ingress", *EDGE, routed("sip.ringer.tel.", geo(UDP, TCP))) == [
-        f"dns-sip.ringer.tel.: it leads to {UDP}, {TCP}, the UDP ingress has {UDP}"
+        f"dns-sip.ringer.tel.: it resolves to {UDP}, {TCP}, the UDP ingress has {UDP}"
     ]
     for policy in (failover(TCP, UDP), failover(UDP, TCP)):
         assert len(refused("sip-name-is-udp-ingress", *EDGE, routed("sip.ringer.tel.", policy))) == 1
@@ -248,7 +248,7 @@ def test_a_service_with_a_policy_has_targets_too() -> None:
 def test_no_health_check_decides_about_udp() -> None:
     for name in ("sip.ringer.tel.", "SIP-UDP.ringer.tel."):
         assert refused("udp-name-not-probed", routed(name, failover(UDP, TCP))) == [
-            f"dns-{name}: its policy asks the health check warp-sip-tcp, which nothing there answers"
+            f"dns-{name}: its policy uses the health check warp-sip-tcp, which UDP cannot answer"
         ]
         assert silent("udp-name-not-probed", routed(name, geo(UDP, TCP)))
     assert silent("udp-name-not-probed", routed("sip-tcp.ringer.tel.", failover(UDP, TCP)))

@@ -1,4 +1,4 @@
-"""`docs/policies.md` tells what the rules are, and its examples are what the pack takes."""
+"""`docs/policies.md` lists the rules, and its examples are valid configurations."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def test_the_page_has_the_tables_of_today(table: str) -> None:
     assert f"\n{table}\n" in PAGE, "python -m policies.reference prints them"
 
 
-def test_every_mended_rule_is_told() -> None:
+def test_every_mended_rule_is_reported() -> None:
     mending = {rule.name for rule in RULES if getattr(rule, "mend", None)}
-    told = PAGE[PAGE.index("## Remedies") : PAGE.index("## Adding")]
-    assert set(re.findall(r"^\| `([a-z-]+)`", told, re.MULTILINE)) == mending
+    reported = PAGE[PAGE.index("## Remedies") : PAGE.index("## Adding")]
+    assert set(re.findall(r"^\| `([a-z-]+)`", reported, re.MULTILINE)) == mending
 
 
 @pytest.mark.parametrize("example", re.findall(r"```json\n(.+?)```", PAGE, re.DOTALL), ids=["options", "exceptions"])

@@ -1,4 +1,4 @@
-"""Rules about the way out to vendors, and about what is locked."""
+"""Rules about egress, and about what is locked."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ def test_manual_addresses_only() -> None:
     assert refused("nat-manual-only", nat(natIpAllocateOption="AUTO_ONLY")) == [
         "egress-nat: natIpAllocateOption is AUTO_ONLY"
     ]
-    assert refused("nat-manual-only", nat()) == ["egress-nat: natIpAllocateOption is left out, which means AUTO_ONLY"]
+    assert refused("nat-manual-only", nat()) == ["egress-nat: natIpAllocateOption is absent, which means AUTO_ONLY"]
     assert unjudged("nat-manual-only", nat(natIpAllocateOption=UNKNOWN)) == ["egress-nat: natIpAllocateOption"]
 
 
 def test_the_gateway_logs() -> None:
     assert silent("nat-logging", nat(logConfig={"enable": True, "filter": "ERRORS_ONLY"}))
     for off in (nat(), nat(logConfig={"enable": False, "filter": "ALL"})):
-        assert refused("nat-logging", off) == ["egress-nat: it logs nothing"]
+        assert refused("nat-logging", off) == ["egress-nat: logging is off"]
     assert unjudged("nat-logging", nat(logConfig=UNKNOWN)) == ["egress-nat: logConfig.enable"]
 
 
 def test_production_has_two_active_slots() -> None:
     assert silent("nat-active-slots", slots(2))
-    assert refused("nat-active-slots", slots(1)) == ["egress-nat: 1 address is active, 2 are the least"]
-    assert refused("nat-active-slots", nat()) == ["egress-nat: 0 addresses are active, 2 are the least"]
+    assert refused("nat-active-slots", slots(1)) == ["egress-nat: 1 address is active, the minimum is 2"]
+    assert refused("nat-active-slots", nat()) == ["egress-nat: 0 addresses are active, the minimum is 2"]
     assert silent("nat-active-slots", slots(1), production=False)
 
 
 def test_how_many_slots_is_an_option() -> None:
-    assert refused("nat-active-slots", slots(3), minimum=4) == ["egress-nat: 3 addresses are active, 4 are the least"]
+    assert refused("nat-active-slots", slots(3), minimum=4) == ["egress-nat: 3 addresses are active, the minimum is 4"]
 
 
 def test_one_address_twice_is_one() -> None:
-    assert refused("nat-active-slots", nat(natIps=["a", "a"])) == ["egress-nat: 1 address is active, 2 are the least"]
+    assert refused("nat-active-slots", nat(natIps=["a", "a"])) == ["egress-nat: 1 address is active, the minimum is 2"]
 
 
 def test_addresses_are_counted_before_they_are_known() -> None:
     assert silent("nat-active-slots", nat(natIps=[UNKNOWN, UNKNOWN]))
-    assert refused("nat-active-slots", nat(natIps=[UNKNOWN])) == ["egress-nat: 1 address is active, 2 are the least"]
+    assert refused("nat-active-slots", nat(natIps=[UNKNOWN])) == ["egress-nat: 1 address is active, the minimum is 2"]
     for name in ("nat-active-slots", "nat-capacity-headroom"):
         assert unjudged(name, nat(natIps=UNKNOWN)) == ["egress-nat: natIps"]
 
@@ -100,7 +100,7 @@ def test_vms_have_ports_for_the_peak() -> None:
     assert rule("nat-ports-per-vm").level is Level.ADVISORY
 
 
-def test_ports_per_vm_are_judged_only_where_somebody_says_how_many_vms() -> None:
+def test_ports_per_vm_are_judged_only_if_the_number_of_vms_is_configured() -> None:
     assert silent("nat-ports-per-vm", nat())
     assert unjudged("nat-ports-per-vm", nat(minPortsPerVm=UNKNOWN), vms=9) == ["egress-nat: minPortsPerVm"]
     assert unjudged("nat-ports-per-vm", nat(enableDynamicPortAllocation=UNKNOWN), vms=9)
@@ -124,8 +124,8 @@ def test_both_deletion_locks_are_closed() -> None:
     assert silent("database-deletion-locks", locked)
     opened = resource(INSTANCE, "db", deletionProtection=False, settings={})
     assert refused("database-deletion-locks", opened) == [
-        "db: the plugin's lock is open (deletionProtection)",
-        "db: the cloud's lock is open (settings.deletionProtectionEnabled)",
+        "db: the plugin's deletion lock is off (deletionProtection)",
+        "db: the cloud's deletion lock is off (settings.deletionProtectionEnabled)",
     ]
     assert silent("database-deletion-locks", opened, production=False)
 
@@ -134,5 +134,5 @@ def test_an_unknown_lock_does_not_hide_an_open_one() -> None:
     half = resource(INSTANCE, "db", deletionProtection=UNKNOWN, settings={"deletionProtectionEnabled": False})
     assert unjudged("database-deletion-locks", half) == ["db: deletionProtection"]
     assert refused("database-deletion-locks", half) == [
-        "db: the cloud's lock is open (settings.deletionProtectionEnabled)"
+        "db: the cloud's deletion lock is off (settings.deletionProtectionEnabled)"
     ]

@@ -58,7 +58,7 @@ def test_ports_that_are_not_known_are_left_open(unknown: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ALL_RULES)
-def test_other_services_are_nobodys_business(name: str) -> None:
+def test_other_services_are_not_visible(name: str) -> None:
     assert silent(name, service(type="ClusterIP", ports=ports("UDP", "TCP")))
     assert silent(name, service(ports=ports("UDP", "TCP")))
 
@@ -73,14 +73,14 @@ def test_external_traffic_policy_local_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "told"),
+    ("spec", "reported"),
     [
         ({"externalTrafficPolicy": "Cluster"}, "externalTrafficPolicy is Cluster"),
-        ({}, "externalTrafficPolicy is left out, which means Cluster"),
+        ({}, "externalTrafficPolicy is absent, which means Cluster"),
     ],
 )
-def test_any_other_traffic_policy_is_refused(spec: dict[str, str], told: str) -> None:
-    assert refused("source-address-kept", balancer(**spec)) == [f"ingress-udp: {told}"]
+def test_any_other_traffic_policy_is_refused(spec: dict[str, str], reported: str) -> None:
+    assert refused("source-address-kept", balancer(**spec)) == [f"ingress-udp: {reported}"]
 
 
 def test_an_unknown_traffic_policy_is_left_open() -> None:
@@ -107,14 +107,14 @@ def test_an_address_by_name_or_by_load_balancer_ip_is_pinned() -> None:
 
 def test_a_load_balancer_without_an_address_of_its_own_is_refused() -> None:
     assert refused("load-balancer-address-pinned", balancer()) == [
-        "ingress-udp: its address is not pinned: the cloud gives it any, and another after it was made anew"
+        "ingress-udp: its address is not pinned: the cloud assigns any address, and another one after a replacement"
     ]
 
 
 def test_an_annotation_that_the_load_balancer_ignores_pins_nothing() -> None:
     # platform-facts.md: the annotation needs a backend-service-based load balancer.
     assert refused("load-balancer-address-pinned", balancer({BY_NAME: "sip-ip"})) == [
-        f"ingress-udp: the annotation {BY_NAME} is ignored on this kind of load balancer"
+        f"ingress-udp: the annotation {BY_NAME} is ignored for this type of load balancer"
     ]
 
 
@@ -132,17 +132,17 @@ def test_a_pinned_address_is_one_that_this_stack_reserves() -> None:
     assert silent("load-balancer-address-reserved", balancer({BY_NAME: "kamailio-sip-udp-ip"}), reserved)
     assert silent("load-balancer-address-reserved", balancer(loadBalancerIP="34.44.183.87"), reserved)
     assert refused("load-balancer-address-reserved", balancer({BY_NAME: "somebodys"}), reserved) == [
-        "ingress-udp: it is pinned to somebodys, which is no reserved address of this stack"
+        "ingress-udp: it is pinned to somebodys, which is not a reserved address of this stack"
     ]
     assert refused("load-balancer-address-reserved", balancer(loadBalancerIP="34.44.183.88"), reserved) == [
-        "ingress-udp: it is pinned to 34.44.183.88, which is no reserved address of this stack"
+        "ingress-udp: it is pinned to 34.44.183.88, which is not a reserved address of this stack"
     ]
 
 
 def test_each_of_two_pinned_addresses_is_looked_for() -> None:
     reserved = resource(ADDRESS, "a", name="v4")
     assert refused("load-balancer-address-reserved", balancer({BY_NAME: "v4, v6"}), reserved) == [
-        "ingress-udp: it is pinned to v6, which is no reserved address of this stack"
+        "ingress-udp: it is pinned to v6, which is not a reserved address of this stack"
     ]
 
 

@@ -49,15 +49,15 @@ def granted(expires: str = "2026-02-28", on: str = "database-instance", **more: 
     return {"resource": on, "reason": "the portal cannot do TLS yet", "by": "Ann", "expires": expires, **more}
 
 
-def test_a_rule_that_breaks_tells_what_it_found_and_that_it_broke() -> None:
-    told = [each.message for each in judge_resource(BREAKING, BAD, {}, TODAY) if isinstance(each, Refused)]
-    assert told == ["bad: found before\n-> do this", BROKE]
+def test_a_rule_that_fails_reports_its_findings_and_its_failure() -> None:
+    reported = [each.message for each in judge_resource(BREAKING, BAD, {}, TODAY) if isinstance(each, Refused)]
+    assert reported == ["bad: found before\n-> do this", BROKE]
 
 
 def test_a_rule_that_breaks_at_one_resource_goes_on_with_the_next() -> None:
     elsewhere = resource("x:y:Z", "elsewhere")
-    told = [(each.urn, str(each)) for each in judge_stack(BREAKING_STACK, [BAD, elsewhere, GOOD], {}, TODAY)]
-    assert [urn for urn, _ in told] == [BAD.urn, BAD.urn, GOOD.urn, GOOD.urn]
+    reported = [(each.urn, str(each)) for each in judge_stack(BREAKING_STACK, [BAD, elsewhere, GOOD], {}, TODAY)]
+    assert [urn for urn, _ in reported] == [BAD.urn, BAD.urn, GOOD.urn, GOOD.urn]
 
 
 def test_what_a_rule_stumbled_over_is_not_shown() -> None:
@@ -65,7 +65,7 @@ def test_what_a_rule_stumbled_over_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "reported"),
     [
         ({"prodution": False}, "prodution: Extra inputs are not permitted"),
         ({"exceptions": [granted("soon")]}, "exceptions.0.expires"),
@@ -75,12 +75,12 @@ def test_what_a_rule_stumbled_over_is_not_shown() -> None:
         ({"exceptions": [{"resource": "database-instance"}]}, "exceptions.0.by: Field required"),
     ],
 )
-def test_a_wrong_configuration_is_refused_and_excuses_nothing(config: dict[str, Any], told: str) -> None:
+def test_a_wrong_configuration_is_refused_and_excuses_nothing(config: dict[str, Any], reported: str) -> None:
     (message,) = refused("database-tls-only", clear_instance(), **config)
-    assert message.startswith("the configuration of rule database-tls-only cannot be used: ")
-    assert told in message
+    assert message.startswith("the configuration of rule database-tls-only is invalid: ")
+    assert reported in message
     (once,) = judge_exceptions(rule("database-tls-only"), config, TODAY)
-    assert told in once.message, "also where the stack has no such resource"
+    assert reported in once.message, "also where the stack has no such resource"
 
 
 @pytest.mark.parametrize("on", ["database-instance", "database-*", clear_instance().urn, "urn:pulumi:*::database-*"])
@@ -88,7 +88,7 @@ def test_an_exception_holds_for_its_resource_until_its_last_day(on: str) -> None
     config = {"exceptions": [granted("2026-01-15", on)]}
     assert refused("database-tls-only", clear_instance(), **config) == []
     assert excepted("database-tls-only", clear_instance(), **config) == [
-        "sslMode is left out, which allows connections in clear"
+        "sslMode is absent, which allows clear-text connections"
     ]
     assert list(judge_exceptions(rule("database-tls-only"), config, TODAY)) == []
 
@@ -105,7 +105,7 @@ def test_after_its_last_day_an_exception_is_a_violation_itself() -> None:
     (over,) = judge_exceptions(rule("database-tls-only"), config, TODAY)
     assert over.message == (
         "the exception for database-instance expired on 2026-01-14 (Ann: the portal cannot do TLS yet)"
-        "\n-> remove it, or have it granted anew with a later date"
+        "\n-> remove it, or get it extended"
     )
 
 
@@ -181,8 +181,8 @@ def test_what_rests_on_something_left_out_is_not_refused() -> None:
     name = "load-balancer-address-reserved"
     assert refused(name, service)
     assert refused(name, service, left_out(address)) == []
-    (told,) = unjudged(name, service, left_out(address))
-    assert told.endswith("which rests on what this update leaves out (--target, --exclude)")
+    (reported,) = unjudged(name, service, left_out(address))
+    assert reported.endswith("which depends on resources that this update leaves out (--target, --exclude)")
     assert silent(name, service, address)
     component = left_out(resource("warp:edge:SipIngress", "ingress"))
     assert refused(name, service, component), "a component never has inputs"
@@ -201,11 +201,11 @@ def test_what_a_rule_does_not_read_may_be_left_out_and_hides_nothing(of_no_conce
 def test_the_name_customers_type_rests_on_services_and_their_addresses() -> None:
     record = resource(RECORD_SET, "sip", name="sip.a.test.", type="A", rrdatas=["192.0.2.9"])
     name = "sip-name-is-udp-ingress"
-    assert refused(name, record) == ["sip: it leads to 192.0.2.9, the UDP ingress has no address"]
+    assert refused(name, record) == ["sip: it resolves to 192.0.2.9, the UDP ingress has no address"]
     for type_, hides in ((SERVICE, True), (ADDRESS, True), (BUCKET, False), (INSTANCE, False)):
         assert bool(refused(name, record, left_out(resource(type_, "later")))) is not hides, type_
 
 
-def test_a_broken_rule_is_told_also_where_something_is_left_out() -> None:
-    told = judge_stack(BREAKING_STACK, [BAD, left_out(resource(ADDRESS))], {}, TODAY)
-    assert [type(each) for each in told] == [NotJudged, Refused]
+def test_a_broken_rule_is_reported_also_where_something_is_left_out() -> None:
+    reported = judge_stack(BREAKING_STACK, [BAD, left_out(resource(ADDRESS))], {}, TODAY)
+    assert [type(each) for each in reported] == [NotJudged, Refused]

@@ -38,7 +38,7 @@ def test_what_takes_no_labels_needs_none() -> None:
 
 def test_a_label_with_another_value_is_refused_where_the_value_is_given() -> None:
     assert refused("labels", labelled(ADDRESS, {**OURS, "managed-by": "hand"})) == [
-        "it: label managed-by is hand, it should be pulumi"
+        "it: label managed-by is hand, should be pulumi"
     ]
     assert silent("labels", labelled(ADDRESS, {**OURS, "platform": "another"}))
     assert len(refused("labels", labelled(ADDRESS, OURS), required={"team": ""})) == 1
@@ -80,7 +80,7 @@ def test_the_sip_ports_may_be_open_to_the_world() -> None:
 
 
 @pytest.mark.parametrize(
-    ("opened", "told"),
+    ("opened", "reported"),
     [
         (allow("tcp", "22"), "0.0.0.0/0 reaches TCP 22"),
         (allow("udp", "5061"), "0.0.0.0/0 reaches UDP 5061"),  # SIP over TLS runs over TCP
@@ -91,13 +91,13 @@ def test_the_sip_ports_may_be_open_to_the_world() -> None:
         ({"protocol": "icmp"}, "0.0.0.0/0 reaches every port over icmp"),
     ],
 )
-def test_nothing_else_may(opened: dict[str, Any], told: str) -> None:
-    assert refused("open-to-the-world", firewall(allow("udp", "5060"), opened)) == [f"fw: {told}"]
+def test_nothing_else_may(opened: dict[str, Any], reported: str) -> None:
+    assert refused("open-to-the-world", firewall(allow("udp", "5060"), opened)) == [f"fw: {reported}"]
 
 
 def test_without_any_source_it_is_the_whole_world() -> None:
-    nobody = resource(FIREWALL, "fw", allows=[allow("tcp", "22")])
-    assert refused("open-to-the-world", nobody) == ["fw: 0.0.0.0/0 reaches TCP 22"]
+    unrestricted = resource(FIREWALL, "fw", allows=[allow("tcp", "22")])
+    assert refused("open-to-the-world", unrestricted) == ["fw: 0.0.0.0/0 reaches TCP 22"]
     tagged = resource(FIREWALL, "fw", allows=[allow("tcp", "22")], sourceTags=["bastion"])
     assert silent("open-to-the-world", tagged)
 

@@ -100,30 +100,32 @@ def test_a_violation_is_mandatory_and_carries_its_remedy() -> None:
     ]
 
 
-def test_one_resource_is_told_all_that_is_wrong_with_it() -> None:
-    told = {each.policyName for each in engine().resource(INSTANCE, protect=False, **clear_instance())}
-    assert {"protected", "database-tls-only", "database-backups", "database-deletion-locks", "labels"} <= told
+def test_all_problems_of_one_resource_are_reported() -> None:
+    reported = {each.policyName for each in engine().resource(INSTANCE, protect=False, **clear_instance())}
+    assert {"protected", "database-tls-only", "database-backups", "database-deletion-locks", "labels"} <= reported
 
 
-def test_what_a_preview_does_not_know_is_told_beside_what_is_wrong() -> None:
+def test_what_a_preview_does_not_know_is_reported_beside_what_is_wrong() -> None:
     ranges = {"authorizedNetworks": [{"value": UNKNOWN_STRING_VALUE}, {"value": "0.0.0.0/0"}]}
-    told = about("database-no-open-network", engine().resource(INSTANCE, "db", settings={"ipConfiguration": ranges}))
-    assert [level for level, _ in told] == [proto.MANDATORY, proto.ADVISORY]
-    assert "0.0.0.0/0 may connect" in told[0][1]
-    assert told[1][1].endswith("could not be judged: db: settings.ipConfiguration.authorizedNetworks[0]")
+    reported = about(
+        "database-no-open-network", engine().resource(INSTANCE, "db", settings={"ipConfiguration": ranges})
+    )
+    assert [level for level, _ in reported] == [proto.MANDATORY, proto.ADVISORY]
+    assert "0.0.0.0/0 may connect" in reported[0][1]
+    assert reported[1][1].endswith("could not be judged: db: settings.ipConfiguration.authorizedNetworks[0]")
 
 
 def test_a_list_that_is_not_known_ends_no_rule() -> None:
-    told = about("nat-active-slots", engine().resource(NAT, "nat", natIps=UNKNOWN_ARRAY_VALUE))
-    assert [level for level, _ in told] == [proto.ADVISORY]
-    assert "could not be judged: nat: natIps" in told[0][1]
+    reported = about("nat-active-slots", engine().resource(NAT, "nat", natIps=UNKNOWN_ARRAY_VALUE))
+    assert [level for level, _ in reported] == [proto.ADVISORY]
+    assert "could not be judged: nat: natIps" in reported[0][1]
     assert about("nat-active-slots", engine().resource(NAT, natIps=[UNKNOWN_STRING_VALUE, UNKNOWN_STRING_VALUE])) == []
 
 
 def test_a_rule_that_breaks_hides_no_other_rule() -> None:
     broken = ResourceRule("breaking", "Says", "why", "do this", frozenset({INSTANCE}), check=BREAKING.check)
-    told = {each.policyName for each in engine(broken, *RULES).resource(INSTANCE, "bad", **clear_instance())}
-    assert {"breaking", "database-tls-only", "labels"} <= told
+    reported = {each.policyName for each in engine(broken, *RULES).resource(INSTANCE, "bad", **clear_instance())}
+    assert {"breaking", "database-tls-only", "labels"} <= reported
 
 
 def test_a_secret_passes_and_the_same_in_clear_does_not() -> None:
@@ -131,14 +133,14 @@ def test_a_secret_passes_and_the_same_in_clear_does_not() -> None:
     assert about("no-plaintext-secret", engine().resource(user, password=secret("hunter2"))) == []
     (level, message), *more = about("no-plaintext-secret", engine().resource(user, password="hunter2"))
     assert (level, more) == (proto.MANDATORY, [])
-    assert "it: password holds a secret, by its name, in clear" in message
+    assert "it: password has a secret (by its name) in clear text" in message
     assert "hunter2" not in message
 
 
 def test_a_secret_deep_inside_is_known_as_one() -> None:
     properties: Json = {"spec": {"list": [{"token": secret("a")}, {"token": "b"}]}, "config": secret({"password": "c"})}
-    told = about("no-plaintext-secret", engine().resource("a:b:C", **properties))
-    assert [re.findall(r"it: (\S+) holds", message) for _, message in told] == [["spec.list[1].token"]]
+    reported = about("no-plaintext-secret", engine().resource("a:b:C", **properties))
+    assert [re.findall(r"it: (\S+) has", message) for _, message in reported] == [["spec.list[1].token"]]
 
 
 def test_listening_for_secrets_changes_nothing() -> None:
@@ -150,7 +152,7 @@ def test_listening_for_secrets_changes_nothing() -> None:
 def test_at_another_level_the_rule_about_secrets_says_that_it_cannot_tell() -> None:
     mandatory = engine(no_plaintext_secret={"enforcementLevel": "mandatory"})
     ((_, message),) = about("no-plaintext-secret", mandatory.resource("a:b:C", size=1.0))
-    assert "nobody told which of its values are secret" in message
+    assert "which of its values are secret was not reported" in message
     assert "leave this rule at enforcementLevel remediate" in message
 
 
@@ -183,20 +185,20 @@ def test_a_remedy_leaves_other_types_alone() -> None:
 EXCEPTION = {"resource": "it", "reason": "the portal cannot do TLS yet", "by": "Ann", "expires": "2026-02-28"}
 
 
-def test_an_exception_in_force_is_told_at_the_end_and_stops_nothing() -> None:
+def test_an_exception_in_force_is_reported_at_the_end_and_stops_nothing() -> None:
     asked = engine(database_tls_only={"exceptions": [EXCEPTION]})
     assert about("database-tls-only", asked.resource(INSTANCE, **clear_instance())) == []
     assert about("exceptions-in-force", asked.stack((STACK, "s", {}))) == [
         (
             proto.ADVISORY,
-            "Exceptions in force are told\n"
+            "Exceptions in force are reported\n"
             "database-tls-only: sslMode is ALLOW_UNENCRYPTED_AND_ENCRYPTED;"
             " until 2026-02-28 (Ann: the portal cannot do TLS yet)",
         )
     ]
 
 
-def test_an_exception_that_is_over_is_told_once_at_the_stack() -> None:
+def test_an_exception_that_is_over_is_reported_once_at_the_stack() -> None:
     late = engine(today=date(2026, 3, 1), database_tls_only={"exceptions": [EXCEPTION]})
     ((level, message),) = about("database-tls-only", late.resource(STACK, "s"))
     assert level == proto.MANDATORY

@@ -39,7 +39,7 @@ def thing(properties: dict[str, Any], *secret: str) -> Declared:
     ],
 )
 def test_what_is_called_like_a_secret_must_be_one(key: str) -> None:
-    assert refused(RULE, thing({key: "hunter2"})) == [f"it: {key} holds a secret, by its name, in clear"]
+    assert refused(RULE, thing({key: "hunter2"})) == [f"it: {key} has a secret (by its name) in clear text"]
     assert verdicts(RULE, thing({key: "hunter2"}, key)) == []
 
 
@@ -63,12 +63,12 @@ def test_only_a_text_can_be_one(value: Any) -> None:
         ("ghp_" + "a" * 36, "an access token"),
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ3YXJwIn0.c2lnbmF0dXJlLW9m", "a signed token"),
         ("users:\n- user:\n    token: abc\n", "a token in a document"),
-        (json.dumps({"users": [{"user": {"token": "abc"}}]}), "a secret, by its name,"),
+        (json.dumps({"users": [{"user": {"token": "abc"}}]}), "a secret (by its name)"),
         (json.dumps({"private_key": PRIVATE_KEY}), "a private key"),
     ],
 )
 def test_what_looks_like_a_secret_must_be_one_whatever_it_is_called(value: str, what: str) -> None:
-    assert refused(RULE, thing({"spec": {"data": [value]}})) == [f"it: spec.data[0] holds {what} in clear"]
+    assert refused(RULE, thing({"spec": {"data": [value]}})) == [f"it: spec.data[0] has {what} in clear text"]
     assert verdicts(RULE, thing({"spec": {"data": [value]}}, "spec.data[0]")) == []
     assert verdicts(RULE, thing({"spec": {"data": [value]}}, "spec")) == [], "what is inside a secret is one"
 
@@ -89,15 +89,15 @@ def test_what_people_write_into_properties_is_fine(value: str) -> None:
 
 
 def test_no_message_holds_the_secret() -> None:
-    told = str(verdicts(RULE, thing({"password": "hunter2", "url": "https://me:hunter2@example.net"})))
-    assert "password holds" in told
-    assert "hunter2" not in told
+    reported = str(verdicts(RULE, thing({"password": "hunter2", "url": "https://me:hunter2@example.net"})))
+    assert "password has" in reported
+    assert "hunter2" not in reported
 
 
 def test_an_unknown_value_hides_no_secret_in_clear() -> None:
     both = thing({"password": UNKNOWN, "token": "hunter2", "name": UNKNOWN})
     assert unjudged(RULE, both) == ["it: password"]
-    assert refused(RULE, both) == ["it: token holds a secret, by its name, in clear"]
+    assert refused(RULE, both) == ["it: token has a secret (by its name) in clear text"]
 
 
 def test_a_secret_that_is_not_known_yet_is_one() -> None:
@@ -109,6 +109,6 @@ def test_a_path_that_holds_none_can_be_named() -> None:
     assert len(refused(RULE, thing({"labels": {"token": "ring"}, "token": "x"}), known=["labels.token"])) == 1
 
 
-def test_a_rule_that_nobody_told_what_is_secret_does_not_pass() -> None:
-    untold = Declared("any:thing:Thing", "it", URN, {"size": 1})
-    assert refused(RULE, untold) == ["it: nobody told which of its values are secret"]
+def test_without_a_report_of_what_is_secret_the_rule_does_not_pass() -> None:
+    unreported = Declared("any:thing:Thing", "it", URN, {"size": 1})
+    assert refused(RULE, unreported) == ["it: which of its values are secret was not reported"]

@@ -44,7 +44,7 @@ def test_a_bucket_keeps_what_was_published() -> None:
     assert silent("bucket-versioned", resource(BUCKET, versioning={"enabled": True}))
     for versioning in (None, {"enabled": False}):
         assert refused("bucket-versioned", resource(BUCKET, versioning=versioning)) == [
-            "it: it keeps no earlier versions (versioning.enabled)"
+            "it: versioning is off (versioning.enabled)"
         ]
     assert unjudged("bucket-versioned", resource(BUCKET, versioning=UNKNOWN))
 

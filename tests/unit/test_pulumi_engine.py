@@ -42,8 +42,8 @@ def test_the_first_usable_pulumi_on_path_is_chosen(
 def test_the_reason_for_building_names_what_was_found() -> None:
     assert pulumi_engine.why_not([]) == "no pulumi on PATH"
     needed = steps.show_version(pulumi_engine.MIN_PULUMI)
-    assert pulumi_engine.why_not([OLD]) == f"/usr/local/bin/pulumi is 3.99.0, {needed} or newer is needed"
-    assert pulumi_engine.why_not([BROKEN]) == f"/broken/pulumi is of unknown version, {needed} or newer is needed"
+    assert pulumi_engine.why_not([OLD]) == f"/usr/local/bin/pulumi is 3.99.0, {needed} or newer is required"
+    assert pulumi_engine.why_not([BROKEN]) == f"/broken/pulumi is of unknown version, {needed} or newer is required"
     assert "no pulumi-language-python" in pulumi_engine.why_not([NO_HOST])
 
 
@@ -96,7 +96,7 @@ def test_the_project_s_own_language_host_does_not_complete_another_pulumi(projec
         (None, "", "its version cannot be read"),
     ],
 )
-def test_a_go_that_cannot_build_the_engine_is_told_apart(
+def test_a_go_that_cannot_build_the_engine_is_recognised(
     have: tuple[int, ...] | None, toolchain: str, problem: str | None
 ) -> None:
     assert pulumi_engine.go_problem((1, 25, 11), have, toolchain) == problem
@@ -130,7 +130,7 @@ def test_the_engine_is_complete_or_not_there(project: Path, monkeypatch: pytest.
 def test_an_engine_that_does_not_run_is_not_put_in_place(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = BUILDS.replace(pulumi_engine.CLI_VERSION, "v1.0.0")
     monkeypatch.setenv("PATH", f"{fake_go(project, build=wrong)}:/usr/bin:/bin")
-    with pytest.raises(steps.BootstrapError, match=r"the engine just built says 'v1\.0\.0' instead of v3\."):
+    with pytest.raises(steps.BootstrapError, match=r"the engine just built reports version 'v1\.0\.0' instead of v3\."):
         pulumi_engine.build_engine(project, "no pulumi on PATH")
     assert not (project / ".engine" / "bin").exists()
 

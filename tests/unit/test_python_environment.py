@@ -206,7 +206,7 @@ def test_where_pyproject_the_lock_and_the_export_differ_the_check_says_what_to_r
     names = ("pyproject.toml", get_uv.LOCK, python_lock.EXPORT)
     for name in names:
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    with pytest.raises(steps.BootstrapError, match="is not there; run `make setup-dev`"):
+    with pytest.raises(steps.BootstrapError, match="does not exist; run `make setup-dev`"):
         python_lock.exported(tmp_path)
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "uv").symlink_to(Path(sys.prefix) / "bin" / "uv")
@@ -214,9 +214,9 @@ def test_where_pyproject_the_lock_and_the_export_differ_the_check_says_what_to_r
     export = tmp_path / python_lock.EXPORT
     export.write_text(export.read_text().replace("\npyyaml==", "\npyyaml==0"))
     (said,) = python_lock.problems(tmp_path)
-    assert said.startswith("requirements.txt is not what uv.lock has; run `make lock`")
+    assert said.startswith("requirements.txt does not match uv.lock; run `make lock`")
     assert "pyyaml==0" in said
     chosen = tmp_path / "pyproject.toml"
     chosen.write_text(chosen.read_text().replace("PyYAML==", "PyYAML==1"))
     (said,) = python_lock.problems(tmp_path)
-    assert said.startswith("uv.lock is not what pyproject.toml asks for; run `make lock`")
+    assert said.startswith("uv.lock does not match pyproject.toml; run `make lock`")

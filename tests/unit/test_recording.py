@@ -29,7 +29,7 @@ def test_an_apply_on_a_resource_that_fails_ends_the_run() -> None:
         run(body)
 
 
-def test_a_look_up_that_nobody_expected_ends_the_run() -> None:
+def test_an_unexpected_look_up_ends_the_run() -> None:
     with pytest.raises(Exception, match="the program asked the cloud for gcp:unheard/of:of"):
         run(lambda: pulumi.export("x", pulumi.runtime.invoke_output("gcp:unheard/of:of", {})))
 

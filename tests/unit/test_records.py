@@ -70,7 +70,7 @@ def test_each_transport_leads_to_its_load_balancer() -> None:
     assert follow_srv(zone, "_sips._tcp.ringer.tel.") == (TCP, 5061)
 
 
-def test_whoever_types_a_port_speaks_udp_to_the_plain_name() -> None:
+def test_a_client_with_a_port_uses_udp_to_the_primary_name() -> None:
     """RFC 3263, section 4.2: a port skips SRV, and UDP is the default of `sip:`."""
     assert addresses(zone_of(records(LIVE, SrvWeights(), naptr=False)), "sip.ringer.tel.") == [UDP]
 

@@ -8,9 +8,9 @@ from typing import Any
 import pulumi
 import pytest
 
-from components import database
 from engine.record import owners_reader
 from engine.refusal import RefusedError
+from plan.import_ids import import_ids
 from policies.declared import Declared
 from policies.rule import InProduction
 from policies.rules.database import _backups
@@ -60,11 +60,16 @@ def test_a_replica_is_the_instance_alone_without_backups() -> None:
     assert not {"backupConfiguration", "maintenanceWindow"} & set(instance.inputs["settings"])
     assert instance.protect
     assert edge.of_type("gcp:sql/database:Database") == edge.of_type("gcp:sql/user:User") == []
-    told = edge.outputs["database"]
-    assert (told["name"], told["user"], told["password"], told["replicaOf"]) == ("warp", "", "", "warp-db")
+    reported = edge.outputs["database"]
+    assert (reported["name"], reported["user"], reported["password"], reported["replicaOf"]) == (
+        "warp",
+        "",
+        "",
+        "warp-db",
+    )
 
 
-def test_a_database_of_its_own_is_nobodys_replica() -> None:
+def test_an_own_database_is_not_a_replica() -> None:
     edge = declare(stack_config("prod"))
     (instance,) = edge.of_type(INSTANCE)
     assert "masterInstanceName" not in instance.inputs
@@ -81,7 +86,7 @@ def test_the_proxies_read_the_replica_as_the_owners_reader_and_the_password_stay
     assert not [each for each in edge.resources if "TrunkAcl" in each.type], "the owner applies it"
 
 
-def test_a_replicas_stack_tells_a_sip_proxy_what_it_needs_and_no_more() -> None:
+def test_a_replicas_stack_publishes_only_what_a_sip_proxy_needs() -> None:
     edge = enforced()
     assert edge.outputs["trunkAcl"] == {"schema": 1, "reader": "warp_acl_reader", "readerPassword": READER_PASSWORD}
     assert edge.clear_outputs["trunkAcl"] != edge.outputs["trunkAcl"]
@@ -93,7 +98,7 @@ def test_what_is_read_of_the_owner_is_a_secret_from_the_start() -> None:
     assert (found.outputs["password"], found.clear_outputs["password"]) == (READER_PASSWORD, HIDDEN)
 
 
-def test_without_enforcement_nobody_asks_the_owner() -> None:
+def test_without_enforcement_the_owner_is_not_queried() -> None:
     backend = Backend()
     declare(stack_config("prod-us-east1"), cloud=backend)
     assert not [token for token, _ in backend.invocations if "readStackOutputs" in token]
@@ -112,9 +117,9 @@ def test_an_owner_that_says_no_reader_is_refused_before_anything_is_declared(acl
     ("path", "value", "wrong"),
     [
         (("warp-edge:trunkAcl",), {"manage": True}, "a read replica cannot be written to"),
-        (("warp-edge:database", "iamUsers"), ["a@example.com"], "a replica has the users of its owner"),
+        (("warp-edge:database", "iamUsers"), ["a@example.com"], "a replica has the same users as its owner"),
         (("warp-edge:dedicated",), {"acme": {"ban": "B1", "targetPort": 6000, "udp": {}}}, "read replica"),
-        (("warp-edge:database", "replicaOf"), {"instance": "warp-db"}, "this setting is needed"),
+        (("warp-edge:database", "replicaOf"), {"instance": "warp-db"}, "this setting is required"),
         (("warp-edge:database", "replicaOf", "stack"), "prod", "not a valid name here"),
     ],
 )
@@ -127,7 +132,8 @@ def test_what_only_the_owner_can_do_is_refused(path: tuple[str, ...], value: Any
 
 def test_of_a_replica_the_instance_alone_is_adopted() -> None:
     settings = Settings.parse(as_engine_gives_it(stack_config("prod-us-east1")))
-    assert database.import_ids("database", settings) == {
+    found = import_ids(settings)
+    assert {name: each for name, each in found.items() if name.startswith("database-")} == {
         "database-instance": "projects/warp-prod/instances/warp-db-us-east1"
     }
 

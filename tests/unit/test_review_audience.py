@@ -1,4 +1,4 @@
-"""Effects first, then who sees them: what has no effect outside needs nobody's approval, what is unknown does."""
+"""Effects first, then who sees them: a change without an effect outside needs no approval, an unknown one does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BUCKET = "gcp:storage/bucket:Bucket"
 PARENTS = {"egress": "warp:edge:NatEgressPool$", "ingress": "warp:edge:SipIngress$", "": ""}
 
 
-def told(*events: Json) -> Report:
+def reported(*events: Json) -> Report:
     return report(preview_of(*events), "prod")
 
 
@@ -48,11 +48,11 @@ OBJECT = {"metadata": {"name": "it", "namespace": "warp-core"}}
     [(ADDRESS, "egress"), (ADDRESS, "ingress"), (ADDRESS, ""), (ZONE, ""), (BUCKET, ""), (INSTANCE, "")],
 )
 def test_a_label_needs_no_approval(type_: str, component: str) -> None:
-    found = told(labelled(type_, component, NAMED))
+    found = reported(labelled(type_, component, NAMED))
     assert (found.visible, found.seen_by) == (False, frozenset())
     page = markdown(found)
     assert "**No change visible outside.**" in page
-    assert "### Other changes: nobody outside sees" in page
+    assert "### Other changes: not visible outside" in page
     assert "`labels.team` `(none)` → `voice`: no effect on traffic: housekeeping" in page
     assert "effectiveLabels" not in page
 
@@ -63,7 +63,7 @@ def test_what_the_plugin_adds_to_every_update_of_a_bucket_is_no_change_of_its_ow
     label = labelled(BUCKET, "", bucket)
     noise = {f"lifecycleRules[0].condition.{name}": {"diffKind": "add"} for name in ("age", "sendAgeIfZero")}
     label["resourcePreEvent"]["metadata"]["detailedDiff"] |= noise
-    found = told(label)
+    found = reported(label)
     assert not found.visible
     assert "lifecycleRules" not in markdown(found)
 
@@ -73,9 +73,9 @@ def test_neither_do_labels_of_the_providers_settings(component: str) -> None:
     """`gcp:defaultLabels`: only the plugin's mirrors change."""
     kinds = {f"{name}.team": {"diffKind": "add", "inputDiff": False} for name in MIRRORS}
     changed = step("update", ADDRESS, "it", NAMED, NAMED, parent=PARENTS[component], detailedDiff=kinds)
-    found = told(changed)
+    found = reported(changed)
     assert not found.visible
-    assert "`effectiveLabels, pulumiLabels`: no effect on traffic: labels of the provider's settings" in markdown(found)
+    assert "`effectiveLabels, pulumiLabels`: no effect on traffic: the provider's default labels" in markdown(found)
 
 
 def test_a_label_beside_a_change_that_customers_see_hides_nothing() -> None:
@@ -86,7 +86,7 @@ def test_a_label_beside_a_change_that_customers_see_hides_nothing() -> None:
     def moved(policy: str) -> Report:
         told_by_plugin = {"metadata.labels": {"diffKind": "add"}, "spec": {"diffKind": "add"}}
         new = service(policy, team="voice")
-        return told(step("update", SERVICE, "udp", service("Cluster"), new, detailedDiff=told_by_plugin))
+        return reported(step("update", SERVICE, "udp", service("Cluster"), new, detailedDiff=told_by_plugin))
 
     assert not moved("Cluster").visible
     assert moved("Local").seen_by == {Audience.CUSTOMERS}
@@ -101,32 +101,32 @@ def test_a_label_beside_a_change_that_customers_see_hides_nothing() -> None:
             CONFIG_MAP,
             {"data": {"ip_auth.cfg": "one\ntwo"}},
             {"data": {"ip_auth.cfg": "one\ntwo # more"}},
-            "`two` → `two # more`: changes nothing until the SIP proxies start anew: Kamailio's fragments",
+            "`two` → `two # more`: no effect until the SIP proxies are restarted: Kamailio's fragments",
         ),
         (
             KUBERNETES_SECRET,
             {"data": SECRET},
             {"data": SECRET | {"ciphertext": "another"}},
-            "changes nothing until the SIP proxies start anew: how proxies and reloader sign in",
+            "no effect until the SIP proxies are restarted: how proxies and reloader sign in",
         ),
         (
             DEPLOYMENT,
             {"spec": {"template": {"metadata": {"annotations": {"warp/hash": "a"}}}}},
             {"spec": {"template": {"metadata": {"annotations": {"warp/hash": "b"}}}}},
-            "restarts the reloader of the trunk ACL: changed trunks wait until it is back",
+            "restarts the reloader of the trunk ACL: changes of trunks wait until it runs again",
         ),
     ],
 )
 def test_what_the_proxies_read_has_known_effects(type_: str, before: Json, after: Json, words: str) -> None:
-    found = told(step("update", type_, "it", OBJECT | before, OBJECT | after))
+    found = reported(step("update", type_, "it", OBJECT | before, OBJECT | after))
     assert not found.visible
     assert words in markdown(found)
 
 
 @pytest.mark.parametrize("type_", [CONFIG_MAP, KUBERNETES_SECRET, DEPLOYMENT])
 def test_what_the_proxies_read_may_come_and_may_not_go(type_: str) -> None:
-    assert not told(step("create", type_, "it", None, OBJECT)).visible
-    assert told(step("delete", type_, "it", OBJECT, None)).seen_by == {Audience.CUSTOMERS}
+    assert not reported(step("create", type_, "it", None, OBJECT)).visible
+    assert reported(step("delete", type_, "it", OBJECT, None)).seen_by == {Audience.CUSTOMERS}
 
 
 @pytest.mark.parametrize(
@@ -141,11 +141,11 @@ def test_what_the_proxies_read_may_come_and_may_not_go(type_: str) -> None:
 )
 def test_an_effect_that_is_not_known_stays_visible(type_: str, audience: Audience) -> None:
     unknown = step("update", type_, "it", OBJECT | NAMED, OBJECT | NAMED | {"tomorrow": 1, "labels": {"a": "b"}})
-    assert told(unknown).seen_by == {audience}
+    assert reported(unknown).seen_by == {audience}
 
 
 def test_a_change_that_the_engine_does_not_explain_stays_visible() -> None:
     unexplained = step("update", INSTANCE, "db", NAMED, NAMED, detailedDiff=None)
-    found = told(unexplained)
+    found = reported(unexplained)
     assert found.seen_by == {Audience.ANYBODY}
-    assert "the engine says that it changes, and not how" in markdown(found)
+    assert "the engine reports a change without its values" in markdown(found)

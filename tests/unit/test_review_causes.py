@@ -129,31 +129,31 @@ def lines(severity: str, text: str, about: str = "") -> list[Json]:
     return [said(severity, f"{line}\n", about) for line in text.splitlines()]
 
 
-def test_the_resources_own_error_is_told_and_the_hosts_interruption_is_not() -> None:
+def test_the_resources_own_error_is_reported_and_the_hosts_interruption_is_not() -> None:
     for traceback in ([said("error", INTERRUPTED, urn(STACK, "s"))], lines("error", INTERRUPTED, urn(STACK, "s"))):
-        told = errors_of(*traceback, said("error", REFUSED, DATABASE), said("error", "update failed\n"))
-        assert told[0] == "- `database-instance`: `1 error occurred:`"
-        assert told[1].startswith("  - `* Error creating DatabaseInstance: googleapi: Error 403")
-        assert told[2] == "- `update failed`"
-        assert len(told) == 3
+        reported = errors_of(*traceback, said("error", REFUSED, DATABASE), said("error", "update failed\n"))
+        assert reported[0] == "- `database-instance`: `1 error occurred:`"
+        assert reported[1].startswith("  - `* Error creating DatabaseInstance: googleapi: Error 403")
+        assert reported[2] == "- `update failed`"
+        assert len(reported) == 3
 
 
-def test_an_interruption_alone_is_told() -> None:
+def test_an_interruption_alone_is_reported() -> None:
     assert errors_of(said("error", INTERRUPTED), said("error", "update failed\n"))[0] == "- `KeyboardInterrupt`"
 
 
 @pytest.mark.parametrize("one_by_one", [False, True])
 def test_a_program_that_breaks_says_first_what_broke_and_where(one_by_one: bool) -> None:
     broken = lines("error", UNHANDLED) if one_by_one else [said("error", UNHANDLED)]
-    told = errors_of(*broken, said("error", ENDED))
-    place = [number for number, line in enumerate(told) if "TypeError" in line]
+    reported = errors_of(*broken, said("error", ENDED))
+    place = [number for number, line in enumerate(reported) if "TypeError" in line]
     assert place == [1] if one_by_one else [0]
-    assert told[place[0]].endswith("`TypeError: 'NoneType' object is not iterable`")
-    assert told[place[0] + 1] == '  - `File "/srv/warp-edge/components/dns.py", line 150, in <lambda>`'
-    assert told[-1] == f"- `{ENDED}`"
+    assert reported[place[0]].endswith("`TypeError: 'NoneType' object is not iterable`")
+    assert reported[place[0] + 1] == '  - `File "/srv/warp-edge/components/dns.py", line 150, in <lambda>`'
+    assert reported[-1] == f"- `{ENDED}`"
 
 
-def test_a_traceback_is_told_whole_whatever_comes_between_its_lines() -> None:
+def test_a_traceback_is_reported_completely_whatever_comes_between_its_lines() -> None:
     """As a refresh with the program has it: the host's lines come while resources fail."""
     refused = [said("error", REFUSED, DATABASE), said("error", REFUSED, ROUTER), said("error", "preview failed\n")]
     broken = lines("error", UNHANDLED)
@@ -161,8 +161,8 @@ def test_a_traceback_is_told_whole_whatever_comes_between_its_lines() -> None:
         mixed = list(broken)
         for place, event in enumerate(refused):
             mixed.insert(3 + place * step, event)
-        told = errors_of(*mixed, said("error", ENDED))
-        first_level = [line for line in told if line.startswith("- ")]
+        reported = errors_of(*mixed, said("error", ENDED))
+        first_level = [line for line in reported if line.startswith("- ")]
         assert first_level == [
             "- `database-instance`: `1 error occurred:`",
             "- `egress-router`: `1 error occurred:`",
@@ -173,13 +173,13 @@ def test_a_traceback_is_told_whole_whatever_comes_between_its_lines() -> None:
         ], step
 
 
-def test_an_exception_of_several_lines_is_told_whole() -> None:
+def test_an_exception_of_several_lines_is_reported_whole() -> None:
     text = UNHANDLED.replace(
         "TypeError: 'NoneType' object is not iterable",
         "pydantic_core.ValidationError: 1 validation error for Settings\ndomain\n  no name [type=value_error]",
     )
-    told = errors_of(said("error", text))
-    assert told[:3] == [
+    reported = errors_of(said("error", text))
+    assert reported[:3] == [
         "- `pydantic_core.ValidationError: 1 validation error for Settings`",
         "  - `domain`",
         "  - `no name [type=value_error]`",
@@ -202,8 +202,8 @@ def test_a_program_that_ends_without_an_error_says_what_it_wrote() -> None:
     output = (
         'Traceback (most recent call last):\n  File "/x.py", line 1, in <module>\nImportError: no module named pulumi\n'
     )
-    told = errors_of(*lines("info#err", output), said("error", ENDED))
-    assert told[0] == "- `ImportError: no module named pulumi`"
+    reported = errors_of(*lines("info#err", output), said("error", ENDED))
+    assert reported[0] == "- `ImportError: no module named pulumi`"
     calm = errors_of(*lines("info#err", output), said("error", REFUSED, DATABASE), said("error", ENDED))
     assert not [line for line in calm if "ImportError" in line], "another error says why"
 
@@ -211,11 +211,11 @@ def test_a_program_that_ends_without_an_error_says_what_it_wrote() -> None:
 def test_no_length_cuts_the_cause_away() -> None:
     wordy = "the provider says: " + "context: " * 1_000 + "Error 409: the address is in use"
     many = "\n".join(f"problem {number}" for number in range(500)) + "\nlast: the zone is missing"
-    told = errors_of(said("error", wordy, urn(ADDRESS, "a")), said("error", many, urn(ADDRESS, "b")))
-    assert told[0].endswith("Error 409: the address is in use`")
-    assert len(told[0]) < ERROR_LONGEST + 100
-    assert told[-1] == "  - `last: the zone is missing`"
-    assert f"  - and {501 - ERROR_LINES} more lines" in told
+    reported = errors_of(said("error", wordy, urn(ADDRESS, "a")), said("error", many, urn(ADDRESS, "b")))
+    assert reported[0].endswith("Error 409: the address is in use`")
+    assert len(reported[0]) < ERROR_LONGEST + 100
+    assert reported[-1] == "  - `last: the zone is missing`"
+    assert f"  - and {501 - ERROR_LINES} more lines" in reported
 
 
 def test_errors_come_in_the_order_of_what_they_explain() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from inventory.published import PublishedInventory
+from inventory.reading import PublishedInventory
 from plan import plan
 from review.audience import Audience
 from review.preview import read
@@ -40,7 +40,7 @@ def golden(name: str) -> str:
     return (FOLDER / f"{name}.json").read_text()
 
 
-def told(name: str) -> Report:
+def reported(name: str) -> Report:
     return report(read(golden(name)), "sandbox")
 
 
@@ -69,25 +69,25 @@ def test_nothing_of_the_machine_that_made_them_and_no_secret_is_kept(name: str) 
 
 
 def test_an_announced_address_is_for_vendors_and_assigned_at_update() -> None:
-    (change,) = told("announce").addresses
+    (change,) = reported("announce").addresses
     assert (change.seen_by, change.name) == (Audience.VENDORS, "warp-nat-ip-4")
     assert change.after is not None
     assert change.after.address == ""
     assert "active from 2026-04-01" in page(golden("announce"))
 
 
-def test_both_forms_of_one_preview_tell_the_same_addresses() -> None:
-    assert told("announce").addresses == told("announce-object").addresses
-    assert told("announce").seen_by == told("announce-object").seen_by
+def test_both_forms_of_one_preview_show_the_same_addresses() -> None:
+    assert reported("announce").addresses == reported("announce-object").addresses
+    assert reported("announce").seen_by == reported("announce-object").seen_by
 
 
 def test_what_one_form_leaves_out_is_said_and_not_taken_for_nothing() -> None:
-    whole, part = told("announce"), told("announce-object")
+    whole, part = reported("announce"), reported("announce-object")
     assert {figure.words: figure.after for figure in whole.figures}["network, as planned"] == 103.52
-    assert whole.not_told == ()
+    assert whole.omitted == ()
     assert part.figures == ()
-    assert "No policy pack judged" not in page(golden("announce-object"))
-    assert "leaves them out" in page(golden("announce-object"))
+    assert "This preview ran without a policy pack" not in page(golden("announce-object"))
+    assert "does not include them" in page(golden("announce-object"))
 
 
 def test_the_settings_declare_what_the_program_publishes() -> None:
@@ -111,14 +111,12 @@ def test_a_drain_is_no_cut() -> None:
 def test_a_replacement_shouts_and_says_why() -> None:
     text = page(golden("zone-replaced"))
     assert "### REPLACED OR DELETED" in text
-    assert (
-        "- `ManagedZone other-zone` **REPLACED** (customers see)\n  - because of `name` `ringer-tel` → `other-zone`"
-        in text
-    )
-    assert "`ringer.tel` `DS` at the parent zone, which somebody else has to change there" in text
+    assert "- `ManagedZone other-zone` **REPLACED** (visible to customers)\n" in text
+    assert "\n  - because of `name` `ringer-tel` → `other-zone`\n" in text
+    assert "`ringer.tel` `DS` at the parent zone, to be changed by its owner" in text
 
 
-def test_a_policy_that_refuses_is_told_with_its_remedy_and_the_rest_of_the_preview() -> None:
+def test_a_policy_that_refuses_is_reported_with_its_remedy_and_the_rest_of_the_preview() -> None:
     text = page(golden("refused-by-policy"))
     assert "**A policy refuses this: it cannot be deployed.**" in text
     assert "**REFUSED** `database-tls-only`" in text
@@ -127,29 +125,29 @@ def test_a_policy_that_refuses_is_told_with_its_remedy_and_the_rest_of_the_previ
 
 
 def test_a_preview_that_broke_off_claims_nothing() -> None:
-    found = told("refused-by-settings")
+    found = reported("refused-by-settings")
     assert (found.failed, found.partial, found.addresses, found.figures) == (True, True, (), ())
     text = page(golden("refused-by-settings"))
     assert "No change visible" not in text
     assert "egress slot warp-nat-ip-2 is active and cannot be removed" in text
 
 
-def test_drift_tells_what_is_gone_and_what_is_different() -> None:
+def test_drift_shows_what_is_gone_and_what_is_different() -> None:
     text = page(golden("drift"))
-    assert text.startswith("## Drift of stack `sandbox`\n\n**The cloud is not as the state has it. Visible to")
+    assert text.startswith("## Drift of stack `sandbox`\n\n**The cloud does not match the state. Visible to")
     assert "`sip-tcp.ringer.tel.` `A` **DELETED**" in text
     assert "TTL 300 s → 600 s" in text
     assert "`warp-nat-ip-3`: calls on it end at once" in text
 
 
-def test_a_refresh_that_the_cluster_refuses_is_for_somebody_to_look_at() -> None:
+def test_a_refresh_that_the_cluster_refuses_has_to_be_checked() -> None:
     text = page(golden("drift-refused"))
-    assert "**The refresh failed: check by hand.**" in text
+    assert "**The refresh failed: check manually.**" in text
     assert 'is forbidden: User "warp-edge" cannot get resource "services"' in text
 
 
 def test_trunks_are_counted_customer_by_customer() -> None:
-    found = told("acl").acl
+    found = reported("acl").acl
     assert found is not None
     assert (found.total_before, found.total_after) == (3, 3)
     acme, globex, hooli = found.customers

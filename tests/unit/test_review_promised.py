@@ -28,7 +28,7 @@ OBJECT = "gcp:storage/bucketObject:BucketObject"
 VENDORS, CUSTOMERS, BOTH = Audience.VENDORS, Audience.CUSTOMERS, Audience.BOTH
 
 
-def told(type_: str, old: Json, new: Json, parent: str = "", op: str = "same") -> Report:
+def reported(type_: str, old: Json, new: Json, parent: str = "", op: str = "same") -> Report:
     return report(read(refreshed(op, type_, "it", old, new, parent)), "prod")
 
 
@@ -77,18 +77,20 @@ MOVES: dict[str, tuple[str, Json, Json, Audience]] = {
 @pytest.mark.parametrize("what", MOVES)
 def test_what_people_rely_on_is_drift_whatever_the_engine_calls_it(what: str, op: str) -> None:
     type_, old, new, audience = MOVES[what]
-    found = told(type_, old, new, op=op)
+    found = reported(type_, old, new, op=op)
     (change,) = found.resources
     assert found.visible
     assert change.seen_by is audience
     assert change.effects[0].before != change.effects[0].after
-    assert "**The cloud is not as the state has it." in markdown(found)
+    assert "**The cloud does not match the state." in markdown(found)
 
 
 def test_every_row_of_the_table_is_tried() -> None:
     rows = {(each.type, path) for each in PROMISED for path in each.paths}
     tried = {
-        (MOVES[what][0], effect.property) for what in MOVES for effect in told(*MOVES[what][:3]).resources[0].effects
+        (MOVES[what][0], effect.property)
+        for what in MOVES
+        for effect in reported(*MOVES[what][:3]).resources[0].effects
     }
     missing = {(type_, path.replace("[]", "")) for type_, path in rows} - tried
     assert missing == {(SERVICE, "status.loadBalancer.ingress.hostname")}, "Google's load balancers have addresses"
@@ -103,24 +105,24 @@ def test_every_row_of_the_table_is_tried() -> None:
     ],
 )
 def test_an_address_that_moved_says_who_has_the_old_one(component: str, audience: Audience, words: str) -> None:
-    found = told(ADDRESS, {"address": "192.0.2.1"}, {"address": "192.0.2.2"}, component)
+    found = reported(ADDRESS, {"address": "192.0.2.1"}, {"address": "192.0.2.2"}, component)
     assert found.seen_by == {audience}
-    assert f"**The cloud is not as the state has it. Visible to {audience.name.lower()}.**" in markdown(found)
+    assert f"**The cloud does not match the state. Visible to {audience.name.lower()}.**" in markdown(found)
     assert f"- `Address it` changed\n  - `address` `192.0.2.1` → `192.0.2.2`: {words}" in markdown(found)
 
 
 def test_who_sees_a_deletion_stands_in_one_pair_of_brackets() -> None:
     for component in ("warp:edge:NatEgressPool$", "warp:edge:SipIngress$"):
-        text = markdown(told(ADDRESS, {"address": "192.0.2.1"}, {}, component, op="delete"))
+        text = markdown(reported(ADDRESS, {"address": "192.0.2.1"}, {}, component, op="delete"))
         (line,) = (each for each in text.splitlines() if "**DELETED**" in each)
         assert (line.count("("), line.count(")")) == (1, 1), line
 
 
 def test_a_grant_that_is_gone_says_who_cannot_read_the_site() -> None:
-    text = markdown(told(GRANT, {"role": "roles/storage.objectViewer", "member": "allUsers"}, {}, op="delete"))
-    assert "**The cloud is not as the state has it. Visible to vendors and customers.**" in text
+    text = markdown(reported(GRANT, {"role": "roles/storage.objectViewer", "member": "allUsers"}, {}, op="delete"))
+    assert "**The cloud does not match the state. Visible to vendors and customers.**" in text
     assert (
-        "- `BucketIAMMember it` **DELETED** (vendors and customers see)\n"
+        "- `BucketIAMMember it` **DELETED** (visible to vendors and customers)\n"
         "  - vendors and customers cannot read the site" in text
     )
 
@@ -162,21 +164,21 @@ UNTOUCHED: dict[str, tuple[str, Json, Json]] = {
 
 @pytest.mark.parametrize("what", UNTOUCHED)
 def test_what_people_do_not_rely_on_is_no_drift(what: str) -> None:
-    found = told(*UNTOUCHED[what])
+    found = reported(*UNTOUCHED[what])
     assert found.resources == ()
     assert not found.visible
     assert "**No drift.**" in markdown(found)
 
 
 def test_what_a_targeted_update_left_unknown_is_no_move_and_no_calm_either() -> None:
-    found = told(STACK, {"dns": {"dsRecords": UNKNOWN}}, {"dns": {"dsRecords": ["1 8 2 AA"]}})
+    found = reported(STACK, {"dns": {"dsRecords": UNKNOWN}}, {"dns": {"dsRecords": ["1 8 2 AA"]}})
     assert found.resources == ()
-    assert "- what people read today: no value is known for dns.dsRecords: " in markdown(found)
-    assert "**Whether the cloud is as the state has it could not be told.**" in markdown(found)
+    assert "- the published outputs: no value is known for dns.dsRecords: " in markdown(found)
+    assert "**Whether the cloud matches the state could not be determined.**" in markdown(found)
 
 
-def test_a_certificate_is_told_by_its_fingerprint() -> None:
-    text = markdown(told(*MOVES["server's authority"][:3]))
+def test_a_certificate_is_reported_by_its_fingerprint() -> None:
+    text = markdown(reported(*MOVES["server's authority"][:3]))
     assert text.count("SHA-256 ") == 2
     assert "BEGIN CERTIFICATE" not in text
 
@@ -189,7 +191,7 @@ def test_without_the_program_the_report_says_what_it_could_not_compare() -> None
     )
     found = report(read(programless), "prod")
     assert not found.visible
-    assert "DS records and the authority of the database's server" in markdown(found)
+    assert "DS records and the CA of the database's server" in markdown(found)
     assert "DS records" not in markdown(report(read(events), "prod"))
 
 
@@ -198,10 +200,10 @@ def test_a_form_that_leaves_out_what_the_cloud_answered_never_says_no_drift() ->
     step = {"op": "refresh", "urn": urn(ADDRESS, "it"), "oldState": state, "newState": deepcopy(state)}
     found = report(read(json.dumps({"steps": [step], "changeSummary": {"same": 1}})), "prod")
     assert found.visible
-    assert "**Whether the cloud is as the state has it could not be told.**" in markdown(found)
+    assert "**Whether the cloud matches the state could not be determined.**" in markdown(found)
 
 
-def test_a_zone_that_moved_is_told_once() -> None:
+def test_a_zone_that_moved_is_reported_once() -> None:
     old, new = {"nameServers": ["a."]}, {"nameServers": ["b."]}
     zone = {"urn": urn(ZONE, "zone"), "type": ZONE}
     states = {"old": {"inputs": {}, "outputs": old}, "new": {"inputs": {}, "outputs": new}}

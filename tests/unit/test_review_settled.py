@@ -29,16 +29,14 @@ def dropped(before: Any, now: Any, key: str = "retained") -> Json:
 def test_an_empty_preview_says_that_the_update_took() -> None:
     found = after(step("same", INSTANCE, "db", {"name": "a"}, {"name": "a"}), before={"a": 1}, after={"a": 1})
     assert found.holds
-    assert page(found) == "## After the update of stack `prod`\n\n**The update took: nothing is left to do.**\n"
+    assert page(found) == "## After the update of stack `prod`\n\n**The update took effect: nothing is left to do.**\n"
 
 
-def test_what_was_dropped_is_told_by_property() -> None:
+def test_what_was_dropped_is_reported_by_property() -> None:
     found = after(dropped(7, 14))
     assert not found.holds
-    assert "**The update did not take.**" in page(found)
-    assert "- `DatabaseInstance warp-db` is not as the settings have it\n  - `settings.retained` `7` → `14`" in page(
-        found
-    )
+    assert "**The update did not take effect.**" in page(found)
+    assert "- `DatabaseInstance warp-db` differs from the settings\n  - `settings.retained` `7` → `14`" in page(found)
 
 
 @pytest.mark.parametrize(
@@ -52,24 +50,25 @@ def test_what_was_dropped_is_told_by_property() -> None:
         ),
         (
             step("update", "random:index/randomId:RandomId", "suffix", {"byteLength": 3}, {"byteLength": 4}),
-            "`RandomId suffix` is not as the settings have it\n  - `byteLength`",
+            "`RandomId suffix` differs from the settings\n  - `byteLength`",
         ),
         (
             step("update", "pulumi:providers:kubernetes", "cluster", {"kubeconfig": "a"}, {"kubeconfig": "b"}),
-            "`kubernetes cluster` is not as the settings have it\n  - `kubeconfig`",
+            "`kubernetes cluster` differs from the settings\n  - `kubeconfig`",
         ),
     ],
 )
-def test_everything_that_is_left_is_told_whatever_it_is(event: Json, words: str) -> None:
+def test_everything_that_is_left_is_reported_whatever_it_is(event: Json, words: str) -> None:
     assert f"- {words}" in page(after(event))
 
 
-def test_outputs_that_another_update_would_publish_otherwise_are_told() -> None:
+def test_outputs_that_another_update_would_publish_otherwise_are_reported() -> None:
     found = after(before={"dns": {"dsRecords": []}, "a": 1}, after={"dns": {"dsRecords": ["1 8 2 AA"]}, "a": 1})
     assert not found.holds
     assert page(found) == (
-        "## After the update of stack `prod`\n\n**The update took, but what it published is out of date.**\n"
-        "Some values are known only after the update that they come from. Publish again: run `pulumi up` once more.\n"
+        "## After the update of stack `prod`\n\n**The update took effect, but its published outputs are out of"
+        " date.**\n"
+        "Some values were known only after the update. Run `pulumi up` once more to publish them.\n"
         "\n### Outputs to publish again\n\n- `dns`\n"
     )
     marked = after(before={"dns": UNKNOWN}, after={"dns": {"domain": "example.com"}})
@@ -78,8 +77,8 @@ def test_outputs_that_another_update_would_publish_otherwise_are_told() -> None:
 
 def test_outputs_beside_something_that_is_left_follow_from_it() -> None:
     found = page(after(dropped(7, 14), before={"a": 1}, after={"a": 2}))
-    assert "**The update did not take.**" in found
-    assert "### Outputs that are not as published\n\n- `a`\n" in found
+    assert "**The update did not take effect.**" in found
+    assert "### Outputs that differ from the published ones\n\n- `a`\n" in found
 
 
 def test_a_secret_that_is_left_is_not_shown() -> None:
@@ -91,7 +90,7 @@ def test_a_secret_that_is_left_is_not_shown() -> None:
 def test_a_preview_that_fails_says_that_it_is_not_known() -> None:
     found = after(said("error", "no such zone"), result="failed")
     assert not found.holds
-    assert "**Whether the update took is not known: the preview after it failed.**" in page(found)
+    assert "**Whether the update took effect is not known: the preview after it failed.**" in page(found)
     assert "- `no such zone`" in page(found)
     assert "Outputs" not in page(found)
 
@@ -111,8 +110,8 @@ def test_a_cut_off_preview_is_no_answer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [["--settled"], []])
 @pytest.mark.parametrize("given", ['{"steps": null}', '{"steps": []}', '{"duration": 1, "config": {}}', SUMMARY_ALONE])
-def test_a_preview_without_the_stack_itself_does_not_tell_that_nothing_is_left(given: str, kind: list[str]) -> None:
+def test_a_preview_without_the_stack_itself_is_not_conclusive(given: str, kind: list[str]) -> None:
     done = called("review", *kind, given=given)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("standard input: it has no step of the stack itself, so it does not tell what would")
+    assert done.stderr.startswith("standard input: it has no step of the stack itself, so it does not show what would")
     assert "\n  -> PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true pulumi preview --json" in done.stderr

@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 
 from refusal import Refusal
 from settings import Settings, SettingsError
-from settings.regions import GlobalSettings
+from settings.all_regions import GlobalSettings
 from tests.cases import cases
 from tests.stacks import Config, as_engine_gives_it, changed, paths, stack_config, written_config
 from tests.unit.cloud import Cloud
@@ -185,13 +185,13 @@ def test_without_the_setting_nothing_changes() -> None:
     assert "oneOf" not in json.dumps(without.outputs)
 
 
-def test_outputs_tell_what_may_be_answered_and_every_way_in() -> None:
+def test_outputs_show_what_may_be_answered_and_every_way_in() -> None:
     outputs = declare_global(routed()).outputs
-    told = {(each["name"], each["type"]): each for each in outputs["dns"]["records"]}
-    assert told["sip-tcp.ringer.tel", "A"] | {"ttl": 0} == {
+    reported = {(each["name"], each["type"]): each for each in outputs["dns"]["records"]}
+    assert reported["sip-tcp.ringer.tel", "A"] | {"ttl": 0} == {
         "name": "sip-tcp.ringer.tel", "type": "A", "data": [TCP], "oneOf": [TCP, EAST_TCP], "ttl": 0,
     }  # fmt: skip
-    assert "oneOf" not in told["_sip._udp.ringer.tel", "SRV"]
+    assert "oneOf" not in reported["_sip._udp.ringer.tel", "SRV"]
     ways = {(way["server"], way["address"]) for way in outputs["ipInventory"]["endpoints"]}
     assert {("sip.ringer.tel", UDP), ("sip.ringer.tel", EAST_UDP), ("sip-tcp.ringer.tel", EAST_TCP)} <= ways
     assert outputs["customerEndpoints"]["endpoints"][0]["address"] == UDP
@@ -208,13 +208,11 @@ def test_a_routed_name_that_may_lead_to_an_address_that_is_not_active_is_a_contr
     outputs = json.loads(json.dumps(declare_global(routed()).outputs))
     (record,) = [each for each in outputs["dns"]["records"] if each["name"] == "sip-tcp.ringer.tel"]
     record["oneOf"] = [TCP, "192.0.2.99"]
-    told = list(promise.of(outputs).contradictions())
-    assert "sip-tcp.ringer.tel A leads to 192.0.2.99, which is not listed" in told
-    assert any(f"does not lead to {EAST_TCP}" in each for each in told)
+    reported = list(promise.of(outputs).contradictions())
+    assert "sip-tcp.ringer.tel A resolves to 192.0.2.99, which is not listed" in reported
+    assert any(f"does not resolve to {EAST_TCP}" in each for each in reported)
     record["oneOf"] = [EAST_TCP]
-    assert f"sip-tcp.ringer.tel A is {TCP}, none of what it may be: {EAST_TCP}" in list(
-        promise.of(outputs).contradictions()
-    )
+    assert f"sip-tcp.ringer.tel A is {TCP}, not one of: {EAST_TCP}" in list(promise.of(outputs).contradictions())
 
 
 @pytest.mark.parametrize(
@@ -244,17 +242,17 @@ def test_regions_that_serve_sip_over_tcp_at_different_ports_cannot_share_a_probe
     ports = {"sip": 5070, "sips": 5061, "ws": 8080, "wss": 8443}
     config = changed(stack_config("prod-us-east1"), ("warp-edge:ingress", "tcp", "ports"), ports)
     outputs = published() | {EAST: declare(config, cloud=Cloud("warp-prod", EAST_ADDRESSES)).outputs}
-    told = refusal(outputs, routed())
-    assert "port `sip` over TCP is 5060 in us-central1 and 5070 in us-east1" in told
-    assert "\n  -> give all regions the same" in told
+    reported = refusal(outputs, routed())
+    assert "port `sip` over TCP is 5060 in us-central1 and 5070 in us-east1" in reported
+    assert "\n  -> give all regions the same" in reported
     assert declare_global(routed(with_regions(us_east1={"state": "drained"})), outputs), "it is not asked"
 
 
 def test_a_region_without_the_port_that_is_probed_is_named() -> None:
     config = changed(stack_config("prod-us-east1"), ("warp-edge:ingress", "tcp", "ports"), {"sip": 5060})
     outputs = published() | {EAST: declare(config, cloud=Cloud("warp-prod", EAST_ADDRESSES)).outputs}
-    told = refusal(outputs, routed(tcp="failover", probe=PROBE | {"path": "/alive"}))
-    assert "region us-east1 has no port `ws` over TCP" in told
+    reported = refusal(outputs, routed(tcp="failover", probe=PROBE | {"path": "/alive"}))
+    assert "region us-east1 has no port `ws` over TCP" in reported
 
 
 def refused(routing: Any, **dns: Any) -> str:
@@ -268,16 +266,16 @@ def refused(routing: Any, **dns: Any) -> str:
 @pytest.mark.parametrize(
     ("routing", "key", "words"),
     [
-        ({"udp": "failover"}, "udp = 'failover'", "no probe can tell whether UDP is served"),
+        ({"udp": "failover"}, "udp = 'failover'", "probes cannot check UDP"),
         ({"udp": "nearest"}, "udp", "use fixed or geo"),
-        ({"tcp": "failover"}, "probe", "nothing says how that is seen"),
-        ({"tcp": "geo"}, "probe", "nothing says how that is seen"),
-        ({"probe": PROBE}, "probe", "nothing would be probed"),
+        ({"tcp": "failover"}, "probe", "which needs a health check"),
+        ({"tcp": "geo"}, "probe", "which needs a health check"),
+        ({"probe": PROBE}, "probe", "a probe that is not used"),
         ({"tcp": "geo", "probe": {"sourceRegions": SOURCES[:2]}}, "probe.sourceRegions", "exactly three regions"),
         ({"tcp": "geo", "probe": {"sourceRegions": [*SOURCES, "us-west1"]}}, "probe.sourceRegions", "exactly three"),
         ({"tcp": "geo", "probe": {"sourceRegions": ["us-east1"] * 3}}, "probe.sourceRegions", "three different ones"),
         ({"tcp": "geo", "probe": {"sourceRegions": ["a", "b", "c"]}}, "probe.sourceRegions[0]", "not a valid name"),
-        ({"tcp": "geo", "probe": {}}, "probe.sourceRegions", "this setting is needed"),
+        ({"tcp": "geo", "probe": {}}, "probe.sourceRegions", "this setting is required"),
         ({"tcp": "geo", "probe": PROBE | {"intervalSeconds": 29}}, "probe.intervalSeconds", "use 30 or more"),
         (
             {"tcp": "geo", "probe": PROBE | {"timeoutSeconds": 31}},
@@ -290,19 +288,19 @@ def refused(routing: Any, **dns: Any) -> str:
     ],
 )
 def test_policies_that_would_not_do_what_they_say_are_refused(routing: Any, key: str, words: str) -> None:
-    told = refused(routing)
-    assert f"warp-edge:routing.{key}" in told
-    assert words in told
-    assert "\n      -> " in told
+    reported = refused(routing)
+    assert f"warp-edge:routing.{key}" in reported
+    assert words in reported
+    assert "\n      -> " in reported
 
 
 def test_a_host_that_answers_everybody_the_same_has_no_policies() -> None:
-    told = refused({"udp": "geo"}, backend="gandi", zone=None)
-    assert "the zone is at gandi, which answers everybody the same" in told
-    assert "move the zone to Cloud DNS first" in told
+    reported = refused({"udp": "geo"}, backend="gandi", zone=None)
+    assert "the zone is at gandi, which gives every client the same answer" in reported
+    assert "move the zone to Cloud DNS first" in reported
 
 
-def test_a_regions_stack_has_no_policies_and_is_told_who_has() -> None:
+def test_a_regions_stack_has_no_policies_and_the_error_names_the_other_role() -> None:
     with pytest.raises(SettingsError) as error:
         Settings.parse(as_engine_gives_it(stack_config("prod") | {"warp-edge:routing": FAILOVER}))
     assert "only a stack of role `global` has it" in str(error.value)
@@ -322,7 +320,7 @@ def test_a_file_that_both_roles_share_may_have_policies(tmp_path: Path) -> None:
 
 @cases(60, least=6)
 @given(some.fixed_dictionaries(dict.fromkeys(paths({"warp-edge:routing": FAILOVER}), anything)))
-def test_any_value_in_every_place_is_told_in_words(values: dict[tuple[str, ...], Any]) -> None:
+def test_any_value_in_every_place_is_reported_in_words(values: dict[tuple[str, ...], Any]) -> None:
     for path, value in values.items():
         try:
             GlobalSettings.parse(as_engine_gives_it(changed(routed(), path, value)))

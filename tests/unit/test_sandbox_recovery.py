@@ -56,7 +56,7 @@ def test_nothing_is_missing_where_all_is_recorded(sandbox: Sandbox) -> None:
     assert unrecorded(sandbox, [*state, {"type": "warp:edge:Dns"}]) == set()
 
 
-def test_what_somebody_made_by_hand_or_took_away_is_not_ours(sandbox: Sandbox) -> None:
+def test_manual_creations_and_deletions_are_not_ours(sandbox: Sandbox) -> None:
     with sandbox.cloud.change("hand") as tx:
         tx.create("gcp:compute/address:Address", f"{P}/regions/us-central1/addresses/theirs", BODY)
         tx.delete("gcp:storage/bucket:Bucket", "site")
@@ -75,7 +75,7 @@ def test_what_an_engine_deleted_and_the_state_still_has_is_found(sandbox: Sandbo
     assert gone(sandbox, state) == set()
 
 
-def test_what_somebody_took_away_by_hand_is_drift_and_stays_so(sandbox: Sandbox) -> None:
+def test_a_manual_deletion_is_drift_and_stays_so(sandbox: Sandbox) -> None:
     with sandbox.cloud.change("hand") as tx:
         tx.delete(*MADE["address"][:2])
     assert gone(sandbox, [{"type": MADE["address"][0], "id": MADE["address"][2], "urn": "address"}]) == set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sandbox.regions import GLOBAL, PREMIUM, STACKS, settings_of
 from settings import Settings
-from settings.regions import GlobalSettings
+from settings.all_regions import GlobalSettings
 from tests.stacks import as_engine_gives_it, written_config
 
 

@@ -21,18 +21,18 @@ STATES = ".pulumi/stacks/warp-edge"
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         ("config:\n\tregion: x\n", "line 2: found character '\\t' that cannot start any token"),
         ("config: {a: [1, 2\nb: 3\n", "line 2: expected ',' or ']'"),
         ("config:\n  a: 1\n  b: 2\n  a: 3\n", 'line 4: mapping key "a" already defined at line 2'),
         ("config:\n  deep: {x: 1, x: 2}\n", 'line 2: mapping key "x" already defined at line 2'),
-        ("", "there is no `config:` in it"),
-        ("# nothing\n", "there is no `config:` in it"),
-        ("encryptionsalt: x\n", "there is no `config:` in it"),
-        ("config: 7\n", "`config:` holds a single value, it must hold settings, one `key: value` a line"),
-        ("config: [a, b]\n", "`config:` holds a list, it must hold settings, one `key: value` a line"),
-        ("- a\n- b\n", "there is a list where keys are wanted"),
+        ("", "`config:` is missing"),
+        ("# nothing\n", "`config:` is missing"),
+        ("encryptionsalt: x\n", "`config:` is missing"),
+        ("config: 7\n", "`config:` is a single value; it must contain settings, one `key: value` per line"),
+        ("config: [a, b]\n", "`config:` is a list; it must contain settings, one `key: value` per line"),
+        ("- a\n- b\n", "expected a mapping, found a list"),
         ("config: " + "[" * 5000, "nested too deeply"),
         ("config: {? [a]: b}\n", "unhashable key"),
         ("config:\n  a: &x\n    b: [1, *x]\n", "line 3: anchor 'x' value contains itself"),
@@ -40,14 +40,14 @@ STATES = ".pulumi/stacks/warp-edge"
         ("config: !!python/object:os.system {}\n", "could not determine a constructor"),
     ],
 )
-def test_what_the_engine_would_refuse_is_one_message(tmp_path: Path, text: str, told: str) -> None:
+def test_what_the_engine_would_refuse_is_one_message(tmp_path: Path, text: str, reported: str) -> None:
     file = tmp_path / "Pulumi.sandbox.yaml"
     file.write_text(text)
     with pytest.raises(SandboxError) as refused:
         settings(file)
     wrong, remedy = str(refused.value).split("\n")
     assert wrong.startswith("Pulumi.sandbox.yaml")
-    assert told in wrong
+    assert reported in wrong
     assert remedy.startswith("  -> ")
 
 
@@ -59,8 +59,8 @@ def test_what_is_no_utf8_or_not_there_is_one_message(tmp_path: Path) -> None:
         file.write_bytes(content)
         with pytest.raises(SandboxError) as refused:
             settings(file)
-        told = "Pulumi.sandbox.yaml: this is not text in UTF-8\n  -> save it as UTF-8, then again"
-        assert str(refused.value) == told
+        reported = "Pulumi.sandbox.yaml: not UTF-8 text\n  -> save it as UTF-8 and try again"
+        assert str(refused.value) == reported
 
 
 def test_a_day_that_no_calendar_has_is_left_to_the_settings(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_the_command_takes_an_edit_of_the_settings_over(program: Program) -> Non
     program.yaml.write_text("config: {a: new}\n")
     done = program.run("preview")
     assert "a: new" in done.stdout
-    assert done.stderr == "Pulumi.sandbox.yaml has changed: its settings are taken over\n"
+    assert done.stderr == "Pulumi.sandbox.yaml has changed: its settings are updated\n"
     assert program.run("preview").stderr == ""
 
 
@@ -226,7 +226,7 @@ def test_the_command_refuses_settings_that_cannot_be_read(program: Program) -> N
     assert "Traceback" not in done.stderr
 
 
-def test_settings_of_somebody_elses_are_not_replaced(program: Program) -> None:
+def test_settings_of_another_user_are_not_replaced(program: Program) -> None:
     program.workspace.prepare({"a": "own"})
     program.yaml.write_text("config: {a: new}\n")
     assert "a: own" in program.run("preview").stdout
@@ -244,7 +244,7 @@ def test_the_command_of_the_regions_takes_an_edit_over_for_every_stack(program: 
     assert program.run("preview").stderr == ""
     followed.seen.write_text("config: {}\n")  # as if the shipped file had been edited since
     assert program.run("preview").stderr == (
-        "Pulumi.sandbox.yaml has changed: the settings of all stacks are taken over\n"
+        "Pulumi.sandbox.yaml has changed: the settings of all stacks are updated\n"
     )
     shipped = settings(ROOT / "Pulumi.sandbox.yaml")
     for stack in regions.STACKS:
@@ -294,4 +294,4 @@ def test_outputs_that_a_targeted_update_left_hold_no_update_back(
 def test_what_a_failed_update_leaves_is_said_as_it_is() -> None:
     assert not_up(before=False, restarted=True) == ("not up yet", "")
     assert "up as it was" in not_up(before=True, restarted=False)[1]
-    assert not_up(before=True, restarted=True)[1].startswith(": the cloud had stopped and was started again")
+    assert not_up(before=True, restarted=True)[1].startswith(": the cloud had stopped and was restarted")

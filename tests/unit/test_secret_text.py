@@ -36,8 +36,8 @@ def test_a_secret_at_the_place_of_a_cut_is_not_shown(url: str, before: int) -> N
 def test_of_a_key_no_line_is_shown(kind: str) -> None:
     key = KEY.replace("PRIVATE", f"{kind}PRIVATE")
     for text in TEXTS:
-        told = text(f"the key\n{key}\nis refused")
-        assert told == ["`the key`", f"`{SECRET}`", "`is refused`"]
+        reported = text(f"the key\n{key}\nis refused")
+        assert reported == ["`the key`", f"`{SECRET}`", "`is refused`"]
     crlf = key.replace("\n", "\r\n")
     assert hidden(f"a\r\n{crlf}\r\nb") == f"a\r\n{SECRET}\r\nb"
 

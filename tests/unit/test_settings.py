@@ -1,4 +1,4 @@
-"""The settings as a whole: what is asked for, the defaults, and all problems told at once."""
+"""The settings as a whole: what is asked for, the defaults, and all problems reported at once."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def test_what_is_needed_and_absent_is_named(key: str) -> None:
     with pytest.raises(SettingsError) as refused:
         parse({other: value for other, value in LEAST.items() if other != key})
     (problem,) = refused.value.problems
-    assert (problem.key, problem.value, problem.wrong) == (key, "(absent)", "this setting is needed")
+    assert (problem.key, problem.value, problem.wrong) == (key, "(absent)", "this setting is required")
 
 
 def test_nothing_at_all_is_seven_problems() -> None:
     assert sorted(problems_of({})) == sorted(LEAST)
 
 
-def test_all_problems_are_told_at_once_in_different_groups_and_in_the_same_one() -> None:
+def test_all_problems_are_reported_at_once_in_different_groups_and_in_the_same_one() -> None:
     config = stack_config("prod")
     for path, value in (
         (("gcp:project",), "NO"),
@@ -90,7 +90,7 @@ def test_all_problems_are_told_at_once_in_different_groups_and_in_the_same_one()
     ]
 
 
-def test_rules_that_span_settings_are_told_beside_others_of_the_same_group() -> None:
+def test_rules_that_span_settings_are_reported_beside_others_of_the_same_group() -> None:
     egress = {"dynamicPorts": True, "endpointIndependentMapping": True, "minPortsPerVm": 100, "maxPortsPerVm": 32}
     config = changed(LEAST, ("warp-edge:egress",), LEAST["warp-edge:egress"] | egress | {"slots": {}})
     assert sorted(problems_of(config)) == [

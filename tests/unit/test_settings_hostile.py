@@ -1,4 +1,4 @@
-"""Thousands of configurations that nobody should write: never a traceback, always a message that can be read."""
+"""Thousands of invalid configurations: never a traceback, always a readable message."""
 
 from __future__ import annotations
 

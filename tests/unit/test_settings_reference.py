@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from engine.dns_hosts import TOKENS
 from settings import Settings, SettingsError
-from settings.regions import GlobalSettings
+from settings.all_regions import GlobalSettings
 from tests.stacks import ROOT, Config, as_engine_gives_it, stack_config
 from tests.unit.commands import called
 from tests.unit.test_settings import LEAST
@@ -17,7 +18,7 @@ DECLARED: dict[str, Config] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
 NEEDED = {"region", "cluster", "ingress", "egress", "dns", "database"}
 ROLE_GLOBAL = {"regions", "routing"}
 OPTIONAL = {
-    "role", "shared", "protect", "labels", "noticeDays", "inventorySite", "legacy", "cost", "trunkAcl", "gandiToken",
+    "role", "shared", "protect", "labels", "noticeDays", "inventorySite", "legacy", "cost", "trunkAcl",
     "dedicated", "quotas",
 }  # fmt: skip
 REFERENCE = (ROOT / "docs" / "settings.md").read_text()
@@ -26,11 +27,11 @@ FREE = ("warp-edge:labels", "warp-edge:legacy", "warp-edge:regions")
 
 
 def test_pulumi_yaml_declares_exactly_the_keys_that_the_settings_read() -> None:
-    assert set(DECLARED) == NEEDED | OPTIONAL | ROLE_GLOBAL
+    assert set(DECLARED) - set(TOKENS) == NEEDED | OPTIONAL | ROLE_GLOBAL
     of_region = {field.alias for field in Settings.model_fields.values()}
     of_global = {field.alias for field in GlobalSettings.model_fields.values()}
     assert of_region == NEEDED | OPTIONAL | {"gcp:project"}
-    assert of_region | of_global == set(DECLARED) | {"gcp:project"}
+    assert of_region | of_global == set(DECLARED) - set(TOKENS) | {"gcp:project"}
     assert of_global - of_region == ROLE_GLOBAL
 
 
@@ -46,10 +47,10 @@ def test_what_pulumi_yaml_gives_for_a_needed_setting_is_nothing_said(name: str) 
     with pytest.raises(SettingsError) as refused:
         Settings.parse(as_engine_gives_it(LEAST | {f"warp-edge:{name}": DECLARED[name]["default"]}))
     (problem,) = refused.value.problems
-    assert (problem.key, problem.wrong) == (f"warp-edge:{name}", "this setting is needed")
+    assert (problem.key, problem.wrong) == (f"warp-edge:{name}", "this setting is required")
 
 
-@pytest.mark.parametrize("name", sorted(OPTIONAL))
+@pytest.mark.parametrize("name", sorted({*OPTIONAL, *DECLARED} - NEEDED - ROLE_GLOBAL))
 def test_the_default_of_pulumi_yaml_is_the_models_own(name: str) -> None:
     silent = Settings.parse(as_engine_gives_it(LEAST))
     said = Settings.parse(as_engine_gives_it(LEAST | {f"warp-edge:{name}": DECLARED[name]["default"]}))
@@ -73,7 +74,7 @@ def test_the_reference_is_what_the_models_say() -> None:
     assert called("settings").stdout == REFERENCE, "run: python -m settings > docs/settings.md"
 
 
-def test_the_reference_tells_what_every_setting_means() -> None:
+def test_the_reference_shows_what_every_setting_means() -> None:
     rows = [line.strip("| ").split(" | ") for line in REFERENCE.splitlines() if line.startswith("| `")]
     assert len(rows) > 80
     for key, kind, *_, meaning in rows:
@@ -81,13 +82,13 @@ def test_the_reference_tells_what_every_setting_means() -> None:
         assert meaning.strip(), key
 
 
-def test_the_reference_tells_defaults_as_the_live_edge_has_them() -> None:
+def test_the_reference_shows_defaults_as_the_live_edge_has_them() -> None:
     for row in (
         "| `warp-edge:dns.ttlSeconds` | integer | `300` |",
         "| `warp-edge:ingress.affinitySeconds` | integer | `10800` |",
         "| `warp-edge:protect` | boolean | `true` |",
         "| `warp-edge:database.sslMode` | `ENCRYPTED_ONLY` or ",
-        "| `warp-edge:egress.slots.*.state` | `announced` or `active` or `draining` | **needed** |",
+        "| `warp-edge:egress.slots.*.state` | `announced` or `active` or `draining` | **required** |",
         "| `warp-edge:cost.staticAddress` | number | `2.92` |",
     ):
         assert row in REFERENCE

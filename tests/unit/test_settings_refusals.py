@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from components.gandi.records import LEAST_TTL
+from engine.dns_hosts import HOSTS
 from policies.rules.dns import Ttl
 from settings import Settings, SettingsError
-from settings.dns import LEAST_TTL_AT_GANDI
+from settings.all_regions import GlobalSettings
 from settings.problems import problem_of
-from settings.regions import GlobalSettings
 from tests.stacks import as_engine_gives_it, changed, stack_config
 
 CLUSTER, INGRESS, EGRESS = "warp-edge:cluster", "warp-edge:ingress", "warp-edge:egress"
@@ -56,7 +55,7 @@ def dates(*days: str) -> dict[str, str]:
     return dict(zip(("announcedOn", "activeOn", "drainedOn", "retiredOn"), days, strict=False))
 
 
-# Where in `Pulumi.prod.yaml`, what stands there, and: the key, what is wrong and the remedy as they are told.
+# Where in `Pulumi.prod.yaml`, the value, and: key, problem and remedy as reported.
 REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     # Unknown keys
     (("warp-edge:egres",), {}, "", "no such setting", "check the spelling"),
@@ -103,27 +102,33 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     ((INGRESS, "udp", "ports"), {"sip": 5060, "sips": 5061}, "", "sips runs over TCP", "move it to ingress.tcp.ports"),
     ((INGRESS, "udp", "ports"), {"sip": 5060, "wss": 443}, "", "wss runs over TCP", "move it to ingress.tcp.ports"),
     ((INGRESS, "tcp", "ports"), {"sips": 5061}, "", "no port for plain SIP", "add sip: 5060"),
-    ((INGRESS, "tcp", "ports"), {"sip": 5060, "h323": 1720}, "", "unknown role 'h323'", "the roles are sip, sips, ws"),
+    (
+        (INGRESS, "tcp", "ports"),
+        {"sip": 5060, "h323": 1720},
+        "",
+        "unknown port role 'h323'",
+        "the roles are sip, sips, ws",
+    ),
     ((INGRESS, "tcp", "ports", "sip"), 0, "", "too small", "use 1 or more"),
     ((INGRESS, "tcp", "ports", "sip"), 65536, "", "too large", "use 65535 or less"),
     ((INGRESS, "tcp", "service"), "kamailio-sip-udp", "<", "one Service for UDP and TCP", "a Service each"),
     ((INGRESS, "tcp", "address"), "kamailio-sip-udp-ip", "<", "one address for UDP and TCP", "an address for each"),
     ((INGRESS, "internal", "service"), "kamailio-sip-tcp", "<", "already a LoadBalancer", "a Service of its own"),
     ((INGRESS, "pinning"), "externalIPs", "", "not one of the known values", "use annotation or loadBalancerIP"),
-    ((INGRESS, "ipv6Subnetwork"), "dual", "", "loadBalancerIP holds one address", "use ingress.pinning: annotation"),
+    ((INGRESS, "ipv6Subnetwork"), "dual", "", "loadBalancerIP pins one address", "use ingress.pinning: annotation"),
     ((INGRESS, "sourceRanges"), ["192.0.2.1/24"], "[0]", "has host bits set", "write it as 192.0.2.0/24"),
-    ((INGRESS, "sourceRanges"), ["0.0.0.0/0"], "[0]", "open to the whole world", "name the ranges"),
+    ((INGRESS, "sourceRanges"), ["0.0.0.0/0"], "[0]", "open to the whole Internet", "name the ranges"),
     ((INGRESS, "addressTimeoutSeconds"), 5, "", "too small", "use 10 or more"),
     ((INGRESS, "selector"), {}, "", "at least 1 item", "docs/settings.md"),
     # The egress
-    ((EGRESS, "slots"), {}, "", "an egress pool with nothing active", "set one slot to active"),
-    ((EGRESS, "slots"), {"a": {"state": "announced"}}, "", "with nothing active", "set one slot to active"),
-    ((EGRESS, "slots"), {"a": {"state": "draining"}}, "", "with nothing active", "set one slot to active"),
-    ((EGRESS, "slots"), TOO_MANY, "", "301 addresses on one gateway", "the cloud takes 300 at most"),
+    ((EGRESS, "slots"), {}, "", "no active slot", "set one slot to active"),
+    ((EGRESS, "slots"), {"a": {"state": "announced"}}, "", "no active slot", "set one slot to active"),
+    ((EGRESS, "slots"), {"a": {"state": "draining"}}, "", "no active slot", "set one slot to active"),
+    ((EGRESS, "slots"), TOO_MANY, "", "301 addresses on one gateway", "the cloud allows 300 at most"),
     ((EGRESS, "slots", "warp-nat-ip-1", "state"), "retired", "", "known values", "use announced, active or draining"),
     ((EGRESS, "slots", "kamailio-sip-udp-ip"), ACTIVE, "<<", "is an ingress address", "reserve another"),
-    ((EGRESS, "minPortsPerVm"), 57_345, "", "more than the cloud gives one VM of an address", "use 57344 or less"),
-    ((EGRESS, "maxPortsPerVm"), 128, "", "a maximum needs dynamic ports", "set egress.dynamicPorts"),
+    ((EGRESS, "minPortsPerVm"), 57_345, "", "more ports than one VM can get from one address", "use 57344 or less"),
+    ((EGRESS, "maxPortsPerVm"), 128, "", "a maximum without dynamic ports", "set egress.dynamicPorts"),
     ((EGRESS, "timeouts"), {"udpIdleSeconds": 0}, ".udpIdleSeconds", "too small", "use 1 or more"),
     ((EGRESS, "portsPerCall"), 0, "", "too small", "use 1 or more"),
     # DNS
@@ -136,24 +141,36 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     ((DNS, "backend"), "cloud-dns", "/zone", "backend `cloud-dns` needs the zone's name", "add dns.zone.name"),
     ((DNS, "backend"), "both", "/zone", "backend `both` needs the zone's name", "add dns.zone.name"),
     ((DNS, "zone"), {"name": "z"}, "", "a zone at Cloud DNS, but the backend is `gandi`", "or use backend: both"),
-    ((DNS, "gandi"), {"api": "http://api.gandi.net"}, ".api", "the token would travel in clear", "use https://"),
-    ((DNS, "gandi"), {"api": "http://localhost:1"}, ".api", "the token would travel in clear", "use https://"),
-    ((DNS, "gandi"), {"api": "http://10.0.0.1:80"}, ".api", "the token would travel in clear", "use https://"),
-    ((DNS, "gandi"), {"api": "https://api.gandi.net/"}, ".api", "not the place of an API", "nothing behind it"),
-    ((DNS, "gandi"), {"api": "https://u:p@api.gandi.net"}, ".api", "not the place of an API", "https://api.gandi.net"),
-    ((DNS, "gandi"), {"api": "http://127.0.0.1:0"}, ".api", "not the place of an API", "https://api.gandi.net"),
-    ((DNS, "gandi"), {"api": "http://127.0.0.1:65536"}, ".api", "not the place of an API", "https://api.gandi.net"),
-    ((DNS, "gandi"), {"api": "ftp://127.0.0.1"}, ".api", "not the place of an API", "https://api.gandi.net"),
-    ((DNS, "gandi"), {"api": "https://api.gandi.net\n"}, ".api", "not the place of an API", "https://api.gandi.net"),
+    ((DNS, "gandi"), {"api": "http://api.gandi.net"}, ".api", "the token would be sent in clear text", "use https://"),
+    ((DNS, "gandi"), {"api": "http://localhost:1"}, ".api", "the token would be sent in clear text", "use https://"),
+    ((DNS, "gandi"), {"api": "http://10.0.0.1:80"}, ".api", "the token would be sent in clear text", "use https://"),
+    ((DNS, "gandi"), {"api": "https://api.gandi.net/"}, ".api", "not the base URL of an API", "without a path"),
+    (
+        (DNS, "gandi"),
+        {"api": "https://u:p@api.gandi.net"},
+        ".api",
+        "not the base URL of an API",
+        "https://api.gandi.net",
+    ),
+    ((DNS, "gandi"), {"api": "http://127.0.0.1:0"}, ".api", "not the base URL of an API", "https://api.gandi.net"),
+    ((DNS, "gandi"), {"api": "http://127.0.0.1:65536"}, ".api", "not the base URL of an API", "https://api.gandi.net"),
+    ((DNS, "gandi"), {"api": "ftp://127.0.0.1"}, ".api", "not the base URL of an API", "https://api.gandi.net"),
+    ((DNS, "gandi"), {"api": "https://api.gandi.net\n"}, ".api", "not the base URL of an API", "https://api.gandi.net"),
     ((DNS, "gandi"), {"deadlineSeconds": 0}, ".deadlineSeconds", "too small", "use 1 or more"),
     ((DNS, "gandi"), {"token": "x"}, ".token", "no such setting", "check the spelling"),
-    ((DNS, "names"), {"udp": "sip"}, ".udp", "two names of the edge are the same", "three different labels"),
-    ((DNS, "names"), {"tcp": "sip-udp"}, ".tcp", "two names of the edge are the same", "three different labels"),
+    ((DNS, "names"), {"udp": "sip"}, ".udp", "names are not unique", "three different labels"),
+    ((DNS, "names"), {"tcp": "sip-udp"}, ".tcp", "names are not unique", "three different labels"),
     ((DNS, "zone"), {"name": "z", "manage": False, "dnssec": True}, ".dnssec", "cannot be signed", "ask its owner"),
     # The database
-    ((DATABASE, "network"), {"authorised": {"all": "0.0.0.0/0"}}, ".authorised.all", "whole world", "name the ranges"),
-    ((DATABASE, "network"), {"authorised": {"all": "::/0"}}, ".authorised.all", "whole world", "name the ranges"),
-    ((DATABASE, "network"), {"public": False}, ".privateNetwork", "nobody could reach it", "set one of them"),
+    (
+        (DATABASE, "network"),
+        {"authorised": {"all": "0.0.0.0/0"}},
+        ".authorised.all",
+        "Internet",
+        "name the ranges",
+    ),
+    ((DATABASE, "network"), {"authorised": {"all": "::/0"}}, ".authorised.all", "Internet", "name the ranges"),
+    ((DATABASE, "network"), {"public": False}, ".privateNetwork", "no client could reach it", "set one of them"),
     (
         (DATABASE, "network"),
         {"peeringRange": "r"},
@@ -176,20 +193,26 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
         "use db-perf-opti",
     ),
     ((DATABASE,), DB | {"tier": "db-perf-optimized-N-2"}, ".tier", "of edition ENTERPRISE_PLUS", "set database.edit"),
-    ((DATABASE, "tier"), "db-n1-standard-2", "", "of MySQL's", "use db-custom-2-7680"),
+    ((DATABASE, "tier"), "db-n1-standard-2", "", "for MySQL only", "use db-custom-2-7680"),
     ((DATABASE, "tier"), "db-custom-2", "", "not a custom machine", "write it as db-custom-2-7680"),
     ((DATABASE, "tier"), "db-custom-3-7680", "", "3 CPUs", "an even number up to 96"),
     ((DATABASE, "tier"), "db-custom-2-7681", "", "7681 MB with 2 CPUs", "use a multiple of 256 MB"),
     ((DATABASE, "tier"), "db-custom-2-3584", "", "3584 MB with 2 CPUs", "3840 or more"),
     ((DATABASE, "tier"), "db-custom-2-14336", "", "14336 MB with 2 CPUs", "0.9 to 6.5 GB a CPU"),
     ((DATABASE,), PLUS | {"disk": {"type": "PD_HDD"}}, ".disk", "has no HDD", "set database.disk.type: PD_SSD"),
-    ((DATABASE,), PLUS | {"tier": "db-c4a-highmem-4"}, ".disk", "a Hyperdisk", "use db-perf-optimized-N-2"),
+    ((DATABASE,), PLUS | {"tier": "db-c4a-highmem-4"}, ".disk", "need Hyperdisk", "use db-perf-optimized-N-2"),
     # IAM principals
-    ((DATABASE,), IAM | {"iamUsers": ["ann"]}, ".iamUsers[0]", "no e-mail address", "someone@example.com"),
+    ((DATABASE,), IAM | {"iamUsers": ["ann"]}, ".iamUsers[0]", "not an e-mail address", "someone@example.com"),
     ((DATABASE,), IAM | {"iamUsers": ["Ann@example.com"]}, ".iamUsers[0]", "in lower case", "write it as ann@example"),
     ((DATABASE,), IAM | {"iamUsers": [LONG_USER]}, ".iamUsers[0]", "64 characters", "an account with a shorter name"),
     ((DATABASE,), IAM | {"iamUsers": [LONG_ACCOUNT]}, ".iamUsers[0]", "64 characters", "does not count"),
-    ((DATABASE,), IAM | {"iamUsers": ["a@b.tel", "a@b.tel"]}, ".iamUsers", "'a@b.tel' stands twice", "name each once"),
+    (
+        (DATABASE,),
+        IAM | {"iamUsers": ["a@b.tel", "a@b.tel"]},
+        ".iamUsers",
+        "'a@b.tel' is listed twice",
+        "list each item once",
+    ),
     ((ACL, "signIn"), {"readers": ["Ann@example.com"]}, ".readers[0]", "in lower case", "write it as ann@example.com"),
     ((ACL, "reach"), {"access": "connector", "iamUser": LONG_USER}, ".iamUser", "64 characters", "a shorter name"),
     # What YAML does not read as text
@@ -199,9 +222,15 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     ((DATABASE, "flags"), {"log_connections": False}, "", "'log_connections' is false: flags are", 'write "off", in'),
     ((DATABASE, "flags"), {"log_connections": ["on"]}, ".log_connections", "not text", "one word or line"),
     ((DATABASE, "flags"), {"cloudsql.iam_authentication": "on"}, "", "a setting of its own", "database.iamAuthent"),
-    (("warp-edge:labels",), {"team": 7}, ".team", "a number where text is needed", 'put it in quotes: "7"'),
-    (("warp-edge:labels",), {"edge": True}, ".edge", "true or false where text is needed", 'put it in quotes: "true"'),
-    ((INGRESS, "selector"), {"app": 1}, ".app", "a number where text is needed", 'put it in quotes: "1"'),
+    (("warp-edge:labels",), {"team": 7}, ".team", "a number where text is required", 'put it in quotes: "7"'),
+    (
+        ("warp-edge:labels",),
+        {"edge": True},
+        ".edge",
+        "true or false where text is required",
+        'put it in quotes: "true"',
+    ),
+    ((INGRESS, "selector"), {"app": 1}, ".app", "a number where text is required", 'put it in quotes: "1"'),
     # What is only habit
     ((DNS, "domain"), "ringer.tel.", "", "not a valid name here", "write it as 'ringer.tel'; write a domain as"),
     ((DNS, "domain"), "Ringer.TEL", "", "not a valid name here", "write it as 'ringer.tel'; write a domain as"),
@@ -215,20 +244,32 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
         "write it as 'warp-core'; use lower-case letters",
     ),
     # What is said twice
-    ((EGRESS, "vendorPorts"), [5060, 5060], "", "5060 stands twice", "name each once"),
-    ((INGRESS, "sourceRanges"), ["192.0.2.0/24", "192.0.2.0/24"], "", "'192.0.2.0/24' stands twice", "name each once"),
-    ((LEGACY, "old"), RETIRED | {"ports": [5060, 5060]}, ".ports", "5060 stands twice", "name each once"),
-    ((LEGACY,), {"old": RETIRED, "older": RETIRED}, "", "192.0.2.1 stands under 'old' and under", "under one name"),
+    ((EGRESS, "vendorPorts"), [5060, 5060], "", "5060 is listed twice", "list each item once"),
+    (
+        (INGRESS, "sourceRanges"),
+        ["192.0.2.0/24", "192.0.2.0/24"],
+        "",
+        "'192.0.2.0/24' is listed twice",
+        "list each item once",
+    ),
+    ((LEGACY, "old"), RETIRED | {"ports": [5060, 5060]}, ".ports", "5060 is listed twice", "list each item once"),
+    (
+        (LEGACY,),
+        {"old": RETIRED, "older": RETIRED},
+        "",
+        "192.0.2.1 is listed as 'old' and as",
+        "keep one of the two",
+    ),
     (
         (LEGACY,),
         {"old": RETIRED | {"address": "2001:db8::1"}, "older": RETIRED | {"address": "2001:DB8:0::1"}},
         "",
-        "2001:db8::1 stands under 'old' and under 'older'",
-        "leave it under one name",
+        "2001:db8::1 is listed as 'old' and as 'older'",
+        "keep one of the two",
     ),
     # What replaces itself
-    ((LEGACY, "old"), RETIRED | {"replacedBy": ["old"]}, "<", "in a circle: old -> old", "have to use now"),
-    ((LEGACY,), CIRCLE, "", "in a circle: a -> b -> c -> a", "name the address that people outside"),
+    ((LEGACY, "old"), RETIRED | {"replacedBy": ["old"]}, "<", "in a circle: old -> old", "in use now"),
+    ((LEGACY,), CIRCLE, "", "in a circle: a -> b -> c -> a", "name the address that is in use"),
     (
         (EGRESS, "slots"),
         {"a": ACTIVE | {"replacedBy": ["b"]}, "b": ACTIVE | {"replacedBy": ["a"]}},
@@ -237,16 +278,34 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
         "name the address",
     ),
     # Names that another makes too long
-    ((DNS, "domain"), LONG_DOMAIN, "/names", "_sips._tcp makes a name of more than 253", "make it shorter"),
-    ((INGRESS,), LONG_ADDRESS, ".udp", "-ipv6 beside aaa", "name it shorter"),
+    (
+        (DNS, "domain"),
+        LONG_DOMAIN,
+        "/names",
+        "_sips._tcp and the domain form a name of more than 253",
+        "make it shorter",
+    ),
+    ((INGRESS,), LONG_ADDRESS, ".udp", "-ipv6 beside aaa", "use a shorter name"),
     # Ports of a VM
     ((EGRESS,), NAT | {"minPortsPerVm": 40_000}, ".minPortsPerVm", "a power of two from 32 to 32768", "use 32768"),
     ((EGRESS,), NAT | {"minPortsPerVm": 65_536}, ".minPortsPerVm", "a power of two from 32 to 32768", "use 32768"),
     # Retired addresses
     ((LEGACY, "old"), RETIRED | {"address": "34.58.165"}, ".address", "not an IP address", "write it as 192.0.2.1"),
-    ((LEGACY, "old"), RETIRED | {"replacedBy": ["nowhere"]}, "<", "nowhere, which is not here", "of this stack"),
-    ((LEGACY, "old"), RETIRED | {"direction": "inbound"}, ".direction", "no NAT has inbound", "LoadBalancer goes with"),
-    ((LEGACY, "old"), RETIRED | {"kind": "LoadBalancer"}, ".direction", "no LoadBalancer has outbound", "NAT goes"),
+    (
+        (LEGACY, "old"),
+        RETIRED | {"replacedBy": ["nowhere"]},
+        "<",
+        "nowhere, which is not in this stack",
+        "of this stack",
+    ),
+    (
+        (LEGACY, "old"),
+        RETIRED | {"direction": "inbound"},
+        ".direction",
+        "a NAT has no inbound",
+        "LoadBalancer goes with",
+    ),
+    ((LEGACY, "old"), RETIRED | {"kind": "LoadBalancer"}, ".direction", "a LoadBalancer has no outbound", "NAT goes"),
     (
         (LEGACY, "old"),
         OLD_INGRESS | {"replacedBy": ["warp-nat-ip-1"]},
@@ -262,20 +321,44 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
         "name an outbound address in replacedBy",
     ),
     ((LEGACY, "old"), RETIRED | {"replacedBy": ["sip-ringer-tel-old"]}, "<", "which replaces it, is inbound", "an"),
-    ((LEGACY, "old"), RETIRED | {"address": "::ffff:203.0.113.5"}, ".address", "IPv6 spelling", "as 203.0.113.5"),
-    ((LEGACY, "old"), RETIRED | {"address": "::ffff:cb00:7105"}, ".address", "IPv6 spelling", "as 203.0.113.5"),
-    ((INGRESS, "sourceRanges"), ["::ffff:203.0.113.0/120"], "[0]", "IPv6 spelling", "as 203.0.113.0/24"),
-    ((LEGACY, "old"), RETIRED | {"address": "0.0.0.0"}, ".address", "no machine can have", "packets can be sent to"),
-    ((LEGACY, "old"), RETIRED | {"address": "::"}, ".address", "no machine can have", "packets can be sent to"),
-    ((LEGACY, "old"), RETIRED | {"address": "224.0.0.1"}, ".address", "no machine can have", "packets can be sent to"),
-    ((LEGACY, "old"), RETIRED | {"address": "255.255.255.255"}, ".address", "no machine can have", "packets can be"),
+    ((LEGACY, "old"), RETIRED | {"address": "::ffff:203.0.113.5"}, ".address", "IPv4-mapped IPv6", "as 203.0.113.5"),
+    ((LEGACY, "old"), RETIRED | {"address": "::ffff:cb00:7105"}, ".address", "IPv4-mapped IPv6", "as 203.0.113.5"),
+    ((INGRESS, "sourceRanges"), ["::ffff:203.0.113.0/120"], "[0]", "IPv4-mapped IPv6", "as 203.0.113.0/24"),
+    (
+        (LEGACY, "old"),
+        RETIRED | {"address": "0.0.0.0"},
+        ".address",
+        "not a unicast host address",
+        "use the address of a host",
+    ),
+    (
+        (LEGACY, "old"),
+        RETIRED | {"address": "::"},
+        ".address",
+        "not a unicast host address",
+        "use the address of a host",
+    ),
+    (
+        (LEGACY, "old"),
+        RETIRED | {"address": "224.0.0.1"},
+        ".address",
+        "not a unicast host address",
+        "use the address of a host",
+    ),
+    (
+        (LEGACY, "old"),
+        RETIRED | {"address": "255.255.255.255"},
+        ".address",
+        "not a unicast host address",
+        "address of a host",
+    ),
     ((INGRESS, "internal", "ports"), {"a-name-of-sixteen": 1}, ".a-name-of-sixteen", "not a valid name", "15 at most"),
     (("warp-edge:labels",), {"team": "sip-"}, ".team", "not a valid name", "use lower-case letters"),
     ((DATABASE, "network", "authorised"), {"half": "0.0.0.0/1"}, ".half", "wider than /8", "name the ranges"),
     ((DATABASE, "network", "authorised"), {"lan": "10.1.0.0/16"}, "", "is a private range", "range behind the NAT"),
     ((DATABASE, "network", "authorised"), {"six": "2001:db8::/32"}, "", "is IPv6", "name its IPv4 range"),
     ((DATABASE, "backups", "logRetentionDays"), 8, "<", "7 days at most", "keep 7 days"),
-    ((LEGACY, "warp-nat-ip-1"), RETIRED, "<", "is in use and retired", "remove it from legacy"),
+    ((LEGACY, "warp-nat-ip-1"), RETIRED, "<", "is both in use and retired", "remove it from legacy"),
     # The life of an address
     (("warp-edge:noticeDays",), -1, "", "too small", "use 0 or more"),
     (("warp-edge:noticeDays",), 30.5, "", "not a whole number", "write a bare number"),
@@ -284,9 +367,21 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
     ((*SLOT, "announcedOn"), "2026-01-31T10:00:00Z", "", "not a date", "write it as"),
     ((*SLOT, "announcedOn"), "2026-01-31 10:00:00 +0000 UTC", "", "not a date", "write it as"),
     ((*SLOT, "announcedOn"), 20260131, "", "not a date", "write it as"),
-    ((*SLOT, "announcedOn"), "9999-12-31", "", "no address of ours can have", "use one from 2000-01-01"),
-    (SLOT, ACTIVE | {"announcedOn": "2026-01-01"}, ".activeOn", "announcedOn is given and this is not", "add activeOn"),
-    (SLOT, DRAINING | {"activeOn": "2026-01-01"}, ".drainedOn", "activeOn is given and this is not", "add drainedOn"),
+    ((*SLOT, "announcedOn"), "9999-12-31", "", "a date out of range", "use one from 2000-01-01"),
+    (
+        SLOT,
+        ACTIVE | {"announcedOn": "2026-01-01"},
+        ".activeOn",
+        "announcedOn is given, but this date is not",
+        "add activeOn",
+    ),
+    (
+        SLOT,
+        DRAINING | {"activeOn": "2026-01-01"},
+        ".drainedOn",
+        "activeOn is given, but this date is not",
+        "add drainedOn",
+    ),
     (
         SLOT,
         DRAINING | dates("2026-03-01", "2026-02-01", "2026-04-01"),
@@ -299,11 +394,11 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
         SLOT,
         ACTIVE | dates("2026-01-01", "2026-02-01", "2026-03-01"),
         ".drainedOn",
-        "is active and does not drain",
+        "is active, not draining",
         "or",
     ),
-    (SLOT, ANNOUNCED | {"drainedOn": "2026-01-01"}, ".drainedOn", "announced and does not drain", "remove drainedOn"),
-    (SLOT, ANNOUNCED | {"activeOn": "2026-01-01"}, ".activeOn", "since when?", "add announcedOn"),
+    (SLOT, ANNOUNCED | {"drainedOn": "2026-01-01"}, ".drainedOn", "announced, not draining", "remove drainedOn"),
+    (SLOT, ANNOUNCED | {"activeOn": "2026-01-01"}, ".activeOn", "without a date", "add announcedOn"),
     (SLOT, ACTIVE | {"retiredOn": "2026-01-01"}, ".retiredOn", "no such setting", "docs/settings.md"),
     (SLOT, ACTIVE | dates("2026-01-01", "2026-01-30"), "<<", "29 days after it is announced", "2026-01-31 or later"),
     (
@@ -313,27 +408,51 @@ REFUSALS: list[tuple[tuple[str, ...], Any, str, str, str]] = [
         "warp-nat-ip-1 becomes active 0 days",
         "noticeOverride",
     ),
-    (SLOT, ACTIVE | dates("2026-01-01", "2026-01-31") | WHY, "<<", "30 days of notice", "remove its noticeOverride"),
+    (
+        SLOT,
+        ACTIVE | dates("2026-01-01", "2026-01-31") | WHY,
+        "<<",
+        "full notice (30 days)",
+        "remove its noticeOverride",
+    ),
     (SLOT, ACTIVE | WHY, ".noticeOverride", "no notice to shorten", "give announcedOn and activeOn"),
     (SLOT, ACTIVE | {"noticeOverride": {"reason": ""}}, ".noticeOverride.reason", "at least 1 character", "docs"),
-    (SLOT, ACTIVE | {"noticeOverride": {}}, ".noticeOverride.reason", "this setting is needed", "add it"),
-    (SLOT, ACTIVE | {"replacedBy": ["warp-nat-ip-9"]}, "<", "warp-nat-ip-9, which is no other slot", "name a slot"),
-    (SLOT, ACTIVE | {"replacedBy": ["warp-nat-ip-1"]}, "<", "warp-nat-ip-1, which is no other slot", "name a slot"),
+    (SLOT, ACTIVE | {"noticeOverride": {}}, ".noticeOverride.reason", "this setting is required", "add it"),
+    (
+        SLOT,
+        ACTIVE | {"replacedBy": ["warp-nat-ip-9"]},
+        "<",
+        "warp-nat-ip-9, which is not another slot",
+        "name an announced or active slot",
+    ),
+    (
+        SLOT,
+        ACTIVE | {"replacedBy": ["warp-nat-ip-1"]},
+        "<",
+        "warp-nat-ip-1, which is not another slot",
+        "name an announced or active slot",
+    ),
     ((LEGACY, "old"), RETIRED | {"drainedOn": "2026-01-01"}, ".retiredOn", "drainedOn is given", "add retiredOn"),
     ((LEGACY, "old"), RETIRED | SAME_DAY, ".retiredOn", "on the day on which it began to drain", "on a later day"),
     (
         (LEGACY, "old"),
         OLD_INGRESS | {"drainedOn": "2026-01-01", "retiredOn": "2026-01-02"},
         ".drainedOn",
-        "only egress drains",
+        "only egress and dedicated addresses drain",
         "remove drainedOn",
     ),
     ((LEGACY, "old"), RETIRED | BACKWARDS, ".retiredOn", "activeOn is 2026-01-02", "correct one of the dates"),
     ((INGRESS, "udp", "announcedOn"), "2026-01-01", "/activeOn", "announcedOn is given", "add activeOn"),
-    ((INGRESS, "announced"), {"kamailio-sip-udp-ip": NEW_UDP}, "", "is active and announced", "remove it from"),
+    ((INGRESS, "announced"), {"kamailio-sip-udp-ip": NEW_UDP}, "", "is both active and announced", "remove it from"),
     ((INGRESS, "announced"), {"a": NEW_UDP, "b": NEW_UDP}, "", "a and b are announced for UDP", "announce one"),
     ((INGRESS, "announced"), {"warp-nat-ip-1": NEW_UDP}, EGRESS, "is an ingress address", "reserve another"),
-    ((INGRESS, "announced"), {"a": NEW_UDP | {"activeOn": "2026-01-01"}}, ".a.activeOn", "since when?", "add announ"),
+    (
+        (INGRESS, "announced"),
+        {"a": NEW_UDP | {"activeOn": "2026-01-01"}},
+        ".a.activeOn",
+        "without a date",
+        "add announ",
+    ),
     ((INGRESS, "announced"), {"a": NEW_UDP | dates("2026-01-01", "2026-01-09")}, "<", "a becomes active 8 days", "or"),
     ((INGRESS, "announced"), {"a": {"protocol": "SCTP"}}, ".a.protocol", "known values", "use UDP or TCP"),
     ((LEGACY, "old"), RETIRED | {"kind": "VPN"}, ".kind", "known values", "use LoadBalancer or NAT"),
@@ -402,8 +521,8 @@ def test_project_and_instance_fit_into_a_connection_name() -> None:
         parse(changed(long, (DATABASE,), {"instance": "d" * 61, "uniqueName": True}))
     (problem,) = refused.value.problems
     assert problem.key == DATABASE
-    assert "99 characters with a colon between" in problem.wrong
-    assert "Cloud SQL takes 98" in problem.remedy
+    assert "99 characters, with the colon between them" in problem.wrong
+    assert "Cloud SQL allows 98" in problem.remedy
 
 
 def test_the_live_edge_itself_is_refused_nowhere() -> None:
@@ -411,8 +530,8 @@ def test_the_live_edge_itself_is_refused_nowhere() -> None:
     parse(stack_config("sandbox"))
 
 
-def test_settings_provider_and_policy_agree_on_the_least_ttl_that_gandi_accepts() -> None:
-    assert {LEAST_TTL_AT_GANDI, LEAST_TTL, Ttl().least_seconds} == {LEAST_TTL_AT_GANDI}
+def test_the_policy_wants_the_ttl_that_every_host_accepts() -> None:
+    assert Ttl().least_seconds == max(each.least_ttl for each in HOSTS.values()) == 300
 
 
 @pytest.mark.parametrize(

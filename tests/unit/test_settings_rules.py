@@ -9,8 +9,8 @@ import pytest
 from pydantic import create_model
 
 from settings import Settings, SettingsError
+from settings.all_regions import GlobalSettings
 from settings.problems import refuse
-from settings.regions import GlobalSettings
 from settings.rules import Given, broken
 from settings.stack import Stack
 from tests.stacks import as_engine_gives_it, changed, stack_config

@@ -19,18 +19,25 @@ RETIRED = {"address": "192.0.2.1", "purpose": "p", "kind": "NAT", "direction": "
 # Where in `Pulumi.prod.yaml`, what stands there, and as reported: the key below it, value, problem and remedy.
 SLIPS: list[tuple[tuple[str, ...], Any, str, str, str, str]] = [
     # Dates without quotes, where the cloud would get what Go prints
-    ((DATABASE, "flags"), {"x": DAY}, ".x", "'2026-01-01", "a date where text is needed", 'quotes, as in "2026-01-31"'),
-    ((DATABASE, "flags"), {"x": A_TIME}, ".x", "'2026", "a date where text is needed", "put it in quotes"),
-    ((LABELS,), {"x": DAY}, ".x", "'2026-01-01", "a date where text is needed", "put it in quotes"),
-    ((INGRESS, "selector"), {"x": DAY}, ".x", "'2026-01-01", "a date where text is needed", "put it in quotes"),
-    ((INGRESS, "ipv6Subnetwork"), DAY, "", "'2026-01-01", "a date where text is needed", "put it in quotes"),
+    (
+        (DATABASE, "flags"),
+        {"x": DAY},
+        ".x",
+        "'2026-01-01",
+        "a date where text is required",
+        'quotes, as in "2026-01-31"',
+    ),
+    ((DATABASE, "flags"), {"x": A_TIME}, ".x", "'2026", "a date where text is required", "put it in quotes"),
+    ((LABELS,), {"x": DAY}, ".x", "'2026-01-01", "a date where text is required", "put it in quotes"),
+    ((INGRESS, "selector"), {"x": DAY}, ".x", "'2026-01-01", "a date where text is required", "put it in quotes"),
+    ((INGRESS, "ipv6Subnetwork"), DAY, "", "'2026-01-01", "a date where text is required", "put it in quotes"),
     ((CLUSTER,), {"access": "kubeconfig", "context": DAY}, ".context", "'2026", "a date where", "put it in quotes"),
-    ((EGRESS, "router", "network"), DAY, "", "'2026-01-01", "a date where text is needed", "put it in quotes"),
-    ((ACL, "trunks"), DAY, "", "'2026-01-01", "a date where text is needed", "put it in quotes"),
+    ((EGRESS, "router", "network"), DAY, "", "'2026-01-01", "a date where text is required", "put it in quotes"),
+    ((ACL, "trunks"), DAY, "", "'2026-01-01", "a date where text is required", "put it in quotes"),
     (("warp-edge:legacy", "old"), RETIRED | {"purpose": DAY}, ".purpose", "'2026", "a date where", "put it in quotes"),
     # Nothing where something belongs
-    ((LABELS,), {"x": None}, ".x", "null", "empty where text is needed", "write the text, or remove the key"),
-    ((DATABASE, "name"), None, "", "null", "empty where text is needed", "write the text, or remove the key"),
+    ((LABELS,), {"x": None}, ".x", "null", "empty where text is required", "write the text, or remove the key"),
+    ((DATABASE, "name"), None, "", "null", "empty where text is required", "write the text, or remove the key"),
     ((EGRESS, "vendorPorts"), [], "", "[]", "at least 1 item needed", "give 1 or more"),
     ((INGRESS, "selector"), {}, "", "{}", "at least 1 item needed", "give 1 or more"),
     ((INGRESS, "ipv6Subnetwork"), "", "", "''", "at least 1 character needed", "give 1 or more"),
@@ -42,7 +49,7 @@ SLIPS: list[tuple[tuple[str, ...], Any, str, str, str, str]] = [
     # Domains in other scripts
     ((DNS, "domain"), "münchen.de", "", "'mü", "not a valid name here", "write it as 'xn--mnchen-3ya.de'; write a"),
     ((DNS, "domain"), "straße.de", "", "'stra", "not a valid name here", "write a domain as voice.example.com"),
-    ((DNS, "domain"), "example.c0m", "", "'ex", "not a valid name here", "last letters alone or an xn-- form"),
+    ((DNS, "domain"), "example.c0m", "", "'ex", "not a valid name here", "letters only, or an xn-- form"),
     ((DNS, "names"), {"udp": "münchen"}, ".udp", "'mü", "not a valid name here", "write it as 'xn--mnchen-3ya'; use"),
     ((EGRESS, "nat"), "münchen", "", "'mü", "not a valid name here", "use lower-case letters"),
     # Without effect
@@ -54,13 +61,20 @@ SLIPS: list[tuple[tuple[str, ...], Any, str, str, str, str]] = [
         "a disk that does not grow",
         "or remove limit",
     ),
-    ((CLUSTER, "context"), "prod", "", "'prod'", "access `gke` uses no context", "remove cluster.context, or"),
+    (
+        (CLUSTER, "context"),
+        "prod",
+        "",
+        "'prod'",
+        "access `gke` does not use a kubeconfig context",
+        "remove cluster.context, or",
+    ),
     (
         (CLUSTER,),
         {"access": "kubeconfig", "name": "c", "context": "prod"},
         ".name",
         "'c'",
-        "access `kubeconfig` looks no cluster up",
+        "access `kubeconfig` does not use the cluster's name",
         "remove cluster.name, or",
     ),
     (
@@ -68,7 +82,7 @@ SLIPS: list[tuple[tuple[str, ...], Any, str, str, str, str]] = [
         {"proxyPort": 5433},
         ".proxyPort",
         "5433",
-        "access `direct` goes through no proxy",
+        "access `direct` does not use a proxy",
         "access: proxy",
     ),
     (
@@ -76,7 +90,7 @@ SLIPS: list[tuple[tuple[str, ...], Any, str, str, str, str]] = [
         {"access": "connector", "proxyPort": 5433},
         ".proxyPort",
         "5433",
-        "access `connector` goes through no proxy",
+        "access `connector` does not use a proxy",
         "or remove proxyPort",
     ),
 ]
@@ -118,7 +132,7 @@ def test_no_remedy_gives_a_secret_address_in_its_other_spelling(key: str, path: 
 
 @pytest.mark.parametrize(("key", "value"), [("maintenance", {"day": 7}), ("backups", {"retained": 7})])
 def test_a_replica_has_what_its_owner_has(key: str, value: dict[str, int]) -> None:
-    """Even the default is refused where somebody wrote it: it would change nothing."""
+    """Even the default is refused if it is given explicitly: it would change nothing."""
     config = {"gcp:project": "p", **stack_config("prod-us-east1")}
     assert written_config("prod-us-east1")[DATABASE]["replicaOf"]
     Settings.parse(as_engine_gives_it(config))

@@ -1,4 +1,4 @@
-"""Settings that stacks share: merged under a stack's own, read as strictly, and told with the file they stand in."""
+"""Settings that stacks share: merged under a stack's own, read as strictly, and reported with their file."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_needed_setting_may_be_shared_and_the_engines_empty_default_does_not_h
     assert (settings.dns.domain, settings.dns.backend) == ("example.net", "gandi")
 
 
-def test_a_wrong_value_is_told_with_the_file_that_it_stands_in(tmp_path: Path) -> None:
+def test_a_wrong_value_is_reported_with_the_file_that_it_stands_in(tmp_path: Path) -> None:
     config = changed(LEAST, ("warp-edge:dns", "srv"), {"weight": -1})
     shared = "config: {warp-edge:dns: {srv: {priority: -2}}, warp-edge:cost: {before: -3}}"
     problems = refused(config, tmp_path, shared)
@@ -112,13 +112,13 @@ def test_what_is_a_secret_or_a_stacks_own_cannot_be_shared(tmp_path: Path, share
 @pytest.mark.parametrize(
     ("shared", "wrong"),
     [
-        ("", "not a file of settings"),
-        ("[]", "not a file of settings"),
-        ("warp-edge:labels: {}", "not a file of settings"),
-        ("config: 7", "not a file of settings"),
+        ("", "not a settings file"),
+        ("[]", "not a settings file"),
+        ("warp-edge:labels: {}", "not a settings file"),
+        ("config: 7", "not a settings file"),
         ("config: {warp-edge:labels: &a {x: y}, warp-edge:cost: *a}", "an alias"),
         ("config: {warp-edge:labels: !!python/name:os.system x}", "a tag"),
-        ("config: {warp-edge:labels: {a: b, a: c}}", "stands here twice"),
+        ("config: {warp-edge:labels: {a: b, a: c}}", "is given twice"),
         ("config: {warp-edge:labels: {a: 010}}", "is read as int by YAML"),
         ("config: {warp-edge:labels: {a: 2026-01-01}}", "is read as timestamp by YAML"),
         ("config: {warp-edge:labels: {a: .inf}}", "is read as float by YAML"),
@@ -154,7 +154,7 @@ keys = some.one_of(any_text, some.sampled_from(["dns", "ingress", "labels", "cos
 
 @cases(400)
 @given(some.one_of(any_text, some.dictionaries(keys, anything, max_size=3).map(as_a_file)))
-def test_whatever_stands_in_a_shared_file_is_told_in_words(text: str) -> None:
+def test_whatever_stands_in_a_shared_file_is_reported_in_words(text: str) -> None:
     with TemporaryDirectory() as folder:
         (Path(folder) / "shared.yaml").write_text(text, encoding="utf-8", errors="surrogatepass")
         try:

@@ -34,27 +34,27 @@ SHEETS: dict[str, Callable[[str], Any]] = {"sheet": markdown_page, "sheet-html":
 
 
 @pytest.mark.parametrize("form", SHEETS)
-def test_the_vendors_sheet_says_what_vendors_are_told(form: str) -> None:
+def test_the_vendors_sheet_matches_the_published_text(form: str) -> None:
     page = SHEETS[form](render(f"vendor-{form}", LIVE))
     words = " ".join("".join(page.itertext()).split())
-    for told in (
+    for reported in (
         "Whitelist ALL of these addresses",
         "inbound SIP (UDP/TCP 5060)",
         "WARP (ringer.tel), wholesale termination",
         "may be the source of an INVITE",
         *(f"allow from {address}/32" for address in NAT),
     ):
-        assert told in words
+        assert reported in words
     assert [row[0] for row in cells(page)] == ["Address", *NAT, "Address", RETIRED[0]]
     assert UDP not in words
 
 
 @pytest.mark.parametrize("form", SHEETS)
-def test_the_customers_sheet_says_what_customers_are_told(form: str) -> None:
+def test_the_customers_sheet_matches_the_published_text(form: str) -> None:
     page = SHEETS[form](render(f"customer-{form}", LIVE))
     words = " ".join("".join(page.itertext()).split())
-    for told in ("G.711 ulaw, G.711 alaw, G.729", "RFC 2833", "source IP, no credentials"):
-        assert told in words
+    for reported in ("G.711 ulaw, G.711 alaw, G.729", "RFC 2833", "source IP, no credentials"):
+        assert reported in words
     rows = cells(page)
     assert ["us-central1", "primary", "sip.ringer.tel", f"{UDP}:5060", "UDP"] in rows
     assert ["us-central1", "secondary", "sip-tcp.ringer.tel", f"{TCP}:5060", "TCP"] in rows
@@ -66,7 +66,7 @@ def test_the_customers_sheet_says_what_customers_are_told(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", SHEETS)
-def test_sheets_of_several_regions_tell_what_comes_and_goes(form: str) -> None:
+def test_sheets_of_several_regions_show_what_comes_and_goes(form: str) -> None:
     vendors = SHEETS[form](render(f"vendor-{form}", LIVE, EUROPE))
     rows = {row[0]: row[1:] for row in cells(vendors)}
     assert rows["198.51.100.3"] == [

@@ -19,9 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory.formats import FORMATS, NothingToListError
-from inventory.published import read
+from inventory.reading import read
 from inventory.site.files import FILES, FORMS, content_type
-from inventory.site.ranges import created_on, happened
+from inventory.site.ranges import created_on
 from inventory.site.render import render
 from tests.cases import cases
 from tests.unit.published import EUROPE, EUROPES_EGRESS, HOSTILE, LIVE, NAT, RETIRED, Json, address, hostile
@@ -76,18 +76,19 @@ def test_a_site_has_always_the_same_files() -> None:
 
 def test_every_format_is_a_file_for_those_whom_it_is_for() -> None:
     assert {form.format for form in FORMS} == set(FORMATS)
+    assert len(set(FILES)) == len(FILES), "two formats write one file"
     for form in FORMS:
         assert form.audience in FORMATS[form.format].audiences
-        ((raw, inventory),) = read(json.dumps(LIVE, sort_keys=True))
-        expected = FORMATS[form.format].select((inventory,), (raw,), form.audience)
+        (inventory,) = read(json.dumps(LIVE, sort_keys=True))
+        expected = FORMATS[form.format].select((inventory,), form.audience)
         assert site(LIVE)[form.path].decode() == expected
 
 
 def test_a_format_that_cannot_be_written_says_why_where_no_program_takes_it_for_a_list() -> None:
     crowd = LIVE | {"addresses": [address(f"n{n}", f"198.51.100.{n}") for n in range(101)]}
     files = site(crowd)
-    told = "not available: 101 addresses, and AWS takes 100 in one call"
-    assert files["formats/aws-prefix-list.json"].decode() == f"{told}\n"
+    reported = "not available: 101 addresses, but AWS accepts 100 in one call"
+    assert files["formats/aws-prefix-list.json"].decode() == f"{reported}\n"
     with pytest.raises(ValueError, match="Expecting value"):
         json.loads(files["formats/aws-prefix-list.json"])
     page = files["index.html"].decode()
@@ -106,7 +107,7 @@ def test_content_types_are_those_that_browsers_show_and_readers_know() -> None:
 
 
 def test_two_regions_that_claim_one_address_are_refused() -> None:
-    with pytest.raises(NothingToListError, match="one of them is old"):
+    with pytest.raises(NothingToListError, match="one of them is outdated"):
         site(LIVE, LIVE | {"region": "elsewhere"})
 
 
@@ -139,7 +140,7 @@ def test_ranges_have_the_shape_that_people_know() -> None:
     assert (coming["status"], coming["region"], coming["activeOn"]) == ("announced", "europe-west4", "2026-01-08")
 
 
-def test_a_retired_address_is_in_no_list_that_somebody_would_take_as_a_whole() -> None:
+def test_a_retired_address_is_in_no_list_of_addresses_to_accept() -> None:
     document = ranges(LIVE)
     assert {each["ip_prefix"] for each in document["retired"]} == {f"{ip}/32" for ip in RETIRED}
     assert not {f"{ip}/32" for ip in RETIRED} & {each["ip_prefix"] for each in document["prefixes"]}
@@ -149,9 +150,9 @@ def test_a_retired_address_is_in_no_list_that_somebody_would_take_as_a_whole() -
 def test_the_date_is_that_of_the_last_thing_that_happened_and_not_of_one_to_come() -> None:
     assert ranges(EUROPE)["createDate"] == "2026-02-01-00-00-00"
     later = with_address(EUROPE, "eu-new", activeOn="2027-01-01", noticeOverride=None)
-    assert ranges(later)["createDate"] == "2026-02-01-00-00-00", "nobody has used it yet"
+    assert ranges(later)["createDate"] == "2026-02-01-00-00-00", "it is not in use yet"
     assert ranges(with_address(later, "eu-new", status="active"))["createDate"] == "2027-01-01-00-00-00"
-    assert ranges(LIVE)["createDate"] == "1970-01-01-00-00-00", "nobody wrote a date down"
+    assert ranges(LIVE)["createDate"] == "1970-01-01-00-00-00", "no date was recorded"
 
 
 CHANGES: list[Json] = [
@@ -207,17 +208,17 @@ def test_an_address_has_an_entry_for_every_state_that_it_reached() -> None:
 
 
 def test_entries_say_what_it_means_and_what_to_do() -> None:
-    told = {entry.title.split(",")[0]: entry.content[0].value for entry in feed(LIVE, EUROPE).entries}
-    assert "will be used from 2026-01-08, accept it now" in told["Announced: 198.51.100.1"]
-    assert "Less notice than promised: the carrier asked for it" in told["Announced: 198.51.100.1"]
-    assert "open your firewall to it now" in told["Announced: 192.0.2.2"]
-    assert "keep it in your list" in told["Draining: 198.51.100.3"]
-    assert "remove it from your lists" in told["Retired: 198.51.100.4"]
-    assert f"after it: {', '.join(NAT)}" in told[f"Retired: {RETIRED[0]}"]
-    assert "the day was not written down" in told[f"Retired: {RETIRED[0]}"]
+    reported = {entry.title.split(",")[0]: entry.content[0].value for entry in feed(LIVE, EUROPE).entries}
+    assert "will be used from 2026-01-08, accept it now" in reported["Announced: 198.51.100.1"]
+    assert "Less notice than promised: the carrier asked for it" in reported["Announced: 198.51.100.1"]
+    assert "open your firewall to it now" in reported["Announced: 192.0.2.2"]
+    assert "keep it in your list" in reported["Draining: 198.51.100.3"]
+    assert "remove it from your lists" in reported["Retired: 198.51.100.4"]
+    assert f"after it: {', '.join(NAT)}" in reported[f"Retired: {RETIRED[0]}"]
+    assert "the day was not written down" in reported[f"Retired: {RETIRED[0]}"]
 
 
-def test_a_state_without_a_date_is_told_while_it_lasts() -> None:
+def test_a_state_without_a_date_is_reported_while_it_lasts() -> None:
     undated = with_address(EUROPE, "eu-new", announcedOn=None, activeOn=None, noticeOverride=None)
     (entry,) = [each for each in feed(undated).entries if "198.51.100.1," in each.title]
     assert (entry.title, entry.updated) == ("Announced: 198.51.100.1, europe-west4", "1970-01-01T00:00:00Z")
@@ -236,7 +237,7 @@ def test_ids_are_for_ever() -> None:
     assert ids(LIVE, EUROPE, base_url="https://ips.example.com/") | before == ids(LIVE, EUROPE)
     corrected = with_address(EUROPE, "eu-old", drainedOn="2026-02-02", purpose="another", name="renamed")
     assert ids(corrected) == before
-    # Written down: whoever changes how ids are made shows every reader everything again.
+    # Fixed values: another way of making ids would show every entry as new to all readers.
     assert before["Draining: 198.51.100.3"] == "urn:uuid:04459a77-a5df-5b72-9346-1bc3446041ac"
 
 
@@ -258,9 +259,9 @@ def test_the_feed_is_what_rfc_4287_asks_for() -> None:
 
 
 def test_dates_that_are_to_come_have_not_happened() -> None:
-    (found,) = [found for _, found in read(json.dumps(EUROPE))]
+    (found,) = read(json.dumps(EUROPE))
     coming = next(each for each in found.addresses if each.name == "eu-new")
-    assert list(happened(coming)) == ["announced"]
+    assert list(coming.reached) == ["announced"]
     assert created_on([found]) == date(2026, 2, 1)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from inventory import folder
-from inventory.published import read
+from inventory.reading import read
 from inventory.site.files import FILES
 from inventory.site.render import render
 from tests.unit.commands import called
@@ -55,7 +55,7 @@ def test_what_is_no_longer_rendered_is_gone_and_nothing_is_left_beside(tmp_path:
 
 
 @pytest.mark.parametrize("stranger", ["holiday.jpg", "formats/mine.txt"])
-def test_a_folder_with_somebody_elses_file_is_refused_and_left_alone(tmp_path: Path, stranger: str) -> None:
+def test_a_folder_with_another_file_is_refused_and_left_alone(tmp_path: Path, stranger: str) -> None:
     out = tmp_path / "site"
     assert site(LIVE, "--out", str(out)).returncode == 0
     (out / stranger).write_text("precious")
@@ -63,7 +63,7 @@ def test_a_folder_with_somebody_elses_file_is_refused_and_left_alone(tmp_path: P
     done = site(EUROPE, "--out", str(out))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        f"{out} holds {stranger}, which no site put there\n  -> choose a folder that is new or empty with --out\n"
+        f"{out} has {stranger}, which is not a file of a site\n  -> choose a new or empty folder with --out\n"
     )
     assert contents(out) == before
 
@@ -72,7 +72,7 @@ def test_a_folder_that_was_never_a_site_is_refused(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("somebody's page")
     done = site(LIVE, "--out", str(tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
-    assert "holds index.html, which no site put there" in done.stderr
+    assert "has index.html, which is not a file of a site" in done.stderr
     assert (tmp_path / "index.html").read_text() == "somebody's page"
 
 
@@ -126,7 +126,7 @@ def test_a_crash_leaves_a_whole_site(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_base_url_that_is_none_is_refused(tmp_path: Path, url: str) -> None:
     done = site(LIVE, "--out", str(tmp_path / "site"), "--base-url", url)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (f"--base-url {url!r} is no address of a site\n  -> write it as https://ips.example.com/\n")
+    assert done.stderr == (f"--base-url {url!r} is not a site's URL\n  -> write it as https://ips.example.com/\n")
     assert not (tmp_path / "site").exists()
 
 
@@ -134,7 +134,7 @@ def test_input_that_is_no_inventory_is_refused_with_this_commands_remedy(tmp_pat
     done = site("{", "--out", str(tmp_path / "site"))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "standard input is no ipInventory of schema 1\n"
+        "standard input is not an ipInventory of schema 1\n"
         "  -> pulumi stack output ipInventory --json | python -m inventory site\n"
     )
 
@@ -142,4 +142,4 @@ def test_input_that_is_no_inventory_is_refused_with_this_commands_remedy(tmp_pat
 def test_two_inventories_of_one_edge_are_refused(tmp_path: Path) -> None:
     done = site([LIVE, LIVE | {"region": "elsewhere"}], "--out", str(tmp_path / "site"))
     assert done.returncode == 2
-    assert "one of them is old" in done.stderr
+    assert "one of them is outdated" in done.stderr

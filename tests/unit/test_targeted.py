@@ -18,9 +18,9 @@ import publishing
 from engine import record as engine_record
 from engine.cli import Cli, EngineError, NotWholeError, refused_state
 from engine.refusal import RefusedError
-from engine.values import UNKNOWN, untold
-from inventory.publish import SCHEMA
-from inventory.published import OF_A_REGION
+from engine.values import UNKNOWN, missing_values
+from inventory.outputs import SCHEMA
+from inventory.reading import OF_A_REGION
 from review.markdown import markdown
 from review.report import report
 from tests.unit.commands import called
@@ -31,7 +31,7 @@ from tests.unit.toolchain import executable
 
 Json = dict[str, Any]
 UNTOLD = Unknown()  # type: ignore[no-untyped-call]
-HELP = "\n  -> run a whole `pulumi up`, without --target and --exclude"
+HELP = "\n  -> run a complete `pulumi up`, without --target and --exclude"
 # As the engine prints it.
 REFUSED = """\
 error: The Pulumi CLI encountered a snapshot integrity error. This is a bug!
@@ -53,15 +53,15 @@ goroutine 1 [running]:
 
 @pytest.mark.parametrize("word", sorted(UNKNOWN))
 def test_every_word_of_the_engine_is_found_wherever_it_stands(word: str) -> None:
-    assert untold({"dns": {"records": [{"data": ["192.0.2.1", word]}]}}).startswith(
+    assert missing_values({"dns": {"records": [{"data": ["192.0.2.1", word]}]}}).startswith(
         "no value is known for dns.records[0].data[1]: "
     )
-    assert untold(word, "ipInventory").startswith("no value is known for ipInventory: ")
-    assert untold(dict.fromkeys("abcde", word)).startswith("no value is known for a, b, c and 2 more: ")
+    assert missing_values(word, "ipInventory").startswith("no value is known for ipInventory: ")
+    assert missing_values(dict.fromkeys("abcde", word)).startswith("no value is known for a, b, c and 2 more: ")
 
 
 def test_a_text_that_only_mentions_the_word_is_a_value() -> None:
-    assert untold({"purpose": f"see {MARKER}", "ports": [5060], "none": None}) == ""
+    assert missing_values({"purpose": f"see {MARKER}", "ports": [5060], "none": None}) == ""
 
 
 def reader(command: str, given: object) -> subprocess.CompletedProcess[str]:
@@ -89,7 +89,7 @@ def test_who_reads_outputs_refuses_them_in_words(command: str, given: Json, wher
 def test_who_reads_a_stack_without_outputs_hears_why(command: str) -> None:
     done = reader(command, {})
     assert (done.returncode, done.stdout) == (2, "")
-    assert "there are no outputs: no whole update of this stack has ended well" in done.stderr
+    assert "there are no outputs: this stack has had no complete, successful update" in done.stderr
     assert done.stderr.endswith(f"{HELP}\n")
 
 
@@ -112,7 +112,7 @@ def test_our_own_tools_refuse_them_before_anything_is_made_of_them(
 def test_a_review_says_that_what_people_read_today_is_not_known() -> None:
     found = report(preview_of(before={"ipInventory": MARKER}, after={"ipInventory": LIVE}), "prod")
     assert found.visible
-    assert "- what people read today: no value is known for ipInventory: " in markdown(found)
+    assert "- the published outputs: no value is known for ipInventory: " in markdown(found)
 
 
 @pytest.mark.parametrize("outputs", [{"dns": UNTOLD}, {"dns": {"records": [{"data": [UNTOLD]}]}}])
@@ -150,7 +150,7 @@ def test_an_update_that_does_not_know_an_output_publishes_none(monkeypatch: pyte
         outputs = {"ipInventory": output({"schema": 1}), "dns": {"records": records}, "egressCapacity": output(1)}
         found = exported(outputs, monkeypatch)
         with pytest.raises(
-            RefusedError, match=r"are made of: dns; the published ones stay\n  -> run a whole `pulumi up`"
+            RefusedError, match=r"depend on: dns; the published outputs stay unchanged\n  -> run a complete `pulumi up`"
         ):
             await found["ipInventory"].future()
 
@@ -177,11 +177,11 @@ def test_a_preview_may_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_state_that_the_engine_refuses_says_what_is_wrong_and_what_helps() -> None:
-    told = str(EngineError("pulumi up", REFUSED))
-    assert told == (
+    reported = str(EngineError("pulumi up", REFUSED))
+    assert reported == (
         "`pulumi up` failed:\nthe engine refuses the stack's state: resource urn:pulumi:p::w::a:b:C::nat's dependency"
         " urn:pulumi:p::w::a:b:C::router refers to missing resource\n"
-        "  -> `pulumi state repair` on this stack, then a whole `pulumi up`; docs/recover.md"
+        "  -> `pulumi state repair` on this stack, then a complete `pulumi up`; docs/recover.md"
     )
     written = "x.json: snapshot integrity failure; it was already written, but is invalid (backup available at y): "
     assert "child resource a refers to missing parent b" in refused_state(

@@ -9,6 +9,7 @@ import pulumi
 import pytest
 
 from components import acl_enforcement
+from plan.import_ids import import_ids
 from settings import Settings, SettingsError
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config, without_site
 from tests.unit.recording import HIDDEN, Declared, Edge, declare, declare_once
@@ -46,9 +47,9 @@ def test_the_provider_gets_every_password_as_a_secret_and_says_so_in_the_outputs
     edge = declare_once(with_acl())
     acl = one(edge, ACL)
     assert [acl.clear[key] for key in ("password", "readerPassword", "writerPassword")] == [HIDDEN] * 3
-    told = edge.clear_outputs["trunkAcl"]
-    assert [told["readerPassword"], told["writerPassword"]] == [HIDDEN] * 2
-    assert (told["customers"], told["trunks"], told["entries"]) == (3, 5, 8)
+    reported = edge.clear_outputs["trunkAcl"]
+    assert [reported["readerPassword"], reported["writerPassword"]] == [HIDDEN] * 2
+    assert (reported["customers"], reported["trunks"], reported["entries"]) == (3, 5, 8)
 
 
 def test_what_is_pickled_into_the_state_is_a_name_and_nothing_else() -> None:
@@ -156,7 +157,8 @@ def test_without_an_image_there_is_no_reloader() -> None:
 
 def test_what_the_cluster_has_already_can_be_adopted() -> None:
     edge = declare_once(with_acl())
-    ids = acl_enforcement.import_ids("acl-enforcement", Settings.parse(as_engine_gives_it(with_acl())))
+    found = import_ids(Settings.parse(as_engine_gives_it(with_acl())))
+    ids = {name: each for name, each in found.items() if name.startswith("acl-enforcement-")}
     ours = {each.name: each for each in edge.resources if each.name.startswith("acl-enforcement-") and each.custom}
     assert set(ids) == set(ours) - {"acl-enforcement-token"}
     for name, import_id in ids.items():
@@ -165,18 +167,18 @@ def test_what_the_cluster_has_already_can_be_adopted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "told"),
+    ("path", "value", "reported"),
     [
         (("reach",), {"access": "proxy"}, "add trunkAcl.reach.proxyPort"),
         (("reach",), {"access": "direct", "iamUser": "a@b.iam"}, "IAM sign-in without a proxy or connector"),
         (("limits", "widestIpv4"), 4, "use 8 or more"),
         (("limits", "allowReserved"), ["10.0.0.1/8"], "is not a range"),
-        (("signIn",), {"passwords": False}, "nobody could read the ACL"),
+        (("signIn",), {"passwords": False}, "no role could read the ACL"),
         (("owner",), "portal", "its rows would be removed"),
     ],
 )
-def test_what_cannot_work_is_refused_with_the_remedy(path: tuple[str, ...], value: object, told: str) -> None:
-    assert told in refusals(with_acl(*path, value=value))
+def test_what_cannot_work_is_refused_with_the_remedy(path: tuple[str, ...], value: object, reported: str) -> None:
+    assert reported in refusals(with_acl(*path, value=value))
 
 
 def test_kamailio_without_a_password_needs_a_proxy_beside_it() -> None:

@@ -82,7 +82,7 @@ def test_ranges_stand_in_the_order_of_their_numbers_not_of_their_letters() -> No
 
 @pytest.mark.parametrize("text", ["acme", "acme IP_ACL 50 calls", "a IP_ACL 1 calls/s 1 calls on", "a b c d"])
 def test_what_is_no_trunk_s_line_is_not_taken_for_one(text: str) -> None:
-    with pytest.raises(ValueError, match="not a trunk's line"):
+    with pytest.raises(ValueError, match="not a trunk line"):
         trunks({"1": text})
 
 
@@ -127,9 +127,9 @@ def test_nothing_changed_is_no_change() -> None:
 
 def test_the_summary_counts_all_and_shows_the_first() -> None:
     after = texts([trunk("1", "a", *(f"9.{number}.0.0/16" for number in range(30))), trunk("2", "b")])
-    told = summary(changes({}, after), shown=3).split("\n")
-    assert told[0] == "trunk files: 32 lines added, 0 removed, for 2 customers"
-    assert told[1:] == [
+    reported = summary(changes({}, after), shown=3).split("\n")
+    assert reported[0] == "trunk files: 32 lines added, 0 removed, for 2 customers"
+    assert reported[1:] == [
         "  BAN 1: + a IP_ACL 50 calls/s 500 calls",
         "  BAN 1: + a: 9.0.0.0/16",
         "  BAN 1: + a: 9.1.0.0/16",

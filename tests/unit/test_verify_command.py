@@ -21,45 +21,45 @@ from verify.finding import Finding, Judgement, Part, Subject, Verdict
 
 
 @pytest.mark.parametrize(
-    ("options", "given", "told"),
+    ("options", "given", "reported"),
     [
-        ((), "{", "it is no JSON\n  -> pulumi stack output --json > FILE"),
+        ((), "{", "it is not JSON\n  -> pulumi stack output --json > FILE"),
         (("--outputs", "/nonexistent/x"), "", "/nonexistent/x: No such file or directory\n  -> "),
         (("--ca", "/nonexistent/x"), "right", "--ca /nonexistent/x: No such file or directory\n  -> "),
         (("--ca", "README.md"), "right", "--ca README.md: "),
         (("--source", "198.51.100.1"), "right", "--source 198.51.100.1: Cannot assign requested address\n  -> "),
-        (("--source", "here"), "right", "'here' is no IPv4 or IPv6 address"),
-        (("--resolver", "dns.example"), "right", "'dns.example' is no address with a port"),
-        (("--resolver", "127.0.0.1:0"), "right", "is no address with a port"),
-        (("--resolver", "127.0.0.1:70000"), "right", "is no address with a port"),
-        (("--timeout", "0"), "right", "'0' is no number from 0.1 to 3600"),
-        (("--timeout", "nan"), "right", "'nan' is no number"),
-        (("--expect", "100"), "right", "'100' is no number from 200 to 699"),
-        (("--expiry-days", "x"), "right", "'x' is no number"),
+        (("--source", "here"), "right", "'here' is not an IPv4 or IPv6 address"),
+        (("--resolver", "dns.example"), "right", "'dns.example' is not an address with an optional port"),
+        (("--resolver", "127.0.0.1:0"), "right", "is not an address with an optional port"),
+        (("--resolver", "127.0.0.1:70000"), "right", "is not an address with an optional port"),
+        (("--timeout", "0"), "right", "'0' is not a number from 0.1 to 3600"),
+        (("--timeout", "nan"), "right", "'nan' is not a number"),
+        (("--expect", "100"), "right", "'100' is not a number from 200 to 699"),
+        (("--expiry-days", "x"), "right", "'x' is not a number"),
         (("--only", "web"), "right", "--only"),
     ],
 )
-def test_what_cannot_be_read_is_told_with_exit_status_2_and_no_traceback(
-    options: tuple[str, ...], given: str, told: str
+def test_what_cannot_be_read_is_reported_with_exit_status_2_and_no_traceback(
+    options: tuple[str, ...], given: str, reported: str
 ) -> None:
     text = (
         json.dumps(outputs()) if given == "right" else given.encode(errors="surrogateescape").decode(errors="replace")
     )
     done = called("verify", *options, given=text)
     assert done.returncode == 2
-    assert told in done.stderr
+    assert reported in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
 
 
-def test_bytes_that_are_no_text_are_told_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bytes_that_are_no_text_are_reported_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "outputs.json"
     file.write_bytes(b'{"ipInventory": "\xff"}')
     assert main(["--outputs", str(file)]) == 2
-    assert capsys.readouterr().err.startswith(f"{file} is no JSON in UTF-8\n  -> ")
+    assert capsys.readouterr().err.startswith(f"{file} is not JSON in UTF-8\n  -> ")
 
 
-def test_a_stack_that_the_engine_does_not_know_is_told_in_the_engines_words(
+def test_a_stack_that_the_engine_does_not_know_is_reported_in_the_engines_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     executable(tmp_path / "pulumi", 'echo "error: no stack named $6" >&2; exit 255')
@@ -75,8 +75,8 @@ def test_the_stacks_outputs_are_what_the_engine_says(
     executable(tmp_path / "pulumi", f'echo "$@" > {tmp_path}/arguments; cat {tmp_path}/outputs.json')
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert main(["--stack", "prod", "--only", "tls", "--json"]) == 3
-    told = json.loads(capsys.readouterr().out)
-    assert {each["where"] for each in told["findings"]} == {"127.94.255.2:5061"}
+    reported = json.loads(capsys.readouterr().out)
+    assert {each["where"] for each in reported["findings"]} == {"127.94.255.2:5061"}
     assert "stack output --json --stack prod" in (tmp_path / "arguments").read_text()
     assert "--show-secrets" not in (tmp_path / "arguments").read_text()
 
@@ -94,8 +94,8 @@ def at(where: str, judgement: Judgement) -> Finding:
 
 
 def test_the_json_has_what_is_broken_first_and_every_field_that_is_documented() -> None:
-    told = report.document([at("ns1", RIGHT), at("ns2", OLD), at("ns3", WRONG)], "ringer.tel", 1.23456)
-    assert told == {
+    reported = report.document([at("ns1", RIGHT), at("ns2", OLD), at("ns3", WRONG)], "ringer.tel", 1.23456)
+    assert reported == {
         "schema": 1,
         "domain": "ringer.tel",
         "holds": False,
@@ -167,7 +167,7 @@ def test_text_of_others_is_neither_style_nor_control_in_the_table() -> None:
 # Bounds
 
 
-def test_checks_run_at_once_and_what_is_not_finished_in_time_is_told_as_such() -> None:
+def test_checks_run_at_once_and_what_is_not_finished_in_time_is_reported_as_such() -> None:
     begun: list[int] = []
     checks = Checks()
 
@@ -206,12 +206,12 @@ def test_one_surprise_takes_no_other_answer_away() -> None:
         await asyncio.gather(checks.check(SIP_A, surprise), checks.check(SIP_A, _at_once))
 
     asyncio.run(within(5, work()))
-    told = [each.judgement for each in checks.findings()]
-    assert [each.verdict for each in told] == [Verdict.BROKEN, Verdict.HOLDS]
-    assert told[0].found == "its answer could not be judged: KeyError"
+    reported = [each.judgement for each in checks.findings()]
+    assert [each.verdict for each in reported] == [Verdict.BROKEN, Verdict.HOLDS]
+    assert reported[0].found == "its answer could not be judged: KeyError"
 
 
-def test_progress_tells_how_many_are_done_of_how_many() -> None:
+def test_progress_shows_how_many_are_done_of_how_many() -> None:
     seen: list[tuple[int, int]] = []
     checks = Checks(lambda done, of: seen.append((done, of)))
     asyncio.run(within(5, _one(checks)))

@@ -1,4 +1,4 @@
-"""How `python -m verify` judges what it was told: name servers, SIP servers, certificates."""
+"""How `python -m verify` judges answers: of name servers, SIP servers, certificates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.cases import cases
 from tests.promises import ANNOUNCED, NAT, RETIRED, UDP, outputs
 from verify import answering, certificate, records, sip
 from verify.certificate import Certificate
-from verify.finding import LONGEST, Judgement, Verdict, said
+from verify.finding import LONGEST, Judgement, Verdict, one_line
 from verify.promise import RecordSet, of
 from verify.records import Reply
 
@@ -42,27 +42,27 @@ def test_the_right_answer_holds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "told", "remedy"),
+    ("reply", "reported", "remedy"),
     [
         (a(UDP, RETIRED), f"{RETIRED}, which is retired", "pulumi up"),
         (a(UDP, ANNOUNCED), f"{ANNOUNCED}, which is announced", "pulumi up"),
         (a(NAT[0]), f"{NAT[0]}, which is active (Vendor egress)", "pulumi up"),
-        (a("192.0.2.66"), "192.0.2.66, which is none of ours", "pulumi up"),
+        (a("192.0.2.66"), "192.0.2.66, which is not in the inventory", "pulumi up"),
         (a("192.0.2.66"), f"missing: {UDP}", "pulumi up"),
         (Reply(authoritative=True), f"nothing; missing: {UDP}", "pulumi up"),
         (Reply(rcode="NXDOMAIN", authoritative=True), f"missing: {UDP}", "pulumi up"),
-        (Reply(rcode="SERVFAIL"), "it answers SERVFAIL", "see this server's log"),
-        (Reply(rcode="REFUSED"), "it answers REFUSED", "see this server's log"),
-        (Reply(data=rdata("A", UDP), ttl=300), "without authority", "delegation"),
+        (Reply(rcode="SERVFAIL"), "it answers SERVFAIL", "check this server's log"),
+        (Reply(rcode="REFUSED"), "it answers REFUSED", "check this server's log"),
+        (Reply(data=rdata("A", UDP), ttl=300), "not authoritative", "delegation"),
         (Reply(authoritative=True, cname="web.ringer.tel."), "an alias of web.ringer.tel.", "remove the CNAME"),
         (a(UDP, ttl=60), "TTL 60 s instead of 300 s, below 300 s", "pulumi up"),
-        (Reply(problem="no answer in time"), "no answer in time", "see that this server runs"),
+        (Reply(problem="no answer in time"), "no answer in time", "check that this server runs"),
     ],
 )
-def test_an_authority_that_says_anything_else_breaks_the_promise(reply: Reply, told: str, remedy: str) -> None:
+def test_an_authority_that_says_anything_else_breaks_the_promise(reply: Reply, reported: str, remedy: str) -> None:
     judgement = judged(reply)
     assert judgement.verdict is Verdict.BROKEN
-    assert told in judgement.found
+    assert reported in judgement.found
     assert remedy in judgement.remedy
 
 
@@ -92,8 +92,8 @@ def test_a_resolver_may_have_an_answer_for_less_long_and_without_authority_but_n
     assert judged(Reply(data=rdata("A", UDP), ttl=86_400), authority=False).verdict is Verdict.WARNING
 
 
-def test_a_resolver_with_an_old_copy_is_told_from_a_server_that_is_wrong() -> None:
-    assert "wait until its copy expires" in judged(a(RETIRED), authority=False).remedy
+def test_a_resolver_with_an_old_copy_is_distinguished_from_a_wrong_server() -> None:
+    assert "wait until its cache expires" in judged(a(RETIRED), authority=False).remedy
     assert "wait" not in judged(a(RETIRED)).remedy
 
 
@@ -103,11 +103,11 @@ def test_names_in_answers_are_compared_without_case() -> None:
     assert judged(answer, srv).verdict is Verdict.HOLDS
 
 
-def test_an_address_of_the_other_family_that_nobody_promised_is_not_ours() -> None:
+def test_an_unpromised_address_of_the_other_family_is_not_ours() -> None:
     absent = next(each for each in PROMISE.absences if each.name == "sip.ringer.tel")
     assert judged(Reply(rcode="NXDOMAIN", authoritative=True), absent).verdict is Verdict.HOLDS
     answer = Reply(authoritative=True, data=rdata("AAAA", "2001:db8::1"), ttl=300)
-    assert "not ours to be there: 2001:db8::1" in judged(answer, absent).found
+    assert "unexpected: 2001:db8::1" in judged(answer, absent).found
 
 
 def test_naptr_of_other_services_is_the_zone_owners_business_and_that_of_sip_is_not() -> None:
@@ -123,7 +123,7 @@ def test_naptr_of_other_services_is_the_zone_owners_business_and_that_of_sip_is_
     [({"ns1.x", "ns2.x"}, Verdict.HOLDS), ({"ns1.x"}, Verdict.BROKEN), ({"ns1.x", "ns2.x", "ns.y"}, Verdict.BROKEN),
      ({"ns.y"}, Verdict.WARNING), (set(), Verdict.BROKEN)],
 )  # fmt: skip
-def test_the_world_asks_our_name_servers_or_a_twins_and_never_some_of_both(
+def test_the_delegation_is_to_our_name_servers_or_elsewhere_and_never_to_both(
     delegated: set[str], verdict: Verdict
 ) -> None:
     assert records.judge_delegation(Reply(), delegated, frozenset({"ns1.x", "ns2.x"})).verdict is verdict
@@ -162,7 +162,7 @@ def valid(*names: str, days: float = 90, since: float = 30, untrusted: str = "")
 
 
 @pytest.mark.parametrize(
-    ("found", "verdict", "told"),
+    ("found", "verdict", "reported"),
     [
         (valid("sip-tcp.ringer.tel", "ringer.tel"), Verdict.HOLDS, "until 2026-05-30 (90 days left)"),
         (valid("RINGER.TEL."), Verdict.HOLDS, "90 days left"),
@@ -173,19 +173,19 @@ def valid(*names: str, days: float = 90, since: float = 30, untrusted: str = "")
         (valid("sip-tcp.ringer.tel"), Verdict.BROKEN, "not for ringer.tel"),
         (valid("ringer.tel.example.net", "xringer.tel"), Verdict.BROKEN, "not for ringer.tel"),
         (valid(), Verdict.BROKEN, "no name"),
-        (valid("*.tel"), Verdict.BROKEN, "SIP takes no wildcard: RFC 5922, 7.2"),
+        (valid("*.tel"), Verdict.BROKEN, "SIP allows no wildcards: RFC 5922, 7.2"),
         (valid("ringer.tel", untrusted="self-signed certificate"), Verdict.BROKEN, "not trusted: self-signed"),
     ],
 )
 def test_a_certificate_is_judged_for_the_domain_a_client_set_out_for(
-    found: Certificate, verdict: Verdict, told: str
+    found: Certificate, verdict: Verdict, reported: str
 ) -> None:
     judgement = certificate.judge(found, "ringer.tel", NOW, 14, None)
     assert judgement.verdict is verdict
-    assert told in judgement.found
+    assert reported in judgement.found
 
 
-def test_an_expired_certificate_is_told_once() -> None:
+def test_an_expired_certificate_is_reported_once() -> None:
     expired = valid("ringer.tel", days=-1, untrusted="certificate has expired")
     assert "not trusted" not in certificate.judge(expired, "ringer.tel", NOW, 14, None).found
 
@@ -282,6 +282,6 @@ def test_no_bytes_make_parsing_an_answer_fail(noise: bytes) -> None:
 @cases(100, least=100)
 @given(st.text(max_size=1000))
 def test_what_others_wrote_is_one_short_printable_line(text: str) -> None:
-    told = said(text)
-    assert told.isprintable()
-    assert len(told) <= LONGEST + 3
+    reported = one_line(text)
+    assert reported.isprintable()
+    assert len(reported) <= LONGEST + 3

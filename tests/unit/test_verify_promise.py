@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from inventory.publish import digest
+from inventory.outputs import digest
 from refusal import Refusal
 from tests.promises import ANNOUNCED, NAT, RETIRED, TCP, UDP, ZONE, outputs
 from tests.stacks import stack_config
@@ -25,7 +25,7 @@ def test_the_live_edge_promises_the_records_of_its_zone() -> None:
 
 
 def test_the_programs_own_outputs_are_read_without_loss() -> None:
-    """Of production's settings: what is told there is what live-edge.md has."""
+    """Of production's settings: expected values are from live-edge.md."""
     promise = of(declare(stack_config("prod")).outputs)
     assert texts(promise) == ZONE
     assert {each.ttl for each in promise.records} == {300}
@@ -63,15 +63,15 @@ def test_a_record_set_that_leads_to_anything_but_active_ingress_contradicts_the_
     def lead(found: dict[str, Any]) -> None:
         found["dns"]["records"][1]["data"] = [address]
 
-    (told,) = of(changed(lead)).contradictions()
-    assert told.startswith(f"sip-udp.ringer.tel A leads to {address}, which is {standing}")
+    (reported,) = of(changed(lead)).contradictions()
+    assert reported.startswith(f"sip-udp.ringer.tel A resolves to {address}, which is {standing}")
 
 
 def test_an_endpoint_whose_name_leads_elsewhere_contradicts_itself() -> None:
     def lead(found: dict[str, Any]) -> None:
         found["dns"]["records"][0]["data"] = [TCP]
 
-    assert list(of(changed(lead)).contradictions()) == [f"endpoint primary: sip.ringer.tel A does not lead to {UDP}"]
+    assert list(of(changed(lead)).contradictions()) == [f"endpoint primary: sip.ringer.tel A does not resolve to {UDP}"]
 
 
 def test_a_target_outside_our_records_is_to_be_looked_up() -> None:
@@ -82,17 +82,17 @@ def test_a_target_outside_our_records_is_to_be_looked_up() -> None:
     assert of(outputs()).foreign_targets == ()
 
 
-def test_an_inventory_that_somebody_edited_is_refused() -> None:
+def test_an_edited_inventory_is_refused() -> None:
     found = outputs()
     found["ipInventory"]["addresses"][0]["address"] = "192.0.2.66"
-    with pytest.raises(Refusal, match=r"digest is not that of its contents[\s\S]*-> .*pulumi stack output"):
+    with pytest.raises(Refusal, match=r"digest does not match its contents[\s\S]*-> .*pulumi stack output"):
         of(found)
 
 
 def test_outputs_of_an_older_program_say_what_to_do() -> None:
     found = outputs()
     del found["dns"]["records"]
-    with pytest.raises(Refusal, match=r"an older program wrote it\n  -> pulumi up"):
+    with pytest.raises(Refusal, match=r"it was written by an older version\n  -> run `pulumi up`"):
         of(found)
 
 
@@ -101,12 +101,12 @@ def test_outputs_of_an_older_program_say_what_to_do() -> None:
     ["", "{", "null", "5", "[]", '"x"', "[" * 100_000, '{"ipInventory": {}}', '{"ipInventory": 5, "dns": 6}'],
 )
 def test_what_is_no_object_of_outputs_is_refused_in_plain_words(text: str) -> None:
-    with pytest.raises(Refusal, match=r"^this is not what a stack's outputs look like: .*\n  -> "):
+    with pytest.raises(Refusal, match=r"^this is not the outputs of a stack: .*\n  -> "):
         read(text)
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "told"),
+    ("path", "value", "reported"),
     [
         (("dns", "records", 0, "name"), "a b", "records.0.name"),
         (("dns", "records", 0, "name"), "x..y", "records.0.name"),
@@ -115,8 +115,8 @@ def test_what_is_no_object_of_outputs_is_refused_in_plain_words(text: str) -> No
         (("dns", "records", 0, "ttl"), -1, "records.0.ttl"),
         (("dns", "records", 0, "ttl"), True, "records.0.ttl"),
         (("dns", "records", 0, "data"), [], "records.0.data"),
-        (("dns", "records", 0, "data"), ["x"], "sip.ringer.tel A: 'x' is no data of that type"),
-        (("dns", "records", 0, "data"), ["1.2.3.4 5.6.7.8"], "is no data of that type"),
+        (("dns", "records", 0, "data"), ["x"], "sip.ringer.tel A: 'x' is not valid data of that type"),
+        (("dns", "records", 0, "data"), ["1.2.3.4 5.6.7.8"], "is not valid data of that type"),
         (("dns", "records", 3, "data"), ["10 50 99999 sip."], "_sip._udp.ringer.tel SRV"),
         (("dns", "dsRecords"), ["1 2 3"], "dsRecords"),
         (("dns", "nameServers"), ["a..b"], "nameServers"),
@@ -129,7 +129,7 @@ def test_what_is_no_object_of_outputs_is_refused_in_plain_words(text: str) -> No
     ],
 )
 def test_a_field_that_does_not_fit_is_refused_by_name_with_a_remedy_and_no_control_character(
-    path: tuple[Any, ...], value: object, told: str
+    path: tuple[Any, ...], value: object, reported: str
 ) -> None:
     def spoil(found: dict[str, Any]) -> None:
         place: Any = found
@@ -139,7 +139,7 @@ def test_a_field_that_does_not_fit_is_refused_by_name_with_a_remedy_and_no_contr
 
     with pytest.raises(Refusal) as refused:
         read(json.dumps(changed(spoil)))
-    assert told in str(refused.value)
+    assert reported in str(refused.value)
     assert "\n  -> " in str(refused.value)
     assert all(line.isprintable() for line in str(refused.value).splitlines())
 
@@ -152,5 +152,5 @@ def test_a_customers_own_address_without_a_name_is_its_own_server() -> None:
 
     assert not list(of(changed(lambda found: lead(found, UDP))).contradictions())
     assert list(of(changed(lambda found: lead(found, "acme.ringer.tel"))).contradictions()) == [
-        f"endpoint dedicated: acme.ringer.tel A does not lead to {UDP}"
+        f"endpoint dedicated: acme.ringer.tel A does not resolve to {UDP}"
     ]

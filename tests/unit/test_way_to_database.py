@@ -66,7 +66,7 @@ def stack(database: Config, acl: Config, *, manage: bool = True) -> Config:
             "the SIP proxies connect to the database's public address",
             "add database.network.privateNetwork, or the range that the pods come from",
         ),
-        (CERTIFICATES, {}, "who has a client certificate", "use trunkAcl.reach.access: connector"),
+        (CERTIFICATES, {}, "requires a client certificate", "use trunkAcl.reach.access: connector"),
         (CERTIFICATES, {"reach": CONNECTOR, "enforcement": {}}, "the SIP proxies sign in", "sslMode: ENCRYPTED_ONLY"),
     ],
 )
@@ -138,6 +138,6 @@ class Addressless(Cloud):
 
 def test_the_proxies_are_not_sent_to_an_empty_host() -> None:
     config = changed(stack_config("sandbox"), ("warp-edge:trunkAcl", "reach"), PROXY)
-    with pytest.raises(pulumi.RunError, match="no address for the SIP proxies") as refused:
+    with pytest.raises(pulumi.RunError, match="no address that the SIP proxies can reach") as refused:
         declare(config, cloud=Addressless("warp-sandbox"))
     assert "database.network.privateNetwork" in str(refused.value)

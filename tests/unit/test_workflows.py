@@ -146,7 +146,7 @@ def test_a_fork_gets_checks_and_no_identity() -> None:
     assert conditions == {"passed": "${{ always() }}"}
 
 
-def test_whoever_gets_an_identity_gets_it_from_an_environment() -> None:
+def test_every_job_with_an_identity_gets_it_from_an_environment() -> None:
     for file, name, job in jobs():
         if "id-token" in job["permissions"] and "uses" not in job:
             assert job["environment"], f"{file}: {name}"

@@ -9,9 +9,9 @@ from unittest.mock import patch
 import pytest
 from jinja2 import Environment
 
-from inventory import pages
+from inventory import templates
 
-fresh = pages.template.__wrapped__  # as in a process of its own
+fresh = templates.template.__wrapped__  # as in a process of its own
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Which region's address a shared name answers with, where Cloud DNS decides it for each query."""
+"""DNS routing: which region's address Cloud DNS answers for a shared name, query by query."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Times = Annotated[int, Field(ge=1, le=10)]
 
 
 class Probe(Section):
-    """How Cloud DNS finds out which region's TCP address answers."""
+    """The health check by which Cloud DNS finds out which region's TCP address answers."""
 
     name: Name = Field("warp-sip-tcp", description="name of the health check, in the project")
     source_regions: tuple[Region, ...] = Field(
-        description="three Google Cloud regions that probe, best those nearest to customers"
+        description="three Google Cloud regions to probe from, preferably those nearest to customers"
     )
     path: (
         Annotated[
@@ -31,12 +31,12 @@ class Probe(Section):
         | None
     ) = Field(
         None,
-        description="path that proxies answer with 200 on their `ws` port; absent: the `sip` port takes connections",
+        description="path that proxies answer with 200 on their `ws` port; absent: a TCP connection to the `sip` port",
     )
-    interval_seconds: Annotated[Seconds, Field(ge=LEAST_INTERVAL)] = Field(30, description="from one probe to the next")
-    timeout_seconds: Seconds = Field(5, description="how long an answer is waited for")
-    unhealthy_after: Times = Field(2, description="failed probes in a row until an address is left out")
-    healthy_after: Times = Field(2, description="answered probes in a row until it is back")
+    interval_seconds: Annotated[Seconds, Field(ge=LEAST_INTERVAL)] = Field(30, description="interval between probes")
+    timeout_seconds: Seconds = Field(5, description="timeout of one probe")
+    unhealthy_after: Times = Field(2, description="consecutive failures after which an address is left out")
+    healthy_after: Times = Field(2, description="consecutive successes after which it returns")
 
     @field_validator("source_regions")
     @classmethod
@@ -55,27 +55,27 @@ class Probe(Section):
 
 
 class Routing(Section):
-    """Policies of the shared names' address records; their SRV sets need none."""
+    """DNS routing of the shared names' address records; their SRV sets need none."""
 
     udp: Literal["fixed", "geo"] = Field(
         "fixed",
-        description="`fixed`: dns.names.primary and udp lead to the first active region; `geo`: each asker to the"
-        " nearest, whether it answers or not",
+        description="`fixed`: dns.names.primary and udp resolve to the first active region; `geo`: to the region"
+        " nearest to the client, whether it answers or not",
     )
     tcp: Literal["fixed", "geo", "failover"] = Field(
         "fixed",
         description="the same for dns.names.tcp; `geo`: the nearest that answers; `failover`: the first active region,"
-        " and while it does not answer the nearest other one",
+        " or, while it does not answer, the nearest other one",
     )
-    probe: Probe | None = Field(None, description="how it is seen which region answers; needed for `tcp`")
+    probe: Probe | None = Field(None, description="health check of the regions; required for `tcp`")
 
     @field_validator("udp", mode="before")
     @classmethod
     def _what_answers_no_probe_is_not_probed(cls, udp: object) -> object:
-        """A probe speaks TCP or HTTP to the very address that the record has."""
+        """A probe uses TCP or HTTP, to the address of the record."""
         if udp == "failover":
             raise refuse(
-                "no probe can tell whether UDP is served: the address would look dead while it serves",
+                "probes cannot check UDP: the address would look dead while it serves calls",
                 "use geo or fixed here; clients over UDP fail over by the SRV records",
             )
         return udp
@@ -86,14 +86,14 @@ class Routing(Section):
         tcp = info.data.get("tcp")
         if probe is None and tcp not in (None, "fixed"):
             raise refuse(
-                f"`tcp: {tcp}` leaves out who does not answer, and nothing says how that is seen",
+                f"`tcp: {tcp}` leaves out regions that do not answer, which needs a health check",
                 "add routing.probe with its sourceRegions",
             )
         if probe and tcp == "fixed":
-            raise refuse("nothing would be probed", "set routing.tcp to failover or geo, or remove the probe")
+            raise refuse("a probe that is not used", "set routing.tcp to failover or geo, or remove the probe")
         return probe
 
     @property
     def is_fixed(self) -> bool:
-        """Whether every host of the zone answers everybody the same."""
+        """Whether every client gets the same answer."""
         return self.udp == self.tcp == "fixed"

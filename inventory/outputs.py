@@ -1,7 +1,7 @@
 """The inventory, and the JSON shapes in which the stack's outputs publish it.
 
-Every shape carries `schema`; a field is only ever added under the same number. `docs/outputs.md` documents them.
-Deterministic: the same edge gives the same bytes, there is no clock in here.
+Every shape has `schema`; under the same number fields are only ever added. `docs/outputs.md` documents them.
+Deterministic: the same edge gives the same bytes; no clock is read.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from inventory import sheets
-from inventory.address import Address, Direction, Status
+from inventory import sheet_texts
+from inventory.address import Address, Direction
 from inventory.capacity import PORTS_PER_ADDRESS, EgressCapacity
 from inventory.endpoint import Endpoint, Record
-from inventory.published_values import Json, written
+from inventory.json_values import Json, written
 
 SCHEMA = 1
-# What a way in is opened for in a firewall.
+# Purpose of a firewall rule for an endpoint.
 PURPOSE = {"UDP": "SIP", "TCP": "SIP", "TLS": "SIPS", "WS": "WS", "WSS": "WSS"}
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """What one region, or all of them together, promise.
+    """The promise of one region, or of all regions together.
 
-    `addresses` in the order they were declared, retired ones last; `endpoints`: those that all may use first, and of
-    them first the server that customers get; `records`: what DNS answers. In a plan (`plan/`) no IP is known: an
-    address's is empty, and endpoints and records have names in their place.
+    `addresses` in the order of their declaration, retired ones last; `endpoints`: public ones first, beginning with the
+    server that customers configure; `records`: the record sets. In a plan (`plan/`) IPs are not known: an address's is
+    empty, and endpoints and records have names instead.
     """
 
     region: str
@@ -40,7 +40,7 @@ class Inventory:
     records: tuple[Record, ...]
 
     def filled(self, found: Mapping[str, str]) -> Inventory:
-        """With the IPs of these names. Retired addresses have theirs already."""
+        """With IPs filled in by name. Retired addresses have theirs already."""
         known = {each.name: each.address for each in self.addresses if each.address} | dict(found)
         return replace(
             self,
@@ -51,7 +51,7 @@ class Inventory:
 
     @property
     def shared(self) -> Inventory:
-        """Without customers' own addresses, their endpoints and their names."""
+        """Without dedicated addresses, their endpoints and their names."""
         return replace(
             self,
             addresses=tuple(each for each in self.addresses if each.customer is None),
@@ -62,12 +62,12 @@ class Inventory:
     @property
     def announced_ingress(self) -> list[Address]:
         """Where customers will send calls: reserved, nothing answers there yet."""
-        inbound = [a for a in self.addresses if a.direction is Direction.INBOUND and a.customer is None]
-        return [a for a in inbound if a.status is Status.ANNOUNCED]
+        inbound = (a for a in self.addresses if a.direction is Direction.INBOUND and a.customer is None)
+        return [each for each in inbound if each.coming]
 
     @property
     def egress(self) -> list[Address]:
-        """What vendors must accept today: announced, active and draining."""
+        """Addresses that vendors have to accept today: announced, active and draining."""
         return [a for a in self.addresses if a.direction is Direction.OUTBOUND and a.published]
 
     def ip_inventory(self, addresses: Sequence[Json] | None = None) -> Json:
@@ -85,16 +85,16 @@ class Inventory:
         )
 
     def vendor_whitelist(self) -> Json:
-        """Output `vendorWhitelist`: what vendors put into their lists, as data and as the text they get."""
+        """Output `vendorWhitelist`: the addresses that vendors whitelist, as data and as text."""
         return {
             "schema": SCHEMA,
             "addresses": [address.address for address in self.egress],
             "cidrs": [address.cidr for address in self.egress],
-            "text": sheets.vendor_sheet(self.egress, self.domain),
+            "text": sheet_texts.vendor_sheet(self.egress, self.domain),
         }
 
     def customer_endpoints(self) -> Json:
-        """Output `customerEndpoints`: everything a customer needs to send calls and to open a firewall."""
+        """Output `customerEndpoints`: everything a customer needs to send calls and to configure a firewall."""
         ways_in = [each for each in self.endpoints if each.customer is None]
         shared = [each for each in self.records if each.customer is None]
         return {
@@ -107,16 +107,16 @@ class Inventory:
                 "outbound": _outbound(ways_in, self.announced_ingress),
                 "inbound": [{"protocols": ["UDP", "TCP"], "from": address.cidr} for address in self.egress],
             },
-            "codecs": list(sheets.CODECS),
-            "dtmf": sheets.DTMF,
-            "authentication": sheets.AUTHENTICATION,
-            "text": sheets.customer_sheet(ways_in, self.egress, self.announced_ingress),
+            "codecs": list(sheet_texts.CODECS),
+            "dtmf": sheet_texts.DTMF,
+            "authentication": sheet_texts.AUTHENTICATION,
+            "text": sheet_texts.customer_sheet(ways_in, self.egress, self.announced_ingress),
         }
 
 
 def _outbound(ways_in: Sequence[Endpoint], announced: Sequence[Address]) -> list[Json]:
     """Customers open UDP and TCP to the UDP address: a client may retry a large request over TCP
-    (RFC 3261, section 18.1.1), and an open port nobody answers on is better than a silent drop."""
+    (RFC 3261, section 18.1.1), and an open port without a listener is better than a silent drop."""
     rules = [
         _rule(["UDP", "TCP"] if way.transport == "UDP" else ["TCP"], way.address, way.port, PURPOSE[way.transport])
         for way in ways_in
@@ -130,8 +130,8 @@ def _outbound(ways_in: Sequence[Endpoint], announced: Sequence[Address]) -> list
 
 
 def record_sets(found: Iterable[Record], ttl_seconds: int, addresses: Mapping[str, Any] | None = None) -> list[Json]:
-    """The part `records` of output `dns`: every record set of the edge, as name servers must answer it. `addresses`: by
-    the names that stand in the records of a plan."""
+    """Part `records` of output `dns`: every record set of the edge, as name servers have to answer it. `addresses`: IPs
+    by the names in a plan's records."""
     return [_record(record, record.values(addresses or {})) | {"ttl": ttl_seconds} for record in found]
 
 
@@ -150,7 +150,7 @@ def egress_capacity(capacity: EgressCapacity) -> Json:
 
 
 def with_digest(body: Json) -> Json:
-    """An inventory with the digest of the rest of it."""
+    """An inventory with the digest of its other fields."""
     rest = {key: value for key, value in body.items() if key != "digest"}
     return rest | {"digest": digest(rest)}
 

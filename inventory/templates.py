@@ -1,4 +1,4 @@
-"""Templates of pages: whatever stands in an inventory is text there."""
+"""Templates of HTML documents: all values of an inventory are escaped as text."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def printable(text: str) -> str:
-    """Without control characters, and without those that turn text around: spaces in their place."""
+    """Control and bidirectional characters replaced by spaces."""
     return "".join(each if each.isprintable() else " " for each in text)
 
 
 @cache
 def template(file: Path) -> Template:
-    """A page's template; it escapes what it is given, and refuses what it is not given."""
-    # Here, because the program that deploys needs none of it.
+    """A template that escapes values and refuses undefined ones."""
+    # Imported here, because it is not needed for a deployment.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
 
     environment = Environment(
@@ -38,14 +38,14 @@ def template(file: Path) -> Template:
 
 
 def _kept_beside(file: Path) -> BytecodeCache | None:
-    """Compiled templates stay where Python keeps compiled modules, as long as it may write there: compiling one takes
-    longer than all else about its page. The cache knows the template's text by its hash; the name of its file has what
-    else decides about the code: the release of Jinja and this module, where the options are."""
+    """Compiled templates are cached beside Python's compiled modules, if that folder is writable: compiling one takes
+    longer than everything else about its document. The cache checks the hash of the template's text; the file's name
+    has what else affects the code: the release of Jinja, and this module with its options."""
     import jinja2  # noqa: PLC0415
     from jinja2 import FileSystemBytecodeCache  # noqa: PLC0415
 
     class Kept(FileSystemBytecodeCache):
-        # A folder that is not there, not ours to write, or no folder: then it is compiled each time.
+        # If the folder does not exist or is not writable, the template is compiled each time.
         def load_bytecode(self, bucket: Bucket) -> None:
             with suppress(OSError):
                 super().load_bytecode(bucket)

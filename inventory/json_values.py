@@ -1,6 +1,6 @@
-"""How a published object is read and written: camelCase, types not coerced, unknown fields ignored.
+"""Reading and writing published objects: camelCase, types not coerced, unknown fields ignored.
 
-What has its default is not written.
+Fields with their default are not written.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ READ = ConfigDict(extra="ignore", strict=True, alias_generator=to_camel, defer_b
 
 def _canonical(text: str) -> str:
     if "%" in text:
-        raise ValueError("a zone is no part of an address")
+        raise ValueError("an address cannot have a zone")
     return str(ip_address(text))
 
 
@@ -30,7 +30,7 @@ _adapters: dict[type, TypeAdapter[Any]] = {}
 
 
 def written(value: Any) -> Json:
-    """An object of one of the published types, as JSON has it. What has its default has no key."""
+    """An object of a published type as JSON, without fields that have their default."""
     kind = type(value)
     if kind not in _adapters:
         _adapters[kind] = TypeAdapter(kind)

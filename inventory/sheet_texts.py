@@ -1,10 +1,10 @@
-"""What people outside are told, in sentences: the vendor's whitelist and the customer's sheet."""
+"""Texts for vendors and customers: the whitelist and the customer's sheet."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from inventory.address import Address, Status
+from inventory.address import Address
 from inventory.endpoint import Endpoint
 
 CODECS = ("G.711 ulaw", "G.711 alaw", "G.729")
@@ -14,19 +14,13 @@ AUTHENTICATION = "source IP, no credentials"
 
 def when(address: Address) -> str:
     """What a vendor should know of an address that is not simply in use."""
-    match address.status:
-        case Status.ANNOUNCED:
-            start = f"from {address.active_on}" if address.active_on else "soon"
-            return f"announced: will be used {start}, accept it now"
-        case Status.DRAINING:
-            since = f" since {address.drained_on}" if address.drained_on else ""
-            return f"draining{since}: accept it until it is retired"
-        case _:
-            return ""
+    remark = address.status.state.remark
+    since = f" since {address.day}" if address.day and not address.coming else ""
+    return f"{address.status}{since}: {remark.format(start=address.start)}" if remark else ""
 
 
 def vendor_sheet(egress: Sequence[Address], domain: str) -> str:
-    """The text vendors get; `egress` are the published addresses."""
+    """The text for vendors; `egress`: the published addresses."""
     port = ", ".join(str(port) for port in egress[0].ports) if egress else ""
     lines = [
         f"WARP ({domain}), wholesale termination: please whitelist ALL of these addresses",
@@ -41,7 +35,7 @@ def vendor_sheet(egress: Sequence[Address], domain: str) -> str:
 
 
 def customer_sheet(endpoints: Sequence[Endpoint], egress: Sequence[Address], announced: Sequence[Address] = ()) -> str:
-    """The text customers get: where to send calls, now and soon, and what their firewall must let through."""
+    """The text for customers: current and announced endpoints, and firewall rules."""
     plain = [each for each in endpoints if each.role in ("primary", "secondary")]
     further = dict.fromkeys(f"  {e.transport:<9}  {e.server}:{e.port}" for e in endpoints if e not in plain)
     lines = [
@@ -58,7 +52,8 @@ def customer_sheet(endpoints: Sequence[Endpoint], egress: Sequence[Address], ann
 
 
 def _opened_further(plain: Sequence[Endpoint], endpoints: Sequence[Endpoint]) -> dict[str, str]:
-    """What else is opened, once each, and for what: a transport, or another region, whose name is then the role."""
+    """Further destinations, once each, with their purpose: a transport, or another region, whose name is then the
+    role."""
     known = {_opened(each) for each in plain}
     found: dict[str, str] = {}
     for each in endpoints:
@@ -68,11 +63,10 @@ def _opened_further(plain: Sequence[Endpoint], endpoints: Sequence[Endpoint]) ->
 
 
 def coming(address: Address) -> str:
-    """What a customer should know of an address that will answer."""
+    """A remark for customers on an announced address."""
     host = f"[{address.address}]" if ":" in address.address else address.address
     ports = ", ".join(str(port) for port in address.ports)
-    start = f"from {address.active_on}" if address.active_on else "soon"
-    return f"{host} ({'/'.join(address.protocols)} {ports}) will answer {start}; open your firewall to it now"
+    return f"{host} ({'/'.join(address.protocols)} {ports}) will answer {address.start}; open your firewall to it now"
 
 
 def _opened(endpoint: Endpoint) -> str:

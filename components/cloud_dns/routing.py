@@ -5,22 +5,12 @@ docs.cloud.google.com/dns/docs/routing-policies-overview
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pulumi
 
-from components.sdk.compute import HealthCheck
-from components.sdk.dns import Geo, PrimaryBackup, RoutingPolicy
-from inventory.routing import Policy, Routing, Target
-from settings.routing import Probe
-
-
-@dataclass(frozen=True)
-class Probed:
-    """How addresses are probed, and at which port: all of them at the same."""
-
-    probe: Probe
-    port: int
+from components.dns_host import Probed
+from components.sdk.google import HealthCheck
+from components.sdk.resource import Properties
+from inventory.dns_routing import Policy, Routing, Target
 
 
 def health_check(name: str, probed: Probed, options: pulumi.ResourceOptions) -> HealthCheck:
@@ -43,7 +33,7 @@ def health_check(name: str, probed: Probed, options: pulumi.ResourceOptions) -> 
     )
 
 
-def routing_policy(routing: Routing, check: HealthCheck | None) -> RoutingPolicy:
+def routing_policy(routing: Routing, check: HealthCheck | None) -> Properties:
     """A record set's policy. One address an item: where a zone is signed, health checks allow no more.
 
     A failover has something to fail over to; with one region left it is a geolocation policy of that region. It keeps
@@ -56,10 +46,10 @@ def routing_policy(routing: Routing, check: HealthCheck | None) -> RoutingPolicy
     first, *others = routing.targets
     if routing.policy is Policy.FAILOVER and others:
         backups = [_probed(each) for each in others]
-        failover: PrimaryBackup = {"primary": {"externalEndpoints": [first.address]}, "backupGeos": backups}
+        failover = {"primary": {"externalEndpoints": [first.address]}, "backupGeos": backups}
         return {"healthCheck": check.id, "primaryBackup": failover}
     return {"healthCheck": check.id, "geos": [_probed(each) for each in routing.targets]}
 
 
-def _probed(target: Target) -> Geo:
+def _probed(target: Target) -> Properties:
     return {"location": target.location, "healthCheckedTargets": {"externalEndpoints": [target.address]}}

@@ -1,0 +1,110 @@
+"""Google's resource types: registry.terraform.io/providers/hashicorp/google, properties in camel case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from components.sdk.resource import GCP, LABELS, Known, Resource, ask
+from engine import tokens
+
+
+class Address(Resource, token=tokens.ADDRESS, package=GCP, secret=LABELS):
+    """google_compute_address: a reserved address of a region."""
+
+    name = Known[str]("name")
+    address = Known[str]("address")
+    self_link = Known[str]("selfLink")
+
+
+class GlobalAddress(Resource, token=tokens.GLOBAL_ADDRESS, package=GCP, secret=LABELS):
+    """google_compute_global_address: a reserved address or range of no region."""
+
+    name = Known[str]("name")
+
+
+class Router(Resource, token=tokens.ROUTER, package=GCP):
+    """google_compute_router: a Cloud Router."""
+
+    name = Known[str]("name")
+
+
+class RouterNat(Resource, token=tokens.NAT, package=GCP):
+    """google_compute_router_nat: a Cloud NAT gateway."""
+
+    min_ports_per_vm = Known[float | None]("minPortsPerVm")
+
+
+class HealthCheck(Resource, token=tokens.HEALTH_CHECK, package=GCP):
+    """google_compute_health_check: what Cloud DNS probes with."""
+
+
+class Connection(Resource, token=tokens.CONNECTION, package=GCP):
+    """google_service_networking_connection: private services access of a network."""
+
+
+def get_cluster(*, name: str, location: str, project: str) -> Mapping[str, Any]:
+    """google_container_cluster: `endpoint`, `masterAuths` with `clusterCaCertificate` of a GKE cluster."""
+    return ask(GCP, "gcp:container/getCluster:getCluster", {"name": name, "location": location, "project": project})
+
+
+class ManagedZone(Resource, token=tokens.ZONE, package=GCP, secret=LABELS):
+    """google_dns_managed_zone: a zone at Cloud DNS."""
+
+    name = Known[str]("name")
+    name_servers = Known[Sequence[str]]("nameServers")
+
+
+class RecordSet(Resource, token=tokens.RECORD_SET, package=GCP):
+    """google_dns_record_set: all records of one name and type at Cloud DNS."""
+
+
+def get_managed_zone(*, name: str) -> Mapping[str, Any]:
+    """google_dns_managed_zone: `dnsName`, `nameServers` of a zone."""
+    return ask(GCP, "gcp:dns/getManagedZone:getManagedZone", {"name": name})
+
+
+def get_keys(*, zone_id: str) -> Mapping[str, Any]:
+    """google_dns_keys: `keySigningKeys` with `dsRecord` of a zone, by its id."""
+    return ask(GCP, "gcp:dns/getKeys:getKeys", {"managedZone": zone_id})
+
+
+class DatabaseInstance(
+    Resource,
+    token=tokens.INSTANCE,
+    package=GCP,
+    secret=("replicaConfiguration", "rootPassword", "rootPasswordWo", "serverCaCerts"),
+):
+    """google_sql_database_instance. Of `server_ca_certs` each has its PEM under `cert`."""
+
+    name = Known[str]("name")
+    connection_name = Known[str]("connectionName")
+    public_ip_address = Known[str | None]("publicIpAddress")
+    private_ip_address = Known[str | None]("privateIpAddress")
+    server_ca_certs = Known[Sequence[Mapping[str, Any]] | None]("serverCaCerts")
+
+
+class Database(Resource, token=tokens.DATABASE, package=GCP):
+    """google_sql_database: a database in an instance."""
+
+    name = Known[str]("name")
+
+
+class User(Resource, token=tokens.USER, package=GCP, secret=("password", "passwordWo")):
+    """google_sql_user: a user of an instance."""
+
+    name = Known[str]("name")
+
+
+class Bucket(Resource, token=tokens.BUCKET, package=GCP, secret=LABELS):
+    """google_storage_bucket."""
+
+    name = Known[str]("name")
+
+
+class BucketIAMMember(Resource, token=tokens.BUCKET_MEMBER, package=GCP):
+    """google_storage_bucket_iam_member: one member's role at a bucket."""
+
+
+class BucketObject(Resource, token=tokens.BUCKET_OBJECT, package=GCP, secret=("content", "customerEncryption")):
+    """google_storage_bucket_object: a file in a bucket."""
