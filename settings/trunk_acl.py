@@ -115,7 +115,7 @@ class Reloader(Section):
         "kamailio-rpc",
         description="name of the headless Service by which it finds every proxy pod; declared by this program",
     )
-    port: Port = Field(9061, description="the proxies' port for RPC over HTTP (`kamailio/rpc.cfg`)")
+    port: Port = Field(9061, description="the proxies' port for the reloader's calls, UDP and TCP (`kamailio/rpc.cfg`)")
     cpu: Quantity = Field("50m", description="requested CPU")
     memory: Quantity = Field("128Mi", description="requested memory, and its limit")
 

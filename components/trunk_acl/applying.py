@@ -34,6 +34,7 @@ def apply(props: Props) -> None:
                 if rows is not None:
                     entries.reconcile(connection, props["owner"], trunks(rows), props["places"])
                 dedicated.reconcile(connection, props["owner"], own)
+            forget_changes(connection)
 
         migrator.migrate(connection, _wishes(props), then)
 
@@ -53,6 +54,11 @@ def found(props: Props) -> Props:
                 outs["dedicated"] = own
     outs.pop("__provider", None)
     return outs
+
+
+def forget_changes(connection: Connection) -> None:
+    """Remove from the log of changes what every reloader has read long ago."""
+    connection.execute("DELETE FROM trunk_acl.changes WHERE changed_at < now() - interval '1 day'")
 
 
 @contextmanager
