@@ -131,7 +131,7 @@ RULES = (
             Rule(record, r"ttl", Effect.NONE, "how long resolvers remember"),
         )
     ),
-    Rule(TRUNK_ACL, r"(places|__provider)", Effect.NONE, "how the rows are written"),
+    Rule(TRUNK_ACL, r"(places|removals|__provider)", Effect.NONE, "how the rows are written"),
     Rule(TRUNK_ACL, r".+", Effect.ACCESS, "who may call"),
     Rule(GANDI_RECORD_SET, r"(api|adopt|deadlineSeconds|__provider)", Effect.NONE, "how Gandi is spoken to"),
     Rule(ZONE, r"dnssecConfig", Effect.MOVES, "names stop resolving unless the parent's DS records fit"),

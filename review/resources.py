@@ -179,7 +179,7 @@ def _effects(step: Step, operation: Operation, *, refresh: bool) -> Iterator[Eff
         for each in _differences(step, refresh=refresh):
             if step.type == TRUNK_ACL:
                 # The customers' trunks are told customer by customer (`acl.py`); places are lines of files.
-                if not each.property.startswith(("trunks", "places", "__provider")):
+                if not each.property.startswith(("trunks", "places", "removals", "__provider")):
                     yield Effected(Effect.ACCESS, "who may call", each.property)
             elif not (step.type == NAT and each.property.startswith(("natIps", "drainNatIps"))):
                 yield Effected(each.effect, each.words, each.property, before=each.cloud, after=each.settings)

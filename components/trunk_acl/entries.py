@@ -5,14 +5,15 @@ Rows of another owner (the portal's) are neither read nor touched; they are in t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 
 import psycopg
 
 from components.trunk_acl.lock import Connection
 from refusal import Refusal
+from trunk_removal import Allowed, Removal, removal, unconfirmed
 from trunk_text import Entry, Trunk, texts
 
 
@@ -25,8 +26,8 @@ class Reconciled:
     removed: int
 
 
-def read(connection: Connection, owner: str) -> dict[str, str]:
-    """BAN -> the text of the trunks that `owner` keeps."""
+def read(connection: Connection, owner: str, bans: Sequence[str] | None = None) -> dict[str, str]:
+    """BAN -> the text of the trunks that `owner` keeps; all, or those of these customers."""
     rows = connection.execute(
         """
         SELECT g.ban, g.name, g.auth_type, g.calls_per_second, g.concurrent_calls, g.active,
@@ -34,9 +35,9 @@ def read(connection: Connection, owner: str) -> dict[str, str]:
             coalesce(array_agg(i.cidr::text) FILTER (WHERE NOT i.active), '{}')
         FROM accounts.trunk_groups AS g
         LEFT JOIN accounts.trunk_ips AS i ON i.trunk_group_id = g.id AND i.owner = g.owner
-        WHERE g.owner = %s GROUP BY g.id
+        WHERE g.owner = %(owner)s AND (%(bans)s::text[] IS NULL OR g.ban = ANY (%(bans)s)) GROUP BY g.id
         """,
-        (owner,),
+        {"owner": owner, "bans": bans},
     )
     found = []
     for ban, name, auth_type, calls_per_second, concurrent_calls, active, on, off in rows:
@@ -45,17 +46,25 @@ def read(connection: Connection, owner: str) -> dict[str, str]:
     return texts(found)
 
 
-def reconcile(connection: Connection, owner: str, wanted: Iterable[Trunk], places: Mapping[str, str]) -> Reconciled:
+def reconcile(
+    connection: Connection,
+    owner: str,
+    wanted: Sequence[Trunk],
+    places: Mapping[str, str],
+    allowed: Allowed | None = None,
+) -> Reconciled:
     """Make the rows of `owner` exactly these, all or nothing.
 
-    `places`: BAN to where it is declared, for errors. Raises `Refusal` for an unknown BAN and for a range that
-    the database refuses; then nothing is changed.
+    `places`: BAN to where it is declared, for errors. `allowed`: what may be removed, None for anything. Raises
+    `Refusal` for more than that, for an unknown BAN and for a range that the database refuses; then nothing is changed.
     """
     with connection.transaction(), connection.cursor() as cursor:
         _copy(cursor, wanted)
         # After a large load and before autovacuum comes by, the planner would still think that the tables are empty.
         cursor.execute("ANALYZE accounts.trunk_groups, accounts.trunk_ips")
         _refuse_unknown_customers(cursor, places)
+        if allowed and (words := unconfirmed(_removal(connection, owner, wanted), allowed)):
+            raise Refusal(*words)
         values = {"owner": owner}
         # Removals first: a range may move from one trunk or customer to another in one go.
         removed = cursor.execute(_REMOVE_ENTRIES, values).rowcount + cursor.execute(_REMOVE_TRUNKS, values).rowcount
@@ -129,6 +138,17 @@ def _copy(cursor: psycopg.Cursor[tuple[object, ...]], wanted: Iterable[Trunk]) -
     cursor.execute("ANALYZE pg_temp.wanted_trunks, pg_temp.wanted_entries")
 
 
+def _removal(connection: Connection, owner: str, wanted: Iterable[Trunk]) -> Removal:
+    """Counted in the rows that are there: the state knows of none after it was lost, or after a run that was killed."""
+    losing = [str(ban) for (ban,) in connection.execute(_LOSING, {"owner": owner})]
+    if not losing:
+        return Removal(0, 0, (), ())
+    row = connection.execute(_LIVE, {"owner": owner}).fetchone()
+    kept = set(losing)
+    found = removal(read(connection, owner, losing), texts(each for each in wanted if each.ban in kept))
+    return replace(found, total=row[0] if row else 0)
+
+
 def _refuse_unknown_customers(cursor: psycopg.Cursor[tuple[object, ...]], places: Mapping[str, str]) -> None:
     rows = cursor.execute(
         "SELECT DISTINCT w.ban FROM pg_temp.wanted_trunks AS w"
@@ -173,6 +193,20 @@ CREATE TEMP TABLE wanted_trunks (
     ban text, name text, auth_type text, calls_per_second integer, concurrent_calls integer, active boolean
 ) ON COMMIT DROP;
 CREATE TEMP TABLE wanted_entries (ban text, trunk text, cidr cidr, active boolean) ON COMMIT DROP;
+"""
+# Customers with a row that nothing wanted has the like of.
+_LOSING = """
+SELECT i.ban FROM accounts.trunk_ips AS i WHERE i.owner = %(owner)s AND NOT EXISTS (
+    SELECT FROM pg_temp.wanted_entries AS w WHERE w.cidr = i.cidr AND w.ban = i.ban
+)
+UNION
+SELECT g.ban FROM accounts.trunk_groups AS g WHERE g.owner = %(owner)s AND NOT EXISTS (
+    SELECT FROM pg_temp.wanted_trunks AS w WHERE w.ban = g.ban
+)
+"""
+_LIVE = """
+SELECT count(*) FROM accounts.trunk_ips AS i JOIN accounts.trunk_groups AS g ON g.id = i.trunk_group_id
+WHERE i.owner = %(owner)s AND g.owner = i.owner AND i.active AND g.active AND g.auth_type <> 'DIGEST'
 """
 _REMOVE_ENTRIES = """
 DELETE FROM accounts.trunk_ips AS i USING accounts.trunk_groups AS g

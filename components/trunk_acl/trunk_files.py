@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
+from components.trunk_acl.trunk_folder import listed
 from settings.base import BAN, Ban
 from settings.plain_yaml import YamlError, compose, line_of, plain
 from settings.problems import problem_of, refuse, show
@@ -29,7 +30,7 @@ _BAN = re.compile(BAN)
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong, and where."""
+    """One thing that is wrong, and where; line 0 is the file itself."""
 
     file: str
     line: int
@@ -38,7 +39,8 @@ class Problem:
 
     def __str__(self) -> str:
         customer = f"BAN {self.ban}: " if self.ban else ""
-        return f"  {self.file}:{self.line}: {customer}{self.reason}"
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"  {place}: {customer}{self.reason}"
 
 
 class TrunkFilesError(Exception):
@@ -109,13 +111,17 @@ class _Found:
 
 
 def read(folder: Path, limits: Limits) -> TrunkFiles:
-    """The trunks in the `*.yaml` files of `folder`. Raises `TrunkFilesError` with every problem."""
+    """The trunks in the files of `folder` (`trunk_folder.listed`). Raises `TrunkFilesError` with every problem."""
     if not folder.is_dir():
         raise TrunkFilesError([Problem(str(folder), 0, "", "no such folder; trunkAcl.trunks names it")])
-    problems: list[Problem] = []
+    try:
+        files, refused = listed(folder)
+    except OSError as error:
+        raise TrunkFilesError([Problem(str(folder), 0, "", f"cannot be read: {error.strerror}")]) from None
+    problems = [Problem(_named(folder, name), 0, "", reason) for name, reason in refused]
     found: list[_Found] = []
-    for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
-        found += _in_file(file, f"{folder.name}/{file.name}", problems)
+    for file in files:
+        found += _in_file(file, _named(folder, file.name), problems)
     problems += _unfit(found, limits)
     problems += _clashes(found)
     if problems:
@@ -124,6 +130,12 @@ def read(folder: Path, limits: Limits) -> TrunkFiles:
     for each in found:
         places.setdefault(each.trunk.ban, f"{each.file}:{each.line}")
     return TrunkFiles(texts(each.trunk for each in found), places)
+
+
+def _named(folder: Path, name: str) -> str:
+    """As the folder's reader finds it, on one line whatever the file is called."""
+    path = f"{folder.name}/{name}"
+    return path if path.isprintable() else show(path)
 
 
 def _in_file(file: Path, name: str, problems: list[Problem]) -> Iterator[_Found]:
@@ -139,6 +151,7 @@ def _in_file(file: Path, name: str, problems: list[Problem]) -> Iterator[_Found]
         problems.append(Problem(name, error.line, "", str(error)))
         return
     if root is None:
+        problems.append(Problem(name, 1, "", "empty: its customers would be removed; write `[]` if there are none"))
         return
     if not isinstance(root, yaml.SequenceNode):
         problems.append(Problem(name, line_of(root), "", "not a list; write one `- ban: ...` per trunk"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 import unicodedata
 from ipaddress import ip_network
@@ -76,9 +78,8 @@ def test_a_file_is_read_with_its_defaults_and_its_places(tmp_path: Path) -> None
     )
 
 
-def test_a_customer_s_trunks_may_stand_in_several_files_and_other_files_are_left_alone(tmp_path: Path) -> None:
-    folder = write(tmp_path, b=item(trunk="two", ranges="[34.2.0.0/24]"), a=item(), empty="", comment="# nothing yet\n")
-    (folder / "README.md").write_text("- ban: x", encoding="utf-8")
+def test_a_customer_s_trunks_may_stand_in_several_files(tmp_path: Path) -> None:
+    folder = write(tmp_path, b=item(trunk="two", ranges="[34.2.0.0/24]"), a=item(), none="# nothing yet\n[]\n")
     (folder / "c.yml").write_text(item(ban="B", ranges="[34.3.0.0/24]"), encoding="utf-8")
     files = read(folder, Limits())
     assert list(files.customers) == ["100234", "B"]
@@ -90,8 +91,86 @@ def test_a_customer_s_trunks_may_stand_in_several_files_and_other_files_are_left
     assert files.places == {"100234": "trunks/a.yaml:1", "B": "trunks/c.yml:1"}
 
 
-def test_an_empty_folder_is_a_customer_list_with_nobody_in_it(tmp_path: Path) -> None:
-    assert read(write(tmp_path), Limits()) == TrunkFiles({}, {})
+def test_a_list_without_trunks_is_a_customer_list_with_nobody_in_it(tmp_path: Path) -> None:
+    assert read(write(tmp_path, none="[]\n"), Limits()) == TrunkFiles({}, {})
+
+
+# --- everything in the folder counts or is refused by name ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["b.yaml", "b.yml", "B.YAML", "b.YML", "b.Yaml", "b.off.yaml", "b c.yaml", "100.yaml"])
+def test_what_counts_whatever_the_case_of_its_ending(tmp_path: Path, name: str) -> None:
+    folder = write(tmp_path)
+    (folder / name).write_text(item(), encoding="utf-8")
+    assert read(folder, Limits()).places == {"100234": f"trunks/{name}:1"}
+
+
+@pytest.mark.parametrize("name", ["README.md", "notes.MD", ".gitkeep", ".gitignore"])
+def test_what_belongs_to_the_folder_is_passed_over(tmp_path: Path, name: str) -> None:
+    folder = write(tmp_path, a=item(ranges="[34.2.0.0/24]"))
+    (folder / name).write_text(item(), encoding="utf-8")
+    assert read(folder, Limits()).places == {"100234": "trunks/a.yaml:1"}
+
+
+DOTS, PARKED = "begins with a dot, as files of editors and systems do", "neither *.yaml nor *.yml: it would count for"
+NO_TRUNK_FILES = {
+    ".#b.yaml": DOTS, "._b.yaml": DOTS, ".b.yaml": DOTS, ".b.yaml.swp": DOTS, ".DS_Store": DOTS, ".yaml": DOTS,
+    ".notes.md": DOTS,
+    "b.yaml.off": PARKED, "b.yaml~": PARKED, "b.yaml.bak": PARKED, "#b.yaml#": PARKED, "b.yam": PARKED, "byaml": PARKED,
+    "b.yaml ": PARKED, "b.json": PARKED, "Thumbs.db": PARKED, "b.yaml.orig": PARKED, "md": PARKED,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NO_TRUNK_FILES)
+@pytest.mark.parametrize("content", [item(ranges="[34.2.0.0/24]"), ""], ids=["trunks", "empty"])
+def test_a_file_that_would_count_for_nothing_is_refused_by_its_name(tmp_path: Path, name: str, content: str) -> None:
+    folder = write(tmp_path, a=item())
+    (folder / name).write_text(content, encoding="utf-8")
+    (problem,) = refused(tmp_path)
+    assert (problem.file, problem.line) == (f"trunks/{name}", 0)
+    assert problem.reason.startswith(NO_TRUNK_FILES[name])
+    assert str(problem).startswith(f"  trunks/{name}: ")
+
+
+def test_links_folders_and_devices_are_refused_by_name_and_not_opened(tmp_path: Path) -> None:
+    folder = write(tmp_path, a=item())
+    (tmp_path / "elsewhere.yaml").write_text(item(ranges="[34.2.0.0/24]"), encoding="utf-8")
+    (folder / "link.yaml").symlink_to(tmp_path / "elsewhere.yaml")
+    (folder / "nowhere.yaml").symlink_to(tmp_path / "nowhere")
+    (folder / "shelf").symlink_to(tmp_path)
+    (folder / "more").mkdir()
+    (folder / "more.yaml").mkdir()
+    os.mkfifo(folder / "pipe.yaml")  # whoever opens it, waits
+    link = "a link, and what it leads to can change without a review"
+    told = {each.file.removeprefix("trunks/"): each.reason.partition(";")[0] for each in refused(tmp_path)}
+    assert told == {
+        "link.yaml": link,
+        "nowhere.yaml": link,
+        "shelf": link,
+        "more": "a folder, and folders in this one are not read",
+        "more.yaml": "a folder, and folders in this one are not read",
+        "pipe.yaml": "not a regular file",
+    }
+
+
+def test_an_empty_folder_and_an_empty_file_are_refused_and_not_taken_for_the_end_of_all_customers(
+    tmp_path: Path,
+) -> None:
+    (problem,) = refused(tmp_path)
+    assert str(problem) == "  trunks/: no trunk file in it; as long as there is no customer, add a file with `[]`"
+    (tmp_path / "trunks" / "README.md").touch()
+    assert refused(tmp_path) == (problem,)
+    for content in ("", "\n", "# nothing yet\n"):
+        assert one(tmp_path, content) == (1, "", "empty: its customers would be removed; write `[]` if there are none")
+
+
+@pytest.mark.parametrize("name", [b"a\n\x1b[31m.yaml.off", b"\xff.yaml", "\u202elmay.yaml~".encode()])
+def test_no_name_of_a_file_breaks_the_message(tmp_path: Path, name: bytes) -> None:
+    folder = write(tmp_path, a=item())
+    Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_text(item(), encoding="utf-8")
+    for problem in refused(tmp_path):
+        assert str(problem).isprintable()
+        assert str(problem).encode()
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -154,11 +233,16 @@ def test_a_billion_laughs_are_not_laughed(tmp_path: Path) -> None:
     assert time.process_time() - began < 5, "10^10 elements are not made"
 
 
-def test_a_file_that_cannot_be_read_is_a_problem_of_that_file(tmp_path: Path) -> None:
-    (write(tmp_path) / "a.yaml").mkdir()
-    assert [(each.file, each.reason) for each in refused(tmp_path)] == [
-        ("trunks/a.yaml", "cannot be read: Is a directory")
-    ]
+def test_a_file_that_cannot_be_read_is_a_problem_of_that_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (write(tmp_path) / "a.yaml").write_text(item(), encoding="utf-8")
+
+    def unreadable(_: Path, **__: object) -> str:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_text", unreadable)
+        problems = refused(tmp_path)
+    assert [(each.file, each.reason) for each in problems] == [("trunks/a.yaml", "cannot be read: Permission denied")]
 
 
 def test_no_value_breaks_the_message_into_more_lines(tmp_path: Path) -> None:
