@@ -163,6 +163,21 @@ def test_a_wrong_trunk_file_changes_nothing_and_says_where(acl: Edge) -> None:
     assert acl.planned() == {}
 
 
+def test_a_file_that_was_parked_or_emptied_revokes_nobody(acl: Edge) -> None:
+    before = acl.trunk_file.read_text()
+    parked = acl.trunk_file.rename(acl.trunk_file.with_suffix(".yaml.off"))
+    assert "sandbox/examples.yaml.off: neither *.yaml nor *.yml" in acl.failing("preview")
+    parked.rename(acl.trunk_file).write_text("[]\n")
+    for command in (("preview",), ("up", "--yes", "--skip-preview")):
+        told = acl.failing(*command)
+        assert "entirely removed: BAN 100001, 100002, 100003" in told
+        assert 'set trunkAcl.removals.confirmed: {entries: 6, bans: ["100001", "100002", "100003"]}' in told
+        assert "Traceback" not in told
+    acl.trunk_file.write_text(before)
+    assert acl.customer_of("127.0.0.2") == "100001"
+    assert acl.planned() == {}
+
+
 def test_what_only_the_database_knows_is_refused_with_the_place_and_changes_nothing(acl: Edge) -> None:
     before = acl.trunk_file.read_text()
     # The portal's range; in the same go another customer loses one.
