@@ -37,6 +37,7 @@ def apply(props: Props) -> None:
                         connection, props["owner"], trunks(rows), props["places"], _allowed(props.get("removals"))
                     )
                 dedicated.reconcile(connection, props["owner"], own)
+            forget_changes(connection)
 
         migrator.migrate(connection, _wishes(props), then)
 
@@ -56,6 +57,11 @@ def found(props: Props) -> Props:
                 outs["dedicated"] = own
     outs.pop("__provider", None)
     return outs
+
+
+def forget_changes(connection: Connection) -> None:
+    """Remove from the log of changes what every reloader has read long ago."""
+    connection.execute("DELETE FROM trunk_acl.changes WHERE changed_at < now() - interval '1 day'")
 
 
 @contextmanager

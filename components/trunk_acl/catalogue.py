@@ -152,7 +152,7 @@ def _refuse_what_a_person_must_do(before: Mapping[str, Thing], now: Mapping[str,
 
 def _put_back(connection: Connection, before: Mapping[str, Thing], now: Mapping[str, Thing]) -> None:
     both = [*_wrong(before, now), *_extra(before, now)]
-    for thing in sorted(both, key=lambda each: (ORDER.index(each.kind), each.place)):
+    for thing in sorted(both, key=_birth):
         if thing.name in now and thing.drop:
             connection.execute(thing.drop.encode())
         if thing.name in before:
@@ -160,14 +160,19 @@ def _put_back(connection: Connection, before: Mapping[str, Thing], now: Mapping[
 
 
 def _wrong(before: Mapping[str, Thing], now: Mapping[str, Thing]) -> list[Thing]:
-    """As it should be: what is gone or different."""
+    """As it should be: what is gone or different, a table before its columns."""
     # Another major version may word the same thing differently; there, only what is gone can be told.
     same_words = before.get(SERVER) == now.get(SERVER)
-    return [
+    wrong = (
         was
         for name, was in before.items()
         if name != SERVER and (name not in now or (same_words and now[name].definition != was.definition))
-    ]
+    )
+    return sorted(wrong, key=_birth)
+
+
+def _birth(thing: Thing) -> tuple[int, int]:
+    return ORDER.index(thing.kind), thing.place
 
 
 def _extra(before: Mapping[str, Thing], now: Mapping[str, Thing]) -> list[Thing]:

@@ -141,6 +141,8 @@ def told(error: psycopg.Error) -> tuple[str, str]:
 
 def _prepare(connection: Connection, wishes: Wishes) -> None:
     """The session's own settings: no name is looked up anywhere but where the SQL says, and nothing waits for ever."""
+    # Statements that psycopg prepared by itself would be thrown away with every DROP of a migration.
+    connection.prepare_threshold = None
     for setting, value in (
         ("search_path", "pg_catalog, pg_temp"),
         ("lock_timeout", f"{wishes.lock_seconds * 1000:.0f}"),

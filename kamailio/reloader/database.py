@@ -1,12 +1,17 @@
-"""The database, as warp_acl_reader sees it: notifications, the present value of hosts, and counts.
+"""The database, as warp_acl_reader sees it: what changed, the present value of hosts, and counts.
 
-Two connections: one listens, the other answers the proxies' threads in turn. TLS is libpq's, by PGSSLMODE and
-PGSSLROOTCERT. No message has the URL in it.
+Two connections: one listens, or polls where the database is a standby, the other answers the proxies' threads in turn.
+TLS is libpq's, by PGSSLMODE and PGSSLROOTCERT. No message has the URL in it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import os
+import socket
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any, LiteralString
 
@@ -15,9 +20,25 @@ from psycopg.rows import TupleRow
 
 from kamailio.reloader.work import Network
 
-CHANNEL = "trunk_acl"
+log = logging.getLogger("reloader")
+
+LISTEN: LiteralString = "LISTEN trunk_acl"
 COUNTED = ("hosts", "subnets", "prefixes", "dedicated")
 Connection = psycopg.Connection[TupleRow]
+
+CONNECT_SECONDS = 5
+# For a query that reads next to nothing. A server that stands still acknowledges at TCP's level and never answers.
+ANSWER_SECONDS = 5.0
+# A network that drops everything: given up 4 s after the last sign of life, as in kamailio/ip_auth.cfg.
+KEEPALIVE: dict[str, Any] = {"keepalives_idle": 2, "keepalives_interval": 1, "tcp_user_timeout": 4000}
+
+# What is visible now and was not at an earlier snapshot is of a transaction at or above that snapshot's xmin
+# (components/trunk_acl/sql/0007_changes.sql). The list of running transactions would say it exactly, but a standby's
+# snapshot has none.
+CHANGES: LiteralString = """
+SELECT pg_is_in_recovery(), pg_snapshot_xmin(pg_current_snapshot())::text, changes.id, changes.payload
+FROM (VALUES (true)) AS always LEFT JOIN kamailio.changes ON changes.transaction >= %s::text::xid8 ORDER BY changes.id
+"""
 
 
 class DatabaseDown(Exception):
@@ -27,26 +48,99 @@ class DatabaseDown(Exception):
 def _connect(url: str) -> Connection:
     try:
         return psycopg.connect(
-            url, autocommit=True, connect_timeout=5, application_name="warp-acl-reloader",
-            keepalives_idle=10, keepalives_interval=5, keepalives_count=3, tcp_user_timeout=15000,
-        )  # fmt: skip
+            url, autocommit=True, connect_timeout=CONNECT_SECONDS, application_name="warp-acl-reloader", **KEEPALIVE
+        )
     except psycopg.Error as error:
         raise DatabaseDown(_words(error)) from None
 
 
-class Listener:
-    """Notifications of the channel, from the moment it is made."""
+def _cut(connection: Connection) -> None:
+    """Have whoever waits for an answer see the connection end. From another thread."""
+    with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.pgconn.socket)) as ours:
+        ours.shutdown(socket.SHUT_RDWR)
 
-    def __init__(self, url: str) -> None:
+
+def _ask(connection: Connection, query: LiteralString, *parameters: Any) -> list[TupleRow]:
+    """A short query's rows. Raises `DatabaseDown`, also when there is no answer for `ANSWER_SECONDS`."""
+    late = threading.Event()
+
+    def give_up() -> None:
+        late.set()
+        _cut(connection)
+
+    timer = threading.Timer(ANSWER_SECONDS, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        cursor = connection.execute(query, parameters)
+        return cursor.fetchall() if cursor.description else []
+    except psycopg.errors.UndefinedTable:
+        raise
+    except psycopg.Error as error:
+        raise DatabaseDown(f"no answer within {ANSWER_SECONDS:g} s" if late.is_set() else _words(error)) from None
+    finally:
+        timer.cancel()
+
+
+class Changes:
+    """The log of changes, from the moment this is made. `standby`: whether the database was one when last asked."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        ((self.standby, self._since),) = _ask(
+            connection, "SELECT pg_is_in_recovery(), pg_snapshot_xmin(pg_current_snapshot())::text"
+        )
+        self._seen = frozenset[int]()
+        self._missed = False
+
+    def new(self) -> list[str]:
+        """Payloads that became visible since, each once. Raises `DatabaseDown`."""
+        try:
+            rows = _ask(self._connection, CHANGES, self._since)
+        except psycopg.errors.UndefinedTable:
+            self._miss_the_log()
+            return []
+        found = {row[2]: str(row[3]) for row in rows if row[2] is not None}
+        new = [payload for number, payload in found.items() if number not in self._seen]
+        self.standby, self._since, self._seen = bool(rows[0][0]), str(rows[0][1]), frozenset(found)
+        return new
+
+    def _miss_the_log(self) -> None:
+        if not self._missed:
+            log.error(
+                "the database has no view kamailio.changes: changes wait for the timed reload; run `pulumi up` of the"
+                " stack that owns the database, with the program's version that this reloader is of"
+            )
+        self._missed = True
+
+
+class Listener:
+    """What is announced of changes, from the moment this is made: by notifications, or, where the database is a standby
+    and sends none, from the log of changes, which is read every `poll_seconds`."""
+
+    def __init__(self, url: str, poll_seconds: float) -> None:
+        self._poll_seconds = poll_seconds
         self._connection = _connect(url)
         try:
-            self._connection.execute("LISTEN trunk_acl")
-        except psycopg.Error as error:
+            self._changes = Changes(self._connection)
+            self.standby = self._changes.standby
+            if not self.standby:
+                _ask(self._connection, LISTEN)
+        except DatabaseDown:
             self._connection.close()
-            raise DatabaseDown(_words(error)) from None
+            raise
 
     def payloads(self, seconds: float) -> Iterator[str]:
-        """The first that comes within that time. Raises `DatabaseDown` when the connection is lost."""
+        """Those that come first within that time. Raises `DatabaseDown` when the connection is lost."""
+        if self.standby:
+            time.sleep(min(seconds, self._poll_seconds))
+            yield from self._changes.new()
+            if not self._changes.standby:
+                log.info("the standby was promoted: from now on it sends notifications")
+                _ask(self._connection, LISTEN)
+                self.standby = False
+                yield from self._changes.new()
+            return
         try:
             for notification in self._connection.notifies(timeout=seconds, stop_after=1):
                 yield notification.payload
@@ -55,10 +149,8 @@ class Listener:
 
     def check(self) -> None:
         """Whether the connection still answers: one that was cut without a word says nothing by itself."""
-        try:
-            self._connection.execute("SELECT 1")
-        except psycopg.Error as error:
-            raise DatabaseDown(_words(error)) from None
+        if not self.standby:
+            _ask(self._connection, "SELECT 1")
 
     def close(self) -> None:
         """Let go of it."""
@@ -85,6 +177,11 @@ class Views:
         """How many rows a complete load of each part has."""
         (row,) = self._rows("SELECT hosts, subnets, prefixes, dedicated FROM kamailio.acl_counts", ())
         return dict(zip(COUNTED, row, strict=True))
+
+    def give_up(self) -> None:
+        """The database does not answer: whoever waits for it gets `DatabaseDown` now."""
+        if (connection := self._connection) is not None:
+            _cut(connection)
 
     def _rows(self, query: LiteralString, parameters: tuple[Any, ...]) -> list[TupleRow]:
         """One attempt on the connection there is, and one on a new one: it may have been lost since."""

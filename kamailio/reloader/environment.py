@@ -36,6 +36,7 @@ class Settings:
     table: Table
     status: Endpoint
     quiet_seconds: float
+    poll_seconds: float
     full_seconds: float
     watch_seconds: float
     reload_seconds: float
@@ -58,6 +59,7 @@ class Settings:
                 "WARP_ACL_STATUS_LISTEN", environment.get("WARP_ACL_STATUS_LISTEN", EVERYWHERE), STATUS_PORT
             ),
             quiet_seconds=_seconds(environment, "WARP_ACL_QUIET_SECONDS", 0.1),
+            poll_seconds=_seconds(environment, "WARP_ACL_POLL_SECONDS", 2),
             full_seconds=_seconds(environment, "WARP_ACL_FULL_SECONDS", 300),
             watch_seconds=_seconds(environment, "WARP_ACL_WATCH_SECONDS", 5),
             reload_seconds=_seconds(environment, "WARP_ACL_RELOAD_SECONDS", 180),

@@ -30,11 +30,11 @@ class Service:
         self._resolved = 0.0
 
     def run(self, goes_on: Callable[[], bool] = lambda: True) -> None:
-        """For as long as it goes on. The database's absence is waited out, and told."""
+        """For as long as it goes on. The database's absence is waited out, and reported."""
         pause = 0.5
         while goes_on():
             try:
-                listener = Listener(self._settings.database_url)
+                listener = Listener(self._settings.database_url, self._settings.poll_seconds)
             except DatabaseDown as down:
                 self._without_database(down)
                 self._wait(pause)
@@ -42,7 +42,8 @@ class Service:
                 continue
             pause = 0.5
             self._status.set("warp_acl_database_up", 1)
-            log.info("listening to the database; %d proxies known", len(self._proxies))
+            how = f"asking the standby every {self._settings.poll_seconds:g} s" if listener.standby else "listening"
+            log.info("%s; %d proxies known", how, len(self._proxies))
             try:
                 # What changed while nobody listened was told to nobody.
                 self._hand_out(EVERYTHING)
@@ -87,6 +88,7 @@ class Service:
 
     def _without_database(self, down: DatabaseDown) -> None:
         self._status.set("warp_acl_database_up", 0)
+        self._views.give_up()
         log.error("the database does not answer: %s; proxies keep their tables", down)
 
     def _wait(self, seconds: float) -> None:

@@ -20,7 +20,7 @@ STALE_SECONDS = 60.0
 Labels = tuple[tuple[str, str], ...]
 
 HELP: Mapping[str, str] = {
-    "warp_acl_database_up": "gauge 1 while the reloader listens to the database",
+    "warp_acl_database_up": "gauge 1 while the database answers the reloader; 0 within 15 s when it stops",
     "warp_acl_proxy_up": "gauge 1 while the proxy answers RPC",
     "warp_acl_proxy_complete": "gauge 1 when the last count of the proxy's rows was the database's; 0 is an alert",
     "warp_acl_rows": "gauge rows by part, as the proxy holds them and as the database has them",

@@ -1,7 +1,7 @@
 """What a notification asks for. Pure: payloads in, `Work` out.
 
-A payload is `all`, or the ranges whose entries changed, separated by spaces (components/trunk_acl/sql/0005). It says
-where to look, never what is there.
+A payload is `all`, `dedicated`, or the ranges whose entries changed, separated by spaces
+(components/trunk_acl/sql/0007_changes.sql). It says where to look, never what is there.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ EVERYTHING = Work(all_hosts=True, ranges=True, dedicated=True)
 
 def work_for(payload: str) -> Work:
     """What one notification asks for; everything when it is not understood."""
+    if payload == "dedicated":
+        return Work(dedicated=True)
     try:
         networks = [ipaddress.ip_network(word) for word in payload.split()]
     except ValueError:

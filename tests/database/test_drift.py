@@ -82,6 +82,14 @@ REPAIRED = {
         ["ALTER TABLE accounts.trunk_ips DISABLE TRIGGER audit_updated"],
         "trigger audit_updated ON accounts.trunk_ips was changed",
     ),
+    "a trigger that announces nothing": (
+        ["ALTER TABLE accounts.trunk_groups DISABLE TRIGGER notify_updated"],
+        "trigger notify_updated ON accounts.trunk_groups was changed",
+    ),
+    "a log that no reloader can read": (["DROP VIEW kamailio.changes"], "view kamailio.changes is gone"),
+    "a log that is slow to read": (
+        ["DROP INDEX trunk_acl.changes_by_transaction"], "index trunk_acl.changes_by_transaction is gone",
+    ),
     "a comment": (["COMMENT ON TABLE accounts.trunk_ips IS NULL"], "comment TABLE accounts.trunk_ips is gone"),
     "the reserved ranges": (
         ["DELETE FROM trunk_acl.reserved_ranges WHERE range = '10.0.0.0/8'"],

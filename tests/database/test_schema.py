@@ -122,6 +122,9 @@ NOT_FOR_THE_READER = (
     "SELECT * FROM kamailio.entries",
     "SELECT * FROM trunk_acl.migrations",
     "SELECT * FROM trunk_acl.limits",
+    "SELECT * FROM trunk_acl.changes",
+    "DELETE FROM kamailio.changes",
+    "SELECT trunk_acl.announce('all')",
     "DROP VIEW kamailio.version",
     "SELECT accounts.get_customer_by_source_ip('34.1.2.3') FROM accounts.trunk_ips",
     "DELETE FROM accounts.trunk_ips",
@@ -145,7 +148,7 @@ def is_denied(connection: Connection, statement: str) -> bool:
 
 def test_the_reader_reads_every_view_of_kamailio_s(acl: Database) -> None:
     with acl.connect("warp_acl_reader") as connection:
-        for view in ("address", "version", "acl_hosts", "acl_prefixes", "dedicated", "acl_counts"):
+        for view in ("address", "version", "acl_hosts", "acl_prefixes", "dedicated", "acl_counts", "changes"):
             # Without a schema, as Kamailio's modules name them.
             connection.execute(f"SELECT * FROM {view}".encode()).fetchall()
 
@@ -182,6 +185,9 @@ NOT_FOR_THE_WRITER = (
     "INSERT INTO trunk_acl.allowed_ranges VALUES ('0.0.0.0/0')",
     "DELETE FROM trunk_acl.migrations",
     "SELECT trunk_acl.unfit('34.1.2.0/24')",
+    "SELECT trunk_acl.announce('all')",
+    "INSERT INTO trunk_acl.changes (payload) VALUES ('all')",
+    "DELETE FROM trunk_acl.changes",
     "SELECT * FROM kamailio.address",
     "CREATE SCHEMA mine",
     "CREATE ROLE mine",
