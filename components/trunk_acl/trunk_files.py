@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
+from components.trunk_acl.special_purpose import Fitness
 from components.trunk_acl.trunk_folder import listed
 from settings.base import BAN, Ban
 from settings.plain_yaml import YamlError, compose, line_of, plain
@@ -209,19 +210,10 @@ def _line_below(node: yaml.Node, steps: Sequence[object]) -> int:
 
 def _unfit(found: Sequence[_Found], limits: Limits) -> Iterator[Problem]:
     """What the database would refuse, told before anything is touched."""
-    widest = {4: limits.widest_ipv4, 6: limits.widest_ipv6}
-    allowed = [ip_network(text) for text in limits.allow_reserved]
+    fitness = Fitness(limits)
     for each, entry, line in _entries(found):
-        network = entry.range
-        if network.prefixlen < widest[network.version]:
-            reason = f"{network} is wider than /{widest[network.version]} (trunkAcl.limits)"
-            yield Problem(each.file, line, each.trunk.ban, reason)
-        elif (not network.is_global or network.is_multicast) and not any(
-            network.version == range_.version and network.subnet_of(range_)  # type: ignore[arg-type] # same version
-            for range_ in allowed
-        ):
-            reason = f"{network} is reserved (RFC 6890): no customer calls from there (trunkAcl.limits.allowReserved)"
-            yield Problem(each.file, line, each.trunk.ban, reason)
+        if reason := fitness.unfit(entry.range):
+            yield Problem(each.file, line, each.trunk.ban, f"{reason}; the limits are trunkAcl.limits")
 
 
 def _clashes(found: Sequence[_Found]) -> Iterator[Problem]:

@@ -307,12 +307,20 @@ WRONG = {
     ),
     "a pipe in a name": (item(trunk='"a|b"'), 2, "trunk: not a valid name here"),
     "quotes round a number": (item().replace("Second: 5", 'Second: "5"'), 3, "callsPerSecond: not a whole number"),
-    "too wide": (item(ranges="[34.1.0.0/19]"), 5, "34.1.0.0/19 is wider than /20 (trunkAcl.limits)"),
-    "too wide in IPv6": (item(ranges='["2600:1900::/39"]'), 5, "2600:1900::/39 is wider than /40 (trunkAcl.limits)"),
+    "too wide": (item(ranges="[34.1.0.0/19]"), 5, "34.1.0.0/19 is wider than /20; the limits are trunkAcl.limits"),
+    "too wide in IPv6": (
+        item(ranges='["2600:1900::/39"]'),
+        5,
+        "2600:1900::/39 is wider than /40; the limits are trunkAcl.limits",
+    ),
     "everything": (item(ranges="[0.0.0.0/0]"), 5, "0.0.0.0/0 is wider than /20"),
-    "private": (item(ranges="[10.1.0.0/24]"), 5, "10.1.0.0/24 is reserved (RFC 6890)"),
-    "multicast": (item(ranges="[224.0.1.0/24]"), 5, "224.0.1.0/24 is reserved (RFC 6890)"),
-    "loopback": (item(ranges="[127.0.0.1]"), 5, "127.0.0.1/32 is reserved (RFC 6890)"),
+    "private": (
+        item(ranges="[10.1.0.0/24]"),
+        5,
+        "10.1.0.0/24 is in 10.0.0.0/8, reserved: private use (RFC 1918); the limits are trunkAcl.limits",
+    ),
+    "multicast": (item(ranges="[224.0.1.0/24]"), 5, "224.0.1.0/24 is in 224.0.0.0/4, reserved: multicast (RFC 5771)"),
+    "loopback": (item(ranges="[127.0.0.1]"), 5, "127.0.0.1/32 is in 127.0.0.0/8, reserved: loopback (RFC 1122)"),
 }
 
 
@@ -334,7 +342,7 @@ def test_each_line_of_a_list_is_told_by_its_own_number(tmp_path: Path) -> None:
 def test_limits_and_allowed_ranges_are_settings(tmp_path: Path) -> None:
     limits = Limits.model_validate({"widestIpv4": 16, "widestIpv6": 32, "allowReserved": ("127.0.0.0/8", "::1/128")})
     read(write(tmp_path, a=item(ranges='[34.1.0.0/16, 127.0.1.0/24, "::1"]')), limits)
-    assert one(tmp_path, item(ranges="[10.0.0.0/16]"), limits)[2].startswith("10.0.0.0/16 is reserved")
+    assert one(tmp_path, item(ranges="[10.0.0.0/16]"), limits)[2].startswith("10.0.0.0/16 is in 10.0.0.0/8")
 
 
 # --- between trunks ---------------------------------------------------------------------------------------------------
@@ -420,7 +428,7 @@ def test_a_message_says_that_nothing_was_changed_and_ends_after_so_many(tmp_path
         read(write(tmp_path, a=item(ranges=f"\n{ranges}")), Limits())
     lines = str(failed.value).split("\n")
     assert lines[0] == f"{LISTED + 5} entries of the trunk files cannot be used; nothing was changed"
-    assert lines[1].startswith("  trunks/a.yaml:6: BAN 100234: 10.0.0.0/24 is reserved")
+    assert lines[1].startswith("  trunks/a.yaml:6: BAN 100234: 10.0.0.0/24 is in 10.0.0.0/8")
     assert lines[-1] == "  and 5 more"
     assert len(lines) == LISTED + 2
 
