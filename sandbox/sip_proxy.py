@@ -42,6 +42,7 @@ STOP_SECONDS: Final = 10.0
 
 CONFIGURATION: Final = """#!KAMAILIO
 # Written by sandbox/sip_proxy.py: the least that the fragments need around them.
+#!substdef "!WARP_RPC_DATAGRAMS!udp:{tcp}:{rpc_port}!g"
 #!substdef "!WARP_RPC_LISTEN!tcp:{tcp}:{rpc_port}!g"
 #!substdef "!WARP_RPC_PORT!{rpc_port}!g"
 {defines}
@@ -167,15 +168,17 @@ class SipProxy:
         if self._recorded().get("pid") not in set(self._processes()):
             return False
         try:
-            return bool(self.rpc().call("core.uptime"))
+            # Over TCP, whose processes are started last.
+            return bool(self.rpc(over_http=True).call("core.uptime"))
         except RpcError:
             return False
 
     # Looking
 
-    def rpc(self, seconds: float = 2.0) -> Rpc:
+    def rpc(self, seconds: float = 2.0, *, over_http: bool = False) -> Rpc:
         """The proxy's own RPC, as the reloader uses it."""
-        return Rpc(self.tcp_address, self.rpc_port, str(self._recorded().get("token", "")), seconds)
+        token = str(self._recorded().get("token", ""))
+        return Rpc(self.tcp_address, self.rpc_port, token, seconds, over_http=over_http)
 
     @property
     def authority_file(self) -> Path:

@@ -29,8 +29,8 @@ Connection = psycopg.Connection[TupleRow]
 CONNECT_SECONDS = 5
 # For a query that reads next to nothing. A server that stands still acknowledges at TCP's level and never answers.
 ANSWER_SECONDS = 5.0
-# A network that drops everything: given up 4 s after the last sign of life, as in kamailio/ip_auth.cfg.
-KEEPALIVE: dict[str, Any] = {"keepalives_idle": 2, "keepalives_interval": 1, "tcp_user_timeout": 4000}
+# A network that drops everything: given up 2.5 s after the last sign of life, as in kamailio/ip_auth.cfg.
+KEEPALIVE: dict[str, Any] = {"keepalives_idle": 1, "keepalives_interval": 1, "tcp_user_timeout": 2500}
 
 # What is visible now and was not at an earlier snapshot is of a transaction at or above that snapshot's xmin
 # (components/trunk_acl/sql/0007_changes.sql). The list of running transactions would say it exactly, but a standby's

@@ -21,6 +21,8 @@ from kamailio.reloader.work import EVERYTHING, NOTHING, Network, Work
 log = logging.getLogger("reloader")
 
 LONGEST_PAUSE = 10.0
+# From then on a proxy that does not answer is an alert; a restart takes less.
+SILENT_SECONDS = 15.0
 CALL_SECONDS = 3.0
 # reload_delta of table_permissions.cfg is a second; Kamailio compares whole ones.
 TOO_SOON_SECONDS, TOO_SOON_TRIES = 0.25, 12
@@ -50,6 +52,7 @@ class Proxy:
         self._up_since = ""
         self._pause = 0.0
         self._alert = ""
+        self._answered_at, self._silent = time.monotonic(), False
         self._to_count = False
         self._doubt: dict[str, int] | None = None
         self._thread = threading.Thread(target=self._run, name=f"proxy {where}", daemon=True)
@@ -95,14 +98,31 @@ class Proxy:
             self._failed("it answers something else; are both sides set to the same WARP_ACL_TABLE?", answers=True)
         else:
             self._pause = 0.0
-            self._status.set("warp_acl_proxy_up", 1, proxy=str(self.where))
+            self._answered(answers=True)
 
     def _failed(self, reason: str, *, answers: bool) -> None:
         self._pause = min(LONGEST_PAUSE, max(0.5, self._pause * 2))
         self._status.add("warp_acl_failures_total", proxy=str(self.where))
-        self._status.set("warp_acl_proxy_up", answers, proxy=str(self.where))
+        self._answered(answers=answers)
         log.error("%s keeps its old table: %s; next try in %.1f s", self.where, reason, self._pause)
         self.add(EVERYTHING)
+
+    def _answered(self, *, answers: bool) -> None:
+        """An alert where one does not: a customer who was removed goes on calling there."""
+        self._status.set("warp_acl_proxy_up", answers, proxy=str(self.where))
+        now = time.monotonic()
+        if answers:
+            self._status.set("warp_acl_proxy_answered_timestamp_seconds", time.time(), proxy=str(self.where))
+            if self._silent:
+                log.info("%s answers again", self.where)
+            self._answered_at, self._silent = now, False
+        elif now - self._answered_at > SILENT_SECONDS and not self._silent:
+            self._silent = True
+            log.error(
+                "ALERT %s has not answered for %.0f s: no change reaches it; see its log and the NetworkPolicy",
+                self.where,
+                now - self._answered_at,
+            )
 
     def _look(self) -> Work:
         """A proxy that was restarted loaded its table by itself, but what changed while it did so may be missing."""

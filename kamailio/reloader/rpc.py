@@ -1,10 +1,12 @@
-"""JSON-RPC over HTTP to one proxy's port of rpc.cfg."""
+"""JSON-RPC to one proxy's port of rpc.cfg: in datagrams, or over HTTP to one that was started before there were any."""
 
 from __future__ import annotations
 
 import http.client
 import json
 from typing import Any
+
+from kamailio.reloader import datagram
 
 
 class RpcError(Exception):
@@ -16,31 +18,62 @@ class Refused(RpcError):
 
 
 class Rpc:
-    """One proxy. A call is a connection of its own: they are few, and a proxy that restarts leaves none half open."""
+    """One proxy. Datagrams, unless it takes none.
 
-    def __init__(self, host: str, port: int, token: str, seconds: float) -> None:
+    A proxy that has answered datagrams gets nothing else: a call that is late may still be at work in the process that
+    takes them, and another process would do the next one beside it. Two reloads at a time can crash Kamailio.
+    """
+
+    def __init__(self, host: str, port: int, token: str, seconds: float, *, over_http: bool = False) -> None:
         self.host, self.port, self.seconds = host, port, seconds
         self._token = token
+        self._over_http, self._takes_datagrams = over_http, False
 
     def call(self, method: str, *parameters: str, seconds: float | None = None) -> Any:
         """The call's result. Raises `Refused` for an error of Kamailio's, `RpcError` when there is no answer."""
-        request = {"jsonrpc": "2.0", "method": method, "params": list(parameters), "id": 1}
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=seconds or self.seconds)
+        body = json.dumps({"jsonrpc": "2.0", "method": method, "params": list(parameters), "id": 1})
         try:
-            headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
-            connection.request("POST", "/", json.dumps(request), headers)
-            answer = connection.getresponse()
-            body = answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise RpcError(f"{method}: no answer: {error or type(error).__name__}") from None
-        finally:
-            connection.close()
-        if answer.status == http.HTTPStatus.FORBIDDEN:
-            raise RpcError(f"{method}: the proxy refuses the token; WARP_ACL_RPC_TOKEN must be the same on both sides")
+            answer = self._answer(body, seconds or self.seconds)
+        except datagram.NotAnswered as failure:
+            self._over_http = not self._over_http and not self._takes_datagrams
+            raise RpcError(f"{method}: no answer: {failure}") from None
+        except datagram.NotAllowed:
+            raise RpcError(
+                f"{method}: the proxy refuses the token; WARP_ACL_RPC_TOKEN must be the same on both sides"
+            ) from None
         try:
-            said = json.loads(body)
+            said = json.loads(answer)
         except ValueError:
-            raise RpcError(f"{method}: HTTP {answer.status} with an answer that is no JSON") from None
+            raise RpcError(f"{method}: an answer that is no JSON") from None
         if "error" in said:
             raise Refused(f"{method}: {said['error'].get('message', said['error'])}")
         return said.get("result")
+
+    def _answer(self, body: str, seconds: float) -> str:
+        if not self._over_http:
+            try:
+                answer = datagram.call(self.host, self.port, self._token, body, seconds)
+            except datagram.NotAnswered as failure:
+                if not failure.refused:
+                    raise
+                self._over_http, self._takes_datagrams = True, False
+            else:
+                self._takes_datagrams = True
+                return answer
+        return self._http(body, seconds)
+
+    def _http(self, body: str, seconds: float) -> str:
+        """A connection of its own for every call: a proxy that restarts leaves none half open."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=seconds)
+        try:
+            headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+            connection.request("POST", "/", body, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise datagram.NotAnswered(str(error) or type(error).__name__) from None
+        finally:
+            connection.close()
+        if answer.status == http.HTTPStatus.FORBIDDEN:
+            raise datagram.NotAllowed
+        return content.decode(errors="replace")

@@ -17,7 +17,8 @@ from kamailio.reloader.work import EVERYTHING, NOTHING, Work, work_for
 log = logging.getLogger("reloader")
 
 LONGEST_BURST = 0.5
-LONGEST_PAUSE = 10.0
+# With what an attempt takes at most (`CONNECT_SECONDS`): back within 10 s of the database.
+LONGEST_PAUSE = 4.0
 
 
 class Service:

@@ -22,6 +22,7 @@ Labels = tuple[tuple[str, str], ...]
 HELP: Mapping[str, str] = {
     "warp_acl_database_up": "gauge 1 while the database answers the reloader; 0 within 15 s when it stops",
     "warp_acl_proxy_up": "gauge 1 while the proxy answers RPC",
+    "warp_acl_proxy_answered_timestamp_seconds": "gauge when the proxy last answered RPC, as Unix time",
     "warp_acl_proxy_complete": "gauge 1 when the last count of the proxy's rows was the database's; 0 is an alert",
     "warp_acl_rows": "gauge rows by part, as the proxy holds them and as the database has them",
     "warp_acl_reloads_total": "counter reloads that were done",
@@ -76,7 +77,7 @@ class Status:
             for (owner, labels), value in values:
                 if owner == name:
                     inside = ",".join(f'{label}="{text}"' for label, text in labels)
-                    lines.append(f"{name}{{{inside}}} {value:g}" if inside else f"{name} {value:g}")
+                    lines.append(f"{name}{{{inside}}} {value:.15g}" if inside else f"{name} {value:.15g}")
         return "\n".join(lines) + "\n"
 
 

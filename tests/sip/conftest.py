@@ -5,6 +5,7 @@ Sources are addresses of 127.0.0.0/16: Linux lets a socket bind any of them. The
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -89,6 +90,7 @@ def table(request: pytest.FixtureRequest) -> str:
 def edge(acl: Acl, table: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     """The proxy that most tests ask, with its reloader."""
     host = f"{NETWORK}.{10 if table == 'mtree' else 20}"
+    both = free_port_of_both()
     proxy = SipProxy(
         tmp_path_factory.mktemp(table),
         f"{host}",
@@ -97,6 +99,7 @@ def edge(acl: Acl, table: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         table=table,
         also_listen=(
             f"udp:[::1]:{free_port('::1')}",
+            *(f"{transport}:[::]:{both}" for transport in ("udp", "tcp")),
             *(f"udp:{host}:{5070 + n} {said}" for n, said in enumerate(SAID)),
         ),
     )
@@ -121,6 +124,20 @@ def free_port(host: str) -> int:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
+
+
+def free_port_of_both() -> int:
+    """On every address, over UDP and TCP; below the ports that the system gives to clients, which come and go."""
+    for port in range(20_000 + os.getpid() % 10_000, 32_000):
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as udp,
+            socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as tcp,
+        ):
+            for each in (udp, tcp):
+                each.bind(("::", port))
+            return port
+    pytest.fail("no free port")
 
 
 @pytest.fixture

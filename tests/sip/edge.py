@@ -47,6 +47,11 @@ class Edge:
     def six_port(self) -> int:
         return next(int(one.rpartition(":")[2]) for one in self.proxy.also_listen if "[::1]" in one)
 
+    @property
+    def both_port(self) -> int:
+        """Of sockets of both families."""
+        return next(int(one.rpartition(":")[2]) for one in self.proxy.also_listen if "[::]" in one)
+
     def six(self) -> Answer:
         """An OPTIONS from ::1."""
         peer = Peer("::1", self.six_port, "udp", "::1")

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sandbox.postgres import PostgresServer
+from local_cloud.postgres import PostgresServer
 
 # https://www.kernel.org/doc/html/latest/networking/filter.html: one instruction, "return 0 bytes".
 SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.sip_probe import ask
 from tests.sip import sipp
 from tests.sip.edge import KNOWN, UNKNOWN, Edge
 from verify.sip import Peer, request
@@ -46,6 +47,18 @@ def test_the_source_address_decides(
     assert answer.status == status
     assert {name: answer.headers.get(name.lower()) for name in headers} == headers
     assert headers or not any(name.startswith("x-warp") for name in answer.headers)
+
+
+@case
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_an_ipv4_caller_is_who_he_is_on_a_socket_of_both_families(
+    edge: Edge, transport: str, source: str, status: int, headers: dict[str, str]
+) -> None:
+    """Such a socket sees him as ::ffff:a.b.c.d."""
+    place = Peer("127.0.0.1", edge.both_port, transport, source)
+    answer = ask(request("OPTIONS", place), place)
+    assert answer.status == status
+    assert {name: answer.headers.get(name.lower()) for name in headers} == headers
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "INVITE"])

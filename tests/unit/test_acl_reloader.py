@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import http.server
 import ipaddress
 import logging
-import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kamailio.reloader import service
-from kamailio.reloader.database import DatabaseDown, Views
+from kamailio.reloader.database import CONNECT_SECONDS, DatabaseDown, Views
 from kamailio.reloader.environment import Endpoint, SettingError, Settings
 from kamailio.reloader.proxy import Proxy
-from kamailio.reloader.rpc import Refused, Rpc, RpcError
+from kamailio.reloader.rpc import Refused, RpcError
 from kamailio.reloader.status import Status
 from kamailio.reloader.tables import TABLES, incomplete
 from kamailio.reloader.work import EVERYTHING, MOST_SINGLE_HOSTS, NOTHING, Network, Work, name, work_for
@@ -36,6 +33,10 @@ FOUR, SIX = ipaddress.ip_network("192.0.2.1"), ipaddress.ip_network("2001:db8::1
 
 def test_hosts_are_looked_up_one_by_one() -> None:
     assert work_for("192.0.2.1/32 2001:db8::1/128") == Work(hosts=frozenset({FOUR, SIX}))
+
+
+def test_dedicated_addresses_load_no_entries() -> None:
+    assert work_for("dedicated") == Work(dedicated=True)
 
 
 def test_a_range_loads_the_ranges() -> None:
@@ -324,6 +325,7 @@ def test_a_missing_variable_is_named_with_its_remedy(name: str) -> None:
         ("WARP_ACL_FULL_SECONDS", "0"),
         ("WARP_ACL_FULL_SECONDS", "nan"),
         ("WARP_ACL_WATCH_SECONDS", "soon"),
+        ("WARP_ACL_POLL_SECONDS", "-1"),
     ],
 )
 def test_a_wrong_variable_is_named(name: str, value: str) -> None:
@@ -364,53 +366,30 @@ def test_every_address_of_a_name_is_a_proxy(monkeypatch: pytest.MonkeyPatch) -> 
     assert service.resolve([Endpoint("pods", 9061), Endpoint("gone", 9061)]) == (both, False)
 
 
-# RPC
+# What is reported
 
 
-class Answering(http.server.BaseHTTPRequestHandler):
-    """Answers with what the path's test put here."""
-
-    status, body = 200, b""
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(self.status)
-        self.send_header("Content-Length", str(len(self.body)))
-        self.end_headers()
-        self.wfile.write(self.body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def rpc() -> Iterator[Rpc]:
-    server = http.server.HTTPServer(("127.0.0.1", 0), Answering)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield Rpc("127.0.0.1", server.server_port, "secrettoken", 5)
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "kind", "words"),
-    [
-        (403, b"", RpcError, "refuses the token"),
-        (200, b"not json", RpcError, "no JSON"),
-        (500, b'{"error": {"code": 500, "message": "Reload failed."}}', Refused, "core.uptime: Reload failed."),
-    ],
-)
-def test_an_answer_that_is_no_result_is_one_line_without_the_token(
-    rpc: Rpc, status: int, body: bytes, kind: type[RpcError], words: str, monkeypatch: pytest.MonkeyPatch
+def test_a_proxy_that_does_not_answer_is_an_alert_once(
+    proxy: Proxy, kamailio: FakeProxy, status: Status, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Answering, "status", status)
-    monkeypatch.setattr(Answering, "body", body)
-    with pytest.raises(kind, match=words) as failure:
-        rpc.call("core.uptime")
-    assert type(failure.value) is kind
-    assert "secrettoken" not in str(failure.value)
+    proxy.turn(NOTHING)
+    assert 'warp_acl_proxy_answered_timestamp_seconds{proxy="192.0.2.9:9061"} 1' in status.text()
+    monkeypatch.setattr("kamailio.reloader.proxy.SILENT_SECONDS", -1)
+    kamailio.failures["core.uptime"] = [RpcError("no answer")] * 2
+    proxy.turn(NOTHING)
+    proxy.turn(NOTHING)
+    assert [line for line in caplog.messages if "ALERT" in line] == [
+        "ALERT 192.0.2.9:9061 has not answered for 0 s: no change reaches it; see its log and the NetworkPolicy"
+    ]
+    caplog.set_level(logging.INFO)
+    proxy.turn(NOTHING)
+    assert "192.0.2.9:9061 answers again" in caplog.messages
 
 
-def test_a_proxy_that_is_not_there_is_one_line() -> None:
-    with pytest.raises(RpcError, match=r"core\.uptime: no answer: .*refused"):
-        Rpc("127.0.0.1", 9, "secrettoken", 5).call("core.uptime")
+def test_numbers_are_whole_however_long_an_attack_lasts(status: Status) -> None:
+    status.set("warp_acl_rejected", 12_345_678_901, proxy="p")
+    assert 'warp_acl_rejected{proxy="p"} 12345678901\n' in status.text()
+
+
+def test_the_database_is_back_within_ten_seconds() -> None:
+    assert service.LONGEST_PAUSE + CONNECT_SECONDS < 10
