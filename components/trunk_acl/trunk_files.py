@@ -27,6 +27,9 @@ from trunk_text import Entry, Network, Trunk, texts
 LISTED = 20  # problems shown at once
 DEEPEST = 8  # a file's list, a trunk, its ranges, a range: four are enough
 _BAN = re.compile(BAN)
+# `- 2600:1f18::` is a mapping of `2600:1f18:` to nothing; inside brackets, or after a key, it is no YAML at all.
+_ADDRESS_AS_KEY = re.compile(r"[0-9A-Fa-f:]*:")
+_UNQUOTED = re.compile(r"""(?<![\w:"'])[0-9A-Fa-f:]*::(?=\s*([],}#]|$))""")
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,18 @@ def _network(value: object) -> Network:
         raise refuse(f"{show(value)} is not a range{why}", "write it as 203.0.113.0/24, host bits zero") from None
 
 
+def _entry(item: object) -> object:
+    """A range alone is an entry."""
+    for key, value in item.items() if isinstance(item, dict) else ():
+        if value is None and _ADDRESS_AS_KEY.fullmatch(key):
+            raise refuse(_ends_in_a_colon(f"{key}:"), "put it in quotes")
+    return {"range": item} if isinstance(item, str) else item
+
+
+def _ends_in_a_colon(address: str) -> str:
+    return f"{show(address)} ends in a colon, which YAML takes for a key"
+
+
 Range = Annotated[Any, BeforeValidator(_network)]
 
 
@@ -95,7 +110,7 @@ class _Trunk(_Section):
     calls_per_second: int = Field(gt=0, le=1_000_000)
     concurrent_calls: int = Field(gt=0, le=10_000_000)
     active: bool = True
-    ranges: list[Annotated[_Entry, BeforeValidator(lambda item: {"range": item} if isinstance(item, str) else item)]]
+    ranges: list[Annotated[_Entry, BeforeValidator(_entry)]]
 
 
 _ITEM = TypeAdapter(_Trunk)
@@ -140,8 +155,10 @@ def _named(folder: Path, name: str) -> str:
 
 
 def _in_file(file: Path, name: str, problems: list[Problem]) -> Iterator[_Found]:
+    text = ""
     try:
-        root = compose(file.read_text(encoding="utf-8"), deepest=DEEPEST, what="a trunk")
+        text = file.read_text(encoding="utf-8")
+        root = compose(text, deepest=DEEPEST, what="a trunk")
     except OSError as error:
         problems.append(Problem(name, 1, "", f"cannot be read: {error.strerror}"))
         return
@@ -149,7 +166,10 @@ def _in_file(file: Path, name: str, problems: list[Problem]) -> Iterator[_Found]
         problems.append(Problem(name, 1, "", "not YAML: plain text in UTF-8 is needed"))
         return
     except YamlError as error:
-        problems.append(Problem(name, error.line, "", str(error)))
+        line = text.split("\n")[error.line - 1 : error.line]
+        address = _UNQUOTED.search(line[0]) if line else None
+        hint = f"; {_ends_in_a_colon(address[0])}; put it in quotes" if address else ""
+        problems.append(Problem(name, error.line, "", f"{error}{hint}"))
         return
     if root is None:
         problems.append(Problem(name, 1, "", "empty: its customers would be removed; write `[]` if there are none"))

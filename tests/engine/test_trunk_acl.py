@@ -12,12 +12,15 @@ from typing import Any
 import psycopg
 import pytest
 
+from components.trunk_acl import migrations
 from sandbox import Sandbox
 from sandbox.workspace import Workspace
 from tests.engine.conftest import Stack
 from tests.stacks import ROOT, stack_config
 
 ROWS = "trunk-acl-rows"
+NEXT = len(migrations.load()) + 1
+LATER = f"{NEXT:04}_later.sql"
 PROGRAM = ("*.py", "Pulumi*.yaml")
 PACKAGES = {each.parent.name for each in ROOT.glob("*/__init__.py")} - {"benchmarks", "sandbox", "tests"}
 
@@ -193,10 +196,10 @@ def test_what_only_the_database_knows_is_refused_with_the_place_and_changes_noth
 
 
 def test_a_failed_migration_leaves_a_stack_that_the_next_update_repairs(acl: Edge) -> None:
-    migration = acl.sql / "0007_later.sql"
+    migration = acl.sql / LATER
     migration.write_text("CREATE TABLE accounts.trunk_notes (id integer);\nSELECT 1 / 0;\n")
     told = acl.failing("up", "--yes", "--skip-preview")
-    assert "migration 0007_later.sql: the database refuses: division by zero" in told
+    assert f"migration {LATER}: the database refuses: division by zero" in told
     assert "Traceback" not in told
     assert acl.customer_of("127.0.0.2") == "100001"
     with acl.session() as owner:
@@ -204,16 +207,16 @@ def test_a_failed_migration_leaves_a_stack_that_the_next_update_repairs(acl: Edg
     migration.write_text("CREATE TABLE accounts.trunk_notes (id integer);\n")
     acl.up()
     with acl.session() as owner:
-        assert owner.execute("SELECT count(*) FROM trunk_acl.migrations").fetchone() == (7,)
+        assert owner.execute("SELECT count(*) FROM trunk_acl.migrations").fetchone() == (NEXT,)
     assert acl.planned() == {}
 
 
 def test_an_edited_migration_is_refused_before_anything_runs(acl: Edge) -> None:
-    migration = acl.sql / "0007_later.sql"
+    migration = acl.sql / LATER
     before = migration.read_text()
     migration.write_text(before + "-- edited\n")
     told = acl.failing("up", "--yes", "--skip-preview")
-    assert "migration 0007_later.sql was edited after it was applied" in told
+    assert f"migration {LATER} was edited after it was applied" in told
     assert "a change of the schema is a new file" in told
     migration.write_text(before)
     assert acl.planned() == {}

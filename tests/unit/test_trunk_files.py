@@ -332,6 +332,28 @@ def test_a_wrong_value_is_told_with_line_ban_and_reason(tmp_path: Path, case: st
     assert found[2].startswith(words)
 
 
+UNQUOTED = {
+    "a block": ("\n    - 2600:1f18:1:1::", 6),
+    "a short one": ("\n    - 2600::", 6),
+    "nothing but colons": ("\n    - ::", 6),
+    "before a comment": ("\n    - 2600:1f18:1:1::  # NAT64", 6),
+    "with a key below": ("\n    - 2600:1f18:1:1::\n      active: false", 6),
+    "in brackets": ("[34.1.0.0/24, 2600:1f18:1:1::]", 5),
+    "in braces": ("\n    - {range: 2600:1f18:1:1::, active: false}", 6),
+    "a key's": ("\n    - range: 2600:1f18:1:1::", 6),
+}
+
+
+@pytest.mark.parametrize("case", UNQUOTED)
+def test_an_address_that_yaml_takes_for_a_mapping_belongs_in_quotes(tmp_path: Path, case: str) -> None:
+    ranges, line = UNQUOTED[case]
+    found = one(tmp_path, item(ranges=ranges))
+    assert found[0] == line
+    address = ranges.split("#")[0].split("- ")[-1].split("\n")[0].removeprefix("{").removeprefix("range: ").split(", ")
+    written = next(each.strip("] ") for each in address if "::" in each)
+    assert f"'{written}' ends in a colon, which YAML takes for a key; put it in quotes" in found[2]
+
+
 def test_each_line_of_a_list_is_told_by_its_own_number(tmp_path: Path) -> None:
     content = item(ranges="\n    - 34.1.0.0/24\n    - 10.0.0.0/24\n    - {range: 34.0.0.0/8}\n    - x")
     assert [(each.line, each.reason.split(" ")[0]) for each in refused(tmp_path, a=content.replace("    - x", ""))] == [
