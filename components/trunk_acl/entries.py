@@ -12,6 +12,7 @@ from ipaddress import ip_network
 import psycopg
 
 from components.trunk_acl.lock import Connection
+from components.trunk_acl.places import of_range, of_trunk
 from refusal import Refusal
 from trunk_removal import Allowed, Removal, removal, unconfirmed
 from trunk_text import Entry, Trunk, texts
@@ -55,7 +56,7 @@ def reconcile(
 ) -> Reconciled:
     """Make the rows of `owner` exactly these, all or nothing.
 
-    `places`: BAN to where it is declared, for errors. `allowed`: what may be removed, None for anything. Raises
+    `places`: where all is declared (`places.py`), for errors. `allowed`: what may be removed, None for anything. Raises
     `Refusal` for more than that, for an unknown BAN and for a range that the database refuses; then nothing is changed.
     """
     with connection.transaction(), connection.cursor() as cursor:
@@ -72,12 +73,14 @@ def reconcile(
         try:
             added = cursor.execute(_ADD_TRUNKS, values).rowcount + cursor.execute(_ADD_ENTRIES, values).rowcount
         except psycopg.errors.ExclusionViolation as error:
-            raise Refusal(_overlap(error, places), "a range has one customer: take it from the other first") from None
+            raise Refusal(
+                _overlap(error, places, wanted), "a range has one customer: take it from the other first"
+            ) from None
         except psycopg.errors.CheckViolation as error:
-            raise Refusal(_unfit(error, places), error.diag.message_hint or "correct the trunk file") from None
+            raise Refusal(_unfit(error, places, wanted), error.diag.message_hint or "correct the trunk file") from None
         except psycopg.errors.UniqueViolation as error:
             raise Refusal(
-                _taken(error, places), "the portal keeps it: remove it there, or from the trunk file"
+                _taken(error, places, wanted), "the portal keeps it: remove it there, or from the trunk file"
             ) from None
     return Reconciled(added, changed, removed)
 
@@ -163,29 +166,39 @@ def _refuse_unknown_customers(cursor: psycopg.Cursor[tuple[object, ...]], places
         )
 
 
-def _overlap(error: psycopg.Error, places: Mapping[str, str]) -> str:
+def _overlap(error: psycopg.Error, places: Mapping[str, str], wanted: Sequence[Trunk]) -> str:
     """`Key (cidr, ban)=(a, x) conflicts with existing key (cidr, ban)=(b, y).`"""
     keys = [part.partition(")")[0] for part in (error.diag.message_detail or "").split("=(")[1:]]
     if len(keys) != 2:
         return error.diag.message_primary or str(error)
     (range_, ban), (other, other_ban) = (key.split(", ") for key in keys)
-    where = f" ({places[ban]})" if ban in places else ""
-    return f"BAN {ban}{where}: {range_} overlaps {other} of BAN {other_ban}"
+    return f"BAN {ban}{_where(range_, ban, places, wanted)}: {range_} overlaps {other} of BAN {other_ban}"
 
 
-def _unfit(error: psycopg.Error, places: Mapping[str, str]) -> str:
-    """The primary message says why, the detail `BAN x`."""
-    who = error.diag.message_detail or ""
-    where = places.get(who.removeprefix("BAN "), "")
-    return f"{who}{f' ({where})' if where else ''}: {error.diag.message_primary}"
+def _unfit(error: psycopg.Error, places: Mapping[str, str], wanted: Sequence[Trunk]) -> str:
+    """The primary message says why, `range refused: a is ...`, and the detail `BAN x`."""
+    who, why = error.diag.message_detail or "", error.diag.message_primary or ""
+    range_ = why.removeprefix("range refused: ").partition(" ")[0]
+    return f"{who}{_where(range_, who.removeprefix('BAN '), places, wanted)}: {why}"
 
 
-def _taken(error: psycopg.Error, places: Mapping[str, str]) -> str:
+def _taken(error: psycopg.Error, places: Mapping[str, str], wanted: Sequence[Trunk]) -> str:
     """`Key (cidr)=(a) already exists.` or `Key (ban, name)=(x, y) already exists.`"""
     what = (error.diag.message_detail or error.diag.message_primary or "").removeprefix("Key ").rstrip(".")
-    ban = what.partition("=(")[2].partition(",")[0]
-    where = f" ({places[ban]})" if ban in places else ""
+    first, _, trunk = what.partition("=(")[2].partition(")")[0].partition(", ")
+    place = of_trunk(places, first, trunk)
+    where = (f" ({place})" if place else "") if trunk else _where(first, "", places, wanted)
     return f"a row that trunk files do not keep is in the way: {what}{where}"
+
+
+def _where(range_: str, ban: str, places: Mapping[str, str], wanted: Sequence[Trunk]) -> str:
+    """Of a range as PostgreSQL writes it, or else of its customer."""
+    try:
+        place = of_range(places, wanted, ip_network(range_))
+    except ValueError:
+        place = ""
+    place = place or of_trunk(places, ban)
+    return f" ({place})" if place else ""
 
 
 _WANTED = """

@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
+from components.trunk_acl import places
 from components.trunk_acl.special_purpose import Fitness
 from components.trunk_acl.trunk_folder import listed
 from settings.base import BAN, Ban
@@ -61,7 +62,7 @@ class TrunkFilesError(Exception):
 
 @dataclass(frozen=True)
 class TrunkFiles:
-    """`customers`: BAN to the text of its trunks (`trunks.texts`). `places`: BAN to the file and line it stands in."""
+    """`customers`: BAN to the text of its trunks (`trunk_text.texts`). `places`: where they stand (`places.py`)."""
 
     customers: dict[str, str]
     places: dict[str, str]
@@ -142,10 +143,15 @@ def read(folder: Path, limits: Limits) -> TrunkFiles:
     problems += _clashes(found)
     if problems:
         raise TrunkFilesError(sorted(problems, key=lambda each: (each.file, each.line)))
-    places: dict[str, str] = {}
+    where: dict[str, str] = {}
     for each in found:
-        places.setdefault(each.trunk.ban, f"{each.file}:{each.line}")
-    return TrunkFiles(texts(each.trunk for each in found), places)
+        where.setdefault(each.trunk.ban, f"{each.file}:{each.line}")
+        pairs = sorted(zip(each.trunk.entries, each.lines, strict=True), key=lambda pair: _place(pair[0].range))
+        key, value = places.written(
+            each.trunk.ban, each.trunk.name, each.file, each.line, [line for _, line in pairs]
+        )  # fmt: skip
+        where[key] = value
+    return TrunkFiles(texts(each.trunk for each in found), where)
 
 
 def _named(folder: Path, name: str) -> str:

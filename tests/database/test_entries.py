@@ -152,6 +152,36 @@ def test_a_refusal_names_customer_place_and_reason_and_changes_nothing(acl: Data
     assert everything(acl) == before
 
 
+IN_FILES = {
+    FIRST: "trunks/a.yaml:1",
+    f"{FIRST} main": "trunks/a.yaml:1 6-8",
+    f"{FIRST} second": "trunks/b.yaml:20 25 27-28",
+}
+PLACED = {
+    "overlaps the portal's": ("34.100.0.8/32", rf"BAN {FIRST} \(trunks/b\.yaml:27\): 34\.100\.0\.8 overlaps"),
+    "is the portal's": (PORTAL, r"\(cidr\)=\(34\.100\.0\.0/24\) already exists \(trunks/b\.yaml:27\)"),
+    "is too wide": ("34.16.0.0/12", rf"BAN {FIRST} \(trunks/b\.yaml:27\): range refused: 34\.16\.0\.0/12 is wider"),
+    "is reserved": ("10.0.0.0/24", rf"BAN {FIRST} \(trunks/b\.yaml:25\): range refused: 10\.0\.0\.0/24 is in"),
+    "is mapped": ("::ffff:0:0/96", rf"BAN {FIRST} \(trunks/b\.yaml:28\): range refused: ::ffff:0\.0\.0\.0/96 is in"),
+}
+
+
+@pytest.mark.parametrize("case", PLACED)
+def test_a_refused_range_is_named_with_the_line_it_stands_in_also_in_a_second_file(acl: Database, case: str) -> None:
+    range_, words = PLACED[case]
+    acl.add_entry(acl.add_trunk(THIRD, "portal"), PORTAL, THIRD)
+    ranges = sorted(map(ip_network, ("34.2.0.0/24", range_, "35.0.0.0/24")), key=lambda each: (each.version, each))
+    second = trunk(FIRST, "second", *map(str, ranges))
+    with pytest.raises(Refusal, match=words):
+        acl.reconcile([trunk(FIRST, "main", "34.1.0.0/24", "34.1.1.0/24", "34.1.2.0/24"), second], places=IN_FILES)
+
+
+def test_a_trunk_of_the_portal_s_is_named_with_the_line_of_the_one_in_its_way(acl: Database) -> None:
+    acl.add_trunk(FIRST, "second")
+    with pytest.raises(Refusal, match=rf"\({FIRST}, second\) already exists \(trunks/b\.yaml:20\)"):
+        acl.reconcile([trunk(FIRST, "second", "34.1.0.0/24")], places=IN_FILES)
+
+
 def test_a_trunk_that_entries_of_the_portal_hang_on_is_not_removed(acl: Database) -> None:
     acl.reconcile([trunk(FIRST, "main", "34.1.0.0/24")])
     (number,) = acl.ask("SELECT id FROM accounts.trunk_groups")

@@ -14,6 +14,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as some
 
+from components.trunk_acl import places
 from components.trunk_acl.trunk_files import LISTED, Problem, TrunkFiles, TrunkFilesError, read
 from settings.trunk_acl import Limits
 from tests.cases import cases, size
@@ -74,7 +75,12 @@ def test_a_file_is_read_with_its_defaults_and_its_places(tmp_path: Path) -> None
             "100234": "acme-nyc IP_ACL 50 calls/s 500 calls\n  34.1.0.0/24\n  34.1.1.0/24 off\n  34.1.2.7/32",
             "A-7.x": "b BOTH 1 calls/s 1 calls off\n  2600:1900::/48",
         },
-        places={"100234": "trunks/acme.yaml:1", "A-7.x": "trunks/acme.yaml:9"},
+        places={
+            "100234": "trunks/acme.yaml:1",
+            "100234 acme-nyc": "trunks/acme.yaml:1 6-8",
+            "A-7.x": "trunks/acme.yaml:9",
+            "A-7.x b": "trunks/acme.yaml:9 15",
+        },
     )
 
 
@@ -88,7 +94,28 @@ def test_a_customer_s_trunks_may_stand_in_several_files(tmp_path: Path) -> None:
         ("two", "100234"),
         ("main", "B"),
     ]
-    assert files.places == {"100234": "trunks/a.yaml:1", "B": "trunks/c.yml:1"}
+    assert files.places == {
+        "100234": "trunks/a.yaml:1",
+        "100234 main": "trunks/a.yaml:1 5",
+        "100234 two": "trunks/b.yaml:1 5",
+        "B": "trunks/c.yml:1",
+        "B main": "trunks/c.yml:1 5",
+    }
+
+
+def test_the_place_of_every_range_is_found_again_from_what_the_database_is_given(tmp_path: Path) -> None:
+    scattered = "\n    - 34.1.9.0/24\n    - 34.1.1.0/24\n    - 34.1.2.0/24\n\n    - [34.1.3.0/24]\n    - 34.1.4.0/24"
+    flow = item(ban="B", ranges='["2600:1900::/48", 34.2.0.0/24]')
+    folder = write(tmp_path, a=item(ranges=scattered.replace("[34.1.3.0/24]", "34.1.3.0/24")), b=flow)
+    files = read(folder, Limits())
+    wanted = trunks(files.customers)
+    for trunk in wanted:
+        for entry in trunk.entries:
+            file, _, line = places.of_range(files.places, wanted, entry.range).rpartition(":")
+            text = (tmp_path / file).read_text(encoding="utf-8").split("\n")[int(line) - 1]
+            assert str(entry.range) in text
+    assert places.of_range(files.places, wanted, ip_network("34.7.0.0/24")) == ""
+    assert places.of_trunk(files.places, "B", "other") == places.of_trunk(files.places, "B") == "trunks/b.yaml:1"
 
 
 def test_a_list_without_trunks_is_a_customer_list_with_nobody_in_it(tmp_path: Path) -> None:
@@ -102,14 +129,14 @@ def test_a_list_without_trunks_is_a_customer_list_with_nobody_in_it(tmp_path: Pa
 def test_what_counts_whatever_the_case_of_its_ending(tmp_path: Path, name: str) -> None:
     folder = write(tmp_path)
     (folder / name).write_text(item(), encoding="utf-8")
-    assert read(folder, Limits()).places == {"100234": f"trunks/{name}:1"}
+    assert read(folder, Limits()).places["100234"] == f"trunks/{name}:1"
 
 
 @pytest.mark.parametrize("name", ["README.md", "notes.MD", ".gitkeep", ".gitignore"])
 def test_what_belongs_to_the_folder_is_passed_over(tmp_path: Path, name: str) -> None:
     folder = write(tmp_path, a=item(ranges="[34.2.0.0/24]"))
     (folder / name).write_text(item(), encoding="utf-8")
-    assert read(folder, Limits()).places == {"100234": "trunks/a.yaml:1"}
+    assert read(folder, Limits()).places["100234"] == "trunks/a.yaml:1"
 
 
 DOTS, PARKED = "begins with a dot, as files of editors and systems do", "neither *.yaml nor *.yml: it would count for"
@@ -332,26 +359,25 @@ def test_a_wrong_value_is_told_with_line_ban_and_reason(tmp_path: Path, case: st
     assert found[2].startswith(words)
 
 
+LONG = "2600:1f18:1:1::"
 UNQUOTED = {
-    "a block": ("\n    - 2600:1f18:1:1::", 6),
-    "a short one": ("\n    - 2600::", 6),
-    "nothing but colons": ("\n    - ::", 6),
-    "before a comment": ("\n    - 2600:1f18:1:1::  # NAT64", 6),
-    "with a key below": ("\n    - 2600:1f18:1:1::\n      active: false", 6),
-    "in brackets": ("[34.1.0.0/24, 2600:1f18:1:1::]", 5),
-    "in braces": ("\n    - {range: 2600:1f18:1:1::, active: false}", 6),
-    "a key's": ("\n    - range: 2600:1f18:1:1::", 6),
+    "a block": (f"\n    - {LONG}", 6, LONG),
+    "a short one": ("\n    - 2600::", 6, "2600::"),
+    "nothing but colons": ("\n    - ::", 6, "::"),
+    "before a comment": (f"\n    - {LONG}  # NAT64", 6, LONG),
+    "with a key below": (f"\n    - {LONG}\n      active: false", 6, LONG),
+    "in brackets": (f"[34.1.0.0/24, {LONG}]", 5, LONG),
+    "in braces": (f"\n    - {{range: {LONG}, active: false}}", 6, LONG),
+    "a key's": (f"\n    - range: {LONG}", 6, LONG),
 }
 
 
 @pytest.mark.parametrize("case", UNQUOTED)
 def test_an_address_that_yaml_takes_for_a_mapping_belongs_in_quotes(tmp_path: Path, case: str) -> None:
-    ranges, line = UNQUOTED[case]
+    ranges, line, address = UNQUOTED[case]
     found = one(tmp_path, item(ranges=ranges))
     assert found[0] == line
-    address = ranges.split("#")[0].split("- ")[-1].split("\n")[0].removeprefix("{").removeprefix("range: ").split(", ")
-    written = next(each.strip("] ") for each in address if "::" in each)
-    assert f"'{written}' ends in a colon, which YAML takes for a key; put it in quotes" in found[2]
+    assert f"'{address}' ends in a colon, which YAML takes for a key; put it in quotes" in found[2]
 
 
 def test_each_line_of_a_list_is_told_by_its_own_number(tmp_path: Path) -> None:
