@@ -108,7 +108,7 @@ def _uncovered(ranges: Sequence[str], left: Collection[str]) -> int:
     if not missing or not kept:
         return len(missing)
     networks = [ip_network(each) for each in kept]
-    whole = [
+    whole: list[IPv4Network | IPv6Network] = [
         *collapse_addresses(each for each in networks if isinstance(each, IPv4Network)),
         *collapse_addresses(each for each in networks if isinstance(each, IPv6Network)),
     ]

@@ -226,8 +226,8 @@ def test_a_first_deployment_and_a_confirmed_removal_are_not_refused(
     monkeypatch.setattr("pulumi.log.warn", warned.append)
     monkeypatch.setattr("pulumi.log.info", lambda _: None)
     confirmed = Removals(confirmed=Confirmed(entries=2, bans=("3", "2")))
-    for before in (None, {}):
-        assert files_of(tmp_path, "1", before=before)
+    assert files_of(tmp_path, "1", before=None)
+    assert files_of(tmp_path, "1", before={})
     assert files_of(tmp_path, "1", removals=confirmed)
     assert not warned
     assert files_of(tmp_path, "1", removals=confirmed, before={"1": CUSTOMERS["1"]}), "the next update"

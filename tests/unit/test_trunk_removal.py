@@ -24,7 +24,7 @@ def many(count: int, first: int = 0) -> list[str]:
 
 BEFORE = {"A": trunk(*many(12)), "B": trunk(*many(7, 20), "34.2.0.0/24 off"), "C": trunk("34.3.0.0/24")}
 
-REMOVALS = {
+REMOVALS: dict[str, tuple[dict[str, str | None], tuple[int, tuple[str, ...], tuple[str, ...]]]] = {
     "nothing": ({}, (0, (), ())),
     "one entry": ({"A": trunk(*many(11))}, (1, ("A",), ())),
     "a customer": ({"B": None}, (7, ("B",), ("B",))),
