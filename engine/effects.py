@@ -134,7 +134,7 @@ RULES = (
             *(Rule(record, path, Effect.NONE, f"how {host.title} is reached") for path in host.reached_by),
         )
     ),
-    Rule(TRUNK_ACL, r"(places|__provider)", Effect.NONE, "how the rows are written"),
+    Rule(TRUNK_ACL, r"(places|removals|__provider)", Effect.NONE, "how the rows are written"),
     Rule(TRUNK_ACL, r".+", Effect.ACCESS, "which sources may call"),
     Rule(ZONE, r"dnssecConfig", Effect.MOVES, "names stop resolving unless the parent's DS records fit"),
     Rule(ZONE, r"description", Effect.NONE, "read by people"),

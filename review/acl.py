@@ -13,17 +13,20 @@ from typing import Any
 from engine.tokens import TRUNK_ACL
 from engine.values import is_unknown
 from review.preview import Preview, Step
+from trunk_removal import Removal, removal
 from trunk_text import Change, changes
 
 
 @dataclass(frozen=True)
 class AclChange:
-    """Changes of all customers. `known`: false if the engine does not know the trunks before the update."""
+    """Changes of all customers. `known`: false if the engine does not know the trunks before the update. `removal`: the
+    entries taken out of the files; None if the files are no longer read and the rows stay."""
 
     customers: tuple[Change, ...]
     total_before: int
     total_after: int
     known: bool = True
+    removal: Removal | None = None
 
 
 def acl_change(preview: Preview) -> AclChange | None:
@@ -37,7 +40,8 @@ def acl_change(preview: Preview) -> AclChange | None:
                 return AclChange((), 0, 0, known=False)
             changed = changes(_texts(before), _texts(after))
             if changed:
-                return AclChange(tuple(changed), len(_texts(before)), len(_texts(after)))
+                taken_out = removal(_texts(before), _texts(after)) if isinstance(after, Mapping) else None
+                return AclChange(tuple(changed), len(_texts(before)), len(_texts(after)), removal=taken_out)
     return None
 
 

@@ -171,6 +171,9 @@ def acl_table(change: AclChange) -> Iterator[str]:
         return
     totals = f"{change.total_before:,} → {change.total_after:,}"
     yield f"{totals} customers with trunk files; {len(change.customers):,} of them change."
+    if (removal := change.removal) and removal.bans:
+        entirely = f"; entirely: {', '.join(code(ban) for ban in removal.entirely)}" if removal.entirely else ""
+        yield from ("", f"**Removed: {removal.entries:,} of {removal.total:,} entries that let calls in{entirely}.**")
     yield from ("", "| BAN | trunks | ranges | switched off | added | removed |", "|---|---|---|---|---|---|")
     for each in change.customers[:ROWS]:
         before, after = each.before, each.after

@@ -191,7 +191,7 @@ def _effects(step: Step, operation: Operation, *, refresh: bool) -> Iterator[Eff
         for each in _differences(step, refresh=refresh):
             if step.type == TRUNK_ACL:
                 # Trunks are reported by customer (`acl.py`); places are line numbers in files.
-                if not each.property.startswith(("trunks", "places", "__provider")):
+                if not each.property.startswith(("trunks", "places", "removals", "__provider")):
                     yield Effected(Effect.ACCESS, "which sources may call", each.property)
             elif not (step.type == NAT and each.property.startswith(("natIps", "drainNatIps"))):
                 yield Effected.of(each, each.effect, each.words)

@@ -8,9 +8,11 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
-from settings.base import Address, EachOnce, Name, Port, Section, Text
+import trunk_removal
+from settings.base import Address, Ban, EachOnce, Name, Port, Section, Text
 from settings.principal import Principal
 from settings.problems import form, refuse, show
+from trunk_removal import Allowed
 
 
 class Reach(Section):
@@ -77,6 +79,32 @@ class Limits(Section):
             except ValueError:
                 raise refuse(f"{show(text)} is not a range", "write it as 127.0.0.0/8, host bits zero") from None
         return tuple(str(ip_network(text)) for text in ranges)
+
+
+class Confirmed(Section):
+    """One removal that is meant, as the refusal of it words it."""
+
+    entries: Annotated[int, Field(ge=0)] = Field(description="how many entries are removed")
+    bans: Annotated[tuple[Ban, ...], EachOnce] = Field(description="every customer that loses any of them")
+
+
+class Removals(Section):
+    """How much one update may take out of the trunk files before it asks for a confirmation."""
+
+    customers: Annotated[int, Field(ge=0)] = Field(
+        0, description="customers that may be removed entirely without confirmation"
+    )
+    percent: Annotated[int, Field(ge=0, le=100)] = Field(
+        10, description="per cent of all entries that may be removed without confirmation; one entry always may"
+    )
+    confirmed: Confirmed | None = Field(None, description="the removal that is meant; take it out after the update")
+
+    @property
+    def allowed(self) -> Allowed:
+        """The same, for the rule."""
+        meant = self.confirmed
+        confirmed = trunk_removal.Confirmed(meant.entries, tuple(sorted(meant.bans))) if meant else None
+        return Allowed(self.customers, self.percent, confirmed)
 
 
 class SignIn(Section):
@@ -151,6 +179,7 @@ class TrunkAcl(Section):
         pattern=form(r"^[^\x00]+$", "name a folder"),
         description="folder of trunk files (`*.yaml`), relative to the program; absent: only the portal writes rows",
     )
+    removals: Removals = Field(Removals(), description="what may vanish from the trunk files unconfirmed")
     owner: Annotated[
         str,
         Field(

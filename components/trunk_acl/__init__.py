@@ -2,5 +2,6 @@
 
 `schema.py` is the component, `provider.py` the dynamic provider, `migrator.py` the schema, `entries.py` and
 `dedicated.py` the rows,
-`trunk_files.py` the files; the SQL is in `sql/`.
+`trunk_folder.py` and `trunk_files.py` the files, `places.py` where things stand in them, `special_purpose.py` the
+reserved ranges; the SQL is in `sql/`.
 """

@@ -11,6 +11,7 @@ import psycopg
 from components.trunk_acl import customers, dedicated, entries, migrations, migrator, reach, roles
 from components.trunk_acl.lock import Connection
 from refusal import Refusal
+from trunk_removal import Allowed, Confirmed
 from trunk_text import trunks
 
 Props = dict[str, Any]
@@ -32,7 +33,9 @@ def apply(props: Props) -> None:
             # In one transaction: callers see the old trunks and addresses, or the new ones.
             with connection.transaction():
                 if rows is not None:
-                    entries.reconcile(connection, props["owner"], trunks(rows), props["places"])
+                    entries.reconcile(
+                        connection, props["owner"], trunks(rows), props["places"], _allowed(props.get("removals"))
+                    )
                 dedicated.reconcile(connection, props["owner"], own)
             forget_changes(connection)
 
@@ -103,6 +106,14 @@ def _wishes(props: Mapping[str, Any]) -> migrator.Wishes:
         lock_seconds=props["reach"]["lockSeconds"],
         statement_seconds=props["reach"]["statementSeconds"],
     )
+
+
+def _allowed(props: Mapping[str, Any] | None) -> Allowed:
+    if props is None:
+        return Allowed()
+    meant = props.get("confirmed")  # what is null is left out
+    confirmed = Confirmed(int(meant["entries"]), tuple(meant["bans"])) if meant else None
+    return Allowed(int(props["customers"]), int(props["percent"]), confirmed)
 
 
 def _limits(connection: Connection) -> Props:

@@ -5,14 +5,16 @@ Rows of another owner (the portal's) are neither read nor touched; they are in t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 
 import psycopg
 
 from components.trunk_acl.lock import Connection
+from components.trunk_acl.places import of_range, of_trunk
 from refusal import Refusal
+from trunk_removal import Allowed, Removal, removal, unconfirmed
 from trunk_text import Entry, Trunk, texts
 
 
@@ -25,8 +27,8 @@ class Reconciled:
     removed: int
 
 
-def read(connection: Connection, owner: str) -> dict[str, str]:
-    """BAN -> the text of the trunks that `owner` keeps."""
+def read(connection: Connection, owner: str, bans: Sequence[str] | None = None) -> dict[str, str]:
+    """BAN -> the text of the trunks that `owner` keeps; all, or those of these customers."""
     rows = connection.execute(
         """
         SELECT g.ban, g.name, g.auth_type, g.calls_per_second, g.concurrent_calls, g.active,
@@ -34,9 +36,9 @@ def read(connection: Connection, owner: str) -> dict[str, str]:
             coalesce(array_agg(i.cidr::text) FILTER (WHERE NOT i.active), '{}')
         FROM accounts.trunk_groups AS g
         LEFT JOIN accounts.trunk_ips AS i ON i.trunk_group_id = g.id AND i.owner = g.owner
-        WHERE g.owner = %s GROUP BY g.id
+        WHERE g.owner = %(owner)s AND (%(bans)s::text[] IS NULL OR g.ban = ANY (%(bans)s)) GROUP BY g.id
         """,
-        (owner,),
+        {"owner": owner, "bans": bans},
     )
     found = []
     for ban, name, auth_type, calls_per_second, concurrent_calls, active, on, off in rows:
@@ -45,17 +47,25 @@ def read(connection: Connection, owner: str) -> dict[str, str]:
     return texts(found)
 
 
-def reconcile(connection: Connection, owner: str, wanted: Iterable[Trunk], places: Mapping[str, str]) -> Reconciled:
+def reconcile(
+    connection: Connection,
+    owner: str,
+    wanted: Sequence[Trunk],
+    places: Mapping[str, str],
+    allowed: Allowed | None = None,
+) -> Reconciled:
     """Make the rows of `owner` exactly these, all or nothing.
 
-    `places`: BAN to where it is declared, for errors. Raises `Refusal` for an unknown BAN and for a range that
-    the database refuses; then nothing is changed.
+    `places`: where all is declared (`places.py`), for errors. `allowed`: what may be removed, None for anything. Raises
+    `Refusal` for more than that, for an unknown BAN and for a range that the database refuses; then nothing is changed.
     """
     with connection.transaction(), connection.cursor() as cursor:
         _copy(cursor, wanted)
         # After a large load and before autovacuum comes by, the planner would still think that the tables are empty.
         cursor.execute("ANALYZE accounts.trunk_groups, accounts.trunk_ips")
         _refuse_unknown_customers(cursor, places)
+        if allowed and (words := unconfirmed(_removal(connection, owner, wanted), allowed)):
+            raise Refusal(*words)
         values = {"owner": owner}
         # Removals first: a range may move from one trunk or customer to another in one go.
         removed = cursor.execute(_REMOVE_ENTRIES, values).rowcount + cursor.execute(_REMOVE_TRUNKS, values).rowcount
@@ -63,12 +73,14 @@ def reconcile(connection: Connection, owner: str, wanted: Iterable[Trunk], place
         try:
             added = cursor.execute(_ADD_TRUNKS, values).rowcount + cursor.execute(_ADD_ENTRIES, values).rowcount
         except psycopg.errors.ExclusionViolation as error:
-            raise Refusal(_overlap(error, places), "a range has one customer: take it from the other first") from None
+            raise Refusal(
+                _overlap(error, places, wanted), "a range has one customer: take it from the other first"
+            ) from None
         except psycopg.errors.CheckViolation as error:
-            raise Refusal(_unfit(error, places), error.diag.message_hint or "correct the trunk file") from None
+            raise Refusal(_unfit(error, places, wanted), error.diag.message_hint or "correct the trunk file") from None
         except psycopg.errors.UniqueViolation as error:
             raise Refusal(
-                _taken(error, places), "the portal keeps it: remove it there, or from the trunk file"
+                _taken(error, places, wanted), "the portal keeps it: remove it there, or from the trunk file"
             ) from None
     return Reconciled(added, changed, removed)
 
@@ -129,6 +141,17 @@ def _copy(cursor: psycopg.Cursor[tuple[object, ...]], wanted: Iterable[Trunk]) -
     cursor.execute("ANALYZE pg_temp.wanted_trunks, pg_temp.wanted_entries")
 
 
+def _removal(connection: Connection, owner: str, wanted: Iterable[Trunk]) -> Removal:
+    """Counted in the rows that are there: the state knows of none after it was lost, or after a run that was killed."""
+    losing = [str(ban) for (ban,) in connection.execute(_LOSING, {"owner": owner})]
+    if not losing:
+        return Removal(0, 0, (), ())
+    row = connection.execute(_LIVE, {"owner": owner}).fetchone()
+    kept = set(losing)
+    found = removal(read(connection, owner, losing), texts(each for each in wanted if each.ban in kept))
+    return replace(found, total=row[0] if row else 0)
+
+
 def _refuse_unknown_customers(cursor: psycopg.Cursor[tuple[object, ...]], places: Mapping[str, str]) -> None:
     rows = cursor.execute(
         "SELECT DISTINCT w.ban FROM pg_temp.wanted_trunks AS w"
@@ -143,29 +166,39 @@ def _refuse_unknown_customers(cursor: psycopg.Cursor[tuple[object, ...]], places
         )
 
 
-def _overlap(error: psycopg.Error, places: Mapping[str, str]) -> str:
+def _overlap(error: psycopg.Error, places: Mapping[str, str], wanted: Sequence[Trunk]) -> str:
     """`Key (cidr, ban)=(a, x) conflicts with existing key (cidr, ban)=(b, y).`"""
     keys = [part.partition(")")[0] for part in (error.diag.message_detail or "").split("=(")[1:]]
     if len(keys) != 2:
         return error.diag.message_primary or str(error)
     (range_, ban), (other, other_ban) = (key.split(", ") for key in keys)
-    where = f" ({places[ban]})" if ban in places else ""
-    return f"BAN {ban}{where}: {range_} overlaps {other} of BAN {other_ban}"
+    return f"BAN {ban}{_where(range_, ban, places, wanted)}: {range_} overlaps {other} of BAN {other_ban}"
 
 
-def _unfit(error: psycopg.Error, places: Mapping[str, str]) -> str:
-    """The primary message says why, the detail `BAN x`."""
-    who = error.diag.message_detail or ""
-    where = places.get(who.removeprefix("BAN "), "")
-    return f"{who}{f' ({where})' if where else ''}: {error.diag.message_primary}"
+def _unfit(error: psycopg.Error, places: Mapping[str, str], wanted: Sequence[Trunk]) -> str:
+    """The primary message says why, `range refused: a is ...`, and the detail `BAN x`."""
+    who, why = error.diag.message_detail or "", error.diag.message_primary or ""
+    range_ = why.removeprefix("range refused: ").partition(" ")[0]
+    return f"{who}{_where(range_, who.removeprefix('BAN '), places, wanted)}: {why}"
 
 
-def _taken(error: psycopg.Error, places: Mapping[str, str]) -> str:
+def _taken(error: psycopg.Error, places: Mapping[str, str], wanted: Sequence[Trunk]) -> str:
     """`Key (cidr)=(a) already exists.` or `Key (ban, name)=(x, y) already exists.`"""
     what = (error.diag.message_detail or error.diag.message_primary or "").removeprefix("Key ").rstrip(".")
-    ban = what.partition("=(")[2].partition(",")[0]
-    where = f" ({places[ban]})" if ban in places else ""
+    first, _, trunk = what.partition("=(")[2].partition(")")[0].partition(", ")
+    place = of_trunk(places, first, trunk)
+    where = (f" ({place})" if place else "") if trunk else _where(first, "", places, wanted)
     return f"a row that trunk files do not keep is in the way: {what}{where}"
+
+
+def _where(range_: str, ban: str, places: Mapping[str, str], wanted: Sequence[Trunk]) -> str:
+    """Of a range as PostgreSQL writes it, or else of its customer."""
+    try:
+        place = of_range(places, wanted, ip_network(range_))
+    except ValueError:
+        place = ""
+    place = place or of_trunk(places, ban)
+    return f" ({place})" if place else ""
 
 
 _WANTED = """
@@ -173,6 +206,20 @@ CREATE TEMP TABLE wanted_trunks (
     ban text, name text, auth_type text, calls_per_second integer, concurrent_calls integer, active boolean
 ) ON COMMIT DROP;
 CREATE TEMP TABLE wanted_entries (ban text, trunk text, cidr cidr, active boolean) ON COMMIT DROP;
+"""
+# Customers with a row that nothing wanted has the like of.
+_LOSING = """
+SELECT i.ban FROM accounts.trunk_ips AS i WHERE i.owner = %(owner)s AND NOT EXISTS (
+    SELECT FROM pg_temp.wanted_entries AS w WHERE w.cidr = i.cidr AND w.ban = i.ban
+)
+UNION
+SELECT g.ban FROM accounts.trunk_groups AS g WHERE g.owner = %(owner)s AND NOT EXISTS (
+    SELECT FROM pg_temp.wanted_trunks AS w WHERE w.ban = g.ban
+)
+"""
+_LIVE = """
+SELECT count(*) FROM accounts.trunk_ips AS i JOIN accounts.trunk_groups AS g ON g.id = i.trunk_group_id
+WHERE i.owner = %(owner)s AND g.owner = i.owner AND i.active AND g.active AND g.auth_type <> 'DIGEST'
 """
 _REMOVE_ENTRIES = """
 DELETE FROM accounts.trunk_ips AS i USING accounts.trunk_groups AS g

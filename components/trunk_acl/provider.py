@@ -16,7 +16,8 @@ from refusal import Refusal
 
 Props = dict[str, Any]
 
-# What makes a change. Not `places`, where a customer stands in the files: it is for messages, and a line may move.
+# What makes a change. Not `places`, where a customer stands in the files: it is for messages, and a line may move. Not
+# `removals`, which says what the next change may take away.
 COMPARED = (
     "instance", "database", "host", "user", "password", "serverCa", "reach", "migrations", "createCustomers", "signIn",
     "readerPassword", "writerPassword", "limits", "owner", "trunks", "dedicated",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from components.trunk_acl.trunk_files import TrunkFiles, TrunkFilesError, read
 from engine.refusal import RefusedError
 from engine.tokens import TRUNK_ACL_SCHEMA
 from settings.principal import database_user
-from settings.trunk_acl import TrunkAcl
+from settings.trunk_acl import Removals, TrunkAcl
+from trunk_removal import Allowed, is_confirmed, removal, unconfirmed
 from trunk_text import changes, count, summary
 
 POSTGRESQL_PORT = 5432
@@ -107,8 +108,9 @@ class TrunkAclSchema(pulumi.ComponentResource):
                 "owner": acl.owner,
                 "trunks": files.customers if files else None,
                 "places": files.places if files else {},
-                # Left out where there is none: a stack of before has no such key.
+                # Left out where there is none, as in stacks of before.
                 "dedicated": (args.dedicated.rows() if args.dedicated else None) or None,
+                "removals": asdict(acl.removals.allowed) if acl.removals != Removals() else None,
             },
             # Users of the instance that roles are given to must be there; they are the database component's.
             pulumi.ResourceOptions(parent=self, protect=args.protect, depends_on=[database]),
@@ -135,7 +137,8 @@ def trunk_files(acl: TrunkAcl, folder: Path, before: Mapping[str, str] | None) -
     """The customers' trunks in `folder` (what `trunkAcl.trunks` is relative to), and in the log what changes since
     `before`, for the review. None when the portal alone keeps them.
 
-    Raises `RefusedError` with file, line, BAN and reason of whatever is wrong in them.
+    Raises `RefusedError` with file, line, BAN and reason of whatever is wrong in them, and for a removal that the
+    settings would have to confirm. What only the database has, `entries.reconcile` counts.
     """
     if not acl.manage or acl.trunks is None:
         return None
@@ -145,7 +148,16 @@ def trunk_files(acl: TrunkAcl, folder: Path, before: Mapping[str, str] | None) -
         raise RefusedError(str(error), "correct the files; everything is as it was") from None
     if different := changes(before or {}, files.customers):
         pulumi.log.info(summary(different))
+    _refuse_unconfirmed(before or {}, files.customers, acl.removals.allowed)
     return files
+
+
+def _refuse_unconfirmed(before: Mapping[str, str], after: Mapping[str, str], allowed: Allowed) -> None:
+    found = removal(before, after)
+    if words := unconfirmed(found, allowed):
+        raise RefusedError(*words)
+    if allowed.confirmed and not is_confirmed(found, allowed):
+        pulumi.log.warn("trunkAcl.removals.confirmed is not what this update removes; take it out of the settings")
 
 
 def _counts(files: TrunkFiles | None) -> dict[str, int]:

@@ -16,6 +16,9 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
+from components.trunk_acl import places
+from components.trunk_acl.special_purpose import Fitness
+from components.trunk_acl.trunk_folder import listed
 from settings.base import BAN, Ban
 from settings.plain_yaml import YamlError, compose, line_of, plain
 from settings.problems import problem_of, refuse, show
@@ -25,11 +28,14 @@ from trunk_text import Entry, Network, Trunk, texts
 LISTED = 20  # problems shown at once
 DEEPEST = 8  # a file's list, a trunk, its ranges, a range: four are enough
 _BAN = re.compile(BAN)
+# `- 2600:1f18::` is a mapping of `2600:1f18:` to nothing; inside brackets, or after a key, it is no YAML at all.
+_ADDRESS_AS_KEY = re.compile(r"[0-9A-Fa-f:]*:")
+_UNQUOTED = re.compile(r"""(?<![\w:"'])[0-9A-Fa-f:]*::(?=\s*([],}#]|$))""")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong, and where."""
+    """One thing that is wrong, and where; line 0 is the file itself."""
 
     file: str
     line: int
@@ -38,7 +44,8 @@ class Problem:
 
     def __str__(self) -> str:
         customer = f"BAN {self.ban}: " if self.ban else ""
-        return f"  {self.file}:{self.line}: {customer}{self.reason}"
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"  {place}: {customer}{self.reason}"
 
 
 class TrunkFilesError(Exception):
@@ -55,7 +62,7 @@ class TrunkFilesError(Exception):
 
 @dataclass(frozen=True)
 class TrunkFiles:
-    """`customers`: BAN to the text of its trunks (`trunks.texts`). `places`: BAN to the file and line it stands in."""
+    """`customers`: BAN to the text of its trunks (`trunk_text.texts`). `places`: where they stand (`places.py`)."""
 
     customers: dict[str, str]
     places: dict[str, str]
@@ -69,6 +76,18 @@ def _network(value: object) -> Network:
     except ValueError as error:
         why = ": it has host bits set" if "host bits" in str(error) else ""
         raise refuse(f"{show(value)} is not a range{why}", "write it as 203.0.113.0/24, host bits zero") from None
+
+
+def _entry(item: object) -> object:
+    """A range alone is an entry."""
+    for key, value in item.items() if isinstance(item, dict) else ():
+        if value is None and _ADDRESS_AS_KEY.fullmatch(key):
+            raise refuse(_ends_in_a_colon(f"{key}:"), "put it in quotes")
+    return {"range": item} if isinstance(item, str) else item
+
+
+def _ends_in_a_colon(address: str) -> str:
+    return f"{show(address)} ends in a colon, which YAML takes for a key"
 
 
 Range = Annotated[Any, BeforeValidator(_network)]
@@ -92,7 +111,7 @@ class _Trunk(_Section):
     calls_per_second: int = Field(gt=0, le=1_000_000)
     concurrent_calls: int = Field(gt=0, le=10_000_000)
     active: bool = True
-    ranges: list[Annotated[_Entry, BeforeValidator(lambda item: {"range": item} if isinstance(item, str) else item)]]
+    ranges: list[Annotated[_Entry, BeforeValidator(_entry)]]
 
 
 _ITEM = TypeAdapter(_Trunk)
@@ -109,26 +128,43 @@ class _Found:
 
 
 def read(folder: Path, limits: Limits) -> TrunkFiles:
-    """The trunks in the `*.yaml` files of `folder`. Raises `TrunkFilesError` with every problem."""
+    """The trunks in the files of `folder` (`trunk_folder.listed`). Raises `TrunkFilesError` with every problem."""
     if not folder.is_dir():
         raise TrunkFilesError([Problem(str(folder), 0, "", "no such folder; trunkAcl.trunks names it")])
-    problems: list[Problem] = []
+    try:
+        files, refused = listed(folder)
+    except OSError as error:
+        raise TrunkFilesError([Problem(str(folder), 0, "", f"cannot be read: {error.strerror}")]) from None
+    problems = [Problem(_named(folder, name), 0, "", reason) for name, reason in refused]
     found: list[_Found] = []
-    for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
-        found += _in_file(file, f"{folder.name}/{file.name}", problems)
+    for file in files:
+        found += _in_file(file, _named(folder, file.name), problems)
     problems += _unfit(found, limits)
     problems += _clashes(found)
     if problems:
         raise TrunkFilesError(sorted(problems, key=lambda each: (each.file, each.line)))
-    places: dict[str, str] = {}
+    where: dict[str, str] = {}
     for each in found:
-        places.setdefault(each.trunk.ban, f"{each.file}:{each.line}")
-    return TrunkFiles(texts(each.trunk for each in found), places)
+        where.setdefault(each.trunk.ban, f"{each.file}:{each.line}")
+        pairs = sorted(zip(each.trunk.entries, each.lines, strict=True), key=lambda pair: _place(pair[0].range))
+        key, value = places.written(
+            each.trunk.ban, each.trunk.name, each.file, each.line, [line for _, line in pairs]
+        )  # fmt: skip
+        where[key] = value
+    return TrunkFiles(texts(each.trunk for each in found), where)
+
+
+def _named(folder: Path, name: str) -> str:
+    """As the folder's reader finds it, on one line whatever the file is called."""
+    path = f"{folder.name}/{name}"
+    return path if path.isprintable() else show(path)
 
 
 def _in_file(file: Path, name: str, problems: list[Problem]) -> Iterator[_Found]:
+    text = ""
     try:
-        root = compose(file.read_text(encoding="utf-8"), deepest=DEEPEST, what="a trunk")
+        text = file.read_text(encoding="utf-8")
+        root = compose(text, deepest=DEEPEST, what="a trunk")
     except OSError as error:
         problems.append(Problem(name, 1, "", f"cannot be read: {error.strerror}"))
         return
@@ -136,9 +172,13 @@ def _in_file(file: Path, name: str, problems: list[Problem]) -> Iterator[_Found]
         problems.append(Problem(name, 1, "", "not YAML: plain text in UTF-8 is needed"))
         return
     except YamlError as error:
-        problems.append(Problem(name, error.line, "", str(error)))
+        line = text.split("\n")[error.line - 1 : error.line]
+        address = _UNQUOTED.search(line[0]) if line else None
+        hint = f"; {_ends_in_a_colon(address[0])}; put it in quotes" if address else ""
+        problems.append(Problem(name, error.line, "", f"{error}{hint}"))
         return
     if root is None:
+        problems.append(Problem(name, 1, "", "empty: its customers would be removed; write `[]` if there are none"))
         return
     if not isinstance(root, yaml.SequenceNode):
         problems.append(Problem(name, line_of(root), "", "not a list; write one `- ban: ...` per trunk"))
@@ -196,19 +236,10 @@ def _line_below(node: yaml.Node, steps: Sequence[object]) -> int:
 
 def _unfit(found: Sequence[_Found], limits: Limits) -> Iterator[Problem]:
     """What the database would refuse, told before anything is touched."""
-    widest = {4: limits.widest_ipv4, 6: limits.widest_ipv6}
-    allowed = [ip_network(text) for text in limits.allow_reserved]
+    fitness = Fitness(limits)
     for each, entry, line in _entries(found):
-        network = entry.range
-        if network.prefixlen < widest[network.version]:
-            reason = f"{network} is wider than /{widest[network.version]} (trunkAcl.limits)"
-            yield Problem(each.file, line, each.trunk.ban, reason)
-        elif (not network.is_global or network.is_multicast) and not any(
-            network.version == range_.version and network.subnet_of(range_)  # type: ignore[arg-type] # same version
-            for range_ in allowed
-        ):
-            reason = f"{network} is reserved (RFC 6890): no customer calls from there (trunkAcl.limits.allowReserved)"
-            yield Problem(each.file, line, each.trunk.ban, reason)
+        if reason := fitness.unfit(entry.range):
+            yield Problem(each.file, line, each.trunk.ban, f"{reason}; the limits are trunkAcl.limits")
 
 
 def _clashes(found: Sequence[_Found]) -> Iterator[Problem]:

@@ -15,6 +15,7 @@ from psycopg import sql
 from components.trunk_acl import entries, migrations, migrator, reach, roles
 from components.trunk_acl.lock import Connection
 from local_cloud.postgres import PostgresServer
+from trunk_removal import Allowed
 from trunk_text import Trunk
 
 HOST = "127.91.5.1"
@@ -85,10 +86,14 @@ class Database:
             return migrator.drift(connection, wanted or wishes())
 
     def reconcile(
-        self, wanted: Sequence[Trunk], owner: str = "warp-edge", places: Mapping[str, str] | None = None
+        self,
+        wanted: Sequence[Trunk],
+        owner: str = "warp-edge",
+        places: Mapping[str, str] | None = None,
+        allowed: Allowed | None = None,
     ) -> entries.Reconciled:
         with self.connect() as connection:
-            return entries.reconcile(connection, owner, wanted, places or {})
+            return entries.reconcile(connection, owner, wanted, places or {}, allowed)
 
     def allow(self, *ranges: str, widest: tuple[int, int] = (20, 40)) -> None:
         with self.connect() as connection:

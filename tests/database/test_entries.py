@@ -13,6 +13,7 @@ from components.trunk_acl import entries
 from components.trunk_acl.entries import Reconciled
 from refusal import Refusal
 from tests.database.servers import CUSTOMERS, Database
+from trunk_removal import Allowed, Confirmed
 from trunk_text import Entry, Trunk, texts
 
 FIRST, SECOND, THIRD = CUSTOMERS[:3]
@@ -151,6 +152,36 @@ def test_a_refusal_names_customer_place_and_reason_and_changes_nothing(acl: Data
     assert everything(acl) == before
 
 
+IN_FILES = {
+    FIRST: "trunks/a.yaml:1",
+    f"{FIRST} main": "trunks/a.yaml:1 6-8",
+    f"{FIRST} second": "trunks/b.yaml:20 25 27-28",
+}
+PLACED = {
+    "overlaps the portal's": ("34.100.0.8/32", rf"BAN {FIRST} \(trunks/b\.yaml:27\): 34\.100\.0\.8 overlaps"),
+    "is the portal's": (PORTAL, r"\(cidr\)=\(34\.100\.0\.0/24\) already exists \(trunks/b\.yaml:27\)"),
+    "is too wide": ("34.16.0.0/12", rf"BAN {FIRST} \(trunks/b\.yaml:27\): range refused: 34\.16\.0\.0/12 is wider"),
+    "is reserved": ("10.0.0.0/24", rf"BAN {FIRST} \(trunks/b\.yaml:25\): range refused: 10\.0\.0\.0/24 is in"),
+    "is mapped": ("::ffff:0:0/96", rf"BAN {FIRST} \(trunks/b\.yaml:28\): range refused: ::ffff:0\.0\.0\.0/96 is in"),
+}
+
+
+@pytest.mark.parametrize("case", PLACED)
+def test_a_refused_range_is_named_with_the_line_it_stands_in_also_in_a_second_file(acl: Database, case: str) -> None:
+    range_, words = PLACED[case]
+    acl.add_entry(acl.add_trunk(THIRD, "portal"), PORTAL, THIRD)
+    ranges = sorted(map(ip_network, ("34.2.0.0/24", range_, "35.0.0.0/24")), key=lambda each: (each.version, each))
+    second = trunk(FIRST, "second", *map(str, ranges))
+    with pytest.raises(Refusal, match=words):
+        acl.reconcile([trunk(FIRST, "main", "34.1.0.0/24", "34.1.1.0/24", "34.1.2.0/24"), second], places=IN_FILES)
+
+
+def test_a_trunk_of_the_portal_s_is_named_with_the_line_of_the_one_in_its_way(acl: Database) -> None:
+    acl.add_trunk(FIRST, "second")
+    with pytest.raises(Refusal, match=rf"\({FIRST}, second\) already exists \(trunks/b\.yaml:20\)"):
+        acl.reconcile([trunk(FIRST, "second", "34.1.0.0/24")], places=IN_FILES)
+
+
 def test_a_trunk_that_entries_of_the_portal_hang_on_is_not_removed(acl: Database) -> None:
     acl.reconcile([trunk(FIRST, "main", "34.1.0.0/24")])
     (number,) = acl.ask("SELECT id FROM accounts.trunk_groups")
@@ -165,6 +196,54 @@ def test_two_overlapping_customers_of_the_files_are_refused_by_the_database_as_w
     with pytest.raises(Refusal, match=rf"overlaps 34\.1\.0\.\S+ of BAN ({FIRST}|{SECOND})"):
         acl.reconcile([trunk(FIRST, "main", "34.1.0.0/24"), trunk(SECOND, "main", "34.1.0.9/32")])
     assert everything(acl) == [[], [], []]
+
+
+# --- what is removed unconfirmed --------------------------------------------------------------------------------------
+
+
+def ranges(count: int, first: int = 0) -> list[str]:
+    return [f"34.1.{place}.0/24" for place in range(first, first + count)]
+
+
+def test_a_removal_beyond_what_is_allowed_is_refused_with_the_plan_and_changes_nothing(acl: Database) -> None:
+    acl.add_entry(acl.add_trunk(THIRD), "34.9.0.0/24", THIRD)  # the portal's: no part of it
+    acl.reconcile([trunk(FIRST, "main", *ranges(15)), trunk(SECOND, "main", *ranges(5, 20))])
+    before = everything(acl)
+    remove = {
+        rf"5 of 20 entries would be removed, of BAN {SECOND}; entirely removed: BAN {SECOND};": [
+            trunk(FIRST, "main", *ranges(15))
+        ],
+        rf"3 of 20 entries would be removed, of BAN {FIRST}; no more than 2": [
+            trunk(FIRST, "main", *ranges(12)), trunk(SECOND, "main", *ranges(5, 20)),
+        ],
+        r"20 of 20 entries would be removed": [],
+    }  # fmt: skip
+    for words, wanted in remove.items():
+        with pytest.raises(Refusal, match=words):
+            acl.reconcile(wanted, allowed=Allowed())
+        assert everything(acl) == before
+
+
+def test_what_is_allowed_or_confirmed_or_switched_off_is_written(acl: Database) -> None:
+    acl.reconcile([trunk(FIRST, "main", *ranges(15)), trunk(SECOND, "main", *ranges(5, 20))], allowed=Allowed())
+    steps = (
+        [trunk(FIRST, "main", *ranges(13)), trunk(SECOND, "main", *ranges(5, 20))],
+        [trunk(FIRST, "main", *ranges(13), active=False), trunk(SECOND, "main", *ranges(5, 20), auth_type="DIGEST")],
+        [trunk(FIRST, "main", *ranges(13)), trunk(SECOND, "moved", *ranges(5, 20))],
+    )
+    for wanted in steps:
+        acl.reconcile(wanted, allowed=Allowed())
+        assert rows(acl) == texts(wanted)
+    confirmed = Allowed(confirmed=Confirmed(13, (FIRST,)))
+    acl.reconcile([trunk(SECOND, "moved", *ranges(5, 20))], allowed=confirmed)
+    assert rows(acl) == texts([trunk(SECOND, "moved", *ranges(5, 20))])
+    acl.reconcile([trunk(SECOND, "moved", *ranges(5, 20))], allowed=confirmed)  # the run that was killed, again
+
+
+def test_one_entry_is_revoked_whatever_part_of_all_it_is(acl: Database) -> None:
+    acl.reconcile([trunk(FIRST, "main", "34.1.0.0/24")])
+    acl.reconcile([trunk(FIRST, "main")], allowed=Allowed(percent=0))
+    assert acl.owner_of("34.1.0.1") is None
 
 
 # --- a long way through random states ---------------------------------------------------------------------------------

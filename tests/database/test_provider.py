@@ -135,6 +135,20 @@ def test_created_again_on_what_is_there_takes_it_over(empty: Database) -> None:
     assert empty.ask("SELECT id, created_at FROM accounts.trunk_ips") == before
 
 
+def test_created_again_without_its_customers_is_refused_although_no_state_knows_of_them(empty: Database) -> None:
+    Calls.create(props_of(empty))
+    for trunks in ({}, texts([trunk(SECOND, "main", "34.3.0.0/24")])):
+        with pytest.raises(Refusal, match=f"1 of 1 entries would be removed, of BAN {FIRST}; entirely removed: BAN"):
+            Calls.create(props_of(empty, trunks=trunks))
+        with pytest.raises(Refusal, match="would be removed"):
+            Calls.update("id", props_of(empty), props_of(empty, trunks=trunks))
+    assert empty.owner_of("34.1.0.9") == FIRST
+    removals = {"customers": 0.0, "percent": 10.0, "confirmed": {"entries": 1.0, "bans": [FIRST]}}
+    Calls.update("id", props_of(empty), props_of(empty, trunks={}, removals=removals))
+    assert empty.owner_of("34.1.0.9") is None
+    assert PROVIDER.diff("id", props_of(empty), props_of(empty, removals=removals)).changes is False
+
+
 def test_without_trunk_files_the_rows_are_the_portal_s_alone(empty: Database) -> None:
     props = {key: value for key, value in props_of(empty, places={}).items() if key != "trunks"}  # null is left out
     id_, outs = Calls.create(props)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import random
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from pathlib import Path
 
 import psycopg
 import pytest
 
 from components.trunk_acl import entries
-from components.trunk_acl.trunk_files import TrunkFilesError, read
+from components.trunk_acl.special_purpose import Fitness, blocks
 from refusal import Refusal
 from settings.trunk_acl import Limits
 from tests.database.servers import CUSTOMERS, Database
@@ -34,7 +33,8 @@ SPECIAL_PURPOSE = (
     "192.0.0.0/29", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24",
     "203.0.113.0/24", "240.0.0.0/4", "255.255.255.255/32", "192.0.0.170/32",
     "::1/128", "::/128", "64:ff9b::/96", "::ffff:0:0/96", "100::/64", "2001::/23", "2001::/32", "2001:2::/48",
-    "2001:db8::/32", "2001:10::/28", "2002::/16", "fc00::/7", "fe80::/10", "64:ff9b:1::/48", "3fff::/20", "5f00::/16",
+    "2001:db8::/32", "2001:10::/28", "192.31.196.0/24", "192.52.193.0/24", "192.175.48.0/24", "100:0:0:1::/64",
+    "2620:4f:8000::/48", "2002::/16", "fc00::/7", "fe80::/10", "64:ff9b:1::/48", "3fff::/20", "5f00::/16",
     # Multicast has registries of its own (RFC 5771, RFC 4291).
     "224.0.0.0/4", "ff00::/8",
 )  # fmt: skip
@@ -53,7 +53,8 @@ def test_a_range_of_a_special_purpose_block_is_refused_with_its_name(acl: Databa
 
 def test_a_range_around_a_special_purpose_block_is_refused(acl: Database, trunk: int) -> None:
     with pytest.raises(
-        psycopg.errors.CheckViolation, match=r"192\.88\.98\.0/23 is in 192\.88\.99\.0/24, reserved: 6to4 relay anycast"
+        psycopg.errors.CheckViolation,
+        match=r"192\.88\.98\.0/23 contains 192\.88\.99\.0/24, reserved: 6to4 relay anycast",
     ):
         acl.add_entry(trunk, "192.88.98.0/23")
 
@@ -305,13 +306,15 @@ def test_truncating_is_refused_also_to_the_owner(acl: Database, trunk: int) -> N
             acl.do(f"TRUNCATE accounts.{table}")
 
 
-# --- what a trunk file refuses the database refuses too --------------------------------------------------------------
+# --- the preview refuses exactly what the database refuses ------------------------------------------------------------
 
 
 def networks(chance: random.Random, count: int) -> set[IPv4Network | IPv6Network]:
-    """At random, half of them in and around special-purpose blocks."""
+    """At random, half of them in, around and beside special-purpose blocks."""
     blocks = [ip_network(block) for block in SPECIAL_PURPOSE]
-    found: set[IPv4Network | IPv6Network] = set()
+    found: set[IPv4Network | IPv6Network] = set(blocks)
+    for block in blocks:
+        found |= {block.supernet(new_prefix=length) for length in range(block.prefixlen)}
     while len(found) < count:
         block = chance.choice(blocks)
         width = block.max_prefixlen
@@ -324,23 +327,41 @@ def networks(chance: random.Random, count: int) -> set[IPv4Network | IPv6Network
     return found
 
 
-def test_what_is_refused_in_a_trunk_file_is_refused_by_the_database_too(acl: Database, tmp_path: Path) -> None:
-    """So that the check of the files, which comes first, stands in nobody's way."""
-    asked = networks(random.Random(5), 3000)
-    lines = [f'- {{ban: "1", trunk: t, callsPerSecond: 1, concurrentCalls: 1, ranges: ["{each}"]}}' for each in asked]
-    (tmp_path / "all.yaml").write_text("\n".join(lines), encoding="utf-8")
-    with pytest.raises(TrunkFilesError) as refused:
-        read(tmp_path, Limits())
-    why = "|".join(re.escape(words) for words in (" is reserved", " is wider"))
-    by_file = {
-        ip_network(match[1]) for each in refused.value.problems if (match := re.match(rf"(\S+)(?:{why})", each.reason))
-    }
+def respelt(words: str) -> str:
+    """PostgreSQL writes the end of some IPv6 addresses as IPv4: `::ffff:0.0.0.0/96`."""
+    return re.sub(r"::(ffff:)?(\d+\.){3}\d+/\d+", lambda match: str(ip_network(match[0])), words)
+
+
+WIDE = {"widestIpv4": 8, "widestIpv6": 16}
+EXCEPTIONS = ("127.0.0.0/8", "::1/128", "192.0.0.0/16", "2001::/16", "10.0.0.0/9")
+LIMITS = (
+    Limits(),
+    Limits.model_validate(WIDE),
+    Limits.model_validate({**WIDE, "allowReserved": EXCEPTIONS}),
+)
+
+
+@pytest.mark.parametrize("limits", LIMITS, ids=["default", "wide", "exceptions"])
+def test_the_preview_refuses_exactly_what_the_database_refuses_and_in_its_words(acl: Database, limits: Limits) -> None:
+    asked = networks(random.Random(5), 4000)
+    acl.allow(*limits.allow_reserved, widest=(limits.widest_ipv4, limits.widest_ipv6))
     with acl.connect() as connection:
         rows = connection.execute(
-            "SELECT range::text FROM unnest(%s::cidr[]) AS range WHERE trunk_acl.unfit(range) IS NOT NULL",
+            "SELECT range::text, trunk_acl.unfit(range) FROM unnest(%s::cidr[]) AS range",
             ([str(each) for each in asked],),
         ).fetchall()
-    by_database = {ip_network(text) for (text,) in rows}
-    assert len(by_file) > 1000
-    assert len(asked - by_database) > 100
-    assert by_file - by_database == set()
+    by_database = {ip_network(text): reason and respelt(reason) for text, reason in rows}
+    fitness = Fitness(limits)
+    assert {each: fitness.unfit(each) for each in asked} == by_database
+    assert sum(1 for reason in by_database.values() if reason) > 1000
+    assert sum(1 for reason in by_database.values() if not reason) > 100
+
+
+def test_both_have_the_same_list(acl: Database) -> None:
+    with acl.connect() as connection:
+        rows = connection.execute("SELECT range::text, name, source FROM trunk_acl.reserved_ranges").fetchall()
+    listed = {(str(each.range), each.name, each.source) for family in blocks().values() for each in family}
+    assert listed == {(str(ip_network(range_)), name, source) for range_, name, source in rows}
+    covered = [each.range for family in blocks().values() for each in family]
+    for block in map(ip_network, SPECIAL_PURPOSE):
+        assert any(block.version == each.version and block[0] in each and block[-1] in each for each in covered), block

@@ -12,11 +12,14 @@ from typing import Any
 import psycopg
 import pytest
 
+from components.trunk_acl import migrations
 from sandbox import Sandbox
 from tests.engine.conftest import Stack, operations
 from tests.stacks import ROOT, stack_config
 
 ROWS = "trunk-acl-rows"
+NEXT = len(migrations.load()) + 1
+LATER = f"{NEXT:04}_later.sql"
 PROGRAM = ("*.py", "Pulumi*.yaml")
 PACKAGES = {each.parent.name for each in ROOT.glob("*/__init__.py")} - {"benchmarks", "sandbox", "tests"}
 
@@ -170,6 +173,18 @@ def test_a_wrong_trunk_file_changes_nothing_and_says_where(acl: Edge) -> None:
     assert "Traceback" not in told
 
 
+def test_a_file_that_was_parked_or_emptied_revokes_nobody(acl: Edge) -> None:
+    parked = acl.trunk_file.rename(acl.trunk_file.with_suffix(".yaml.off"))
+    assert "sandbox/examples.yaml.off: neither *.yaml nor *.yml" in acl.failing("preview")
+    acl.write(parked.rename(acl.trunk_file), "[]\n")
+    for command in (("preview",), ("up", "--yes", "--skip-preview")):
+        told = acl.failing(*command)
+        assert "entirely removed: BAN 100001, 100002, 100003" in told
+        assert 'set trunkAcl.removals.confirmed: {entries: 6, bans: ["100001", "100002", "100003"]}' in told
+        assert "Traceback" not in told
+    assert acl.customer_of("127.0.0.2") == "100001"
+
+
 def test_what_only_the_database_knows_is_refused_with_the_place_and_changes_nothing(acl: Edge) -> None:
     # The portal's range; in the same go another customer loses one.
     acl.edit(acl.trunk_file, "127.0.9.0/25", "127.0.20.128/25")
@@ -183,10 +198,10 @@ def test_what_only_the_database_knows_is_refused_with_the_place_and_changes_noth
 
 
 def test_a_failed_migration_leaves_a_stack_that_the_next_update_repairs(acl: Edge) -> None:
-    migration = acl.sql / "0007_later.sql"
+    migration = acl.sql / LATER
     acl.write(migration, "CREATE TABLE accounts.trunk_notes (id integer);\nSELECT 1 / 0;\n")
     told = acl.failing("up", "--yes", "--skip-preview")
-    assert "migration 0007_later.sql: the database refuses: division by zero" in told
+    assert f"migration {LATER}: the database refuses: division by zero" in told
     assert "Traceback" not in told
     assert acl.customer_of("127.0.0.2") == "100001"
     with acl.session() as owner:
@@ -194,14 +209,14 @@ def test_a_failed_migration_leaves_a_stack_that_the_next_update_repairs(acl: Edg
     acl.write(migration, "CREATE TABLE accounts.trunk_notes (id integer);\n")
     assert acl.changes() == {ROWS: "update"}
     with acl.session() as owner:
-        assert owner.execute("SELECT count(*) FROM trunk_acl.migrations").fetchone() == (7,)
+        assert owner.execute("SELECT count(*) FROM trunk_acl.migrations").fetchone() == (NEXT,)
 
 
 def test_an_edited_migration_is_refused_before_anything_runs(acl: Edge) -> None:
-    migration = acl.sql / "0007_later.sql"
+    migration = acl.sql / LATER
     acl.write(migration, migration.read_text() + "-- edited\n")
     told = acl.failing("up", "--yes", "--skip-preview")
-    assert "migration 0007_later.sql was edited after it was applied" in told
+    assert f"migration {LATER} was edited after it was applied" in told
     assert "a change of the schema is a new file" in told
 
 

@@ -53,7 +53,7 @@ def test_a_remedy_is_rendered_in_one_place_and_never_split_off_again() -> None:
 LINTED = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
 PACKAGES = {file.parent.name for file in ROOT.glob("*/__init__.py")}
 # Beside the packages: what all of them may import, and the program, which none of them may.
-COMMON = {"command_line", "refusal", "secret_text", "trunk_text"}
+COMMON = {"command_line", "refusal", "secret_text", "trunk_removal", "trunk_text"}
 PROGRAM = {"__main__", "global_stack", "outputs", "publishing"}
 
 

@@ -9,8 +9,12 @@ import pulumi
 import pytest
 
 from components import acl_enforcement
+from components.trunk_acl.schema import trunk_files
+from components.trunk_acl.trunk_files import TrunkFiles
+from engine.refusal import RefusedError
 from plan.import_ids import import_ids
 from settings import Settings, SettingsError
+from settings.trunk_acl import Confirmed, Removals, TrunkAcl
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config, without_site
 from tests.unit.recording import HIDDEN, Declared, Edge, declare, declare_once
 
@@ -193,3 +197,46 @@ def test_kamailio_without_a_password_needs_a_proxy_beside_it() -> None:
 def test_the_examples_of_the_sandbox_are_a_folder_of_this_repository() -> None:
     folder = stack_config("sandbox")["warp-edge:trunkAcl"]["trunks"]
     assert (Path(__file__).parents[2] / folder).is_dir()
+
+
+# --- what vanishes from the trunk files -------------------------------------------------------------------------------
+
+CUSTOMERS = {ban: f"main IP_ACL 1 calls/s 1 calls\n  34.1.0.{ban}/32" for ban in ("1", "2", "3")}
+
+
+def files_of(folder: Path, *bans: str, removals: Removals | None = None, before: Any = CUSTOMERS) -> TrunkFiles | None:
+    lines = [
+        f'- {{ban: "{ban}", trunk: main, callsPerSecond: 1, concurrentCalls: 1, ranges: [34.1.0.{ban}]}}\n'
+        for ban in bans
+    ]
+    (folder / "all.yaml").write_text("".join(lines) or "[]", encoding="utf-8")
+    acl = TrunkAcl(manage=True, trunks=folder.name, removals=removals or Removals())
+    return trunk_files(acl, folder.parent, before)
+
+
+def test_a_customer_that_vanishes_from_the_files_ends_the_program_before_anything_is_declared(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match=r"1 of 3 entries would be removed, of BAN 2; entirely removed: BAN 2;"):
+        files_of(tmp_path, "1", "3")
+    with pytest.raises(RefusedError, match=r'confirmed: \{entries: 3, bans: \["1", "2", "3"\]\}'):
+        files_of(tmp_path)
+
+
+def test_a_first_deployment_and_a_confirmed_removal_are_not_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr("pulumi.log.warn", warned.append)
+    monkeypatch.setattr("pulumi.log.info", lambda _: None)
+    confirmed = Removals(confirmed=Confirmed(entries=2, bans=("3", "2")))
+    assert files_of(tmp_path, "1", before=None)
+    assert files_of(tmp_path, "1", before={})
+    assert files_of(tmp_path, "1", removals=confirmed)
+    assert not warned
+    assert files_of(tmp_path, "1", removals=confirmed, before={"1": CUSTOMERS["1"]}), "the next update"
+    assert warned == ["trunkAcl.removals.confirmed is not what this update removes; take it out of the settings"]
+
+
+def test_the_database_is_given_what_may_be_removed() -> None:
+    confirmed = {"entries": 2, "bans": ["20", "10"]}
+    inputs = one(declare(with_acl("removals", value={"percent": 5, "confirmed": confirmed})), ACL).inputs
+    assert inputs["removals"] == {"customers": 0, "percent": 5, "confirmed": {"entries": 2, "bans": ["10", "20"]}}

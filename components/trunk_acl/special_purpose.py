@@ -1,0 +1,81 @@
+"""Why a range cannot be a trunk's entry, as the database says it (`trunk_acl.unfit`), without the database.
+
+The list of reserved ranges is the newest migration's that fills `trunk_acl.reserved_ranges`; source and date stand
+there. Python's own `is_global` is no substitute: it differs from the registries, and from one Python to the next.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from dataclasses import dataclass
+from functools import cache
+from ipaddress import ip_network
+
+from components.trunk_acl import migrations
+from settings.trunk_acl import Limits
+from trunk_text import Network
+
+_FILLS = "INSERT INTO trunk_acl.reserved_ranges"
+_ROW = re.compile(r"^    \('([0-9a-f.:/]+)', '([^']+)', '([^']+)'\)[,;]$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One reserved range, its name, and the RFC that reserves it."""
+
+    range: Network
+    name: str
+    source: str
+
+
+@cache
+def blocks() -> dict[int, tuple[Block, ...]]:
+    """IP version -> its reserved ranges, sorted, none inside another."""
+    newest = next(each.sql for each in reversed(migrations.load()) if _FILLS in each.sql)
+    found = [Block(ip_network(range_), name, source) for range_, name, source in _ROW.findall(newest)]
+    return {
+        version: tuple(
+            sorted(
+                (each for each in found if each.range.version == version),
+                key=lambda each: int(each.range.network_address),
+            )
+        )
+        for version in (4, 6)
+    }
+
+
+@cache
+def _ends() -> dict[int, list[int]]:
+    return {version: [int(each.range.broadcast_address) for each in listed] for version, listed in blocks().items()}
+
+
+class Fitness:
+    """What the limits of one stack make of ranges."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._widest = {4: limits.widest_ipv4, 6: limits.widest_ipv6}
+        self._allowed = [ip_network(text) for text in limits.allow_reserved]
+
+    def unfit(self, network: Network) -> str | None:
+        """The first reason why this range cannot be an entry, None when it can."""
+        widest = self._widest[network.version]
+        if network.prefixlen < widest:
+            return f"{network} is wider than /{widest}"
+        listed, first = blocks()[network.version], int(network.network_address)
+        place = bisect_left(_ends()[network.version], first)
+        if place == len(listed) or int(listed[place].range.network_address) > int(network.broadcast_address):
+            return None
+        if any(_inside(network, each) for each in self._allowed):
+            return None
+        block = listed[place]
+        how = "is in" if _inside(network, block.range) else "contains"
+        return f"{network} {how} {block.range}, reserved: {block.name} ({block.source})"
+
+
+def _inside(inner: Network, outer: Network) -> bool:
+    return (
+        inner.version == outer.version
+        and inner.prefixlen >= outer.prefixlen
+        and int(outer.network_address) <= int(inner.network_address) <= int(outer.broadcast_address)
+    )
