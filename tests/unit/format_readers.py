@@ -131,12 +131,12 @@ def read_kamailio(text: str, folder: Path, asked: list[str]) -> list[str]:
     log = folder / "log"
     with log.open("w") as said, subprocess.Popen(command, stdout=said, stderr=said) as server:
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 120
             while "END" not in log.read_text() and server.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.05)
         finally:
             server.terminate()
-            server.wait(30)
+            server.wait(120)
     reported = log.read_text()
     assert "END" in reported, reported
     assert "parse" not in reported, reported
