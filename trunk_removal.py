@@ -69,22 +69,29 @@ def removal(before: Mapping[str, str], after: Mapping[str, str]) -> Removal:
 
 
 def is_confirmed(found: Removal, allowed: Allowed) -> bool:
-    """Whether the settings confirm exactly this one."""
-    return allowed.confirmed == Confirmed(found.entries, found.bans)
+    """Whether the settings confirm this one: no more entries, and no other customers, than they name.
+
+    Fewer is enough, because the state and the rows may differ: an entry deleted by hand is in the one and not in the
+    other, and one confirmation has to serve the preview and the update.
+    """
+    meant = allowed.confirmed
+    return meant is not None and found.entries <= meant.entries and set(found.bans) <= set(meant.bans)
 
 
 def unconfirmed(found: Removal, allowed: Allowed) -> tuple[str, str] | None:
-    """What is wrong, and the remedy, of a removal of more than is `allowed`, unless exactly this is confirmed."""
+    """What is wrong, and the remedy, of a removal of more than is `allowed`, unless it is confirmed."""
     free = max(1, found.total * allowed.percent // 100)
     if (found.entries <= free and len(found.entirely) <= allowed.customers) or is_confirmed(found, allowed):
         return None
     other = allowed.confirmed
     instead = f"; confirmed: {other.entries} entries of BAN {_some(other.bans)}" if other else ""
     entirely = f"; entirely removed: BAN {_some(found.entirely)}" if found.entirely else ""
+    count = f"{found.entries} of {found.total} entries" if found.entries else "customers without active entries"
+    customers = f"{allowed.customers} customers" if allowed.customers else "no customer"
     quoted = ", ".join(f'"{ban}"' for ban in found.bans)
     return (
-        f"trunk files: {found.entries} of {found.total} entries would be removed, of BAN {_some(found.bans)}{entirely};"
-        f" no more than {free} and {allowed.customers} customers entirely go unconfirmed{instead}. No row was changed",
+        f"trunk files: {count} would be removed, of BAN {_some(found.bans)}{entirely}; without confirmation at most"
+        f" {free} {'entry' if free == 1 else 'entries'}, and {customers} entirely{instead}. No row was changed",
         "put back what is missing in the files; or, if this is meant, set trunkAcl.removals.confirmed:"
         f" {{entries: {found.entries}, bans: [{quoted}]}}",
     )

@@ -67,7 +67,8 @@ class Limits(Section):
     widest_ipv4: Annotated[int, Field(ge=8, le=32)] = Field(20, description="shortest IPv4 prefix of one entry")
     widest_ipv6: Annotated[int, Field(ge=16, le=128)] = Field(40, description="shortest IPv6 prefix of one entry")
     allow_reserved: Annotated[tuple[str, ...], EachOnce] = Field(
-        (), description="ranges inside which entries are accepted although RFC 6890 reserves them"
+        (),
+        description="ranges in which entries are accepted although IANA reserves them (special-purpose, multicast)",
     )
 
     @field_validator("allow_reserved")
@@ -85,7 +86,7 @@ class Confirmed(Section):
     """One removal that is meant, as the refusal of it words it."""
 
     entries: Annotated[int, Field(ge=0)] = Field(description="how many entries are removed")
-    bans: Annotated[tuple[Ban, ...], EachOnce] = Field(description="every customer that loses any of them")
+    bans: Annotated[tuple[Ban, ...], EachOnce] = Field(description="every customer that loses any entry")
 
 
 class Removals(Section):
@@ -97,7 +98,7 @@ class Removals(Section):
     percent: Annotated[int, Field(ge=0, le=100)] = Field(
         10, description="per cent of all entries that may be removed without confirmation; one entry always may"
     )
-    confirmed: Confirmed | None = Field(None, description="the removal that is meant; take it out after the update")
+    confirmed: Confirmed | None = Field(None, description="the intended removal; remove this key after the update")
 
     @property
     def allowed(self) -> Allowed:

@@ -1,7 +1,7 @@
 """Where trunks and their ranges stand in the files, for the errors of the database, which knows no files.
 
 Strings, because they are inputs of the resource: BAN -> `trunks/a.yaml:1`, its first trunk; `BAN trunk` ->
-`trunks/a.yaml:9 13-15 20`, the trunk and the lines of its ranges in the order of its text (`trunk_text.texts`).
+`trunks/a.yaml:9`, a tab, `13-15 20`: the trunk, and the lines of its ranges as its text has them (`trunk_text.texts`).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from trunk_text import Network, Trunk
 
 def written(ban: str, trunk: str, file: str, line: int, lines: Sequence[int]) -> tuple[str, str]:
     """Key and value of one trunk."""
-    return f"{ban} {trunk}", " ".join([f"{file}:{line}", *_runs(lines)])
+    return f"{ban} {trunk}", f"{file}:{line}\t{' '.join(_runs(lines))}"
 
 
 def of_trunk(places: Mapping[str, str], ban: str, trunk: str = "") -> str:
     """Of a trunk, or else of its customer; empty when it is in no file."""
-    return places.get(f"{ban} {trunk}", places.get(ban, "")).partition(" ")[0]
+    return places.get(f"{ban} {trunk}", places.get(ban, "")).partition("\t")[0]
 
 
 def of_range(places: Mapping[str, str], wanted: Iterable[Trunk], range_: Network) -> str:
@@ -26,8 +26,8 @@ def of_range(places: Mapping[str, str], wanted: Iterable[Trunk], range_: Network
     for trunk in wanted:
         for position, entry in enumerate(trunk.entries):
             if entry.range == range_:
-                first, *runs = places.get(f"{trunk.ban} {trunk.name}", "").split(" ")
-                lines = list(_lines(runs))
+                first, _, runs = places.get(f"{trunk.ban} {trunk.name}", "").partition("\t")
+                lines = list(_lines(runs.split()))
                 file = first.rpartition(":")[0]
                 return f"{file}:{lines[position]}" if position < len(lines) else of_trunk(places, trunk.ban, trunk.name)
     return ""

@@ -156,7 +156,7 @@ def _refuse_unconfirmed(before: Mapping[str, str], after: Mapping[str, str], all
     found = removal(before, after)
     if words := unconfirmed(found, allowed):
         raise RefusedError(*words)
-    if allowed.confirmed and not is_confirmed(found, allowed):
+    if allowed.confirmed and before and not (found.bans and is_confirmed(found, allowed)):
         pulumi.log.warn("trunkAcl.removals.confirmed is not what this update removes; take it out of the settings")
 
 

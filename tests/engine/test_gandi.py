@@ -171,7 +171,7 @@ def test_what_fails_is_finished_by_the_update_that_meets_no_failure(names: Stack
     cloud.set(RECORD, VOICE, "rrset_values", [STRANGER])
     names.set(600, DNS, "ttlSeconds")
     told = names.failing("up", "--yes", "--skip-preview")
-    assert f"voice.ringer.tel. A at Gandi was changed by somebody else: it holds {STRANGER} (300 s)" in told
+    assert f"voice.ringer.tel. A at Gandi was changed outside this program: it has {STRANGER} (300 s)" in told
     assert "`pulumi refresh` takes it into the state" in told
     assert "Traceback" not in told
     assert cloud.resource(RECORD, VOICE)["rrset_values"] == [STRANGER]

@@ -215,7 +215,9 @@ def test_a_zone_with_two_hosts_is_reported_host_by_host() -> None:
     changes = [line for line in text_of(found).split("\n") if "192.0.2.1` → `192.0.2.2" in line]
     assert "- `sip.ringer.tel.` `A` changed: `192.0.2.1` → `192.0.2.2`" in changes
     assert "- `sip.ringer.tel.` `A` at Gandi changed: `192.0.2.1` → `192.0.2.2`" in changes
-    assert "led elsewhere once the TTL is over" in text_of(found), "what it means is said of the host outside Google"
+    assert "customers get other addresses after the TTL" in text_of(found), (
+        "what it means is said of the host outside Google"
+    )
 
 
 def test_a_name_at_gandi_that_only_gets_another_ttl_is_not_visible() -> None:

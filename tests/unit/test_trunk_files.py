@@ -77,9 +77,9 @@ def test_a_file_is_read_with_its_defaults_and_its_places(tmp_path: Path) -> None
         },
         places={
             "100234": "trunks/acme.yaml:1",
-            "100234 acme-nyc": "trunks/acme.yaml:1 6-8",
+            "100234 acme-nyc": "trunks/acme.yaml:1\t6-8",
             "A-7.x": "trunks/acme.yaml:9",
-            "A-7.x b": "trunks/acme.yaml:9 15",
+            "A-7.x b": "trunks/acme.yaml:9\t15",
         },
     )
 
@@ -96,17 +96,18 @@ def test_a_customer_s_trunks_may_stand_in_several_files(tmp_path: Path) -> None:
     ]
     assert files.places == {
         "100234": "trunks/a.yaml:1",
-        "100234 main": "trunks/a.yaml:1 5",
-        "100234 two": "trunks/b.yaml:1 5",
+        "100234 main": "trunks/a.yaml:1\t5",
+        "100234 two": "trunks/b.yaml:1\t5",
         "B": "trunks/c.yml:1",
-        "B main": "trunks/c.yml:1 5",
+        "B main": "trunks/c.yml:1\t5",
     }
 
 
 def test_the_place_of_every_range_is_found_again_from_what_the_database_is_given(tmp_path: Path) -> None:
     scattered = "\n    - 34.1.9.0/24\n    - 34.1.1.0/24\n    - 34.1.2.0/24\n\n    - [34.1.3.0/24]\n    - 34.1.4.0/24"
     flow = item(ban="B", ranges='["2600:1900::/48", 34.2.0.0/24]')
-    folder = write(tmp_path, a=item(ranges=scattered.replace("[34.1.3.0/24]", "34.1.3.0/24")), b=flow)
+    given = {"a file": item(ranges=scattered.replace("[34.1.3.0/24]", "34.1.3.0/24")), "b": flow}
+    folder = write(tmp_path, **given)
     files = read(folder, Limits())
     wanted = trunks(files.customers)
     for trunk in wanted:

@@ -103,11 +103,17 @@ def test_what_goes_without_a_confirmation(found: Removal, allowed: Allowed, refu
     assert (unconfirmed(found, allowed) is not None) is refused
 
 
-def test_only_exactly_the_same_removal_is_confirmed() -> None:
+def test_no_more_entries_and_no_other_customers_are_confirmed_than_the_settings_name() -> None:
     found = Removal(7, 20, ("A", "B"), ("B",))
-    for entries, bans in ((6, ("A", "B")), (8, ("A", "B")), (7, ("A",)), (7, ("A", "B", "C")), (7, ())):
+    for entries, bans in ((6, ("A", "B")), (7, ("A",)), (7, ("A", "C")), (7, ())):
         assert unconfirmed(found, Allowed(confirmed=Confirmed(entries, bans)))
     assert not unconfirmed(found, Allowed(confirmed=Confirmed(7, ("A", "B"))))
+
+
+def test_one_confirmation_serves_the_preview_and_an_update_that_finds_fewer_rows_than_the_state_has() -> None:
+    meant = Allowed(confirmed=Confirmed(7, ("A", "B")))
+    assert not unconfirmed(Removal(6, 19, ("A", "B"), ("B",)), meant)
+    assert not unconfirmed(Removal(4, 17, ("B",), ("B",)), meant)
 
 
 def test_the_refusal_is_the_plan_and_its_remedy_is_what_confirms_it() -> None:
@@ -115,8 +121,8 @@ def test_the_refusal_is_the_plan_and_its_remedy_is_what_confirms_it() -> None:
     words = unconfirmed(found, Allowed(confirmed=Confirmed(3, ("C",))))
     assert words
     assert words[0] == (
-        "trunk files: 9 of 20 entries would be removed, of BAN A, B; entirely removed: BAN B; no more than 2 and"
-        " 0 customers entirely go unconfirmed; confirmed: 3 entries of BAN C. No row was changed"
+        "trunk files: 9 of 20 entries would be removed, of BAN A, B; entirely removed: BAN B; without confirmation at"
+        " most 2 entries, and no customer entirely; confirmed: 3 entries of BAN C. No row was changed"
     )
     meant = yaml.safe_load(words[1].partition("trunkAcl.removals.confirmed: ")[2])
     allowed = Removals.model_validate({"confirmed": {**meant, "bans": tuple(meant["bans"])}}).allowed
