@@ -12,7 +12,7 @@ from typing import Any
 import pulumi
 
 from engine.refusal import RefusedError
-from engine.values import WHOLE
+from engine.values import LEFT_OUT, WHOLE
 
 # Every stack has it. The engine registers all outputs at once, so one refused output holds all others back.
 FIRST = "ipInventory"
@@ -32,8 +32,7 @@ def _held(value: pulumi.Input[Any], outputs: Mapping[str, pulumi.Input[Any]]) ->
         if unknown:
             names = ", ".join(dict.fromkeys(unknown))
             raise RefusedError(
-                f"this update left out resources that these outputs depend on: {names}; the published outputs stay"
-                " unchanged",
+                f"{LEFT_OUT}: {names}; the published outputs stay unchanged",
                 f"{WHOLE}; this update's changes are recorded",
             )
         return True

@@ -20,6 +20,8 @@ UNKNOWN = frozenset(
 # Why published outputs have one, and the remedy.
 TARGETED = "a targeted update (--target, --exclude) wrote these outputs without it"
 NOTHING = "there are no outputs: this stack has had no complete, successful update"
+# How an update that does not know all outputs is refused (publishing.py); `make rehearse` recognises it.
+LEFT_OUT = "this update left out resources that these outputs depend on"
 WHOLE = "run a complete `pulumi up`, without --target and --exclude"
 
 

@@ -21,6 +21,7 @@ from adopt.adoption import Adoption, adopt
 from command_line import run
 from engine.cli import EngineError
 from engine.tokens import GANDI_RECORD_SET
+from engine.values import LEFT_OUT
 from local_cloud import LocalCloudError
 from sandbox import Sandbox
 from sandbox.aside import sandbox_aside
@@ -30,8 +31,6 @@ from settings import Settings, SettingsError, config_key
 STACK = "prod"
 # Planned for the update after the adoption (docs/adopt.md). Apart from labels and the like nothing else may differ.
 PLANNED = ("spec.externalTrafficPolicy", "settings.ipConfiguration.sslMode", "settings.backupConfiguration")
-# The program's message at the end of a targeted update (publishing.py).
-NOT_PUBLISHED = "this update left out what these outputs are made of"
 # Missing in the live edge: the user that this program signs in as.
 TO_BE_CREATED = ("database-user",)
 ADDRESS = "gcp:compute/address:Address"
@@ -75,7 +74,7 @@ def names_at_gandi(workspace: Workspace, sandbox: Sandbox) -> Iterator[str]:
     except EngineError as error:
         # A targeted update cannot compute the outputs, so the program refuses to publish them. Refusals by Gandi are
         # listed under the record set's own heading.
-        if NOT_PUBLISHED not in error.output or f"{GANDI_RECORD_SET} (" in error.output:
+        if LEFT_OUT not in error.output or f"{GANDI_RECORD_SET} (" in error.output:
             yield f"the record sets at Gandi cannot be adopted: {error}"
     yield from (f"Gandi was written to: {row.op} {row.id}" for row in sandbox.writes())
 

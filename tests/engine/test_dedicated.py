@@ -122,7 +122,7 @@ def test_an_address_that_calls_are_led_to_cannot_be_removed(edge: Edge, cloud: S
     assert f"dedicated address sip-acme-udp-ip cannot be removed: {uses}" in said
     assert "Traceback" not in said
     edge.set({"acme": ACME | {"ban": "100003"}, "beta": BETA}, DEDICATED)
-    assert "is BAN 100001 and cannot be assigned to BAN 100003's" in edge.failing("preview")
+    assert "belongs to BAN 100001 and cannot be assigned to BAN 100003" in edge.failing("preview")
     assert cloud.resources() == before
 
 

@@ -383,10 +383,9 @@ def test_answers_come_while_many_ask_at_once(server: DnsServer) -> None:
         for _ in range(25):
             query = dns.message.make_query("sip.ringer.tel.", "A")
             try:
-                if (
-                    dns.query.udp(query, "127.0.0.1", port=server.port, timeout=5).answer[0][0].to_text()
-                    != "192.0.2.10"
-                ):
+                # Ephemeral ports are reused: a late answer to another program's query may arrive at ours.
+                said = dns.query.udp(query, "127.0.0.1", port=server.port, timeout=5, ignore_unexpected=True)
+                if said.answer[0][0].to_text() != "192.0.2.10":
                     failures.append("wrong answer")
             except dns.exception.DNSException as problem:
                 failures.append(str(problem))

@@ -159,7 +159,7 @@ def test_provisional_answers_and_answers_to_others_are_passed_over(run: Run, loo
 def test_a_connection_without_a_proper_answer_is_reported_within_bounds(
     run: Run, loopback: Servers, behaviour: Behaviour, finding: str
 ) -> None:
-    if "bounds" in finding:
+    if "body" in finding:
         right = behaviour
         behaviour = lambda request: right(request).replace(b"200 OK", b"100 Trying")  # type: ignore[union-attr]  # noqa: E731
     port = loopback.tcp(behaviour)
