@@ -21,10 +21,10 @@ class Refused(RpcError):
 class Rpc:
     """One proxy. Datagrams, unless it takes none.
 
-    Silence alone does not say that: the process that takes datagrams may be doing a reload, also one of another reloader's,
-    and a proxy with the fragment of before would do the next one beside it in another process. Two reloads at a time can
-    crash Kamailio. So HTTP is tried where a datagram is refused, or where none was answered for `seconds`, the longest
-    reload, since this was made; never after an answered one.
+    Silence alone does not say that: the process that takes datagrams may be doing a reload, also another reloader's.
+    (rpc.cfg does one call at a time, but proxies keep the fragment that they were started with, and two reloads at a
+    time can crash Kamailio.) So HTTP is tried where a datagram is refused, or where none was answered for `seconds`,
+    the longest reload, since this was made; never after an answered one.
     """
 
     def __init__(self, host: str, port: int, token: str, seconds: float, *, over_http: bool = False) -> None:

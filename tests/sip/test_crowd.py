@@ -113,7 +113,8 @@ def test_one_call_is_done_at_a_time_whichever_way_it_comes(own_acl: Acl, new_pro
     edge = new_proxy("mtree", own_acl, reload=False)
     edge.proxy.start()
     waiting = (
-        "SELECT FROM pg_locks JOIN pg_database ON oid = database WHERE datname = current_database() AND NOT granted"
+        "SELECT FROM pg_locks JOIN pg_database AS here ON here.oid = database"
+        " WHERE datname = current_database() AND NOT granted"
     )
     for first_over_http in (False, True):
         first = edge.proxy.rpc(60, over_http=first_over_http)
