@@ -29,7 +29,7 @@ from urllib.parse import quote
 import trustme
 
 from kamailio import DEDICATED, fragments
-from kamailio.reloader.rpc import Rpc, RpcError
+from kamailio.reloader.rpc import Refused, Rpc, RpcError
 from local_cloud import marks
 from local_cloud.layout import GUEST_MARK
 from local_cloud.postgres.account import Account, private_file
@@ -170,6 +170,8 @@ class SipProxy:
         try:
             # Over TCP, whose processes are started last.
             return bool(self.rpc(over_http=True).call("core.uptime"))
+        except Refused:
+            return True  # it is doing another call
         except RpcError:
             return False
 

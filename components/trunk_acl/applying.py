@@ -60,8 +60,12 @@ def found(props: Props) -> Props:
 
 
 def forget_changes(connection: Connection) -> None:
-    """Remove from the log of changes what every reloader has read long ago."""
-    connection.execute("DELETE FROM trunk_acl.changes WHERE changed_at < now() - interval '1 day'")
+    """Remove from the log of changes what every reloader has read long ago. Writers do the same (0009_bounded_log.sql),
+    and are not waited for."""
+    connection.execute(
+        "DELETE FROM trunk_acl.changes WHERE id IN (SELECT id FROM trunk_acl.changes"
+        " WHERE changed_at < now() - interval '1 day' FOR UPDATE SKIP LOCKED)"
+    )
 
 
 @contextmanager

@@ -71,7 +71,7 @@ def check(connection: Connection) -> None:
         )
     if columns.get("active") != ("boolean", True):
         raise Refusal(
-            "accounts.customers has no column `active boolean NOT NULL`: nobody could be switched off",
+            "accounts.customers has no column `active boolean NOT NULL`: no customer could be switched off",
             "ALTER TABLE accounts.customers ADD COLUMN active boolean NOT NULL DEFAULT true",
         )
 

@@ -94,6 +94,6 @@ def pending(known: Sequence[Migration], applied: Sequence[Applied]) -> tuple[Mig
         missing = min(set(range(1, max(versions) + 1)) - set(versions))
         raise Refusal(
             f"the database's registry lacks migration {missing:04}, although later ones are there",
-            "somebody changed trunk_acl.migrations by hand: restore the row, or the database from a backup",
+            "trunk_acl.migrations was changed by hand: restore the row, or the database from a backup",
         )
     return tuple(known[len(versions) :])

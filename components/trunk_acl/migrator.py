@@ -122,7 +122,7 @@ def told(error: psycopg.Error) -> tuple[str, str]:
     what = ": ".join(filter(None, (diagnosis.message_primary or str(error).strip(), diagnosis.message_detail)))
     match error:
         case psycopg.errors.LockNotAvailable():
-            return f"the database is busy: {what}", "run again when whoever holds the table has finished"
+            return f"the database is busy: {what}", "run again when the transaction that holds the table has ended"
         case psycopg.errors.QueryCanceled():
             return (
                 f"the database took too long: {what}",

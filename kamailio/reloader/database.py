@@ -99,6 +99,8 @@ class Changes:
             rows = _ask(self._connection, CHANGES, self._since)
         except psycopg.errors.UndefinedTable:
             self._miss_the_log()
+            # Notifications come from a promoted standby without the view, too.
+            ((self.standby,),) = _ask(self._connection, "SELECT pg_is_in_recovery()")
             return []
         found = {row[2]: str(row[3]) for row in rows if row[2] is not None}
         new = [payload for number, payload in found.items() if number not in self._seen]

@@ -10,10 +10,12 @@ import re
 import secrets
 import socket
 import time
+from collections.abc import Mapping
 
 # As SIP repeats a request over UDP: RFC 3261, 17.1.2.2 (T1, doubled up to T2).
 FIRST_WAIT, LONGEST_WAIT = 0.5, 4.0
 LARGEST = 1 << 16
+Fields = Mapping[str, str]
 _HEAD = re.compile(rb"SIP/2\.0 (?P<status>\d{3}) ")
 
 
@@ -37,9 +39,12 @@ def call(host: str, port: int, token: str, body: str, seconds: float) -> str:
         try:
             ours.connect((host, port))
             name = secrets.token_hex(8)
-            answer, length = b"", 1
+            answer, length, number = b"", 1, 0
             while len(answer) < length:
-                part, length = _part(ours, _request(ours, name, token, body, len(answer)), name, deadline)
+                number += 1
+                # A late answer to another part, or to another call, has other fields (RFC 3261, 8.2.6.2).
+                fields = {"Call-ID": name, "CSeq": f"{number} MESSAGE"}
+                part, length = _part(ours, _request(ours, fields, token, body, len(answer)), fields, deadline)
                 if not part:
                     break
                 answer += part
@@ -50,16 +55,15 @@ def call(host: str, port: int, token: str, body: str, seconds: float) -> str:
     return answer.decode(errors="replace")
 
 
-def _request(ours: socket.socket, name: str, token: str, body: str, start: int) -> bytes:
+def _request(ours: socket.socket, fields: Fields, token: str, body: str, start: int) -> bytes:
     here, there = (_place(address) for address in (ours.getsockname(), ours.getpeername()))
-    content = body.encode()
+    content, name = body.encode(), fields["Call-ID"]
     lines = (
         f"MESSAGE sip:rpc@{there} SIP/2.0",
         f"Via: SIP/2.0/UDP {here};rport;branch=z9hG4bK{name}{start}",
         f"From: <sip:reloader@{here}>;tag={name}",
         f"To: <sip:rpc@{there}>",
-        f"Call-ID: {name}",
-        "CSeq: 1 MESSAGE",
+        *(f"{field}: {value}" for field, value in fields.items()),
         "Max-Forwards: 0",
         f"Authorization: Bearer {token}",
         f"X-WARP-From: {start}",
@@ -74,18 +78,18 @@ def _place(address: tuple[str, int]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _part(ours: socket.socket, request: bytes, name: str, deadline: float) -> tuple[bytes, int]:
+def _part(ours: socket.socket, request: bytes, fields: Fields, deadline: float) -> tuple[bytes, int]:
     """A part of the answer, and the length of the whole."""
     wait = FIRST_WAIT
     while (left := deadline - time.monotonic()) > 0:
         ours.send(request)
-        if answer := _answer(ours, name, time.monotonic() + min(wait, left)):
+        if answer := _answer(ours, fields, time.monotonic() + min(wait, left)):
             return answer
         wait = min(LONGEST_WAIT, wait * 2)
     raise NotAnswered("timed out")
 
 
-def _answer(ours: socket.socket, name: str, until: float) -> tuple[bytes, int] | None:
+def _answer(ours: socket.socket, asked: Fields, until: float) -> tuple[bytes, int] | None:
     while (left := until - time.monotonic()) > 0:
         ours.settimeout(left)
         try:
@@ -95,7 +99,7 @@ def _answer(ours: socket.socket, name: str, until: float) -> tuple[bytes, int] |
         head, _, content = received.partition(b"\r\n\r\n")
         first = _HEAD.match(head)
         fields = dict(line.split(": ", 1) for line in head.decode(errors="replace").split("\r\n")[1:] if ": " in line)
-        if first is None or fields.get("Call-ID") != name:
+        if first is None or not asked.items() <= fields.items():
             continue
         if first["status"] == b"403":
             raise NotAllowed

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
 from kamailio.reloader.database import DatabaseDown
 from kamailio.reloader.environment import Endpoint, Settings
@@ -58,7 +58,9 @@ class Proxy:
         self._thread = threading.Thread(target=self._run, name=f"proxy {where}", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Begin. Alerts see a proxy that never answers, too: until it does, it answered now and is incomplete."""
+        self._set("warp_acl_proxy_answered_timestamp_seconds", time.time())
+        self._set("warp_acl_proxy_complete", 0)
         self._thread.start()
 
     def add(self, work: Work) -> None:
@@ -72,7 +74,24 @@ class Proxy:
         with self._changed:
             self._ended = True
             self._changed.notify()
-        self._status.forget(str(self.where))
+            self._status.forget(str(self.where))
+
+    def _set(self, name: str, value: float, **labels: str) -> None:
+        """A number of this proxy's; of one that is gone there are none."""
+        with self._changed:
+            if not self._ended:
+                self._status.set(name, value, proxy=str(self.where), **labels)
+
+    def _add(self, name: str) -> None:
+        with self._changed:
+            if not self._ended:
+                self._status.add(name, proxy=str(self.where))
+
+    def _ask(self, method: str, *parameters: str, seconds: float = CALL_SECONDS) -> Any:
+        """A call's result. Each is a sign of life: a reload in several calls may take minutes."""
+        result = self._rpc.call(method, *parameters, seconds=seconds)
+        self._set("warp_acl_proxy_answered_timestamp_seconds", time.time())
+        return result
 
     def _run(self) -> None:
         while not self._ended:
@@ -102,17 +121,17 @@ class Proxy:
 
     def _failed(self, reason: str, *, answers: bool) -> None:
         self._pause = min(LONGEST_PAUSE, max(0.5, self._pause * 2))
-        self._status.add("warp_acl_failures_total", proxy=str(self.where))
+        self._add("warp_acl_failures_total")
         self._answered(answers=answers)
         log.error("%s keeps its old table: %s; next try in %.1f s", self.where, reason, self._pause)
         self.add(EVERYTHING)
 
     def _answered(self, *, answers: bool) -> None:
         """An alert where one does not: a customer who was removed goes on calling there."""
-        self._status.set("warp_acl_proxy_up", answers, proxy=str(self.where))
+        self._set("warp_acl_proxy_up", answers)
         now = time.monotonic()
         if answers:
-            self._status.set("warp_acl_proxy_answered_timestamp_seconds", time.time(), proxy=str(self.where))
+            self._set("warp_acl_proxy_answered_timestamp_seconds", time.time())
             if self._silent:
                 log.info("%s answers again", self.where)
             self._answered_at, self._silent = now, False
@@ -126,15 +145,14 @@ class Proxy:
 
     def _look(self) -> Work:
         """A proxy that was restarted loaded its table by itself, but what changed while it did so may be missing."""
-        label = str(self.where)
-        up_since = str(self._rpc.call("core.uptime", seconds=CALL_SECONDS)["up_since"])
+        up_since = str(self._ask("core.uptime")["up_since"])
         restarted = self._up_since not in ("", up_since)
         self._up_since = up_since
-        counted = self._rpc.call("stats.fetchn", "warp_acl_rejected", "warp_acl_no_table", seconds=CALL_SECONDS)
+        counted = self._ask("stats.fetchn", "warp_acl_rejected", "warp_acl_no_table")
         for name in ("warp_acl_rejected", "warp_acl_no_table"):
-            self._status.set(name, float(counted[f"script.{name}"]), proxy=label)
+            self._set(name, float(counted[f"script.{name}"]))
         if restarted:
-            log.info("%s was restarted", label)
+            log.info("%s was restarted", self.where)
         return EVERYTHING if restarted else NOTHING
 
     def _do(self, work: Work) -> None:
@@ -148,8 +166,8 @@ class Proxy:
         taken = time.monotonic() - began
         log.info("%s: %d single hosts, %d reloads in %.3f s", label, len(work.hosts), reloaded, taken)
         if reloaded:
-            self._status.add("warp_acl_reloads_total", proxy=label)
-            self._status.set("warp_acl_reload_seconds", taken, proxy=label)
+            self._add("warp_acl_reloads_total")
+            self._set("warp_acl_reload_seconds", taken)
         if reloaded or self._to_count:
             self._count()
 
@@ -158,7 +176,7 @@ class Proxy:
         seconds = self._settings.reload_seconds if is_reload else CALL_SECONDS
         for _ in range(TOO_SOON_TRIES):
             try:
-                self._rpc.call(method, *parameters, seconds=seconds)
+                self._ask(method, *parameters, seconds=seconds)
             except Refused as refusal:
                 if TOO_SOON in str(refusal):
                     time.sleep(TOO_SOON_SECONDS)
@@ -183,9 +201,9 @@ class Proxy:
             self.add(EVERYTHING)
             return
         for part in self._table.parts:
-            self._status.set("warp_acl_rows", held[part], proxy=label, part=part, side="proxy")
-            self._status.set("warp_acl_rows", counted[part], proxy=label, part=part, side="database")
-        self._status.set("warp_acl_proxy_complete", not lines, proxy=label)
+            self._set("warp_acl_rows", held[part], part=part, side="proxy")
+            self._set("warp_acl_rows", counted[part], part=part, side="database")
+        self._set("warp_acl_proxy_complete", not lines)
         alert = "; ".join(lines)
         if alert:
             log.error("ALERT %s %s", label, alert)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from time import monotonic
 from typing import Any
 
 from kamailio.reloader import datagram
@@ -20,14 +21,17 @@ class Refused(RpcError):
 class Rpc:
     """One proxy. Datagrams, unless it takes none.
 
-    A proxy that has answered datagrams gets nothing else: a call that is late may still be at work in the process that
-    takes them, and another process would do the next one beside it. Two reloads at a time can crash Kamailio.
+    Silence alone does not say that: the process that takes datagrams may be doing a reload, also another reloader's.
+    (rpc.cfg does one call at a time, but proxies keep the fragment that they were started with, and two reloads at a
+    time can crash Kamailio.) So HTTP is tried where a datagram is refused, or where none was answered for `seconds`,
+    the longest reload, since this was made; never after an answered one.
     """
 
     def __init__(self, host: str, port: int, token: str, seconds: float, *, over_http: bool = False) -> None:
         self.host, self.port, self.seconds = host, port, seconds
         self._token = token
         self._over_http, self._takes_datagrams = over_http, False
+        self._http_from = monotonic() + seconds
 
     def call(self, method: str, *parameters: str, seconds: float | None = None) -> Any:
         """The call's result. Raises `Refused` for an error of Kamailio's, `RpcError` when there is no answer."""
@@ -35,7 +39,7 @@ class Rpc:
         try:
             answer = self._answer(body, seconds or self.seconds)
         except datagram.NotAnswered as failure:
-            self._over_http = not self._over_http and not self._takes_datagrams
+            self._over_http = not self._over_http and not self._takes_datagrams and monotonic() > self._http_from
             raise RpcError(f"{method}: no answer: {failure}") from None
         except datagram.NotAllowed:
             raise RpcError(

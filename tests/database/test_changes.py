@@ -164,6 +164,75 @@ def test_an_update_of_the_stack_removes_what_is_older_than_a_day(mended: Databas
     assert mended.ask("SELECT payload FROM trunk_acl.changes WHERE payload IN ('old', 'new')") == ["new"]
 
 
+@pytest.fixture
+def long_log(acl: Database) -> Iterator[Database]:
+    """An entry, 6000 old rows in the log, and a next announcement that is a thousandth one."""
+    acl.add_entry(acl.add_trunk(), "34.1.2.0/24")
+    acl.do(
+        "DELETE FROM trunk_acl.changes",
+        "INSERT INTO trunk_acl.changes (payload, changed_at)"
+        " SELECT 'old', now() - interval '25 hours' FROM generate_series(1, 6000)",
+    )
+    thousandth(acl)
+    yield acl
+    acl.do("DELETE FROM trunk_acl.changes")
+
+
+def thousandth(acl: Database) -> None:
+    acl.ask("SELECT setval('trunk_acl.changes_id_seq', max(id) / 1000 * 1000 + 999) FROM trunk_acl.changes")
+
+
+def in_log(acl: Database) -> dict[str, int]:
+    return dict(acl.ask("SELECT payload, count(*) FROM trunk_acl.changes GROUP BY payload"))
+
+
+ALTERING = f"{ENTRIES} active = NOT active"
+
+
+def test_the_log_is_short_also_where_the_stack_is_never_updated(long_log: Database) -> None:
+    long_log.do(ALTERING, user="warp_acl_writer")
+    assert in_log(long_log) == {"old": 1000, "34.1.2.0/24": 1}
+    long_log.do(ALTERING, user="warp_acl_writer")
+    assert in_log(long_log) == {"old": 1000, "34.1.2.0/24": 2}
+    thousandth(long_log)
+    long_log.do(ALTERING, user="warp_acl_writer")
+    assert in_log(long_log) == {"34.1.2.0/24": 3}
+
+
+def test_a_writer_waits_for_no_other_that_shortens_the_log(long_log: Database) -> None:
+    with long_log.connect() as other, other.transaction(force_rollback=True):
+        other.execute("DELETE FROM trunk_acl.changes WHERE id IN (SELECT min(id) FROM trunk_acl.changes)")
+        with long_log.connect("warp_acl_writer", options="-c statement_timeout=20s") as writer:
+            writer.execute(ALTERING.encode())
+        assert in_log(long_log) == {"old": 1001, "34.1.2.0/24": 1}
+        with long_log.connect(options="-c statement_timeout=20s") as update:
+            applying.forget_changes(update)
+    assert in_log(long_log) == {"old": 1, "34.1.2.0/24": 1}
+
+
+@pytest.mark.parametrize("isolation", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_shortening_the_log_fails_no_writer(long_log: Database, isolation: str) -> None:
+    with long_log.connect("warp_acl_writer") as writer:
+        writer.execute(f"BEGIN ISOLATION LEVEL {isolation}".encode())
+        writer.execute("SELECT FROM accounts.trunk_ips")  # from here on it sees what is
+        long_log.do("DELETE FROM trunk_acl.changes WHERE id % 2 = 0")
+        writer.execute(ALTERING.encode())
+        writer.execute("COMMIT")
+    assert in_log(long_log) == {"old": 3000, "34.1.2.0/24": 1}
+
+
+def test_a_promotion_is_seen_also_without_the_log(mended: Database) -> None:
+    mended.do("DROP VIEW kamailio.changes")
+    try:
+        with mended.connect("warp_acl_reader") as connection:
+            log = Changes(connection)
+            log.standby = True  # as before it was promoted
+            assert log.new() == []
+            assert not log.standby
+    finally:
+        mended.migrate()
+
+
 def test_a_schema_without_the_log_is_reported_once_and_is_no_outage(
     mended: Database, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -131,6 +131,22 @@ def test_reserved_ranges_are_accepted_only_inside_what_is_allowed(acl: Database,
             acl.add_entry(trunk, still_reserved)
 
 
+def test_an_entry_in_a_block_that_was_reserved_later_can_be_switched_off(acl: Database, trunk: int) -> None:
+    """As 192.31.196.0/24 by migration 0008; and nothing else can be done with it."""
+    acl.allow("192.31.196.0/24")
+    acl.add_entry(trunk, "192.31.196.7/32")
+    acl.do("DELETE FROM trunk_acl.allowed_ranges")
+    update = "UPDATE accounts.trunk_ips SET {}"
+    refused = ("active = active", "cidr = '192.31.196.8/32'", "active = false, cidr = '192.31.196.8/32'")
+    for change in refused:
+        with pytest.raises(psycopg.errors.CheckViolation, match="AS112 anycast"):
+            acl.do(update.format(change), user="warp_acl_writer")
+    acl.do(update.format("active = false"), user="warp_acl_writer")
+    acl.do(update.format("owner = 'x'"), user="warp_acl_writer")
+    with pytest.raises(psycopg.errors.CheckViolation, match="AS112 anycast"):
+        acl.do(update.format("active = true"), user="warp_acl_writer")
+
+
 def test_limits_that_an_entry_would_break_are_refused_and_change_nothing(acl: Database, trunk: int) -> None:
     acl.allow("127.0.0.0/8")
     acl.add_entry(trunk, "127.0.1.0/24")

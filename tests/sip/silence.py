@@ -2,7 +2,7 @@
 
 A relay stands between client and server. When it is silent, a packet filter on its sockets discards what arrives before
 TCP sees it: nothing is acknowledged, nothing refused, no new connection answered. (In a network namespace whose routes
-are taken away the same times were measured: docs/trunk-acl.md.)
+are taken away the same times were measured: kamailio/README.md.)
 """
 
 from __future__ import annotations

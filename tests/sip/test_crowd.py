@@ -6,6 +6,7 @@ import contextlib
 import json
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -18,6 +19,7 @@ from tests.sip.edge import KNOWN, SOON, UNKNOWN, Edge, seconds_until
 from verify.sip import Peer, request
 
 CONNECTIONS = 12
+BUSY = "another call is being done"
 NEW = "127.0.43.1"
 
 
@@ -85,11 +87,60 @@ def test_a_call_that_is_repeated_is_done_once(edge: Edge, monkeypatch: pytest.Mo
         return datagram.call(proxy.tcp_address, proxy.rpc_port, proxy.rpc()._token, body, 5)
 
     first = answer()
-    edge.proxy.rpc(over_http=True).call("htable.sets", "dedicated", "once", "x")
+    over_http(edge, "htable.sets", "dedicated", "once", "x")
     try:
         assert answer() == first
     finally:
-        edge.proxy.rpc(over_http=True).call("htable.delete", "dedicated", "once")
+        over_http(edge, "htable.delete", "dedicated", "once")
+
+
+def over_http(edge: Edge, *call: str) -> None:
+    """Done once the reloader has no call of its own there."""
+
+    def done() -> bool:
+        try:
+            edge.proxy.rpc(over_http=True).call(*call)
+        except Refused as refused:
+            assert BUSY in str(refused)
+            return False
+        return True
+
+    seconds_until(done, 20)
+
+
+def test_one_call_is_done_at_a_time_whichever_way_it_comes(own_acl: Acl, new_proxy: ProxyMaker) -> None:
+    """Two reloads of `permissions` at a time can crash Kamailio. A reload waits here for a table that is locked."""
+    edge = new_proxy("mtree", own_acl, reload=False)
+    edge.proxy.start()
+    waiting = (
+        "SELECT FROM pg_locks JOIN pg_database AS here ON here.oid = database"
+        " WHERE datname = current_database() AND NOT granted"
+    )
+    for first_over_http in (False, True):
+        first = edge.proxy.rpc(60, over_http=first_over_http)
+        second = edge.proxy.rpc(20, over_http=not first_over_http)
+        with ThreadPoolExecutor() as threads:
+            with own_acl.connection() as owner, owner.transaction():
+                owner.execute("LOCK TABLE accounts.trunk_ips")
+                reload = threads.submit(first.call, "htable.reload", "acl_hosts")
+                seconds_until(lambda: bool(owner.execute(waiting).fetchall()), 20)
+                with pytest.raises(Refused, match=BUSY):
+                    second.call("core.uptime")
+                assert not reload.done()
+            assert reload.result(60)
+        assert second.call("core.uptime")
+
+
+def test_what_is_no_call_keeps_no_other_out(edge: Edge) -> None:
+    proxy = edge.proxy
+    token = proxy.rpc()._token
+    for body in ("", "x", "{", "[]", "{}", '{"jsonrpc": "2.0", "method": "core.uptime", "params": 1, "id": 1}'):
+        with contextlib.suppress(datagram.NotAnswered):
+            datagram.call(proxy.tcp_address, proxy.rpc_port, token, body, 2)
+        with contextlib.suppress(datagram.NotAnswered):
+            proxy.rpc(over_http=True)._http(body, 2)
+    over_http(edge, "core.uptime")
+    assert proxy.rpc(10).call("core.uptime")
 
 
 def test_an_answer_that_fits_in_no_datagram_arrives_whole(own_acl: Acl, new_proxy: ProxyMaker) -> None:

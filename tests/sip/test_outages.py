@@ -150,7 +150,8 @@ def test_ranges_above_max_subnets_are_an_alert_and_no_403(own_acl: Acl, new_prox
     most = int(subnets) - 2
     edge = new_proxy("permissions", own_acl, substitutions=(("WARP_MAX_SUBNETS", str(most)),))
     edge.proxy.start()
-    seconds_until(lambda: edge.metric("warp_acl_proxy_complete") == 0, 10)
+    seconds_until(lambda: any("ALERT" in line for line in lines(edge)), 20)
+    assert edge.metric("warp_acl_proxy_complete") == 0
     (alert,) = {line.split("ERROR ")[1] for line in lines(edge) if "ALERT" in line}
     assert f"holds {most} of {subnets} subnets; raise WARP_MAX_SUBNETS" in alert
     # The longest prefixes are there; what was dropped is the widest, and nobody can tell it from an unknown source.

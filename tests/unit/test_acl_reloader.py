@@ -386,6 +386,36 @@ def test_a_proxy_that_does_not_answer_is_an_alert_once(
     assert "192.0.2.9:9061 answers again" in caplog.messages
 
 
+NEVER = Settings.read(ENVIRONMENT | {"WARP_ACL_WATCH_SECONDS": "3600"})
+
+
+def test_a_proxy_that_never_answered_is_in_every_alert(
+    kamailio: FakeProxy, database: FakeDatabase, status: Status, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kamailio.reloader.proxy.time.time", lambda: 1234.5)
+    proxy = Proxy(Endpoint("192.0.2.9", 9061), kamailio, database, status, NEVER)
+    monkeypatch.setattr(proxy, "turn", lambda work: None)
+    proxy.start()
+    assert 'warp_acl_proxy_answered_timestamp_seconds{proxy="192.0.2.9:9061"} 1234.5\n' in status.text()
+    assert 'warp_acl_proxy_complete{proxy="192.0.2.9:9061"} 0\n' in status.text()
+    proxy.end()
+    Proxy.turn(proxy, NOTHING)  # what was under way
+    kamailio.failures["core.uptime"] = [RpcError("no answer")]
+    Proxy.turn(proxy, NOTHING)
+    assert "192.0.2.9" not in status.text()
+
+
+def test_every_call_of_a_long_reload_is_a_sign_of_life(
+    proxy: Proxy, kamailio: FakeProxy, status: Status, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kamailio.reloader.proxy.time.time", lambda: float(len(kamailio.asked)))
+    kamailio.failures["mtree.reload"] = [RpcError("no answer: timed out")]
+    proxy.turn(EVERYTHING)
+    assert kamailio.reloads() == ["htable.reload", "mtree.reload"]
+    answered = len(kamailio.asked) - 1
+    assert f'warp_acl_proxy_answered_timestamp_seconds{{proxy="192.0.2.9:9061"}} {answered}\n' in status.text()
+
+
 def test_numbers_are_whole_however_long_an_attack_lasts(status: Status) -> None:
     status.set("warp_acl_rejected", 12_345_678_901, proxy="p")
     assert 'warp_acl_rejected{proxy="p"} 12345678901\n' in status.text()

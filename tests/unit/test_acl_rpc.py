@@ -68,8 +68,10 @@ def test_a_proxy_that_is_not_there_is_one_line() -> None:
 class Kamailio:
     """Takes datagrams as rpc.cfg does; drops the first ones, and answers with `answer` in parts of `size`."""
 
-    def __init__(self, answer: str = "", size: int = 8000, lost: int = 0, status: str = "200 OK") -> None:
-        self.answer, self.size, self.lost, self.status = answer, size, lost, status
+    def __init__(
+        self, answer: str = "", size: int = 8000, lost: int = 0, status: str = "200 OK", copies: int = 1
+    ) -> None:
+        self.answer, self.size, self.lost, self.status, self.copies = answer, size, lost, status, copies
         self.calls: list[str] = []
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
@@ -89,11 +91,13 @@ class Kamailio:
                 if len(self.calls) <= self.lost:
                     continue
                 start = int(fields["X-WARP-From"])
-                answer = f"SIP/2.0 {self.status}\r\nCall-ID: {fields['Call-ID']}\r\n"
+                answer = f"SIP/2.0 {self.status}\r\nCall-ID: {fields['Call-ID']}\r\nCSeq: {fields['CSeq']}\r\n"
                 answer += f"X-WARP-Length: {len(self.answer)}\r\n\r\n"
-                # Somebody else's, which is not taken for ours.
-                self._socket.sendto(b"SIP/2.0 200 OK\r\nCall-ID: another\r\nX-WARP-Length: 1\r\n\r\n1", caller)
-                self._socket.sendto((answer + self.answer[start : start + self.size]).encode(), caller)
+                # Of another call, which is not taken for ours.
+                other = f"SIP/2.0 200 OK\r\nCall-ID: another\r\nCSeq: {fields['CSeq']}\r\nX-WARP-Length: 1\r\n\r\n1"
+                self._socket.sendto(other.encode(), caller)
+                for _ in range(self.copies):
+                    self._socket.sendto((answer + self.answer[start : start + self.size]).encode(), caller)
 
 
 @pytest.fixture
@@ -121,6 +125,12 @@ def test_a_long_answer_is_put_together(datagrams: Callable[..., Kamailio]) -> No
     assert Rpc("127.0.0.1", kamailio.port, "secrettoken", 20).call("core.uptime") == list(range(1000))
 
 
+def test_an_answer_that_comes_twice_is_not_taken_for_the_next_part(datagrams: Callable[..., Kamailio]) -> None:
+    """A call that was repeated because its answer was slow has two."""
+    kamailio = datagrams(answer=json.dumps({"result": list(range(1000))}), size=700, copies=2)
+    assert Rpc("127.0.0.1", kamailio.port, "secrettoken", 20).call("core.uptime") == list(range(1000))
+
+
 def test_a_proxy_that_refuses_the_token_is_told_without_it(datagrams: Callable[..., Kamailio]) -> None:
     kamailio = datagrams(status="403 Forbidden")
     with pytest.raises(RpcError, match="refuses the token") as failure:
@@ -134,24 +144,33 @@ def test_a_proxy_that_takes_no_datagrams_is_called_over_http(rpc: Rpc, monkeypat
     assert rpc.call("core.uptime") == "Ok"
 
 
-def test_where_datagrams_are_lost_the_next_call_goes_over_http(rpc: Rpc, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A NetworkPolicy that lets in only TCP. But a proxy that has answered one is never called both ways at a time."""
+def test_http_is_tried_only_after_the_longest_reload_without_an_answer(
+    rpc: Rpc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A NetworkPolicy that lets in only TCP. But a process that is silent may be doing a reload, and a proxy that has
+    answered a datagram takes them."""
     monkeypatch.setattr(Answering, "body", b'{"result": "over HTTP"}')
     answers: list[str] = []
+    now = 1000.0
 
     def call(*_: object) -> str:
         if not answers:
             raise datagram.NotAnswered("timed out")
         return answers.pop()
 
-    monkeypatch.setattr(datagram, "call", call)
-    with pytest.raises(RpcError, match="timed out"):
-        rpc.call("core.uptime")
-    assert rpc.call("core.uptime") == "over HTTP"
-
-    other = Rpc(rpc.host, rpc.port, "secrettoken", 5)
-    answers.append('{"result": "a datagram"}')
-    assert other.call("core.uptime") == "a datagram"
-    for _ in range(3):
+    def silent(rpc: Rpc) -> None:
         with pytest.raises(RpcError, match="timed out"):
-            other.call("core.uptime")
+            rpc.call("core.uptime", seconds=3)
+
+    monkeypatch.setattr(datagram, "call", call)
+    monkeypatch.setattr("kamailio.reloader.rpc.monotonic", lambda: now)
+    never, once = (Rpc(rpc.host, rpc.port, "secrettoken", 180) for _ in range(2))
+    answers.append('{"result": "a datagram"}')
+    assert once.call("core.uptime") == "a datagram"
+    for _ in range(3):
+        silent(never)
+    now += 181
+    for _ in range(3):
+        silent(once)
+    silent(never)
+    assert never.call("core.uptime") == "over HTTP"
