@@ -60,6 +60,7 @@ def test_a_program_of_a_few_lines_is_deployed_and_destroyed(tmp_path: Path) -> N
 
         environment = dict(re.findall("export (.+?)=(.*)", cloud("env")))
         environment |= {"PULUMI_BACKEND_URL": f"file://{tmp_path}", "PULUMI_CONFIG_PASSPHRASE": "x"}
+        environment["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
         (tmp_path / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
         (tmp_path / "__main__.py").write_text(PROGRAM)
 
