@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import TextIO
 
 INTERRUPTED = 130  # as shells report SIGINT
 UNWRITTEN = 74  # EX_IOERR of sysexits.h
+
+
+# `python -m PACKAGE` imports the package with this argument in the place of a path (docs.python.org/3/library/sys.html,
+# "argv"), then everything the command needs. On a slow machine that takes seconds, in which an interrupt would end with a
+# traceback. Until `run`, it ends the process as it ends other programs.
+if sys.argv[:1] == ["-m"] and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class _UnwritableError(Exception):
@@ -53,6 +61,8 @@ def run(main: Callable[[], int]) -> int:
     the exit status. Ctrl-C prints one line.
     """
     sys.stdout, sys.stderr = _unread(sys.stdout), _unread(sys.stderr)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         status = main()
         sys.stdout.flush()

@@ -3,3 +3,5 @@
 `python -m adopt --stack prod` imports existing objects and then reports what the first `pulumi up` would change.
 It never writes to the cloud; `docs/adopt.md` describes the steps.
 """
+
+import command_line  # noqa: F401 (first: an interrupt while the rest is imported ends without a traceback)

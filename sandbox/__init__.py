@@ -3,6 +3,7 @@
 Nothing in the program imports this package.
 """
 
+import command_line  # noqa: F401 (first: an interrupt while the rest is imported ends without a traceback)
 from sandbox.layout import SandboxError
 from sandbox.process import Sandbox
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from command_line import run
 from engine.cli import Cli, EngineError
 from review import preview
 from review.settled import Settled, page, settled
@@ -35,4 +36,4 @@ def check() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(ended(check))
+    sys.exit(run(lambda: ended(check)))

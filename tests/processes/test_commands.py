@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +40,42 @@ def test_a_process_of_its_own_says_and_ends_as_a_call_does(command: tuple[str, .
     call = called_with_bytes(module, *options, given=given.encode())
     assert done.returncode == call.returncode == status, done.stderr
     assert (done.stdout, done.stderr) == (call.stdout, call.stderr)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("sandbox.stack", "up"),
+        ("sandbox.regions", "up"),
+        ("sandbox",),
+        ("adopt",),
+        ("review",),
+        ("verify",),
+        ("inventory",),
+    ],
+    ids="-".join,
+)
+def test_an_interrupt_while_modules_are_still_imported_ends_without_a_traceback(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Libraries that never finish their import stand before the real ones."""
+    for library in ("pydantic", "rich"):
+        slow = "import time\nprint('importing', flush=True)\ntime.sleep(600)\n"
+        (tmp_path / f"{library}.py").write_text(slow)
+    started = subprocess.Popen(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert started.stdout is not None
+    assert started.stdout.readline() == "importing\n"
+    started.send_signal(signal.SIGINT)
+    _, errors = started.communicate(timeout=60)
+    assert (started.returncode, errors) == (-signal.SIGINT, "")
 
 
 def test_the_program_does_not_need_the_sandbox_to_be_verified() -> None:
