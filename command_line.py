@@ -13,8 +13,8 @@ INTERRUPTED = 130  # as shells report SIGINT
 UNWRITTEN = 74  # EX_IOERR of sysexits.h
 
 
-# `python -m PACKAGE` imports the package with this argument in the place of a path (docs.python.org/3/library/sys.html,
-# "argv"), then everything the command needs. On a slow machine that takes seconds, in which an interrupt would end with a
+# `python -m PACKAGE` imports the package with this argument instead of a path (docs.python.org/3/library/sys.html,
+# "argv"), then all modules that the command needs: seconds on a slow machine, in which an interrupt would end with a
 # traceback. Until `run`, it ends the process as it ends other programs.
 if sys.argv[:1] == ["-m"] and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
