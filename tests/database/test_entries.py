@@ -154,8 +154,8 @@ def test_a_refusal_names_customer_place_and_reason_and_changes_nothing(acl: Data
 
 IN_FILES = {
     FIRST: "trunks/a.yaml:1",
-    f"{FIRST} main": "trunks/a.yaml:1 6-8",
-    f"{FIRST} second": "trunks/b.yaml:20 25 27-28",
+    f"{FIRST} main": "trunks/a.yaml:1\t6-8",
+    f"{FIRST} second": "trunks/b.yaml:20\t25 27-28",
 }
 PLACED = {
     "overlaps the portal's": ("34.100.0.8/32", rf"BAN {FIRST} \(trunks/b\.yaml:27\): 34\.100\.0\.8 overlaps"),
@@ -213,7 +213,7 @@ def test_a_removal_beyond_what_is_allowed_is_refused_with_the_plan_and_changes_n
         rf"5 of 20 entries would be removed, of BAN {SECOND}; entirely removed: BAN {SECOND};": [
             trunk(FIRST, "main", *ranges(15))
         ],
-        rf"3 of 20 entries would be removed, of BAN {FIRST}; no more than 2": [
+        rf"3 of 20 entries would be removed, of BAN {FIRST}; without confirmation at most 2": [
             trunk(FIRST, "main", *ranges(12)), trunk(SECOND, "main", *ranges(5, 20)),
         ],
         r"20 of 20 entries would be removed": [],
