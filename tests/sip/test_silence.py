@@ -37,7 +37,10 @@ def kamailios_link(acl: Acl, table: str, tmp_path: Path) -> Iterator[tuple[Link,
     proxy = LinkedProxy(tmp_path / "sip", host, host, acl.database, table=table, reload=False)
     link = Link(host, proxy.relay_port, (host, proxy.relay_port + 1))
     try:
+        before = connections(acl)
         proxy.start()
+        if table == "mtree":
+            await_all_connections(Edge(proxy), acl, before)
         yield link, Edge(proxy)
     finally:
         proxy.stop()
@@ -112,16 +115,21 @@ def test_a_server_that_stands_still_is_reported_within_fifteen_seconds(acl: Acl,
 def test_a_reload_does_not_wait_for_a_server_that_stands_still(own_acl: Acl, new_proxy: ProxyMaker) -> None:
     edge = new_proxy("mtree", own_acl, reload=False, substitutions=(("WARP_DB_SECONDS", "1"),))
     edge.proxy.start()
-    # It answers before all its processes are connected, and ends when one cannot. The two main ones have no connection.
-    processes = len(edge.proxy.rpc(20).call("core.psx")) - 2
-    seconds_until(lambda: connections(own_acl) >= processes, 20)
+    await_all_connections(edge, own_acl)
     with standing_still(own_acl.server):
         assert "reload failed" in refusal(edge, ("htable.reload", "acl_hosts"))
     assert reloaded(edge, ("htable.reload", "acl_hosts"))
 
 
+def await_all_connections(edge: Edge, acl: Acl, before: int = 0) -> None:
+    """Kamailio answers before all its processes are connected, and ends when one cannot. With mtree every process has a
+    connection, except the two main ones. `before`: connections to this database that others had."""
+    processes = len(edge.proxy.rpc(20).call("core.psx")) - 2
+    seconds_until(lambda: connections(acl) - before >= processes, 20)
+
+
 def connections(acl: Acl) -> int:
-    """Of Kamailio, where no other reads this database."""
+    """As the reader, to this database."""
     ((number,),) = acl.do(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'warp_acl_reader'"
     )
