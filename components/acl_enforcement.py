@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -15,6 +15,7 @@ import pulumi
 import pulumi_random as random
 
 import kamailio
+from components.acl_network import Opening
 from components.acl_reloader import MOUNTED, ReloaderArgs, declare_reloader
 from components.database import PASSWORD_LENGTH, TrunkDatabase
 from components.dedicated_ingress import DedicatedIngress
@@ -77,7 +78,11 @@ class AclEnforcement(pulumi.ComponentResource):
         super().__init__(ACL_ENFORCEMENT, name, None, opts)
         self._name = name
         self._args = args
-        environment = self._environment()
+        address = pulumi.Output.from_input(
+            args.enforcement.address
+            or pulumi.Output.all(args.database.private_address, args.database.public_address).apply(_some_address)
+        )
+        environment = self._environment(address)
         config_map = ConfigMap(
             f"{name}-fragments",
             {
@@ -104,6 +109,8 @@ class AclEnforcement(pulumi.ComponentResource):
                     self.config_map,
                     self.secret,
                     _checksums(config_map, environment),
+                    address,
+                    list(self._openings()),
                 ),
                 pulumi.ResourceOptions(parent=self),
             )
@@ -114,15 +121,12 @@ class AclEnforcement(pulumi.ComponentResource):
             return {}
         return {kamailio.DEDICATED: self._args.dedicated.sockets.apply(kamailio.dedicated)}
 
-    def _environment(self) -> dict[str, pulumi.Input[str]]:
+    def _environment(self, address: pulumi.Output[str]) -> dict[str, pulumi.Input[str]]:
         """Environment variables of kamailio/ip_auth.cfg, rpc.cfg and the reloader."""
         token = random.RandomPassword(
             f"{self._name}-token", length=PASSWORD_LENGTH, special=False, opts=pulumi.ResourceOptions(parent=self)
         )
         sign_in, database, acl = self._args.sign_in, self._args.database, self._args.acl
-        address = self._args.enforcement.address or pulumi.Output.all(
-            database.private_address, database.public_address
-        ).apply(_some_address)
         if sign_in.passwords:
             # Generated without special characters, so it needs no escaping in a URL.
             user = pulumi.Output.concat(acl.reader, ":", acl.reader_password)
@@ -137,6 +141,16 @@ class AclEnforcement(pulumi.ComponentResource):
             "PGSSLROOTCERT": f"{MOUNTED}/{AUTHORITY}",
             "PGCONNECT_TIMEOUT": "5",  # so that a reload does not hang
         }
+
+    def _openings(self) -> Iterator[Opening]:
+        """Ports of the proxies' pods that this stack's Services lead to."""
+        ingress, dedicated = self._args.ingress, self._args.dedicated
+        for protocol, ports in (("UDP", ingress.udp.ports), ("TCP", ingress.tcp.ports)):
+            yield from ((protocol, port) for port in ports.values())
+        if ingress.internal:
+            yield from (("TCP", port) for port in ingress.internal.ports.values())
+        for each in dedicated.listeners if dedicated else ():
+            yield from ((each.protocol, port) for port in each.targets.values())
 
     def _metadata(self, name: str) -> Properties:
         return {"name": name, "namespace": self._args.ingress.namespace, "labels": self._args.labels}
