@@ -11,15 +11,14 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import pulumi
 
 from components.trunk_acl.schema import POSTGRESQL_PORT
 
-Protocol = Literal["UDP", "TCP"]
-Opening = tuple[Protocol, int]
-PROTOCOLS: tuple[Protocol, ...] = ("UDP", "TCP")
+Opening = tuple[str, int]  # protocol and port
+PROTOCOLS = ("UDP", "TCP")
 DNS_PORT, LAST_PORT = 53, 65535
 # Cilium refuses a rule with more (github.com/cilium/cilium/pull/17315).
 MOST_PORTS_OF_A_RULE = 40

@@ -20,6 +20,8 @@ from kamailio.reloader.environment import Endpoint
 
 STALE_SECONDS = 60.0
 Labels = tuple[tuple[str, str], ...]
+# prometheus.io/docs/instrumenting/exposition_formats, "Comments, help text, and type information".
+ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 HELP: Mapping[str, str] = {
     "warp_acl_database_up": "gauge 1 while the database answers the reloader; 0 within 15 s when it stops",
@@ -85,7 +87,7 @@ class Status:
             lines += [f"# HELP {name} {words}", f"# TYPE {name} {kind}"]
             for (owner, labels), value in values:
                 if owner == name:
-                    inside = ",".join(f'{label}="{text}"' for label, text in labels)
+                    inside = ",".join(f'{label}="{text.translate(ESCAPED)}"' for label, text in labels)
                     lines.append(f"{name}{{{inside}}} {value:.15g}" if inside else f"{name} {value:.15g}")
         return "\n".join(lines) + "\n"
 
