@@ -295,21 +295,6 @@ def test_a_password_of_a_role_can_be_changed_and_taken_away(mended: Database) ->
     assert mended.ask("SELECT current_user::text", user="warp_acl_writer") == ["warp_acl_writer"]
 
 
-ROLE_DRIFT = {
-    "ALTER ROLE warp_acl_reader CREATEDB": "role warp_acl_reader has more rights than it should",
-    "ALTER ROLE warp_acl_reader SET search_path = public": "role warp_acl_reader has another search_path",
-    "ALTER ROLE warp_acl_writer NOLOGIN": "role warp_acl_writer may not sign in",
-}
-
-
-@pytest.mark.parametrize("statement", ROLE_DRIFT)
-def test_a_role_that_was_changed_by_hand_is_found_and_put_right(mended: Database, statement: str) -> None:
-    mended.do(statement)
-    assert mended.drift() == [ROLE_DRIFT[statement]]
-    mended.migrate()
-    assert mended.drift() == []
-
-
 def test_an_iam_user_reads_as_a_member_of_the_reader(server: Server, mended: Database) -> None:
     member = "kamailio@warp.iam"
     server.postgres.create_user(member, PASSWORD)
