@@ -84,16 +84,6 @@ def test_a_migration_that_takes_too_long_is_ended(mended: Database) -> None:
     assert mended.ask("SELECT to_regclass('trunk_acl.slow')") == [None]
 
 
-def test_a_table_that_somebody_holds_is_not_waited_for_without_end(own: Database) -> None:
-    change = migration(TOP + 1, "change", "ALTER TABLE accounts.trunk_ips ADD COLUMN note text")
-    with own.connect(autocommit=False) as holder:
-        holder.execute("SELECT FROM accounts.trunk_ips")
-        # Without a bound it would wait for ever: the one that is waited for ends after it.
-        with pytest.raises(Refusal, match=r"the database is busy: .*lock timeout"):
-            own.migrate(wishes([*KNOWN, change], lock_seconds=0.5))
-    assert own.migrate(wishes([*KNOWN, change])).applied == (change.file,)
-
-
 # --- a past that was changed ------------------------------------------------------------------------------------------
 
 EDITED = tuple(dataclasses.replace(each, sha256="f" * 64) if each.version == 2 else each for each in KNOWN)
