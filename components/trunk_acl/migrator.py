@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 from psycopg import sql
@@ -17,6 +18,7 @@ from psycopg import sql
 from components.trunk_acl import catalogue, customers, roles
 from components.trunk_acl.lock import Connection, held
 from components.trunk_acl.migrations import Applied, Migration, pending
+from components.trunk_acl.patience import Patience
 from refusal import Refusal
 
 REGISTRY = """
@@ -78,21 +80,23 @@ class Report:
 def migrate(connection: Connection, wishes: Wishes, then: Callable[[], None] = lambda: None) -> Report:
     """Bring the schema up to date under the lock, repair what was changed by hand, and run `then` before letting go.
 
-    The connection must be in autocommit; nothing is dropped, ever. Raises `Refusal`, also for what PostgreSQL
-    refuses; what was committed before stays, and the next run goes on from there.
+    `then` has to be repeatable: while others have locks that it needs, it is run again (`patience.py`). The connection
+    must be in autocommit; nothing is dropped, ever. Raises `Refusal`, also for what PostgreSQL refuses; what was
+    committed before stays, and the next run goes on from there.
     """
     try:
         _prepare(connection, wishes)
         with held(connection, wishes.lock_seconds):
+            patience = Patience(connection, wishes.lock_seconds)
             known = pending(wishes.migrations, applied(connection))
-            customers.ensure(connection, create=wishes.create_customers)
-            _make_registry(connection)
-            roles.ensure(connection, wishes.roles)
+            patience.run("table customers", partial(customers.ensure, connection, create=wishes.create_customers))
+            patience.run("the registry", partial(_make_registry, connection))
+            patience.run("a role", partial(roles.ensure, connection, wishes.roles))
             # Before anything is built on it, so that the record of the next migration is no record of drift.
-            repaired = catalogue.repair(connection)
+            repaired = patience.run("a repair", partial(catalogue.repair, connection))
             for migration in known:
-                _apply(connection, migration)
-            then()
+                patience.run(f"migration {migration.file}", partial(_apply, connection, migration))
+            patience.run("the trunks", then)
     except psycopg.Error as error:
         raise Refusal(*told(error)) from None
     return Report(tuple(migration.file for migration in known), tuple(repaired))
