@@ -119,6 +119,16 @@ class SignIn(Section):
         (), description="IAM principals that may write as warp_acl_writer does"
     )
 
+    rotation: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        0,
+        description="raise it by one for new credentials of Kamailio and reloader; the previous ones stay valid beside"
+        " them (docs/trunk-acl.md)",
+    )
+    keep_previous: bool = Field(
+        True,
+        description="false: the credentials before the last `rotation` no longer sign in; true again before the next",
+    )
+
     @field_validator("readers")
     @classmethod
     def _the_acl_can_be_read(cls, readers: tuple[str, ...], info: Info) -> tuple[str, ...]:
