@@ -116,7 +116,7 @@ class TrunkAclSchema(pulumi.ComponentResource):
                     "readers": [database_user(each) for each in acl.sign_in.readers],
                     "writers": [database_user(each) for each in acl.sign_in.writers],
                     # Left out where there was no rotation, as in stacks of before.
-                    **({"second": True} if acl.sign_in.passwords and acl.sign_in.rotation else {}),
+                    **({"rotation": acl.sign_in.rotation} if acl.sign_in.passwords and acl.sign_in.rotation else {}),
                 },
                 "readerPassword": credentials.of(READER),
                 "secondReaderPassword": credentials.of(SECOND_READER),
@@ -185,6 +185,19 @@ def trunk_files(acl: TrunkAcl, folder: Path, before: Mapping[str, str] | None) -
         pulumi.log.info(summary(different))
     _refuse_unconfirmed(before or {}, files.customers, acl.removals.allowed)
     return files
+
+
+def refuse_skipped_rotation(acl: TrunkAcl, before: int | None) -> None:
+    """Refuse a rotation that would change the password of the login in use in place. `before`: that of the last update.
+
+    Call it before anything is declared.
+    """
+    now = acl.sign_in.rotation
+    if acl.manage and acl.sign_in.passwords and before is not None and now not in (before, before + 1):
+        raise RefusedError(
+            f"trunkAcl.signIn.rotation goes from {before} to {now}: the credentials in use would end at once",
+            f"set it to {before + 1} for new ones, or to {before}; docs/trunk-acl.md, 'Changing credentials'",
+        )
 
 
 def _refuse_unconfirmed(before: Mapping[str, str], after: Mapping[str, str], allowed: Allowed) -> None:

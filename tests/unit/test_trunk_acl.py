@@ -9,7 +9,7 @@ import pulumi
 import pytest
 
 from components import acl_enforcement
-from components.trunk_acl.schema import trunk_files
+from components.trunk_acl.schema import refuse_skipped_rotation, trunk_files
 from components.trunk_acl.trunk_files import TrunkFiles
 from engine.refusal import RefusedError
 from plan.import_ids import import_ids
@@ -272,7 +272,7 @@ def given(edge: Edge) -> dict[str, str | None]:
     """Role to the password that the database is told; None may not sign in."""
     inputs = one(edge, ACL).inputs
     found = {"warp_acl_reader": inputs.get("readerPassword")}
-    if inputs["signIn"].get("second"):
+    if inputs["signIn"].get("rotation"):
         found["warp_acl_reader_b"] = inputs.get("secondReaderPassword")
     return found
 
@@ -326,3 +326,17 @@ def test_a_rotation_rolls_the_reloader_and_shows_no_password() -> None:
     assert sums[0] != sums[1] == sums[2]
     acl = one(edges[1], ACL)
     assert [acl.clear[key] for key in ("readerPassword", "secondReaderPassword")] == [HIDDEN] * 2
+
+
+@pytest.mark.parametrize(("before", "now"), [(0, 2), (1, 0), (3, 1), (1, 7)])
+def test_a_rotation_that_would_change_the_login_in_use_is_refused(before: int, now: int) -> None:
+    config = with_acl("signIn", value={"rotation": now})
+    acl = Settings.parse(as_engine_gives_it(config)).trunk_acl
+    with pytest.raises(RefusedError, match=f"rotation goes from {before} to {now}: .*\n?.*set it to {before + 1}"):
+        refuse_skipped_rotation(acl, before)
+
+
+@pytest.mark.parametrize(("before", "now"), [(None, 0), (None, 3), (0, 0), (0, 1), (4, 4), (4, 5)])
+def test_one_step_and_a_first_deployment_are_not_refused(before: int | None, now: int) -> None:
+    config = with_acl("signIn", value={"rotation": now})
+    refuse_skipped_rotation(Settings.parse(as_engine_gives_it(config)).trunk_acl, before)
