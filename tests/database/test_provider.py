@@ -365,7 +365,7 @@ print("done", Path("/proc/self/cmdline").read_text().replace("\\0", " "), Path("
 
 def test_credentials_of_before_and_the_new_ones_are_both_given_to_the_database(empty: Database) -> None:
     props = props_of(empty, signIn={"readers": [], "writers": [], "rotation": 1.0}, secondReaderPassword="thesecondone")
-    outputs = PROVIDER.create(props).outs
+    outputs = PROVIDER.create(props).outs or {}
     assert outputs["secondReaderPassword"] == "thesecondone"
     for role, password in (("warp_acl_reader", READER_PASSWORD), ("warp_acl_reader_b", "thesecondone")):
         with empty.connect(role, password=password) as reader:
@@ -376,7 +376,7 @@ def test_credentials_of_before_and_the_new_ones_are_both_given_to_the_database(e
     PROVIDER.update("id", outputs, retired)
     with pytest.raises(psycopg.OperationalError, match=r"not permitted to log in|password authentication failed"):
         empty.connect("warp_acl_reader", password=READER_PASSWORD)
-    assert not PROVIDER.read("id", retired).outs.get("drift")
+    assert not (PROVIDER.read("id", retired).outs or {}).get("drift")
     PROVIDER.update("id", outputs, props_of(empty))  # roles are the whole server's
 
 
