@@ -87,7 +87,12 @@ class AclEnforcement(pulumi.ComponentResource):
             f"{name}-fragments",
             {
                 "metadata": self._metadata(args.enforcement.config_map),
-                "data": {**kamailio.fragments(), **self._sockets(), AUTHORITY: args.database.server_ca},
+                "data": {
+                    **kamailio.fragments(),
+                    **self._sockets(),
+                    kamailio.LIMIT_PER_SOURCE: kamailio.limit_per_source(self._callers_ports()),
+                    AUTHORITY: args.database.server_ca,
+                },
             },
             pulumi.ResourceOptions(parent=self),
         )
@@ -151,6 +156,12 @@ class AclEnforcement(pulumi.ComponentResource):
             yield from (("TCP", port) for port in ingress.internal.ports.values())
         for each in dedicated.listeners if dedicated else ():
             yield from ((each.protocol, port) for port in each.targets.values())
+
+    def _callers_ports(self) -> Iterator[int]:
+        """TCP ports of the proxies' pods that callers reach over LoadBalancers."""
+        yield from self._args.ingress.tcp.ports.values()
+        for each in self._args.dedicated.listeners if self._args.dedicated else ():
+            yield from each.targets.values() if each.protocol == "TCP" else ()
 
     def _metadata(self, name: str) -> Properties:
         return {"name": name, "namespace": self._args.ingress.namespace, "labels": self._args.labels}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from settings import Settings, SettingsError
 from settings.trunk_acl import Confirmed, Removals, TrunkAcl
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config, without_site
 from tests.unit.cloud import Cloud
+from tests.unit.everything import ADDRESSES, BEFORE, everything
 from tests.unit.recording import HIDDEN, Declared, Edge, declare, declare_once
 
 ACL = "pulumi-python:dynamic/warp:TrunkAcl"
@@ -97,6 +99,20 @@ def test_kamailio_gets_its_fragments_and_the_databases_authority() -> None:
     data = one(declare_once(with_acl()), CONFIG_MAP).inputs["data"]
     assert {"ip_auth.cfg", "rpc.cfg", "server-ca.pem"} <= set(data)
     assert "route[IP_AUTH]" in data["ip_auth.cfg"]
+
+
+def test_the_limit_per_source_is_for_the_ports_that_callers_reach() -> None:
+    def ports(edge: Edge) -> str:
+        (line,) = re.findall(
+            r"^define PORTS = \{ (.*) \}$", one(edge, CONFIG_MAP).inputs["data"]["limits.nft"], re.MULTILINE
+        )
+        return str(line)
+
+    assert ports(declare_once(with_acl())) == "5060, 5061, 8080, 8443"
+    edge = declare(everything(), before=BEFORE, cloud=Cloud("warp-sandbox", ADDRESSES))
+    # acme's, gamma's and gone's own over TCP; beta has none.
+    own = [first + role for first in (15060, 15068, 15072) for role in range(4)]
+    assert ports(edge) == ", ".join(map(str, [5060, 5061, 8080, 8443, *own]))
 
 
 def test_the_readers_credentials_are_in_the_secret_and_nowhere_else() -> None:
