@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-FRAGMENTS = ("ip_auth.cfg", "limits.cfg", "table_mtree.cfg", "table_permissions.cfg", "rpc.cfg")
+START = "start.py"
+FRAGMENTS = ("ip_auth.cfg", "limits.cfg", "table_mtree.cfg", "table_permissions.cfg", "rpc.cfg", START)
 
 
 # Published where there are dedicated addresses.

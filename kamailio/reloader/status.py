@@ -1,17 +1,19 @@
 """What the reloader knows of every proxy, as metrics and for the cluster's liveness probe.
 
 `/metrics` is Prometheus text, `/healthz` is 200 while the main loop turns: a database or a proxy that is down is no
-reason to restart the reloader.
+reason to restart the reloader. `/snapshot` gives the last complete tables to a proxy that starts (kamailio/start.py).
 """
 
 from __future__ import annotations
 
+import hmac
 import http.server
 import socket
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from kamailio.reloader.environment import Endpoint
@@ -28,6 +30,8 @@ HELP: Mapping[str, str] = {
     "warp_acl_reloads_total": "counter reloads that were done",
     "warp_acl_failures_total": "counter work that a proxy or the database did not let be done",
     "warp_acl_reload_seconds": "gauge duration of the last reload",
+    "warp_acl_snapshot_timestamp_seconds": "gauge when the snapshot was read from the database; 0 while there is none",
+    "warp_acl_proxy_tables_timestamp_seconds": "gauge when the proxy's tables were read from the database, as Unix time",
     "warp_acl_rejected": "gauge requests of unknown sources that the proxy answered with 403 since it was started",
     "warp_acl_no_table": "gauge requests that the proxy answered with 503 for want of a table since it was started",
 }
@@ -81,11 +85,13 @@ class Status:
         return "\n".join(lines) + "\n"
 
 
-def serve(status: Status, where: Endpoint) -> http.server.ThreadingHTTPServer:
-    """Answer on that address, in threads of its own."""
+def serve(
+    status: Status, where: Endpoint, token: str, snapshot: Path | None = None
+) -> http.server.ThreadingHTTPServer:
+    """Answer on that address, in threads of its own. The snapshot is for who has the token."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        """Two pages."""
+        """Three pages."""
 
         def do_GET(self) -> None:
             """The numbers, or whether the main loop turns."""
@@ -93,13 +99,27 @@ def serve(status: Status, where: Endpoint) -> http.server.ThreadingHTTPServer:
                 self._send(200, status.text())
             elif self.path == "/healthz":
                 self._send(200 if status.alive else 503, "ok\n" if status.alive else "the main loop stands still\n")
+            elif self.path == "/snapshot":
+                self._send_snapshot()
             else:
-                self._send(404, "/metrics and /healthz\n")
+                self._send(404, "/metrics, /healthz and /snapshot\n")
 
-        def _send(self, code: int, text: str) -> None:
-            body = text.encode()
+        def _send_snapshot(self) -> None:
+            if not hmac.compare_digest(self.headers.get("Authorization", "").encode(), f"Bearer {token}".encode()):
+                return self._send(403, "the reloader's WARP_ACL_RPC_TOKEN is another one\n")
+            try:
+                content = snapshot.read_bytes() if snapshot else None
+            except FileNotFoundError:
+                content = None
+            if content is None:
+                return self._send(404, "no snapshot: the tables changed, or the database has not been read yet\n")
+            return self._send(200, content)
+
+        def _send(self, code: int, text: str | bytes) -> None:
+            body = text.encode() if isinstance(text, str) else text
             self.send_response(code)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+            kind = "text/plain; version=0.0.4; charset=utf-8" if isinstance(text, str) else "application/octet-stream"
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
