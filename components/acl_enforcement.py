@@ -1,4 +1,5 @@
-"""Enforcement of the trunk ACL in the cluster: Kamailio's fragments, the reader's credentials, and the reloader."""
+"""Enforcement of the trunk ACL in the cluster: Kamailio's fragments, the reader's credentials, and the reloader
+(`acl_reloader.py`)."""
 
 from __future__ import annotations
 
@@ -14,23 +15,19 @@ import pulumi
 import pulumi_random as random
 
 import kamailio
+from components.acl_reloader import MOUNTED, ReloaderArgs, declare_reloader
 from components.database import PASSWORD_LENGTH, TrunkDatabase
 from components.dedicated_ingress import DedicatedIngress
-from components.load_balancer import SKIP_WAIT
-from components.sdk.kubernetes import ConfigMap, Deployment, Secret, Service
+from components.sdk.kubernetes import ConfigMap, Secret
 from components.sdk.resource import Properties
 from components.trunk_acl.schema import POSTGRESQL_PORT
 from engine.refusal import RefusedError
 from engine.tokens import ACL_ENFORCEMENT
 from settings.ingress import Ingress
 from settings.principal import database_user
-from settings.trunk_acl import Enforcement, Reloader, SignIn
+from settings.trunk_acl import Enforcement, SignIn
 
-# Where the operator's Deployment mounts the ConfigMap (kamailio/README.md).
-MOUNTED = "/etc/kamailio/warp"
 AUTHORITY = "server-ca.pem"
-NOBODY = 65534
-STATUS_PORT = 9062  # /metrics for Prometheus, /healthz
 RPC_KEY = "WARP_ACL_RPC_TOKEN"
 
 
@@ -97,7 +94,19 @@ class AclEnforcement(pulumi.ComponentResource):
         self.config_map = config_map.metadata.apply(_name)
         self.secret = secret.metadata.apply(_name)
         if args.enforcement.reloader:
-            self._reloader(args.enforcement.reloader, _checksums(config_map, environment))
+            declare_reloader(
+                name,
+                ReloaderArgs(
+                    args.enforcement.reloader,
+                    args.ingress,
+                    args.enforcement.table,
+                    args.labels,
+                    self.config_map,
+                    self.secret,
+                    _checksums(config_map, environment),
+                ),
+                pulumi.ResourceOptions(parent=self),
+            )
         self.register_outputs({"configMap": self.config_map, "secret": self.secret})
 
     def _sockets(self) -> dict[str, pulumi.Output[str]]:
@@ -129,79 +138,8 @@ class AclEnforcement(pulumi.ComponentResource):
             "PGCONNECT_TIMEOUT": "5",  # so that a reload does not hang
         }
 
-    def _reloader(self, reloader: Reloader, checksums: Mapping[str, pulumi.Input[str]]) -> None:
-        namespace = self._args.ingress.namespace
-        Service(
-            f"{self._name}-proxies",
-            {
-                "metadata": self._metadata(reloader.service, {SKIP_WAIT: "true"}),
-                "spec": {
-                    "clusterIP": "None",
-                    # A SIP proxy may be unready because it has no table yet.
-                    "publishNotReadyAddresses": True,
-                    "selector": self._args.ingress.selector,
-                    "ports": [
-                        {"name": "rpc", "port": reloader.port, "targetPort": reloader.port, "protocol": "TCP"},
-                    ],
-                },
-            },
-            pulumi.ResourceOptions(parent=self),
-        )
-        chosen = {"app": reloader.name}
-        Deployment(
-            f"{self._name}-reloader",
-            {
-                # An image that cannot be pulled must not block the edge; the proxies keep their table.
-                "metadata": self._metadata(reloader.name, {SKIP_WAIT: "true"}),
-                "spec": {
-                    "replicas": 1,
-                    "strategy": {"type": "Recreate"},
-                    "selector": {"matchLabels": chosen},
-                    "template": {
-                        "metadata": {"labels": {**self._args.labels, **chosen}, "annotations": checksums},
-                        "spec": self._pod(reloader, f"{reloader.service}.{namespace}.svc"),
-                    },
-                },
-            },
-            pulumi.ResourceOptions(parent=self),
-        )
-
-    def _pod(self, reloader: Reloader, proxies: str) -> dict[str, Any]:
-        container = {
-            "name": "reloader",
-            "image": reloader.image,
-            "envFrom": [{"secretRef": {"name": self.secret}}],
-            "env": [
-                {"name": "WARP_ACL_PROXIES", "value": proxies},
-                {"name": "WARP_ACL_RPC_PORT", "value": str(reloader.port)},
-                {"name": "WARP_ACL_TABLE", "value": self._args.enforcement.table},
-                {"name": "WARP_ACL_STATUS_LISTEN", "value": f"0.0.0.0:{STATUS_PORT}"},
-            ],
-            "ports": [{"name": "status", "containerPort": STATUS_PORT}],
-            "livenessProbe": {"httpGet": {"path": "/healthz", "port": "status"}, "periodSeconds": 30},
-            "resources": {
-                "requests": {"cpu": reloader.cpu, "memory": reloader.memory},
-                "limits": {"memory": reloader.memory},
-            },
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": NOBODY,
-                "readOnlyRootFilesystem": True,
-                "allowPrivilegeEscalation": False,
-                "capabilities": {"drop": ["ALL"]},
-            },
-            "volumeMounts": [{"name": "fragments", "mountPath": MOUNTED, "readOnly": True}],
-        }
-        fragments = {"name": "fragments", "configMap": {"name": self.config_map}}
-        return {"containers": [container], "volumes": [fragments], "automountServiceAccountToken": False}
-
-    def _metadata(self, name: str, annotations: Mapping[str, str] | None = None) -> Properties:
-        return {
-            "name": name,
-            "namespace": self._args.ingress.namespace,
-            "labels": self._args.labels,
-            "annotations": annotations,
-        }
+    def _metadata(self, name: str) -> Properties:
+        return {"name": name, "namespace": self._args.ingress.namespace, "labels": self._args.labels}
 
 
 def _name(metadata: Mapping[str, Any]) -> str:
