@@ -15,7 +15,8 @@ import pulumi
 import pulumi_random as random
 
 import kamailio
-from components.acl_reloader import MOUNTED, ReloaderArgs, declare_reloader
+from components import acl_snapshot
+from components.acl_reloader import MOUNTED, STATUS_PORT, ReloaderArgs, declare_reloader
 from components.database import PASSWORD_LENGTH, TrunkDatabase
 from components.dedicated_ingress import DedicatedIngress
 from components.sdk.kubernetes import ConfigMap, Secret
@@ -104,6 +105,7 @@ class AclEnforcement(pulumi.ComponentResource):
                     self.config_map,
                     self.secret,
                     _checksums(config_map, environment),
+                    args.enforcement.snapshot_hours,
                 ),
                 pulumi.ResourceOptions(parent=self),
             )
@@ -136,7 +138,14 @@ class AclEnforcement(pulumi.ComponentResource):
             "PGSSLMODE": "verify-ca" if sign_in.passwords else "prefer",
             "PGSSLROOTCERT": f"{MOUNTED}/{AUTHORITY}",
             "PGCONNECT_TIMEOUT": "5",  # so that a reload does not hang
+            **self._snapshot(),
         }
+
+    def _snapshot(self) -> dict[str, pulumi.Input[str]]:
+        """What a proxy that starts without the database reads (kamailio/start.py)."""
+        if not (reloader := self._args.enforcement.reloader):
+            return {}
+        return {"WARP_ACL_SNAPSHOT": acl_snapshot.url(reloader.name, self._args.ingress.namespace, STATUS_PORT)}
 
     def _metadata(self, name: str) -> Properties:
         return {"name": name, "namespace": self._args.ingress.namespace, "labels": self._args.labels}

@@ -11,6 +11,7 @@ from typing import Any
 
 import pulumi
 
+from components import acl_snapshot
 from components.load_balancer import SKIP_WAIT
 from components.sdk.kubernetes import Deployment, Service
 from components.sdk.resource import Properties
@@ -35,6 +36,7 @@ class ReloaderArgs:
     config_map: pulumi.Output[str]
     secret: pulumi.Output[str]
     checksums: Mapping[str, pulumi.Input[str]]
+    snapshot_hours: int
 
 
 def declare_reloader(name: str, args: ReloaderArgs, opts: pulumi.ResourceOptions) -> None:
@@ -57,6 +59,7 @@ def declare_reloader(name: str, args: ReloaderArgs, opts: pulumi.ResourceOptions
         opts,
     )
     chosen = {"app": reloader.name}
+    acl_snapshot.declare_service(name, _metadata(args, reloader.name), chosen, STATUS_PORT, opts)
     Deployment(
         f"{name}-reloader",
         {
@@ -87,6 +90,7 @@ def _pod(args: ReloaderArgs, proxies: str) -> dict[str, Any]:
             {"name": "WARP_ACL_RPC_PORT", "value": str(reloader.port)},
             {"name": "WARP_ACL_TABLE", "value": args.table},
             {"name": "WARP_ACL_STATUS_LISTEN", "value": f"0.0.0.0:{STATUS_PORT}"},
+            *acl_snapshot.environment(args.snapshot_hours),
         ],
         "ports": [{"name": "status", "containerPort": STATUS_PORT}],
         "livenessProbe": {"httpGet": {"path": "/healthz", "port": "status"}, "periodSeconds": 30},
@@ -101,10 +105,14 @@ def _pod(args: ReloaderArgs, proxies: str) -> dict[str, Any]:
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": [{"name": "fragments", "mountPath": MOUNTED, "readOnly": True}],
+        "volumeMounts": [{"name": "fragments", "mountPath": MOUNTED, "readOnly": True}, acl_snapshot.MOUNT],
     }
     fragments = {"name": "fragments", "configMap": {"name": args.config_map}}
-    return {"containers": [container], "volumes": [fragments], "automountServiceAccountToken": False}
+    return {
+        "containers": [container],
+        "volumes": [fragments, acl_snapshot.VOLUME],
+        "automountServiceAccountToken": False,
+    }
 
 
 def _metadata(args: ReloaderArgs, name: str, annotations: Mapping[str, str] | None = None) -> Properties:

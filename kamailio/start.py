@@ -31,14 +31,15 @@ import sys
 import time
 import urllib.parse
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 MAGIC = b"warp-acl-snapshot 1\n"
 FETCH_SECONDS = 5.0
 # Less than libpq waits for us (connect_timeout of ip_auth.cfg).
-REACH_SECONDS = 4.0
+REACH_SECONDS = 3.0
 # Clocks of two nodes differ by less.
 CLOCK_SECONDS = 300.0
 INT4, VARCHAR = 23, 1043  # catalog/pg_type.dat
@@ -117,7 +118,7 @@ def fetch(where: str, token: str) -> Snapshot:
     return max(found, key=lambda snapshot: snapshot.taken)
 
 
-def _places(where: str, token: str) -> Iterator[tuple[str, _Read]]:
+def _places(where: str, token: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
     url = urllib.parse.urlsplit(where)
     if url.scheme != "http":
         yield where, Path(where).read_bytes
@@ -128,27 +129,20 @@ def _places(where: str, token: str) -> Iterator[tuple[str, _Read]]:
     except OSError as error:
         raise Unusable(f"{host}: {error}") from None
     for address in dict.fromkeys(str(answer[4][0]) for answer in answers):
-        yield f"{address}:{port}", _Read(address, port, url.path, token)
+        yield f"{address}:{port}", partial(_read, address, port, url.path, token)
 
 
-@dataclass(frozen=True)
-class _Read:
-    host: str
-    port: int
-    path: str
-    token: str
-
-    def __call__(self) -> bytes:
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=FETCH_SECONDS)
-        try:
-            connection.request("GET", self.path, headers={"Authorization": f"Bearer {self.token}"})
-            answer = connection.getresponse()
-            content = answer.read()
-        finally:
-            connection.close()
-        if answer.status != http.HTTPStatus.OK:
-            raise Unusable(f"{answer.status} {content[:200].decode(errors='replace').strip()}")
-        return content
+def _read(host: str, port: int, path: str, token: str) -> bytes:
+    connection = http.client.HTTPConnection(host, port, timeout=FETCH_SECONDS)
+    try:
+        connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+        answer = connection.getresponse()
+        content = answer.read()
+    finally:
+        connection.close()
+    if answer.status != http.HTTPStatus.OK:
+        raise Unusable(f"{answer.status} {content[:200].decode(errors='replace').strip()}")
+    return content
 
 
 # The database
@@ -187,7 +181,7 @@ class Database:
         return cls(host, port, user, url["name"], kept, environment)
 
     async def connect(self, startup: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]:
-        """A connection on which `startup` was sent, and the answer. Raises `AwayError`, also when it is still starting."""
+        """A connection on which `startup` was sent, and the answer. Raises `AwayError`, also while it is starting."""
         try:
             async with asyncio.timeout(REACH_SECONDS):
                 reader, writer = await asyncio.open_connection(self.host, self.port)
@@ -196,9 +190,7 @@ class Database:
                         writer.get_extra_info("socket").setsockopt(*option)
                     await self._encrypt(reader, writer)
                     writer.write(startup)
-                    answer = await _message(reader)
-                    if answer[:1] == b"E" and any(code in answer for code in (b"\0C57P03\0", b"\0C53300\0")):
-                        raise AwayError("it is starting, stopping or full")
+                    answer = _admitted(await _message(reader))
                 except BaseException:
                     writer.close()
                     raise
@@ -235,17 +227,26 @@ class Database:
         writer.close()
 
 
+def _admitted(answer: bytes) -> bytes:
+    """Cannot connect now, or too many connections: postgresql.org/docs/current/errcodes-appendix.html."""
+    if answer[:1] == b"E" and any(code in answer for code in (b"\0C57P03\0", b"\0C53300\0")):
+        raise AwayError("it is starting, stopping or full")
+    return answer
+
+
 # In front of it
 
 SSL_REQUEST, GSS_REQUEST, PROTOCOL = 80877103, 80877104, 196608
 QUERY = re.compile(
-    rb"select (?P<columns>[\w,]+) from (?P<view>\w+)(?: +where (?P<column>\w+)='(?P<value>\w*)')?(?: +order by [\w,]+)? *\0?", re.I
+    rb"select (?P<columns>[\w,]+) from (?P<view>\w+)"
+    rb"(?: +where (?P<column>\w+)='(?P<value>\w*)')?(?: +order by [\w,]+)? *\0?",
+    re.I,
 )
 READY = b"Z\0\0\0\5I"
 
 
 class Gate:
-    """A Unix socket in front of the database. The main process reads the snapshot there, everybody else the database."""
+    """A Unix socket in front of the database: there the main process reads the snapshot, all others the database."""
 
     def __init__(self, database: Database, snapshot: Snapshot | None) -> None:
         self._database, self._snapshot = database, snapshot
@@ -258,12 +259,13 @@ class Gate:
             is_main = struct.unpack("3i", peer)[0] == await self.main
             startup = await self._startup(reader, writer)
             try:
-                if is_main:
-                    raise AwayError("it starts from the snapshot")
-                from_server, to_server, answer = await self._database.connect(startup)
+                connected = None if is_main else await self._database.connect(startup)
             except AwayError:
+                connected = None
+            if connected is None:
                 await self._answer(reader, writer, loads=is_main)
             else:
+                from_server, to_server, answer = connected
                 # Channel binding would be to TLS that Kamailio does not see.
                 answer = answer.replace(b"SCRAM-SHA-256-PLUS\0", b"")
                 writer.write(answer[:1] + struct.pack("!I", len(answer) - 1) + answer[5:])
@@ -400,7 +402,11 @@ def main(command: list[str], environment: Mapping[str, str]) -> int:
             asyncio.run(database.check())
         except AwayError as away:
             return asyncio.run(stand_in(command, database, _snapshot(where, token, str(away))))
-    os.execvpe(command[0], command, dict(environment))  # noqa: S606  # what the caller asked for
+    try:
+        os.execvpe(command[0], command, dict(environment))  # noqa: S606  # what the caller asked for
+    except OSError as error:
+        say(f"{command[0]}: {error.strerror}")
+        return 127
 
 
 def _snapshot(where: str, token: str, away: str) -> Snapshot | None:

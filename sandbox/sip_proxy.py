@@ -150,11 +150,9 @@ class SipProxy:
         """Kamailio alone, as the cluster restarts a container: the relay and the reloader go on."""
         record = self._recorded()
         group = int(record["pid"])
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGTERM)
-        ours = (signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)
-        for number, seconds in ours:
-            marks.end([one for one in self._processes() if _group(one) == group], (number, seconds))
+        # start.py, where it is still there, waits for it and ends as well.
+        kamailio = [one for one in self._processes() if _group(one) == group]
+        marks.end(kamailio, (signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS))
         self._start_kamailio(require_kamailio(), _account(), Path(record["folder"]), str(record["token"]))
 
     def stop(self) -> bool:
@@ -318,7 +316,9 @@ class SipProxy:
             "PGGSSENCMODE": "disable",
         }
         begun = self.log_file.stat().st_size if self.log_file.exists() else 0
-        kamailio = self._spawn(command, self.log_file, {name: account.of_child[name] for name in ("cwd", "env")}, environment)
+        kamailio = self._spawn(
+            command, self.log_file, {name: account.of_child[name] for name in ("cwd", "env")}, environment
+        )
         self._note(pid=kamailio.pid)
         marks.within(self.start_seconds, lambda: kamailio.poll() is not None or self.running())
         if not self.running():

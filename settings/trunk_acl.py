@@ -139,7 +139,7 @@ class Reloader(Section):
         pattern=form(r"^\S+$", "write it as registry.example.com/warp-acl-reloader:1, no blanks"),
         description="built from `kamailio/reloader/`",
     )
-    name: Name = Field("warp-acl-reloader", description="name of the Deployment")
+    name: Name = Field("warp-acl-reloader", description="name of the Deployment, and of the Service for its snapshot")
     service: Name = Field(
         "kamailio-rpc",
         description="name of the headless Service by which it finds every proxy pod; declared by this program",
@@ -147,6 +147,13 @@ class Reloader(Section):
     port: Port = Field(9061, description="the proxies' port for the reloader's calls, UDP and TCP (`kamailio/rpc.cfg`)")
     cpu: Quantity = Field("50m", description="requested CPU")
     memory: Quantity = Field("128Mi", description="requested memory, and its limit")
+
+    @field_validator("service")
+    @classmethod
+    def _two_services(cls, service: str, info: Info) -> str:
+        if service == info.data.get("name"):
+            raise refuse("the reloader's own Service has this name", "choose another, such as kamailio-rpc")
+        return service
 
 
 class Enforcement(Section):
@@ -161,6 +168,11 @@ class Enforcement(Section):
     secret: Name = Field("warp-acl", description="Secret with the environment variables that the fragments read")
     address: Address | None = Field(
         None, description="where pods reach the database; absent: the private address, or else the public one"
+    )
+    snapshot_hours: Annotated[int, Field(ge=1, le=720)] = Field(
+        24,
+        description="how long the tables serve with which a proxy started while the database was away; after that it"
+        " answers 503 (kamailio/README.md)",
     )
     reloader: Reloader | None = Field(None, description="absent: the proxies are not notified of changes")
 

@@ -31,7 +31,7 @@ HELP: Mapping[str, str] = {
     "warp_acl_failures_total": "counter work that a proxy or the database did not let be done",
     "warp_acl_reload_seconds": "gauge duration of the last reload",
     "warp_acl_snapshot_timestamp_seconds": "gauge when the snapshot was read from the database; 0 while there is none",
-    "warp_acl_proxy_tables_timestamp_seconds": "gauge when the proxy's tables were read from the database, as Unix time",
+    "warp_acl_proxy_tables_timestamp_seconds": "gauge when the proxy's tables were read from the database: Unix time",
     "warp_acl_rejected": "gauge requests of unknown sources that the proxy answered with 403 since it was started",
     "warp_acl_no_table": "gauge requests that the proxy answered with 503 for want of a table since it was started",
 }
@@ -85,9 +85,7 @@ class Status:
         return "\n".join(lines) + "\n"
 
 
-def serve(
-    status: Status, where: Endpoint, token: str, snapshot: Path | None = None
-) -> http.server.ThreadingHTTPServer:
+def serve(status: Status, where: Endpoint, token: str, snapshot: Path | None = None) -> http.server.ThreadingHTTPServer:
     """Answer on that address, in threads of its own. The snapshot is for who has the token."""
 
     class Handler(http.server.BaseHTTPRequestHandler):

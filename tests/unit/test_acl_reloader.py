@@ -122,12 +122,16 @@ class FakeProxy:
         self.up_since = "Monday"
         self.hosts = 3
         self.failures: dict[str, list[RpcError]] = {}
+        self.snapshot_taken: int | None = None
 
     def call(self, method: str, *parameters: str, seconds: float | None = None) -> Any:
         self.asked.append((method, *parameters))
         if self.failures.get(method):
             raise self.failures[method].pop(0)
+        if method == "htable.get" and self.snapshot_taken is None:
+            raise Refused("htable.get: Key name doesn't exist in htable.")
         return {
+            "htable.get": {"item": {"name": "taken", "value": self.snapshot_taken}},
             "core.uptime": {"up_since": self.up_since},
             "stats.fetchn": {"script.warp_acl_rejected": 7, "script.warp_acl_no_table": 0},
             "htable.stats": [{"name": "acl_hosts", "all": self.hosts}, {"name": "dedicated", "all": 1}],
@@ -403,6 +407,21 @@ def test_a_proxy_that_never_answered_is_in_every_alert(
     kamailio.failures["core.uptime"] = [RpcError("no answer")]
     Proxy.turn(proxy, NOTHING)
     assert "192.0.2.9" not in status.text()
+
+
+def test_the_age_of_tables_is_the_snapshots_until_everything_was_loaded(
+    proxy: Proxy, kamailio: FakeProxy, status: Status, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = 'warp_acl_proxy_tables_timestamp_seconds{proxy="192.0.2.9:9061"}'
+    monkeypatch.setattr("kamailio.reloader.proxy.time.time", lambda: 9000.0)
+    kamailio.snapshot_taken = 5000
+    kamailio.failures["htable.reload"] = [Refused("Htable reload failed")]
+    proxy.turn(EVERYTHING)
+    assert f"{name} 5000\n" in status.text()
+    proxy.turn(Work(dedicated=True))
+    assert f"{name} 5000\n" in status.text(), "hosts and ranges are still the snapshot's"
+    proxy.turn(EVERYTHING)
+    assert f"{name} 9000\n" in status.text()
 
 
 def test_every_call_of_a_long_reload_is_a_sign_of_life(
