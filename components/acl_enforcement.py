@@ -9,13 +9,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import quote
 
 import pulumi
 import pulumi_random as random
 
 import kamailio
-from components import acl_snapshot
+from components import acl_database_proxy, acl_snapshot
 from components.acl_reloader import MOUNTED, STATUS_PORT, ReloaderArgs, declare_reloader
 from components.database import PASSWORD_LENGTH, TrunkDatabase
 from components.dedicated_ingress import DedicatedIngress
@@ -106,6 +105,9 @@ class AclEnforcement(pulumi.ComponentResource):
                     self.secret,
                     _checksums(config_map, environment),
                     args.enforcement.snapshot_hours,
+                    pulumi.Output.all(args.database.connection_name, args.database.private_address).apply(
+                        lambda known: acl_database_proxy.instance_arguments(*known, POSTGRESQL_PORT)
+                    ),
                 ),
                 pulumi.ResourceOptions(parent=self),
             )
@@ -125,13 +127,18 @@ class AclEnforcement(pulumi.ComponentResource):
         address = self._args.enforcement.address or pulumi.Output.all(
             database.private_address, database.public_address
         ).apply(_some_address)
+        place = pulumi.Output.from_input(address).apply(_place)
         if sign_in.passwords:
-            # Generated without special characters, so it needs no escaping in a URL.
-            user = pulumi.Output.concat(acl.reader, ":", acl.reader_password)
+            # Generated without special characters: Kamailio decodes nothing in a URL, and the reloader's libpq all.
+            who = pulumi.Output.concat(acl.reader, ":", acl.reader_password, "@")
+            user = {}
         else:
-            user = acl.reader.apply(lambda _: quote(database_user(sign_in.readers[0]), safe=""))
-        url = pulumi.Output.concat("postgres://", user, "@", address, f":{POSTGRESQL_PORT}/", database.name)
+            # Kamailio takes `name@project.iam` as it is and libpq `name%40project.iam`. Both take it from here.
+            who = pulumi.Output.from_input("")
+            user = {"PGUSER": database_user(sign_in.readers[0])}
+        url = pulumi.Output.concat("postgres://", who, place, "/", database.name)
         return {
+            **user,
             "WARP_ACL_DB_URL": pulumi.Output.secret(url),
             RPC_KEY: pulumi.Output.secret(token.result),
             # libpq's variables, used by Kamailio and the reloader. A database proxy in the pod encrypts by itself.
@@ -153,6 +160,11 @@ class AclEnforcement(pulumi.ComponentResource):
 
 def _name(metadata: Mapping[str, Any]) -> str:
     return str(metadata["name"])
+
+
+def _place(address: str) -> str:
+    """In a URL."""
+    return f"[{address}]:{POSTGRESQL_PORT}" if ":" in address else f"{address}:{POSTGRESQL_PORT}"
 
 
 def _some_address(found: Sequence[str | None]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pulumi
 
-from components import acl_snapshot
+from components import acl_database_proxy, acl_snapshot
 from components.load_balancer import SKIP_WAIT
 from components.sdk.kubernetes import Deployment, Service
 from components.sdk.resource import Properties
@@ -37,6 +37,7 @@ class ReloaderArgs:
     secret: pulumi.Output[str]
     checksums: Mapping[str, pulumi.Input[str]]
     snapshot_hours: int
+    database_instance: pulumi.Output[list[str]]
 
 
 def declare_reloader(name: str, args: ReloaderArgs, opts: pulumi.ResourceOptions) -> None:
@@ -81,7 +82,7 @@ def declare_reloader(name: str, args: ReloaderArgs, opts: pulumi.ResourceOptions
 
 def _pod(args: ReloaderArgs, proxies: str) -> dict[str, Any]:
     reloader = args.reloader
-    container = {
+    container: dict[str, Any] = {
         "name": "reloader",
         "image": reloader.image,
         "envFrom": [{"secretRef": {"name": args.secret}}],
@@ -109,7 +110,13 @@ def _pod(args: ReloaderArgs, proxies: str) -> dict[str, Any]:
     }
     fragments = {"name": "fragments", "configMap": {"name": args.config_map}}
     return {
-        "containers": [container],
+        "containers": [
+            container,
+            *acl_database_proxy.containers(
+                reloader.database_proxy, args.database_instance, container["securityContext"]
+            ),
+        ],
+        **acl_database_proxy.service_account(reloader),
         "volumes": [fragments, acl_snapshot.VOLUME],
         "automountServiceAccountToken": False,
     }

@@ -83,11 +83,13 @@ class Database:
     password: str
     authority: str
 
-    def url(self, host: str, port: int) -> str:
-        """For both Kamailio and psycopg. Kamailio does not decode: the password must not need quoting."""
-        if quote(self.password, safe="") != self.password:
-            raise SandboxError(f"the password of {self.user} has characters that Kamailio's database URL cannot hold")
-        return f"postgres://{self.user}:{self.password}@{host}:{port}/{self.name}"
+    def access(self, host: str, port: int) -> dict[str, str]:
+        """Environment, for both Kamailio and psycopg. Kamailio decodes nothing in a URL, libpq everything: what would
+        need that is in libpq's own variables."""
+        who, more = f"{self.user}:{self.password}@", {}
+        if any(quote(each, safe="") != each for each in (self.user, self.password)):
+            who, more = "", {"PGUSER": self.user, "PGPASSWORD": self.password}
+        return {"WARP_ACL_DB_URL": f"postgres://{who}{host}:{port}/{self.name}", **more}
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,9 @@ class SipProxy:
             raise SandboxError(f"the SIP proxy of {self.directory} does not end; see {self.log_file}")
         if folder := self._recorded().get("folder"):
             shutil.rmtree(folder, ignore_errors=True)
-        self._record.unlink(missing_ok=True)
+        # Signed with the token of this run.
+        for file in (self._record, self.snapshot_file):
+            file.unlink(missing_ok=True)
         return bool(found)
 
     def present(self) -> bool:
@@ -311,7 +315,7 @@ class SipProxy:
         command = [sys.executable, str(folder / START), *command, "-u", str(account.uid), "-g", str(account.gid)]
         environment = self._environment(token) | {
             **self._snapshot_url(),
-            "WARP_ACL_DB_URL": self.database.url(self.tcp_address, self.relay_port),
+            **self.database.access(self.tcp_address, self.relay_port),
             "PGSSLMODE": "disable",
             "PGGSSENCMODE": "disable",
         }
@@ -342,7 +346,7 @@ class SipProxy:
     def _start_reloader(self, folder: Path, token: str) -> None:
         environment = self._environment(token) | {
             "PATH": os.defpath,
-            "WARP_ACL_DB_URL": self.database.url(self.database.host, self.database.port),
+            **self.database.access(self.database.host, self.database.port),
             "PGSSLMODE": "verify-full",
             "PGSSLROOTCERT": str(folder / "database-ca.pem"),
             "WARP_ACL_TABLE": self.table,

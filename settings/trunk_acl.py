@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -130,15 +130,29 @@ class SignIn(Section):
 Quantity = Annotated[str, Field(pattern=form(r"^[0-9]+(m|[KMGT]i?)?$", "write it as 50m of a CPU or 128Mi of memory"))]
 
 
-class Reloader(Section):
-    """The Deployment that makes every SIP proxy load changes of the trunk ACL."""
-
-    image: str = Field(
+Image = Annotated[
+    str,
+    Field(
         min_length=1,
         max_length=512,
         pattern=form(r"^\S+$", "write it as registry.example.com/warp-acl-reloader:1, no blanks"),
-        description="built from `kamailio/reloader/`",
+    ),
+]
+
+
+class DatabaseProxy(Section):
+    """A Cloud SQL Auth Proxy in the reloader's pod."""
+
+    image: Image = Field(description="of the Cloud SQL Auth Proxy, version 2")
+    service_account: Name = Field(
+        description="Kubernetes ServiceAccount that is bound to the first of trunkAcl.signIn.readers"
     )
+
+
+class Reloader(Section):
+    """The Deployment that makes every SIP proxy load changes of the trunk ACL."""
+
+    image: Image = Field(description="built from `kamailio/reloader/`")
     name: Name = Field("warp-acl-reloader", description="name of the Deployment, and of the Service for its snapshot")
     service: Name = Field(
         "kamailio-rpc",
@@ -147,6 +161,9 @@ class Reloader(Section):
     port: Port = Field(9061, description="the proxies' port for the reloader's calls, UDP and TCP (`kamailio/rpc.cfg`)")
     cpu: Quantity = Field("50m", description="requested CPU")
     memory: Quantity = Field("128Mi", description="requested memory, and its limit")
+    database_proxy: DatabaseProxy | None = Field(
+        None, description="where trunkAcl.signIn.passwords is false: what signs in by IAM for the reloader"
+    )
 
     @field_validator("service")
     @classmethod
@@ -207,10 +224,27 @@ class TrunkAcl(Section):
     @classmethod
     def _iam_needs_a_sidecar(cls, enforcement: Enforcement | None, info: Info) -> Enforcement | None:
         sign_in: SignIn | None = info.data.get("sign_in")
-        if enforcement and sign_in and not sign_in.passwords and enforcement.address is None:
+        if enforcement is None or sign_in is None:
+            return enforcement
+        reloader = enforcement.reloader
+        proxy = reloader.database_proxy if reloader else None
+        if sign_in.passwords:
+            if proxy:
+                raise refuse(
+                    "the reloader signs in with a password, not through a proxy by IAM",
+                    "set trunkAcl.signIn.passwords: false, or remove trunkAcl.enforcement.reloader.databaseProxy",
+                )
+        elif enforcement.address is None:
             raise refuse(
                 "Kamailio signs in with a password, or through a proxy beside it that signs in by IAM",
                 "add trunkAcl.enforcement.address: 127.0.0.1 for the proxy, or set trunkAcl.signIn.passwords: true",
+            )
+        elif reloader and (proxy is None) == ip_address(enforcement.address).is_loopback:
+            raise refuse(
+                "the reloader's pod needs a database proxy of its own where the address is 127.0.0.1, and only there",
+                "add trunkAcl.enforcement.reloader.databaseProxy"
+                if proxy is None
+                else "set trunkAcl.enforcement.address: 127.0.0.1",
             )
         return enforcement
 

@@ -20,7 +20,21 @@ def dual_stack() -> Config:
     return changed(config, ("warp-edge:ingress", "sourceRanges"), ["192.0.2.0/24"])
 
 
-CONFIGURATIONS = {"prod": stack_config("prod"), "sandbox": SANDBOX, "dual stack": dual_stack()}
+def by_iam() -> Config:
+    config = changed(SANDBOX, ("warp-edge:database", "iamAuthentication"), True)
+    reader = {"passwords": False, "readers": ["kamailio@warp-prod.iam.gserviceaccount.com"]}
+    config = changed(config, ("warp-edge:trunkAcl", "signIn"), reader)
+    config = changed(config, ("warp-edge:trunkAcl", "enforcement", "address"), "127.0.0.1")
+    proxy = {"image": "cloud-sql-proxy:2", "serviceAccount": "warp-acl-reloader"}
+    return changed(config, ("warp-edge:trunkAcl", "enforcement", "reloader", "databaseProxy"), proxy)
+
+
+CONFIGURATIONS = {
+    "prod": stack_config("prod"),
+    "sandbox": SANDBOX,
+    "dual stack": dual_stack(),
+    "by IAM": by_iam(),
+}
 
 
 def manifests(config: Config) -> list[dict[str, Any]]:
@@ -32,7 +46,7 @@ def validate(manifest: dict[str, Any]) -> str:
     return str(kubernetes_validate.validate(manifest, LIVE_VERSION, strict=True))
 
 
-ACL_OBJECTS = ["ConfigMap", "Deployment", "Secret", "Service"]
+ACL_OBJECTS = ["ConfigMap", "Deployment", "Secret", "Service", "Service"]
 KINDS = {"prod": ["Service"] * 3, "sandbox": [*ACL_OBJECTS, *["Service"] * 3]}
 
 
