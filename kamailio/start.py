@@ -38,8 +38,8 @@ from pathlib import Path
 
 MAGIC = b"warp-acl-snapshot 1\n"
 FETCH_SECONDS = 5.0
-# Less than libpq waits for us (connect_timeout of ip_auth.cfg).
-REACH_SECONDS = 3.0
+# Before Kamailio; and in front of it, where libpq waits for us for 5 s (connect_timeout of ip_auth.cfg).
+CHECK_SECONDS, REACH_SECONDS = 10.0, 2.5
 # Clocks of two nodes differ by less.
 CLOCK_SECONDS = 300.0
 INT4, VARCHAR = 23, 1043  # catalog/pg_type.dat
@@ -180,10 +180,12 @@ class Database:
         port = int(url["port"] or environment.get("PGPORT", "") or 5432)
         return cls(host, port, user, url["name"], kept, environment)
 
-    async def connect(self, startup: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]:
+    async def connect(
+        self, startup: bytes, seconds: float = REACH_SECONDS
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]:
         """A connection on which `startup` was sent, and the answer. Raises `AwayError`, also while it is starting."""
         try:
-            async with asyncio.timeout(REACH_SECONDS):
+            async with asyncio.timeout(seconds):
                 reader, writer = await asyncio.open_connection(self.host, self.port)
                 try:
                     for option in GIVEN_UP:
@@ -195,7 +197,7 @@ class Database:
                     writer.close()
                     raise
         except TimeoutError:
-            raise AwayError(f"no answer within {REACH_SECONDS:g} s") from None
+            raise AwayError(f"no answer within {seconds:g} s") from None
         except (OSError, EOFError) as error:
             raise AwayError(str(error) or type(error).__name__) from None
         return reader, writer, answer
@@ -223,7 +225,8 @@ class Database:
     async def check(self) -> None:
         """Raises `AwayError`. A refusal is an answer: Kamailio then says what is wrong."""
         words = f"user\0{self.user}\0database\0{self.name}\0\0".encode()
-        _, writer, _ = await self.connect(struct.pack("!II", len(words) + 8, PROTOCOL) + words)
+        startup = struct.pack("!II", len(words) + 8, PROTOCOL) + words
+        _, writer, _ = await self.connect(startup, CHECK_SECONDS)
         writer.close()
 
 

@@ -335,7 +335,7 @@ class SipProxy:
     def _snapshot_url(self) -> dict[str, str]:
         """For Kamailio."""
         where = f"http://{self.tcp_address}:{self.status_port}/snapshot"
-        return {"WARP_ACL_SNAPSHOT": where} if self.snapshot_hours else {}
+        return {"WARP_ACL_SNAPSHOT": where} if self.reload and self.snapshot_hours else {}
 
     def _snapshot_file(self) -> dict[str, str]:
         """For the reloader."""

@@ -11,7 +11,7 @@ from sandbox.sip_proxy import Database
 from tests.sip.acl import Acl
 from tests.sip.conftest import ProxyMaker
 from tests.sip.edge import KNOWN, SOON, UNKNOWN, seconds_until
-from tests.sip.test_start import away, with_snapshot
+from tests.sip.test_start import LONGEST, away, with_snapshot
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,9 +47,9 @@ def test_an_iam_principals_name_and_any_password_sign_in(
     seconds_until(lambda: edge.status(KNOWN) == 403, SOON)
     own_acl.add("ACME", "main", "127.0.98.0/24")
     seconds_until(lambda: edge.status("127.0.98.1") == 200, SOON)
-    seconds_until(lambda: edge.proxy.snapshot_file.exists(), 20)
+    seconds_until(lambda: edge.proxy.snapshot_file.exists(), LONGEST)
     with away(own_acl):
         edge.proxy.restart_kamailio()
         assert (edge.status("127.0.98.1"), edge.status(UNKNOWN)) == (200, 403)
     own_acl.remove("127.0.98.0/24")
-    seconds_until(lambda: edge.status("127.0.98.1") == 403, 20)
+    seconds_until(lambda: edge.status("127.0.98.1") == 403, LONGEST)

@@ -24,6 +24,7 @@ from tests.sip.test_replica import following
 
 TAKEN, READ = "warp_acl_snapshot_timestamp_seconds", "warp_acl_proxy_tables_timestamp_seconds"
 OWNED = "127.0.1.20"
+LONGEST = 60.0
 
 
 @contextmanager
@@ -41,7 +42,7 @@ def answers(edge: Edge) -> tuple[int, int, int]:
 
 def with_snapshot(edge: Edge) -> Edge:
     edge.proxy.start()
-    seconds_until(lambda: (edge.metric(TAKEN) or 0) > 0 and edge.metric("warp_acl_proxy_complete") == 1, 20)
+    seconds_until(lambda: (edge.metric(TAKEN) or 0) > 0 and edge.metric("warp_acl_proxy_complete") == 1, LONGEST)
     return edge
 
 
@@ -55,11 +56,11 @@ def test_a_proxy_starts_from_the_snapshot_and_takes_revocations_when_the_databas
     edge = with_snapshot(new_proxy(table, own_acl))
     taken = edge.metric(TAKEN)
     with away(own_acl):
-        seconds_until(lambda: edge.metric("warp_acl_database_up") == 0, 20)
+        seconds_until(lambda: edge.metric("warp_acl_database_up") == 0, LONGEST)
         edge.proxy.restart_kamailio()
         assert answers(edge) == (200, 200, 403)
         assert "the snapshot is 0.0 h old: its tables serve for 24.0 h more" in log_of(edge)
-        seconds_until(lambda: edge.metric(READ) == int(taken or 0), 20)
+        seconds_until(lambda: edge.metric(READ) == int(taken or 0), LONGEST)
         # A reload would read the snapshot as if it were the database.
         for call in RELOADS[table]:
             with pytest.raises(Refused):
@@ -67,9 +68,9 @@ def test_a_proxy_starts_from_the_snapshot_and_takes_revocations_when_the_databas
         assert answers(edge) == (200, 200, 403)
         began = time.time()
     own_acl.remove(KNOWN, OWNED, "127.0.1.0/24", "127.0.1.16/28")
-    seconds_until(lambda: answers(edge) == (403, 403, 403), 20)
-    seconds_until(lambda: (edge.metric(READ) or 0) > began, 20)
-    seconds_until(lambda: edge.metric("warp_acl_proxy_complete") == 1, 20)
+    seconds_until(lambda: answers(edge) == (403, 403, 403), LONGEST)
+    seconds_until(lambda: (edge.metric(READ) or 0) > began, LONGEST)
+    seconds_until(lambda: edge.metric("warp_acl_proxy_complete") == 1, LONGEST)
     with pytest.raises(Refused):
         edge.proxy.rpc().call("htable.get", "dedicated", "until")
     own_acl.add("ACME", "main", KNOWN)
@@ -88,7 +89,7 @@ def test_a_snapshot_serves_until_its_time_is_over_then_503(own_acl: Acl, table: 
         edge.proxy.restart_kamailio()
         assert answers(edge) == (503, 503, 503)
         assert "the snapshot is 25.0 h old, too old to be used: calls get 503" in log_of(edge)
-    seconds_until(lambda: answers(edge) == (200, 200, 403), 20)
+    seconds_until(lambda: answers(edge) == (200, 200, 403), LONGEST)
 
 
 def old(snapshot: Snapshot) -> Snapshot:
@@ -123,7 +124,7 @@ def test_what_is_no_snapshot_of_ours_is_refused_in_words_and_calls_get_503(
             assert "no snapshot can be used" in said
             assert words in said
             edge.proxy.snapshot_file.write_bytes(kept)
-    seconds_until(lambda: answers(edge) == (200, 200, 403), 20)
+    seconds_until(lambda: answers(edge) == (200, 200, 403), LONGEST)
 
 
 def test_what_was_revoked_is_in_no_snapshot(own_acl: Acl, new_proxy: ProxyMaker) -> None:
@@ -132,7 +133,7 @@ def test_what_was_revoked_is_in_no_snapshot(own_acl: Acl, new_proxy: ProxyMaker)
     first = edge.proxy.snapshot_file.read_bytes()
     own_acl.remove(KNOWN)
     seconds_until(lambda: edge.status(KNOWN) == 403, SOON)
-    seconds_until(lambda: edge.proxy.snapshot_file.exists() and edge.proxy.snapshot_file.read_bytes() != first, 20)
+    seconds_until(lambda: edge.proxy.snapshot_file.exists() and edge.proxy.snapshot_file.read_bytes() != first, LONGEST)
     with away(own_acl):
         edge.proxy.restart_kamailio()
         assert answers(edge) == (403, 200, 403)
@@ -156,7 +157,7 @@ def test_a_server_that_stands_still_is_away(own_acl: Acl, new_proxy: ProxyMaker)
     with standing_still(own_acl.server):
         edge.proxy.restart_kamailio()
         assert answers(edge) == (200, 200, 403)
-    assert "no answer within 3 s" in log_of(edge)
+    assert "no answer within 10 s" in log_of(edge)
 
 
 def test_a_region_with_a_replica_has_a_snapshot_as_well(own_acl: Acl, new_proxy: ProxyMaker, tmp_path: Path) -> None:
@@ -165,8 +166,10 @@ def test_a_region_with_a_replica_has_a_snapshot_as_well(own_acl: Acl, new_proxy:
         edge = with_snapshot(new_proxy("mtree", replica))
         first = edge.proxy.snapshot_file.read_bytes()
         own_acl.remove(KNOWN)
-        seconds_until(lambda: edge.proxy.snapshot_file.exists() and edge.proxy.snapshot_file.read_bytes() != first, 20)
-        seconds_until(lambda: edge.status(KNOWN) == 403, 20)
+        seconds_until(
+            lambda: edge.proxy.snapshot_file.exists() and edge.proxy.snapshot_file.read_bytes() != first, LONGEST
+        )
+        seconds_until(lambda: edge.status(KNOWN) == 403, LONGEST)
         with away(replica):
             edge.proxy.restart_kamailio()
             assert answers(edge) == (403, 200, 403)
