@@ -106,7 +106,7 @@ class AclEnforcement(pulumi.ComponentResource):
                     _checksums(config_map, environment),
                     args.enforcement.snapshot_hours,
                     pulumi.Output.all(args.database.connection_name, args.database.private_address).apply(
-                        lambda known: acl_database_proxy.instance_arguments(*known, POSTGRESQL_PORT)
+                        lambda known: acl_database_proxy.instance_arguments(known[0], known[1], POSTGRESQL_PORT)
                     ),
                 ),
                 pulumi.ResourceOptions(parent=self),
