@@ -12,7 +12,16 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 START = "start.py"
-FRAGMENTS = ("ip_auth.cfg", "limits.cfg", "table_mtree.cfg", "table_permissions.cfg", "rpc.cfg", START)
+FRAGMENTS = (
+    "ip_auth.cfg",
+    "limits.cfg",
+    "table_mtree.cfg",
+    "table_permissions.cfg",
+    "rpc.cfg",
+    START,
+    "gate.py",
+    "snapshot.py",
+)
 
 
 # Published where there are dedicated addresses.
@@ -61,5 +70,5 @@ def _lines(own: Own) -> Iterator[str]:
 
 
 def fragments() -> dict[str, str]:
-    """Every fragment by its file name: the data of the ConfigMap."""
-    return {name: (FOLDER / name).read_text(encoding="utf-8") for name in FRAGMENTS}
+    """Every fragment by its file name, and the command that starts Kamailio: the data of the ConfigMap."""
+    return {name: (FOLDER / name).read_text(encoding="utf-8") for name in (*FRAGMENTS, *PROGRAMS)}

@@ -34,15 +34,16 @@ def main() -> int:
     try:
         settings = Settings.read(os.environ)
         status = Status()
-        serve(status, settings.status, settings.token, settings.snapshot)
+        keeper = Keeper(settings, settings.snapshot, status) if settings.snapshot else None
+        serve(status, settings.status, settings.token, keeper)
     except SettingError as wrong:
         print(f"reloader: {wrong}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"reloader: {settings.status}: {error.strerror}; see WARP_ACL_STATUS_LISTEN", file=sys.stderr)
         return 2
-    if settings.snapshot:
-        Keeper(settings, settings.snapshot, status).start()
+    if keeper:
+        keeper.start()
     try:
         Service(settings, status).run()
     except KeyboardInterrupt:

@@ -22,7 +22,7 @@ from psycopg import sql
 from kamailio.reloader.database import DatabaseDown, Listener, connect, cut, words
 from kamailio.reloader.environment import Settings
 from kamailio.reloader.status import Status
-from kamailio.start import Part, Snapshot, Unusable, seal, unseal
+from kamailio.snapshot import Part, Snapshot, Unusable, seal, unseal
 
 log = logging.getLogger("reloader")
 
@@ -34,10 +34,12 @@ BEGIN: LiteralString = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
 class Keeper:
-    """The file, and the thread that keeps it true."""
+    """The file, and the thread that keeps it true. `changed`: Unix time of the last change that it heard of. With that
+    a proxy refuses an older snapshot of another reloader, which did not hear of it."""
 
     def __init__(self, settings: Settings, file: Path, status: Status) -> None:
         self._settings, self._file, self._status = settings, file, status
+        self.changed = 0
 
     def start(self) -> None:
         """Begin with the file of an earlier run, if there is one: the database may be away."""
@@ -86,6 +88,17 @@ class Keeper:
 
     def discard(self) -> None:
         """It is not true any more."""
+        self.changed = int(time.time())
+        self._remove()
+
+    def read(self) -> bytes | None:
+        """The snapshot, if there is one."""
+        try:
+            return self._file.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _remove(self) -> None:
         self._status.set(TAKEN, 0)
         self._file.unlink(missing_ok=True)
 
@@ -98,7 +111,7 @@ class Keeper:
         try:
             self._write(sealed)
         except OSError as error:
-            self.discard()
+            self._remove()
             log.warning("no snapshot: %s: %s; proxies do not start without the database", self._file, error.strerror)
             return
         self._status.set(TAKEN, began)

@@ -13,10 +13,10 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from kamailio.reloader.environment import Endpoint
+from kamailio.snapshot import CHANGED
 
 STALE_SECONDS = 60.0
 Labels = tuple[tuple[str, str], ...]
@@ -85,7 +85,16 @@ class Status:
         return "\n".join(lines) + "\n"
 
 
-def serve(status: Status, where: Endpoint, token: str, snapshot: Path | None = None) -> http.server.ThreadingHTTPServer:
+class Kept(Protocol):
+    """What has the snapshot: `Keeper`."""
+
+    changed: int
+
+    def read(self) -> bytes | None:
+        """The snapshot, if there is one."""
+
+
+def serve(status: Status, where: Endpoint, token: str, kept: Kept | None = None) -> http.server.ThreadingHTTPServer:
     """Answer on that address, in threads of its own. The snapshot is for who has the token."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -105,20 +114,19 @@ def serve(status: Status, where: Endpoint, token: str, snapshot: Path | None = N
         def _send_snapshot(self) -> None:
             if not hmac.compare_digest(self.headers.get("Authorization", "").encode(), f"Bearer {token}".encode()):
                 return self._send(403, "the reloader's WARP_ACL_RPC_TOKEN is another one\n")
-            try:
-                content = snapshot.read_bytes() if snapshot else None
-            except FileNotFoundError:
-                content = None
+            content = kept.read() if kept else None
             if content is None:
-                return self._send(404, "no snapshot: the tables changed, or the database has not been read yet\n")
-            return self._send(200, content)
+                content = b"no snapshot: the tables changed, or the database has not been read yet\n"
+                return self._send(404, content, kept.changed if kept else 0)
+            return self._send(200, content, kept.changed if kept else 0)
 
-        def _send(self, code: int, text: str | bytes) -> None:
+        def _send(self, code: int, text: str | bytes, changed: int = 0) -> None:
             body = text.encode() if isinstance(text, str) else text
             self.send_response(code)
             kind = "text/plain; version=0.0.4; charset=utf-8" if isinstance(text, str) else "application/octet-stream"
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
+            self.send_header(CHANGED, str(changed))
             self.end_headers()
             self.wfile.write(body)
 

@@ -17,7 +17,8 @@ import psycopg
 import pytest
 import trustme
 
-from kamailio.start import AwayError, Database, Gate, Part, Snapshot
+from kamailio.gate import AwayError, Database, Gate
+from kamailio.snapshot import Part, Snapshot
 from tests.sip.acl import Acl
 
 ROWS = b"192.0.2.1\t0\t0\tmain|A\\\\B\\tC\t0\t\\N\n192.0.2.2\t0\t0\t\t0\t\\N\n"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from kamailio.reloader.rpc import Refused
-from kamailio.start import Snapshot, seal, unseal
+from kamailio.snapshot import Snapshot, seal, unseal
 from tests.sip.acl import Acl
 from tests.sip.conftest import NETWORK, ProxyMaker
 from tests.sip.edge import KNOWN, SOON, UNKNOWN, Edge, seconds_until

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 import time
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kamailio.gate import QUERY, Database
 from kamailio.reloader.database import DatabaseDown
-from kamailio.reloader.environment import SettingError, Settings
+from kamailio.reloader.environment import Endpoint, SettingError, Settings
 from kamailio.reloader.snapshot import TAKEN, Keeper
-from kamailio.reloader.status import Status
-from kamailio.start import QUERY, Database, Part, Snapshot, Unusable, fetch, main, seal, unseal
+from kamailio.reloader.status import Status, serve
+from kamailio.snapshot import Part, Snapshot, Unusable, _read, fetch, seal, unseal
+from kamailio.start import main
 from tests.cases import cases
 from tests.unit.test_acl_reloader import ENVIRONMENT
 
@@ -70,6 +74,54 @@ def test_one_from_the_future_is_refused() -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(Unusable, match=r"snapshot: .*No such file"):
         fetch(str(tmp_path / "snapshot"), "token")
+
+
+class Reloader:
+    """What one reloader serves."""
+
+    def __init__(self, sealed: bytes | None, changed: int) -> None:
+        self.changed, self._sealed = changed, sealed
+
+    def read(self) -> bytes | None:
+        return self._sealed
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "reason"),
+    [
+        (Reloader(SEALED, 0), Reloader(None, 0), ""),
+        (Reloader(SEALED, SNAPSHOT.taken), Reloader(None, SNAPSHOT.taken), ""),
+        (Reloader(SEALED, 0), Reloader(None, SNAPSHOT.taken + 1), "as another reloader knows"),
+        (Reloader(None, 0), Reloader(None, 0), "404 no snapshot"),
+        (Reloader(SEALED[:-1], 0), Reloader(SEALED, 0), ""),
+    ],
+)
+def test_of_two_reloaders_the_one_that_heard_of_a_change_is_believed(
+    one: Reloader, other: Reloader, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = f"127.9.{os.getpid() % 250}.1", f"127.9.{os.getpid() % 250}.2"
+    servers = [
+        serve(Status(), Endpoint(host, 0), "token", each) for host, each in zip(hosts, (one, other), strict=True)
+    ]
+    monkeypatch.setattr(
+        "kamailio.snapshot._places",
+        lambda _, token: [
+            (host, partial(_read, host, server.server_address[1], "/snapshot", token))
+            for host, server in zip(hosts, servers, strict=True)
+        ],
+    )
+    try:
+        if reason:
+            with pytest.raises(Unusable, match=reason):
+                fetch("http://reloader:9062/snapshot", "token")
+        else:
+            assert fetch("http://reloader:9062/snapshot", "token") == SNAPSHOT
+        with pytest.raises(Unusable, match="403 the reloader's WARP_ACL_RPC_TOKEN is another one"):
+            fetch("http://reloader:9062/snapshot", "other")
+    finally:
+        for server in servers:
+            server.shutdown()
+            server.server_close()
 
 
 # The database, as Kamailio reads the URL
@@ -164,6 +216,7 @@ def test_a_change_removes_the_file_before_the_views_are_read_again(
         made._keep(listener)
     assert events == ["read, file gone", "read, file gone"]
     assert taken(status) > 0
+    assert made.changed > 0
 
 
 def test_a_change_of_which_the_database_says_no_more_leaves_no_snapshot(
