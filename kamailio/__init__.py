@@ -12,16 +12,8 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 START = "start.py"
-FRAGMENTS = (
-    "ip_auth.cfg",
-    "limits.cfg",
-    "table_mtree.cfg",
-    "table_permissions.cfg",
-    "rpc.cfg",
-    START,
-    "gate.py",
-    "snapshot.py",
-)
+FRAGMENTS = ("ip_auth.cfg", "limits.cfg", "table_mtree.cfg", "table_permissions.cfg", "rpc.cfg")
+PROGRAMS = (START, "gate.py", "snapshot.py")
 
 
 # Published where there are dedicated addresses.
