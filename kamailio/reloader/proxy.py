@@ -31,6 +31,8 @@ ARRIVAL_SECONDS = 1.0
 TABLES_READ = "warp_acl_proxy_tables_timestamp_seconds"
 # Kamailio's words: the key to delete was not there, and reload_delta has not passed since the last reload.
 GONE_ALREADY, TOO_SOON = "not found", "ongoing reload"
+# rpc.cfg's.
+BUSY = "another call is being done"
 
 
 class Source(Protocol):
@@ -162,7 +164,9 @@ class Proxy:
         """Whether its tables are those of a snapshot, and of when; kamailio/start.py says so in `dedicated`."""
         try:
             taken = self._ask("htable.get", "dedicated", "taken")["item"]["value"]
-        except Refused:
+        except Refused as refusal:
+            if BUSY in str(refusal):
+                raise
             return
         self._set(TABLES_READ, float(taken))
         log.warning("%s was started from a snapshot that is %.0f s old", self.where, time.time() - float(taken))

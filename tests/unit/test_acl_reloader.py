@@ -424,6 +424,17 @@ def test_the_age_of_tables_is_the_snapshots_until_everything_was_loaded(
     assert f"{name} 9000\n" in status.text()
 
 
+def test_a_snapshot_is_asked_for_again_when_another_call_was_being_done(
+    proxy: Proxy, kamailio: FakeProxy, status: Status
+) -> None:
+    kamailio.snapshot_taken = 5000
+    kamailio.failures["htable.get"] = [Refused("htable.get: another call is being done")]
+    proxy.turn(NOTHING)
+    kamailio.failures["htable.reload"] = [Refused("Htable reload failed")]
+    proxy.turn(EVERYTHING)
+    assert 'warp_acl_proxy_tables_timestamp_seconds{proxy="192.0.2.9:9061"} 5000\n' in status.text()
+
+
 def test_every_call_of_a_long_reload_is_a_sign_of_life(
     proxy: Proxy, kamailio: FakeProxy, status: Status, monkeypatch: pytest.MonkeyPatch
 ) -> None:
