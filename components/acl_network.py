@@ -53,13 +53,17 @@ def of_proxies(network: Network) -> dict[str, Any]:
     }
 
 
-def of_reloader(network: Network, database: pulumi.Output[str]) -> dict[str, Any]:
+def of_reloader(network: Network, database: pulumi.Output[str] | None) -> dict[str, Any]:
     """It answers on its status port, and reaches DNS (wherever the cluster has it), the database's address and the
-    proxies."""
-    return {
+    proxies. `database` is None for a pod with a database proxy of its own, which reaches Google's APIs as well."""
+    answers = {
         "podSelector": {"matchLabels": network.reloader},
-        "policyTypes": ["Ingress", "Egress"],
         "ingress": [{"ports": [{"protocol": "TCP", "port": network.status}]}],
+    }
+    if database is None:
+        return answers | {"policyTypes": ["Ingress"]}
+    return answers | {
+        "policyTypes": ["Ingress", "Egress"],
         "egress": [
             {"ports": _both(DNS_PORT)},
             {
