@@ -143,9 +143,7 @@ def test_googles_shape_has_the_same_addresses() -> None:
     found = [each.get("ipv4Prefix") or each["ipv6Prefix"] for each in document["prefixes"]]
     aws_shape = ranges(LIVE, EUROPE)
     assert sorted(found) == sorted(
-        each.get("ip_prefix") or each["ipv6_prefix"]
-        for key in ("prefixes", "ipv6_prefixes")
-        for each in aws_shape[key]
+        each.get("ip_prefix") or each["ipv6_prefix"] for key in ("prefixes", "ipv6_prefixes") for each in aws_shape[key]
     )
     assert {(each["service"], each["scope"]) for each in document["prefixes"] if "ipv6Prefix" in each} == {
         ("EGRESS", "europe-west4")
