@@ -45,7 +45,7 @@ def aws_prefix_list_update(selection: Selection) -> str:
     """
     return lines(
         f"# {selection.heading}",
-        f"# The calls that make a prefix list of IPv{selection.family} equal to this one; its other entries are removed.",
+        f"# The calls that make a prefix list of IPv{selection.family} equal to this one; other entries are removed.",
         "# aws ec2 get-managed-prefix-list-entries --prefix-list-id ID > entries.json",
         "# jq -c --arg id ID --argjson version VERSION -f FILE entries.json > calls.jsonl",
         "# then each line, one after the other, each when the list's state is modify-complete again:",
