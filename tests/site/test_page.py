@@ -215,3 +215,34 @@ def test_text_that_means_harm_is_text(browser: Browser, tmp_path: Path) -> None:
 
 def test_it_is_light_for_the_wire_too() -> None:
     assert len(rendered(*EVERYTHING)["index.html"]) < 40_000
+
+
+# Every address and every date in a text, with the number of lines that it stands on.
+LINES = """
+() => {
+  const figure = /(\\d+\\.){3}\\d+(\\/\\d+)?(:\\d+)?|[0-9a-f]*:[0-9a-f:]*:[0-9a-f]+(\\/\\d+)?|\\d{4}-\\d\\d-\\d\\d/gi;
+  const walker = document.createTreeWalker(document.querySelector("body"), NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (walker.nextNode()) {
+    for (const each of walker.currentNode.data.matchAll(figure)) {
+      const range = document.createRange();
+      range.setStart(walker.currentNode, each.index);
+      range.setEnd(walker.currentNode, each.index + each[0].length);
+      found.push([each[0], new Set([...range.getClientRects()].map(place => Math.round(place.top))).size]);
+    }
+  }
+  return found;
+}
+"""
+A4 = ViewportSize(width=658, height=985)  # 210 x 297 mm without the margins of 18 mm, at 96 dots an inch
+
+
+@pytest.mark.parametrize("sheet", ["formats/vendor-sheet.html", "formats/customer-sheet.html"])
+def test_a_printed_sheet_breaks_no_address_and_no_date(browser: Browser, site: str, crowd: str, sheet: str) -> None:
+    for folder_, few in ((site, 8), (crowd, 100)):
+        with opened(browser, f"{folder_}{sheet}", viewport=A4) as seen:
+            seen.page.emulate_media(media="print")
+            figures = seen.page.evaluate(LINES)
+            assert len(figures) > few
+            assert [figure for figure, lines in figures if lines != 1] == []
+            assert seen.overflow() <= 0, "nothing is cut off at the paper's edge"
