@@ -153,7 +153,7 @@ def test_without_javascript_everything_is_there_but_the_buttons(browser: Browser
 
 def test_the_feeds_link_answers_with_atom_and_every_link_with_a_file(browser: Browser, site: str) -> None:
     with opened(browser, f"{site}index.html") as seen:
-        alternate = seen.page.locator("link[rel=alternate]")
+        alternate = seen.page.locator('link[type="application/atom+xml"]')
         assert alternate.get_attribute("type") == "application/atom+xml"
         links = {seen.page.evaluate("(e) => e.href", link) for link in seen.page.locator("a").element_handles()}
         files = {link for link in links if "#" not in link}
