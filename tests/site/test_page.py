@@ -217,6 +217,24 @@ def test_it_is_light_for_the_wire_too() -> None:
     assert len(rendered(*EVERYTHING)["index.html"]) < 40_000
 
 
+def test_a_feeds_entry_leads_to_its_place_on_the_page(browser: Browser, site: str) -> None:
+    with opened(browser, f"{site}index.html") as seen:
+        entries = feedparser.parse(seen.page.request.get(f"{site}feed.xml").text()).entries
+        past = [entry for entry in entries if ", from " not in entry.title]
+        for entry in past:
+            place = seen.page.locator(f"li[id='{entry.link.partition('#')[2]}']")
+            assert place.count() == 1
+            words = " ".join(place.inner_text().split())
+            assert entry.title.partition(", from")[0] in words
+        assert len(past) == seen.page.locator(".changes li").count() > 3
+
+
+def test_one_click_selects_a_whole_address(browser: Browser, site: str) -> None:
+    with opened(browser, f"{site}index.html", java_script_enabled=True) as seen:
+        seen.page.locator("code", has_text=NAT[0]).first.click()
+        assert seen.page.evaluate("getSelection().toString()") == NAT[0]
+
+
 # Every address and every date in a text, with the number of lines that it stands on.
 LINES = """
 () => {
@@ -246,3 +264,11 @@ def test_a_printed_sheet_breaks_no_address_and_no_date(browser: Browser, site: s
             assert len(figures) > few
             assert [figure for figure, lines in figures if lines != 1] == []
             assert seen.overflow() <= 0, "nothing is cut off at the paper's edge"
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
+def test_the_page_breaks_no_ipv4_address_and_no_date(browser: Browser, site: str, viewport: ViewportSize) -> None:
+    with opened(browser, f"{site}index.html", viewport=viewport) as seen:
+        figures = [each for each in seen.page.evaluate(LINES) if ":" not in each[0]]
+        assert len(figures) > 30
+        assert [figure for figure, lines in figures if lines != 1] == []

@@ -254,7 +254,7 @@ def test_entries_say_what_it_means_and_what_to_do() -> None:
     assert "open your firewall to it now" in reported["Announced: 192.0.2.2"]
     assert "keep it in your list" in reported["Draining: 198.51.100.3"]
     assert "remove it from your lists" in reported["Retired: 198.51.100.4"]
-    assert f"after it: {', '.join(NAT)}" in reported[f"Retired: {RETIRED[0]}"]
+    assert f"Replaced by {', '.join(NAT)}." in reported[f"Retired: {RETIRED[0]}"]
     assert "the day was not written down" in reported[f"Retired: {RETIRED[0]}"]
 
 
