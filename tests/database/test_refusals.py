@@ -299,18 +299,22 @@ def test_a_trunk_with_entries_stays(acl: Database, trunk: int) -> None:
 
 
 def test_a_dedicated_address_is_one_customer_s(acl: Database) -> None:
+    acl.reserve("34.9.9.9")
     acl.do(f"{DEDICATED} ('{FIRST}', '34.9.9.9', 'acme-in', 'acme-sip')", user="warp_acl_writer")
     with pytest.raises(psycopg.errors.UniqueViolation):
-        acl.do(f"{DEDICATED} ('{SECOND}', '34.9.9.9', 'x', 'y')", user="warp_acl_writer")
+        acl.do(f"{DEDICATED} ('{FIRST}', '34.9.9.9', 'x', 'y')", user="warp_acl_writer")
 
 
 @pytest.mark.parametrize("network", ["34.9.9.0/24", "34.9.9.9/31", "2600::/64"])
 def test_a_dedicated_address_is_a_single_one(acl: Database, network: str) -> None:
     with pytest.raises(psycopg.errors.CheckViolation, match="single_address"):
+        acl.reserve(network)
+    with pytest.raises(psycopg.errors.ForeignKeyViolation, match="address refused"):
         acl.do(f"{DEDICATED} ('{FIRST}', '{network}', 'x', 'y')", user="warp_acl_writer")
 
 
 def test_a_dedicated_address_keeps_the_names_of_its_resources(acl: Database) -> None:
+    acl.reserve("34.9.9.9")
     for values in (f"('{FIRST}', '34.9.9.9', NULL, 'y')", f"('{FIRST}', '34.9.9.9', 'x', NULL)"):
         with pytest.raises(psycopg.errors.NotNullViolation, match="gcp_"):
             acl.do(f"{DEDICATED} {values}", user="warp_acl_writer")

@@ -1,0 +1,72 @@
+-- A row in accounts.customer_dedicated_ips makes every call to its address a customer's, from any source. So a row needs an
+-- address that a stack has reserved for this customer: never a shared ingress or egress address, and nothing that is not the
+-- edge's at all. Every stack lists its own here, in the transaction that writes its rows; the portal can read the list.
+
+CREATE TABLE trunk_acl.dedicated_addresses (
+    address inet PRIMARY KEY,
+    ban text NOT NULL,
+    name text NOT NULL,
+    owner text NOT NULL,
+    CONSTRAINT dedicated_addresses_for_rows UNIQUE (address, ban),
+    CONSTRAINT dedicated_addresses_single_address CHECK (masklen(address) = CASE family(address) WHEN 4 THEN 32 ELSE 128 END)
+);
+COMMENT ON TABLE trunk_acl.dedicated_addresses IS 'Dedicated ingress addresses that stacks have reserved, each for one customer; written by pulumi';
+COMMENT ON COLUMN trunk_acl.dedicated_addresses.address IS 'The address';
+COMMENT ON COLUMN trunk_acl.dedicated_addresses.ban IS 'The customer it is reserved for';
+COMMENT ON COLUMN trunk_acl.dedicated_addresses.name IS 'Name of the reserved address at Google Cloud';
+COMMENT ON COLUMN trunk_acl.dedicated_addresses.owner IS 'The stack (setting trunkAcl.owner) that reserves it';
+GRANT USAGE ON SCHEMA trunk_acl TO warp_acl_writer;
+GRANT SELECT ON trunk_acl.dedicated_addresses TO warp_acl_writer;
+
+CREATE FUNCTION trunk_acl.refuse_unfit_dedicated() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    reason text := trunk_acl.unfit(NEW.address::cidr);
+BEGIN
+    IF reason IS NOT NULL THEN
+        RAISE EXCEPTION 'address refused: %', reason
+            USING ERRCODE = 'check_violation', DETAIL = format('dedicated address %s of BAN %s', NEW.name, NEW.ban),
+            HINT = 'exceptions are a setting of the stack: allowReserved of trunkAcl.limits';
+    END IF;
+    RETURN NEW;
+END;
+$$;
+COMMENT ON FUNCTION trunk_acl.refuse_unfit_dedicated() IS 'Refuses dedicated addresses that nobody can call';
+REVOKE ALL ON FUNCTION trunk_acl.refuse_unfit_dedicated() FROM PUBLIC;
+CREATE TRIGGER refuse_unfit BEFORE INSERT OR UPDATE ON trunk_acl.dedicated_addresses
+    FOR EACH ROW EXECUTE FUNCTION trunk_acl.refuse_unfit_dedicated();
+COMMENT ON TRIGGER refuse_unfit ON trunk_acl.dedicated_addresses IS 'Global unicast addresses only';
+
+-- Rows that are there already: those of stacks are reserved addresses, which each stack corrects with its next update. The
+-- portal's are not taken over: the update after this migration refuses to go on as long as one of them lets calls in, and
+-- lists them (dedicated.py). NOT VALID for good, because such a row can still be switched off. Deferrable for the stack, which
+-- changes both tables at once.
+INSERT INTO trunk_acl.dedicated_addresses (address, ban, name, owner)
+    SELECT listed.address, listed.ban, listed.gcp_address_name, listed.owner FROM accounts.customer_dedicated_ips AS listed
+    WHERE listed.owner <> 'portal' AND trunk_acl.unfit(listed.address::cidr) IS NULL;
+ALTER TABLE accounts.customer_dedicated_ips ADD CONSTRAINT customer_dedicated_ips_reserved
+    FOREIGN KEY (address, ban) REFERENCES trunk_acl.dedicated_addresses (address, ban) DEFERRABLE NOT VALID;
+COMMENT ON CONSTRAINT customer_dedicated_ips_reserved ON accounts.customer_dedicated_ips IS 'Only addresses that a stack has reserved for the customer, also under concurrent updates';
+
+-- The same in words. The constraint holds where two transactions do not see each other.
+CREATE FUNCTION trunk_acl.refuse_unreserved() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND NOT NEW.active AND (NEW.address, NEW.ban) = (OLD.address, OLD.ban) THEN
+        RETURN NEW;
+    END IF;
+    IF NOT EXISTS (
+        SELECT FROM trunk_acl.dedicated_addresses AS known WHERE known.address = NEW.address AND known.ban = NEW.ban
+    ) THEN
+        RAISE EXCEPTION 'address refused: % is not a dedicated address reserved for BAN %', host(NEW.address), NEW.ban
+            USING ERRCODE = 'foreign_key_violation',
+            HINT = 'reserve one first: the stack does, for customers under warp-edge:dedicated; trunk_acl.dedicated_addresses lists them';
+    END IF;
+    RETURN NEW;
+END;
+$$;
+COMMENT ON FUNCTION trunk_acl.refuse_unreserved() IS 'Refuses dedicated addresses that no stack has reserved for the customer';
+REVOKE ALL ON FUNCTION trunk_acl.refuse_unreserved() FROM PUBLIC;
+CREATE TRIGGER refuse_unreserved BEFORE INSERT OR UPDATE ON accounts.customer_dedicated_ips
+    FOR EACH ROW EXECUTE FUNCTION trunk_acl.refuse_unreserved();
+COMMENT ON TRIGGER refuse_unreserved ON accounts.customer_dedicated_ips IS 'Only addresses that a stack has reserved for the customer';
