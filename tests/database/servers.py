@@ -16,7 +16,7 @@ from components.trunk_acl import entries, migrations, migrator, reach, roles
 from components.trunk_acl.lock import Connection
 from local_cloud.postgres import PostgresServer
 from trunk_removal import Allowed
-from trunk_text import Trunk
+from trunk_text import Trunk, texts
 
 HOST = "127.91.5.1"
 USER, PASSWORD = "warp", 'pa\'ss \\ wörd "%s" $1'
@@ -94,7 +94,7 @@ class Database:
         allowed: Allowed | None = None,
     ) -> entries.Reconciled:
         with self.connect() as connection:
-            return entries.reconcile(connection, owner, wanted, places or {}, allowed)
+            return entries.reconcile(connection, owner, texts(wanted), places or {}, allowed)
 
     def allow(self, *ranges: str, widest: tuple[int, int] = (20, 40)) -> None:
         with self.connect() as connection:
