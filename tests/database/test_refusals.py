@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from components.trunk_acl import entries
+from components.trunk_acl.ranges import of_network
 from components.trunk_acl.special_purpose import Fitness, blocks
 from refusal import Refusal
 from settings.trunk_acl import Limits
@@ -372,7 +373,7 @@ def test_the_preview_refuses_exactly_what_the_database_refuses_and_in_its_words(
         ).fetchall()
     by_database = {ip_network(text): reason and respelt(reason) for text, reason in rows}
     fitness = Fitness(limits)
-    assert {each: fitness.unfit(each) for each in asked} == by_database
+    assert {each: fitness.unfit(*of_network(each)) for each in asked} == by_database
     assert sum(1 for reason in by_database.values() if reason) > 1000
     assert sum(1 for reason in by_database.values() if not reason) > 100
 
