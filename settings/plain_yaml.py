@@ -26,8 +26,8 @@ class YamlError(Exception):
 
 
 class Node:
-    """A value as it is written. `kind`: "map" (`value`: keys and values in turn), "seq" (`value`: its items), or that of
-    a scalar (`value`: its text), such as "str" or "int". `line`: counted from 1, as editors do."""
+    """A value as it is written. `kind`: "map" (`value`: keys and values in turn), "seq" (`value`: its items), or that
+    of a scalar (`value`: its text), such as "str" or "int". `line`: counted from 1, as editors do."""
 
     __slots__ = ("kind", "line", "value")
 
@@ -42,8 +42,8 @@ def compose(
 ) -> Node | None:  # fmt: skip
     """The nodes of one document; None if it is empty. Raises `YamlError`.
 
-    `what` names the document in the error for nesting deeper than `deepest`. The items of a list at the top are handed to
-    `each`, one after another, and not kept, where it is given; the error of a later line may follow.
+    `what` names the document in the error for nesting deeper than `deepest`. Where `each` is given, the items of a list
+    at the top are handed to it, one after another, and not kept; the error of a later line may follow.
     """
     try:
         loader = yaml.CSafeLoader(text)
@@ -57,7 +57,7 @@ def compose(
         raise YamlError(mark.line + 1 if mark else 1, f"not YAML: {reason}") from None
 
 
-def _composed(  # noqa: C901, PLR0912 (one loop over every event of a file: calls would double its time)
+def _composed(  # noqa: PLR0912 (one loop over every event of a file: calls would double its time)
     loader: yaml.CSafeLoader, deepest: int, what: str, each: Callable[[Node], object] | None
 ) -> Node | None:
     """From the parser's events: PyYAML's own nodes take three times as long and as much memory.
@@ -70,7 +70,7 @@ def _composed(  # noqa: C901, PLR0912 (one loop over every event of a file: call
     around: list[Node] = []
     next_event = loader.get_event
     while True:
-        event = next_event()
+        event: Any = next_event()
         kind = type(event)
         if kind is yaml.ScalarEvent:
             line = event.start_mark.line + 1

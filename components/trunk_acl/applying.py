@@ -40,7 +40,9 @@ def apply(props: Props, owner_before: str | None = None) -> None:
                 if rows is None:
                     owners.refuse_left_trunks(connection, props["owner"])
                 else:
-                    entries.reconcile(connection, props["owner"], rows, props["places"], _allowed(props.get("removals")))
+                    entries.reconcile(
+                        connection, props["owner"], rows, props["places"], _allowed(props.get("removals"))
+                    )
                 dedicated.reconcile(connection, props["owner"], own)
             forget_changes(connection)
 

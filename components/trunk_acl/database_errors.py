@@ -70,4 +70,7 @@ def told(error: psycopg.Error) -> tuple[str, str]:
     known = _TABLE.get(code) or _TABLE.get(code[:2])
     if known and not (code == "23503" and diagnosis.message_hint):  # a trigger's own words are better
         return f"{known[0]}: {what}", known[1]
-    return f"the database refuses: {what}", diagnosis.message_hint or "nothing was changed; run again once it is put right"
+    return (
+        f"the database refuses: {what}",
+        diagnosis.message_hint or "nothing was changed; run again once it is put right",
+    )

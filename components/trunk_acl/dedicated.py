@@ -1,8 +1,8 @@
 """The dedicated addresses that a stack declares, and their rows: read back, and reconciled.
 
-`trunk_acl.dedicated_addresses` lists which addresses may have a row at all, and whose; each stack lists its own. Rows of
-another owner (the portal's) are neither read nor touched; they are in the way where they have the same address, and where
-they let calls in at an address that is not listed for their customer.
+`trunk_acl.dedicated_addresses` lists which addresses may have a row at all, and whose; each stack lists its own. Rows
+of another owner (the portal's) are neither read nor touched; they are in the way where they have the same address, and
+where they let calls in at an address that is not listed for their customer.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ SHOWN = 5  # rows named in a message
 def read(connection: Connection, owner: str) -> dict[str, dict[str, Any]]:
     """The rows that `owner` keeps. One that a second row has the name of is known by its address.
 
-    What differs from `owner`'s list shows as well: `reserved: false` is a row whose address is not in it, and what is in
-    it without a row has no `service`.
+    What differs from `owner`'s list shows as well: `reserved: false` is a row whose address is not in it, and what is
+    in it without a row has no `service`.
     """
     rows = connection.execute(_READ, {"owner": owner})
     found: dict[str, dict[str, Any]] = {}
@@ -42,8 +42,8 @@ def read(connection: Connection, owner: str) -> dict[str, dict[str, Any]]:
 def reconcile(connection: Connection, owner: str, wanted: Rows) -> int:
     """Make list and rows of `owner` exactly these, all or nothing; how many rows were written.
 
-    Raises `Refusal` for an unknown BAN, for an address that has another keeper, and for rows of others that let calls in
-    at an address that is not listed for their customer; then nothing is changed.
+    Raises `Refusal` for an unknown BAN, for an address that has another keeper, and for rows of others that let calls
+    in at an address that is not listed for their customer; then nothing is changed.
     """
     rows = [(name, row["ban"], row["address"], row["service"]) for name, row in sorted(wanted.items())]
     values = {"owner": owner}
@@ -83,15 +83,15 @@ def _refuse(cursor: psycopg.Cursor[tuple[Any, ...]], owner: str) -> None:
         raise Refusal(
             f"dedicated address {name} ({address}) is in trunk_acl.dedicated_addresses already: the stack with"
             f" trunkAcl.owner {other} reserves it for BAN {ban}",
-            f"remove the customer from warp-edge:dedicated of either stack; if {other} is no stack any more:"
+            f"remove the customer from warp-edge:dedicated of either stack; if {other} is no stack any more:"  # noqa: S608
             f" DELETE FROM trunk_acl.dedicated_addresses WHERE owner = '{other}'",
         )
     if left := cursor.execute(_LEFT, {"owner": owner}).fetchone():
         address, name, other, ban = left
         raise Refusal(
-            f"dedicated address {name} ({address}) of BAN {ban} drains, leaves or changes its customer, but {other} keeps"
-            " a row for it in accounts.customer_dedicated_ips",
-            f"remove that row first: DELETE FROM accounts.customer_dedicated_ips WHERE address = '{address}'",
+            f"dedicated address {name} ({address}) of BAN {ban} drains, leaves or changes its customer, but {other}"
+            " keeps a row for it in accounts.customer_dedicated_ips",
+            f"remove that row first: DELETE FROM accounts.customer_dedicated_ips WHERE address = '{address}'",  # noqa: S608
         )
 
 
@@ -99,15 +99,15 @@ def _refuse_unreserved(cursor: psycopg.Cursor[tuple[Any, ...]]) -> None:
     rows = cursor.execute(_UNRESERVED).fetchall()
     if not rows:
         return
-    listed = ", ".join(f"{address} ({name}, BAN {ban}, kept by {keeper})" for address, name, ban, keeper in rows[:SHOWN])
+    shown = [f"{address} ({name}, BAN {ban}, kept by {keeper})" for address, name, ban, keeper in rows[:SHOWN]]
     more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-    several = ", ".join(f"'{row[0]}'" for row in rows)
+    addresses = ", ".join(f"'{row[0]}'" for row in rows)
     raise Refusal(
-        "accounts.customer_dedicated_ips lets all calls in at addresses that no stack reserves for these customers, or that"
-        f" drain: {listed}{more}. Nothing was changed",
-        "if the address is the customer's, put it under warp-edge:dedicated with its ban (docs/dedicated.md) and remove"
-        " the row; otherwise switch the row off: UPDATE accounts.customer_dedicated_ips SET active = false WHERE address"
-        f" IN ({several})",
+        "accounts.customer_dedicated_ips lets all calls in at addresses that no stack reserves for these customers, or"
+        f" that drain: {', '.join(shown)}{more}. Nothing was changed",
+        "if the address is the customer's, put it under warp-edge:dedicated with its ban (docs/dedicated.md) and remove"  # noqa: S608
+        " the row; otherwise switch it off: UPDATE accounts.customer_dedicated_ips SET active = false WHERE"
+        f" address IN ({addresses})",
     )
 
 

@@ -168,7 +168,9 @@ def _refuse_shared_trunks(cursor: psycopg.Cursor[tuple[object, ...]], owner: str
     """A trunk that leaves the files while others' entries are in it: those would have no trunk any more."""
     rows = cursor.execute(_SHARED, {"owner": owner}).fetchall()
     if rows:
-        listed = "; ".join(f"trunk {name} of BAN {ban}: {ranges} ({keepers})" for ban, name, ranges, keepers in rows[:5])
+        listed = "; ".join(
+            f"trunk {name} of BAN {ban}: {ranges} ({keepers})" for ban, name, ranges, keepers in rows[:5]
+        )
         more = f"; and {len(rows) - 5} more trunks" if len(rows) > 5 else ""
         raise Refusal(
             f"trunks leave the trunk files, but others keep entries in them: {listed}{more}",

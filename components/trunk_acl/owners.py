@@ -37,7 +37,8 @@ def hand_over(connection: Connection, before: str, now: str) -> int:
 
 
 def refuse_left_trunks(connection: Connection, owner: str) -> None:
-    """Where no trunk files are configured, `owner` keeps neither trunks nor entries. Raises `Refusal` with both ways."""
+    """Where no trunk files are configured, `owner` keeps neither trunks nor entries. Raises `Refusal` with both
+    ways."""
     left = {what: count for what, count in _count(connection, owner).items() if what in ("trunks", "entries")}
     if any(left.values()):
         raise Refusal(

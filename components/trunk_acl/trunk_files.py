@@ -142,7 +142,6 @@ class _Reading:
     unfit: list[Problem] = field(default_factory=list)
 
 
-
 def read(folder: Path, limits: Limits) -> TrunkFiles:
     """The trunks in the files of `folder` (`trunk_folder.listed`). Raises `TrunkFilesError` with every problem."""
     if not folder.is_dir():
@@ -175,7 +174,9 @@ def _written(reading: _Reading) -> TrunkFiles:
         key, value = places.written(each.ban, each.name, each.file, each.line, places_of)
         where[key] = value
         by_customer.setdefault(each.ban, []).append((each.name, "\n".join(text)))
-    return TrunkFiles({ban: "\n".join(text for _, text in sorted(by_customer[ban])) for ban in sorted(by_customer)}, where)
+    return TrunkFiles(
+        {ban: "\n".join(text for _, text in sorted(by_customer[ban])) for ban in sorted(by_customer)}, where
+    )
 
 
 def _named(folder: Path, name: str) -> str:
@@ -187,7 +188,8 @@ def _named(folder: Path, name: str) -> str:
 def _read(file: Path, name: str, reading: _Reading) -> None:
     text = ""
     # An error further down makes all of the file a single problem.
-    trunks, entries, problems, unfit = map(len, (reading.trunks, reading.entries, reading.problems, reading.unfit))
+    lists: tuple[list[Any], ...] = (reading.trunks, reading.entries, reading.problems, reading.unfit)
+    before = [len(each) for each in lists]
     problem: Problem | None = None
     try:
         text = file.read_text(encoding="utf-8")
@@ -206,7 +208,8 @@ def _read(file: Path, name: str, reading: _Reading) -> None:
         hint = f"; {_ends_in_a_colon(address[0])}; put it in quotes" if address else ""
         problem = Problem(name, error.line, "", f"{error}{hint}")
     if problem:
-        del reading.trunks[trunks:], reading.entries[entries:], reading.problems[problems:], reading.unfit[unfit:]
+        for each, length in zip(lists, before, strict=True):
+            del each[length:]
         reading.problems.append(problem)
 
 
@@ -224,8 +227,7 @@ def _item(node: Node, file: str, reading: _Reading) -> None:
     if placed is None:
         lines = [child.line for child in _child_values(node, "ranges")]
         placed = [
-            (*ranges.of_network(each.range), line, each.active)
-            for each, line in zip(item.ranges, lines, strict=True)
+            (*ranges.of_network(each.range), line, each.active) for each, line in zip(item.ranges, lines, strict=True)
         ]
     number = len(reading.trunks)
     first = header(
@@ -274,7 +276,9 @@ def _problems(error: ValidationError, value: Any, node: Node, file: str) -> Iter
 
 def _child(node: Node, step: object) -> Node | None:
     if node.kind == MAP:
-        return next((value for key, value in zip(node.value[::2], node.value[1::2], strict=True) if key.value == step), None)
+        return next(
+            (value for key, value in zip(node.value[::2], node.value[1::2], strict=True) if key.value == step), None
+        )
     if node.kind == LIST and isinstance(step, int):
         child: Node | None = node.value[step] if step < len(node.value) else None
         return child

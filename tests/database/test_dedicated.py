@@ -261,7 +261,8 @@ def test_rows_from_before_the_list_are_no_hindrance_to_the_migration_and_named_b
     assert "SET active = false WHERE address IN ('34.1.2.4')" in str(refused.value)
     assert acl.ask(ROWS) == before
     acl.do(
-        "UPDATE accounts.customer_dedicated_ips SET active = false WHERE address IN ('34.1.2.4')", user="warp_acl_writer"
+        "UPDATE accounts.customer_dedicated_ips SET active = false WHERE address IN ('34.1.2.4')",
+        user="warp_acl_writer",
     )
     with pytest.raises(psycopg.errors.ForeignKeyViolation, match="address refused"):
         acl.do("UPDATE accounts.customer_dedicated_ips SET active = true", user="warp_acl_writer")

@@ -189,8 +189,9 @@ def test_a_trunk_that_entries_of_the_portal_hang_on_is_not_removed(acl: Database
     with pytest.raises(Refusal) as refused:
         acl.reconcile([trunk(SECOND, "main")])
     assert str(refused.value) == (
-        f"trunks leave the trunk files, but others keep entries in them: trunk main of BAN {FIRST}: 34.2.0.0/24 (portal)"
-        "\n  -> remove these entries first, where they are kept; or keep the trunk in its file, with `ranges: []` (and"
+        "trunks leave the trunk files, but others keep entries in them:"
+        f" trunk main of BAN {FIRST}: 34.2.0.0/24"
+        " (portal)\n  -> remove these entries first, where they are kept; or keep the trunk in its file, with `ranges: []` (and"
         " `active: false` to switch it off with all its entries)"
     )
     assert everything(acl) == before
@@ -205,7 +206,9 @@ def test_a_trunk_that_entries_of_the_portal_hang_on_is_not_removed(acl: Database
 def test_ipv6_ranges_are_read_back_as_the_files_have_them(acl: Database) -> None:
     """PostgreSQL writes some of them with an IPv4 address at the end."""
     acl.allow("::/8", widest=(20, 16))
-    wanted = [trunk(FIRST, "main", "::1.2.3.0/120", "::ffff:5.6.7.8/128", "2600:1900::/48", "2600:0:0:1::/64", "34.0.0.0/20")]
+    wanted = [
+        trunk(FIRST, "main", "::1.2.3.0/120", "::ffff:5.6.7.8/128", "2600:1900::/48", "2600:0:0:1::/64", "34.0.0.0/20")
+    ]
     acl.reconcile(wanted)
     assert rows(acl) == texts(wanted)
     assert acl.reconcile(wanted) == Reconciled(0, 0, 0)

@@ -1,4 +1,4 @@
-"""A stack's rows stay with it: under another owner's name, without trunk files, and while the portal writes them, too."""
+"""A stack's rows stay with it: under another owner's name, without trunk files, and while the portal writes, too."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ DEDICATED = {"sip-acme-udp-ip": {"ban": FIRST, "address": "34.9.9.9", "service":
 OWNERS = """
 SELECT owner, count(*) FROM (
     SELECT owner FROM accounts.trunk_groups UNION ALL SELECT owner FROM accounts.trunk_ips
-    UNION ALL SELECT owner FROM accounts.customer_dedicated_ips UNION ALL SELECT owner FROM trunk_acl.dedicated_addresses
+    UNION ALL SELECT owner FROM accounts.customer_dedicated_ips
+    UNION ALL SELECT owner FROM trunk_acl.dedicated_addresses
 ) AS rows GROUP BY owner ORDER BY owner
 """
 

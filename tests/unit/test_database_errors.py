@@ -44,7 +44,9 @@ def test_each_state_of_the_database_has_its_words_and_its_remedy(code: str) -> N
 
 
 def test_an_error_without_a_state_is_a_lost_connection_where_psycopg_says_so() -> None:
-    assert told(psycopg.OperationalError("server closed the connection"))[0].startswith("the connection to the database")
+    assert told(psycopg.OperationalError("server closed the connection"))[0].startswith(
+        "the connection to the database"
+    )
     assert told(psycopg.DataError("odd")) == (
         "the database refuses: odd", "nothing was changed; run again once it is put right",
     )  # fmt: skip
