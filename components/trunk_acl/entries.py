@@ -71,16 +71,17 @@ def reconcile(
         removed = cursor.execute(_REMOVE_ENTRIES, values).rowcount + cursor.execute(_REMOVE_TRUNKS, values).rowcount
         changed = cursor.execute(_CHANGE_TRUNKS, values).rowcount + cursor.execute(_CHANGE_ENTRIES, values).rowcount
         try:
-            added = cursor.execute(_ADD_TRUNKS, values).rowcount + cursor.execute(_ADD_ENTRIES, values).rowcount
+            with connection.transaction():  # so that the other trunk can still be asked for
+                added = cursor.execute(_ADD_TRUNKS, values).rowcount + cursor.execute(_ADD_ENTRIES, values).rowcount
         except psycopg.errors.ExclusionViolation as error:
             raise Refusal(
-                _overlap(error, places, wanted), "a range has one customer: take it from the other first"
+                _overlap(cursor, error, places, wanted), "a range has one customer: take it from the other first"
             ) from None
         except psycopg.errors.CheckViolation as error:
             raise Refusal(_unfit(error, places, wanted), error.diag.message_hint or "correct the trunk file") from None
         except psycopg.errors.UniqueViolation as error:
             raise Refusal(
-                _taken(error, places, wanted), "the portal keeps it: remove it there, or from the trunk file"
+                _taken(cursor, error, places, wanted), "the portal keeps it: remove it there, or from the trunk file"
             ) from None
     return Reconciled(added, changed, removed)
 
@@ -179,13 +180,19 @@ def _refuse_shared_trunks(cursor: psycopg.Cursor[tuple[object, ...]], owner: str
         )
 
 
-def _overlap(error: psycopg.Error, places: Mapping[str, str], wanted: Mapping[str, str]) -> str:
+def _overlap(
+    cursor: psycopg.Cursor[tuple[object, ...]],
+    error: psycopg.Error,
+    places: Mapping[str, str],
+    wanted: Mapping[str, str],
+) -> str:
     """`Key (cidr, ban)=(a, x) conflicts with existing key (cidr, ban)=(b, y).`"""
     keys = [part.partition(")")[0] for part in (error.diag.message_detail or "").split("=(")[1:]]
     if len(keys) != 2:
         return error.diag.message_primary or str(error)
     (range_, ban), (other, other_ban) = (key.split(", ") for key in keys)
-    return f"BAN {ban}{_where(range_, ban, places, wanted)}: {range_} overlaps {other} of BAN {other_ban}"
+    where, keeper = _where(range_, ban, places, wanted), _keeper(cursor, other)
+    return f"BAN {ban}{where}: {range_} overlaps {other} of BAN {other_ban}{keeper}"
 
 
 def _unfit(error: psycopg.Error, places: Mapping[str, str], wanted: Mapping[str, str]) -> str:
@@ -195,13 +202,29 @@ def _unfit(error: psycopg.Error, places: Mapping[str, str], wanted: Mapping[str,
     return f"{who}{_where(range_, who.removeprefix('BAN '), places, wanted)}: {why}"
 
 
-def _taken(error: psycopg.Error, places: Mapping[str, str], wanted: Mapping[str, str]) -> str:
+def _taken(
+    cursor: psycopg.Cursor[tuple[object, ...]],
+    error: psycopg.Error,
+    places: Mapping[str, str],
+    wanted: Mapping[str, str],
+) -> str:
     """`Key (cidr)=(a) already exists.` or `Key (ban, name)=(x, y) already exists.`"""
     what = (error.diag.message_detail or error.diag.message_primary or "").removeprefix("Key ").rstrip(".")
     first, _, trunk = what.partition("=(")[2].partition(")")[0].partition(", ")
     place = of_trunk(places, first, trunk)
     where = (f" ({place})" if place else "") if trunk else _where(first, "", places, wanted)
-    return f"a row that trunk files do not keep is in the way: {what}{where}"
+    keeper = "" if trunk else _keeper(cursor, first)
+    return f"a row that trunk files do not keep is in the way: {what}{where}{keeper}"
+
+
+def _keeper(cursor: psycopg.Cursor[tuple[object, ...]], range_: str) -> str:
+    """The trunk that has this range now: for operators. Empty when it is one of this update's own."""
+    row = cursor.execute(
+        "SELECT g.name, i.owner FROM accounts.trunk_ips AS i JOIN accounts.trunk_groups AS g ON g.id = i.trunk_group_id"
+        " WHERE i.cidr = %s::cidr",
+        (range_,),
+    ).fetchone()
+    return f", trunk {row[0]}, kept by {row[1]}" if row else ""
 
 
 def _where(range_: str, ban: str, places: Mapping[str, str], wanted: Mapping[str, str]) -> str:

@@ -118,13 +118,16 @@ REFUSALS = {
     ),
     "a range around the portal's": (
         [trunk(FIRST, "main", "34.100.0.0/20")],
-        rf"BAN {FIRST} \(trunks/a\.yaml:1\): 34\.100\.0\.0/20 overlaps 34\.100\.0\.0/24 of BAN {THIRD}",
+        rf"BAN {FIRST} \(trunks/a\.yaml:1\): 34\.100\.0\.0/20 overlaps 34\.100\.0\.0/24 of BAN {THIRD}, trunk portal,"
+        " kept by portal\n",
     ),
     "a range inside the portal's": (
         [trunk(SECOND, "main", "34.100.0.8/32")],
         rf"BAN {SECOND} \(trunks/b\.yaml:7\): 34\.100\.0\.8 overlaps 34\.100\.0\.0/24 of BAN {THIRD}",
     ),
-    "the portal's own range": ([trunk(FIRST, "main", PORTAL)], r"34\.100\.0\.0/24.* already exists"),
+    "the portal's own range": (
+        [trunk(FIRST, "main", PORTAL)], r"34\.100\.0\.0/24.* already exists.*, trunk portal, kept by portal\n"
+    ),
     "the portal's own trunk": (
         [trunk(THIRD, "portal", "34.5.0.0/24")], rf"is in the way: \(ban, name\)=\({THIRD}, portal\) already exists",
     ),
@@ -191,8 +194,8 @@ def test_a_trunk_that_entries_of_the_portal_hang_on_is_not_removed(acl: Database
     assert str(refused.value) == (
         "trunks leave the trunk files, but others keep entries in them:"
         f" trunk main of BAN {FIRST}: 34.2.0.0/24"
-        " (portal)\n  -> remove these entries first, where they are kept; or keep the trunk in its file, with `ranges: []` (and"
-        " `active: false` to switch it off with all its entries)"
+        " (portal)\n  -> remove these entries first, where they are kept; or keep the trunk in its file, with"
+        " `ranges: []` (and `active: false` to switch it off with all its entries)"
     )
     assert everything(acl) == before
     for octet in range(3, 9):

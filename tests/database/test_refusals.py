@@ -14,7 +14,7 @@ from components.trunk_acl.ranges import of_network
 from components.trunk_acl.special_purpose import Fitness, blocks
 from refusal import Refusal
 from settings.trunk_acl import Limits
-from tests.database.servers import CUSTOMERS, Database
+from tests.database.servers import CUSTOMERS, Database, Server
 
 FIRST, SECOND = CUSTOMERS[:2]
 GROUP = "INSERT INTO accounts.trunk_groups (ban, name, auth_type, calls_per_second, concurrent_calls) VALUES"
@@ -209,9 +209,43 @@ OVERLAPS = [
 def test_two_customers_cannot_own_overlapping_ranges(acl: Database, trunk: int, first: str, second: str) -> None:
     acl.add_entry(trunk, first)
     other = acl.add_trunk(SECOND)
-    with pytest.raises(psycopg.errors.ExclusionViolation, match="trunk_ips_one_customer"):
+    with pytest.raises(psycopg.errors.ExclusionViolation) as refused:
         acl.add_entry(other, second, SECOND)
+    assert refused.value.diag.constraint_name == "trunk_ips_one_customer"
+    # By a transaction that did not see the first, or another writer than the portal.
+    with pytest.raises(psycopg.errors.ExclusionViolation, match='"trunk_ips_one_customer"'):
+        acl.do(
+            "INSERT INTO accounts.trunk_ips (trunk_group_id, ban, cidr, owner)"
+            f" VALUES ({other}, '{SECOND}', '{second}', 'x')"
+        )
     acl.add_entry(trunk, second)  # within one customer, ranges nest
+
+
+def test_the_portal_s_refusal_does_not_say_which_other_customer_has_the_range(
+    acl: Database, trunk: int, server: Server
+) -> None:
+    """Its users see the message. Operators find the customer, its trunk and who keeps the row in the server's log."""
+    acl.add_entry(trunk, "34.1.2.0/24")
+    other = acl.add_trunk(SECOND)
+    acl.add_entry(other, "34.9.0.0/24", SECOND)
+    attempts = (
+        f"INSERT INTO accounts.trunk_ips (trunk_group_id, ban, cidr) VALUES ({other}, '{SECOND}', '34.1.2.7/32')",
+        "UPDATE accounts.trunk_ips SET cidr = '34.1.2.7/32' WHERE cidr = '34.9.0.0/24'",
+    )
+    for statement in attempts:
+        with pytest.raises(psycopg.errors.ExclusionViolation) as refused:
+            acl.do(statement, user="warp_acl_writer")
+        assert refused.value.diag.message_primary == "range refused: 34.1.2.7/32 overlaps a range of another customer"
+        assert FIRST not in str(refused.value)
+    told = f"34.1.2.7/32 of BAN {SECOND} refused: it overlaps 34.1.2.0/24 of BAN {FIRST}, trunk main, kept by portal"
+    assert server.postgres.log_file.read_text(encoding="utf-8").count(told) == 2
+
+
+def test_a_range_that_another_trunk_of_the_customer_has_is_refused_with_that_trunk(acl: Database, trunk: int) -> None:
+    acl.add_entry(trunk, "34.1.2.7/32")
+    with pytest.raises(psycopg.errors.UniqueViolation) as refused:
+        acl.add_entry(acl.add_trunk(FIRST, "second"), "34.1.2.7/32")
+    assert refused.value.diag.message_primary == "range refused: 34.1.2.7/32 is an entry of trunk main already"
 
 
 def test_nobody_owns_a_range_twice(acl: Database, trunk: int) -> None:
