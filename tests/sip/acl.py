@@ -67,6 +67,11 @@ class Acl:
 
     def dedicate(self, ban: str, address: str) -> None:
         self.do(
+            "INSERT INTO trunk_acl.dedicated_addresses (address, ban, name, owner) VALUES (%s, %s, 'a', 'warp-edge')"
+            " ON CONFLICT (address) DO UPDATE SET ban = EXCLUDED.ban",
+            address, ban,
+        )  # fmt: skip
+        self.do(
             "INSERT INTO accounts.customer_dedicated_ips (ban, address, gcp_address_name, gcp_service_name)"
             " VALUES (%s, %s, 'a', 's')",
             ban, address,
