@@ -19,6 +19,7 @@ from components.trunk_acl import catalogue, customers, roles
 from components.trunk_acl.lock import Connection, held
 from components.trunk_acl.migrations import Applied, Migration, pending
 from components.trunk_acl.patience import Patience
+from components.trunk_acl.role_members import Role
 from refusal import Refusal
 
 REGISTRY = """
@@ -63,7 +64,7 @@ class Wishes:
     """What the database should be like. Times in seconds."""
 
     migrations: Sequence[Migration]
-    roles: Sequence[roles.Role]
+    roles: Sequence[Role]
     create_customers: bool = False
     lock_seconds: float = 60
     statement_seconds: float = 600
@@ -77,7 +78,7 @@ class Report:
     repaired: tuple[str, ...]
 
 
-def migrate(connection: Connection, wishes: Wishes, then: Callable[[], None] = lambda: None) -> Report:
+def migrate(connection: Connection, wishes: Wishes, then: Callable[[], object] = lambda: None) -> Report:
     """Bring the schema up to date under the lock, repair what was changed by hand, and run `then` before letting go.
 
     `then` has to be repeatable: while others have locks that it needs, it is run again (`patience.py`). The connection

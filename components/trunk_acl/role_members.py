@@ -59,15 +59,16 @@ class _Row:
 
 
 def own_right(connection: Connection, role: Role) -> Iterator[Flaw]:
-    """The ADMIN OPTION of who works here. A superuser needs none."""
+    """The ADMIN OPTION of who works here, on a role that is there. A superuser needs none."""
     user, mighty = _user(connection)
-    if mighty or any(row.member == user and row.admin for row in _rows(connection, role)):
+    there = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (role.name,)).rowcount
+    if mighty or not there or any(row.member == user and row.admin for row in _rows(connection, role)):
         return
     yield Flaw(f"{user} has no ADMIN OPTION on {role.name}", _grant_admin(role, user))
 
 
-def flaws(connection: Connection, role: Role) -> Iterator[Flaw]:
-    """Members that are missing or in excess, and memberships of the role itself."""
+def surplus(connection: Connection, role: Role) -> Iterator[Flaw]:
+    """Members that the settings do not name, and memberships of the role itself."""
     user, _ = _user(connection)
     rows = _rows(connection, role)
     for row in rows:
@@ -80,6 +81,11 @@ def flaws(connection: Connection, role: Role) -> Iterator[Flaw]:
         elif row.member in role.members and row.member != user and row.admin:
             line = f"{row.member} may make others members of {role.name}"
             yield Flaw(line, _revoke(connection, row, "ADMIN OPTION FOR "))
+
+
+def missing(connection: Connection, role: Role) -> Iterator[Flaw]:
+    """Members that the settings name."""
+    rows = _rows(connection, role)
     for member in role.members:
         if not any(row.member == member and row.role == role.name and row.inherits for row in rows):
             grant = statement("GRANT {} TO {}", role.name, member)
@@ -99,7 +105,7 @@ def remedy(connection: Connection, role: Role, flaw: Flaw) -> str:
         )
     able = sorted({row.member for row in rows if row.role == role.name and row.admin})
     who = " or ".join(["a superuser", *able])
-    return f"as {who} run: {_grant_admin(role, user)}; docs/trunk-acl.md, 'Versions'"
+    return f"as {who} run: {_grant_admin(role, user)}; docs/trunk-acl.md, 'PostgreSQL versions'"
 
 
 def _grant_admin(role: Role, user: str) -> str:
