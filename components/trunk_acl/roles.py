@@ -48,8 +48,7 @@ def ensure(connection: Connection, roles: Sequence[Role]) -> None:
     first, of all roles: it must not depend on whether the rest can be done.
     """
     for role in roles:
-        _put_right(connection, role, role_members.own_right)
-        _put_right(connection, role, role_members.surplus)
+        _put_right(connection, role, _surplus)
     for role in roles:
         _ensure(connection, role)
 
@@ -96,8 +95,12 @@ def _execute(connection: Connection, role: Role, flaw: Flaw, sql_text: str) -> N
     except psycopg.errors.InsufficientPrivilege as error:
         raise Refusal(
             f"{flaw.line}: {': '.join(filter(None, (error.diag.message_primary, error.diag.message_detail)))}",
-            role_members.remedy(connection, role, flaw),
+            role_members.remedy(role_members.read(connection, role), flaw),
         ) from None
+
+
+def _surplus(connection: Connection, role: Role) -> Iterator[Flaw]:
+    return role_members.surplus(role_members.read(connection, role))
 
 
 def _flaws(connection: Connection, role: Role) -> Iterator[Flaw]:
@@ -113,9 +116,8 @@ def _flaws(connection: Connection, role: Role) -> Iterator[Flaw]:
         yield Flaw(f"role {role.name} is gone", statement("CREATE ROLE {}", role.name))
         return
     signs_in, inherits, limit, ends, purpose, *attributes = row
-    # First of all: without ADMIN OPTION nothing else can be put right.
-    yield from role_members.own_right(connection, role)
-    yield from role_members.surplus(connection, role)
+    members = role_members.read(connection, role)
+    yield from role_members.surplus(members)
     alter = statement("ALTER ROLE {} ", role.name)
     for found, right in zip(attributes, TOO_MUCH.values(), strict=True):
         if found:
@@ -132,7 +134,7 @@ def _flaws(connection: Connection, role: Role) -> Iterator[Flaw]:
     if purpose != role.purpose:
         yield Flaw(f"comment of role {role.name} was changed", _comment(role))
     yield from _settings(connection, role)
-    yield from role_members.missing(connection, role)
+    yield from role_members.missing(members)
 
 
 def _settings(connection: Connection, role: Role) -> Iterator[Flaw]:
