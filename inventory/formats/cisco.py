@@ -73,8 +73,8 @@ def _ends(selection: Selection, group: str) -> str:
 def _head(found: dict[str, Service], access_list: str) -> list[str]:
     return [
         f"Each load replaces as a whole: {', '.join(found)}",
-        "Nothing else is changed, and no address that stays is missing at any moment. Load it in configuration mode, line",
-        "by line or as a file. Messages that a group or an entry to be removed does not exist are harmless.",
+        "Nothing else is changed, and no address that stays is missing at any moment. Load it in configuration mode,",
+        "line by line or as a file. Messages that a group or an entry to be removed does not exist are harmless.",
         "A group WARP-... that this file no longer names has ended: remove its lines from your access list, then it.",
         f"Once, after the first load, in your {access_list} and in front of what denies:",
     ]

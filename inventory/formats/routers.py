@@ -23,8 +23,8 @@ def mikrotik(selection: Selection) -> str:
     chain, side = ("input", "src") if vendors else ("output", "dst")
     head = [
         selection.heading,
-        f"/import FILE: afterwards the lists named {own}-... have these addresses and no others. No address that stays is",
-        "missing at any moment, and nothing else is changed.",
+        f"/import FILE: afterwards the lists named {own}-... have these addresses and no others. No address that stays",
+        "is missing at any moment, and nothing else is changed.",
         f"Once, after the first import (on a router: chain=forward for chain={chain}):",
         *(
             f"  /{MENUS[family]} firewall filter add chain={chain} {side}-address-list={name} protocol={protocol}"

@@ -92,8 +92,8 @@ def asterisk(selection: Selection) -> str:
     name = f"warp-{selection.audience.label}"
     head = (
         selection.heading,
-        f"Replace /etc/asterisk/{name}.conf by this file each time. Once: `#include {name}.conf` at the end of pjsip.conf",
-        "(FreePBX: of pjsip_custom.conf), and an endpoint (FreePBX: a trunk) named warp.",
+        f"Replace /etc/asterisk/{name}.conf by this file each time. Once: `#include {name}.conf` at the end of",
+        "pjsip.conf (FreePBX: of pjsip_custom.conf), and an endpoint (FreePBX: a trunk) named warp.",
         "After each update: asterisk -rx 'pjsip reload'",
         *(["IPv6 needs a transport bound to [::]."] if any(":" in each.address for each in selection.living) else []),
     )

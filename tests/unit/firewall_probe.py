@@ -1,9 +1,8 @@
 """A machine whose own firewall drops by default, in a network namespace: what packets reach it, and what leaves it.
 
 Run inside of the namespace by `run_steps`, as a program: it reads steps as JSON, and writes their results. Every
-address is local there by a route, because an IPv6 address comes into use some time after it was added. A packet is delivered
-before the call that sends it returns; a second packet, which the machine's own rule admits, follows each one all the
-same, so that no test waits for a packet that was dropped.
+address is local there by a route, because an IPv6 address comes into use some time after it was added. A second packet,
+which the machine's own rule admits, follows each one in the same queue, so that no test waits for one that was dropped.
 """
 
 from __future__ import annotations

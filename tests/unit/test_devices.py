@@ -1,7 +1,7 @@
 """What outsiders load into their devices, loaded as the file's head says: twice, with an address retired in between.
 
-The three proofs of docs/formats.md. Twice: what the device lets in is what the inventory has, what is retired is gone,
-and what is not ours is as it was. To the letter: the head, followed as it says, works on a device that drops by default.
+The three proofs of docs/formats.md. Twice: what the device lets in is what the inventory has, what is retired is gone
+and what is not ours is as it was. To the letter: the head, done as it says, works on a device that drops by default.
 Complete: every address of the audience is there, in the file or in the one that it names.
 """
 
