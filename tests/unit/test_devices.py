@@ -23,7 +23,7 @@ from inventory.formats import Audience, Family
 from inventory.site.files import FORMS
 from tests.unit.device_models import Cube, Device, Flow, Junos, RouterOs, asa, commented, cube, router
 from tests.unit.firewall_probe import KNOWN, MACHINE, probe, run, run_steps
-from tests.unit.format_readers import tool
+from tests.unit.format_readers import read_asterisk, tool
 from tests.unit.published import Json, address, signed
 from tests.unit.test_formats import render
 from tests.unit.test_sheets import cells, html_page
@@ -277,8 +277,12 @@ def never_less(to: Audience, family: Family | None = None) -> Callable[[Any], No
     stays = promised(FIRST, to, family) & promised(SECOND, to, family)
     assert stays
 
+    seen: list[set[Flow]] = []
+
     def watch(device: Any) -> None:
-        assert not (in_force := device.lets_in()) or in_force >= stays
+        if in_force := device.lets_in():
+            seen.append(in_force)
+        assert not seen or in_force >= stays
 
     return watch
 
@@ -366,6 +370,14 @@ def test_a_table_of_peers_keeps_all_that_is_not_ours(name: str, columns: str, to
     base.close()
 
 
+@pytest.mark.parametrize("to", SIDES)
+def test_asterisk_gets_both_families_in_a_file_of_its_own(to: Audience) -> None:
+    for document in (FIRST, SECOND):
+        text = render("asterisk", document, to=to)
+        assert {each.partition("/")[0] for each in read_asterisk(text)} == accepted(to, document)
+        assert f"`#include warp-{to.label}.conf`" in text
+
+
 def test_freeswitch_finds_the_list_among_its_own() -> None:
     """Included as the head says: FreeSWITCH's preprocessor puts the content of <include> in the place of the line."""
     for document in (FIRST, SECOND):
@@ -397,10 +409,15 @@ def test_a_plain_list_is_one_that_firewalls_fetch(name: str, to: Audience) -> No
 # --- Siblings. ---
 
 
-@pytest.mark.parametrize(
-    ("name", "to"),
-    [(form.format, form.audience) for form in FORMS if form.family == 6],
-)
+WITH_A_SIBLING = [
+    (name, to)
+    for name, form in FORMATS.items()
+    if form.one_family and not form.ipv4_only
+    for to in (SIDES if form.customers_too else (VENDORS,))
+]
+
+
+@pytest.mark.parametrize(("name", "to"), WITH_A_SIBLING)
 def test_a_form_of_one_family_has_a_file_for_the_other_on_the_site_and_the_page(name: str, to: Audience) -> None:
     files = site(SECOND)
     four, six = [form.path for form in FORMS if (form.format, form.audience) == (name, to)]
