@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 import cisco_acl
 import pytest
 
-from inventory.formats import Audience, Family
+from inventory.formats import FORMATS, Audience, Family
 from inventory.site.files import FORMS
 from tests.unit.device_models import Cube, Device, Flow, Junos, RouterOs, asa, commented, cube, router
 from tests.unit.firewall_probe import KNOWN, MACHINE, probe, run, run_steps
