@@ -38,12 +38,14 @@ def cisco_acl(selection: Selection) -> str:
         *(
             f"  permit {protocol} {_ends(selection, f'object-group {name}')} eq {port}"
             for name, service in found.items()
+            if service.addresses
             for protocol, port in service.flows
         ),
         f"The access list WARP-{selection.audience.label.upper()}{suffix} of files before 2026-11-28 had a line per",
         "address: remove it when your own list has the lines above.",
     ]
-    return lines(*(f"! {each}" for each in head), *_replaced(found, f"object-group {kind}", "host"), "!")
+    loopback = "::1" if six else "127.0.0.1"
+    return lines(*(f"! {each}" for each in head), *_replaced(found, f"object-group {kind}", "host", loopback), "!")
 
 
 def cisco_asa(selection: Selection) -> str:
@@ -55,6 +57,7 @@ def cisco_asa(selection: Selection) -> str:
         *(
             f"  access-list OUTSIDE line 1 extended permit {protocol} {ends} eq {port}"
             for name, service in found.items()
+            if service.addresses
             for ends in [_ends(selection, f"object-group {name}")]
             for protocol, port in service.flows
         ),
@@ -80,15 +83,17 @@ def _head(found: dict[str, Service], access_list: str) -> list[str]:
     ]
 
 
-def _replaced(found: dict[str, Service], group: str, host: str) -> Iterator[str]:
+def _replaced(found: dict[str, Service], group: str, host: str, loopback: str = "127.0.0.1") -> Iterator[str]:
     """A group holds another one, so it never is without the addresses that stay: NEXT, complete, is put beside NOW; NOW
     is made anew while it is not in use, and takes over."""
     for name, service in found.items():
         now, following = f"{name}-NOW", f"{name}-NEXT"
         hosts = [f" {host} {address.address}" for address in service.addresses]
-        remarked = [
-            line for a, each in zip(service.addresses, hosts, strict=True) for line in (f"! {described(a)}", each)
-        ]
+        remarks = [f"! {described(address)}" for address in service.addresses]
+        if not hosts:
+            # No packet comes from or goes to a loopback address.
+            hosts, remarks = [f" {host} {loopback}"], ["! Its addresses are retired; a group in use cannot be empty."]
+        remarked = [line for each in zip(remarks, hosts, strict=True) for line in each]
         yield f"no {group} {following}"
         yield from (f"{group} {following}", *remarked)
         yield from (f"{group} {name}", f" group-object {following}", f" no group-object {now}")

@@ -52,11 +52,21 @@ class Service:
 
 
 def services(selection: Selection) -> list[Service]:
-    """The living addresses by what is opened for them, in the order of the inventories."""
+    """The living addresses by what is opened for them, in the order of the inventories.
+
+    A service whose addresses are all retired has none: devices that loaded an earlier file have to let go of them.
+    """
     found: dict[str, tuple[Address, list[tuple[str, int]]]] = {}
     for address, protocol, port in flows(selection):
         found.setdefault(address.address, (address, []))[1].append((protocol, port))
     groups: dict[tuple[tuple[str, int], ...], list[Address]] = {}
     for address, opens in found.values():
-        groups.setdefault(tuple(sorted(opens, key=lambda flow: (flow[0] != "udp", flow[1]))), []).append(address)
+        groups.setdefault(_sorted(opens), []).append(address)
+    for address in selection.everything:
+        opens = [(protocol.lower(), port) for protocol in opened(address) for port in address.ports]
+        groups.setdefault(_sorted(opens), [])
     return [Service(opens, addresses) for opens, addresses in groups.items()]
+
+
+def _sorted(opens: Sequence[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(set(opens), key=lambda flow: (flow[0] != "udp", flow[1])))

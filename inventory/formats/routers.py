@@ -89,7 +89,9 @@ def juniper(selection: Selection) -> str:
             ),
         ]
         text += ["    replace:", f"    prefix-list {name} {{", "        /*", *(f"         * {each}" for each in head)]
-        text += ["         */", *(f"        {each.cidr};" for each in service.addresses), "    }"]
+        # Of a list whose addresses are retired: a term must not match an empty list.
+        prefixes = [each.cidr for each in service.addresses] or ["127.0.0.1/32", "::1/128"]
+        text += ["         */", *(f"        {each};" for each in prefixes), "    }"]
     return lines(*text, "}")
 
 

@@ -45,11 +45,13 @@ class NothingToListError(Exception):
 
 @dataclass(frozen=True)
 class Selection:
-    """One request: inventories, audience, and family (for formats with one family only)."""
+    """One request: inventories, audience, and family. `one_of_two`: there is a file for each family, so that the one of
+    a family that has ended is loaded as well, to take its addresses away."""
 
     inventories: tuple[PublishedInventory, ...]
     audience: Audience
     family: Family | None = None
+    one_of_two: bool = False
 
     @cached_property
     def everything(self) -> list[Address]:
@@ -64,9 +66,10 @@ class Selection:
 
     @cached_property
     def living(self) -> list[Address]:
-        """What must be in somebody's list today: announced, active and draining. Never empty."""
+        """What must be in somebody's list today: announced, active and draining. Never empty, but in one of two files
+        whose addresses are all retired."""
         found = [address for address in self.everything if address.published]
-        if not found:
+        if not found and not (self.one_of_two and self.everything and self.other_family):
             family = f"IPv{self.family} " if self.family else ""
             raise NothingToListError(f"no {family}address in use for {self.audience}")
         return found
@@ -135,7 +138,7 @@ class Format:
         if audience not in self.audiences:
             raise NothingToListError(f"{self.name} is not for {audience}: it is for {' or '.join(self.audiences)}")
         family = family or (4 if self.one_family else None)
-        return self.render(Selection(inventories, audience, family))
+        return self.render(Selection(inventories, audience, family, self.one_family))
 
 
 def visible_to(customer: str | None, found: Sequence[PublishedInventory]) -> list[PublishedInventory]:

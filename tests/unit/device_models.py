@@ -9,15 +9,18 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 from hier_config import HConfig, Platform, get_hconfig
 
 Flow = tuple[str, str, int]
+Watch = Callable[[Any], None] | None
 
 
 def flows(addresses: Iterable[str], protocol: str, port: int) -> set[Flow]:
-    return {(str(ipaddress.ip_address(each.partition("/")[0])), protocol, port) for each in addresses}
+    """No packet comes from or goes to a loopback address, which stands in a group that may not be empty."""
+    parsed = (ipaddress.ip_address(each.partition("/")[0]) for each in addresses)
+    return {(str(each), protocol, port) for each in parsed if not each.is_loopback}
 
 
 def commented(text: str, mark: str) -> list[str]:
@@ -26,6 +29,10 @@ def commented(text: str, mark: str) -> list[str]:
 
 
 class Device(Protocol):
+    """A device; `watch` sees it after each line that takes effect at once."""
+
+    watch: Watch
+
     def load(self, text: str) -> None:
         """As the file's head says, once more if it was loaded before."""
 
@@ -41,9 +48,11 @@ class Device(Protocol):
 class Cisco:
     """A router (IOS) or a firewall (ASA), configured line by line at a terminal."""
 
-    def __init__(self, running: str, platform: Platform, watch: Callable[[Cisco], None] | None = None) -> None:
+    watch: Watch = None
+
+    def __init__(self, running: str, platform: Platform) -> None:
         self.config: HConfig = get_hconfig(platform, running)
-        self.platform, self.watch = platform, watch
+        self.platform = platform
 
     def load(self, text: str) -> None:
         section: list[str] = []
@@ -135,6 +144,7 @@ class RouterOs:
     )
     REMOVE = re.compile(r"(/ip|/ipv6) firewall address-list remove \[find where (.+)\]")
     CONDITION = re.compile(r'(list|comment)(!=|=|~)"([^"]+)"')
+    watch: Watch = None
     RULE = re.compile(
         r"(/ip|/ipv6) firewall filter add chain=(?:input|output) (?:src|dst)-address-list=(\S+) protocol=(udp|tcp)"
         r" dst-port=([\d,]+) action=accept place-before=0"
@@ -146,7 +156,6 @@ class RouterOs:
             "/ipv6": [{"list": "carriers", "address": "2001:db8:90::1", "comment": ""}],
         }
         self.rules: list[tuple[str, str, str, int]] = []
-        self.watch: Callable[[RouterOs], None] | None = None
 
     def load(self, text: str) -> None:
         for line in text.splitlines():
@@ -196,6 +205,7 @@ class RouterOs:
 class Junos:
     """Prefix lists, replaced by `load replace`: Junos CLI, "load replace" and "Comments in a configuration"."""
 
+    watch: Watch = None  # a commit has no lines
     RULE = re.compile(
         r"from \{ (?:source|destination)-prefix-list (\S+); protocol (udp|tcp); destination-port \[ ([\d ]+) \]; \}"
         r" then accept;"
@@ -231,7 +241,7 @@ class Junos:
         return [f"{name} {sorted(found)}" for name, found in self.lists.items() if not name.startswith("WARP-")]
 
 
-def router(watch: Callable[[Cisco], None] | None = None, kind: str = "ip access-list extended") -> Cisco:
+def router(kind: str = "ip access-list extended") -> Cisco:
     """IOS, with a list of its own at the interface."""
     ip = "ipv6" if kind.startswith("ipv6") else "ip"
     known = "2001:db8:90::1" if ip == "ipv6" else "203.0.113.90"
@@ -240,17 +250,16 @@ def router(watch: Callable[[Cisco], None] | None = None, kind: str = "ip access-
         f"{kind} OUTSIDE\n permit udp host {known} any eq 5060\n deny {ip} any any\n"
         "interface GigabitEthernet0/0\n ip access-group OUTSIDE in\n",
         Platform.CISCO_IOS,
-        watch,
     )
 
 
-def asa(watch: Callable[[Cisco], None] | None = None) -> Cisco:
+def asa() -> Cisco:
+    """ASA, with a list of its own at the interface."""
     return Cisco(
         "object-group network CARRIERS\n network-object host 203.0.113.90\n"
         "access-list OUTSIDE extended permit udp host 203.0.113.90 any eq 5061\n"
         "access-list OUTSIDE extended deny ip any any\naccess-group OUTSIDE in interface outside\n",
         Platform.GENERIC,
-        watch,
     )
 
 

@@ -84,7 +84,7 @@ def test_ipv6_has_its_own_form_where_a_world_keeps_the_families_apart() -> None:
     assert read_iptables(render("iptables", EUROPE, ip=6), "ip6tables-restore") == ["2001:db8::5/128"]
     assert read_aws(render("aws-prefix-list", EUROPE, ip=6)) == ["2001:db8::5/128"]
     assert read_gcp(render("gcp-firewall", EUROPE, ip=6)) == ["2001:db8::5/128"]
-    assert reader_of(lambda: router(kind="ipv6 access-list"))(render("cisco-acl", EUROPE, ip=6)) == ["2001:db8::5/128"]
+    assert reader_of(lambda: router("ipv6 access-list"))(render("cisco-acl", EUROPE, ip=6)) == ["2001:db8::5/128"]
 
 
 @pytest.mark.parametrize("name", BOTH_FAMILIES)
