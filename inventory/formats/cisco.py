@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inventory.formats.flows import Service, services
+from inventory.formats.flows import Service, calls, services
 from inventory.formats.selection import (
     FOR_ANYBODY,
     FOR_ONE_SIDE,
@@ -34,6 +34,7 @@ def cisco_acl(selection: Selection) -> str:
     head = [
         selection.heading,
         *selection.sibling(IOS_FILE),
+        calls(selection),
         *_head(found, "IPv6 access list" if six else "extended access list"),
         *(
             f"  permit {protocol} {_ends(selection, f'object-group {name}')} eq {port}"
@@ -53,6 +54,7 @@ def cisco_asa(selection: Selection) -> str:
     found = {_name(selection, each): each for each in services(selection)}
     head = [
         selection.heading,
+        calls(selection),
         *_head(found, "access list (here OUTSIDE)"),
         *(
             f"  access-list OUTSIDE line 1 extended permit {protocol} {ends} eq {port}"

@@ -8,18 +8,11 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from inventory.formats.flows import flows
+from inventory.formats.flows import calls, flows
 from inventory.formats.selection import FOR_ONE_SIDE, Audience, Family, Format, Selection, described, lines
 
 FAMILIES: tuple[Family, ...] = (4, 6)
 IPTABLES_FILE = "iptables.rules"
-
-
-def _calls(selection: Selection) -> str:
-    """The comment below the heading: what is let through, and whose file has the other direction."""
-    if selection.audience is Audience.VENDORS:
-        return "Lets in our calls to you."
-    return "Lets out your calls to us. Our calls to you come from our egress addresses: load the vendors' file as well."
 
 
 def nftables(selection: Selection) -> str:
@@ -36,7 +29,7 @@ def nftables(selection: Selection) -> str:
     )
     text = [
         selection.heading,
-        _calls(selection),
+        calls(selection),
         "Each load replaces our sets and our chain, in one transaction, and nothing else: nft -f FILE",
         f"Once, after the first load (on a router: forward for {hook}):",
         f"  nft insert rule inet filter {hook} jump {own}",
@@ -75,7 +68,7 @@ def iptables(selection: Selection) -> str:
     text = [
         selection.heading,
         *selection.sibling(IPTABLES_FILE),
-        _calls(selection),
+        calls(selection),
         f"Each load replaces our chain, in one transaction, and nothing else: {program}-restore --noflush FILE",
         f"Once, after the first load (on a router: FORWARD for {hook}):",
         f"  {program} -I {hook} -j {chain}",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from inventory.address import Address, Direction, Protocol
-from inventory.formats.selection import NothingToListError, Selection
+from inventory.formats.selection import Audience, NothingToListError, Selection
 
 # Names of groups on a device: IOS and ASA allow 64 characters, with a prefix and a suffix of ours.
 LONGEST_NAME = 44
@@ -32,6 +32,13 @@ def flows(selection: Selection) -> Iterator[tuple[Address, str, int]]:
                 if flow not in seen:
                     seen.add(flow)
                     yield address, *flow[1:]
+
+
+def calls(selection: Selection) -> str:
+    """The comment below the heading: what is let through, and whose file has the other direction."""
+    if selection.audience is Audience.VENDORS:
+        return "Lets in our calls to you."
+    return "Lets out your calls to us. Our calls to you come from our egress addresses: load the vendors' file as well."
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from inventory.formats.flows import Service, services
+from inventory.formats.flows import Service, calls, services
 from inventory.formats.selection import FOR_ONE_SIDE, Audience, Format, Selection, lines
 
 MENUS = {4: "ip", 6: "ipv6"}
@@ -23,6 +23,7 @@ def mikrotik(selection: Selection) -> str:
     chain, side = ("input", "src") if vendors else ("output", "dst")
     head = [
         selection.heading,
+        calls(selection),
         f"/import FILE: afterwards the lists named {own}-... have these addresses and no others. No address that stays",
         "is missing at any moment, and nothing else is changed.",
         f"Once, after the first import (on a router: chain=forward for chain={chain}):",
@@ -79,6 +80,7 @@ def juniper(selection: Selection) -> str:
         name = f"WARP-{selection.audience.label.upper()}-{service.name.upper()}"
         head = [
             selection.heading,
+            calls(selection),
             "load replace FILE, then commit: replaces this prefix list as a whole at the commit, and nothing else.",
             "A list WARP-... that this file no longer names has ended: remove its terms from your filter, then it.",
             "Once, in your filter (family inet; inet6 with next-header for protocol), in front of what discards:",
