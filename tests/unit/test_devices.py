@@ -181,6 +181,7 @@ def loaded_twice(
     name: str, to: Audience, family: Family | None, own: Json, load: str, once: str, listed: str
 ) -> tuple[list[set[Flow]], list[str]]:
     """What arrives before and after each load, and all rules at each time."""
+    tool("ip")
     asked = wished(to, family)
     first, second, third = (render(name, document, to=to, ip=family) for document in (FIRST, SECOND, THIRD))
     steps = [
@@ -227,6 +228,7 @@ def others_of_nft(listing: str) -> list[Json]:
 def test_nftables_is_included_at_boot_as_its_head_says(to: Audience) -> None:
     """`include` below `flush ruleset`, above the table, which has the jump."""
     tool("nft")
+    tool("ip")
     hook, text = ("input" if to is VENDORS else "output"), render("nftables", SECOND, to=to)
     jump = command_in_head(text).partition(f" {hook} ")[2]
     table = nft_own(to).replace("policy drop;", f"policy drop; {jump}")
