@@ -77,11 +77,11 @@ quick: setup-dev ## formatter, linter, types and unit tests in parallel: a minut
 
 test: setup-dev lint unit processes sandbox-tests database test-sip test-site engine ## everything: linter, types and all tests
 
-lock: setup-dev ## regenerate uv.lock and requirements.txt after a change of pyproject.toml
+lock: setup-dev ## regenerate uv.lock and what is exported from it after a change of pyproject.toml
 	@$(PYTHON) tools/python_lock.py --write
 
-lint: setup-dev ## formatter, linter, strict types, imports, workflows, pins
-	@echo "lint: formatter, linter, strict types, imports, workflows, pins (2 minutes the first time: mypy reads the SDKs once; then seconds)"
+lint: setup-dev ## formatter, linter, strict types, imports, workflows, pins, the reloader's Dockerfile
+	@echo "lint: formatter, linter, strict types, imports, workflows, pins, Dockerfile (2 minutes the first time: mypy reads the SDKs once; then seconds)"
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m mypy .
@@ -89,6 +89,7 @@ lint: setup-dev ## formatter, linter, strict types, imports, workflows, pins
 	@python3 tools/actionlint.py
 	@$(PYTHON) tools/python_lock.py
 	@$(PYTHON) tools/pins.py
+	@.venv/bin/hadolint kamailio/reloader/Dockerfile
 
 unit: setup-dev ## unit tests of the program
 	@echo "unit: the program on mocks (1 minute)"

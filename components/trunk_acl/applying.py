@@ -107,10 +107,14 @@ def _target(props: Mapping[str, Any]) -> reach.Target:
 def _wishes(props: Mapping[str, Any]) -> migrator.Wishes:
     """The migrations are the program's own, here and now; the inputs name them so that a new one is a change."""
     sign_in = props["signIn"]
+    # A member has to be there before it is one. What is null is left out: a second reader that may no longer sign in.
+    second = [roles.second_reader(props.get("secondReaderPassword"))] if sign_in.get("rotation") else []
+    readers = [*sign_in["readers"], *(each.name for each in second)]
     return migrator.Wishes(
         migrations=migrations.load(),
         roles=(
-            roles.reader(props.get("readerPassword"), sign_in["readers"]),
+            *second,
+            roles.reader(props.get("readerPassword"), readers),
             roles.writer(props.get("writerPassword"), sign_in["writers"]),
         ),
         create_customers=props["createCustomers"],

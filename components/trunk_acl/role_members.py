@@ -22,13 +22,15 @@ SEVERAL_GRANTORS = 160_000
 
 @dataclass(frozen=True)
 class Role:
-    """A role and how somebody signs in as it: with a password, or as an IAM principal that is its member."""
+    """A role and how somebody signs in as it: with a password, or as an IAM principal that is its member. `within`: the
+    role that it is itself a member of, if any."""
 
     name: str
     purpose: str
     search_path: str
     password: str | None = field(default=None, repr=False)
     members: Sequence[str] = ()
+    within: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,8 @@ def surplus(members: Members) -> Iterator[Flaw]:
     if members.there and not members.administered and not members.superuser:
         yield Flaw(f"{user} has no ADMIN OPTION on {role.name}", _grant_admin(members))
     for row in members.rows:
+        if row.member == role.name and row.role == role.within:
+            continue  # the other role's member
         if row.member == role.name:
             line = f"role {role.name} has more rights than it should: it is a member of {row.role}"
             yield Flaw(line, _revoke(members, row))

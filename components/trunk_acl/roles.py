@@ -18,6 +18,7 @@ from psycopg import sql
 
 from components.trunk_acl import role_members
 from components.trunk_acl.lock import Connection
+from components.trunk_acl.logins import READER, SECOND_READER
 from components.trunk_acl.role_members import Flaw, Role, statement
 from refusal import Refusal
 
@@ -31,9 +32,14 @@ TOO_MUCH = {
 }
 
 
+def second_reader(password: str | None) -> Role:
+    """Kamailio's after every other change of its credentials (`logins.py`): it has the reader's rights."""
+    return Role(SECOND_READER, "Kamailio: signs in as a member of warp_acl_reader", "kamailio", password, (), READER)
+
+
 def reader(password: str | None, members: Sequence[str]) -> Role:
     """Kamailio's: its modules name their tables without a schema."""
-    return Role("warp_acl_reader", "Kamailio: the views of schema kamailio", "kamailio", password, members)
+    return Role(READER, "Kamailio: the views of schema kamailio", "kamailio", password, members)
 
 
 def writer(password: str | None, members: Sequence[str]) -> Role:

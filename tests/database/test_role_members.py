@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from components.trunk_acl import migrator, roles
+from components.trunk_acl.logins import READER, SECOND_READER
 from refusal import Refusal
 from tests.database.servers import PASSWORD, READER_PASSWORD, USER, WRITER_PASSWORD, Database, Server, wishes
 
@@ -133,3 +135,48 @@ def test_a_membership_is_revoked_whatever_else_cannot_be_done(member: Database) 
     with pytest.raises(Refusal, match=r"nobody@warp\.iam is no user of this instance"):
         member.migrate(granted(readers=("nobody@warp.iam",)))
     assert member.ask("SELECT pg_has_role(%s, 'warp_acl_writer', 'USAGE')", MEMBER) == [False]
+
+
+SECOND = "anothersecondpassword"
+
+
+def rotated(first: str | None, second: str | None) -> migrator.Wishes:
+    """As after `signIn.rotation` was raised; None may not sign in."""
+    readers = roles.reader(first, (SECOND_READER,))
+    return wishes(roles=(roles.second_reader(second), readers, roles.writer(WRITER_PASSWORD, ())))
+
+
+def signs_in(database: Database, role: str, password: str) -> bool:
+    try:
+        with database.connect(role, password=password) as connection:
+            connection.execute("SELECT count(*) FROM acl_hosts")
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def test_the_second_reader_signs_in_beside_the_first_and_each_can_be_switched_off(mended: Database) -> None:
+    mended.migrate(rotated(READER_PASSWORD, SECOND))
+    assert mended.drift(rotated(READER_PASSWORD, SECOND)) == []
+    assert signs_in(mended, READER, READER_PASSWORD)
+    assert signs_in(mended, SECOND_READER, SECOND)
+    mended.migrate(rotated(None, SECOND))
+    assert not signs_in(mended, READER, READER_PASSWORD)
+    assert signs_in(mended, SECOND_READER, SECOND)
+    assert mended.drift(rotated(None, SECOND)) == []
+    mended.migrate(rotated("thirdpassword", None))
+    assert signs_in(mended, READER, "thirdpassword")
+    assert not signs_in(mended, SECOND_READER, SECOND)
+    mended.migrate(rotated("thirdpassword", SECOND))
+    mended.do(f"GRANT warp_acl_writer TO {SECOND_READER}")
+    (line, other) = mended.drift(rotated("thirdpassword", SECOND))
+    assert line == f"role {SECOND_READER} has more rights than it should: it is a member of warp_acl_writer"
+    assert other.startswith(f"{SECOND_READER} is a member of warp_acl_writer")
+    mended.migrate()
+    assert not signs_in_with_rights(mended)
+
+
+def signs_in_with_rights(database: Database) -> bool:
+    """Whether the second reader can still read, where no rotation is in the settings."""
+    (allowed,) = database.ask("SELECT pg_has_role(%s, 'warp_acl_reader', 'USAGE')", SECOND_READER)
+    return bool(allowed)
