@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -45,9 +46,13 @@ Made = Callable[[str], tuple[str, str]]
 
 
 @pytest.fixture(scope="module")
-def made(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("keys")
+
+
+@pytest.fixture(scope="module")
+def made(programs: None, folder: Path) -> Iterator[Made]:
     """What Kamailio makes of an address."""
-    folder = tmp_path_factory.mktemp("keys")
     text = fragments()["ip_auth.cfg"]
     digits = "\n".join(line for line in text.splitlines() if re.match("#!define WARP_.*_DIGITS ", line))
     routes = text[text.index("route[WARP_NAME] {") : text.index("# One line a second")]
@@ -102,9 +107,11 @@ def addresses() -> Iterator[str]:
         yield chance.choice((address.compressed, address.exploded, address.compressed.upper()))
 
 
-def test_an_address_has_the_name_and_the_key_of_the_views(made: Made) -> None:
+def test_an_address_has_the_name_and_the_key_of_the_views(made: Made, folder: Path) -> None:
     """`name` in kamailio/reloader/work.py and kamailio.key() in the database say the same."""
     for text in (*SPECIAL, *addresses()):
         address = ipaddress.ip_address(text)
         key = f"{address.version}{address.packed.hex()}"
         assert made(text) == (text if address.version == 4 else key, key), text
+    # A transformation that fails gives an empty text, and a line in the log for every message.
+    assert " ERROR: " not in (folder / "log").read_text()
