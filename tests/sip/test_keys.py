@@ -30,8 +30,12 @@ loadmodule "pv.so"
 loadmodule "textops.so"
 {fragment}
 request_route {{
-    $var(warp_address) = $hdr(X-Address);
-    route(WARP_NAME);
+    $var(warp_family) = 4;
+    $var(warp_name) = $hdr(X-Address);
+    if ($var(warp_name) =~ ":") {{
+        $var(warp_family) = 6;
+        route(WARP_NAME);
+    }}
     route(WARP_KEY);
     append_to_reply("X-Address: $hdr(X-Address)\\r\\nX-Name: $var(warp_name)\\r\\nX-Key: $var(warp_key)\\r\\n");
     sl_send_reply("200", "OK");
