@@ -92,7 +92,10 @@ def run(size: int = USUAL_SIZE, others: Path | None = None) -> Iterator[Decision
         stack.callback(server.destroy)
         _load(server, size)
         proxies = {}
-        wanted = [(REFERENCE, "mtree", None), *((table, table, None) for table in TABLES)]
+        wanted: list[tuple[str, str, Path | None]] = [
+            (REFERENCE, "mtree", None),
+            *((table, table, None) for table in TABLES),
+        ]
         if others:
             wanted += [(f"{table} of {others}", table, others) for table in TABLES]
         for number, (name, table, fragments) in enumerate(wanted):
