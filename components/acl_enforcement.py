@@ -9,14 +9,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import quote
 
 import pulumi
 import pulumi_random as random
 
 import kamailio
+from components import acl_database_proxy, acl_snapshot
 from components.acl_network import Opening
-from components.acl_reloader import MOUNTED, ReloaderArgs, declare_reloader
+from components.acl_reloader import MOUNTED, STATUS_PORT, ReloaderArgs, declare_reloader
 from components.database import PASSWORD_LENGTH, TrunkDatabase
 from components.dedicated_ingress import DedicatedIngress
 from components.sdk.kubernetes import ConfigMap, Secret
@@ -116,6 +116,10 @@ class AclEnforcement(pulumi.ComponentResource):
                     _checksums(config_map, environment),
                     address,
                     list(self._openings()),
+                    args.enforcement.snapshot_hours,
+                    pulumi.Output.all(args.database.connection_name, args.database.private_address).apply(
+                        lambda known: acl_database_proxy.instance_arguments(known[0], known[1], POSTGRESQL_PORT)
+                    ),
                 ),
                 pulumi.ResourceOptions(parent=self),
             )
@@ -132,19 +136,25 @@ class AclEnforcement(pulumi.ComponentResource):
             f"{self._name}-token", length=PASSWORD_LENGTH, special=False, opts=pulumi.ResourceOptions(parent=self)
         )
         sign_in, database, acl = self._args.sign_in, self._args.database, self._args.acl
+        place = address.apply(_place)
         if sign_in.passwords:
-            # Generated without special characters, so it needs no escaping in a URL.
-            user = pulumi.Output.concat(acl.reader, ":", acl.reader_password)
+            # Generated without special characters: Kamailio decodes nothing in a URL, and the reloader's libpq all.
+            who = pulumi.Output.concat(acl.reader, ":", acl.reader_password, "@")
+            user = {}
         else:
-            user = acl.reader.apply(lambda _: quote(database_user(sign_in.readers[0]), safe=""))
-        url = pulumi.Output.concat("postgres://", user, "@", address, f":{POSTGRESQL_PORT}/", database.name)
+            # Kamailio takes `name@project.iam` as it is and libpq `name%40project.iam`. Both take it from here.
+            who = pulumi.Output.from_input("")
+            user = {"PGUSER": database_user(sign_in.readers[0])}
+        url = pulumi.Output.concat("postgres://", who, place, "/", database.name)
         return {
+            **user,
             "WARP_ACL_DB_URL": pulumi.Output.secret(url),
             RPC_KEY: pulumi.Output.secret(token.result),
             # libpq's variables, used by Kamailio and the reloader. A database proxy in the pod encrypts by itself.
             "PGSSLMODE": "verify-ca" if sign_in.passwords else "prefer",
             "PGSSLROOTCERT": f"{MOUNTED}/{AUTHORITY}",
             "PGCONNECT_TIMEOUT": "5",  # so that a reload does not hang
+            **self._snapshot(),
         }
 
     def _openings(self) -> Iterator[Opening]:
@@ -163,12 +173,23 @@ class AclEnforcement(pulumi.ComponentResource):
         for each in self._args.dedicated.listeners if self._args.dedicated else ():
             yield from each.targets.values() if each.protocol == "TCP" else ()
 
+    def _snapshot(self) -> dict[str, pulumi.Input[str]]:
+        """What a proxy that starts without the database reads (kamailio/start.py)."""
+        if not (reloader := self._args.enforcement.reloader):
+            return {}
+        return {"WARP_ACL_SNAPSHOT": acl_snapshot.url(reloader.name, self._args.ingress.namespace, STATUS_PORT)}
+
     def _metadata(self, name: str) -> Properties:
         return {"name": name, "namespace": self._args.ingress.namespace, "labels": self._args.labels}
 
 
 def _name(metadata: Mapping[str, Any]) -> str:
     return str(metadata["name"])
+
+
+def _place(address: str) -> str:
+    """In a URL."""
+    return f"[{address}]:{POSTGRESQL_PORT}" if ":" in address else f"{address}:{POSTGRESQL_PORT}"
 
 
 def _some_address(found: Sequence[str | None]) -> str:

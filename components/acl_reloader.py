@@ -12,6 +12,7 @@ from typing import Any
 
 import pulumi
 
+from components import acl_database_proxy, acl_snapshot
 from components.acl_network import Network, Opening, of_proxies, of_reloader
 from components.load_balancer import SKIP_WAIT
 from components.sdk.kubernetes import Deployment, NetworkPolicy, PodDisruptionBudget, PodMonitoring, Service
@@ -22,7 +23,7 @@ from settings.trunk_acl import Reloader
 # Where the ConfigMap is mounted (kamailio/README.md).
 MOUNTED = "/etc/kamailio/warp"
 NOBODY = 65534
-STATUS_PORT = 9062  # /metrics for Prometheus, /healthz, /readyz
+STATUS_PORT = 9062  # /metrics for Prometheus, /healthz, /readyz, /snapshot
 SCRAPE_INTERVAL = "30s"
 # A node that is lost keeps its pods for 300 s by default. Another reloader leads by then; this one is to be replaced.
 EVICTED_AFTER_SECONDS = 5
@@ -42,6 +43,8 @@ class ReloaderArgs:
     checksums: Mapping[str, pulumi.Input[str]]
     database: pulumi.Output[str]
     openings: Sequence[Opening]
+    snapshot_hours: int
+    database_instance: pulumi.Output[list[str]]
 
 
 def declare_reloader(name: str, args: ReloaderArgs, opts: pulumi.ResourceOptions) -> None:
@@ -64,6 +67,7 @@ def declare_reloader(name: str, args: ReloaderArgs, opts: pulumi.ResourceOptions
         },
         opts,
     )
+    acl_snapshot.declare_service(name, _metadata(args, reloader.name), chosen, STATUS_PORT, opts)
     Deployment(
         f"{name}-reloader",
         {
@@ -92,10 +96,11 @@ def declare_reloader(name: str, args: ReloaderArgs, opts: pulumi.ResourceOptions
             opts,
         )
     if reloader.network_policies:
+        database = None if reloader.database_proxy else args.database
         network = Network(args.ingress.selector, chosen, reloader.port, STATUS_PORT, tuple(args.openings))
         for role, metadata, spec in (
             ("proxies", _metadata(args, reloader.service), of_proxies(network)),
-            ("reloader", _metadata(args, reloader.name), of_reloader(network, args.database)),
+            ("reloader", _metadata(args, reloader.name), of_reloader(network, database)),
         ):
             NetworkPolicy(f"{name}-{role}-network", {"metadata": metadata, "spec": spec}, opts)
     if reloader.pod_monitoring:
@@ -114,7 +119,7 @@ def declare_reloader(name: str, args: ReloaderArgs, opts: pulumi.ResourceOptions
 
 def _pod(args: ReloaderArgs, chosen: Mapping[str, str], proxies: str) -> dict[str, Any]:
     reloader = args.reloader
-    container = {
+    container: dict[str, Any] = {
         "name": "reloader",
         "image": reloader.image,
         "envFrom": [{"secretRef": {"name": args.secret}}],
@@ -123,6 +128,7 @@ def _pod(args: ReloaderArgs, chosen: Mapping[str, str], proxies: str) -> dict[st
             {"name": "WARP_ACL_RPC_PORT", "value": str(reloader.port)},
             {"name": "WARP_ACL_TABLE", "value": args.table},
             {"name": "WARP_ACL_STATUS_LISTEN", "value": f"0.0.0.0:{STATUS_PORT}"},
+            *acl_snapshot.environment(args.snapshot_hours),
         ],
         "ports": [{"name": "status", "containerPort": STATUS_PORT}],
         # One that hangs keeps the lease: it is ended a minute after its last sign of life.
@@ -140,11 +146,17 @@ def _pod(args: ReloaderArgs, chosen: Mapping[str, str], proxies: str) -> dict[st
             "capabilities": {"drop": ["ALL"]},
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "volumeMounts": [{"name": "fragments", "mountPath": MOUNTED, "readOnly": True}],
+        "volumeMounts": [{"name": "fragments", "mountPath": MOUNTED, "readOnly": True}, acl_snapshot.MOUNT],
     }
     return {
-        "containers": [container],
-        "volumes": [{"name": "fragments", "configMap": {"name": args.config_map}}],
+        "containers": [
+            container,
+            *acl_database_proxy.containers(
+                reloader.database_proxy, args.database_instance, container["securityContext"]
+            ),
+        ],
+        **acl_database_proxy.service_account(reloader),
+        "volumes": [{"name": "fragments", "configMap": {"name": args.config_map}}, acl_snapshot.VOLUME],
         "automountServiceAccountToken": False,
         "topologySpreadConstraints": [
             # Never two on one node; a node that is lost does not count.

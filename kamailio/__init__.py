@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
+START = "start.py"
 FRAGMENTS = ("ip_auth.cfg", "limits.cfg", "table_mtree.cfg", "table_permissions.cfg", "rpc.cfg")
+PROGRAMS = (START, "gate.py", "snapshot.py")
 
 
 # For the kernel, not for Kamailio: the limit of connections per source.
@@ -71,5 +73,5 @@ def limit_per_source(ports: Iterable[int]) -> str:
 
 
 def fragments() -> dict[str, str]:
-    """Every fragment by its file name: the data of the ConfigMap."""
-    return {name: (FOLDER / name).read_text(encoding="utf-8") for name in FRAGMENTS}
+    """Every fragment by its file name, and the command that starts Kamailio: the data of the ConfigMap."""
+    return {name: (FOLDER / name).read_text(encoding="utf-8") for name in (*FRAGMENTS, *PROGRAMS)}

@@ -118,6 +118,7 @@ def _enforcement(settings: Settings) -> Iterator[Id]:
                 yield "acl-enforcement-reloader-network", f"{namespace}/{reloader.name}"
             if reloader.pod_monitoring:
                 yield "acl-enforcement-monitoring", f"{namespace}/{reloader.name}"
+            yield "acl-enforcement-snapshot", f"{namespace}/{reloader.name}"
 
 
 def _site(settings: Settings) -> Iterator[Id]:

@@ -9,7 +9,6 @@ from typing import Any
 import psycopg
 
 from components.trunk_acl import customers, dedicated, entries, migrations, migrator, owners, reach, roles
-from components.trunk_acl.again import again
 from components.trunk_acl.database_errors import told
 from components.trunk_acl.lock import Connection
 from refusal import Refusal
@@ -46,7 +45,7 @@ def apply(props: Props, owner_before: str | None = None) -> None:
                 dedicated.reconcile(connection, props["owner"], own)
             forget_changes(connection)
 
-        migrator.migrate(connection, _wishes(props), lambda: again(then))
+        migrator.migrate(connection, _wishes(props), then)
 
 
 def found(props: Props) -> Props:

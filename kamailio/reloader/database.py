@@ -56,16 +56,17 @@ class DatabaseDown(Exception):
     """Not reached, or lost; in PostgreSQL's words."""
 
 
-def _connect(url: str) -> Connection:
+def connect(url: str) -> Connection:
+    """A connection. Raises `DatabaseDown`."""
     try:
         return psycopg.connect(
             url, autocommit=True, connect_timeout=CONNECT_SECONDS, application_name="warp-acl-reloader", **KEEPALIVE
         )
     except psycopg.Error as error:
-        raise DatabaseDown(_words(error)) from None
+        raise DatabaseDown(words(error)) from None
 
 
-def _cut(connection: Connection) -> None:
+def cut(connection: Connection) -> None:
     """Have whoever waits for an answer see the connection end. From another thread."""
     with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.pgconn.socket)) as ours:
         ours.shutdown(socket.SHUT_RDWR)
@@ -77,7 +78,7 @@ def _ask(connection: Connection, query: LiteralString, *parameters: Any) -> list
 
     def give_up() -> None:
         late.set()
-        _cut(connection)
+        cut(connection)
 
     timer = threading.Timer(ANSWER_SECONDS, give_up)
     timer.daemon = True
@@ -88,7 +89,7 @@ def _ask(connection: Connection, query: LiteralString, *parameters: Any) -> list
     except psycopg.errors.UndefinedTable:
         raise
     except psycopg.Error as error:
-        raise DatabaseDown(f"no answer within {ANSWER_SECONDS:g} s" if late.is_set() else _words(error)) from None
+        raise DatabaseDown(f"no answer within {ANSWER_SECONDS:g} s" if late.is_set() else words(error)) from None
     finally:
         timer.cancel()
 
@@ -133,7 +134,7 @@ class Listener:
 
     def __init__(self, url: str, poll_seconds: float) -> None:
         self._poll_seconds = poll_seconds
-        self._connection = _connect(url)
+        self._connection = connect(url)
         try:
             _ask(self._connection, LET_GO)
             self._changes = Changes(self._connection)
@@ -159,7 +160,7 @@ class Listener:
             for notification in self._connection.notifies(timeout=seconds, stop_after=1):
                 yield notification.payload
         except psycopg.Error as error:
-            raise DatabaseDown(_words(error)) from None
+            raise DatabaseDown(words(error)) from None
 
     def take(self, lease: int) -> bool:
         """Whether this connection holds the lease, now and for as long as it lasts. Raises `DatabaseDown`."""
@@ -206,7 +207,7 @@ class Views:
     def give_up(self) -> None:
         """The database does not answer: whoever waits for it gets `DatabaseDown` now."""
         if (connection := self._connection) is not None:
-            _cut(connection)
+            cut(connection)
 
     def _rows(self, query: LiteralString, parameters: tuple[Any, ...]) -> list[TupleRow]:
         """One attempt on the connection there is, and one on a new one: it may have been lost since."""
@@ -218,14 +219,14 @@ class Views:
                     self._connection.close()
                     self._connection = None
                 except psycopg.Error as error:
-                    raise DatabaseDown(_words(error)) from None
-            connection = self._connection = _connect(self._url)
+                    raise DatabaseDown(words(error)) from None
+            connection = self._connection = connect(self._url)
             try:
                 return connection.execute(query, parameters).fetchall()
             except psycopg.Error as error:
-                raise DatabaseDown(_words(error)) from None
+                raise DatabaseDown(words(error)) from None
 
 
-def _words(error: psycopg.Error) -> str:
+def words(error: psycopg.Error) -> str:
     """PostgreSQL's own where it has any; libpq's otherwise, which name host and user and never the password."""
     return error.diag.message_primary or " ".join(str(error).split()) or type(error).__name__

@@ -4,19 +4,22 @@
 reason to restart the reloader. `/readyz` is 200 while it could do its work, or does it: the main loop turns and the
 database lets it in and answers. So an update with a password that the database refuses ends at its first pod. Proxies
 are left out: one that is down must not hold back a new reloader.
+`/snapshot` gives the last complete tables to a proxy that starts (kamailio/start.py).
 """
 
 from __future__ import annotations
 
+import hmac
 import http.server
 import socket
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from kamailio.reloader.environment import Endpoint
+from kamailio.snapshot import CHANGED
 
 STALE_SECONDS = 60.0
 Labels = tuple[tuple[str, str], ...]
@@ -33,6 +36,8 @@ HELP: Mapping[str, str] = {
     "warp_acl_reloads_total": "counter reloads that were done",
     "warp_acl_failures_total": "counter work that a proxy or the database did not let be done",
     "warp_acl_reload_seconds": "gauge duration of the last reload",
+    "warp_acl_snapshot_timestamp_seconds": "gauge when the snapshot was read from the database; 0 while there is none",
+    "warp_acl_proxy_tables_timestamp_seconds": "gauge when the proxy's tables were read from the database: Unix time",
     "warp_acl_rejected": "gauge requests of unknown sources that the proxy answered with 403 since it was started",
     "warp_acl_no_table": "gauge requests that the proxy answered with 503 for want of a table since it was started",
 }
@@ -92,11 +97,20 @@ class Status:
         return "\n".join(lines) + "\n"
 
 
-def serve(status: Status, where: Endpoint) -> http.server.ThreadingHTTPServer:
-    """Answer on that address, in threads of its own."""
+class Kept(Protocol):
+    """What has the snapshot: `Keeper`."""
+
+    changed: int
+
+    def read(self) -> bytes | None:
+        """The snapshot, if there is one."""
+
+
+def serve(status: Status, where: Endpoint, token: str, kept: Kept | None = None) -> http.server.ThreadingHTTPServer:
+    """Answer on that address, in threads of its own. The snapshot is for who has the token."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        """Three pages."""
+        """Four pages."""
 
         def do_GET(self) -> None:
             """The numbers, or whether it lives or is ready."""
@@ -106,14 +120,27 @@ def serve(status: Status, where: Endpoint) -> http.server.ThreadingHTTPServer:
                 self._send(200 if status.alive else 503, "ok\n" if status.alive else "the main loop stands still\n")
             elif self.path == "/readyz":
                 self._send(200 if status.ready else 503, "ok\n" if status.ready else "the database does not answer\n")
+            elif self.path == "/snapshot":
+                self._send_snapshot()
             else:
-                self._send(404, "/metrics, /healthz and /readyz\n")
+                self._send(404, "/metrics, /healthz, /readyz and /snapshot\n")
 
-        def _send(self, code: int, text: str) -> None:
-            body = text.encode()
+        def _send_snapshot(self) -> None:
+            if not hmac.compare_digest(self.headers.get("Authorization", "").encode(), f"Bearer {token}".encode()):
+                return self._send(403, "the reloader's WARP_ACL_RPC_TOKEN is another one\n")
+            content = kept.read() if kept else None
+            if content is None:
+                content = b"no snapshot: the tables changed, or the database has not been read yet\n"
+                return self._send(404, content, kept.changed if kept else 0)
+            return self._send(200, content, kept.changed if kept else 0)
+
+        def _send(self, code: int, text: str | bytes, changed: int = 0) -> None:
+            body = text.encode() if isinstance(text, str) else text
             self.send_response(code)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+            kind = "text/plain; version=0.0.4; charset=utf-8" if isinstance(text, str) else "application/octet-stream"
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
+            self.send_header(CHANGED, str(changed))
             self.end_headers()
             self.wfile.write(body)
 

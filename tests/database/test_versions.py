@@ -14,7 +14,6 @@ from refusal import Refusal
 from tests.database.conftest import BETWEEN, started
 from tests.database.servers import CUSTOMERS, READER_PASSWORD, USER, Database, Server, wishes
 from tests.database.upgrades import dump, restore, upgraded
-from trunk_text import trunks
 
 FIRST, SECOND = CUSTOMERS[:2]
 KINDS = {"15": "production", **{major: major for major in BETWEEN}, "18": "embedded"}
@@ -27,9 +26,7 @@ ROTATED = wishes(roles=(roles.reader("another", ()), roles.writer(None, ())))
 def works(database: Database, customers: dict[str, str]) -> None:
     """One update, and what is to hold after it."""
     with database.connect() as connection:
-        migrator.migrate(
-            connection, wishes(), lambda: entries.reconcile(connection, "warp-edge", trunks(customers), {})
-        )
+        migrator.migrate(connection, wishes(), lambda: entries.reconcile(connection, "warp-edge", customers, {}))
         assert entries.read(connection, "warp-edge") == customers
     assert database.drift() == []
     assert database.owner_of("34.1.2.3") == next(iter(customers))

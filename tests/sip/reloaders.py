@@ -33,7 +33,7 @@ class Reloader:
             # Ended with the proxy, too.
             GUEST_MARK: str(self.proxy.directory.absolute()),
             "WARP_ACL_RPC_TOKEN": token,
-            "WARP_ACL_DB_URL": self.database.url(self.database.host, self.database.port),
+            **self.database.access(self.database.host, self.database.port),
             "PGSSLMODE": "verify-ca",
             "PGSSLROOTCERT": str(authority),
             "WARP_ACL_TABLE": self.proxy.table,

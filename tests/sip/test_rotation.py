@@ -62,7 +62,7 @@ def cut(acl: Acl, role: str) -> None:
 
 def signs_in(database: Database) -> bool:
     try:
-        with psycopg.connect(database.url(database.host, database.port), sslmode="require"):
+        with psycopg.connect(database.access(database.host, database.port)["WARP_ACL_DB_URL"], sslmode="require"):
             return True
     except psycopg.OperationalError:
         return False
@@ -114,7 +114,7 @@ def started(edge: Edge, number: int, database: Database, ended: ExitStack) -> Re
 def test_the_second_login_reads_what_the_first_does_and_nothing_else(rotating: Acl) -> None:
     update(rotating, READER_PASSWORD, NEW_PASSWORD)
     database = Rotated(rotating.server, rotating.name).database
-    with psycopg.connect(database.url(database.host, database.port), sslmode="require") as second:
+    with psycopg.connect(database.access(database.host, database.port)["WARP_ACL_DB_URL"], sslmode="require") as second:
         assert second.execute("SELECT count(*) FROM acl_hosts").fetchone()
         assert second.execute("SHOW search_path").fetchone() == ("kamailio",)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):

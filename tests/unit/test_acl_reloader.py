@@ -128,12 +128,16 @@ class FakeProxy:
         self.up_since = "Monday"
         self.hosts = 3
         self.failures: dict[str, list[RpcError]] = {}
+        self.snapshot_taken: int | None = None
 
     def call(self, method: str, *parameters: str, seconds: float | None = None) -> Any:
         self.asked.append((method, *parameters))
         if self.failures.get(method):
             raise self.failures[method].pop(0)
+        if method == "htable.get" and self.snapshot_taken is None:
+            raise Refused("htable.get: Key name doesn't exist in htable.")
         return {
+            "htable.get": {"item": {"name": "taken", "value": self.snapshot_taken}},
             "core.uptime": {"up_since": self.up_since},
             "stats.fetchn": {"script.warp_acl_rejected": 7, "script.warp_acl_no_table": 0},
             "htable.stats": [{"name": "acl_hosts", "all": self.hosts}, {"name": "dedicated", "all": 1}],
@@ -411,6 +415,32 @@ def test_a_proxy_that_never_answered_is_in_every_alert(
     assert "192.0.2.9" not in status.text()
 
 
+def test_the_age_of_tables_is_the_snapshots_until_everything_was_loaded(
+    proxy: Proxy, kamailio: FakeProxy, status: Status, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = 'warp_acl_proxy_tables_timestamp_seconds{proxy="192.0.2.9:9061"}'
+    monkeypatch.setattr("kamailio.reloader.proxy.time.time", lambda: 9000.0)
+    kamailio.snapshot_taken = 5000
+    kamailio.failures["htable.reload"] = [Refused("Htable reload failed")]
+    proxy.turn(EVERYTHING)
+    assert f"{name} 5000\n" in status.text()
+    proxy.turn(Work(dedicated=True))
+    assert f"{name} 5000\n" in status.text(), "hosts and ranges are still the snapshot's"
+    proxy.turn(EVERYTHING)
+    assert f"{name} 9000\n" in status.text()
+
+
+def test_a_snapshot_is_asked_for_again_when_another_call_was_being_done(
+    proxy: Proxy, kamailio: FakeProxy, status: Status
+) -> None:
+    kamailio.snapshot_taken = 5000
+    kamailio.failures["htable.get"] = [Refused("htable.get: another call is being done")]
+    proxy.turn(NOTHING)
+    kamailio.failures["htable.reload"] = [Refused("Htable reload failed")]
+    proxy.turn(EVERYTHING)
+    assert 'warp_acl_proxy_tables_timestamp_seconds{proxy="192.0.2.9:9061"} 5000\n' in status.text()
+
+
 def test_every_call_of_a_long_reload_is_a_sign_of_life(
     proxy: Proxy, kamailio: FakeProxy, status: Status, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -478,7 +508,7 @@ def test_the_probes_are_answered(status: Status, path: str, ready: int, code: in
     status.set("warp_acl_database_up", ready)
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as probe:
         port = int(probe.getsockname()[1])
-    server = serve(status, Endpoint("127.0.0.1", port))
+    server = serve(status, Endpoint("127.0.0.1", port), "token")
     try:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         connection.request("GET", path)

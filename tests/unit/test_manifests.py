@@ -21,7 +21,21 @@ def dual_stack() -> Config:
     return changed(config, ("warp-edge:ingress", "sourceRanges"), ["192.0.2.0/24"])
 
 
-CONFIGURATIONS = {"prod": stack_config("prod"), "sandbox": SANDBOX, "dual stack": dual_stack()}
+def by_iam() -> Config:
+    config = changed(SANDBOX, ("warp-edge:database", "iamAuthentication"), True)
+    reader = {"passwords": False, "readers": ["kamailio@warp-prod.iam.gserviceaccount.com"]}
+    config = changed(config, ("warp-edge:trunkAcl", "signIn"), reader)
+    config = changed(config, ("warp-edge:trunkAcl", "enforcement", "address"), "127.0.0.1")
+    proxy = {"image": "cloud-sql-proxy:2", "serviceAccount": "warp-acl-reloader"}
+    return changed(config, ("warp-edge:trunkAcl", "enforcement", "reloader", "databaseProxy"), proxy)
+
+
+CONFIGURATIONS = {
+    "prod": stack_config("prod"),
+    "sandbox": SANDBOX,
+    "dual stack": dual_stack(),
+    "by IAM": by_iam(),
+}
 
 
 def manifests(config: Config) -> list[dict[str, Any]]:
@@ -35,7 +49,7 @@ def validate(manifest: dict[str, Any]) -> str:
 
 ACL_OBJECTS = [
     "ConfigMap", "Deployment", "NetworkPolicy", "NetworkPolicy", "PodDisruptionBudget", "PodMonitoring", "Secret",
-    "Service",
+    "Service", "Service",
 ]  # fmt: skip
 KINDS = {"prod": ["Service"] * 3, "sandbox": [*ACL_OBJECTS, *["Service"] * 3]}
 # A custom resource: not Kubernetes' own, so not in its published schema. Its definition, in short.

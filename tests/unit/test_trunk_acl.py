@@ -202,13 +202,79 @@ def test_what_cannot_work_is_refused_with_the_remedy(path: tuple[str, ...], valu
     assert reported in refusals(with_acl(*path, value=value))
 
 
-def test_kamailio_without_a_password_needs_a_proxy_beside_it() -> None:
-    reader = {"passwords": False, "readers": ["kamailio@warp-prod.iam.gserviceaccount.com"]}
-    config = changed(with_acl("signIn", value=reader), ("warp-edge:database", "iamAuthentication"), True)
-    assert "add trunkAcl.enforcement.address" in refusals(config)
-    config = changed(config, ("warp-edge:trunkAcl", "enforcement", "address"), "127.0.0.1")
+READER = "kamailio@warp-prod.iam.gserviceaccount.com"
+PROXY = {"image": "cloud-sql-proxy:2", "serviceAccount": "warp-acl-reloader"}
+
+
+def by_iam(*more: tuple[str, object]) -> dict[str, Any]:
+    """Settings of a stack whose reader is an IAM principal; `more` are of `enforcement`, by dotted path."""
+    config = changed(
+        with_acl("signIn", value={"passwords": False, "readers": [READER]}),
+        ("warp-edge:database", "iamAuthentication"),
+        True,
+    )
+    for path, value in more:
+        config = changed(config, ("warp-edge:trunkAcl", "enforcement", *path.split(".")), value)
+    return config
+
+
+def test_by_iam_kamailio_and_the_reloader_have_a_proxy_beside_them() -> None:
+    assert "add trunkAcl.enforcement.address" in refusals(by_iam())
+    assert "add trunkAcl.enforcement.reloader.databaseProxy" in refusals(by_iam(("address", "127.0.0.1")))
+    elsewhere = by_iam(("address", "10.0.0.9"), ("reloader.databaseProxy", PROXY))
+    assert "set trunkAcl.enforcement.address: 127.0.0.1" in refusals(elsewhere)
+    with_password = changed(with_acl(), ("warp-edge:trunkAcl", "enforcement", "reloader", "databaseProxy"), PROXY)
+    assert "set trunkAcl.signIn.passwords: false, or remove" in refusals(with_password)
+
+
+def test_the_name_of_an_iam_principal_is_in_no_url() -> None:
+    """Kamailio reads `%40` in one as it is written; libpq, in the reloader, ends the name at a plain `@`."""
+    edge = declare(by_iam(("address", "127.0.0.1"), ("reloader.databaseProxy", PROXY)))
+    environment = one(edge, SECRET).inputs["stringData"]
+    assert environment["WARP_ACL_DB_URL"] == "postgres://127.0.0.1:5432/warp"
+    assert environment["PGUSER"] == "kamailio@warp-prod.iam"
+    pod = one(edge, DEPLOYMENT).inputs["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == "warp-acl-reloader"
+    reloader, proxy = pod["containers"]
+    assert proxy["args"][0] == "--auto-iam-authn"
+    assert proxy["args"][-2] == "--port=5432"
+    assert proxy["args"][-1].count(":") == 2
+    assert proxy["securityContext"] == reloader["securityContext"]
+
+
+def test_a_proxy_of_the_cluster_needs_none_in_the_pod() -> None:
+    edge = declare(by_iam(("address", "10.0.0.9")))
+    assert one(edge, SECRET).inputs["stringData"]["WARP_ACL_DB_URL"] == "postgres://10.0.0.9:5432/warp"
+    assert len(one(edge, DEPLOYMENT).inputs["spec"]["template"]["spec"]["containers"]) == 1
+
+
+def test_an_ipv6_address_is_written_as_urls_have_it() -> None:
+    config = changed(with_acl(), ("warp-edge:trunkAcl", "enforcement", "address"), "fd20::5")
     url = one(declare(config), SECRET).inputs["stringData"]["WARP_ACL_DB_URL"]
-    assert url == "postgres://kamailio%40warp-prod.iam@127.0.0.1:5432/warp"
+    assert url.endswith("@[fd20::5]:5432/warp")
+
+
+def test_a_proxy_that_starts_finds_every_reloaders_snapshot_ready_or_not() -> None:
+    edge = declare_once(with_acl())
+    service = next(each for each in edge.of_type(SERVICE) if each.name == "acl-enforcement-snapshot").inputs
+    assert service["spec"]["publishNotReadyAddresses"] is True
+    deployment = one(edge, DEPLOYMENT).inputs
+    assert service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]
+    url = one(edge, SECRET).inputs["stringData"]["WARP_ACL_SNAPSHOT"]
+    assert url == f"http://{service['metadata']['name']}.warp-core.svc:9062/snapshot"
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    environment = {each["name"]: each["value"] for each in container["env"]}
+    assert environment["WARP_ACL_SNAPSHOT_HOURS"] == "24"
+    (mount,) = (each for each in container["volumeMounts"] if each["name"] == "snapshot")
+    assert environment["WARP_ACL_SNAPSHOT_FILE"].startswith(mount["mountPath"] + "/")
+    (volume,) = (each for each in pod["volumes"] if each["name"] == "snapshot")
+    assert volume["emptyDir"]["medium"] == "Memory", "it has customers' addresses"
+
+
+def test_the_reloaders_own_service_cannot_have_the_name_of_the_proxies() -> None:
+    config = changed(with_acl(), ("warp-edge:trunkAcl", "enforcement", "reloader", "name"), "kamailio-rpc")
+    assert "the reloader's own Service has this name" in refusals(config)
 
 
 def test_the_examples_of_the_sandbox_are_a_folder_of_this_repository() -> None:
