@@ -1,4 +1,4 @@
-"""Nodes made from the parser's events are PyYAML's own, in kind, line and text; and what is refused is refused alike."""
+"""Nodes made from the parser's events are PyYAML's own: kind, line and text; and what is refused is refused alike."""
 
 from __future__ import annotations
 
