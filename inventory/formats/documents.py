@@ -138,7 +138,7 @@ def _retired(selection: Selection) -> list[Block]:
     gone = [address for address in selection.everything if not address.published]
     rows = [(a.address, str(a.retired_on or ""), ", ".join(a.replaced_by)) for a in gone]
     text = "No longer ours: please remove them."
-    return [Block("Retired", text, ("Address", "Since", "Now"), rows)] if rows else []
+    return [Block("Retired", text, ("Address", "Since", "Replaced by"), rows)] if rows else []
 
 
 def _footer(selection: Selection) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Final
 
 from inventory.formats import FORMATS, Audience
 
-INDEX, RANGES, FEED = "index.html", "ip-ranges.json", "feed.xml"
+INDEX, RANGES, GOOGLE_RANGES, FEED = "index.html", "ip-ranges.json", "goog.json", "feed.xml"
 SCHEMA = "formats/inventory.schema.json"
 
 _CONTENT_TYPES: Final = {
@@ -39,7 +39,7 @@ def _forms() -> Iterator[Form]:
 
 
 FORMS: Final = tuple(_forms())
-FILES: Final = (INDEX, RANGES, FEED, SCHEMA, *(form.path for form in FORMS))
+FILES: Final = (INDEX, RANGES, GOOGLE_RANGES, FEED, SCHEMA, *(form.path for form in FORMS))
 
 
 def content_type(path: str) -> str:

@@ -22,7 +22,7 @@ from inventory.formats.selection import Audience
 from inventory.json_values import Json
 from inventory.reading import PublishedInventory
 from inventory.site import files
-from inventory.site.events import carries
+from inventory.site.events import carries, events
 from inventory.templates import template
 
 HERE = Path(__file__).parent
@@ -79,6 +79,7 @@ def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mappi
         ],
         egress=[row.address.address for region in regions for row in region.egress],
         sheets=sheet_texts,
+        changes=[event for event in events(inventories) if not event.coming],
         downloads={audience: _downloads(audience, missing) for audience in Audience},
         files=files,
         token=ranges["syncToken"],

@@ -16,6 +16,7 @@ import shutil
 import socket
 import sqlite3
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -188,23 +189,59 @@ def read_freeswitch(text: str) -> list[str]:
 
 
 @functools.cache
-def prefix_list_input() -> Any:
-    """EC2's own description of the call."""
+def prefix_list_input(operation: str) -> Any:
+    """EC2's own description of a call."""
     model = botocore.session.get_session().get_service_model("ec2")
-    return model.operation_model("CreateManagedPrefixList").input_shape
+    return model.operation_model(operation).input_shape
+
+
+def valid_call(operation: str, body: Any) -> None:
+    shape = prefix_list_input(operation)
+    problems = ParamValidator().validate(body, shape)
+    assert not problems.has_errors(), problems.generate_report()
+    for key, value in body.items():
+        for entry in value if isinstance(value, list) else ():
+            assert set(entry) <= set(shape.members[key].member.members)
+            assert len(entry.get("Description", "")) <= 255
+        assert not isinstance(value, list) or 1 <= len(value) <= 100
 
 
 def read_aws(text: str) -> list[str]:
     body = json.loads(text)
-    problems = ParamValidator().validate(body, prefix_list_input())
-    assert not problems.has_errors(), problems.generate_report()
-    known = prefix_list_input().members["Entries"].member.members
-    assert all(set(entry) <= set(known) for entry in body["Entries"])
-    assert body["MaxEntries"] == len(body["Entries"]) <= 100
-    assert all(len(entry["Description"]) <= 255 for entry in body["Entries"])
+    valid_call("CreateManagedPrefixList", body)
+    assert len(body["Entries"]) < body["MaxEntries"] <= len(body["Entries"]) + 20, "room, which counts in every group"
     found = ranges(*(entry["Cidr"] for entry in body["Entries"]))
     assert {f"IPv{ipaddress.ip_network(each).version}" for each in found} == {body["AddressFamily"]}
     return found
+
+
+def updated_prefix_list(text: str, entries: list[str]) -> tuple[list[str], int]:
+    """A prefix list after the calls, and how many they were. As EC2 does it: a call must name the present version,
+    may not add what is there, nor remove what is not."""
+    there, version = list(entries), 7
+    answer = json.dumps({"Entries": [{"Cidr": each, "Description": "of before"} for each in entries]})
+    with tempfile.NamedTemporaryFile("w", suffix=".jq") as program:
+        program.write(text)
+        program.flush()
+        command = [tool("jq"), "-c", "--arg", "id", "pl-0123", "--argjson", "version", str(version), "-f", program.name]
+        done = subprocess.run(command, input=answer, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    for call in map(json.loads, done.stdout.splitlines()):
+        valid_call("ModifyManagedPrefixList", call)
+        assert (call["PrefixListId"], call["CurrentVersion"]) == ("pl-0123", version)
+        added, removed = ([each["Cidr"] for each in call.get(key, ())] for key in ("AddEntries", "RemoveEntries"))
+        assert not set(added) & set(there)
+        assert set(removed) <= set(there)
+        assert len(added) + len(removed) <= 100
+        there = [each for each in there if each not in removed] + added
+        version += 1
+    return there, version - 7
+
+
+def read_aws_update(text: str) -> list[str]:
+    """Of a list that has yesterday's address and one of today's."""
+    (first, *_) = re.findall(r'"Cidr": "(.*)"', text)
+    return ranges(*updated_prefix_list(text, ["203.0.113.99/32", first])[0])
 
 
 def read_gcp(text: str) -> list[str]:
@@ -244,6 +281,7 @@ READERS: dict[str, Reader] = {
     "asterisk": read_asterisk,
     "freeswitch": read_freeswitch,
     "aws-prefix-list": read_aws,
+    "aws-prefix-list-update": read_aws_update,
     "gcp-firewall": read_gcp,
     "terraform": read_terraform,
 }
