@@ -55,17 +55,14 @@ def of_proxies(network: Network) -> dict[str, Any]:
 
 def of_reloader(network: Network, database: pulumi.Output[str] | None) -> dict[str, Any]:
     """It answers on its status port, and reaches DNS (wherever the cluster has it), the database's address and the
-    proxies. `database` is None where a database proxy in its pod also needs Google's APIs, whose addresses change: then
-    it may reach everything."""
-    spec = {
+    proxies. `database` is None for a pod with a database proxy of its own, which reaches Google's APIs as well."""
+    answers = {
         "podSelector": {"matchLabels": network.reloader},
-        "policyTypes": ["Ingress"],
         "ingress": [{"ports": [{"protocol": "TCP", "port": network.status}]}],
     }
     if database is None:
-        return spec
-    return {
-        **spec,
+        return answers | {"policyTypes": ["Ingress"]}
+    return answers | {
         "policyTypes": ["Ingress", "Egress"],
         "egress": [
             {"ports": _both(DNS_PORT)},

@@ -96,11 +96,14 @@ def declare_reloader(name: str, args: ReloaderArgs, opts: pulumi.ResourceOptions
             opts,
         )
     if reloader.network_policies:
-        database = None if reloader.database_proxy else args.database
         network = Network(args.ingress.selector, chosen, reloader.port, STATUS_PORT, tuple(args.openings))
         for role, metadata, spec in (
             ("proxies", _metadata(args, reloader.service), of_proxies(network)),
-            ("reloader", _metadata(args, reloader.name), of_reloader(network, database)),
+            (
+                "reloader",
+                _metadata(args, reloader.name),
+                of_reloader(network, None if reloader.database_proxy else args.database),
+            ),
         ):
             NetworkPolicy(f"{name}-{role}-network", {"metadata": metadata, "spec": spec}, opts)
     if reloader.pod_monitoring:

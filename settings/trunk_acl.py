@@ -175,8 +175,8 @@ class Reloader(Section):
     network_policies: bool = Field(
         False,
         description="NetworkPolicies: only the reloader reaches the proxies' `port`, all their other ports stay open;"
-        " the reloader reaches only DNS, database and proxies. Leave it off if the proxies have a NetworkPolicy of"
-        " their own: policies add up",
+        " the reloader reaches only DNS, database and proxies (with a databaseProxy: anything). Leave it off if the"
+        " proxies have a NetworkPolicy of their own: policies add up",
     )
     pod_monitoring: bool = Field(
         False, description="PodMonitoring of its `/metrics`; the cluster needs managed collection for Prometheus"

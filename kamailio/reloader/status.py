@@ -3,8 +3,8 @@
 `/metrics` is Prometheus text. `/healthz` is 200 while the main loop turns: a database or a proxy that is down is no
 reason to restart the reloader. `/readyz` is 200 while it could do its work, or does it: the main loop turns and the
 database lets it in and answers. So an update with a password that the database refuses ends at its first pod. Proxies
-are left out: one that is down must not hold back a new reloader.
-`/snapshot` gives the last complete tables to a proxy that starts (kamailio/start.py).
+are left out: one that is down must not hold back a new reloader. `/snapshot` gives the last complete tables to a proxy
+that starts (kamailio/start.py).
 """
 
 from __future__ import annotations

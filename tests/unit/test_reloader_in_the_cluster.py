@@ -14,12 +14,12 @@ from tests.unit.everything import ADDRESSES, BEFORE, everything
 from tests.unit.network_policies import Peer, Policy, admits
 from tests.unit.pod_security import violations
 from tests.unit.recording import Edge, declare, declare_once
-from tests.unit.test_trunk_acl import DEPLOYMENT, one, with_acl
+from tests.unit.test_trunk_acl import DEPLOYMENT, PROXY, by_iam, one, with_acl
 
 POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 BUDGET = "kubernetes:policy/v1:PodDisruptionBudget"
 MONITORING = "kubernetes:monitoring.googleapis.com/v1:PodMonitoring"
-RELOADER, PROXY, STRANGER = {"app": "warp-acl-reloader"}, {"app": "kamailio"}, {"app": "portal"}
+RELOADER, KAMAILIO, STRANGER = {"app": "warp-acl-reloader"}, {"app": "kamailio"}, {"app": "portal"}
 RPC, STATUS = 9061, 9062
 
 
@@ -76,11 +76,11 @@ def test_only_the_reloader_reaches_the_rpc_port(declared: list[Policy], protocol
     for ranges in (True, False):
 
         def reaches(peer: Peer, ranges: bool = ranges) -> bool:
-            return admits(declared, PROXY, "Ingress", peer, protocol, RPC, ranges=ranges)
+            return admits(declared, KAMAILIO, "Ingress", peer, protocol, RPC, ranges=ranges)
 
         assert reaches(Peer(RELOADER))
         assert not reaches(Peer(STRANGER))
-        assert not reaches(Peer(PROXY))
+        assert not reaches(Peer(KAMAILIO))
         assert not reaches(Peer(address="192.0.2.1"))
 
 
@@ -88,8 +88,8 @@ def test_only_the_reloader_reaches_the_rpc_port(declared: list[Policy], protocol
 def test_every_other_port_of_the_proxies_stays_open_to_everybody(declared: list[Policy], protocol: str) -> None:
     for port in range(1, 65536):
         if port != RPC:
-            assert admits(declared, PROXY, "Ingress", Peer(address="192.0.2.1"), protocol, port), port
-    assert admits(declared, PROXY, "Egress", Peer(address="192.0.2.1"), protocol, 5060)
+            assert admits(declared, KAMAILIO, "Ingress", Peer(address="192.0.2.1"), protocol, port), port
+    assert admits(declared, KAMAILIO, "Egress", Peer(address="192.0.2.1"), protocol, 5060)
 
 
 def test_sip_stays_open_where_the_network_plugin_knows_no_ranges() -> None:
@@ -103,7 +103,7 @@ def test_sip_stays_open_where_the_network_plugin_knows_no_ranges() -> None:
         expected |= {("TCP", first + each) for each in range(4)} if "tcp" in own else set()
     assert len(expected) > 20
     for protocol, port in expected:
-        assert admits(found, PROXY, "Ingress", Peer(address="192.0.2.1"), protocol, port, ranges=False), (
+        assert admits(found, KAMAILIO, "Ingress", Peer(address="192.0.2.1"), protocol, port, ranges=False), (
             protocol,
             port,
         )
@@ -111,25 +111,25 @@ def test_sip_stays_open_where_the_network_plugin_knows_no_ranges() -> None:
 
 def test_however_many_ports_there_are_a_rule_has_no_more_than_cilium_takes() -> None:
     many = tuple(("TCP", 20_000 + number) for number in range(130))
-    network = Network(PROXY, RELOADER, 20_007, STATUS, many)
+    network = Network(KAMAILIO, RELOADER, 20_007, STATUS, many)
     policy = {"spec": of_proxies(network)}
     assert max(len(rule["ports"]) for rule in policy["spec"]["ingress"]) == 40
     closed = {
         port
         for _, port in many
-        if not admits([policy], PROXY, "Ingress", Peer(address="192.0.2.1"), "TCP", port, ranges=False)
+        if not admits([policy], KAMAILIO, "Ingress", Peer(address="192.0.2.1"), "TCP", port, ranges=False)
     }
     assert closed == {20_007}, "the RPC port, and no other"
 
 
 @pytest.mark.parametrize("rpc", [1, 65535])
 def test_the_rpc_port_may_be_the_first_or_the_last(rpc: int) -> None:
-    network = Network(PROXY, RELOADER, rpc, STATUS, ())
+    network = Network(KAMAILIO, RELOADER, rpc, STATUS, ())
     policy = {"spec": of_proxies(network)}
     open_ports = [
         port
         for port in (1, 2, 5060, 65534, 65535)
-        if admits([policy], PROXY, "Ingress", Peer(address="192.0.2.1"), "UDP", port)
+        if admits([policy], KAMAILIO, "Ingress", Peer(address="192.0.2.1"), "UDP", port)
     ]
     assert open_ports == [port for port in (1, 2, 5060, 65534, 65535) if port != rpc]
 
@@ -147,11 +147,21 @@ def test_the_reloader_reaches_dns_database_and_proxies_and_nothing_else(declared
     assert reaches(Peer(address=database), "TCP", 5432)
     assert not reaches(Peer(address=database), "TCP", 22)
     assert reaches(Peer(address="169.254.20.10"), "UDP", 53)
-    assert reaches(Peer(PROXY), "UDP", RPC)
-    assert reaches(Peer(PROXY), "TCP", RPC)
-    assert not reaches(Peer(PROXY), "UDP", 5060)
+    assert reaches(Peer(KAMAILIO), "UDP", RPC)
+    assert reaches(Peer(KAMAILIO), "TCP", RPC)
+    assert not reaches(Peer(KAMAILIO), "UDP", 5060)
     assert not reaches(Peer(STRANGER), "UDP", RPC)
     assert not reaches(Peer(address="192.0.2.1"), "TCP", 443)
+
+
+def test_a_pod_with_a_database_proxy_is_as_restricted_and_reaches_the_clouds_apis() -> None:
+    edge = declare(by_iam(("address", "127.0.0.1"), ("reloader.databaseProxy", PROXY)))
+    spec = one(edge, DEPLOYMENT).inputs["spec"]["template"]["spec"]
+    assert len(spec["containers"]) == 2
+    assert violations(spec) == []
+    found = policies(edge)
+    assert admits(found, RELOADER, "Egress", Peer(address="192.0.2.1"), "TCP", 443)
+    assert not admits(found, RELOADER, "Ingress", Peer(address="192.0.2.1"), "TCP", 443)
 
 
 def test_the_reloader_answers_on_its_status_port_alone(declared: list[Policy]) -> None:
