@@ -103,8 +103,8 @@ sandbox-tests: setup-dev ## tests of the local cloud and the sandbox: refusals, 
 	@echo "sandbox: the local cloud's refusals, a real PostgreSQL and real DNS answers (3 minutes)"
 	@$(PYTHON) -m pytest tests/local_cloud tests/sandbox $(TWO_FILES)
 
-database: setup-dev ## the trunk ACL on real PostgreSQL servers
-	@echo "database: schema, migrator and rows on PostgreSQL 15 and the embedded one (6 minutes)"
+database: setup-dev ## the trunk ACL on real PostgreSQL servers, 15 to 18
+	@echo "database: schema, migrator and rows on PostgreSQL 15 to 18 (8 minutes)"
 	@$(PYTHON) -m pytest tests/database $(LONGEST_FIRST)
 
 test-sip: setup-dev ## the trunk ACL in a real Kamailio, with real SIP traffic

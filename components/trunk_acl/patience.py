@@ -21,8 +21,11 @@ T = TypeVar("T")
 
 ATTEMPT_SECONDS = 1.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
-# Another's transaction has the lock, or each waits for the other and the server ended this one.
-BUSY = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
+# Another's transaction has the lock; or each waits for the other, or depends on what the other wrote, and the server
+# ended this one (postgresql.org/docs/current/mvcc-serialization-failure-handling.html).
+BUSY = (
+    psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure,
+)  # fmt: skip
 
 
 class Patience:

@@ -49,8 +49,9 @@ def statement(template: LiteralString, *names: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Row:
-    """One of pg_auth_members. `creators`: the server's own, for the role's creator, who cannot use the role by it."""
+class Row:
+    """One of pg_auth_members. `creators`: the server's own, for the role's creator, who cannot use the role by it.
+    `path`: whether the member has the search_path that the role's members get."""
 
     role: str
     member: str
@@ -58,101 +59,97 @@ class _Row:
     admin: bool
     inherits: bool
     creators: bool
+    path: bool
 
 
-def own_right(connection: Connection, role: Role) -> Iterator[Flaw]:
-    """The ADMIN OPTION of who works here. A superuser needs none."""
-    user, mighty = _user(connection)
-    if mighty or any(row.member == user and row.admin for row in _rows(connection, role)):
-        return
-    yield Flaw(f"{user} has no ADMIN OPTION on {role.name}", _grant_admin(role, user))
+@dataclass(frozen=True)
+class Members:
+    """Memberships of a role and in it, those that `user` granted first. `several`: one may have several grantors."""
+
+    role: Role
+    there: bool
+    user: str
+    superuser: bool
+    several: bool
+    rows: Sequence[Row]
+
+    @property
+    def administered(self) -> bool:
+        """Whether the user has ADMIN OPTION."""
+        return any(row.member == self.user and row.admin for row in self.rows)
 
 
-def flaws(connection: Connection, role: Role) -> Iterator[Flaw]:
-    """Members that are missing or in excess, and memberships of the role itself."""
-    user, _ = _user(connection)
-    rows = _rows(connection, role)
-    for row in rows:
+def read(connection: Connection, role: Role) -> Members:
+    """As they are now; one query."""
+    several = connection.info.server_version >= SEVERAL_GRANTORS
+    # Superuser 10 made the cluster; its grants to creators give no use of the role (since version 16).
+    inherits, creators = ("inherit_option", "grantor = 10 AND NOT inherit_option AND NOT set_option")
+    found = connection.execute(
+        sql.SQL(
+            "SELECT me.rolname::text, me.rolsuper, EXISTS (SELECT FROM pg_roles WHERE rolname = %(role)s),"
+            " of.rolname::text, who.rolname::text, coalesce(by.rolname::text, ''), admin_option, {inherits},"
+            " {creators}, coalesce(%(path)s = ANY (who.rolconfig), false)"
+            " FROM pg_roles AS me LEFT JOIN (pg_auth_members AS m JOIN pg_roles AS of ON of.oid = m.roleid"
+            " JOIN pg_roles AS who ON who.oid = m.member LEFT JOIN pg_roles AS by ON by.oid = m.grantor)"
+            " ON %(role)s IN (of.rolname, who.rolname) WHERE me.rolname = current_user"
+            " ORDER BY by.rolname IS DISTINCT FROM current_user, of.rolname, who.rolname, by.rolname"
+        ).format(inherits=sql.SQL(inherits if several else "true"), creators=sql.SQL(creators if several else "false")),
+        {"role": role.name, "path": f"search_path={role.search_path}"},
+    ).fetchall()
+    user, superuser, there = found[0][:3]
+    rows = [Row(*each[3:]) for each in found if each[3] is not None]
+    return Members(role, there, user, superuser, several, rows)
+
+
+def surplus(members: Members) -> Iterator[Flaw]:
+    """Members that the settings do not name, and memberships of the role itself.
+
+    And first, because nothing can be revoked without: the ADMIN OPTION of who works here. A superuser needs none.
+    """
+    role, user = members.role, members.user
+    if members.there and not members.administered and not members.superuser:
+        yield Flaw(f"{user} has no ADMIN OPTION on {role.name}", _grant_admin(members))
+    for row in members.rows:
         if row.member == role.name and row.role == role.within:
             continue  # the other role's member
         if row.member == role.name:
             line = f"role {role.name} has more rights than it should: it is a member of {row.role}"
-            yield Flaw(line, _revoke(connection, row))
+            yield Flaw(line, _revoke(members, row))
         elif row.member not in (*role.members, user) and not row.creators:
             line = f"{row.member} is a member of {role.name}, but not in trunkAcl.signIn"
-            yield Flaw(line, _revoke(connection, row), _reset(connection, role, row.member))
+            # The search_path is taken with the membership.
+            reset = statement("ALTER ROLE {} RESET search_path", row.member) if row.path else ""
+            yield Flaw(line, _revoke(members, row), reset)
         elif row.member in role.members and row.member != user and row.admin:
             line = f"{row.member} may make others members of {role.name}"
-            yield Flaw(line, _revoke(connection, row, "ADMIN OPTION FOR "))
+            yield Flaw(line, _revoke(members, row, "ADMIN OPTION FOR "))
+
+
+def missing(members: Members) -> Iterator[Flaw]:
+    """Members that the settings name."""
+    role = members.role
     for member in role.members:
-        if not any(row.member == member and row.role == role.name and row.inherits for row in rows):
-            grant = statement("GRANT {} TO {}", role.name, member)
-            if connection.info.server_version >= SEVERAL_GRANTORS:
-                grant += " WITH INHERIT TRUE"
+        if not any(row.member == member and row.role == role.name and row.inherits for row in members.rows):
+            grant = statement("GRANT {} TO {}", role.name, member) + (" WITH INHERIT TRUE" if members.several else "")
             yield Flaw(f"{member} is no member of {role.name}", grant)
 
 
-def remedy(connection: Connection, role: Role, flaw: Flaw) -> str:
+def remedy(members: Members, flaw: Flaw) -> str:
     """Who can do what this user may not, and how."""
-    user, _ = _user(connection)
-    rows = _rows(connection, role)
-    if any(row.member == user and row.admin for row in rows):
+    if members.administered:
         return (
             "as a superuser, as a role with ADMIN OPTION on the role that it changes, or (a search_path) as that role"
             f" run: {flaw.statement}"
         )
-    able = sorted({row.member for row in rows if row.role == role.name and row.admin})
+    able = sorted({row.member for row in members.rows if row.role == members.role.name and row.admin})
     who = " or ".join(["a superuser", *able])
-    return f"as {who} run: {_grant_admin(role, user)}; docs/trunk-acl.md, 'Versions'"
+    return f"as {who} run: {_grant_admin(members)}; docs/trunk-acl.md, 'PostgreSQL versions'"
 
 
-def _grant_admin(role: Role, user: str) -> str:
-    return statement("GRANT {} TO {} WITH ADMIN OPTION", role.name, user)
+def _grant_admin(members: Members) -> str:
+    return statement("GRANT {} TO {} WITH ADMIN OPTION", members.role.name, members.user)
 
 
-def _revoke(connection: Connection, row: _Row, option: str = "") -> str:
-    revoke = f"REVOKE {option}{statement('{} FROM {}', row.role, row.member)}"
-    if connection.info.server_version >= SEVERAL_GRANTORS:
-        revoke += statement(" GRANTED BY {}", row.grantor)
-    return f"{revoke} CASCADE"
-
-
-def _reset(connection: Connection, role: Role, member: str) -> str:
-    """The search_path that the role's members get is taken with the membership."""
-    ours = connection.execute(
-        "SELECT FROM pg_roles WHERE rolname = %s AND %s = ANY (rolconfig)",
-        (member, f"search_path={role.search_path}"),
-    ).rowcount
-    return statement("ALTER ROLE {} RESET search_path", member) if ours else ""
-
-
-def _user(connection: Connection) -> tuple[str, bool]:
-    row = connection.execute("SELECT rolname::text, rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
-    return row or ("", False)
-
-
-def _rows(connection: Connection, role: Role) -> list[_Row]:
-    """Of members of the role, and of the role as a member; those that this user granted first."""
-    # Superuser 10 made the cluster; its grants to creators give no use of the role (since version 16).
-    several = connection.info.server_version >= SEVERAL_GRANTORS
-    inherits, creators = (
-        ("inherit_option", "grantor = 10 AND NOT inherit_option AND NOT set_option")
-        if several
-        else (
-            "true",
-            "false",
-        )
-    )
-    return [
-        _Row(*each)
-        for each in connection.execute(
-            sql.SQL(
-                "SELECT of.rolname::text, who.rolname::text, coalesce(by.rolname::text, ''), admin_option, {inherits},"
-                " {creators} FROM pg_auth_members AS m JOIN pg_roles AS of ON of.oid = m.roleid"
-                " JOIN pg_roles AS who ON who.oid = m.member LEFT JOIN pg_roles AS by ON by.oid = m.grantor"
-                " WHERE %s IN (of.rolname, who.rolname)"
-                " ORDER BY by.rolname IS DISTINCT FROM current_user, of.rolname, who.rolname, by.rolname"
-            ).format(inherits=sql.SQL(inherits), creators=sql.SQL(creators)),
-            (role.name,),
-        )
-    ]
+def _revoke(members: Members, row: Row, option: str = "") -> str:
+    by = statement(" GRANTED BY {}", row.grantor) if members.several else ""
+    return f"REVOKE {option}{statement('{} FROM {}', row.role, row.member)}{by} CASCADE"

@@ -11,7 +11,7 @@ may create roles may change only those on which it has ADMIN OPTION (postgresql.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import psycopg
 from psycopg import sql
@@ -30,7 +30,6 @@ TOO_MUCH = {
     "rolcreaterole": "CREATEROLE",
     "rolcreatedb": "CREATEDB",
 }
-ROUNDS = 100  # of one role: members granted by members come one after the other
 
 
 def second_reader(password: str | None) -> Role:
@@ -49,13 +48,15 @@ def writer(password: str | None, members: Sequence[str]) -> Role:
 
 
 def ensure(connection: Connection, roles: Sequence[Role]) -> None:
-    """Have each role as it should be; repeatable, one transaction each.
+    """Have each role as it should be; repeatable, each statement by itself.
 
-    Raises `Refusal` with the statement that somebody else has to execute where this user may not.
+    Raises `Refusal` with the statement that somebody else has to execute where this user may not. What is revoked comes
+    first, of all roles: it must not depend on whether the rest can be done.
     """
     for role in roles:
-        with connection.transaction():
-            _ensure(connection, role)
+        _put_right(connection, role, _surplus)
+    for role in roles:
+        _ensure(connection, role)
 
 
 def drift(connection: Connection, roles: Sequence[Role]) -> list[str]:
@@ -64,41 +65,48 @@ def drift(connection: Connection, roles: Sequence[Role]) -> list[str]:
 
 
 def _ensure(connection: Connection, role: Role) -> None:
-    name = sql.Identifier(role.name)
     if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (role.name,)).rowcount:
-        connection.execute(sql.SQL("CREATE ROLE {}").format(name))
-        connection.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(name, sql.Literal(role.purpose)))
+        # All at once, as it should be; only the password is missing, so nobody signs in by it yet.
+        create = statement("CREATE ROLE {}", role.name) + (" LOGIN" if role.password is not None else "")
+        connection.execute(f"{create}; {_comment(role)}; {_search_path(role.name, role)}".encode())
     for member in role.members:
         if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (member,)).rowcount:
             raise Refusal(f"{member} is no user of this instance", "add it to database.iamUsers")
+    _put_right(connection, role, _flaws)
+    if role.password is not None:
+        # The verifier is computed here: the server, its log and pg_stat_activity never see the password.
+        verifier = connection.pgconn.encrypt_password(role.password.encode(), role.name.encode(), b"scram-sha-256")
+        secret = f"{statement('ALTER ROLE {} PASSWORD ', role.name)}{sql.Literal(verifier.decode()).as_string(None)}"
+        told = Flaw(f"the password of {role.name} cannot be set", statement("ALTER ROLE {} PASSWORD '...'", role.name))
+        _execute(connection, role, told, secret)
+
+
+def _put_right(connection: Connection, role: Role, find: Callable[[Connection, Role], Iterator[Flaw]]) -> None:
     tried: set[Flaw] = set()
     # One at a time: what is revoked from a member is revoked from those to whom it was granted on.
-    while flaw := next(_flaws(connection, role), None):
-        if flaw in tried or len(tried) > ROUNDS:
+    while flaw := next(find(connection, role), None):
+        if flaw in tried:
             raise Refusal(f"{flaw.line}, and stays so", f"as a superuser run: {flaw.statement}")
         tried.add(flaw)
         _execute(connection, role, flaw, flaw.statement)
         if flaw.afterwards:
             # A default of one who has no rights any more: it is not worth a failure.
-            with contextlib.suppress(psycopg.errors.InsufficientPrivilege), connection.transaction():
+            with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
                 connection.execute(flaw.afterwards.encode())
-    if role.password is not None:
-        # The verifier is computed here: the server, its log and pg_stat_activity never see the password.
-        verifier = connection.pgconn.encrypt_password(role.password.encode(), role.name.encode(), b"scram-sha-256")
-        secret = sql.SQL("ALTER ROLE {} PASSWORD {}").format(name, sql.Literal(verifier.decode())).as_string(None)
-        told = Flaw(f"the password of {role.name} cannot be set", statement("ALTER ROLE {} PASSWORD '...'", role.name))
-        _execute(connection, role, told, secret)
 
 
 def _execute(connection: Connection, role: Role, flaw: Flaw, sql_text: str) -> None:
     try:
-        with connection.transaction():
-            connection.execute(sql_text.encode())
+        connection.execute(sql_text.encode())
     except psycopg.errors.InsufficientPrivilege as error:
         raise Refusal(
             f"{flaw.line}: {': '.join(filter(None, (error.diag.message_primary, error.diag.message_detail)))}",
-            role_members.remedy(connection, role, flaw),
+            role_members.remedy(role_members.read(connection, role), flaw),
         ) from None
+
+
+def _surplus(connection: Connection, role: Role) -> Iterator[Flaw]:
+    return role_members.surplus(role_members.read(connection, role))
 
 
 def _flaws(connection: Connection, role: Role) -> Iterator[Flaw]:
@@ -114,8 +122,8 @@ def _flaws(connection: Connection, role: Role) -> Iterator[Flaw]:
         yield Flaw(f"role {role.name} is gone", statement("CREATE ROLE {}", role.name))
         return
     signs_in, inherits, limit, ends, purpose, *attributes = row
-    # First of all: without ADMIN OPTION nothing else can be put right.
-    yield from role_members.own_right(connection, role)
+    members = role_members.read(connection, role)
+    yield from role_members.surplus(members)
     alter = statement("ALTER ROLE {} ", role.name)
     for found, right in zip(attributes, TOO_MUCH.values(), strict=True):
         if found:
@@ -130,10 +138,9 @@ def _flaws(connection: Connection, role: Role) -> Iterator[Flaw]:
     if ends:
         yield Flaw(f"role {role.name} has a password that expires", f"{alter}VALID UNTIL 'infinity'")
     if purpose != role.purpose:
-        comment = sql.SQL("COMMENT ON ROLE {} IS {}").format(sql.Identifier(role.name), sql.Literal(role.purpose))
-        yield Flaw(f"comment of role {role.name} was changed", comment.as_string(None))
+        yield Flaw(f"comment of role {role.name} was changed", _comment(role))
     yield from _settings(connection, role)
-    yield from role_members.flaws(connection, role)
+    yield from role_members.missing(members)
 
 
 def _settings(connection: Connection, role: Role) -> Iterator[Flaw]:
@@ -154,5 +161,12 @@ def _settings(connection: Connection, role: Role) -> Iterator[Flaw]:
                 reset = statement("ALTER ROLE {} RESET {}", name, setting)
                 yield Flaw(f"role {name} has a setting of its own: {setting}", reset)
         if (None, "search_path", f"search_path={role.search_path}") not in rows:
-            wanted = statement("ALTER ROLE {} SET search_path = {}", name, role.search_path)
-            yield Flaw(f"role {name} has another search_path", wanted)
+            yield Flaw(f"role {name} has another search_path", _search_path(name, role))
+
+
+def _comment(role: Role) -> str:
+    return f"{statement('COMMENT ON ROLE {} IS ', role.name)}{sql.Literal(role.purpose).as_string(None)}"
+
+
+def _search_path(name: str, role: Role) -> str:
+    return statement("ALTER ROLE {} SET search_path = {}", name, role.search_path)

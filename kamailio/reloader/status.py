@@ -110,7 +110,7 @@ def serve(status: Status, where: Endpoint, token: str, kept: Kept | None = None)
     """Answer on that address, in threads of its own. The snapshot is for who has the token."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        """Three pages."""
+        """Four pages."""
 
         def do_GET(self) -> None:
             """The numbers, or whether it lives or is ready."""

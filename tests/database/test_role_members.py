@@ -130,6 +130,13 @@ def test_without_admin_option_the_update_names_the_grant_that_is_needed(mended: 
     assert mended.drift() == []
 
 
+def test_a_membership_is_revoked_whatever_else_cannot_be_done(member: Database) -> None:
+    member.migrate(granted(writers=(MEMBER,)))
+    with pytest.raises(Refusal, match=r"nobody@warp\.iam is no user of this instance"):
+        member.migrate(granted(readers=("nobody@warp.iam",)))
+    assert member.ask("SELECT pg_has_role(%s, 'warp_acl_writer', 'USAGE')", MEMBER) == [False]
+
+
 SECOND = "anothersecondpassword"
 
 

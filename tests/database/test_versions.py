@@ -10,24 +10,23 @@ import pytest
 
 from components.trunk_acl import catalogue, entries, migrations, migrator, roles
 from local_cloud.postgres import binaries
+from refusal import Refusal
 from tests.database.conftest import BETWEEN, started
-from tests.database.servers import CUSTOMERS, READER_PASSWORD, Database, Server, wishes
+from tests.database.servers import CUSTOMERS, READER_PASSWORD, USER, Database, Server, wishes
 from tests.database.upgrades import dump, restore, upgraded
-from trunk_text import trunks
 
 FIRST, SECOND = CUSTOMERS[:2]
 KINDS = {"15": "production", **{major: major for major in BETWEEN}, "18": "embedded"}
 TRUNKS = {FIRST: "main IP_ACL 10 calls/s 100 calls\n  34.1.2.0/24\n  34.1.3.7/32 off"}
 CHANGED = {SECOND: "other IP_ACL 5 calls/s 50 calls\n  34.1.2.0/24"}
+DOCS = Path(__file__).parents[2] / "docs" / "trunk-acl.md"
 ROTATED = wishes(roles=(roles.reader("another", ()), roles.writer(None, ())))
 
 
 def works(database: Database, customers: dict[str, str]) -> None:
     """One update, and what is to hold after it."""
     with database.connect() as connection:
-        migrator.migrate(
-            connection, wishes(), lambda: entries.reconcile(connection, "warp-edge", trunks(customers), {}) and None
-        )
+        migrator.migrate(connection, wishes(), lambda: entries.reconcile(connection, "warp-edge", customers, {}))
         assert entries.read(connection, "warp-edge") == customers
     assert database.drift() == []
     assert database.owner_of("34.1.2.3") == next(iter(customers))
@@ -91,6 +90,7 @@ def test_an_upgraded_server_goes_on(servers: Callable[[str], Server], tmp_path: 
     newest = servers("embedded").postgres._postmaster.binaries
     with started("production", tmp_path) as before:
         before._create("acl", before._template().name)
+        before.postgres.drop_database(before._template().name)
         works(Database(before.postgres, "acl"), TRUNKS)
         before.close()
         before.postgres.stop()
@@ -108,6 +108,15 @@ def test_an_upgraded_server_goes_on(servers: Callable[[str], Server], tmp_path: 
             database.do("ALTER FUNCTION accounts.get_customer_by_dest_ip(inet) VOLATILE")
             assert database.drift() == ["function accounts.get_customer_by_dest_ip(inet) was changed"]
             works(database, TRUNKS)
+            # Without what the update granted itself in 15, as an older program left it.
+            database.as_superuser(f"REVOKE warp_acl_reader, warp_acl_writer FROM {USER}")
+            with pytest.raises(Refusal, match=r'as a superuser run: GRANT "warp_acl_reader" TO .* WITH ADMIN OPTION;'):
+                database.migrate()
+            section = DOCS.read_text(encoding="utf-8").partition("**Upgraded without it, on Cloud SQL,**")[2]
+            database.do(*section.split("```")[1].split(";")[:-1])
+            for role in ("warp_acl_reader", "warp_acl_writer"):  # by the Admin API
+                after.drop_user(role)
+            works(database, CHANGED)
         finally:
             after.stop()
 

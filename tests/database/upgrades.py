@@ -48,7 +48,7 @@ def dump(source: Database, file: Path, programs: Binaries) -> None:
 
 def restore(target: Database, file: Path, programs: Binaries) -> str:
     """As its user, up to the first error; what was said."""
-    command = [programs.folder / "pg_restore", "--exit-on-error", f"--dbname={target.name}", file]
+    command: list[str | Path] = [programs.folder / "pg_restore", "--exit-on-error", f"--dbname={target.name}", file]
     return _run(target, command, None)
 
 
