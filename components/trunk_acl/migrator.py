@@ -93,12 +93,20 @@ def migrate(connection: Connection, wishes: Wishes, then: Callable[[], object] =
             known = pending(wishes.migrations, applied(connection))
             patience.run("table customers", partial(customers.ensure, connection, create=wishes.create_customers))
             patience.run("the registry", partial(_make_registry, connection))
-            patience.run("a role", partial(roles.ensure, connection, wishes.roles))
+            refused: Refusal | None = None
+            try:
+                patience.run("a role", partial(roles.ensure, connection, wishes.roles))
+            except Refusal as error:
+                if known:  # a migration may build on it
+                    raise
+                refused = error  # a customer's revocation does not wait until a role can be put right
             # Before anything is built on it, so that the record of the next migration is no record of drift.
             repaired = patience.run("a repair", partial(catalogue.repair, connection))
             for migration in known:
                 patience.run(f"migration {migration.file}", partial(_apply, connection, migration))
             patience.run("the trunks", then)
+            if refused:
+                raise refused
     except psycopg.Error as error:
         raise Refusal(*told(error)) from None
     return Report(tuple(migration.file for migration in known), tuple(repaired))
