@@ -14,7 +14,7 @@ from components.trunk_acl import again, dedicated, entries
 from refusal import Refusal
 from tests.database.servers import CUSTOMERS, Database, Server
 from tests.database.test_entries import rows, trunk
-from tests.database.test_provider import PROVIDER, Calls, props_of
+from tests.database.test_provider import Calls, props_of
 from trunk_text import texts
 
 FIRST, SECOND, THIRD = CUSTOMERS[:3]
@@ -180,7 +180,7 @@ def test_a_deadlock_with_the_portal_is_retried_as_a_whole(deadlocking: Database)
 
 
 @pytest.mark.parametrize("error", again.AGAIN)
-def test_the_provider_repeats_it_and_gives_up_in_words(
+def test_the_provider_repeats_what_another_transaction_brought_down(
     empty: Database, monkeypatch: pytest.MonkeyPatch, error: type[psycopg.Error]
 ) -> None:
     props = props_of(empty)
@@ -199,8 +199,16 @@ def test_the_provider_repeats_it_and_gives_up_in_words(
     news = props_of(empty, trunks=texts([trunk(FIRST, "main", "34.2.0.0/24")]))
     Calls.update(id_, outs, news)
     assert (left, empty.owner_of("34.2.0.1")) == ([-1], FIRST)
-    left[0] = again.ATTEMPTS
-    with pytest.raises(Refusal, match="nothing of the last step was changed; run again"):
-        PROVIDER.update(id_, news, props)
-    assert empty.owner_of("34.2.0.1") == FIRST
-    assert left == [0]
+
+
+def test_attempts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(again, "FIRST_PAUSE", 0.0)
+    attempts = list[int]()
+
+    def failing() -> None:
+        attempts.append(1)
+        raise psycopg.errors.SerializationFailure("made up")
+
+    with pytest.raises(psycopg.errors.SerializationFailure):
+        again.again(failing)
+    assert len(attempts) == again.ATTEMPTS
