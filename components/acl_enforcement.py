@@ -1,36 +1,34 @@
-"""Enforcement of the trunk ACL in the cluster: Kamailio's fragments, the reader's credentials, and the reloader."""
+"""Enforcement of the trunk ACL in the cluster: Kamailio's fragments, the reader's credentials, and the reloader
+(`acl_reloader.py`)."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import quote
 
 import pulumi
 import pulumi_random as random
 
 import kamailio
+from components import acl_database_proxy, acl_snapshot
+from components.acl_network import Opening
+from components.acl_reloader import MOUNTED, STATUS_PORT, ReloaderArgs, declare_reloader
 from components.database import PASSWORD_LENGTH, TrunkDatabase
 from components.dedicated_ingress import DedicatedIngress
-from components.load_balancer import SKIP_WAIT
-from components.sdk.kubernetes import ConfigMap, Deployment, Secret, Service
+from components.sdk.kubernetes import ConfigMap, Secret
 from components.sdk.resource import Properties
 from components.trunk_acl.schema import POSTGRESQL_PORT
 from engine.refusal import RefusedError
 from engine.tokens import ACL_ENFORCEMENT
 from settings.ingress import Ingress
 from settings.principal import database_user
-from settings.trunk_acl import Enforcement, Reloader, SignIn
+from settings.trunk_acl import Enforcement, SignIn
 
-# Where the operator's Deployment mounts the ConfigMap (kamailio/README.md).
-MOUNTED = "/etc/kamailio/warp"
 AUTHORITY = "server-ca.pem"
-NOBODY = 65534
-STATUS_PORT = 9062  # /metrics for Prometheus, /healthz
 RPC_KEY = "WARP_ACL_RPC_TOKEN"
 
 
@@ -80,12 +78,21 @@ class AclEnforcement(pulumi.ComponentResource):
         super().__init__(ACL_ENFORCEMENT, name, None, opts)
         self._name = name
         self._args = args
-        environment = self._environment()
+        address = pulumi.Output.from_input(
+            args.enforcement.address
+            or pulumi.Output.all(args.database.private_address, args.database.public_address).apply(_some_address)
+        )
+        environment = self._environment(address)
         config_map = ConfigMap(
             f"{name}-fragments",
             {
                 "metadata": self._metadata(args.enforcement.config_map),
-                "data": {**kamailio.fragments(), **self._sockets(), AUTHORITY: args.database.server_ca},
+                "data": {
+                    **kamailio.fragments(),
+                    **self._sockets(),
+                    kamailio.LIMIT_PER_SOURCE: kamailio.limit_per_source(self._callers_ports()),
+                    AUTHORITY: args.database.server_ca,
+                },
             },
             pulumi.ResourceOptions(parent=self),
         )
@@ -97,7 +104,25 @@ class AclEnforcement(pulumi.ComponentResource):
         self.config_map = config_map.metadata.apply(_name)
         self.secret = secret.metadata.apply(_name)
         if args.enforcement.reloader:
-            self._reloader(args.enforcement.reloader, _checksums(config_map, environment))
+            declare_reloader(
+                name,
+                ReloaderArgs(
+                    args.enforcement.reloader,
+                    args.ingress,
+                    args.enforcement.table,
+                    args.labels,
+                    self.config_map,
+                    self.secret,
+                    _checksums(config_map, environment),
+                    address,
+                    list(self._openings()),
+                    args.enforcement.snapshot_hours,
+                    pulumi.Output.all(args.database.connection_name, args.database.private_address).apply(
+                        lambda known: acl_database_proxy.instance_arguments(known[0], known[1], POSTGRESQL_PORT)
+                    ),
+                ),
+                pulumi.ResourceOptions(parent=self),
+            )
         self.register_outputs({"configMap": self.config_map, "secret": self.secret})
 
     def _sockets(self) -> dict[str, pulumi.Output[str]]:
@@ -105,107 +130,66 @@ class AclEnforcement(pulumi.ComponentResource):
             return {}
         return {kamailio.DEDICATED: self._args.dedicated.sockets.apply(kamailio.dedicated)}
 
-    def _environment(self) -> dict[str, pulumi.Input[str]]:
+    def _environment(self, address: pulumi.Output[str]) -> dict[str, pulumi.Input[str]]:
         """Environment variables of kamailio/ip_auth.cfg, rpc.cfg and the reloader."""
         token = random.RandomPassword(
             f"{self._name}-token", length=PASSWORD_LENGTH, special=False, opts=pulumi.ResourceOptions(parent=self)
         )
         sign_in, database, acl = self._args.sign_in, self._args.database, self._args.acl
-        address = self._args.enforcement.address or pulumi.Output.all(
-            database.private_address, database.public_address
-        ).apply(_some_address)
+        place = address.apply(_place)
         if sign_in.passwords:
-            # Generated without special characters, so it needs no escaping in a URL.
-            user = pulumi.Output.concat(acl.reader, ":", acl.reader_password)
+            # Generated without special characters: Kamailio decodes nothing in a URL, and the reloader's libpq all.
+            who = pulumi.Output.concat(acl.reader, ":", acl.reader_password, "@")
+            user = {}
         else:
-            user = acl.reader.apply(lambda _: quote(database_user(sign_in.readers[0]), safe=""))
-        url = pulumi.Output.concat("postgres://", user, "@", address, f":{POSTGRESQL_PORT}/", database.name)
+            # Kamailio takes `name@project.iam` as it is and libpq `name%40project.iam`. Both take it from here.
+            who = pulumi.Output.from_input("")
+            user = {"PGUSER": database_user(sign_in.readers[0])}
+        url = pulumi.Output.concat("postgres://", who, place, "/", database.name)
         return {
+            **user,
             "WARP_ACL_DB_URL": pulumi.Output.secret(url),
             RPC_KEY: pulumi.Output.secret(token.result),
             # libpq's variables, used by Kamailio and the reloader. A database proxy in the pod encrypts by itself.
             "PGSSLMODE": "verify-ca" if sign_in.passwords else "prefer",
             "PGSSLROOTCERT": f"{MOUNTED}/{AUTHORITY}",
             "PGCONNECT_TIMEOUT": "5",  # so that a reload does not hang
+            **self._snapshot(),
         }
 
-    def _reloader(self, reloader: Reloader, checksums: Mapping[str, pulumi.Input[str]]) -> None:
-        namespace = self._args.ingress.namespace
-        Service(
-            f"{self._name}-proxies",
-            {
-                "metadata": self._metadata(reloader.service, {SKIP_WAIT: "true"}),
-                "spec": {
-                    "clusterIP": "None",
-                    # A SIP proxy may be unready because it has no table yet.
-                    "publishNotReadyAddresses": True,
-                    "selector": self._args.ingress.selector,
-                    "ports": [
-                        {"name": "rpc", "port": reloader.port, "targetPort": reloader.port, "protocol": "TCP"},
-                    ],
-                },
-            },
-            pulumi.ResourceOptions(parent=self),
-        )
-        chosen = {"app": reloader.name}
-        Deployment(
-            f"{self._name}-reloader",
-            {
-                # An image that cannot be pulled must not block the edge; the proxies keep their table.
-                "metadata": self._metadata(reloader.name, {SKIP_WAIT: "true"}),
-                "spec": {
-                    "replicas": 1,
-                    "strategy": {"type": "Recreate"},
-                    "selector": {"matchLabels": chosen},
-                    "template": {
-                        "metadata": {"labels": {**self._args.labels, **chosen}, "annotations": checksums},
-                        "spec": self._pod(reloader, f"{reloader.service}.{namespace}.svc"),
-                    },
-                },
-            },
-            pulumi.ResourceOptions(parent=self),
-        )
+    def _openings(self) -> Iterator[Opening]:
+        """Ports of the proxies' pods that this stack's Services lead to."""
+        ingress, dedicated = self._args.ingress, self._args.dedicated
+        for protocol, ports in (("UDP", ingress.udp.ports), ("TCP", ingress.tcp.ports)):
+            yield from ((protocol, port) for port in ports.values())
+        if ingress.internal:
+            yield from (("TCP", port) for port in ingress.internal.ports.values())
+        for each in dedicated.listeners if dedicated else ():
+            yield from ((each.protocol, port) for port in each.targets.values())
 
-    def _pod(self, reloader: Reloader, proxies: str) -> dict[str, Any]:
-        container = {
-            "name": "reloader",
-            "image": reloader.image,
-            "envFrom": [{"secretRef": {"name": self.secret}}],
-            "env": [
-                {"name": "WARP_ACL_PROXIES", "value": proxies},
-                {"name": "WARP_ACL_RPC_PORT", "value": str(reloader.port)},
-                {"name": "WARP_ACL_TABLE", "value": self._args.enforcement.table},
-                {"name": "WARP_ACL_STATUS_LISTEN", "value": f"0.0.0.0:{STATUS_PORT}"},
-            ],
-            "ports": [{"name": "status", "containerPort": STATUS_PORT}],
-            "livenessProbe": {"httpGet": {"path": "/healthz", "port": "status"}, "periodSeconds": 30},
-            "resources": {
-                "requests": {"cpu": reloader.cpu, "memory": reloader.memory},
-                "limits": {"memory": reloader.memory},
-            },
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": NOBODY,
-                "readOnlyRootFilesystem": True,
-                "allowPrivilegeEscalation": False,
-                "capabilities": {"drop": ["ALL"]},
-            },
-            "volumeMounts": [{"name": "fragments", "mountPath": MOUNTED, "readOnly": True}],
-        }
-        fragments = {"name": "fragments", "configMap": {"name": self.config_map}}
-        return {"containers": [container], "volumes": [fragments], "automountServiceAccountToken": False}
+    def _callers_ports(self) -> Iterator[int]:
+        """TCP ports of the proxies' pods that callers reach over LoadBalancers."""
+        yield from self._args.ingress.tcp.ports.values()
+        for each in self._args.dedicated.listeners if self._args.dedicated else ():
+            yield from each.targets.values() if each.protocol == "TCP" else ()
 
-    def _metadata(self, name: str, annotations: Mapping[str, str] | None = None) -> Properties:
-        return {
-            "name": name,
-            "namespace": self._args.ingress.namespace,
-            "labels": self._args.labels,
-            "annotations": annotations,
-        }
+    def _snapshot(self) -> dict[str, pulumi.Input[str]]:
+        """What a proxy that starts without the database reads (kamailio/start.py)."""
+        if not (reloader := self._args.enforcement.reloader):
+            return {}
+        return {"WARP_ACL_SNAPSHOT": acl_snapshot.url(reloader.name, self._args.ingress.namespace, STATUS_PORT)}
+
+    def _metadata(self, name: str) -> Properties:
+        return {"name": name, "namespace": self._args.ingress.namespace, "labels": self._args.labels}
 
 
 def _name(metadata: Mapping[str, Any]) -> str:
     return str(metadata["name"])
+
+
+def _place(address: str) -> str:
+    """In a URL."""
+    return f"[{address}]:{POSTGRESQL_PORT}" if ":" in address else f"{address}:{POSTGRESQL_PORT}"
 
 
 def _some_address(found: Sequence[str | None]) -> str:

@@ -6,13 +6,20 @@ changed. Leaves to others: the views (components/trunk_acl/sql) and the proxy it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
+START = "start.py"
 FRAGMENTS = ("ip_auth.cfg", "limits.cfg", "table_mtree.cfg", "table_permissions.cfg", "rpc.cfg")
+PROGRAMS = (START, "gate.py", "snapshot.py")
 
+
+# For the kernel, not for Kamailio: the limit of connections per source.
+LIMIT_PER_SOURCE = "limits.nft"
+_PORTS = re.compile(r"^define PORTS = .*$", re.MULTILINE)
 
 # Published where there are dedicated addresses.
 DEDICATED = "dedicated.cfg"
@@ -59,6 +66,12 @@ def _lines(own: Own) -> Iterator[str]:
         yield f"listen={over}:WARP_DEDICATED_LISTEN:{own.targets[role]} advertise {own.address}:{port}"
 
 
+def limit_per_source(ports: Iterable[int]) -> str:
+    """The packet filter for these TCP ports of the proxies' pods."""
+    text = (FOLDER / LIMIT_PER_SOURCE).read_text(encoding="utf-8")
+    return _PORTS.sub(f"define PORTS = {{ {', '.join(map(str, sorted(set(ports))))} }}", text)
+
+
 def fragments() -> dict[str, str]:
-    """Every fragment by its file name: the data of the ConfigMap."""
-    return {name: (FOLDER / name).read_text(encoding="utf-8") for name in FRAGMENTS}
+    """Every fragment by its file name, and the command that starts Kamailio: the data of the ConfigMap."""
+    return {name: (FOLDER / name).read_text(encoding="utf-8") for name in (*FRAGMENTS, *PROGRAMS)}

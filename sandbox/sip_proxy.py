@@ -28,7 +28,7 @@ from urllib.parse import quote
 
 import trustme
 
-from kamailio import DEDICATED, fragments
+from kamailio import DEDICATED, START, fragments
 from kamailio.reloader.rpc import Refused, Rpc, RpcError
 from local_cloud import marks
 from local_cloud.layout import GUEST_MARK
@@ -83,11 +83,13 @@ class Database:
     password: str
     authority: str
 
-    def url(self, host: str, port: int) -> str:
-        """For both Kamailio and psycopg. Kamailio does not decode: the password must not need quoting."""
-        if quote(self.password, safe="") != self.password:
-            raise SandboxError(f"the password of {self.user} has characters that Kamailio's database URL cannot hold")
-        return f"postgres://{self.user}:{self.password}@{host}:{port}/{self.name}"
+    def access(self, host: str, port: int) -> dict[str, str]:
+        """Environment, for both Kamailio and psycopg. Kamailio decodes nothing in a URL, libpq everything: what would
+        need that is in libpq's own variables."""
+        who, more = f"{self.user}:{self.password}@", {}
+        if any(quote(each, safe="") != each for each in (self.user, self.password)):
+            who, more = "", {"PGUSER": self.user, "PGPASSWORD": self.password}
+        return {"WARP_ACL_DB_URL": f"postgres://{who}{host}:{port}/{self.name}", **more}
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ class SipProxy:
 
     `names`: those that customers look up, all in the certificate (RFC 5922).
     `dedicated`: the fragment with the sockets of dedicated addresses, as the stack outputs it.
+    `snapshot_hours`: how long a snapshot serves that Kamailio started from; None: it starts with the database only.
     """
 
     directory: Path
@@ -113,6 +116,7 @@ class SipProxy:
     dedicated: str = ""
     substitutions: tuple[tuple[str, str], ...] = ()
     reload: bool = True
+    snapshot_hours: float | None = 24
     full_seconds: float = 300
     shared_memory: int = 128
     package_memory: int = 16
@@ -144,6 +148,15 @@ class SipProxy:
             raise
         return True
 
+    def restart_kamailio(self) -> None:
+        """Kamailio alone, as the cluster restarts a container: the relay and the reloader go on."""
+        record = self._recorded()
+        group = int(record["pid"])
+        # start.py, where it is still there, waits for it and ends as well.
+        kamailio = [one for one in self._processes() if _group(one) == group]
+        marks.end(kamailio, (signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS))
+        self._start_kamailio(require_kamailio(), _account(), Path(record["folder"]), str(record["token"]))
+
     def stop(self) -> bool:
         """Stop both, and what a crash left of them. False if nothing was running."""
         found = list(self._processes())
@@ -156,7 +169,9 @@ class SipProxy:
             raise SandboxError(f"the SIP proxy of {self.directory} does not end; see {self.log_file}")
         if folder := self._recorded().get("folder"):
             shutil.rmtree(folder, ignore_errors=True)
-        self._record.unlink(missing_ok=True)
+        # Signed with the token of this run.
+        for file in (self._record, self.snapshot_file):
+            file.unlink(missing_ok=True)
         return bool(found)
 
     def present(self) -> bool:
@@ -199,6 +214,10 @@ class SipProxy:
     @property
     def reloader_log(self) -> Path:
         return self.directory / "reloader.log"
+
+    @property
+    def snapshot_file(self) -> Path:
+        return self.directory / "acl.snapshot"
 
     @property
     def relay_log(self) -> Path:
@@ -292,13 +311,18 @@ class SipProxy:
     def _start_kamailio(self, program: str, account: Account, folder: Path, token: str) -> None:
         options = ["-DD", "-E", "-m", str(self.shared_memory), "-M", str(self.package_memory)]
         command = [program, "-f", str(folder / "kamailio.cfg"), *options, "-Y", str(folder), "-w", str(folder)]
+        # start.py as the current user, who has a Python; Kamailio as its own.
+        command = [sys.executable, str(folder / START), *command, "-u", str(account.uid), "-g", str(account.gid)]
         environment = self._environment(token) | {
-            "WARP_ACL_DB_URL": self.database.url(self.tcp_address, self.relay_port),
+            **self._snapshot_url(),
+            **self.database.access(self.tcp_address, self.relay_port),
             "PGSSLMODE": "disable",
             "PGGSSENCMODE": "disable",
         }
         begun = self.log_file.stat().st_size if self.log_file.exists() else 0
-        kamailio = self._spawn(command, self.log_file, account.of_child, environment)
+        kamailio = self._spawn(
+            command, self.log_file, {name: account.of_child[name] for name in ("cwd", "env")}, environment
+        )
         self._note(pid=kamailio.pid)
         marks.within(self.start_seconds, lambda: kamailio.poll() is not None or self.running())
         if not self.running():
@@ -308,10 +332,21 @@ class SipProxy:
             raise SandboxError(f"Kamailio did not start: {why}; see {self.log_file}")
         self._note(wanted=self._wanted())
 
+    def _snapshot_url(self) -> dict[str, str]:
+        """For Kamailio."""
+        where = f"http://{self.tcp_address}:{self.status_port}/snapshot"
+        return {"WARP_ACL_SNAPSHOT": where} if self.reload and self.snapshot_hours else {}
+
+    def _snapshot_file(self) -> dict[str, str]:
+        """For the reloader."""
+        if not self.snapshot_hours:
+            return {}
+        return {"WARP_ACL_SNAPSHOT_FILE": str(self.snapshot_file), "WARP_ACL_SNAPSHOT_HOURS": str(self.snapshot_hours)}
+
     def _start_reloader(self, folder: Path, token: str) -> None:
         environment = self._environment(token) | {
             "PATH": os.defpath,
-            "WARP_ACL_DB_URL": self.database.url(self.database.host, self.database.port),
+            **self.database.access(self.database.host, self.database.port),
             "PGSSLMODE": "verify-full",
             "PGSSLROOTCERT": str(folder / "database-ca.pem"),
             "WARP_ACL_TABLE": self.table,
@@ -319,6 +354,7 @@ class SipProxy:
             "WARP_ACL_STATUS_LISTEN": f"{self.tcp_address}:{self.status_port}",
             "WARP_ACL_FULL_SECONDS": str(self.full_seconds),
             "WARP_ACL_WATCH_SECONDS": "1",
+            **self._snapshot_file(),
         }
         command = [sys.executable, "-m", "kamailio.reloader"]
         reloader = self._spawn(command, self.reloader_log, {"cwd": ROOT}, environment)
@@ -368,6 +404,12 @@ def _account() -> Account:
             entry = pwd.getpwnam(name)
             return Account(entry.pw_uid, entry.pw_gid)
     raise SandboxError("there is no system user `kamailio` or `nobody`, and a SIP proxy must not run as root")
+
+
+def _group(pid: int) -> int:
+    with contextlib.suppress(ProcessLookupError):
+        return os.getpgid(pid)
+    return 0
 
 
 def _listens(host: str, port: int) -> bool:

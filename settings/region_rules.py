@@ -190,7 +190,7 @@ def _in_the_cluster(ingress: Ingress, acl: TrunkAcl) -> tuple[dict[str, str], di
         services[ingress.internal.service] = internal
         ports |= dict.fromkeys(ingress.internal.ports.values(), internal)
     if acl.enforcement and acl.enforcement.reloader:
-        services[acl.enforcement.reloader.service] = "the reloader"
+        services |= dict.fromkeys((acl.enforcement.reloader.service, acl.enforcement.reloader.name), "the reloader")
         ports[acl.enforcement.reloader.port] = "the reloader"
     return services, ports
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -119,6 +119,16 @@ class SignIn(Section):
         (), description="IAM principals that may write as warp_acl_writer does"
     )
 
+    rotation: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        0,
+        description="raise it by one for new credentials of Kamailio and reloader; the previous ones stay valid beside"
+        " them (docs/trunk-acl.md)",
+    )
+    keep_previous: bool = Field(
+        True,
+        description="false: the credentials before the last `rotation` no longer sign in; true again before the next",
+    )
+
     @field_validator("readers")
     @classmethod
     def _the_acl_can_be_read(cls, readers: tuple[str, ...], info: Info) -> tuple[str, ...]:
@@ -130,23 +140,59 @@ class SignIn(Section):
 Quantity = Annotated[str, Field(pattern=form(r"^[0-9]+(m|[KMGT]i?)?$", "write it as 50m of a CPU or 128Mi of memory"))]
 
 
-class Reloader(Section):
-    """The Deployment that makes every SIP proxy load changes of the trunk ACL."""
-
-    image: str = Field(
+Image = Annotated[
+    str,
+    Field(
         min_length=1,
         max_length=512,
         pattern=form(r"^\S+$", "write it as registry.example.com/warp-acl-reloader:1, no blanks"),
-        description="built from `kamailio/reloader/`",
+    ),
+]
+
+
+class DatabaseProxy(Section):
+    """A Cloud SQL Auth Proxy in the reloader's pod."""
+
+    image: Image = Field(description="of the Cloud SQL Auth Proxy, version 2")
+    service_account: Name = Field(
+        description="Kubernetes ServiceAccount that is bound to the first of trunkAcl.signIn.readers"
     )
-    name: Name = Field("warp-acl-reloader", description="name of the Deployment")
+
+
+class Reloader(Section):
+    """The Deployment that makes every SIP proxy load changes of the trunk ACL, and what the cluster has beside it."""
+
+    image: Image = Field(description="built from `kamailio/reloader/`")
+    name: Name = Field("warp-acl-reloader", description="name of the Deployment, and of the Service for its snapshot")
     service: Name = Field(
         "kamailio-rpc",
         description="name of the headless Service by which it finds every proxy pod; declared by this program",
     )
     port: Port = Field(9061, description="the proxies' port for the reloader's calls, UDP and TCP (`kamailio/rpc.cfg`)")
+    replicas: Annotated[int, Field(ge=1, le=3)] = Field(
+        2, description="one calls the proxies, the others take over within seconds when its node is lost"
+    )
+    network_policies: bool = Field(
+        False,
+        description="NetworkPolicies: only the reloader reaches the proxies' `port`, all their other ports stay open;"
+        " the reloader reaches only DNS, database and proxies (with a databaseProxy: anything). Leave it off if the"
+        " proxies have a NetworkPolicy of their own: policies add up",
+    )
+    pod_monitoring: bool = Field(
+        False, description="PodMonitoring of its `/metrics`; the cluster needs managed collection for Prometheus"
+    )
     cpu: Quantity = Field("50m", description="requested CPU")
     memory: Quantity = Field("128Mi", description="requested memory, and its limit")
+    database_proxy: DatabaseProxy | None = Field(
+        None, description="where trunkAcl.signIn.passwords is false: what signs in by IAM for the reloader"
+    )
+
+    @field_validator("service")
+    @classmethod
+    def _two_services(cls, service: str, info: Info) -> str:
+        if service == info.data.get("name"):
+            raise refuse("the reloader's own Service has this name", "choose another, such as kamailio-rpc")
+        return service
 
 
 class Enforcement(Section):
@@ -161,6 +207,11 @@ class Enforcement(Section):
     secret: Name = Field("warp-acl", description="Secret with the environment variables that the fragments read")
     address: Address | None = Field(
         None, description="where pods reach the database; absent: the private address, or else the public one"
+    )
+    snapshot_hours: Annotated[int, Field(ge=1, le=720)] = Field(
+        24,
+        description="how long the tables serve with which a proxy started while the database was away; after that it"
+        " answers 503 (kamailio/README.md)",
     )
     reloader: Reloader | None = Field(None, description="absent: the proxies are not notified of changes")
 
@@ -195,10 +246,27 @@ class TrunkAcl(Section):
     @classmethod
     def _iam_needs_a_sidecar(cls, enforcement: Enforcement | None, info: Info) -> Enforcement | None:
         sign_in: SignIn | None = info.data.get("sign_in")
-        if enforcement and sign_in and not sign_in.passwords and enforcement.address is None:
+        if enforcement is None or sign_in is None:
+            return enforcement
+        reloader = enforcement.reloader
+        proxy = reloader.database_proxy if reloader else None
+        if sign_in.passwords:
+            if proxy:
+                raise refuse(
+                    "the reloader signs in with a password, not through a proxy by IAM",
+                    "set trunkAcl.signIn.passwords: false, or remove trunkAcl.enforcement.reloader.databaseProxy",
+                )
+        elif enforcement.address is None:
             raise refuse(
                 "Kamailio signs in with a password, or through a proxy beside it that signs in by IAM",
                 "add trunkAcl.enforcement.address: 127.0.0.1 for the proxy, or set trunkAcl.signIn.passwords: true",
+            )
+        elif reloader and (proxy is None) == ip_address(enforcement.address).is_loopback:
+            raise refuse(
+                "the reloader's pod needs a database proxy of its own where the address is 127.0.0.1, and only there",
+                "add trunkAcl.enforcement.reloader.databaseProxy"
+                if proxy is None
+                else "set trunkAcl.enforcement.address: 127.0.0.1",
             )
         return enforcement
 

@@ -77,6 +77,13 @@ NEEDED_BY_TESTS = (
         seconds=5,
     ),
     DebianPackage(
+        name="iproute2",
+        file=Path("/bin/ip"),
+        purpose="routes in the network namespace that packets pass these forms in",
+        without="tests with packets are skipped (in CI they fail)",
+        seconds=5,
+    ),
+    DebianPackage(
         name="kamailio",
         file=Path("/usr/sbin/kamailio"),
         purpose="the SIP proxy of the edge",

@@ -9,7 +9,6 @@ from typing import Any
 import psycopg
 
 from components.trunk_acl import customers, dedicated, entries, migrations, migrator, owners, reach, roles
-from components.trunk_acl.again import again
 from components.trunk_acl.database_errors import told
 from components.trunk_acl.lock import Connection
 from refusal import Refusal
@@ -46,7 +45,7 @@ def apply(props: Props, owner_before: str | None = None) -> None:
                 dedicated.reconcile(connection, props["owner"], own)
             forget_changes(connection)
 
-        migrator.migrate(connection, _wishes(props), lambda: again(then))
+        migrator.migrate(connection, _wishes(props), then)
 
 
 def found(props: Props) -> Props:
@@ -107,10 +106,14 @@ def _target(props: Mapping[str, Any]) -> reach.Target:
 def _wishes(props: Mapping[str, Any]) -> migrator.Wishes:
     """The migrations are the program's own, here and now; the inputs name them so that a new one is a change."""
     sign_in = props["signIn"]
+    # A member has to be there before it is one. What is null is left out: a second reader that may no longer sign in.
+    second = [roles.second_reader(props.get("secondReaderPassword"))] if sign_in.get("rotation") else []
+    readers = [*sign_in["readers"], *(each.name for each in second)]
     return migrator.Wishes(
         migrations=migrations.load(),
         roles=(
-            roles.reader(props.get("readerPassword"), sign_in["readers"]),
+            *second,
+            roles.reader(props.get("readerPassword"), readers),
             roles.writer(props.get("writerPassword"), sign_in["writers"]),
         ),
         create_customers=props["createCustomers"],

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 from psycopg import sql
@@ -18,6 +19,8 @@ from components.trunk_acl import catalogue, customers, roles
 from components.trunk_acl.database_errors import told
 from components.trunk_acl.lock import Connection, held
 from components.trunk_acl.migrations import Applied, Migration, pending
+from components.trunk_acl.patience import Patience
+from components.trunk_acl.role_members import Role
 from refusal import Refusal
 
 REGISTRY = """
@@ -62,7 +65,7 @@ class Wishes:
     """What the database should be like. Times in seconds."""
 
     migrations: Sequence[Migration]
-    roles: Sequence[roles.Role]
+    roles: Sequence[Role]
     create_customers: bool = False
     lock_seconds: float = 60
     statement_seconds: float = 600
@@ -76,24 +79,26 @@ class Report:
     repaired: tuple[str, ...]
 
 
-def migrate(connection: Connection, wishes: Wishes, then: Callable[[], None] = lambda: None) -> Report:
+def migrate(connection: Connection, wishes: Wishes, then: Callable[[], object] = lambda: None) -> Report:
     """Bring the schema up to date under the lock, repair what was changed by hand, and run `then` before letting go.
 
-    The connection must be in autocommit; nothing is dropped, ever. Raises `Refusal`, also for what PostgreSQL
-    refuses; what was committed before stays, and the next run goes on from there.
+    `then` has to be repeatable: while others have locks that it needs, it is run again (`patience.py`). The connection
+    must be in autocommit; nothing is dropped, ever. Raises `Refusal`, also for what PostgreSQL refuses; what was
+    committed before stays, and the next run goes on from there.
     """
     try:
         _prepare(connection, wishes)
         with held(connection, wishes.lock_seconds):
+            patience = Patience(connection, wishes.lock_seconds)
             known = pending(wishes.migrations, applied(connection))
-            customers.ensure(connection, create=wishes.create_customers)
-            _make_registry(connection)
-            roles.ensure(connection, wishes.roles)
+            patience.run("table customers", partial(customers.ensure, connection, create=wishes.create_customers))
+            patience.run("the registry", partial(_make_registry, connection))
+            patience.run("a role", partial(roles.ensure, connection, wishes.roles))
             # Before anything is built on it, so that the record of the next migration is no record of drift.
-            repaired = catalogue.repair(connection)
+            repaired = patience.run("a repair", partial(catalogue.repair, connection))
             for migration in known:
-                _apply(connection, migration)
-            then()
+                patience.run(f"migration {migration.file}", partial(_apply, connection, migration))
+            patience.run("the trunks", then)
     except psycopg.Error as error:
         raise Refusal(*told(error)) from None
     return Report(tuple(migration.file for migration in known), tuple(repaired))

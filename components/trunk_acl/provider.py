@@ -20,7 +20,7 @@ Props = dict[str, Any]
 # `removals`, which says what the next change may take away.
 COMPARED = (
     "instance", "database", "host", "user", "password", "serverCa", "reach", "migrations", "createCustomers", "signIn",
-    "readerPassword", "writerPassword", "limits", "owner", "trunks", "dedicated",
+    "readerPassword", "secondReaderPassword", "writerPassword", "limits", "owner", "trunks", "dedicated",
 )  # fmt: skip
 # Another instance or database has another ACL.
 IDENTITY = ("instance", "database")

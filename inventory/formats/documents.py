@@ -13,6 +13,7 @@ from pathlib import Path
 from inventory import sheet_texts
 from inventory.address import Address, Direction, Status
 from inventory.endpoint import Endpoint
+from inventory.formats.flows import opened
 from inventory.formats.selection import Audience, Format, Selection
 from inventory.reading import PublishedInventory
 from inventory.templates import template
@@ -88,10 +89,9 @@ def customer_sheet(selection: Selection) -> Sheet:
             "Your firewall, outbound",
             head=("To", "Protocol", "Ports", "Region", "Status"),
             rows=[
-                # A large request over UDP may be tried over TCP (RFC 3261, section 18.1.1).
                 (
                     a.address,
-                    "UDP/TCP" if a.protocols == ("UDP",) else "/".join(a.protocols),
+                    "/".join(opened(a)),
                     ", ".join(str(port) for port in a.ports),
                     a.region,
                     str(a.status),

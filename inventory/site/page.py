@@ -120,10 +120,14 @@ def _soonest(row: Row) -> tuple[date, str, str]:
 
 def _downloads(audience: Audience, missing: Mapping[str, str]) -> list[Download]:
     return [
-        Download(form.path, form.format, FORMATS[form.format].about.replace("`", ""), missing.get(form.path))
+        Download(form.path, _name(form), FORMATS[form.format].about.replace("`", ""), missing.get(form.path))
         for form in files.FORMS
         if form.audience is audience
     ]
+
+
+def _name(form: files.Form) -> str:
+    return f"{form.format}, IPv6" if form.family == 6 else form.format
 
 
 def _csp_hash(text: str) -> str:

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from kamailio.reloader.environment import SettingError, Settings
 from kamailio.reloader.service import Service
+from kamailio.reloader.snapshot import Keeper
 from kamailio.reloader.status import Status, serve
 
 
@@ -33,13 +34,16 @@ def main() -> int:
     try:
         settings = Settings.read(os.environ)
         status = Status()
-        serve(status, settings.status)
+        keeper = Keeper(settings, settings.snapshot, status) if settings.snapshot else None
+        serve(status, settings.status, settings.token, keeper)
     except SettingError as wrong:
         print(f"reloader: {wrong}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"reloader: {settings.status}: {error.strerror}; see WARP_ACL_STATUS_LISTEN", file=sys.stderr)
         return 2
+    if keeper:
+        keeper.start()
     try:
         Service(settings, status).run()
     except KeyboardInterrupt:

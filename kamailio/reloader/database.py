@@ -1,12 +1,14 @@
 """The database, as warp_acl_reader sees it: what changed, the present value of hosts, and counts.
 
-Two connections: one listens, or polls where the database is a standby, the other answers the proxies' threads in turn.
-TLS is libpq's, by PGSSLMODE and PGSSLROOTCERT. No message has the URL in it.
+Two connections: one listens, or polls where the database is a standby, and holds the lease by which one of several
+reloaders calls the proxies; the other answers the proxies' threads in turn. TLS is libpq's, by PGSSLMODE and
+PGSSLROOTCERT. No message has the URL in it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
 import socket
@@ -41,20 +43,30 @@ FROM (VALUES (true)) AS always LEFT JOIN kamailio.changes ON changes.transaction
 """
 
 
+# The same from the server's side, of the connection that holds the lease: a node that is lost says no goodbye.
+LET_GO: LiteralString = """
+SELECT set_config('tcp_keepalives_idle', '2', false), set_config('tcp_keepalives_interval', '1', false),
+    set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '3000', false)
+"""
+# Advisory locks work on a standby as well (PostgreSQL's documentation, "Hot Standby", 26.4.2).
+TAKE: LiteralString = "SELECT pg_try_advisory_lock(%s)"
+
+
 class DatabaseDown(Exception):
     """Not reached, or lost; in PostgreSQL's words."""
 
 
-def _connect(url: str) -> Connection:
+def connect(url: str) -> Connection:
+    """A connection. Raises `DatabaseDown`."""
     try:
         return psycopg.connect(
             url, autocommit=True, connect_timeout=CONNECT_SECONDS, application_name="warp-acl-reloader", **KEEPALIVE
         )
     except psycopg.Error as error:
-        raise DatabaseDown(_words(error)) from None
+        raise DatabaseDown(words(error)) from None
 
 
-def _cut(connection: Connection) -> None:
+def cut(connection: Connection) -> None:
     """Have whoever waits for an answer see the connection end. From another thread."""
     with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.pgconn.socket)) as ours:
         ours.shutdown(socket.SHUT_RDWR)
@@ -66,7 +78,7 @@ def _ask(connection: Connection, query: LiteralString, *parameters: Any) -> list
 
     def give_up() -> None:
         late.set()
-        _cut(connection)
+        cut(connection)
 
     timer = threading.Timer(ANSWER_SECONDS, give_up)
     timer.daemon = True
@@ -77,7 +89,7 @@ def _ask(connection: Connection, query: LiteralString, *parameters: Any) -> list
     except psycopg.errors.UndefinedTable:
         raise
     except psycopg.Error as error:
-        raise DatabaseDown(f"no answer within {ANSWER_SECONDS:g} s" if late.is_set() else _words(error)) from None
+        raise DatabaseDown(f"no answer within {ANSWER_SECONDS:g} s" if late.is_set() else words(error)) from None
     finally:
         timer.cancel()
 
@@ -122,8 +134,9 @@ class Listener:
 
     def __init__(self, url: str, poll_seconds: float) -> None:
         self._poll_seconds = poll_seconds
-        self._connection = _connect(url)
+        self._connection = connect(url)
         try:
+            _ask(self._connection, LET_GO)
             self._changes = Changes(self._connection)
             self.standby = self._changes.standby
             if not self.standby:
@@ -147,7 +160,12 @@ class Listener:
             for notification in self._connection.notifies(timeout=seconds, stop_after=1):
                 yield notification.payload
         except psycopg.Error as error:
-            raise DatabaseDown(_words(error)) from None
+            raise DatabaseDown(words(error)) from None
+
+    def take(self, lease: int) -> bool:
+        """Whether this connection holds the lease, now and for as long as it lasts. Raises `DatabaseDown`."""
+        ((taken,),) = _ask(self._connection, TAKE, lease)
+        return bool(taken)
 
     def check(self) -> None:
         """Whether the connection still answers: one that was cut without a word says nothing by itself."""
@@ -157,6 +175,12 @@ class Listener:
     def close(self) -> None:
         """Let go of it."""
         self._connection.close()
+
+
+def lease_of(token: str) -> int:
+    """The key of the advisory lock: reloaders with the same token call the same proxies. It shows in pg_locks; the
+    token is random, so nobody finds it from a part of its hash."""
+    return int.from_bytes(hashlib.sha256(b"lease " + token.encode()).digest()[:8], "big", signed=True)
 
 
 class Views:
@@ -183,7 +207,7 @@ class Views:
     def give_up(self) -> None:
         """The database does not answer: whoever waits for it gets `DatabaseDown` now."""
         if (connection := self._connection) is not None:
-            _cut(connection)
+            cut(connection)
 
     def _rows(self, query: LiteralString, parameters: tuple[Any, ...]) -> list[TupleRow]:
         """One attempt on the connection there is, and one on a new one: it may have been lost since."""
@@ -195,14 +219,14 @@ class Views:
                     self._connection.close()
                     self._connection = None
                 except psycopg.Error as error:
-                    raise DatabaseDown(_words(error)) from None
-            connection = self._connection = _connect(self._url)
+                    raise DatabaseDown(words(error)) from None
+            connection = self._connection = connect(self._url)
             try:
                 return connection.execute(query, parameters).fetchall()
             except psycopg.Error as error:
-                raise DatabaseDown(_words(error)) from None
+                raise DatabaseDown(words(error)) from None
 
 
-def _words(error: psycopg.Error) -> str:
+def words(error: psycopg.Error) -> str:
     """PostgreSQL's own where it has any; libpq's otherwise, which name host and user and never the password."""
     return error.diag.message_primary or " ".join(str(error).split()) or type(error).__name__

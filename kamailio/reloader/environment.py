@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from kamailio.reloader.tables import TABLES, Table
 
@@ -40,6 +41,8 @@ class Settings:
     full_seconds: float
     watch_seconds: float
     reload_seconds: float
+    snapshot: Path | None
+    snapshot_seconds: float
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -63,6 +66,8 @@ class Settings:
             full_seconds=_seconds(environment, "WARP_ACL_FULL_SECONDS", 300),
             watch_seconds=_seconds(environment, "WARP_ACL_WATCH_SECONDS", 5),
             reload_seconds=_seconds(environment, "WARP_ACL_RELOAD_SECONDS", 180),
+            snapshot=Path(file) if (file := environment.get("WARP_ACL_SNAPSHOT_FILE", "").strip()) else None,
+            snapshot_seconds=3600 * _positive(environment, "WARP_ACL_SNAPSHOT_HOURS", 24, "hours"),
         )
 
 
@@ -83,11 +88,15 @@ def _endpoint(name: str, text: str, usual: str) -> Endpoint:
 
 
 def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+    return _positive(environment, name, default, "seconds")
+
+
+def _positive(environment: Mapping[str, str], name: str, default: float, unit: str) -> float:
     text = environment.get(name, str(default))
     try:
         value = float(text)
     except ValueError:
         value = -1
     if not 0 < value < float("inf"):
-        raise SettingError(f"{name} is {text!r}; it must be a number of seconds above 0")
+        raise SettingError(f"{name} is {text!r}; it must be a number of {unit} above 0")
     return value

@@ -28,8 +28,11 @@ CALL_SECONDS = 3.0
 TOO_SOON_SECONDS, TOO_SOON_TRIES = 0.25, 12
 # Rows that came between load and count are no alert: what told of them is waited for, and done before the next count.
 ARRIVAL_SECONDS = 1.0
+TABLES_READ = "warp_acl_proxy_tables_timestamp_seconds"
 # Kamailio's words: the key to delete was not there, and reload_delta has not passed since the last reload.
 GONE_ALREADY, TOO_SOON = "not found", "ongoing reload"
+# rpc.cfg's.
+BUSY = "another call is being done"
 
 
 class Source(Protocol):
@@ -147,6 +150,8 @@ class Proxy:
         """A proxy that was restarted loaded its table by itself, but what changed while it did so may be missing."""
         up_since = str(self._ask("core.uptime")["up_since"])
         restarted = self._up_since not in ("", up_since)
+        if self._up_since != up_since:
+            self._look_for_a_snapshot()
         self._up_since = up_since
         counted = self._ask("stats.fetchn", "warp_acl_rejected", "warp_acl_no_table")
         for name in ("warp_acl_rejected", "warp_acl_no_table"):
@@ -155,10 +160,21 @@ class Proxy:
             log.info("%s was restarted", self.where)
         return EVERYTHING if restarted else NOTHING
 
+    def _look_for_a_snapshot(self) -> None:
+        """Whether its tables are those of a snapshot, and of when; kamailio/start.py says so in `dedicated`."""
+        try:
+            taken = self._ask("htable.get", "dedicated", "taken")["item"]["value"]
+        except Refused as refusal:
+            if BUSY in str(refusal):
+                raise
+            return
+        self._set(TABLES_READ, float(taken))
+        log.warning("%s was started from a snapshot that is %.0f s old", self.where, time.time() - float(taken))
+
     def _do(self, work: Work) -> None:
         label = str(self.where)
         values = self._source.values(work.hosts) if work.hosts and self._table.single_hosts else {}
-        began = time.monotonic()
+        began, now = time.monotonic(), time.time()
         reloaded = 0
         for method, *parameters in self._table.calls(work, values):
             self._call(method, *parameters)
@@ -168,6 +184,8 @@ class Proxy:
         if reloaded:
             self._add("warp_acl_reloads_total")
             self._set("warp_acl_reload_seconds", taken)
+        if work == EVERYTHING:
+            self._set(TABLES_READ, now)
         if reloaded or self._to_count:
             self._count()
 

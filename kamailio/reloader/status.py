@@ -1,26 +1,34 @@
-"""What the reloader knows of every proxy, as metrics and for the cluster's liveness probe.
+"""What the reloader knows of every proxy, as metrics and for the cluster's probes.
 
-`/metrics` is Prometheus text, `/healthz` is 200 while the main loop turns: a database or a proxy that is down is no
-reason to restart the reloader.
+`/metrics` is Prometheus text. `/healthz` is 200 while the main loop turns: a database or a proxy that is down is no
+reason to restart the reloader. `/readyz` is 200 while it could do its work, or does it: the main loop turns and the
+database lets it in and answers. So an update with a password that the database refuses ends at its first pod. Proxies
+are left out: one that is down must not hold back a new reloader. `/snapshot` gives the last complete tables to a proxy
+that starts (kamailio/start.py).
 """
 
 from __future__ import annotations
 
+import hmac
 import http.server
 import socket
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from kamailio.reloader.environment import Endpoint
+from kamailio.snapshot import CHANGED
 
 STALE_SECONDS = 60.0
 Labels = tuple[tuple[str, str], ...]
+# prometheus.io/docs/instrumenting/exposition_formats, "Comments, help text, and type information".
+ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 HELP: Mapping[str, str] = {
     "warp_acl_database_up": "gauge 1 while the database answers the reloader; 0 within 15 s when it stops",
+    "warp_acl_leading": "gauge 1 while this reloader calls the proxies; 0 while it stands by for another",
     "warp_acl_proxy_up": "gauge 1 while the proxy answers RPC",
     "warp_acl_proxy_answered_timestamp_seconds": "gauge when the proxy last answered RPC, as Unix time",
     "warp_acl_proxy_complete": "gauge 1 when the last count of the proxy's rows was the database's; 0 is an alert",
@@ -28,6 +36,8 @@ HELP: Mapping[str, str] = {
     "warp_acl_reloads_total": "counter reloads that were done",
     "warp_acl_failures_total": "counter work that a proxy or the database did not let be done",
     "warp_acl_reload_seconds": "gauge duration of the last reload",
+    "warp_acl_snapshot_timestamp_seconds": "gauge when the snapshot was read from the database; 0 while there is none",
+    "warp_acl_proxy_tables_timestamp_seconds": "gauge when the proxy's tables were read from the database: Unix time",
     "warp_acl_rejected": "gauge requests of unknown sources that the proxy answered with 403 since it was started",
     "warp_acl_no_table": "gauge requests that the proxy answered with 503 for want of a table since it was started",
 }
@@ -66,6 +76,12 @@ class Status:
         """Whether it was lately."""
         return time.monotonic() - self._turned < STALE_SECONDS
 
+    @property
+    def ready(self) -> bool:
+        """Whether it could do its work now."""
+        with self._lock:
+            return self.alive and self._values.get(("warp_acl_database_up", ())) == 1
+
     def text(self) -> str:
         """All numbers, as Prometheus reads them."""
         with self._lock:
@@ -76,31 +92,55 @@ class Status:
             lines += [f"# HELP {name} {words}", f"# TYPE {name} {kind}"]
             for (owner, labels), value in values:
                 if owner == name:
-                    inside = ",".join(f'{label}="{text}"' for label, text in labels)
+                    inside = ",".join(f'{label}="{text.translate(ESCAPED)}"' for label, text in labels)
                     lines.append(f"{name}{{{inside}}} {value:.15g}" if inside else f"{name} {value:.15g}")
         return "\n".join(lines) + "\n"
 
 
-def serve(status: Status, where: Endpoint) -> http.server.ThreadingHTTPServer:
-    """Answer on that address, in threads of its own."""
+class Kept(Protocol):
+    """What has the snapshot: `Keeper`."""
+
+    changed: int
+
+    def read(self) -> bytes | None:
+        """The snapshot, if there is one."""
+
+
+def serve(status: Status, where: Endpoint, token: str, kept: Kept | None = None) -> http.server.ThreadingHTTPServer:
+    """Answer on that address, in threads of its own. The snapshot is for who has the token."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        """Two pages."""
+        """Four pages."""
 
         def do_GET(self) -> None:
-            """The numbers, or whether the main loop turns."""
+            """The numbers, or whether it lives or is ready."""
             if self.path == "/metrics":
                 self._send(200, status.text())
             elif self.path == "/healthz":
                 self._send(200 if status.alive else 503, "ok\n" if status.alive else "the main loop stands still\n")
+            elif self.path == "/readyz":
+                self._send(200 if status.ready else 503, "ok\n" if status.ready else "the database does not answer\n")
+            elif self.path == "/snapshot":
+                self._send_snapshot()
             else:
-                self._send(404, "/metrics and /healthz\n")
+                self._send(404, "/metrics, /healthz, /readyz and /snapshot\n")
 
-        def _send(self, code: int, text: str) -> None:
-            body = text.encode()
+        def _send_snapshot(self) -> None:
+            if not hmac.compare_digest(self.headers.get("Authorization", "").encode(), f"Bearer {token}".encode()):
+                return self._send(403, "the reloader's WARP_ACL_RPC_TOKEN is another one\n")
+            content = kept.read() if kept else None
+            if content is None:
+                content = b"no snapshot: the tables changed, or the database has not been read yet\n"
+                return self._send(404, content, kept.changed if kept else 0)
+            return self._send(200, content, kept.changed if kept else 0)
+
+        def _send(self, code: int, text: str | bytes, changed: int = 0) -> None:
+            body = text.encode() if isinstance(text, str) else text
             self.send_response(code)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+            kind = "text/plain; version=0.0.4; charset=utf-8" if isinstance(text, str) else "application/octet-stream"
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
+            self.send_header(CHANGED, str(changed))
             self.end_headers()
             self.wfile.write(body)
 

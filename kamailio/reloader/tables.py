@@ -22,10 +22,11 @@ class Caller(Protocol):
 
 
 class Table(abc.ABC):
-    """One way. `parts` are the columns of kamailio.acl_counts that it loads."""
+    """One way. `parts` are the columns of kamailio.acl_counts that it loads; `views` what it reads at a start."""
 
     name: str
     parts: tuple[str, ...]
+    views: tuple[str, ...]
     remedies: Mapping[str, str]
     single_hosts: bool
 
@@ -43,6 +44,7 @@ class Mtree(Table):
 
     name = "mtree"
     parts = ("hosts", "prefixes", "dedicated")
+    views = ("acl_hosts", "acl_prefixes", "dedicated")
     remedies: Mapping[str, str] = {}
     single_hosts = True
 
@@ -72,6 +74,7 @@ class Permissions(Table):
 
     name = "permissions"
     parts = ("subnets", "dedicated")
+    views = ("address", "dedicated", "version")
     remedies: Mapping[str, str] = {
         "subnets": "raise WARP_MAX_SUBNETS before the include of ip_auth.cfg and restart the proxies"
     }

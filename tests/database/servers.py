@@ -78,6 +78,12 @@ class Database:
             for statement in statements:
                 connection.execute(statement.encode())
 
+    def as_superuser(self, *statements: str) -> None:
+        """As the server's own superuser, which Cloud SQL keeps to itself."""
+        with self.server._superuser(self.name) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
     def migrate(self, wanted: migrator.Wishes | None = None) -> migrator.Report:
         with self.connect() as connection:
             return migrator.migrate(connection, wanted or wishes())

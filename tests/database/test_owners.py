@@ -10,11 +10,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from components.trunk_acl import again, dedicated, entries
+from components.trunk_acl import dedicated, entries, patience
 from refusal import Refusal
 from tests.database.servers import CUSTOMERS, Database, Server
 from tests.database.test_entries import rows, trunk
-from tests.database.test_provider import Calls, props_of
+from tests.database.test_provider import PROVIDER, Calls, props_of
 from trunk_text import texts
 
 FIRST, SECOND, THIRD = CUSTOMERS[:3]
@@ -147,7 +147,8 @@ def test_a_deadlock_with_the_portal_is_retried_as_a_whole(deadlocking: Database)
 
     def updating() -> None:
         try:
-            done.append(again.again(update))
+            with own.connect() as session:
+                done.append(patience.Patience(session, 600).run("the trunks", update))
         except Exception as error:  # for the test's own thread
             done.append(error)
 
@@ -179,8 +180,8 @@ def test_a_deadlock_with_the_portal_is_retried_as_a_whole(deadlocking: Database)
     assert rows(own) == texts([trunk(FIRST, "main", "34.1.1.0/24", "34.2.0.0/24")])
 
 
-@pytest.mark.parametrize("error", again.AGAIN)
-def test_the_provider_repeats_what_another_transaction_brought_down(
+@pytest.mark.parametrize("error", patience.BUSY)
+def test_the_provider_repeats_it_and_gives_up_in_words(
     empty: Database, monkeypatch: pytest.MonkeyPatch, error: type[psycopg.Error]
 ) -> None:
     props = props_of(empty)
@@ -195,20 +196,12 @@ def test_the_provider_repeats_what_another_transaction_brought_down(
         return reconcile(*arguments)
 
     monkeypatch.setattr(dedicated, "reconcile", failing)
-    monkeypatch.setattr(again, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(patience, "FIRST_PAUSE", 0.0)
     news = props_of(empty, trunks=texts([trunk(FIRST, "main", "34.2.0.0/24")]))
     Calls.update(id_, outs, news)
     assert (left, empty.owner_of("34.2.0.1")) == ([-1], FIRST)
-
-
-def test_attempts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(again, "FIRST_PAUSE", 0.0)
-    attempts = list[int]()
-
-    def failing() -> None:
-        attempts.append(1)
-        raise psycopg.errors.SerializationFailure("made up")
-
-    with pytest.raises(psycopg.errors.SerializationFailure):
-        again.again(failing)
-    assert len(attempts) == again.ATTEMPTS
+    left[0] = endless = 1_000_000
+    with pytest.raises(Refusal, match=r"the database is busy: the trunks waited \d+ s for locks"):
+        PROVIDER.update(id_, news, props)
+    assert left[0] < endless
+    assert empty.owner_of("34.2.0.1") == FIRST

@@ -70,10 +70,10 @@ def stopped_reloader(edge: Edge) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-def test_without_the_database_a_proxy_does_not_start_and_leaves_nothing_behind(
+def test_without_the_database_and_snapshots_a_proxy_does_not_start_and_leaves_nothing_behind(
     acl: Acl, table: str, new_proxy: ProxyMaker
 ) -> None:
-    edge = new_proxy(table)
+    edge = new_proxy(table, snapshot_hours=None)
     acl.server.stop()
     try:
         with pytest.raises(SandboxError, match=r"Kamailio did not start: .*database"):
