@@ -77,11 +77,11 @@ quick: setup-dev ## formatter, linter, types and unit tests in parallel: a minut
 
 test: setup-dev lint unit processes sandbox-tests database test-sip test-site engine ## everything: linter, types and all tests
 
-lock: setup-dev ## regenerate uv.lock and requirements.txt after a change of pyproject.toml
+lock: setup-dev ## regenerate uv.lock and what is exported from it after a change of pyproject.toml
 	@$(PYTHON) tools/python_lock.py --write
 
-lint: setup-dev ## formatter, linter, strict types, imports, workflows, pins
-	@echo "lint: formatter, linter, strict types, imports, workflows, pins (2 minutes the first time: mypy reads the SDKs once; then seconds)"
+lint: setup-dev ## formatter, linter, strict types, imports, workflows, pins, the reloader's Dockerfile
+	@echo "lint: formatter, linter, strict types, imports, workflows, pins, Dockerfile (2 minutes the first time: mypy reads the SDKs once; then seconds)"
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m mypy .
@@ -89,6 +89,7 @@ lint: setup-dev ## formatter, linter, strict types, imports, workflows, pins
 	@python3 tools/actionlint.py
 	@$(PYTHON) tools/python_lock.py
 	@$(PYTHON) tools/pins.py
+	@.venv/bin/hadolint kamailio/reloader/Dockerfile
 
 unit: setup-dev ## unit tests of the program
 	@echo "unit: the program on mocks (1 minute)"
@@ -102,8 +103,8 @@ sandbox-tests: setup-dev ## tests of the local cloud and the sandbox: refusals, 
 	@echo "sandbox: the local cloud's refusals, a real PostgreSQL and real DNS answers (3 minutes)"
 	@$(PYTHON) -m pytest tests/local_cloud tests/sandbox $(TWO_FILES)
 
-database: setup-dev ## the trunk ACL on real PostgreSQL servers
-	@echo "database: schema, migrator and rows on PostgreSQL 15 and the embedded one (6 minutes)"
+database: setup-dev ## the trunk ACL on real PostgreSQL servers, 15 to 18
+	@echo "database: schema, migrator and rows on PostgreSQL 15 to 18 (8 minutes)"
 	@$(PYTHON) -m pytest tests/database $(LONGEST_FIRST)
 
 test-sip: setup-dev ## the trunk ACL in a real Kamailio, with real SIP traffic

@@ -19,7 +19,7 @@ from components.dns_host import SipDnsArgs
 from components.egress import NatEgressPool, NatEgressPoolArgs
 from components.ingress import SipIngress, refuse_cut
 from components.load_balancer import WayIn, explain_pending
-from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, trunk_files
+from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, refuse_skipped_rotation, trunk_files
 from engine.record import Record, last_update, outputs_of, owners_reader
 from engine.refusal import not_reported_yet
 from inventory.outputs import Inventory
@@ -52,6 +52,7 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     region, labels, protect, retired = settings.region, settings.labels, settings.protect, settings.retired
     # All checks run before any resource is declared: resources declared before a refusal would still be created.
     files = trunk_files(settings.trunk_acl, Path(__file__).parent, before.trunks)
+    refuse_skipped_rotation(settings.trunk_acl, before.rotation)
     refuse_cut(settings.ingress, before.serving, retired)
     refuse_dedicated_cut(settings.dedicated_listeners, before.dedicated, retired)
     replica = settings.database.replica_of

@@ -11,8 +11,8 @@ engine shows a change line by line.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 Network = IPv4Network | IPv6Network
@@ -57,19 +57,25 @@ def texts(trunks: Iterable[Trunk]) -> dict[str, str]:
 
 def trunks(customers: Mapping[str, str]) -> list[Trunk]:
     """The inverse of `texts`."""
-    found = []
+    return [
+        replace(trunk, entries=tuple(Entry(ip_network(range_), active) for range_, active in entries))
+        for trunk, entries in by_trunk(customers)
+    ]
+
+
+def by_trunk(customers: Mapping[str, str]) -> Iterator[tuple[Trunk, list[tuple[str, bool]]]]:
+    """Each trunk of `texts` without its entries, and these as they are written: the range, and whether it is in use."""
     for ban, text in customers.items():
-        header, entries = None, list[Entry]()
+        first, entries = "", list[tuple[str, bool]]()
         for line in text.split("\n"):
             if line.startswith("  "):
-                entries.append(Entry(ip_network(line[2:].removesuffix(OFF)), not line.endswith(OFF)))
+                entries.append((line[2 : -len(OFF)], False) if line.endswith(OFF) else (line[2:], True))
                 continue
-            if header:
-                found.append(_trunk(ban, header, entries))
-            header, entries = line, []
-        if header:
-            found.append(_trunk(ban, header, entries))
-    return found
+            if first:
+                yield _trunk(ban, first), entries
+            first, entries = line, []
+        if first:
+            yield _trunk(ban, first), entries
 
 
 @dataclass(frozen=True)
@@ -89,9 +95,15 @@ def count(customers: Iterable[str]) -> Count:
     return Count(len(lines) - len(entries), len(entries) - off, off)
 
 
+def header(name: str, auth_type: str, calls_per_second: int, concurrent_calls: int, *, active: bool) -> str:
+    """The first line of a trunk."""
+    return f"{name} {auth_type} {calls_per_second} calls/s {concurrent_calls} calls{'' if active else OFF}"
+
+
 def _lines(trunk: Trunk) -> Iterable[str]:
-    limits = f"{trunk.calls_per_second} calls/s {trunk.concurrent_calls} calls"
-    yield f"{trunk.name} {trunk.auth_type} {limits}{'' if trunk.active else OFF}"
+    yield header(
+        trunk.name, trunk.auth_type, trunk.calls_per_second, trunk.concurrent_calls, active=trunk.active
+    )  # fmt: skip
     for entry in sorted(trunk.entries, key=_place):
         yield f"  {entry.range}{'' if entry.active else OFF}"
 
@@ -100,13 +112,11 @@ def _place(entry: Entry) -> tuple[int, int, int]:
     return entry.range.version, int(entry.range.network_address), entry.range.prefixlen
 
 
-def _trunk(ban: str, header: str, entries: list[Entry]) -> Trunk:
-    match = _TRUNK.fullmatch(header)
+def _trunk(ban: str, line: str) -> Trunk:
+    match = _TRUNK.fullmatch(line)
     if not match:
-        raise ValueError(f"not a trunk line: {header!r}")
-    return Trunk(
-        ban, match["name"], match["auth"], int(match["cps"]), int(match["calls"]), not match["off"], tuple(entries)
-    )
+        raise ValueError(f"not a trunk line: {line!r}")
+    return Trunk(ban, match["name"], match["auth"], int(match["cps"]), int(match["calls"]), not match["off"], ())
 
 
 @dataclass(frozen=True)

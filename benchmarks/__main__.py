@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import dedicated, kamailio_acl, preview, processes, trunk_acl
+from benchmarks import dedicated, kamailio_acl, preview, processes, trunk_acl, trunk_files
 
 BENCHMARKS: dict[str, Callable[[], Iterator[object]]] = {
     "trunk_acl": trunk_acl.run,
+    "trunk_files": trunk_files.run,
     "kamailio_acl": kamailio_acl.run,
     "preview": preview.run,
     "processes": processes.run,

@@ -2,10 +2,13 @@
 
     python -m benchmarks kamailio_acl          100,000 hosts and 10,000 ranges
     python -m benchmarks.kamailio_acl 1000000  this many hosts, and a tenth as many ranges
+    python -m benchmarks.kamailio_acl 100000 /tmp/before/kamailio  the fragments of that folder beside ours
 
 A decision is the round trip of one OPTIONS over UDP on loopback, from one client that waits for each answer. The
-reference is the same Kamailio answering without an ACL. All proxies run at the same time and are queried alternately;
-the ranges are /24, and the one that is hit is the last one loaded.
+reference is the same Kamailio with the same modules, sockets and tables, whose request_route only lacks
+`route(IP_AUTH)`: how long Kamailio takes for a message depends on what its memory looks like after the tables were
+loaded, so one without tables is no measure (it took 2.5 times as long). All proxies run at the same time and are
+queried alternately; the ranges are /24, and the one that is hit is the last one loaded.
 """
 
 from __future__ import annotations
@@ -13,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,32 +29,38 @@ import psycopg
 
 from benchmarks.measuring import Result
 from components.trunk_acl import migrations, migrator, roles
+from kamailio import FRAGMENTS
 from kamailio.reloader.tables import TABLES
 from kamailio.reloader.work import EVERYTHING
 from local_cloud.postgres import PostgresServer
+from local_cloud.postgres.account import Account
 from sandbox.sip_proxy import Database, SipProxy, require_kamailio
 from verify.sip import Peer, request
 
 USUAL_SIZE = 100_000
-ROUNDS, ASKED_A_ROUND, RELOADS = 10, 300, 3
+ROUNDS, ASKED_A_ROUND, RELOADS = 30, 100, 3
 HOST, RANGE, MISS = "127.0.0.2", "127.0.1.7", "127.0.99.9"
 NETWORK = "127.96.0"
 PASSWORD = "benchmarkpassword"  # noqa: S105
+REFERENCE = "without ACL"
 
-# Like the sandbox's proxies, without a decision.
-BARE = """#!KAMAILIO
-debug=2
-log_stderror=yes
-children=2
-listen=udp:{address}:5060
-loadmodule "sl.so"
-loadmodule "pv.so"
-loadmodule "textops.so"
-request_route {{
-    append_to_reply("X-WARP-BAN: nobody\\r\\nX-WARP-Trunk: none\\r\\n");
-    sl_send_reply("200", "OK");
-}}
-"""
+
+@dataclass(frozen=True)
+class _Proxy(SipProxy):
+    """`decides`: false for the reference. `others`: a folder with fragments to take instead of ours."""
+
+    decides: bool = True
+    others: Path | None = None
+
+    def _configuration(self, folder: Path) -> str:
+        text = super()._configuration(folder)
+        return text if self.decides else text.replace("    route(IP_AUTH);\n", "")
+
+    def _write_files(self, folder: Path, account: Account) -> None:
+        super()._write_files(folder, account)
+        if self.others:
+            for name in FRAGMENTS:
+                (folder / name).write_bytes((self.others / name).read_bytes())
 
 
 @dataclass(frozen=True)
@@ -71,9 +79,9 @@ class Decision:
         return json.dumps(asdict(self))
 
 
-def run(size: int = USUAL_SIZE) -> Iterator[Decision | Result]:
-    """Yield results; uses temporary servers."""
-    program = require_kamailio()
+def run(size: int = USUAL_SIZE, others: Path | None = None) -> Iterator[Decision | Result]:
+    """Yield results; uses temporary servers. `others`: a folder with other fragments, measured beside ours."""
+    require_kamailio()
     with contextlib.ExitStack() as stack:
         folder = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="warp-edge-bench-", ignore_cleanup_errors=True))
@@ -83,12 +91,17 @@ def run(size: int = USUAL_SIZE) -> Iterator[Decision | Result]:
         server.start()
         stack.callback(server.destroy)
         _load(server, size)
-        address = stack.enter_context(_bare(program, folder))
         proxies = {}
-        for number, table in enumerate(TABLES):
+        wanted: list[tuple[str, str, Path | None]] = [
+            (REFERENCE, "mtree", None),
+            *((table, table, None) for table in TABLES),
+        ]
+        if others:
+            wanted += [(f"{table} of {others}", table, others) for table in TABLES]
+        for number, (name, table, fragments) in enumerate(wanted):
             slots = "20" if size > USUAL_SIZE else "17"
-            proxy = SipProxy(
-                folder / table,
+            proxy = _Proxy(
+                folder / str(number),
                 f"{NETWORK}.{10 + number}",
                 f"{NETWORK}.{20 + number}",
                 Database(server.host, server.port, "bench", "warp_acl_reader", PASSWORD, server.server_ca),
@@ -98,14 +111,16 @@ def run(size: int = USUAL_SIZE) -> Iterator[Decision | Result]:
                 substitutions=(("WARP_MAX_SUBNETS", str(size)), ("WARP_HOSTS_SIZE", slots)),
                 shared_memory=max(512, size // 300),
                 package_memory=max(64, size // 500),
+                decides=name != REFERENCE,
+                others=fragments,
             )
             began = time.monotonic()
             proxy.start()
             stack.callback(proxy.stop)
-            print(f"{table}: started with {size} hosts in {time.monotonic() - began:.1f} s", file=sys.stderr)
-            proxies[table] = proxy
-        yield from _decisions(address, proxies, size)
-        yield from _reloads(proxies, size)
+            print(f"{name}: started with {size} hosts in {time.monotonic() - began:.1f} s", file=sys.stderr)
+            proxies[name] = proxy
+        yield from _decisions(proxies, size)
+        yield from _reloads({table: proxies[table] for table in TABLES}, size)
 
 
 def _load(server: PostgresServer, size: int) -> None:
@@ -138,35 +153,22 @@ def _load(server: PostgresServer, size: int) -> None:
     print(f"loaded in {time.monotonic() - began:.1f} s", file=sys.stderr)
 
 
-@contextlib.contextmanager
-def _bare(program: str, folder: Path) -> Iterator[str]:
-    address = f"{NETWORK}.5"
-    file = folder / "bare.cfg"
-    file.write_text(BARE.format(address=address))
-    command = [program, "-f", str(file), "-DD", "-E", "-Y", str(folder), "-w", str(folder)]
-    with (folder / "bare.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-        time.sleep(2)
-        try:
-            yield address
-        finally:
-            process.terminate()
-
-
-def _decisions(bare: str, proxies: dict[str, SipProxy], size: int) -> Iterator[Decision]:
-    clients = {("", "without ACL"): _Client(bare, HOST)}
+def _decisions(proxies: dict[str, _Proxy], size: int) -> Iterator[Decision]:
+    clients = {(REFERENCE, ""): _Client(proxies[REFERENCE].udp_address, HOST)}
     for table, proxy in proxies.items():
-        for name, source in (("host, hit", HOST), ("range, hit", RANGE), ("miss", MISS)):
-            clients[table, name] = _Client(proxy.udp_address, source)
+        if proxy.decides:
+            for name, source in (("host, hit", HOST), ("range, hit", RANGE), ("miss", MISS)):
+                clients[table, name] = _Client(proxy.udp_address, source)
     for _ in range(ROUNDS):
         for client in clients.values():
             client.ask(ASKED_A_ROUND)
-    reference = clients.pop(("", "without ACL"))
+    reference = clients.pop((REFERENCE, ""))
     for (table, name), client in clients.items():
         expected = {403} if name == "miss" else {200}
         if client.statuses != expected:
             raise RuntimeError(f"{table}, {name}: answered {client.statuses}, not {expected}")
         yield Decision(
-            f"decision by {table}, {name} / without ACL",
+            f"decision by {table}, {name} / {REFERENCE}",
             round(client.p50 / reference.p50, 2),
             client.p50,
             client.p99,
@@ -234,5 +236,5 @@ def _reloads(proxies: dict[str, SipProxy], size: int) -> Iterator[Result]:
 
 
 if __name__ == "__main__":
-    for result in run(int(sys.argv[1]) if sys.argv[1:] else USUAL_SIZE):
+    for result in run(int(sys.argv[1]) if sys.argv[1:] else USUAL_SIZE, Path(sys.argv[2]) if sys.argv[2:] else None):
         print(result, flush=True)

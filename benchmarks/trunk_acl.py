@@ -25,7 +25,7 @@ from benchmarks.trunk_acl_data import IPV4_BLOCKS, IPV6_FIRST, bans, trunks
 from components.trunk_acl import customers, entries, migrations, migrator, roles
 from components.trunk_acl.lock import Connection
 from local_cloud.postgres import PostgresServer
-from trunk_text import Trunk
+from trunk_text import texts
 
 Address = IPv4Address | IPv6Address
 
@@ -175,7 +175,7 @@ def _reconciling(server: PostgresServer) -> Iterator[Result]:
     server.create_database("empty", "UTF8", "C")
     with _connected(server, "empty") as connection:
         _make_ready(connection)
-    wanted = list(trunks(RECONCILED))
+    wanted = texts(trunks(RECONCILED))
     rows = _as_rows(server, wanted)
     work: list[Callable[[], Mapping[str, float]]] = [
         lambda: _reconciled(server, wanted),
@@ -201,7 +201,7 @@ class _Rows:
     entries: bytes
 
 
-def _as_rows(server: PostgresServer, wanted: Sequence[Trunk]) -> _Rows:
+def _as_rows(server: PostgresServer, wanted: Mapping[str, str]) -> _Rows:
     with _copy_of_empty(server) as connection:
         entries.reconcile(connection, "warp-edge", wanted, {})
         return _Rows(
@@ -214,7 +214,7 @@ def _as_rows(server: PostgresServer, wanted: Sequence[Trunk]) -> _Rows:
         )
 
 
-def _reconciled(server: PostgresServer, wanted: Sequence[Trunk]) -> dict[str, float]:
+def _reconciled(server: PostgresServer, wanted: Mapping[str, str]) -> dict[str, float]:
     with _copy_of_empty(server) as connection:
         done: list[entries.Reconciled] = []
 

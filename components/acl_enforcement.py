@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ import pulumi_random as random
 
 import kamailio
 from components import acl_database_proxy, acl_snapshot
+from components.acl_network import Opening
 from components.acl_reloader import MOUNTED, STATUS_PORT, ReloaderArgs, declare_reloader
 from components.database import PASSWORD_LENGTH, TrunkDatabase
 from components.dedicated_ingress import DedicatedIngress
@@ -77,12 +78,21 @@ class AclEnforcement(pulumi.ComponentResource):
         super().__init__(ACL_ENFORCEMENT, name, None, opts)
         self._name = name
         self._args = args
-        environment = self._environment()
+        address = pulumi.Output.from_input(
+            args.enforcement.address
+            or pulumi.Output.all(args.database.private_address, args.database.public_address).apply(_some_address)
+        )
+        environment = self._environment(address)
         config_map = ConfigMap(
             f"{name}-fragments",
             {
                 "metadata": self._metadata(args.enforcement.config_map),
-                "data": {**kamailio.fragments(), **self._sockets(), AUTHORITY: args.database.server_ca},
+                "data": {
+                    **kamailio.fragments(),
+                    **self._sockets(),
+                    kamailio.LIMIT_PER_SOURCE: kamailio.limit_per_source(self._callers_ports()),
+                    AUTHORITY: args.database.server_ca,
+                },
             },
             pulumi.ResourceOptions(parent=self),
         )
@@ -104,6 +114,8 @@ class AclEnforcement(pulumi.ComponentResource):
                     self.config_map,
                     self.secret,
                     _checksums(config_map, environment),
+                    address,
+                    list(self._openings()),
                     args.enforcement.snapshot_hours,
                     pulumi.Output.all(args.database.connection_name, args.database.private_address).apply(
                         lambda known: acl_database_proxy.instance_arguments(known[0], known[1], POSTGRESQL_PORT)
@@ -118,16 +130,13 @@ class AclEnforcement(pulumi.ComponentResource):
             return {}
         return {kamailio.DEDICATED: self._args.dedicated.sockets.apply(kamailio.dedicated)}
 
-    def _environment(self) -> dict[str, pulumi.Input[str]]:
+    def _environment(self, address: pulumi.Output[str]) -> dict[str, pulumi.Input[str]]:
         """Environment variables of kamailio/ip_auth.cfg, rpc.cfg and the reloader."""
         token = random.RandomPassword(
             f"{self._name}-token", length=PASSWORD_LENGTH, special=False, opts=pulumi.ResourceOptions(parent=self)
         )
         sign_in, database, acl = self._args.sign_in, self._args.database, self._args.acl
-        address = self._args.enforcement.address or pulumi.Output.all(
-            database.private_address, database.public_address
-        ).apply(_some_address)
-        place = pulumi.Output.from_input(address).apply(_place)
+        place = address.apply(_place)
         if sign_in.passwords:
             # Generated without special characters: Kamailio decodes nothing in a URL, and the reloader's libpq all.
             who = pulumi.Output.concat(acl.reader, ":", acl.reader_password, "@")
@@ -147,6 +156,22 @@ class AclEnforcement(pulumi.ComponentResource):
             "PGCONNECT_TIMEOUT": "5",  # so that a reload does not hang
             **self._snapshot(),
         }
+
+    def _openings(self) -> Iterator[Opening]:
+        """Ports of the proxies' pods that this stack's Services lead to."""
+        ingress, dedicated = self._args.ingress, self._args.dedicated
+        for protocol, ports in (("UDP", ingress.udp.ports), ("TCP", ingress.tcp.ports)):
+            yield from ((protocol, port) for port in ports.values())
+        if ingress.internal:
+            yield from (("TCP", port) for port in ingress.internal.ports.values())
+        for each in dedicated.listeners if dedicated else ():
+            yield from ((each.protocol, port) for port in each.targets.values())
+
+    def _callers_ports(self) -> Iterator[int]:
+        """TCP ports of the proxies' pods that callers reach over LoadBalancers."""
+        yield from self._args.ingress.tcp.ports.values()
+        for each in self._args.dedicated.listeners if self._args.dedicated else ():
+            yield from each.targets.values() if each.protocol == "TCP" else ()
 
     def _snapshot(self) -> dict[str, pulumi.Input[str]]:
         """What a proxy that starts without the database reads (kamailio/start.py)."""

@@ -57,6 +57,11 @@ class DedicatedIngress(pulumi.ComponentResource):
         way.load_balancer(role, listener.service, ports, [reserved], self, new=True)
         return reserved.address
 
+    @property
+    def listeners(self) -> Sequence[DedicatedListener]:
+        """Every LoadBalancer."""
+        return self._args.listeners
+
     def rows(self) -> dict[str, dict[str, pulumi.Input[str]]]:
         """Rows of the trunk ACL that assign each address to its customer, by the address's name; not for a draining
         address."""

@@ -19,9 +19,12 @@ from engine.tokens import (
     CONFIG_MAP,
     CONNECTION,
     DEPLOYMENT,
+    DISRUPTION_BUDGET,
     INSTANCE,
     KUBERNETES_SECRET,
     NAT,
+    NETWORK_POLICY,
+    POD_MONITORING,
     SERVICE,
     TRUNK_ACL,
     USER,
@@ -114,9 +117,20 @@ RULES = (
     Rule(
         DEPLOYMENT, r"spec\.(template|replicas|strategy)", Effect.RELOADER, "changes of trunks wait until it runs again"
     ),
+    Rule(NETWORK_POLICY, r"spec", Effect.ACCESS, "who reaches the pods' ports, SIP's among them"),
+    Rule(DISRUPTION_BUDGET, r"spec", Effect.NONE, "how many reloaders a drain of nodes may take at once"),
+    Rule(POD_MONITORING, r"spec", Effect.NONE, "how the reloader's metrics are read"),
     *(
         Rule(kind, r"metadata\.(labels|annotations)", Effect.NONE, "read by people and tools")
-        for kind in (SERVICE, CONFIG_MAP, KUBERNETES_SECRET, DEPLOYMENT)
+        for kind in (
+            SERVICE,
+            CONFIG_MAP,
+            KUBERNETES_SECRET,
+            DEPLOYMENT,
+            NETWORK_POLICY,
+            DISRUPTION_BUDGET,
+            POD_MONITORING,
+        )
     ),
     Rule(NAT, r"natIps\[\d+\]", Effect.MOVES, "new calls may leave from it as well", when=_added),
     Rule(NAT, r"natIps", Effect.CUTS, "connections on a removed address end at once"),

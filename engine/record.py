@@ -41,14 +41,15 @@ class DedicatedUse:
 @dataclass(frozen=True)
 class Record:
     """`gateway`: what the NAT gateway used; `serving`: names of the shared addresses at which LoadBalancers answered;
-    `trunks`: BAN to trunks' text; `dedicated`: name of each dedicated address to its names and row. None: there was
-    none.
+    `trunks`: BAN to trunks' text; `dedicated`: name of each dedicated address to its names and row; `rotation`: how
+    often the reader's credentials were changed. None: there was none.
     """
 
     gateway: GatewayUse | None = None
     serving: frozenset[str] = frozenset()
     trunks: Mapping[str, str] | None = None
     dedicated: Mapping[str, DedicatedUse] = field(default_factory=dict)
+    rotation: int | None = None
 
 
 def last_update() -> Record:
@@ -67,10 +68,12 @@ def last_update() -> Record:
         GatewayUse(_names(outputs.get("natIps")), _names(outputs.get("drainNatIps")))
         for outputs in _outputs_of(resources, NAT)
     ]
-    trunks = [outputs.get("trunks") for outputs in _outputs_of(resources, TRUNK_ACL)]
+    acl = next(iter(_outputs_of(resources, TRUNK_ACL)), None)
     dedicated = _dedicated(by_urn)
     serving = _serving(resources) - dedicated.keys()
-    return Record(gateways[0] if gateways else None, serving, trunks[0] if trunks else None, dedicated)
+    # Left out of the state where there was no rotation.
+    rotation = None if acl is None else int((acl.get("signIn") or {}).get("rotation", 0))
+    return Record(gateways[0] if gateways else None, serving, acl.get("trunks") if acl else None, dedicated, rotation)
 
 
 @dataclass(frozen=True)

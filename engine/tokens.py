@@ -34,6 +34,9 @@ SERVICE = "kubernetes:core/v1:Service"
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
 KUBERNETES_SECRET = "kubernetes:core/v1:Secret"  # noqa: S105
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
+NETWORK_POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
+DISRUPTION_BUDGET = "kubernetes:policy/v1:PodDisruptionBudget"
+POD_MONITORING = "kubernetes:monitoring.googleapis.com/v1:PodMonitoring"
 
 TRUNK_ACL = "pulumi-python:dynamic/warp:TrunkAcl"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 from contextlib import suppress
 from functools import cache
@@ -12,11 +13,33 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from jinja2 import BytecodeCache, Template
     from jinja2.bccache import Bucket
+    from markupsafe import Markup
 
 
 def printable(text: str) -> str:
     """Control and bidirectional characters replaced by spaces."""
     return "".join(each if each.isprintable() else " " for each in text)
+
+
+# An address, a range, a socket or a date.
+_FIGURE = re.compile(r"(?=.*\d)(?=.*[.:-])[0-9a-f.:/\[\]-]+[,;]?", re.IGNORECASE)
+LONGEST_FIGURE = len("[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]:65535,")
+
+
+def unbroken(text: str) -> Markup:
+    """Text whose addresses and dates are never broken at a line's end (class `figure`), while host names may be after a
+    point, and words longer than any address (class `long`) anywhere. Escaped, and printable.
+    """
+    from markupsafe import Markup, escape  # noqa: PLC0415
+
+    def shown(word: str) -> Markup:
+        if len(word) > LONGEST_FIGURE:
+            return Markup('<span class="long">{}</span>').format(word)
+        if _FIGURE.fullmatch(word):
+            return Markup('<span class="figure">{}</span>').format(word)
+        return Markup(re.sub(r"\.(?=\w)", ".<wbr>", escape(word)))  # noqa: S704 - escaped
+
+    return Markup(" ").join(shown(word) for word in printable(text).split(" "))
 
 
 @cache
@@ -33,7 +56,7 @@ def template(file: Path) -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["printable"] = printable
+    environment.filters |= {"printable": printable, "unbroken": unbroken}
     return environment.get_template(file.name)
 
 

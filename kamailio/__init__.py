@@ -6,6 +6,7 @@ changed. Leaves to others: the views (components/trunk_acl/sql) and the proxy it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,10 @@ START = "start.py"
 FRAGMENTS = ("ip_auth.cfg", "limits.cfg", "table_mtree.cfg", "table_permissions.cfg", "rpc.cfg")
 PROGRAMS = (START, "gate.py", "snapshot.py")
 
+
+# For the kernel, not for Kamailio: the limit of connections per source.
+LIMIT_PER_SOURCE = "limits.nft"
+_PORTS = re.compile(r"^define PORTS = .*$", re.MULTILINE)
 
 # Published where there are dedicated addresses.
 DEDICATED = "dedicated.cfg"
@@ -59,6 +64,12 @@ def _lines(own: Own) -> Iterator[str]:
             # Each UDP socket has processes of its own; with hundreds of them `children` would be thousands.
             yield "socket_workers=1"
         yield f"listen={over}:WARP_DEDICATED_LISTEN:{own.targets[role]} advertise {own.address}:{port}"
+
+
+def limit_per_source(ports: Iterable[int]) -> str:
+    """The packet filter for these TCP ports of the proxies' pods."""
+    text = (FOLDER / LIMIT_PER_SOURCE).read_text(encoding="utf-8")
+    return _PORTS.sub(f"define PORTS = {{ {', '.join(map(str, sorted(set(ports))))} }}", text)
 
 
 def fragments() -> dict[str, str]:

@@ -112,6 +112,13 @@ def _enforcement(settings: Settings) -> Iterator[Id]:
             yield "acl-enforcement-proxies", f"{namespace}/{reloader.service}"
             yield "acl-enforcement-reloader", f"{namespace}/{reloader.name}"
             yield "acl-enforcement-snapshot", f"{namespace}/{reloader.name}"
+            if reloader.replicas > 1:
+                yield "acl-enforcement-disruptions", f"{namespace}/{reloader.name}"
+            if reloader.network_policies:
+                yield "acl-enforcement-proxies-network", f"{namespace}/{reloader.service}"
+                yield "acl-enforcement-reloader-network", f"{namespace}/{reloader.name}"
+            if reloader.pod_monitoring:
+                yield "acl-enforcement-monitoring", f"{namespace}/{reloader.name}"
 
 
 def _site(settings: Settings) -> Iterator[Id]:

@@ -21,12 +21,15 @@ from engine.tokens import (
     CONNECTION,
     DATABASE,
     DEPLOYMENT,
+    DISRUPTION_BUDGET,
     GLOBAL_ADDRESS,
     HEALTH_CHECK,
     INSTANCE,
     KUBERNETES_SECRET,
     NAT,
     NAT_EGRESS_POOL,
+    NETWORK_POLICY,
+    POD_MONITORING,
     RECORD_SETS,
     ROUTER,
     SERVICE,
@@ -63,6 +66,9 @@ SEEN_BY = {
     CONFIG_MAP: Audience.NOBODY,
     KUBERNETES_SECRET: Audience.NOBODY,
     DEPLOYMENT: Audience.NOBODY,
+    NETWORK_POLICY: Audience.CUSTOMERS,
+    DISRUPTION_BUDGET: Audience.NOBODY,
+    POD_MONITORING: Audience.NOBODY,
 }
 _WITHOUT_DATABASE = (Effect.CUTS, "without the trunk ACL no customer can call")
 _WITHOUT_SITE = (Effect.ACCESS, "vendors and customers cannot read the site")

@@ -119,6 +119,16 @@ class SignIn(Section):
         (), description="IAM principals that may write as warp_acl_writer does"
     )
 
+    rotation: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        0,
+        description="raise it by one for new credentials of Kamailio and reloader; the previous ones stay valid beside"
+        " them (docs/trunk-acl.md)",
+    )
+    keep_previous: bool = Field(
+        True,
+        description="false: the credentials before the last `rotation` no longer sign in; true again before the next",
+    )
+
     @field_validator("readers")
     @classmethod
     def _the_acl_can_be_read(cls, readers: tuple[str, ...], info: Info) -> tuple[str, ...]:
@@ -150,7 +160,7 @@ class DatabaseProxy(Section):
 
 
 class Reloader(Section):
-    """The Deployment that makes every SIP proxy load changes of the trunk ACL."""
+    """The Deployment that makes every SIP proxy load changes of the trunk ACL, and what the cluster has beside it."""
 
     image: Image = Field(description="built from `kamailio/reloader/`")
     name: Name = Field("warp-acl-reloader", description="name of the Deployment, and of the Service for its snapshot")
@@ -159,6 +169,18 @@ class Reloader(Section):
         description="name of the headless Service by which it finds every proxy pod; declared by this program",
     )
     port: Port = Field(9061, description="the proxies' port for the reloader's calls, UDP and TCP (`kamailio/rpc.cfg`)")
+    replicas: Annotated[int, Field(ge=1, le=3)] = Field(
+        2, description="one calls the proxies, the others take over within seconds when its node is lost"
+    )
+    network_policies: bool = Field(
+        False,
+        description="NetworkPolicies: only the reloader reaches the proxies' `port`, all their other ports stay open;"
+        " the reloader reaches only DNS, database and proxies (with a databaseProxy: anything). Leave it off if the"
+        " proxies have a NetworkPolicy of their own: policies add up",
+    )
+    pod_monitoring: bool = Field(
+        False, description="PodMonitoring of its `/metrics`; the cluster needs managed collection for Prometheus"
+    )
     cpu: Quantity = Field("50m", description="requested CPU")
     memory: Quantity = Field("128Mi", description="requested memory, and its limit")
     database_proxy: DatabaseProxy | None = Field(

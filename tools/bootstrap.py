@@ -1,7 +1,8 @@
 """Set up the Python environment and the Pulumi engine for the project's commands.
 
     python3 tools/bootstrap.py              .venv with the program and the sandbox, and an engine
-    python3 tools/bootstrap.py --dev        the same, with tests, formatter, type checker and the tests' Debian packages
+    python3 tools/bootstrap.py --dev        the same, with tests, formatter, type checker, and what the tests need:
+                                            Debian packages, PostgreSQL's other versions
     python3 tools/bootstrap.py --print-env  the same, then the lines a shell evaluates to use both
 
 A `pulumi` on PATH that is new enough is used. Otherwise the engine is built once, into `.engine/bin`, from the Go
@@ -24,6 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+import postgres_versions
 from debian_packages import NEEDED_BY_TESTS, advice, install, may_install, missing
 from pulumi_engine import build_engine, check_go, choose_engine, engine_is_current, find_pulumi, why_not
 from python_environment import DEV_SET, SANDBOX_SET, check_python, make_venv, venv_is_current
@@ -52,7 +54,8 @@ def set_up(root: Path, *, dev: bool, path: str) -> Path:
     if packages and not may_install(os.geteuid(), shutil.which("apt-get", path=path)):
         say(advice(packages))
         packages = []
-    if packages or not venv_is_current(root, wanted) or not (chosen or engine_is_current(root)):
+    servers = dev and not postgres_versions.are_current(root)
+    if packages or servers or not venv_is_current(root, wanted) or not (chosen or engine_is_current(root)):
         with only_one(root / ".engine" / "lock"):
             # Checked again: another run may have built it meanwhile.
             if not chosen and not engine_is_current(root):
@@ -61,6 +64,8 @@ def set_up(root: Path, *, dev: bool, path: str) -> Path:
                 install(packages, root)
             if not venv_is_current(root, wanted):
                 make_venv(root, wanted)
+            if servers and not postgres_versions.are_current(root):
+                postgres_versions.install(root, path)
             if not chosen and not engine_is_current(root):
                 build_engine(root, why_not(found))
     return chosen.path.parent if chosen else own

@@ -41,7 +41,7 @@ PLACES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("local_cloud/kubernetes/provider.py", r'^VERSION: Final = "(.+)"$'),
     ),
     "pulumi-random": (package("pulumi-random"), ("local_cloud/random_provider.py", r'^VERSION: Final = "(.+)"$')),
-    "psycopg": (package("psycopg[binary]"), ("kamailio/reloader/requirements.txt", r"^psycopg\[binary\]==(\S+)$")),
+    "psycopg": (package("psycopg[binary]"), ("pyproject.toml", r'^reloader = \["psycopg\[binary\]==([\w.]+)"\]$')),
     "Go": (("tools/engine/go.mod", r"^go (\S+)$"), ("README.md", r"\bGo (\d[\d.]*) or newer")),
 }
 

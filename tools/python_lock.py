@@ -1,9 +1,10 @@
-"""Checks that `uv.lock` matches pyproject.toml, and requirements.txt matches `uv.lock`.
+"""Checks that `uv.lock` matches pyproject.toml, and what is exported from it matches `uv.lock`.
 
     python3 tools/python_lock.py            check; does not query the package index
-    python3 tools/python_lock.py --write    write both (`make lock`); queries the package index
+    python3 tools/python_lock.py --write    write all (`make lock`); queries the package index
 
-requirements.txt is for tools other than uv: pip, scanners, images. It is exported, never edited.
+requirements.txt is for tools other than uv: pip, scanners, images. kamailio/reloader/requirements.txt is what the
+reloader's image installs. Both are exported, never edited.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from get_uv import LOCK
@@ -21,6 +22,11 @@ from steps import BootstrapError, say
 
 ROOT = Path(__file__).resolve().parent.parent
 EXPORT = "requirements.txt"
+# File to what of the lock is in it: the program's libraries, or one group alone.
+EXPORTS: Mapping[str, tuple[str, ...]] = {
+    EXPORT: (),
+    "kamailio/reloader/requirements.txt": ("--only-group", "reloader"),
+}
 HEADER = "# Exported from uv.lock, never edited: change pyproject.toml, then `make lock`.\n"
 REMEDY = "run `make lock` and commit the result"
 # The lock is always made with the index that it names: a mirror configured on one machine cannot be reached elsewhere.
@@ -50,9 +56,10 @@ def index_of(lock: str) -> str:
     return str(found.pop())
 
 
-def exported(root: Path) -> str:
-    """The program's libraries with their hashes, in pip's format, without index, host and groups."""
-    return HEADER + uv(root, "export", "--frozen", "--offline", "--quiet", "--no-header", "--no-config")
+def exported(root: Path, file: str = EXPORT) -> str:
+    """The libraries of that file with their hashes, in pip's format, without index and host."""
+    words = ("--frozen", "--offline", "--quiet", "--no-header", "--no-config", *EXPORTS[file])
+    return HEADER + uv(root, "export", *words)
 
 
 def lock(root: Path, *words: str) -> str:
@@ -67,16 +74,21 @@ def problems(root: Path) -> list[str]:
         lock(root, "--check", "--offline")
     except BootstrapError as problem:
         return [f"{LOCK} does not match pyproject.toml; {REMEDY} ({problem})"]
-    has, wants = (root / EXPORT).read_text(encoding="utf-8"), exported(root)
-    differs = difflib.unified_diff(has.splitlines(), wants.splitlines(), n=0, lineterm="")
-    first = next((line for line in differs if line[0] in "+-" and not line.startswith(("+++", "---"))), None)
-    return [f"{EXPORT} does not match {LOCK}; {REMEDY} (first difference: {first})"] if first else []
+    found = []
+    for file in EXPORTS:
+        has, wants = (root / file).read_text(encoding="utf-8"), exported(root, file)
+        differs = difflib.unified_diff(has.splitlines(), wants.splitlines(), n=0, lineterm="")
+        first = next((line for line in differs if line[0] in "+-" and not line.startswith(("+++", "---"))), None)
+        if first:
+            found.append(f"{file} does not match {LOCK}; {REMEDY} (first difference: {first})")
+    return found
 
 
 def write(root: Path) -> None:
-    """Update lock and export."""
+    """Update lock and exports."""
     lock(root)
-    (root / EXPORT).write_text(exported(root), encoding="utf-8")
+    for file in EXPORTS:
+        (root / file).write_text(exported(root, file), encoding="utf-8")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -75,7 +75,7 @@ def _data(expected: RecordSet, reply: Reply, standing: Mapping[str, str], author
         # RFC 2782: a target must not be an alias; RFC 2181 section 10.1: an alias has no other data.
         yield Verdict.BROKEN, f"an alias of {one_line(reply.cname)}", f"remove the CNAME; {PUT_BACK}"
         return
-    found = _ours(expected, reply)
+    found = _alike(_ours(expected, reply))
     late = "" if authority else "if the zone's name servers are right, wait until its cache expires; otherwise "
     if expected.one_of:
         if not found & expected.one_of:
@@ -86,12 +86,20 @@ def _data(expected: RecordSet, reply: Reply, standing: Mapping[str, str], author
                 "several addresses at a time: clients would choose a region at random",
                 f"{late}{PUT_BACK}",
             )
-    elif missing := expected.data - found:
+    elif missing := _alike(expected.data) - found:
         yield Verdict.BROKEN, f"missing: {one_line(texts(missing))}", f"{late}{PUT_BACK}"
-    for each in sorted(found - expected.may_be):
+    for each in sorted(found - _alike(expected.may_be)):
         address = address_of(each)
         whose = f", which is {standing.get(address, 'not in the inventory')}" if address else ""
         yield Verdict.BROKEN, f"unexpected: {one_line(each.to_text())}{whose}", f"{late}{PUT_BACK}"
+
+
+def _alike(data: frozenset[dns.rdata.Rdata]) -> frozenset[dns.rdata.Rdata]:
+    """Data as it compares: the case of a NAPTR record's flags and service means nothing (RFC 3403, section 4.1)."""
+    return frozenset(
+        each.replace(flags=each.flags.upper(), service=each.service.upper()) if isinstance(each, NAPTR) else each
+        for each in data
+    )
 
 
 def _ttl(expected: RecordSet, reply: Reply, authority: bool) -> Problems:

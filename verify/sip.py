@@ -28,6 +28,8 @@ LARGEST_BODY: Final = 65_536
 DATAGRAMS_WAITING: Final = 64
 
 _STATUS_LINE: Final = re.compile(r"SIP/2\.0 ([1-6]\d\d)(?: .*)?")
+# A server may ask something itself before it answers: an OPTIONS to see whether the connection lives.
+_REQUEST_LINE: Final = re.compile(r"[A-Z]+ \S+ SIP/2\.0")
 _BRANCH: Final = re.compile(r";\s*branch\s*=\s*([^;,\s]+)", re.IGNORECASE)
 # RFC 3261 section 7.3.3.
 _COMPACT: Final = {"v": "via", "i": "call-id", "f": "from", "t": "to", "l": "content-length", "k": "supported"}
@@ -225,11 +227,11 @@ async def _heads(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
             raise SipError(f"the connection was closed {began}") from None
         if not head:
             continue
-        found = parse(head)
-        if found is None:
+        first, headers = _read(head)
+        if not (_STATUS_LINE.fullmatch(first) or _REQUEST_LINE.fullmatch(first)):
             raise SipError(f"not SIP: {head[:60].decode(errors='replace')!r}")
         yield head
-        length = found.headers.get("content-length", "0")
+        length = headers.get("content-length", "0")
         if not re.fullmatch(r"[0-9]{1,9}", length) or int(length) > LARGEST_BODY:
             raise SipError("an answer with too large a body")
         await reader.readexactly(int(length))
@@ -246,17 +248,21 @@ async def _final(heads: AsyncIterator[bytes], text: str, began: float) -> Answer
 
 def parse(head: bytes) -> Answer | None:
     """The status line and headers of an answer; None if it is not one."""
-    first, *lines = head.decode(errors="replace").split("\r\n")
+    first, headers = _read(head)
     status = _STATUS_LINE.fullmatch(first)
-    if status is None:
-        return None
+    return Answer(int(status[1]), headers) if status else None
+
+
+def _read(head: bytes) -> tuple[str, dict[str, str]]:
+    """The first line and the headers of a message."""
+    first, *lines = head.decode(errors="replace").split("\r\n")
     headers: dict[str, str] = {}
     # A line that begins with a blank continues the previous one (section 7.3.1).
     for line in re.sub(r"\r\n[ \t]+", " ", "\r\n".join(lines)).split("\r\n"):
         name, _, value = line.partition(":")
         name = name.strip().lower()
         headers.setdefault(_COMPACT.get(name, name), value.strip())
-    return Answer(int(status[1]), headers)
+    return first, headers
 
 
 def _answers(answer: Answer, text: str) -> bool:

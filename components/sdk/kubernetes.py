@@ -38,3 +38,31 @@ class Deployment(
     Resource, token=tokens.DEPLOYMENT, package=KUBERNETES, constant={"apiVersion": "apps/v1", "kind": "Deployment"}
 ):
     """A Deployment. Its `spec` is validated against the published schema (tests/unit/test_manifests.py)."""
+
+
+class NetworkPolicy(
+    Resource,
+    token=tokens.NETWORK_POLICY,
+    package=KUBERNETES,
+    constant={"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"},
+):
+    """A NetworkPolicy."""
+
+
+class PodDisruptionBudget(
+    Resource,
+    token=tokens.DISRUPTION_BUDGET,
+    package=KUBERNETES,
+    constant={"apiVersion": "policy/v1", "kind": "PodDisruptionBudget"},
+):
+    """A PodDisruptionBudget."""
+
+
+class PodMonitoring(
+    Resource,
+    token=tokens.POD_MONITORING,
+    package=KUBERNETES,
+    constant={"apiVersion": "monitoring.googleapis.com/v1", "kind": "PodMonitoring"},
+):
+    """A PodMonitoring of Google Cloud's Managed Service for Prometheus: a custom resource, which the cluster only knows
+    with managed collection (github.com/GoogleCloudPlatform/prometheus-engine, doc/api.md)."""

@@ -8,17 +8,20 @@ from typing import Any
 
 import psycopg
 
-from components.trunk_acl import customers, dedicated, entries, migrations, migrator, reach, roles
+from components.trunk_acl import customers, dedicated, entries, migrations, migrator, owners, reach, roles
+from components.trunk_acl.database_errors import told
 from components.trunk_acl.lock import Connection
 from refusal import Refusal
 from trunk_removal import Allowed, Confirmed
-from trunk_text import trunks
 
 Props = dict[str, Any]
 
 
-def apply(props: Props) -> None:
-    """Migrations, roles and rows. Raises `Refusal`; what was committed by then is found done by the next run."""
+def apply(props: Props, owner_before: str | None = None) -> None:
+    """Migrations, roles and rows. Raises `Refusal`; what was committed by then is found done by the next run.
+
+    `owner_before`: who kept this stack's rows until now; None where no state knows.
+    """
     with _connected(props) as connection:
         rows: dict[str, str] | None = props.get("trunks")
 
@@ -32,9 +35,12 @@ def apply(props: Props) -> None:
                 customers.add(connection, {*(rows or ()), *(each["ban"] for each in own.values())})
             # In one transaction: callers see the old trunks and addresses, or the new ones.
             with connection.transaction():
-                if rows is not None:
+                owners.hand_over(connection, owner_before or props["owner"], props["owner"])
+                if rows is None:
+                    owners.refuse_left_trunks(connection, props["owner"])
+                else:
                     entries.reconcile(
-                        connection, props["owner"], trunks(rows), props["places"], _allowed(props.get("removals"))
+                        connection, props["owner"], rows, props["places"], _allowed(props.get("removals"))
                     )
                 dedicated.reconcile(connection, props["owner"], own)
             forget_changes(connection)
@@ -77,7 +83,7 @@ def _connected(props: Props) -> Iterator[Connection]:
         # Without the context: a chain of exceptions would be printed as tracebacks.
         raise Refusal(error.wrong, error.remedy) from None
     except psycopg.Error as error:  # of a reader: who writes has told already
-        raise Refusal(*migrator.told(error)) from None
+        raise Refusal(*told(error)) from None
 
 
 def _target(props: Mapping[str, Any]) -> reach.Target:
@@ -100,10 +106,14 @@ def _target(props: Mapping[str, Any]) -> reach.Target:
 def _wishes(props: Mapping[str, Any]) -> migrator.Wishes:
     """The migrations are the program's own, here and now; the inputs name them so that a new one is a change."""
     sign_in = props["signIn"]
+    # A member has to be there before it is one. What is null is left out: a second reader that may no longer sign in.
+    second = [roles.second_reader(props.get("secondReaderPassword"))] if sign_in.get("rotation") else []
+    readers = [*sign_in["readers"], *(each.name for each in second)]
     return migrator.Wishes(
         migrations=migrations.load(),
         roles=(
-            roles.reader(props.get("readerPassword"), sign_in["readers"]),
+            *second,
+            roles.reader(props.get("readerPassword"), readers),
             roles.writer(props.get("writerPassword"), sign_in["writers"]),
         ),
         create_customers=props["createCustomers"],

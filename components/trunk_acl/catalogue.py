@@ -2,12 +2,14 @@
 
 After every migration the catalogue is recorded beside the registry, in the same transaction. Drift is the difference
 between that record and the catalogue of today. What can be said again (functions, views, constraints, indexes,
-triggers, grants, comments) is repaired from the record; what holds rows is not: there the reason is told.
+triggers, grants, comments, owners) is repaired from the record; what holds rows is not: there the reason is told.
+What no migration makes (rules, inheritance, row security and the like) differs by being there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -19,8 +21,19 @@ from refusal import Refusal
 _QUERY = Path(__file__).with_name("catalogue.sql").read_text(encoding="utf-8")
 
 # What has to be there before what.
-ORDER = ("schema", "table", "column", "function", "view", "constraint", "index", "trigger", "rows", "grant", "comment")
-HOLDS_ROWS = ("table", "column")
+ORDER = (
+    "schema", "table", "inheritance", "unlogged table", "row security", "policy", "replica identity",
+    "sequence options", "column", "operator", "function", "view", "option", "rule", "constraint", "index", "trigger",
+    "rows", "default privilege", "grant", "comment",
+)  # fmt: skip
+# What nobody recorded and is taken away: no row and nobody's code is lost with it.
+TAKEN_AWAY = (
+    "inheritance", "unlogged table", "row security", "replica identity", "sequence options", "option",
+    "default privilege", "grant",
+)  # fmt: skip
+# What nobody recorded and only a person can judge. Indexes that are not unique and comments change nothing.
+REFUSED = ("column", "policy", "operator", "function", "rule", "constraint", "trigger")
+_OWNER = re.compile(r'owner ("(?:[^"]|"")+"|[^\s:]+)')
 SERVER = "server PostgreSQL"
 PASSES = 3  # what is made anew has lost its comment and its grants: they come in the next pass
 
@@ -101,8 +114,8 @@ def differences(before: Mapping[str, Thing], now: Mapping[str, Thing]) -> list[s
 
 
 def _matters(extra: Thing) -> bool:
-    """Whether something that nobody recorded changes who gets in. Columns, indexes and comments do not."""
-    return extra.kind in ("grant", "trigger", "constraint")
+    """Whether something that nobody recorded can change who gets in, or what can be written."""
+    return extra.kind in (*TAKEN_AWAY, *REFUSED) or extra.definition.startswith("CREATE UNIQUE INDEX ")
 
 
 def repair(connection: Connection) -> list[str]:
@@ -136,14 +149,15 @@ def repair(connection: Connection) -> list[str]:
 
 def _refuse_what_a_person_must_do(before: Mapping[str, Thing], now: Mapping[str, Thing]) -> None:
     for thing in _wrong(before, now):
-        if thing.kind in HOLDS_ROWS:
+        # All that is said of a table is its owner, which can be put back.
+        if thing.kind == "column" or (thing.kind == "table" and thing.name not in now):
             found = now[thing.name].definition if thing.name in now else "gone"
             raise Refusal(
                 f"{thing.name} was changed by hand: it should be `{thing.definition}` and is `{found}`",
                 "rows may be lost: put it back yourself, or restore the database from a backup",
             )
     for thing in _extra(before, now):
-        if thing.kind != "grant":
+        if thing.kind not in TAKEN_AWAY:
             raise Refusal(
                 f"{thing.name} was added by hand: `{thing.definition}`",
                 "it can change who gets in: drop it, or make it a migration",
@@ -152,11 +166,29 @@ def _refuse_what_a_person_must_do(before: Mapping[str, Thing], now: Mapping[str,
 
 def _put_back(connection: Connection, before: Mapping[str, Thing], now: Mapping[str, Thing]) -> None:
     both = [*_wrong(before, now), *_extra(before, now)]
-    for thing in sorted(both, key=_birth):
-        if thing.name in now and thing.drop:
-            connection.execute(thing.drop.encode())
-        if thing.name in before:
-            connection.execute(thing.create.encode())
+    for statement in (each for thing in sorted(both, key=_birth) for each in _repair(thing, before, now)):
+        try:
+            connection.execute(statement.encode())
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise Refusal(
+                f"what was changed by hand cannot be put back: {error.diag.message_primary}",
+                f"as the owner or a superuser run: {statement}",
+            ) from None
+
+
+def _repair(thing: Thing, before: Mapping[str, Thing], now: Mapping[str, Thing]) -> Iterator[str]:
+    was, is_now = before.get(thing.name), now.get(thing.name)
+    if was and is_now and (owner := _owner(was)) != _owner(is_now):
+        yield f"ALTER {thing.kind} {thing.identity} OWNER TO {owner}"
+    if is_now and is_now.drop and thing.drop:
+        yield thing.drop
+    if was and not (is_now and was.kind in ("schema", "table")):
+        yield was.create
+
+
+def _owner(thing: Thing) -> str:
+    found = _OWNER.match(thing.definition)
+    return found[1] if found and thing.kind in ("schema", "table", "function", "view") else ""
 
 
 def _wrong(before: Mapping[str, Thing], now: Mapping[str, Thing]) -> list[Thing]:

@@ -1,7 +1,8 @@
-"""The rows of dedicated addresses that a stack declares: read back, and reconciled.
+"""The dedicated addresses that a stack declares, and their rows: read back, and reconciled.
 
-Rows of another owner (the portal's) are neither read nor touched; they are in the way only where they have the same
-address.
+`trunk_acl.dedicated_addresses` lists which addresses may have a row at all, and whose; each stack lists its own. Rows
+of another owner (the portal's) are neither read nor touched; they are in the way where they have the same address, and
+where they let calls in at an address that is not listed for their customer.
 """
 
 from __future__ import annotations
@@ -9,55 +10,114 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import psycopg
+
 from components.trunk_acl.lock import Connection
 from refusal import Refusal
 
 # Name of the reserved address -> its `ban`, `address` and `service`; `active: false` where somebody switched it off.
 Rows = Mapping[str, Mapping[str, Any]]
 
+SHOWN = 5  # rows named in a message
+
 
 def read(connection: Connection, owner: str) -> dict[str, dict[str, Any]]:
-    """The rows that `owner` keeps. One that a second row has the name of is known by its address."""
-    rows = connection.execute(
-        "SELECT gcp_address_name, ban, host(address), gcp_service_name, active FROM accounts.customer_dedicated_ips"
-        " WHERE owner = %s ORDER BY gcp_address_name, id",
-        (owner,),
-    )
+    """The rows that `owner` keeps. One that a second row has the name of is known by its address.
+
+    What differs from `owner`'s list shows as well: `reserved: false` is a row whose address is not in it, and what is
+    in it without a row has no `service`.
+    """
+    rows = connection.execute(_READ, {"owner": owner})
     found: dict[str, dict[str, Any]] = {}
-    for name, ban, address, service, active in rows:
+    for name, ban, address, service, active, reserved in rows:
         row: dict[str, Any] = {"ban": ban, "address": address, "service": service}
-        found[address if name in found else name] = row if active else {**row, "active": False}
+        if service is None:
+            del row["service"]
+        elif not active:
+            row["active"] = False
+        found[address if name in found else name] = row if reserved else {**row, "reserved": False}
     return found
 
 
 def reconcile(connection: Connection, owner: str, wanted: Rows) -> int:
-    """Make the rows of `owner` exactly these, all or nothing; how many were written.
+    """Make list and rows of `owner` exactly these, all or nothing; how many rows were written.
 
-    Raises `Refusal` for an unknown BAN and for an address that somebody else's row has; then nothing is changed.
+    Raises `Refusal` for an unknown BAN, for an address that has another keeper, and for rows of others that let calls
+    in at an address that is not listed for their customer; then nothing is changed.
     """
     rows = [(name, row["ban"], row["address"], row["service"]) for name, row in sorted(wanted.items())]
+    values = {"owner": owner}
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(_WANTED)
         with cursor.copy("COPY pg_temp.wanted_dedicated FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
-        if unknown := cursor.execute(_UNKNOWN).fetchone():
-            raise Refusal(
-                f"no such customer in accounts.customers: BAN {unknown[0]} of dedicated address {unknown[1]}",
-                "create the customer first, or correct ban under warp-edge:dedicated",
-            )
-        values = {"owner": owner}
-        if taken := cursor.execute(_TAKEN, values).fetchone():
-            address, name, other, ban = taken
-            raise Refusal(
-                f"dedicated address {name} ({address}) is in accounts.customer_dedicated_ips already: {other} keeps it"
-                f" for BAN {ban}",
-                "an address has one keeper: remove that row, or the customer from warp-edge:dedicated",
-            )
+        _refuse(cursor, owner)
+        # An address can change its customer: list and row change one after the other.
+        cursor.execute("SET CONSTRAINTS accounts.customer_dedicated_ips_reserved DEFERRED")
         # Removals first: an address may move from one name to another in one go.
-        return sum(cursor.execute(each, values).rowcount for each in (_REMOVE, _CHANGE, _ADD))
+        written = cursor.execute(_REMOVE, values).rowcount
+        for statement in (_UNLIST, _LIST):
+            cursor.execute(statement, values)
+        written += sum(cursor.execute(each, values).rowcount for each in (_CHANGE, _ADD))
+        _refuse_unreserved(cursor)
+        cursor.execute("SET CONSTRAINTS accounts.customer_dedicated_ips_reserved IMMEDIATE")
+    return written
 
 
+def _refuse(cursor: psycopg.Cursor[tuple[Any, ...]], owner: str) -> None:
+    if unknown := cursor.execute(_UNKNOWN).fetchone():
+        raise Refusal(
+            f"no such customer in accounts.customers: BAN {unknown[0]} of dedicated address {unknown[1]}",
+            "create the customer first, or correct ban under warp-edge:dedicated",
+        )
+    if taken := cursor.execute(_TAKEN, {"owner": owner}).fetchone():
+        address, name, other, ban = taken
+        raise Refusal(
+            f"dedicated address {name} ({address}) is in accounts.customer_dedicated_ips already: {other} keeps it"
+            f" for BAN {ban}",
+            "an address has one keeper: remove that row, or the customer from warp-edge:dedicated",
+        )
+    if taken := cursor.execute(_LISTED, {"owner": owner}).fetchone():
+        address, name, other, ban = taken
+        raise Refusal(
+            f"dedicated address {name} ({address}) is in trunk_acl.dedicated_addresses already: the stack with"
+            f" trunkAcl.owner {other} reserves it for BAN {ban}",
+            f"remove the customer from warp-edge:dedicated of either stack; if {other} is no stack any more:"  # noqa: S608
+            f" DELETE FROM trunk_acl.dedicated_addresses WHERE owner = '{other}'",
+        )
+    if left := cursor.execute(_LEFT, {"owner": owner}).fetchone():
+        address, name, other, ban = left
+        raise Refusal(
+            f"dedicated address {name} ({address}) of BAN {ban} drains, leaves or changes its customer, but {other}"
+            " keeps a row for it in accounts.customer_dedicated_ips",
+            f"remove that row first: DELETE FROM accounts.customer_dedicated_ips WHERE address = '{address}'",  # noqa: S608
+        )
+
+
+def _refuse_unreserved(cursor: psycopg.Cursor[tuple[Any, ...]]) -> None:
+    rows = cursor.execute(_UNRESERVED).fetchall()
+    if not rows:
+        return
+    shown = [f"{address} ({name}, BAN {ban}, kept by {keeper})" for address, name, ban, keeper in rows[:SHOWN]]
+    more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+    addresses = ", ".join(f"'{row[0]}'" for row in rows)
+    raise Refusal(
+        "accounts.customer_dedicated_ips lets all calls in at addresses that no stack reserves for these customers, or"
+        f" that drain: {', '.join(shown)}{more}. Nothing was changed",
+        "if the address is the customer's, put it under warp-edge:dedicated with its ban (docs/dedicated.md) and remove"  # noqa: S608
+        " the row; otherwise switch it off: UPDATE accounts.customer_dedicated_ips SET active = false WHERE"
+        f" address IN ({addresses})",
+    )
+
+
+_READ = """
+SELECT coalesce(d.gcp_address_name, l.name), coalesce(d.ban, l.ban), host(coalesce(d.address, l.address)),
+    d.gcp_service_name, d.active, coalesce((l.ban, l.name) = (d.ban, d.gcp_address_name), d.id IS NULL)
+FROM (SELECT * FROM accounts.customer_dedicated_ips WHERE owner = %(owner)s) AS d
+FULL JOIN (SELECT * FROM trunk_acl.dedicated_addresses WHERE owner = %(owner)s) AS l ON l.address = d.address
+ORDER BY 1, d.id
+"""
 _WANTED = """
 CREATE TEMP TABLE wanted_dedicated (name text, ban text, address inet, service text) ON COMMIT DROP
 """
@@ -69,9 +129,30 @@ _TAKEN = """
 SELECT host(d.address), w.name, d.owner, d.ban FROM pg_temp.wanted_dedicated AS w
 JOIN accounts.customer_dedicated_ips AS d ON d.address = w.address AND d.owner <> %(owner)s ORDER BY 1 LIMIT 1
 """
+_LISTED = """
+SELECT host(l.address), w.name, l.owner, l.ban FROM pg_temp.wanted_dedicated AS w
+JOIN trunk_acl.dedicated_addresses AS l ON l.address = w.address AND l.owner <> %(owner)s ORDER BY 1 LIMIT 1
+"""
+_LEFT = """
+SELECT host(l.address), l.name, d.owner, l.ban FROM trunk_acl.dedicated_addresses AS l
+JOIN accounts.customer_dedicated_ips AS d ON d.address = l.address AND d.ban = l.ban AND d.owner <> %(owner)s
+WHERE l.owner = %(owner)s AND NOT EXISTS (
+    SELECT FROM pg_temp.wanted_dedicated AS w WHERE w.address = l.address AND w.ban = l.ban
+) ORDER BY 1 LIMIT 1
+"""
 _REMOVE = """
 DELETE FROM accounts.customer_dedicated_ips AS d
 WHERE d.owner = %(owner)s AND NOT EXISTS (SELECT FROM pg_temp.wanted_dedicated AS w WHERE w.address = d.address)
+"""
+_UNLIST = """
+DELETE FROM trunk_acl.dedicated_addresses AS l
+WHERE l.owner = %(owner)s AND NOT EXISTS (SELECT FROM pg_temp.wanted_dedicated AS w WHERE w.address = l.address)
+"""
+_LIST = """
+INSERT INTO trunk_acl.dedicated_addresses AS l (address, ban, name, owner)
+SELECT w.address, w.ban, w.name, %(owner)s FROM pg_temp.wanted_dedicated AS w
+ON CONFLICT (address) DO UPDATE SET ban = EXCLUDED.ban, name = EXCLUDED.name
+WHERE (l.ban, l.name) <> (EXCLUDED.ban, EXCLUDED.name)
 """
 _CHANGE = """
 UPDATE accounts.customer_dedicated_ips AS d
@@ -84,4 +165,10 @@ _ADD = """
 INSERT INTO accounts.customer_dedicated_ips (ban, address, gcp_address_name, gcp_service_name, owner)
 SELECT w.ban, w.address, w.name, w.service, %(owner)s FROM pg_temp.wanted_dedicated AS w
 WHERE NOT EXISTS (SELECT FROM accounts.customer_dedicated_ips AS d WHERE d.address = w.address)
+"""
+_UNRESERVED = """
+SELECT host(d.address), d.gcp_address_name, d.ban, d.owner FROM accounts.customer_dedicated_ips AS d
+WHERE d.active AND NOT EXISTS (
+    SELECT FROM trunk_acl.dedicated_addresses AS l WHERE l.address = d.address AND l.ban = d.ban
+) ORDER BY d.address
 """

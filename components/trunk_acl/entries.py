@@ -5,6 +5,7 @@ Rows of another owner (the portal's) are neither read nor touched; they are in t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
@@ -15,7 +16,7 @@ from components.trunk_acl.lock import Connection
 from components.trunk_acl.places import of_range, of_trunk
 from refusal import Refusal
 from trunk_removal import Allowed, Removal, removal, unconfirmed
-from trunk_text import Entry, Trunk, texts
+from trunk_text import by_trunk, header
 
 
 @dataclass(frozen=True)
@@ -29,35 +30,33 @@ class Reconciled:
 
 def read(connection: Connection, owner: str, bans: Sequence[str] | None = None) -> dict[str, str]:
     """BAN -> the text of the trunks that `owner` keeps; all, or those of these customers."""
-    rows = connection.execute(
-        """
-        SELECT g.ban, g.name, g.auth_type, g.calls_per_second, g.concurrent_calls, g.active,
-            coalesce(array_agg(i.cidr::text) FILTER (WHERE i.active), '{}'),
-            coalesce(array_agg(i.cidr::text) FILTER (WHERE NOT i.active), '{}')
-        FROM accounts.trunk_groups AS g
-        LEFT JOIN accounts.trunk_ips AS i ON i.trunk_group_id = g.id AND i.owner = g.owner
-        WHERE g.owner = %(owner)s AND (%(bans)s::text[] IS NULL OR g.ban = ANY (%(bans)s)) GROUP BY g.id
-        """,
-        {"owner": owner, "bans": bans},
-    )
-    found = []
-    for ban, name, auth_type, calls_per_second, concurrent_calls, active, on, off in rows:
-        entries = (*(Entry(ip_network(each)) for each in on), *(Entry(ip_network(each), active=False) for each in off))
-        found.append(Trunk(ban, name, auth_type, calls_per_second, concurrent_calls, active, entries))
-    return texts(found)
+    found = dict[str, list[tuple[str, str]]]()
+    for ban, name, auth_type, calls_per_second, concurrent_calls, active, entries in connection.execute(
+        _READ, {"owner": owner, "bans": bans}
+    ):
+        first = header(name, auth_type, calls_per_second, concurrent_calls, active=active)
+        found.setdefault(ban, []).append((name, f"{first}{_spelt(entries)}"))
+    return {ban: "\n".join(text for _, text in sorted(found[ban])) for ban in sorted(found)}
+
+
+def _spelt(entries: str | None) -> str:
+    """PostgreSQL writes the end of some IPv6 addresses as IPv4, `::ffff:0.0.0.0/96`."""
+    return _IPV4_AT_THE_END.sub(lambda match: str(ip_network(match[0])), entries or "")
 
 
 def reconcile(
     connection: Connection,
     owner: str,
-    wanted: Sequence[Trunk],
+    wanted: Mapping[str, str],
     places: Mapping[str, str],
     allowed: Allowed | None = None,
 ) -> Reconciled:
     """Make the rows of `owner` exactly these, all or nothing.
 
-    `places`: where all is declared (`places.py`), for errors. `allowed`: what may be removed, None for anything. Raises
-    `Refusal` for more than that, for an unknown BAN and for a range that the database refuses; then nothing is changed.
+    `wanted`: BAN -> text of its trunks (`trunk_text.texts`). `places`: where all is declared (`places.py`), for
+    errors. `allowed`: what may be removed, None for anything. Raises `Refusal` for more than that, for an unknown BAN,
+    for a range that the database refuses, and for a trunk that cannot go because others keep entries in it; then
+    nothing is changed.
     """
     with connection.transaction(), connection.cursor() as cursor:
         _copy(cursor, wanted)
@@ -67,20 +66,22 @@ def reconcile(
         if allowed and (words := unconfirmed(_removal(connection, owner, wanted), allowed)):
             raise Refusal(*words)
         values = {"owner": owner}
+        _refuse_shared_trunks(cursor, owner)
         # Removals first: a range may move from one trunk or customer to another in one go.
         removed = cursor.execute(_REMOVE_ENTRIES, values).rowcount + cursor.execute(_REMOVE_TRUNKS, values).rowcount
         changed = cursor.execute(_CHANGE_TRUNKS, values).rowcount + cursor.execute(_CHANGE_ENTRIES, values).rowcount
         try:
-            added = cursor.execute(_ADD_TRUNKS, values).rowcount + cursor.execute(_ADD_ENTRIES, values).rowcount
+            with connection.transaction():  # so that the other trunk can still be asked for
+                added = cursor.execute(_ADD_TRUNKS, values).rowcount + cursor.execute(_ADD_ENTRIES, values).rowcount
         except psycopg.errors.ExclusionViolation as error:
             raise Refusal(
-                _overlap(error, places, wanted), "a range has one customer: take it from the other first"
+                _overlap(cursor, error, places, wanted), "a range has one customer: take it from the other first"
             ) from None
         except psycopg.errors.CheckViolation as error:
             raise Refusal(_unfit(error, places, wanted), error.diag.message_hint or "correct the trunk file") from None
         except psycopg.errors.UniqueViolation as error:
             raise Refusal(
-                _taken(error, places, wanted), "the portal keeps it: remove it there, or from the trunk file"
+                _taken(cursor, error, places, wanted), "the portal keeps it: remove it there, or from the trunk file"
             ) from None
     return Reconciled(added, changed, removed)
 
@@ -126,29 +127,27 @@ def limits(connection: Connection) -> tuple[int, int, list[str]]:
     return row or (0, 0, [])
 
 
-def _copy(cursor: psycopg.Cursor[tuple[object, ...]], wanted: Iterable[Trunk]) -> None:
+def _copy(cursor: psycopg.Cursor[tuple[object, ...]], wanted: Mapping[str, str]) -> None:
     cursor.execute(_WANTED)
-    entries: list[tuple[str, str, str, bool]] = []
     with cursor.copy("COPY pg_temp.wanted_trunks FROM STDIN") as copy:
-        for trunk in wanted:
+        for trunk, _ in by_trunk(wanted):
             copy.write_row(
                 (trunk.ban, trunk.name, trunk.auth_type, trunk.calls_per_second, trunk.concurrent_calls, trunk.active)
             )
-            entries += [(trunk.ban, trunk.name, str(entry.range), entry.active) for entry in trunk.entries]
     with cursor.copy("COPY pg_temp.wanted_entries FROM STDIN") as copy:
-        for entry in entries:
-            copy.write_row(entry)
+        for trunk, entries in by_trunk(wanted):
+            for range_, active in entries:
+                copy.write_row((trunk.ban, trunk.name, range_, active))
     cursor.execute("ANALYZE pg_temp.wanted_trunks, pg_temp.wanted_entries")
 
 
-def _removal(connection: Connection, owner: str, wanted: Iterable[Trunk]) -> Removal:
+def _removal(connection: Connection, owner: str, wanted: Mapping[str, str]) -> Removal:
     """Counted in the rows that are there: the state knows of none after it was lost, or after a run that was killed."""
     losing = [str(ban) for (ban,) in connection.execute(_LOSING, {"owner": owner})]
     if not losing:
         return Removal(0, 0, (), ())
     row = connection.execute(_LIVE, {"owner": owner}).fetchone()
-    kept = set(losing)
-    found = removal(read(connection, owner, losing), texts(each for each in wanted if each.ban in kept))
+    found = removal(read(connection, owner, losing), {ban: wanted[ban] for ban in losing if ban in wanted})
     return replace(found, total=row[0] if row else 0)
 
 
@@ -166,32 +165,69 @@ def _refuse_unknown_customers(cursor: psycopg.Cursor[tuple[object, ...]], places
         )
 
 
-def _overlap(error: psycopg.Error, places: Mapping[str, str], wanted: Sequence[Trunk]) -> str:
+def _refuse_shared_trunks(cursor: psycopg.Cursor[tuple[object, ...]], owner: str) -> None:
+    """A trunk that leaves the files while others' entries are in it: those would have no trunk any more."""
+    rows = cursor.execute(_SHARED, {"owner": owner}).fetchall()
+    if rows:
+        listed = "; ".join(
+            f"trunk {name} of BAN {ban}: {ranges} ({keepers})" for ban, name, ranges, keepers in rows[:5]
+        )
+        more = f"; and {len(rows) - 5} more trunks" if len(rows) > 5 else ""
+        raise Refusal(
+            f"trunks leave the trunk files, but others keep entries in them: {listed}{more}",
+            "remove these entries first, where they are kept; or keep the trunk in its file, with `ranges: []` (and"
+            " `active: false` to switch it off with all its entries)",
+        )
+
+
+def _overlap(
+    cursor: psycopg.Cursor[tuple[object, ...]],
+    error: psycopg.Error,
+    places: Mapping[str, str],
+    wanted: Mapping[str, str],
+) -> str:
     """`Key (cidr, ban)=(a, x) conflicts with existing key (cidr, ban)=(b, y).`"""
     keys = [part.partition(")")[0] for part in (error.diag.message_detail or "").split("=(")[1:]]
     if len(keys) != 2:
         return error.diag.message_primary or str(error)
     (range_, ban), (other, other_ban) = (key.split(", ") for key in keys)
-    return f"BAN {ban}{_where(range_, ban, places, wanted)}: {range_} overlaps {other} of BAN {other_ban}"
+    where, keeper = _where(range_, ban, places, wanted), _keeper(cursor, other)
+    return f"BAN {ban}{where}: {range_} overlaps {other} of BAN {other_ban}{keeper}"
 
 
-def _unfit(error: psycopg.Error, places: Mapping[str, str], wanted: Sequence[Trunk]) -> str:
+def _unfit(error: psycopg.Error, places: Mapping[str, str], wanted: Mapping[str, str]) -> str:
     """The primary message says why, `range refused: a is ...`, and the detail `BAN x`."""
     who, why = error.diag.message_detail or "", error.diag.message_primary or ""
     range_ = why.removeprefix("range refused: ").partition(" ")[0]
     return f"{who}{_where(range_, who.removeprefix('BAN '), places, wanted)}: {why}"
 
 
-def _taken(error: psycopg.Error, places: Mapping[str, str], wanted: Sequence[Trunk]) -> str:
+def _taken(
+    cursor: psycopg.Cursor[tuple[object, ...]],
+    error: psycopg.Error,
+    places: Mapping[str, str],
+    wanted: Mapping[str, str],
+) -> str:
     """`Key (cidr)=(a) already exists.` or `Key (ban, name)=(x, y) already exists.`"""
     what = (error.diag.message_detail or error.diag.message_primary or "").removeprefix("Key ").rstrip(".")
     first, _, trunk = what.partition("=(")[2].partition(")")[0].partition(", ")
     place = of_trunk(places, first, trunk)
     where = (f" ({place})" if place else "") if trunk else _where(first, "", places, wanted)
-    return f"a row that trunk files do not keep is in the way: {what}{where}"
+    keeper = "" if trunk else _keeper(cursor, first)
+    return f"a row that trunk files do not keep is in the way: {what}{where}{keeper}"
 
 
-def _where(range_: str, ban: str, places: Mapping[str, str], wanted: Sequence[Trunk]) -> str:
+def _keeper(cursor: psycopg.Cursor[tuple[object, ...]], range_: str) -> str:
+    """The trunk that has this range now: for operators. Empty when it is one of this update's own."""
+    row = cursor.execute(
+        "SELECT g.name, i.owner FROM accounts.trunk_ips AS i JOIN accounts.trunk_groups AS g ON g.id = i.trunk_group_id"
+        " WHERE i.cidr = %s::cidr",
+        (range_,),
+    ).fetchone()
+    return f", trunk {row[0]}, kept by {row[1]}" if row else ""
+
+
+def _where(range_: str, ban: str, places: Mapping[str, str], wanted: Mapping[str, str]) -> str:
     """Of a range as PostgreSQL writes it, or else of its customer."""
     try:
         place = of_range(places, wanted, ip_network(range_))
@@ -201,6 +237,16 @@ def _where(range_: str, ban: str, places: Mapping[str, str], wanted: Sequence[Tr
     return f" ({place})" if place else ""
 
 
+# cidr sorts as `trunk_text.texts` does: by family, then by first address, then by length.
+_READ = """
+SELECT g.ban, g.name, g.auth_type, g.calls_per_second, g.concurrent_calls, g.active, string_agg(
+    E'\\n  ' || i.cidr::text || CASE WHEN i.active THEN '' ELSE ' off' END, '' ORDER BY i.cidr
+)
+FROM accounts.trunk_groups AS g
+LEFT JOIN accounts.trunk_ips AS i ON i.trunk_group_id = g.id AND i.owner = g.owner
+WHERE g.owner = %(owner)s AND (%(bans)s::text[] IS NULL OR g.ban = ANY (%(bans)s)) GROUP BY g.id
+"""
+_IPV4_AT_THE_END = re.compile(r"[0-9a-f:]*:[0-9.]+\.[0-9.]+/[0-9]+")
 _WANTED = """
 CREATE TEMP TABLE wanted_trunks (
     ban text, name text, auth_type text, calls_per_second integer, concurrent_calls integer, active boolean
@@ -227,7 +273,17 @@ WHERE g.id = i.trunk_group_id AND i.owner = %(owner)s AND NOT EXISTS (
     SELECT FROM pg_temp.wanted_entries AS w WHERE w.cidr = i.cidr AND w.ban = g.ban AND w.trunk = g.name
 )
 """
-# A trunk that somebody else's entries hang on is not removed: PostgreSQL refuses, and says which.
+# At most five ranges of each trunk.
+_SHARED = """
+SELECT g.ban, g.name, array_to_string((array_agg(i.cidr ORDER BY i.cidr))[:5], ', ')
+        || CASE WHEN count(*) > 5 THEN format(' and %%s more', count(*) - 5) ELSE '' END,
+    string_agg(DISTINCT i.owner, ', ')
+FROM accounts.trunk_groups AS g JOIN accounts.trunk_ips AS i ON i.trunk_group_id = g.id AND i.owner <> g.owner
+WHERE g.owner = %(owner)s AND NOT EXISTS (
+    SELECT FROM pg_temp.wanted_trunks AS w WHERE w.ban = g.ban AND w.name = g.name
+)
+GROUP BY g.id ORDER BY g.ban, g.name
+"""
 _REMOVE_TRUNKS = """
 DELETE FROM accounts.trunk_groups AS g
 WHERE g.owner = %(owner)s AND NOT EXISTS (

@@ -10,13 +10,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 from psycopg import sql
 
 from components.trunk_acl import catalogue, customers, roles
+from components.trunk_acl.database_errors import told
 from components.trunk_acl.lock import Connection, held
 from components.trunk_acl.migrations import Applied, Migration, pending
+from components.trunk_acl.patience import Patience
+from components.trunk_acl.role_members import Role
 from refusal import Refusal
 
 REGISTRY = """
@@ -61,7 +65,7 @@ class Wishes:
     """What the database should be like. Times in seconds."""
 
     migrations: Sequence[Migration]
-    roles: Sequence[roles.Role]
+    roles: Sequence[Role]
     create_customers: bool = False
     lock_seconds: float = 60
     statement_seconds: float = 600
@@ -75,24 +79,26 @@ class Report:
     repaired: tuple[str, ...]
 
 
-def migrate(connection: Connection, wishes: Wishes, then: Callable[[], None] = lambda: None) -> Report:
+def migrate(connection: Connection, wishes: Wishes, then: Callable[[], object] = lambda: None) -> Report:
     """Bring the schema up to date under the lock, repair what was changed by hand, and run `then` before letting go.
 
-    The connection must be in autocommit; nothing is dropped, ever. Raises `Refusal`, also for what PostgreSQL
-    refuses; what was committed before stays, and the next run goes on from there.
+    `then` has to be repeatable: while others have locks that it needs, it is run again (`patience.py`). The connection
+    must be in autocommit; nothing is dropped, ever. Raises `Refusal`, also for what PostgreSQL refuses; what was
+    committed before stays, and the next run goes on from there.
     """
     try:
         _prepare(connection, wishes)
         with held(connection, wishes.lock_seconds):
+            patience = Patience(connection, wishes.lock_seconds)
             known = pending(wishes.migrations, applied(connection))
-            customers.ensure(connection, create=wishes.create_customers)
-            _make_registry(connection)
-            roles.ensure(connection, wishes.roles)
+            patience.run("table customers", partial(customers.ensure, connection, create=wishes.create_customers))
+            patience.run("the registry", partial(_make_registry, connection))
+            patience.run("a role", partial(roles.ensure, connection, wishes.roles))
             # Before anything is built on it, so that the record of the next migration is no record of drift.
-            repaired = catalogue.repair(connection)
+            repaired = patience.run("a repair", partial(catalogue.repair, connection))
             for migration in known:
-                _apply(connection, migration)
-            then()
+                patience.run(f"migration {migration.file}", partial(_apply, connection, migration))
+            patience.run("the trunks", then)
     except psycopg.Error as error:
         raise Refusal(*told(error)) from None
     return Report(tuple(migration.file for migration in known), tuple(repaired))
@@ -114,29 +120,6 @@ def drift(connection: Connection, wishes: Wishes) -> list[str]:
     if len(known) < len(wishes.migrations):
         found += catalogue.differences(catalogue.recorded(connection), catalogue.read(connection))
     return [*found, *roles.drift(connection, wishes.roles)]
-
-
-def told(error: psycopg.Error) -> tuple[str, str]:
-    """What PostgreSQL refused and what to do, in two texts without a traceback."""
-    diagnosis = error.diag
-    what = ": ".join(filter(None, (diagnosis.message_primary or str(error).strip(), diagnosis.message_detail)))
-    match error:
-        case psycopg.errors.LockNotAvailable():
-            return f"the database is busy: {what}", "run again when the transaction that holds the table has ended"
-        case psycopg.errors.QueryCanceled():
-            return (
-                f"the database took too long: {what}",
-                "raise trunkAcl.reach.statementSeconds, or find out what slows it",
-            )
-        case psycopg.errors.InsufficientPrivilege():
-            return f"the database refuses: {what}", "the user must own the trunk ACL's schemas; see docs/trunk-acl.md"
-        case psycopg.OperationalError():
-            return f"the connection to the database was lost: {what}", "run again: it goes on from where it was"
-        case _:
-            return (
-                f"the database refuses: {what}",
-                diagnosis.message_hint or "nothing was changed; run again once it is put right",
-            )
 
 
 def _prepare(connection: Connection, wishes: Wishes) -> None:

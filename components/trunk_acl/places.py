@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from trunk_text import Network, Trunk
+from trunk_text import Network, by_trunk
 
 
 def written(ban: str, trunk: str, file: str, line: int, lines: Sequence[int]) -> tuple[str, str]:
@@ -21,11 +21,12 @@ def of_trunk(places: Mapping[str, str], ban: str, trunk: str = "") -> str:
     return places.get(f"{ban} {trunk}", places.get(ban, "")).partition("\t")[0]
 
 
-def of_range(places: Mapping[str, str], wanted: Iterable[Trunk], range_: Network) -> str:
-    """Of a range of these trunks, or else of its trunk; empty when it is in no file."""
-    for trunk in wanted:
-        for position, entry in enumerate(trunk.entries):
-            if entry.range == range_:
+def of_range(places: Mapping[str, str], customers: Mapping[str, str], range_: Network) -> str:
+    """Of a range in customers' texts, or else of its trunk; empty when it is in no file."""
+    text = str(range_)
+    for trunk, entries in by_trunk(customers):
+        for position, (entry, _) in enumerate(entries):
+            if entry == text:
                 first, _, runs = places.get(f"{trunk.ban} {trunk.name}", "").partition("\t")
                 lines = list(_lines(runs.split()))
                 file = first.rpartition(":")[0]

@@ -20,7 +20,7 @@ Props = dict[str, Any]
 # `removals`, which says what the next change may take away.
 COMPARED = (
     "instance", "database", "host", "user", "password", "serverCa", "reach", "migrations", "createCustomers", "signIn",
-    "readerPassword", "writerPassword", "limits", "owner", "trunks", "dedicated",
+    "readerPassword", "secondReaderPassword", "writerPassword", "limits", "owner", "trunks", "dedicated",
 )  # fmt: skip
 # Another instance or database has another ACL.
 IDENTITY = ("instance", "database")
@@ -43,9 +43,9 @@ class TrunkAclProvider(ResourceProvider):
         """Raises `Refusal`; what was committed by then is found done by the next run."""
         return CreateResult(_identity(props), _applied(props))
 
-    def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
-        """As `create`."""
-        return UpdateResult(_applied(news))
+    def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
+        """As `create`; rows of another owner that the last outputs name are handed over."""
+        return UpdateResult(_applied(news, olds.get("owner")))
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         """Compares the last outputs with the inputs, nothing else; drift that `read` found is a change."""
@@ -71,10 +71,10 @@ def _identity(props: Props) -> str:
     return f"{props['instance']}/{props['database']}"
 
 
-def _applied(props: Props) -> Props:
+def _applied(props: Props, owner_before: str | None = None) -> Props:
     # Imported here: the program needs this class's name alone, a preview its `diff`, and only what speaks to the
     # database needs its driver.
     from components.trunk_acl import applying  # noqa: PLC0415
 
-    applying.apply(props)
+    applying.apply(props, owner_before)
     return {**{key: value for key, value in props.items() if not key.startswith("__")}, DRIFT: []}

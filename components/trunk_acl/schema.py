@@ -14,6 +14,7 @@ from pulumi.dynamic import Resource
 from components.database import PASSWORD_LENGTH, TrunkDatabase
 from components.dedicated_ingress import DedicatedIngress
 from components.trunk_acl import migrations
+from components.trunk_acl.logins import READER, SECOND_READER, login
 from components.trunk_acl.provider import TrunkAclProvider
 from components.trunk_acl.trunk_files import TrunkFiles, TrunkFilesError, read
 from engine.refusal import RefusedError
@@ -47,6 +48,22 @@ class _TrunkAcl(Resource, module="warp", name="TrunkAcl"):
         super().__init__(TrunkAclProvider(), name, dict(props), opts)
 
 
+@dataclass(frozen=True)
+class _Credentials:
+    """What Kamailio signs in as, and what it signed in as before, which is the other of the two roles."""
+
+    name: str
+    current: pulumi.Output[str]
+    previous: pulumi.Output[str] | None
+    passwords: bool = True
+
+    def of(self, role: str) -> pulumi.Output[str] | None:
+        """The password of that role; None if it may not sign in."""
+        if not self.passwords:
+            return None
+        return self.current if role == self.name else self.previous
+
+
 class TrunkAclSchema(pulumi.ComponentResource):
     """`warp:edge:TrunkAclSchema`: who may call, in the database.
 
@@ -55,8 +72,8 @@ class TrunkAclSchema(pulumi.ComponentResource):
     `accounts.customers`, which is the billing system's (a new database may get a minimal one), nor the rows that the
     portal writes; and it never drops anything, also when it is deleted.
 
-    Outputs: `reader`, `writer` (role names), `reader_password`, `writer_password` (secret; empty when they sign in by
-    IAM), `counts` (customers, trunks and entries of the trunk files).
+    Outputs: `reader`, `writer` (roles that sign in), `reader_password`, `writer_password` (secret; empty when they sign
+    in by IAM), `counts` (customers, trunks and entries of the trunk files).
     """
 
     reader: pulumi.Output[str]
@@ -70,7 +87,8 @@ class TrunkAclSchema(pulumi.ComponentResource):
         self._name = name
         self._args = args
         acl, database, files = args.acl, args.database, args.files
-        self.reader_password = self._password("reader")
+        credentials = self._reader_credentials()
+        self.reader_password = credentials.current
         self.writer_password = self._password("writer")
         reach = acl.reach
         by_address = database.private_address if reach.address == "private" else database.public_address
@@ -97,8 +115,11 @@ class TrunkAclSchema(pulumi.ComponentResource):
                 "signIn": {
                     "readers": [database_user(each) for each in acl.sign_in.readers],
                     "writers": [database_user(each) for each in acl.sign_in.writers],
+                    # Left out where there was no rotation, as in stacks of before.
+                    **({"rotation": acl.sign_in.rotation} if acl.sign_in.passwords and acl.sign_in.rotation else {}),
                 },
-                "readerPassword": self.reader_password if acl.sign_in.passwords else None,
+                "readerPassword": credentials.of(READER),
+                "secondReaderPassword": credentials.of(SECOND_READER),
                 "writerPassword": self.writer_password if acl.sign_in.passwords else None,
                 "limits": {
                     "widestIpv4": acl.limits.widest_ipv4,
@@ -116,19 +137,33 @@ class TrunkAclSchema(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self, protect=args.protect, depends_on=[database]),
         )
         # After the rows are there: nobody gets credentials for a schema that is not.
-        self.reader = applied.id.apply(lambda _: "warp_acl_reader")
+        self.reader = applied.id.apply(lambda _: credentials.name)
         self.writer = applied.id.apply(lambda _: "warp_acl_writer")
         self.counts = _counts(files)
         self.register_outputs({"reader": self.reader, "writer": self.writer})
 
-    def _password(self, role: str) -> pulumi.Output[str]:
+    def _reader_credentials(self) -> _Credentials:
+        """Those of every rotation are a resource of their own: the last two, and for ever the first, which may be
+        locked in the state."""
+        sign_in = self._args.acl.sign_in
+        if not sign_in.passwords:
+            return _Credentials(READER, pulumi.Output.from_input(""), None, passwords=False)
+        generated = {0: self._password("reader")}
+        for number in (sign_in.rotation - 1, sign_in.rotation):
+            if number > 0:
+                generated[number] = self._password("reader", number)
+        current, previous = generated[sign_in.rotation], generated.get(sign_in.rotation - 1)
+        return _Credentials(login(sign_in.rotation), current, previous if sign_in.keep_previous else None)
+
+    def _password(self, role: str, rotation: int = 0) -> pulumi.Output[str]:
         if not self._args.acl.sign_in.passwords:
             return pulumi.Output.from_input("")
         generated = random.RandomPassword(
-            f"{self._name}-{role}-password",
+            f"{self._name}-{role}-password" + (f"-{rotation}" if rotation else ""),
             length=PASSWORD_LENGTH,
             special=False,
-            opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect),
+            # Those of rotations come and go.
+            opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect and not rotation),
         )
         return pulumi.Output.secret(generated.result)
 
@@ -150,6 +185,19 @@ def trunk_files(acl: TrunkAcl, folder: Path, before: Mapping[str, str] | None) -
         pulumi.log.info(summary(different))
     _refuse_unconfirmed(before or {}, files.customers, acl.removals.allowed)
     return files
+
+
+def refuse_skipped_rotation(acl: TrunkAcl, before: int | None) -> None:
+    """Refuse a rotation that would change the password of the login in use in place. `before`: that of the last update.
+
+    Call it before anything is declared.
+    """
+    now = acl.sign_in.rotation
+    if acl.manage and acl.sign_in.passwords and before is not None and now not in (before, before + 1):
+        raise RefusedError(
+            f"trunkAcl.signIn.rotation goes from {before} to {now}: the credentials in use would end at once",
+            f"set it to {before + 1} for new ones, or to {before}; docs/trunk-acl.md, 'Changing credentials'",
+        )
 
 
 def _refuse_unconfirmed(before: Mapping[str, str], after: Mapping[str, str], allowed: Allowed) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from ipaddress import ip_network
 
-from components.trunk_acl import migrations
+from components.trunk_acl import migrations, ranges
 from settings.trunk_acl import Limits
 from trunk_text import Network
 
@@ -45,30 +45,32 @@ def blocks() -> dict[int, tuple[Block, ...]]:
     }
 
 
-@cache
-def _ends() -> dict[int, list[int]]:
-    return {version: [int(each.range.broadcast_address) for each in listed] for version, listed in blocks().items()}
-
-
 class Fitness:
     """What the limits of one stack make of ranges."""
 
     def __init__(self, limits: Limits) -> None:
         self._widest = {4: limits.widest_ipv4, 6: limits.widest_ipv6}
         self._allowed = [ip_network(text) for text in limits.allow_reserved]
+        self._firsts = {
+            version: [int(each.range.network_address) for each in listed] for version, listed in blocks().items()
+        }
+        self._lasts = {
+            version: [int(each.range.broadcast_address) for each in listed] for version, listed in blocks().items()
+        }
 
-    def unfit(self, network: Network) -> str | None:
-        """The first reason why this range cannot be an entry, None when it can."""
-        widest = self._widest[network.version]
-        if network.prefixlen < widest:
-            return f"{network} is wider than /{widest}"
-        listed, first = blocks()[network.version], int(network.network_address)
-        place = bisect_left(_ends()[network.version], first)
-        if place == len(listed) or int(listed[place].range.network_address) > int(network.broadcast_address):
+    def unfit(self, version: int, first: int, length: int) -> str | None:
+        """The first reason why a range (`ranges.Range`) cannot be an entry, None when it can."""
+        widest = self._widest[version]
+        if length < widest:
+            return f"{ranges.written(version, first, length)} is wider than /{widest}"
+        place = bisect_left(self._lasts[version], first)
+        firsts = self._firsts[version]
+        if place == len(firsts) or firsts[place] > ranges.last(version, first, length):
             return None
+        network = ranges.network(version, first, length)
         if any(_inside(network, each) for each in self._allowed):
             return None
-        block = listed[place]
+        block = blocks()[version][place]
         how = "is in" if _inside(network, block.range) else "contains"
         return f"{network} {how} {block.range}, reserved: {block.name} ({block.source})"
 

@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
-from components.trunk_acl import places
+from components.trunk_acl import places, ranges
 from components.trunk_acl.special_purpose import Fitness
 from components.trunk_acl.trunk_folder import listed
 from settings.base import BAN, Ban
-from settings.plain_yaml import YamlError, compose, line_of, plain
+from settings.plain_yaml import LIST, MAP, Node, YamlError, compose, plain
 from settings.problems import problem_of, refuse, show
 from settings.trunk_acl import Limits
-from trunk_text import Entry, Network, Trunk, texts
+from trunk_text import OFF, Network, header
 
 LISTED = 20  # problems shown at once
 DEEPEST = 8  # a file's list, a trunk, its ranges, a range: four are enough
@@ -117,14 +116,30 @@ class _Trunk(_Section):
 _ITEM = TypeAdapter(_Trunk)
 
 
+# A range with its trunk's number and its line: `ranges.Range`, and then number, line, whether it is in use.
+_Placed = tuple[int, int, int, int, int, bool]
+
+
 @dataclass(frozen=True)
 class _Found:
-    """A trunk with its place, and its ranges with theirs."""
+    """A trunk with its place. `header`: its first line as text."""
 
-    trunk: Trunk
+    ban: str
+    name: str
+    header: str
     file: str
     line: int
-    lines: tuple[int, ...]
+
+
+@dataclass
+class _Reading:
+    """What was read so far. `entries` refer to `trunks` by their place in it."""
+
+    fitness: Fitness
+    trunks: list[_Found] = field(default_factory=list)
+    entries: list[_Placed] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    unfit: list[Problem] = field(default_factory=list)
 
 
 def read(folder: Path, limits: Limits) -> TrunkFiles:
@@ -135,23 +150,33 @@ def read(folder: Path, limits: Limits) -> TrunkFiles:
         files, refused = listed(folder)
     except OSError as error:
         raise TrunkFilesError([Problem(str(folder), 0, "", f"cannot be read: {error.strerror}")]) from None
-    problems = [Problem(_named(folder, name), 0, "", reason) for name, reason in refused]
-    found: list[_Found] = []
+    reading = _Reading(Fitness(limits))
+    reading.problems += [Problem(_named(folder, name), 0, "", reason) for name, reason in refused]
     for file in files:
-        found += _in_file(file, _named(folder, file.name), problems)
-    problems += _unfit(found, limits)
-    problems += _clashes(found)
+        _read(file, _named(folder, file.name), reading)
+    reading.entries.sort()
+    problems = [*reading.problems, *reading.unfit, *_clashes(reading)]
     if problems:
         raise TrunkFilesError(sorted(problems, key=lambda each: (each.file, each.line)))
+    return _written(reading)
+
+
+def _written(reading: _Reading) -> TrunkFiles:
+    texts = [[each.header] for each in reading.trunks]
+    lines: list[list[int]] = [[] for _ in reading.trunks]
+    for version, first, length, number, line, active in reading.entries:
+        texts[number].append(f"  {ranges.written(version, first, length)}{'' if active else OFF}")
+        lines[number].append(line)
     where: dict[str, str] = {}
-    for each in found:
-        where.setdefault(each.trunk.ban, f"{each.file}:{each.line}")
-        pairs = sorted(zip(each.trunk.entries, each.lines, strict=True), key=lambda pair: _place(pair[0].range))
-        key, value = places.written(
-            each.trunk.ban, each.trunk.name, each.file, each.line, [line for _, line in pairs]
-        )  # fmt: skip
+    by_customer: dict[str, list[tuple[str, str]]] = {}
+    for each, text, places_of in zip(reading.trunks, texts, lines, strict=True):
+        where.setdefault(each.ban, f"{each.file}:{each.line}")
+        key, value = places.written(each.ban, each.name, each.file, each.line, places_of)
         where[key] = value
-    return TrunkFiles(texts(each.trunk for each in found), where)
+        by_customer.setdefault(each.ban, []).append((each.name, "\n".join(text)))
+    return TrunkFiles(
+        {ban: "\n".join(text for _, text in sorted(by_customer[ban])) for ban in sorted(by_customer)}, where
+    )
 
 
 def _named(folder: Path, name: str) -> str:
@@ -160,124 +185,144 @@ def _named(folder: Path, name: str) -> str:
     return path if path.isprintable() else show(path)
 
 
-def _in_file(file: Path, name: str, problems: list[Problem]) -> Iterator[_Found]:
+def _read(file: Path, name: str, reading: _Reading) -> None:
     text = ""
+    # An error further down makes all of the file a single problem.
+    lists: tuple[list[Any], ...] = (reading.trunks, reading.entries, reading.problems, reading.unfit)
+    before = [len(each) for each in lists]
+    problem: Problem | None = None
     try:
         text = file.read_text(encoding="utf-8")
-        root = compose(text, deepest=DEEPEST, what="a trunk")
+        root = compose(text, deepest=DEEPEST, what="a trunk", each=lambda node: _item(node, name, reading))
+        if root is None:
+            problem = Problem(name, 1, "", "empty: its customers would be removed; write `[]` if there are none")
+        elif root.kind != LIST:
+            problem = Problem(name, root.line, "", "not a list; write one `- ban: ...` per trunk")
     except OSError as error:
-        problems.append(Problem(name, 1, "", f"cannot be read: {error.strerror}"))
-        return
+        problem = Problem(name, 1, "", f"cannot be read: {error.strerror}")
     except UnicodeDecodeError:
-        problems.append(Problem(name, 1, "", "not YAML: plain text in UTF-8 is needed"))
-        return
+        problem = Problem(name, 1, "", "not YAML: plain text in UTF-8 is needed")
     except YamlError as error:
         line = text.split("\n")[error.line - 1 : error.line]
         address = _UNQUOTED.search(line[0]) if line else None
         hint = f"; {_ends_in_a_colon(address[0])}; put it in quotes" if address else ""
-        problems.append(Problem(name, error.line, "", f"{error}{hint}"))
-        return
-    if root is None:
-        problems.append(Problem(name, 1, "", "empty: its customers would be removed; write `[]` if there are none"))
-        return
-    if not isinstance(root, yaml.SequenceNode):
-        problems.append(Problem(name, line_of(root), "", "not a list; write one `- ban: ...` per trunk"))
-        return
-    for item in root.value:
-        if one := _item(item, name, problems):
-            yield one
+        problem = Problem(name, error.line, "", f"{error}{hint}")
+    if problem:
+        for each, length in zip(lists, before, strict=True):
+            del each[length:]
+        reading.problems.append(problem)
 
 
-def _item(node: yaml.Node, file: str, problems: list[Problem]) -> _Found | None:
+def _item(node: Node, file: str, reading: _Reading) -> None:
     try:
         value = plain(node)
-        item = _ITEM.validate_python(value)
+        placed = _ranges(value, node)
+        item = _ITEM.validate_python(value if placed is None else {**value, "ranges": []})
     except YamlError as error:
-        problems.append(Problem(file, error.line, "", str(error)))
-        return None
+        reading.problems.append(Problem(file, error.line, "", str(error)))
+        return
     except ValidationError as error:
-        ban = value.get("ban", "") if isinstance(value, dict) else ""
-        if ban != "" and not _BAN.fullmatch(str(ban)):
-            ban = show(ban)
-        for complaint in error.errors(include_url=False):
-            problem = problem_of({**complaint, "loc": ("trunk", *complaint["loc"])})
-            key = problem.key.partition(".")[2]
-            what = f"{problem.wrong}; {problem.remedy.replace('docs/settings.md', 'docs/trunk-acl.md')}"
-            if complaint["type"] == "string_type":
-                what = f"{problem.value} is no text to YAML; put it in quotes"
-            reason = f"{key + ': ' if key else ''}{what}"
-            problems.append(Problem(file, _line_below(node, complaint["loc"]), str(ban), reason))
-        return None
-    entries = tuple(Entry(each.range, each.active) for each in item.ranges)
-    trunk = Trunk(
-        item.ban, item.trunk, item.auth, item.calls_per_second, item.concurrent_calls, item.active, entries
+        reading.problems += _problems(error, value, node, file)
+        return
+    if placed is None:
+        lines = [child.line for child in _child_values(node, "ranges")]
+        placed = [
+            (*ranges.of_network(each.range), line, each.active) for each, line in zip(item.ranges, lines, strict=True)
+        ]
+    number = len(reading.trunks)
+    first = header(
+        item.trunk, item.auth, item.calls_per_second, item.concurrent_calls, active=item.active
     )  # fmt: skip
-    ranges = _child(node, "ranges")
-    lines = tuple(line_of(child) for child in ranges.value) if isinstance(ranges, yaml.SequenceNode) else ()
-    return _Found(trunk, file, line_of(node), lines)
+    reading.trunks.append(_Found(item.ban, item.trunk, first, file, node.line))
+    for version, start, length, line, active in placed:
+        reading.entries.append((version, start, length, number, line, active))
+        if reason := reading.fitness.unfit(version, start, length):
+            reading.unfit.append(Problem(file, line, item.ban, f"{reason}; the limits are trunkAcl.limits"))
 
 
-def _child(node: yaml.Node, step: object) -> yaml.Node | None:
-    if isinstance(node, yaml.MappingNode):
-        return next((value for key, value in node.value if key.value == step), None)
-    if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-        return node.value[step] if step < len(node.value) else None
+def _ranges(value: Any, node: Node) -> list[tuple[int, int, int, int, bool]] | None:
+    """Ranges in the usual spelling, each with its line and whether it is in use, without a model for each. None where
+    one of them is not: the models then say what is wrong, or take another spelling."""
+    listed = value.get("ranges") if isinstance(value, dict) else None
+    if not isinstance(listed, list):
+        return None
+    placed = []
+    for each, child in zip(listed, _child_values(node, "ranges"), strict=True):
+        text, active = each, True
+        if isinstance(each, dict):
+            text, active = each.get("range"), each.get("active", True)
+            if len(each) != 1 + ("active" in each) or not isinstance(active, bool):
+                return None
+        found = ranges.parsed(text) if isinstance(text, str) else None
+        if found is None:
+            return None
+        placed.append((*found, child.line, active))
+    return placed
+
+
+def _problems(error: ValidationError, value: Any, node: Node, file: str) -> Iterator[Problem]:
+    ban = value.get("ban", "") if isinstance(value, dict) else ""
+    if ban != "" and not _BAN.fullmatch(str(ban)):
+        ban = show(ban)
+    for complaint in error.errors(include_url=False):
+        problem = problem_of({**complaint, "loc": ("trunk", *complaint["loc"])})
+        key = problem.key.partition(".")[2]
+        what = f"{problem.wrong}; {problem.remedy.replace('docs/settings.md', 'docs/trunk-acl.md')}"
+        if complaint["type"] == "string_type":
+            what = f"{problem.value} is no text to YAML; put it in quotes"
+        reason = f"{key + ': ' if key else ''}{what}"
+        yield Problem(file, _line_below(node, complaint["loc"]), str(ban), reason)
+
+
+def _child(node: Node, step: object) -> Node | None:
+    if node.kind == MAP:
+        return next(
+            (value for key, value in zip(node.value[::2], node.value[1::2], strict=True) if key.value == step), None
+        )
+    if node.kind == LIST and isinstance(step, int):
+        child: Node | None = node.value[step] if step < len(node.value) else None
+        return child
     return None
 
 
-def _line_below(node: yaml.Node, steps: Sequence[object]) -> int:
+def _child_values(node: Node, step: object) -> list[Node]:
+    child = _child(node, step)
+    return child.value if child and child.kind == LIST else []
+
+
+def _line_below(node: Node, steps: Sequence[object]) -> int:
     for step in steps:
         child = _child(node, step)
         if child is None:
             break
         node = child
-    return line_of(node)
+    return node.line
 
 
-def _unfit(found: Sequence[_Found], limits: Limits) -> Iterator[Problem]:
-    """What the database would refuse, told before anything is touched."""
-    fitness = Fitness(limits)
-    for each, entry, line in _entries(found):
-        if reason := fitness.unfit(entry.range):
-            yield Problem(each.file, line, each.trunk.ban, f"{reason}; the limits are trunkAcl.limits")
-
-
-def _clashes(found: Sequence[_Found]) -> Iterator[Problem]:
-    """A trunk twice, a range twice, and overlapping ranges of two customers."""
+def _clashes(reading: _Reading) -> Iterator[Problem]:
+    """A trunk twice, a range twice, and overlapping ranges of two customers. The entries are sorted."""
+    trunks = reading.trunks
     seen: dict[tuple[str, str], _Found] = {}
-    for each in found:
-        first = seen.setdefault((each.trunk.ban, each.trunk.name), each)
+    for each in trunks:
+        first = seen.setdefault((each.ban, each.name), each)
         if first is not each:
-            reason = f"trunk {each.trunk.name} stands already in {first.file}:{first.line}"
-            yield Problem(each.file, each.line, each.trunk.ban, reason)
-    # Sorted by network, a range comes right after those around it: a stack of them is all that can overlap.
-    around: list[tuple[_Found, Network, int]] = []
-    for each, entry, line in sorted(_entries(found), key=lambda item: _place(item[1].range)):
-        network = entry.range
-        while around and not _contains(around[-1][1], network):
+            reason = f"trunk {each.name} stands already in {first.file}:{first.line}"
+            yield Problem(each.file, each.line, each.ban, reason)
+    # Sorted, a range comes right after those around it: a stack of them is all that can overlap.
+    around: list[tuple[_Placed, int]] = []  # with its last address
+    for entry in reading.entries:
+        version, start, length, number, line, _ = entry
+        while around and not (around[-1][0][0] == version and start <= around[-1][1]):
             around.pop()
         if around:
-            other, outer, place = around[-1]
-            where = f"{other.file}:{place}"
-            if outer == network:
-                yield Problem(each.file, line, each.trunk.ban, f"{network} stands already in {where}")
-            elif other.trunk.ban != each.trunk.ban:
-                reason = f"{network} overlaps {outer} of BAN {other.trunk.ban} in {where}"
-                yield Problem(each.file, line, each.trunk.ban, reason)
-        around.append((each, network, line))
-
-
-def _entries(found: Sequence[_Found]) -> Iterator[tuple[_Found, Entry, int]]:
-    for each in found:
-        for entry, line in zip(each.trunk.entries, each.lines, strict=True):
-            yield each, entry, line
-
-
-def _place(network: Network) -> tuple[int, int, int]:
-    return network.version, int(network.network_address), network.prefixlen
-
-
-def _contains(outer: Network, inner: Network) -> bool:
-    return outer.version == inner.version and int(outer.network_address) <= int(inner.network_address) <= int(
-        outer.broadcast_address
-    )
+            outer = around[-1][0]
+            each, other = trunks[number], trunks[outer[3]]
+            where = f"{other.file}:{outer[4]}"
+            if outer[:3] == entry[:3]:
+                text = ranges.written(version, start, length)
+                yield Problem(each.file, line, each.ban, f"{text} stands already in {where}")
+            elif other.ban != each.ban:
+                text = ranges.written(version, start, length)
+                reason = f"{text} overlaps {ranges.written(*outer[:3])} of BAN {other.ban} in {where}"
+                yield Problem(each.file, line, each.ban, reason)
+        around.append((entry, ranges.last(version, start, length)))

@@ -16,22 +16,56 @@ from inventory.formats.selection import (
     lines,
 )
 
-PREFIX_LIST_ENTRIES_AT_MOST = 100  # in one call (EC2 API reference, CreateManagedPrefixList)
+# Of each kind in one call (EC2 API reference, CreateManagedPrefixList and ModifyManagedPrefixList).
+PREFIX_LIST_ENTRIES_AT_MOST = 100
+# A list's MaxEntries cannot change in a call that changes entries, and all of it counts against the rules of every
+# security group that uses the list (docs.aws.amazon.com/vpc/latest/userguide/managed-prefix-lists.html).
+PREFIX_LIST_HEAD_ROOM = 10
 
 
 def aws_prefix_list(selection: Selection) -> str:
-    """The input of `aws ec2 create-managed-prefix-list --cli-input-json file://FILE`."""
-    found = {address.cidr: address for address in selection.living}
-    if len(found) > PREFIX_LIST_ENTRIES_AT_MOST:
-        raise NothingToListError(f"{len(found)} addresses, but AWS accepts {PREFIX_LIST_ENTRIES_AT_MOST} in one call")
+    """The input of `aws ec2 create-managed-prefix-list --cli-input-json file://FILE`, with room for later addresses."""
+    entries = _entries(selection)
+    if len(entries) > PREFIX_LIST_ENTRIES_AT_MOST:
+        raise NothingToListError(f"{len(entries)} addresses, but AWS accepts {PREFIX_LIST_ENTRIES_AT_MOST} in one call")
     return _json(
         {
             "PrefixListName": f"warp-{selection.audience.label}",
             "AddressFamily": f"IPv{selection.family}",
-            "MaxEntries": len(found),
-            "Entries": [{"Cidr": cidr, "Description": described(address)} for cidr, address in found.items()],
+            "MaxEntries": len(entries) + PREFIX_LIST_HEAD_ROOM,
+            "Entries": entries,
         }
     )
+
+
+def aws_prefix_list_update(selection: Selection) -> str:
+    """A jq program: from the entries that a prefix list has, the calls that make it this list, one per line.
+
+    An entry with another description is left as it is: EC2 takes no entry twice, and access is by its CIDR.
+    """
+    return lines(
+        f"# {selection.heading}",
+        f"# The calls that make a prefix list of IPv{selection.family} equal to this one; other entries are removed.",
+        "# aws ec2 get-managed-prefix-list-entries --prefix-list-id ID > entries.json",
+        "# jq -c --arg id ID --argjson version VERSION -f FILE entries.json > calls.jsonl",
+        "# then each line, one after the other, each when the list's state is modify-complete again:",
+        '# aws ec2 modify-managed-prefix-list --cli-input-json "$line"',
+        "# VERSION: the list's version, of `aws ec2 describe-managed-prefix-lists`; if another change comes first, AWS",
+        "# refuses the call. More entries than MaxEntries: raise that first, in a call of its own.",
+        f"{json.dumps(_entries(selection), indent=2)} as $wanted",
+        "| [.Entries[].Cidr] as $there",
+        "| [($wanted[] | select(.Cidr | IN($there[]) | not) | {AddEntries: .}),",
+        "   ($there[] | select(IN($wanted[].Cidr) | not) | {RemoveEntries: {Cidr: .}})]",
+        f"| range(0; length; {PREFIX_LIST_ENTRIES_AT_MOST}) as $from | .[$from:$from + {PREFIX_LIST_ENTRIES_AT_MOST}]",
+        f"| {{PrefixListId: $id, CurrentVersion: ($version + $from / {PREFIX_LIST_ENTRIES_AT_MOST})}}",
+        "  + ([.[].AddEntries | values] | if . == [] then {} else {AddEntries: .} end)",
+        "  + ([.[].RemoveEntries | values] | if . == [] then {} else {RemoveEntries: .} end)",
+    )
+
+
+def _entries(selection: Selection) -> list[dict[str, str]]:
+    found = {address.cidr: address for address in selection.living}
+    return [{"Cidr": cidr, "Description": described(address)} for cidr, address in found.items()]
 
 
 def gcp_firewall(selection: Selection) -> str:
@@ -79,6 +113,14 @@ CLOUDS = (
         "aws-prefix-list.json",
         "input of `aws ec2 create-managed-prefix-list`",
         aws_prefix_list,
+        FOR_ANYBODY,
+        one_family=True,
+    ),
+    Format(
+        "aws-prefix-list-update",
+        "aws-prefix-list-update.jq",
+        "what brings an AWS prefix list up to date, for jq",
+        aws_prefix_list_update,
         FOR_ANYBODY,
         one_family=True,
     ),

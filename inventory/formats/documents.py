@@ -13,6 +13,7 @@ from pathlib import Path
 from inventory import sheet_texts
 from inventory.address import Address, Direction, Status
 from inventory.endpoint import Endpoint
+from inventory.formats.flows import opened
 from inventory.formats.selection import Audience, Format, Selection
 from inventory.reading import PublishedInventory
 from inventory.templates import template
@@ -88,10 +89,9 @@ def customer_sheet(selection: Selection) -> Sheet:
             "Your firewall, outbound",
             head=("To", "Protocol", "Ports", "Region", "Status"),
             rows=[
-                # A large request over UDP may be tried over TCP (RFC 3261, section 18.1.1).
                 (
                     a.address,
-                    "UDP/TCP" if a.protocols == ("UDP",) else "/".join(a.protocols),
+                    "/".join(opened(a)),
                     ", ".join(str(port) for port in a.ports),
                     a.region,
                     str(a.status),
@@ -138,7 +138,7 @@ def _retired(selection: Selection) -> list[Block]:
     gone = [address for address in selection.everything if not address.published]
     rows = [(a.address, str(a.retired_on or ""), ", ".join(a.replaced_by)) for a in gone]
     text = "No longer ours: please remove them."
-    return [Block("Retired", text, ("Address", "Since", "Now"), rows)] if rows else []
+    return [Block("Retired", text, ("Address", "Since", "Replaced by"), rows)] if rows else []
 
 
 def _footer(selection: Selection) -> list[str]:

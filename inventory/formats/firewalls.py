@@ -1,116 +1,102 @@
-"""Packet filters. For vendors a rule accepts our calls; for customers it allows calls to us.
+"""Linux packet filters. For vendors a rule accepts our calls; for customers it allows calls to us.
 
 The source port of our calls is arbitrary (Cloud NAT), so rules for vendors match source address and destination port.
+Each file has a chain of ours, and replaces it as a whole; the device's own chain jumps to it, once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from ipaddress import ip_address
 
-from inventory.address import Address
-from inventory.formats.selection import (
-    FOR_ANYBODY,
-    FOR_ONE_SIDE,
-    Audience,
-    Family,
-    Format,
-    NothingToListError,
-    Selection,
-    described,
-    lines,
-)
+from inventory.formats.flows import calls, flows
+from inventory.formats.selection import FOR_ONE_SIDE, Audience, Family, Format, Selection, described, lines
 
 FAMILIES: tuple[Family, ...] = (4, 6)
-
-
-def _flows(selection: Selection) -> Iterator[tuple[Address, str, int]]:
-    """Every address with each of its protocols and destination ports."""
-    for address in selection.living:
-        for protocol in address.protocols:
-            for port in address.ports:
-                yield address, protocol.lower(), port
+IPTABLES_FILE = "iptables.rules"
 
 
 def nftables(selection: Selection) -> str:
-    """Two named sets, replaced in one transaction: loading it again leaves no old entries (nft(8))."""
-    text = [f"# {selection.heading}", "# nft -f FILE; then: ip saddr @egress_v4 udp dport 5060 accept"]
-    text += ["add table inet warp"]
+    """Two sets and a chain in the device's own table, replaced in one transaction (nft(8)).
+
+    In a table of its own an `accept` would be of no use: the packet still passes the device's chain, which drops it
+    (nft(8), "Verdict statement").
+    """
+    vendors = selection.audience is Audience.VENDORS
+    own, side, hook = (
+        f"warp_{selection.audience.label}",
+        "saddr" if vendors else "daddr",
+        "input" if vendors else "output",
+    )
+    text = [
+        selection.heading,
+        calls(selection),
+        "Each load replaces our sets and our chain, in one transaction, and nothing else: nft -f FILE",
+        f"Once, after the first load (on a router: forward for {hook}):",
+        f"  nft insert rule inet filter {hook} jump {own}",
+        "In /etc/nftables.conf, if that is what your system loads at boot: `include` this file below `flush ruleset`,",
+        f"above your table, and write `jump {own}` into your chain.",
+        "If your table is not `inet filter`: replace `inet filter` by its name throughout this file.",
+        "The table `inet warp` of files before 2026-11-28 is no longer used: nft delete table inet warp",
+    ]
+    text = [*(f"# {each}" for each in text), "add table inet filter"]
     for family in FAMILIES:
-        name = f"{selection.audience.label}_v{family}"
-        text += [f"add set inet warp {name} {{ type ipv{family}_addr; }}", f"flush set inet warp {name}"]
-        if found := {address.address: address for address in selection.of_family(family)}:
-            elements = [f'  {ip} comment "{described(address)}"' for ip, address in found.items()]
-            text += [f"add element inet warp {name} {{", ",\n".join(elements), "}"]
+        name = f"{own}_v{family}"
+        elements = [
+            f'  {address.address} . {protocol} . {port} comment "{described(address)}"'
+            for address, protocol, port in flows(selection)
+            if ip_address(address.address).version == family
+        ]
+        text += [
+            f"add set inet filter {name} {{ type ipv{family}_addr . inet_proto . inet_service; }}",
+            f"flush set inet filter {name}",
+            *([f"add element inet filter {name} {{", ",\n".join(elements), "}"] if elements else []),
+        ]
+    text += [f"add chain inet filter {own}", f"flush chain inet filter {own}"]
+    text += [
+        f"add rule inet filter {own} {ip} {side} . meta l4proto . th dport @{own}_v{family} accept"
+        for ip, family in (("ip", 4), ("ip6", 6))
+    ]
     return lines(*text)
 
 
 def iptables(selection: Selection) -> str:
-    """A separate chain for `iptables-restore --noflush` (IPv6: `ip6tables-restore`), which flushes it first."""
+    """A chain of ours for `iptables-restore --noflush` (IPv6: `ip6tables-restore`), which flushes it first."""
     chain = f"WARP-{selection.audience.label.upper()}"
-    side = "-s" if selection.audience is Audience.VENDORS else "-d"
-    restore = "ip6tables-restore" if selection.family == 6 else "iptables-restore"
+    vendors = selection.audience is Audience.VENDORS
+    side, hook = ("-s", "INPUT") if vendors else ("-d", "OUTPUT")
+    program = "ip6tables" if selection.family == 6 else "iptables"
+    text = [
+        selection.heading,
+        *selection.sibling(IPTABLES_FILE),
+        calls(selection),
+        f"Each load replaces our chain, in one transaction, and nothing else: {program}-restore --noflush FILE",
+        f"Once, after the first load (on a router: FORWARD for {hook}):",
+        f"  {program} -I {hook} -j {chain}",
+    ]
     rules = (
         f"-A {chain} {side} {address.cidr} -p {protocol} -m {protocol} --dport {port}"
         f' -m comment --comment "{described(address)}" -j ACCEPT'
-        for address, protocol, port in _flows(selection)
+        for address, protocol, port in flows(selection)
     )
-    return lines(
-        f"# {selection.heading}", f"# {restore} --noflush FILE", "*filter", f":{chain} - [0:0]", *rules, "COMMIT"
-    )
-
-
-def cisco_acl(selection: Selection) -> str:
-    """A named extended access list of Cisco IOS; IPv6 if requested."""
-    name = f"WARP-{selection.audience.label.upper()}"
-    head = f"ipv6 access-list {name}-V6" if selection.family == 6 else f"ip access-list extended {name}"
-    text = [f"! {selection.heading}", head]
-    remarked: set[str] = set()
-    for address, protocol, port in _flows(selection):
-        if address.address not in remarked:
-            remarked.add(address.address)
-            text.append(f" remark {described(address)}")
-        host = f"host {address.address}"
-        pair = f"{host} any" if selection.audience is Audience.VENDORS else f"any {host}"
-        text.append(f" permit {protocol} {pair} eq {port}")
-    return lines(*text, "!")
-
-
-def cube_trusted_list(selection: Selection) -> str:
-    """The toll-fraud list of a Cisco Unified Border Element (`ip address trusted list`), IPv4."""
-    if selection.family == 6:
-        raise NothingToListError("the trusted list has IPv4 only")
-    trusted = dict.fromkeys(f"  ipv4 {address.address} 255.255.255.255" for address in selection.living)
-    return lines(f"! {selection.heading}", "voice service voip", " ip address trusted list", *trusted, "!")
+    return lines(*(f"# {each}" for each in text), "*filter", f":{chain} - [0:0]", *rules, "COMMIT")
 
 
 FIREWALLS = (
     Format(
-        "nftables", "nftables.nft", "named sets, IPv4 and IPv6, for `nft -f`", nftables, FOR_ANYBODY, customers_too=True
+        "nftables",
+        "nftables.nft",
+        "a chain with its sets, IPv4 and IPv6, for `nft -f`",
+        nftables,
+        FOR_ONE_SIDE,
+        customers_too=True,
     ),
     Format(
         "iptables",
-        "iptables.rules",
+        IPTABLES_FILE,
         "a chain for iptables-restore or ip6tables-restore",
         iptables,
         FOR_ONE_SIDE,
         one_family=True,
         customers_too=True,
-    ),
-    Format(
-        "cisco-acl",
-        "cisco-acl.txt",
-        "extended access list of Cisco IOS",
-        cisco_acl,
-        FOR_ONE_SIDE,
-        one_family=True,
-        customers_too=True,
-    ),
-    Format(
-        "cube",
-        "cube.txt",
-        "trusted list of a Cisco Unified Border Element, IPv4",
-        cube_trusted_list,
-        FOR_ANYBODY,
-        one_family=True,
     ),
 )

@@ -9,6 +9,7 @@ from enum import StrEnum
 from functools import cached_property
 from ipaddress import ip_address
 from itertools import compress
+from pathlib import PurePosixPath
 from typing import Literal
 
 from inventory.address import Address, Direction, Status
@@ -44,11 +45,13 @@ class NothingToListError(Exception):
 
 @dataclass(frozen=True)
 class Selection:
-    """One request: inventories, audience, and family (for formats with one family only)."""
+    """One request: inventories, audience, and family. `one_of_two`: there is a file for each family, so that the one of
+    a family that has ended is loaded as well, to take its addresses away."""
 
     inventories: tuple[PublishedInventory, ...]
     audience: Audience
     family: Family | None = None
+    one_of_two: bool = False
 
     @cached_property
     def everything(self) -> list[Address]:
@@ -63,21 +66,39 @@ class Selection:
 
     @cached_property
     def living(self) -> list[Address]:
-        """What must be in somebody's list today: announced, active and draining. Never empty."""
+        """What must be in somebody's list today: announced, active and draining. Never empty, but in one of two files
+        whose addresses are all retired."""
         found = [address for address in self.everything if address.published]
-        if not found:
+        if not found and not (self.one_of_two and self.everything and self.other_family):
             family = f"IPv{self.family} " if self.family else ""
             raise NothingToListError(f"no {family}address in use for {self.audience}")
         return found
 
-    def of_family(self, family: Family) -> list[Address]:
-        """Living addresses of one family."""
-        return [address for address in self.living if ip_address(address.address).version == family]
+    @cached_property
+    def retired(self) -> list[str]:
+        """Addresses that must be in no list any more: retired, and not in use again in another region."""
+        return [each for each in dict.fromkeys(a.address for a in self.everything) if each not in self._in_use]
+
+    @cached_property
+    def _in_use(self) -> set[str]:
+        return {address.address for address in self.everything if address.published}
+
+    @property
+    def other_family(self) -> Family | None:
+        """Of a selection of one family: the other one, if this audience has addresses of it."""
+        others: dict[Family | None, Family] = {4: 6, 6: 4}
+        other = others.get(self.family)
+        return other if other and Selection(self.inventories, self.audience, other)._in_use else None
 
     @property
     def regions(self) -> str:
         """The regions, as text."""
         return ", ".join(dict.fromkeys(inventory.region for inventory in self.inventories))
+
+    def sibling(self, file: str) -> list[str]:
+        """A line for the head of `file`, which has one family: where the other one is."""
+        other = self.other_family
+        return [f"IPv{other} addresses: {file_of(file, other)}"] if other else []
 
     @property
     def heading(self) -> str:
@@ -85,11 +106,17 @@ class Selection:
         return f"WARP {self.audience.label} addresses, {remark(self.regions)}"
 
 
+def file_of(file: str, family: Family) -> str:
+    """The name of a file with one family: `iptables.rules`, `iptables-ipv6.rules`."""
+    path = PurePosixPath(file)
+    return f"{path.stem}-ipv6{path.suffix}" if family == 6 else file
+
+
 @dataclass(frozen=True)
 class Format:
     """One form. `file`: its name on the site; `audiences`: whom it can be for, first whom it is for by default;
-    `one_family`: it takes IPv4 or IPv6; `customers_too`: the site has one for customers as well, who open a firewall to
-    us."""
+    `one_family`: it takes IPv4 or IPv6, and the site has a file for each; `ipv4_only`: never IPv6; `customers_too`: the
+    site has one for customers as well, who open a firewall to us."""
 
     name: str
     file: str
@@ -97,6 +124,7 @@ class Format:
     render: Callable[[Selection], str]
     audiences: tuple[Audience, ...]
     one_family: bool = False
+    ipv4_only: bool = False
     customers_too: bool = False
 
     def select(
@@ -110,7 +138,7 @@ class Format:
         if audience not in self.audiences:
             raise NothingToListError(f"{self.name} is not for {audience}: it is for {' or '.join(self.audiences)}")
         family = family or (4 if self.one_family else None)
-        return self.render(Selection(inventories, audience, family))
+        return self.render(Selection(inventories, audience, family, self.one_family))
 
 
 def visible_to(customer: str | None, found: Sequence[PublishedInventory]) -> list[PublishedInventory]:

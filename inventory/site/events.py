@@ -10,6 +10,7 @@ from typing import Final
 
 from inventory import sheet_texts
 from inventory.address import Address, Calls, Direction, Status
+from inventory.formats.selection import token
 from inventory.reading import PublishedInventory
 from inventory.site.ranges import UNKNOWN_DAY, addresses
 
@@ -33,6 +34,11 @@ class Event:
         return f"urn:uuid:{uuid.uuid5(NAMESPACE, name)}"
 
     @property
+    def anchor(self) -> str:
+        """Its permanent place on the page."""
+        return "-".join((token(self.address.region), self.address.address, self.status))
+
+    @property
     def updated(self) -> date:
         """For what must have a date: its own, or the last one known before it."""
         earlier = [day for state, day in self.address.reached.items() if _ORDER.index(state) <= self._place]
@@ -50,11 +56,16 @@ class Event:
         return self.address.coming and self.status is self.address.status
 
     @property
+    def replaced_by(self) -> tuple[str, ...]:
+        """The addresses after this one, of an event that takes it out of use."""
+        return () if self.status.state.calls in (Calls.NOT_YET, Calls.NEW) else self.address.replaced_by
+
+    @property
     def text(self) -> str:
         """What it means and what to do."""
         address, state, inward = self.address, self.status.state, self.address.direction is Direction.INBOUND
         where = f"{address.address}, region {address.region}, {carries(address)}, {address.purpose}"
-        then = f" What comes after it: {', '.join(address.replaced_by)}." if address.replaced_by else ""
+        then = f" Replaced by {', '.join(self.replaced_by)}." if self.replaced_by else ""
         notice = f" Less notice than promised: {address.notice_reason}." if address.notice_reason else ""
         if self.coming:
             told = f"{sheet_texts.coming(address) if inward else f'{address.address} {sheet_texts.when(address)}'}."
@@ -62,8 +73,7 @@ class Event:
             told = state.meaning[0 if inward else 1]
         if state.calls is Calls.NOT_YET:
             told += notice
-        elif state.calls is not Calls.NEW:
-            told += then
+        told += then
         day = f" ({self.day})" if self.day else " (the day was not written down)"
         return f"{state.headline}{day}: {where}. {told}"
 

@@ -33,7 +33,7 @@ def feed(inventories: Sequence[PublishedInventory], base_url: str) -> bytes:
         if event.day:
             _text(entry, "published", _time(event.day))
         SubElement(entry, "category", term=str(event.status))
-        SubElement(entry, "link", rel="alternate", type="text/html", href=f"{base_url}{INDEX}")
+        SubElement(entry, "link", rel="alternate", type="text/html", href=f"{base_url}{INDEX}#{event.anchor}")
         _text(entry, "content", event.text)
     indent(root)
     document: bytes = tostring(root, encoding="utf-8", xml_declaration=True)

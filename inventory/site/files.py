@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
-from inventory.formats import FORMATS, Audience
+from inventory.formats import FORMATS, Audience, Family
+from inventory.formats.selection import file_of
 
-INDEX, RANGES, FEED = "index.html", "ip-ranges.json", "feed.xml"
+INDEX, RANGES, GOOGLE_RANGES, FEED = "index.html", "ip-ranges.json", "goog.json", "feed.xml"
 SCHEMA = "formats/inventory.schema.json"
 
 _CONTENT_TYPES: Final = {
@@ -24,22 +25,26 @@ PLAIN_TEXT: Final = "text/plain; charset=utf-8"  # also for configurations: brow
 
 @dataclass(frozen=True)
 class Form:
-    """A format of `inventory/formats`, written for one audience into one file."""
+    """A format of `inventory/formats`, written for one audience into one file; `family` if it takes only one."""
 
     format: str
     audience: Audience
     path: str
+    family: Family | None = None
 
 
 def _forms() -> Iterator[Form]:
     for each in FORMATS.values():
-        yield Form(each.name, each.audiences[0], f"formats/{each.file}")
-        if each.customers_too:
-            yield Form(each.name, Audience.CUSTOMERS, f"formats/customers/{each.file}")
+        families: tuple[Family | None, ...] = (4, 6) if each.one_family else (None,)
+        for family in families[:1] if each.ipv4_only else families:
+            file = file_of(each.file, family or 4)
+            yield Form(each.name, each.audiences[0], f"formats/{file}", family)
+            if each.customers_too:
+                yield Form(each.name, Audience.CUSTOMERS, f"formats/customers/{file}", family)
 
 
 FORMS: Final = tuple(_forms())
-FILES: Final = (INDEX, RANGES, FEED, SCHEMA, *(form.path for form in FORMS))
+FILES: Final = (INDEX, RANGES, GOOGLE_RANGES, FEED, SCHEMA, *(form.path for form in FORMS))
 
 
 def content_type(path: str) -> str:

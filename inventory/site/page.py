@@ -22,7 +22,7 @@ from inventory.formats.selection import Audience
 from inventory.json_values import Json
 from inventory.reading import PublishedInventory
 from inventory.site import files
-from inventory.site.events import carries
+from inventory.site.events import carries, events
 from inventory.templates import template
 
 HERE = Path(__file__).parent
@@ -79,6 +79,7 @@ def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mappi
         ],
         egress=[row.address.address for region in regions for row in region.egress],
         sheets=sheet_texts,
+        changes=[event for event in events(inventories) if not event.coming],
         downloads={audience: _downloads(audience, missing) for audience in Audience},
         files=files,
         token=ranges["syncToken"],
@@ -119,10 +120,14 @@ def _soonest(row: Row) -> tuple[date, str, str]:
 
 def _downloads(audience: Audience, missing: Mapping[str, str]) -> list[Download]:
     return [
-        Download(form.path, form.format, FORMATS[form.format].about.replace("`", ""), missing.get(form.path))
+        Download(form.path, _name(form), FORMATS[form.format].about.replace("`", ""), missing.get(form.path))
         for form in files.FORMS
         if form.audience is audience
     ]
+
+
+def _name(form: files.Form) -> str:
+    return f"{form.format}, IPv6" if form.family == 6 else form.format
 
 
 def _csp_hash(text: str) -> str:

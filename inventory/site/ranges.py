@@ -1,9 +1,10 @@
-"""`ip-ranges.json`: the ranges in the shape known from AWS and Google, with additional fields.
+"""`ip-ranges.json` in the shape of AWS, and `goog.json` in that of Google, so that their readers can read ours.
 
-The date comes from the settings, not from a clock: it is the day of the last change of an address's state. `syncToken`
-is that day in milliseconds of Unix time (Google's unit) plus less than a day, derived from a hash of everything
-published. So it changes if and only if anything published changes, rises from day to day, and two versions of one day
-have the same token once in 86 million. Within a day it can be compared for equality, not for order.
+Both have the moment of publication. No clock is read: the day is that of the last change of an address's state, the
+hour counts that day's changes (23 at most), and minutes and seconds are a hash of everything published. So the moment
+never goes back while states change, and two versions of one day that differ in details alone have the same one once in
+3,600. `syncToken` is that moment in Unix time: seconds in AWS's file (docs.aws.amazon.com/vpc/latest/userguide,
+"AWS IP address ranges: syntax"), milliseconds in Google's (support.google.com/a/answer/10026322).
 """
 
 from __future__ import annotations
@@ -21,20 +22,39 @@ from inventory.reading import PublishedInventory
 
 # For an edge without dates in its settings.
 UNKNOWN_DAY: Final = date(1970, 1, 1)
-MILLISECONDS_A_DAY: Final = 86_400_000
+LAST_HOUR: Final = 23
 SERVICE: Final = {Direction.OUTBOUND: "EGRESS", Direction.INBOUND: "INGRESS"}
 
 
 def ip_ranges(inventories: Sequence[PublishedInventory]) -> Json:
-    """The document. Retired addresses are separate, so that readers of all `prefixes` do not get them."""
+    """`ip-ranges.json`. Retired addresses are separate, so that readers of all `prefixes` do not get them."""
+    moment = published_at(inventories)
     prefixes = [(address, prefix(address)) for address in addresses(inventories)]
     living = [(address, found) for address, found in prefixes if address.published]
     return {
-        "syncToken": str(sync_token(inventories, created_on(inventories))),
-        "createDate": f"{created_on(inventories)}-00-00-00",
+        "syncToken": str(int(moment.timestamp())),
+        "createDate": f"{moment:%Y-%m-%d-%H-%M-%S}",
         "prefixes": [found for address, found in living if _version(address) == 4],
         "ipv6_prefixes": [found for address, found in living if _version(address) == 6],
         "retired": [found for address, found in prefixes if not address.published],
+    }
+
+
+def google_ranges(inventories: Sequence[PublishedInventory]) -> Json:
+    """`goog.json`: all addresses in use, with service and region as in Google's `cloud.json`."""
+    moment = published_at(inventories)
+    return {
+        "syncToken": str(int(moment.timestamp()) * 1000),
+        "creationTime": f"{moment:%Y-%m-%dT%H:%M:%S.%f}",
+        "prefixes": [
+            {
+                f"ipv{_version(address)}Prefix": address.cidr,
+                "service": SERVICE[address.direction],
+                "scope": address.region,
+            }
+            for address in addresses(inventories)
+            if address.published
+        ],
     }
 
 
@@ -54,6 +74,7 @@ def prefix(address: Address) -> Json:
     found: dict[str, Any] = {
         "ip_prefix" if _version(address) == 4 else "ipv6_prefix": address.cidr,
         "region": address.region,
+        "network_border_group": address.region,
         "service": SERVICE[address.direction],
         "direction": str(address.direction),
         "status": str(address.status),
@@ -66,16 +87,21 @@ def prefix(address: Address) -> Json:
 
 def created_on(inventories: Sequence[PublishedInventory]) -> date:
     """The day of the last thing that happened to any address."""
-    days = [day for address in addresses(inventories) for day in address.reached.values()]
-    return max(days, default=UNKNOWN_DAY)
+    return max(_days(inventories), default=UNKNOWN_DAY)
 
 
-def sync_token(inventories: Sequence[PublishedInventory], day: date) -> int:
+def published_at(inventories: Sequence[PublishedInventory]) -> datetime:
     """See the module's docstring; `inventories` in the site's order."""
+    days = list(_days(inventories))
+    day = max(days, default=UNKNOWN_DAY)
     canonical = json.dumps([each.raw for each in inventories], sort_keys=True, separators=(",", ":"))
-    hashed = int.from_bytes(hashlib.sha256(canonical.encode()).digest())
-    midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
-    return midnight + hashed % MILLISECONDS_A_DAY
+    minute, second = divmod(int.from_bytes(hashlib.sha256(canonical.encode()).digest()) % 3600, 60)
+    return datetime(day.year, day.month, day.day, min(days.count(day), LAST_HOUR), minute, second, tzinfo=UTC)
+
+
+def _days(inventories: Sequence[PublishedInventory]) -> Iterator[date]:
+    """The day of each change of a state that is known."""
+    return (day for address in addresses(inventories) for day in address.reached.values())
 
 
 def _version(address: Address) -> int:

@@ -11,7 +11,7 @@ from inventory.reading import PublishedInventory, json_schema
 from inventory.site import files
 from inventory.site.feed import feed
 from inventory.site.page import page
-from inventory.site.ranges import ip_ranges
+from inventory.site.ranges import google_ranges, ip_ranges
 
 
 def render(found: Sequence[PublishedInventory], base_url: str = "") -> dict[str, bytes]:
@@ -27,13 +27,14 @@ def render(found: Sequence[PublishedInventory], base_url: str = "") -> dict[str,
     missing: dict[str, str] = {}
     for form in files.FORMS:
         try:
-            formats[form.path] = FORMATS[form.format].select(inventories, form.audience)
+            formats[form.path] = FORMATS[form.format].select(inventories, form.audience, form.family)
         except NothingToListError as error:
             missing[form.path] = str(error)
     ranges = ip_ranges(inventories)
     texts = {
         files.INDEX: page(inventories, ranges, missing),
         files.RANGES: _json(ranges),
+        files.GOOGLE_RANGES: _json(google_ranges(inventories)),
         files.SCHEMA: _json(json_schema()),
         **formats,
         **{path: f"not available: {why}\n" for path, why in missing.items()},

@@ -1,12 +1,14 @@
 """The database, as warp_acl_reader sees it: what changed, the present value of hosts, and counts.
 
-Two connections: one listens, or polls where the database is a standby, the other answers the proxies' threads in turn.
-TLS is libpq's, by PGSSLMODE and PGSSLROOTCERT. No message has the URL in it.
+Two connections: one listens, or polls where the database is a standby, and holds the lease by which one of several
+reloaders calls the proxies; the other answers the proxies' threads in turn. TLS is libpq's, by PGSSLMODE and
+PGSSLROOTCERT. No message has the URL in it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
 import socket
@@ -39,6 +41,15 @@ CHANGES: LiteralString = """
 SELECT pg_is_in_recovery(), pg_snapshot_xmin(pg_current_snapshot())::text, changes.id, changes.payload
 FROM (VALUES (true)) AS always LEFT JOIN kamailio.changes ON changes.transaction >= %s::text::xid8 ORDER BY changes.id
 """
+
+
+# The same from the server's side, of the connection that holds the lease: a node that is lost says no goodbye.
+LET_GO: LiteralString = """
+SELECT set_config('tcp_keepalives_idle', '2', false), set_config('tcp_keepalives_interval', '1', false),
+    set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '3000', false)
+"""
+# Advisory locks work on a standby as well (PostgreSQL's documentation, "Hot Standby", 26.4.2).
+TAKE: LiteralString = "SELECT pg_try_advisory_lock(%s)"
 
 
 class DatabaseDown(Exception):
@@ -125,6 +136,7 @@ class Listener:
         self._poll_seconds = poll_seconds
         self._connection = connect(url)
         try:
+            _ask(self._connection, LET_GO)
             self._changes = Changes(self._connection)
             self.standby = self._changes.standby
             if not self.standby:
@@ -150,6 +162,11 @@ class Listener:
         except psycopg.Error as error:
             raise DatabaseDown(words(error)) from None
 
+    def take(self, lease: int) -> bool:
+        """Whether this connection holds the lease, now and for as long as it lasts. Raises `DatabaseDown`."""
+        ((taken,),) = _ask(self._connection, TAKE, lease)
+        return bool(taken)
+
     def check(self) -> None:
         """Whether the connection still answers: one that was cut without a word says nothing by itself."""
         if not self.standby:
@@ -158,6 +175,12 @@ class Listener:
     def close(self) -> None:
         """Let go of it."""
         self._connection.close()
+
+
+def lease_of(token: str) -> int:
+    """The key of the advisory lock: reloaders with the same token call the same proxies. It shows in pg_locks; the
+    token is random, so nobody finds it from a part of its hash."""
+    return int.from_bytes(hashlib.sha256(b"lease " + token.encode()).digest()[:8], "big", signed=True)
 
 
 class Views:

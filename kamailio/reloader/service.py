@@ -1,4 +1,8 @@
-"""The main loop: listens, waits for a burst to end, and hands the work to every proxy there is at the moment."""
+"""The main loop: listens, waits for a burst to end, and hands the work to every proxy there is at the moment.
+
+Of several reloaders one calls the proxies: the one whose connection holds the lease, an advisory lock. The others stand
+by with a connection of their own, and try every `STAND_BY_SECONDS` (README.md, "Two reloaders").
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 
-from kamailio.reloader.database import DatabaseDown, Listener, Views
+from kamailio.reloader.database import DatabaseDown, Listener, Views, lease_of
 from kamailio.reloader.environment import Endpoint, Settings
 from kamailio.reloader.proxy import Proxy
 from kamailio.reloader.rpc import Rpc
@@ -19,6 +23,7 @@ log = logging.getLogger("reloader")
 LONGEST_BURST = 0.5
 # With what an attempt takes at most (`CONNECT_SECONDS`): back within 10 s of the database.
 LONGEST_PAUSE = 4.0
+STAND_BY_SECONDS = 1.0
 
 
 class Service:
@@ -43,18 +48,36 @@ class Service:
                 continue
             pause = 0.5
             self._status.set("warp_acl_database_up", 1)
-            how = f"asking the standby every {self._settings.poll_seconds:g} s" if listener.standby else "listening"
-            log.info("%s; %d proxies known", how, len(self._proxies))
             try:
-                # What changed while nobody listened was told to nobody.
-                self._hand_out(EVERYTHING)
-                self._listen(listener, goes_on)
+                if self._lead(listener, goes_on):
+                    self._listen(listener, goes_on)
             except DatabaseDown as down:
                 self._without_database(down)
             finally:
                 listener.close()
 
+    def _lead(self, listener: Listener, goes_on: Callable[[], bool]) -> bool:
+        """Wait for the lease. Another reloader that has it by now looks after the proxies."""
+        lease, waits = lease_of(self._settings.token), False
+        while goes_on():
+            leads = listener.take(lease)
+            self._status.set("warp_acl_leading", leads)
+            if leads:
+                return True
+            if not waits:
+                log.info("another reloader leads; standing by")
+            waits = True
+            for where in list(self._proxies):
+                self._proxies.pop(where).end()
+            self._status.turn()
+            time.sleep(STAND_BY_SECONDS)
+        return False
+
     def _listen(self, listener: Listener, goes_on: Callable[[], bool]) -> None:
+        how = f"asking the standby every {self._settings.poll_seconds:g} s" if listener.standby else "listening"
+        log.info("%s; %d proxies known", how, len(self._proxies))
+        # What changed while nobody listened was told to nobody.
+        self._hand_out(EVERYTHING)
         full = time.monotonic() + self._settings.full_seconds
         while goes_on():
             work = self._burst(listener)
@@ -89,6 +112,7 @@ class Service:
 
     def _without_database(self, down: DatabaseDown) -> None:
         self._status.set("warp_acl_database_up", 0)
+        self._status.set("warp_acl_leading", 0)
         self._views.give_up()
         log.error("the database does not answer: %s; proxies keep their tables", down)
 

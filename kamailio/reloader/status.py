@@ -1,7 +1,10 @@
-"""What the reloader knows of every proxy, as metrics and for the cluster's liveness probe.
+"""What the reloader knows of every proxy, as metrics and for the cluster's probes.
 
-`/metrics` is Prometheus text, `/healthz` is 200 while the main loop turns: a database or a proxy that is down is no
-reason to restart the reloader. `/snapshot` gives the last complete tables to a proxy that starts (kamailio/start.py).
+`/metrics` is Prometheus text. `/healthz` is 200 while the main loop turns: a database or a proxy that is down is no
+reason to restart the reloader. `/readyz` is 200 while it could do its work, or does it: the main loop turns and the
+database lets it in and answers. So an update with a password that the database refuses ends at its first pod. Proxies
+are left out: one that is down must not hold back a new reloader. `/snapshot` gives the last complete tables to a proxy
+that starts (kamailio/start.py).
 """
 
 from __future__ import annotations
@@ -20,9 +23,12 @@ from kamailio.snapshot import CHANGED
 
 STALE_SECONDS = 60.0
 Labels = tuple[tuple[str, str], ...]
+# prometheus.io/docs/instrumenting/exposition_formats, "Comments, help text, and type information".
+ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 HELP: Mapping[str, str] = {
     "warp_acl_database_up": "gauge 1 while the database answers the reloader; 0 within 15 s when it stops",
+    "warp_acl_leading": "gauge 1 while this reloader calls the proxies; 0 while it stands by for another",
     "warp_acl_proxy_up": "gauge 1 while the proxy answers RPC",
     "warp_acl_proxy_answered_timestamp_seconds": "gauge when the proxy last answered RPC, as Unix time",
     "warp_acl_proxy_complete": "gauge 1 when the last count of the proxy's rows was the database's; 0 is an alert",
@@ -70,6 +76,12 @@ class Status:
         """Whether it was lately."""
         return time.monotonic() - self._turned < STALE_SECONDS
 
+    @property
+    def ready(self) -> bool:
+        """Whether it could do its work now."""
+        with self._lock:
+            return self.alive and self._values.get(("warp_acl_database_up", ())) == 1
+
     def text(self) -> str:
         """All numbers, as Prometheus reads them."""
         with self._lock:
@@ -80,7 +92,7 @@ class Status:
             lines += [f"# HELP {name} {words}", f"# TYPE {name} {kind}"]
             for (owner, labels), value in values:
                 if owner == name:
-                    inside = ",".join(f'{label}="{text}"' for label, text in labels)
+                    inside = ",".join(f'{label}="{text.translate(ESCAPED)}"' for label, text in labels)
                     lines.append(f"{name}{{{inside}}} {value:.15g}" if inside else f"{name} {value:.15g}")
         return "\n".join(lines) + "\n"
 
@@ -98,18 +110,20 @@ def serve(status: Status, where: Endpoint, token: str, kept: Kept | None = None)
     """Answer on that address, in threads of its own. The snapshot is for who has the token."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        """Three pages."""
+        """Four pages."""
 
         def do_GET(self) -> None:
-            """The numbers, or whether the main loop turns."""
+            """The numbers, or whether it lives or is ready."""
             if self.path == "/metrics":
                 self._send(200, status.text())
             elif self.path == "/healthz":
                 self._send(200 if status.alive else 503, "ok\n" if status.alive else "the main loop stands still\n")
+            elif self.path == "/readyz":
+                self._send(200 if status.ready else 503, "ok\n" if status.ready else "the database does not answer\n")
             elif self.path == "/snapshot":
                 self._send_snapshot()
             else:
-                self._send(404, "/metrics, /healthz and /snapshot\n")
+                self._send(404, "/metrics, /healthz, /readyz and /snapshot\n")
 
         def _send_snapshot(self) -> None:
             if not hmac.compare_digest(self.headers.get("Authorization", "").encode(), f"Bearer {token}".encode()):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from local_cloud.cloud import Transaction, now
 from local_cloud.errors import CloudError
-from local_cloud.kubernetes import services
+from local_cloud.kubernetes import policies, services
 from local_cloud.kubernetes.apply import MANAGER, apply, duplicates
 from local_cloud.kubernetes.clusters import NAMESPACE
 from local_cloud.kubernetes.load_balancers import settle
@@ -51,7 +51,7 @@ def refuse_duplicates(given: Props) -> None:
 
 def settled(tx: Transaction, cluster: str, token: str, live: Props, before: Props | None) -> Props:
     """The object after defaults, validation and its controller."""
-    found = [*annotation_problems(live), *(services.problems(live, before) if token == SERVICE else ())]
+    found = [*annotation_problems(live), *_PROBLEMS.get(token, _nothing)(live, before)]
     if found:
         words = found[0] if len(found) == 1 else f"[{', '.join(found)}]"
         raise CloudError(f'{live["kind"]} "{live["metadata"]["name"]}" is invalid: {words}')
@@ -110,6 +110,14 @@ def _deployment(tx: Transaction, cluster: str, live: Props) -> Props:
     return {**live, "spec": {"replicas": 1, **live["spec"]}}
 
 
+def _network_policy(tx: Transaction, cluster: str, live: Props) -> Props:
+    return policies.with_policy_defaults(live)
+
+
+def _nothing(live: Props, before: Props | None) -> Iterator[str]:
+    yield from ()
+
+
 def _unchanged(tx: Transaction, cluster: str, live: Props) -> Props:
     return live
 
@@ -119,4 +127,12 @@ _DEFAULTS: Final[Mapping[str, _Defaults]] = {
     NAMESPACE: _namespace,
     SECRET: _secret,
     DEPLOYMENT: _deployment,
+    policies.NETWORK_POLICY: _network_policy,
+}
+_PROBLEMS: Final[Mapping[str, Callable[[Props, Props | None], Iterator[str]]]] = {
+    SERVICE: services.problems,
+    DEPLOYMENT: policies.deployment_problems,
+    policies.NETWORK_POLICY: policies.policy_problems,
+    policies.DISRUPTION_BUDGET: policies.budget_problems,
+    policies.POD_MONITORING: policies.monitoring_problems,
 }

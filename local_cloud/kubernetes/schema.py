@@ -14,7 +14,8 @@ from pulumi import _types  # the only source of a class's wire names
 from local_cloud.errors import CheckFailure
 from local_cloud.values import UNKNOWN, Props
 
-# Module and class of the SDK, loaded on first use of the kind: each module is large.
+# Module and class of the SDK, or of this package for a custom resource; loaded on first use of the kind, as each module
+# is large.
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "kubernetes:core/v1:Service": ("core.v1", "ServiceInitArgs"),
     "kubernetes:core/v1:Namespace": ("core.v1", "NamespaceInitArgs"),
@@ -26,6 +27,10 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "kubernetes:batch/v1:Job": ("batch.v1", "JobInitArgs"),
     "kubernetes:networking.k8s.io/v1:NetworkPolicy": ("networking.v1", "NetworkPolicyInitArgs"),
     "kubernetes:policy/v1:PodDisruptionBudget": ("policy.v1", "PodDisruptionBudgetInitArgs"),
+    "kubernetes:monitoring.googleapis.com/v1:PodMonitoring": (
+        "local_cloud.kubernetes.pod_monitoring",
+        "PodMonitoringInitArgs",
+    ),
     "kubernetes:rbac.authorization.k8s.io/v1:Role": ("rbac.v1", "RoleInitArgs"),
     "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding": ("rbac.v1", "RoleBindingInitArgs"),
 }
@@ -41,7 +46,8 @@ def input_class(token: str) -> type:
     """The SDK's class of a kind's inputs."""
     module, name = KINDS[token]
     with _LOADING:
-        found: type = getattr(importlib.import_module(f"pulumi_kubernetes.{module}"), name)
+        ours = module.startswith("local_cloud.")
+        found: type = getattr(importlib.import_module(module if ours else f"pulumi_kubernetes.{module}"), name)
     return found
 
 

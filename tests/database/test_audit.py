@@ -65,6 +65,7 @@ def test_whoever_takes_another_role_is_recorded_as_who_signed_in(acl: Database) 
 
 def test_trunks_and_dedicated_addresses_are_recorded_too(acl: Database) -> None:
     acl.add_trunk(FIRST)
+    acl.reserve("34.9.9.9", ban=SECOND)
     acl.do(
         "UPDATE accounts.trunk_groups SET active = false",
         "INSERT INTO accounts.customer_dedicated_ips (ban, address, gcp_address_name, gcp_service_name)"

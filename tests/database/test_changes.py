@@ -49,6 +49,8 @@ def hearing(acl: Database) -> Iterator[Hearing]:
     acl.add_trunk(OTHER, "other")
     acl.add_entry(trunk, "34.1.2.0/24")
     acl.add_entry(trunk, "34.1.3.1/32", active=False)
+    acl.reserve("34.9.9.9", "34.9.9.8")
+    acl.reserve("34.9.9.7", ban=OTHER)
     acl.do(f"{DEDICATED} VALUES ('{CUSTOMERS[0]}', '34.9.9.9', 'a', 's')")
     with contextlib.ExitStack() as stack:
         listening, reading = (stack.enter_context(acl.connect("warp_acl_reader")) for _ in range(2))
@@ -88,7 +90,7 @@ def test_what_alters_no_decision_is_not_announced(hearing: Hearing, statement: s
         (f"{TRUNKS} active = false WHERE name = 'main'", ["all"]),
         (f"{TRUNKS} name = 'renamed' WHERE name = 'main'", ["all"]),
         (f"{ADDRESSES} active = false", ["dedicated"]),
-        (f"{ADDRESSES} ban = '{OTHER}'", ["dedicated"]),
+        (f"{ADDRESSES} address = '34.9.9.7', ban = '{OTHER}'", ["dedicated"]),
         ("DELETE FROM accounts.customer_dedicated_ips", ["dedicated"]),
         (f"{DEDICATED} VALUES ('{CUSTOMERS[0]}', '34.9.9.8', 'a', 's')", ["dedicated"]),
     ],

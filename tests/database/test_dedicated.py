@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg
 import pytest
 
-from components.trunk_acl import dedicated
+from components.trunk_acl import dedicated, migrations
 from refusal import Refusal
-from tests.database.servers import CUSTOMERS, Database
+from tests.database.servers import CUSTOMERS, Database, wishes
 from tests.database.test_entries import trunk
 from tests.database.test_provider import PROVIDER, Calls, props_of
 from trunk_text import texts
@@ -44,6 +45,8 @@ def customer_at(acl: Database, address: str) -> Any:
 
 
 def portals(acl: Database, ban: str, address: str) -> None:
+    """A row of the portal's, at an address that another stack reserves for the customer."""
+    acl.reserve(address, ban=ban)
     acl.do(
         "INSERT INTO accounts.customer_dedicated_ips (ban, address, gcp_address_name, gcp_service_name)"
         f" VALUES ('{ban}', '{address}', 'by-hand', 'by-hand')",
@@ -123,6 +126,151 @@ def test_a_row_that_was_switched_off_by_hand_is_seen_and_switched_on_again(acl: 
     assert customer_at(acl, "34.1.2.3") == FIRST
 
 
+# --- only what is reserved --------------------------------------------------------------------------------------------
+
+INSERT = "INSERT INTO accounts.customer_dedicated_ips (ban, address, gcp_address_name, gcp_service_name, active) VALUES"
+LISTED = "SELECT host(address), ban, name, owner FROM trunk_acl.dedicated_addresses ORDER BY address"
+
+
+def migrated_without_the_list(empty: Database, *rows: str) -> Database:
+    """A database as it was before addresses were listed, with these rows; then migrated."""
+    known = migrations.load()
+    before = next(place for place, each in enumerate(known) if each.name == "dedicated_addresses")
+    empty.migrate(wishes(known[:before]))
+    empty.do("INSERT INTO accounts.customers (ban) SELECT (100001 + n)::text FROM generate_series(0, 9) AS n")
+    for each in rows:
+        empty.do(
+            "INSERT INTO accounts.customer_dedicated_ips"
+            f" (ban, address, gcp_address_name, gcp_service_name, active, owner) VALUES {each}"
+        )
+    empty.migrate()
+    return empty
+
+
+@pytest.mark.parametrize("active", ["true", "false"])
+@pytest.mark.parametrize(
+    ("ban", "address"),
+    [
+        (FIRST, "34.1.2.4"),  # such as the shared ingress: the edge's, but no customer's
+        (FIRST, "0.0.0.0"), (FIRST, "127.0.0.1"), (FIRST, "10.1.2.3"), (FIRST, "::"), (FIRST, "2600:1900::1"),
+        (SECOND, "34.1.2.3"),  # another customer's
+    ],
+)  # fmt: skip
+def test_the_portal_cannot_take_an_address_that_is_not_reserved_for_its_customer(
+    acl: Database, ban: str, address: str, active: str
+) -> None:
+    reconcile(acl, {"sip-acme-udp-ip": OWN["sip-acme-udp-ip"]})
+    acl.do("DELETE FROM accounts.customer_dedicated_ips", user="warp_acl_writer")
+    with pytest.raises(psycopg.errors.ForeignKeyViolation) as refused:
+        acl.do(f"{INSERT} ('{ban}', '{address}', 'x', 'y', {active})", user="warp_acl_writer")
+    assert refused.value.diag.message_primary == (
+        f"address refused: {address} is not a dedicated address reserved for BAN {ban}"
+    )
+    acl.do(f"{INSERT} ('{FIRST}', '34.1.2.3', 'x', 'y', true)", user="warp_acl_writer")
+    with pytest.raises(psycopg.errors.ForeignKeyViolation, match=f"reserved for BAN {ban}"):
+        acl.do(
+            f"UPDATE accounts.customer_dedicated_ips SET address = '{address}', ban = '{ban}'", user="warp_acl_writer"
+        )
+
+
+def test_the_portal_sees_which_addresses_are_reserved(acl: Database) -> None:
+    reconcile(acl, OWN)
+    assert acl.ask(LISTED, user="warp_acl_writer") == [
+        ("34.1.2.3", FIRST, "sip-acme-udp-ip", "warp-edge"),
+        ("34.1.2.5", SECOND, "sip-beta-udp-ip", "warp-edge"),
+    ]
+    swapped = {"sip-acme-udp-ip": row(SECOND, "34.1.2.3"), "sip-new-udp-ip": row(FIRST, "34.1.2.9")}
+    reconcile(acl, swapped)
+    assert [each[:3] for each in acl.ask(LISTED)] == [
+        ("34.1.2.3", SECOND, "sip-acme-udp-ip"),
+        ("34.1.2.9", FIRST, "sip-new-udp-ip"),
+    ]
+
+
+@pytest.mark.parametrize("address", ["10.1.2.3", "127.0.0.1", "0.0.0.0", "fd00::1", "224.0.0.1"])
+def test_no_stack_reserves_an_address_that_is_not_global_unless_its_limits_allow_it(
+    acl: Database, address: str
+) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation, match=f"address refused: {address}/.* reserved: "):
+        acl.reserve(address)
+    acl.allow(f"{address}/{128 if ':' in address else 32}")
+    acl.reserve(address)
+
+
+def test_each_stack_lists_its_own(acl: Database) -> None:
+    theirs = {"sip-gamma-udp-ip": row(THIRD, "34.1.3.1", "sip-gamma-udp")}
+    reconcile(acl, theirs, "eu-edge")
+    reconcile(acl, OWN)
+    reconcile(acl, {})
+    assert acl.ask(LISTED) == [("34.1.3.1", THIRD, "sip-gamma-udp-ip", "eu-edge")]
+    assert customer_at(acl, "34.1.3.1") == THIRD
+    acl.do("DELETE FROM accounts.customer_dedicated_ips")
+    with pytest.raises(Refusal, match=r"trunkAcl\.owner eu-edge reserves it for BAN") as refused:
+        reconcile(acl, {"sip-acme-udp-ip": row(FIRST, "34.1.3.1")})
+    assert "DELETE FROM trunk_acl.dedicated_addresses WHERE owner = 'eu-edge'" in str(refused.value)
+
+
+@pytest.mark.parametrize("active", ["true", "false"])
+def test_a_customer_does_not_leave_while_the_portal_keeps_a_row_for_its_address(acl: Database, active: str) -> None:
+    reconcile(acl, OWN)
+    acl.do("DELETE FROM accounts.customer_dedicated_ips", user="warp_acl_writer")
+    acl.do(f"{INSERT} ('{FIRST}', '34.1.2.3', 'x', 'y', {active})", user="warp_acl_writer")
+    before = acl.ask(LISTED)
+    for wanted in ({}, {"sip-acme-udp-ip": row(SECOND, "34.1.2.9")}):
+        with pytest.raises(Refusal) as refused:
+            reconcile(acl, wanted)
+        assert str(refused.value) == (
+            f"dedicated address sip-acme-udp-ip (34.1.2.3) of BAN {FIRST} drains, leaves or changes its customer, but"
+            " portal keeps a row for it in accounts.customer_dedicated_ips\n  -> remove that row first: DELETE FROM"
+            " accounts.customer_dedicated_ips WHERE address = '34.1.2.3'"
+        )
+        assert acl.ask(LISTED) == before
+    acl.do("DELETE FROM accounts.customer_dedicated_ips WHERE address = '34.1.2.3'", user="warp_acl_writer")
+    reconcile(acl, {})
+    assert acl.ask(LISTED) == []
+
+
+def test_a_row_that_the_portal_adds_just_then_holds_the_address(acl: Database) -> None:
+    """Neither transaction sees the other: the constraint decides, and in the words of the database."""
+    reconcile(acl, OWN)
+    acl.do("DELETE FROM accounts.customer_dedicated_ips", user="warp_acl_writer")
+    with acl.connect("warp_acl_writer") as portal, acl.connect() as stack:
+        with portal.transaction():
+            portal.execute(f"{INSERT} ('{FIRST}', '34.1.2.3', 'x', 'y', true)".encode())
+            stack.execute("SET lock_timeout = '50ms'")
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                dedicated.reconcile(stack, "warp-edge", {})
+        with pytest.raises(Refusal, match="portal keeps a row"):
+            dedicated.reconcile(stack, "warp-edge", {})
+
+
+def test_rows_from_before_the_list_are_no_hindrance_to_the_migration_and_named_by_the_update(empty: Database) -> None:
+    acl = migrated_without_the_list(
+        empty,
+        f"('{FIRST}', '34.1.2.3', 'sip-acme-udp-ip', 'sip-acme-udp', true, 'warp-edge')",
+        f"('{THIRD}', '34.1.3.1', 'sip-gamma-udp-ip', 'sip-gamma-udp', true, 'eu-edge')",
+        f"('{SECOND}', '34.1.2.4', 'sip-udp-ip', 'sip-udp', true, 'portal')",
+        f"('{SECOND}', '127.0.0.1', 'x', 'y', false, 'portal')",
+    )
+    assert acl.drift() == []
+    assert [each[0] for each in acl.ask(LISTED)] == ["34.1.2.3", "34.1.3.1"]
+    before = acl.ask(ROWS)
+    with pytest.raises(Refusal) as refused:
+        reconcile(acl, OWN)
+    assert "that drain: 34.1.2.4 (sip-udp-ip, BAN 100002, kept by portal). Nothing was changed" in str(refused.value)
+    assert "SET active = false WHERE address IN ('34.1.2.4')" in str(refused.value)
+    assert acl.ask(ROWS) == before
+    acl.do(
+        "UPDATE accounts.customer_dedicated_ips SET active = false WHERE address IN ('34.1.2.4')",
+        user="warp_acl_writer",
+    )
+    with pytest.raises(psycopg.errors.ForeignKeyViolation, match="address refused"):
+        acl.do("UPDATE accounts.customer_dedicated_ips SET active = true", user="warp_acl_writer")
+    reconcile(acl, OWN)
+    assert customer_at(acl, "34.1.2.4") is None
+    assert customer_at(acl, "34.1.3.1") == THIRD
+
+
 # --- as the engine calls it -------------------------------------------------------------------------------------------
 
 
@@ -156,9 +304,10 @@ def test_a_stack_without_dedicated_customers_has_no_change_to_make(empty: Databa
         "DELETE FROM accounts.customer_dedicated_ips WHERE address = '34.1.2.3'",
         "UPDATE accounts.customer_dedicated_ips SET active = false",
         "UPDATE accounts.customer_dedicated_ips SET gcp_service_name = 'other'",
-        "INSERT INTO accounts.customer_dedicated_ips (ban, address, gcp_address_name, gcp_service_name, owner)"
-        " SELECT ban, '34.9.9.9', gcp_address_name, gcp_service_name, owner"
-        " FROM accounts.customer_dedicated_ips LIMIT 1",
+        "WITH a (ban, address) AS (INSERT INTO trunk_acl.dedicated_addresses AS l (address, ban, name, owner)"
+        " SELECT '34.9.9.9', ban, name, owner FROM trunk_acl.dedicated_addresses LIMIT 1 RETURNING l.ban, l.address)"
+        " SELECT ban FROM a",
+        "UPDATE trunk_acl.dedicated_addresses SET name = 'other'",
     ],
 )
 def test_what_was_changed_by_hand_is_a_change_and_is_put_back(empty: Database, by_hand: str) -> None:

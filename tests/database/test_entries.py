@@ -6,7 +6,6 @@ import dataclasses
 import random
 from ipaddress import ip_network
 
-import psycopg
 import pytest
 
 from components.trunk_acl import entries
@@ -119,13 +118,16 @@ REFUSALS = {
     ),
     "a range around the portal's": (
         [trunk(FIRST, "main", "34.100.0.0/20")],
-        rf"BAN {FIRST} \(trunks/a\.yaml:1\): 34\.100\.0\.0/20 overlaps 34\.100\.0\.0/24 of BAN {THIRD}",
+        rf"BAN {FIRST} \(trunks/a\.yaml:1\): 34\.100\.0\.0/20 overlaps 34\.100\.0\.0/24 of BAN {THIRD}, trunk portal,"
+        " kept by portal\n",
     ),
     "a range inside the portal's": (
         [trunk(SECOND, "main", "34.100.0.8/32")],
         rf"BAN {SECOND} \(trunks/b\.yaml:7\): 34\.100\.0\.8 overlaps 34\.100\.0\.0/24 of BAN {THIRD}",
     ),
-    "the portal's own range": ([trunk(FIRST, "main", PORTAL)], r"34\.100\.0\.0/24.* already exists"),
+    "the portal's own range": (
+        [trunk(FIRST, "main", PORTAL)], r"34\.100\.0\.0/24.* already exists.*, trunk portal, kept by portal\n"
+    ),
     "the portal's own trunk": (
         [trunk(THIRD, "portal", "34.5.0.0/24")], rf"is in the way: \(ban, name\)=\({THIRD}, portal\) already exists",
     ),
@@ -187,9 +189,32 @@ def test_a_trunk_that_entries_of_the_portal_hang_on_is_not_removed(acl: Database
     (number,) = acl.ask("SELECT id FROM accounts.trunk_groups")
     acl.add_entry(number, "34.2.0.0/24")
     before = everything(acl)
-    with pytest.raises(psycopg.errors.ForeignKeyViolation):
-        acl.reconcile([])
+    with pytest.raises(Refusal) as refused:
+        acl.reconcile([trunk(SECOND, "main")])
+    assert str(refused.value) == (
+        "trunks leave the trunk files, but others keep entries in them:"
+        f" trunk main of BAN {FIRST}: 34.2.0.0/24"
+        " (portal)\n  -> remove these entries first, where they are kept; or keep the trunk in its file, with"
+        " `ranges: []` (and `active: false` to switch it off with all its entries)"
+    )
     assert everything(acl) == before
+    for octet in range(3, 9):
+        acl.add_entry(number, f"34.{octet}.0.0/24")
+    with pytest.raises(Refusal, match=r": 34\.2\.0\.0/24, [^(]*34\.6\.0\.0/24 and 2 more \(portal\)\n"):
+        acl.reconcile([])
+    acl.reconcile([trunk(FIRST, "main", active=False)])
+    assert acl.owner_of("34.2.0.1") is None
+
+
+def test_ipv6_ranges_are_read_back_as_the_files_have_them(acl: Database) -> None:
+    """PostgreSQL writes some of them with an IPv4 address at the end."""
+    acl.allow("::/8", widest=(20, 16))
+    wanted = [
+        trunk(FIRST, "main", "::1.2.3.0/120", "::ffff:5.6.7.8/128", "2600:1900::/48", "2600:0:0:1::/64", "34.0.0.0/20")
+    ]
+    acl.reconcile(wanted)
+    assert rows(acl) == texts(wanted)
+    assert acl.reconcile(wanted) == Reconciled(0, 0, 0)
 
 
 def test_two_overlapping_customers_of_the_files_are_refused_by_the_database_as_well(acl: Database) -> None:

@@ -70,6 +70,7 @@ def test_what_does_not_match_gives_way_to_the_range_around_it(acl: Database, wha
 
 def test_nothing_of_an_inactive_customer_matches(acl: Database) -> None:
     acl.add_entry(acl.add_trunk(FIRST), "34.1.2.0/24")
+    acl.reserve("34.9.9.9")
     acl.do(
         "INSERT INTO accounts.customer_dedicated_ips (ban, address, gcp_address_name, gcp_service_name)"
         f" VALUES ('{FIRST}', '34.9.9.9', 'a', 's')"
@@ -114,6 +115,8 @@ def test_a_dedicated_address_is_found_and_its_neighbours_are_not(acl: Database) 
             (FIRST, "2600::9", True),
         )
     )  # fmt: skip
+    acl.reserve("34.9.9.9", "2600::9", ban=FIRST)
+    acl.reserve("34.9.9.10", "34.9.9.11", ban=SECOND)
     acl.do(
         "INSERT INTO accounts.customer_dedicated_ips (ban, address, gcp_address_name, gcp_service_name, active)"
         f" VALUES {values}",
@@ -419,10 +422,10 @@ def test_what_does_not_match_is_in_no_view(acl: Database) -> None:
 def test_the_dedicated_view_agrees_with_the_function(acl: Database) -> None:
     chance = random.Random(31)
     numbers = chance.sample(range(1 << 12), 300)
-    rows = ", ".join(
-        f"('{chance.choice(CUSTOMERS)}', '34.9.{number >> 8}.{number & 255}', 'a', 's', {chance.random() < 0.8})"
-        for number in numbers
-    )
+    listed = [(chance.choice(CUSTOMERS), f"34.9.{number >> 8}.{number & 255}") for number in numbers]
+    rows = ", ".join(f"('{ban}', '{address}', 'a', 's', {chance.random() < 0.8})" for ban, address in listed)
+    for ban in CUSTOMERS:
+        acl.reserve(*(address for of, address in listed if of == ban), ban=ban)
     off = chance.sample(CUSTOMERS, 5)
     acl.do(
         "INSERT INTO accounts.customer_dedicated_ips (ban, address, gcp_address_name, gcp_service_name, active)"

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import trustme
 from pulumi.dynamic import ConfigureRequest
@@ -360,6 +361,23 @@ print("done", Path("/proc/self/cmdline").read_text().replace("\\0", " "), Path("
     for secret in SECRETS:
         assert secret not in run.stdout + run.stderr
         assert not any(secret in text for text in seen)
+
+
+def test_credentials_of_before_and_the_new_ones_are_both_given_to_the_database(empty: Database) -> None:
+    props = props_of(empty, signIn={"readers": [], "writers": [], "rotation": 1.0}, secondReaderPassword="thesecondone")
+    outputs = PROVIDER.create(props).outs or {}
+    assert outputs["secondReaderPassword"] == "thesecondone"
+    for role, password in (("warp_acl_reader", READER_PASSWORD), ("warp_acl_reader_b", "thesecondone")):
+        with empty.connect(role, password=password) as reader:
+            reader.execute("SELECT count(*) FROM acl_hosts")
+    # What is null the engine leaves out.
+    retired = {key: value for key, value in props.items() if key != "readerPassword"}
+    assert PROVIDER.diff("id", outputs, retired).changes
+    PROVIDER.update("id", outputs, retired)
+    with pytest.raises(psycopg.OperationalError, match=r"not permitted to log in|password authentication failed"):
+        empty.connect("warp_acl_reader", password=READER_PASSWORD)
+    assert not (PROVIDER.read("id", retired).outs or {}).get("drift")
+    PROVIDER.update("id", outputs, props_of(empty))  # roles are the whole server's
 
 
 def test_the_engine_s_log_is_not_filled_with_tracebacks() -> None:

@@ -10,10 +10,11 @@ import psycopg
 import pytest
 
 from components.trunk_acl import entries
+from components.trunk_acl.ranges import of_network
 from components.trunk_acl.special_purpose import Fitness, blocks
 from refusal import Refusal
 from settings.trunk_acl import Limits
-from tests.database.servers import CUSTOMERS, Database
+from tests.database.servers import CUSTOMERS, Database, Server
 
 FIRST, SECOND = CUSTOMERS[:2]
 GROUP = "INSERT INTO accounts.trunk_groups (ban, name, auth_type, calls_per_second, concurrent_calls) VALUES"
@@ -208,9 +209,43 @@ OVERLAPS = [
 def test_two_customers_cannot_own_overlapping_ranges(acl: Database, trunk: int, first: str, second: str) -> None:
     acl.add_entry(trunk, first)
     other = acl.add_trunk(SECOND)
-    with pytest.raises(psycopg.errors.ExclusionViolation, match="trunk_ips_one_customer"):
+    with pytest.raises(psycopg.errors.ExclusionViolation) as refused:
         acl.add_entry(other, second, SECOND)
+    assert refused.value.diag.constraint_name == "trunk_ips_one_customer"
+    # By a transaction that did not see the first, or another writer than the portal.
+    with pytest.raises(psycopg.errors.ExclusionViolation, match='"trunk_ips_one_customer"'):
+        acl.do(
+            "INSERT INTO accounts.trunk_ips (trunk_group_id, ban, cidr, owner)"
+            f" VALUES ({other}, '{SECOND}', '{second}', 'x')"
+        )
     acl.add_entry(trunk, second)  # within one customer, ranges nest
+
+
+def test_the_portal_s_refusal_does_not_say_which_other_customer_has_the_range(
+    acl: Database, trunk: int, server: Server
+) -> None:
+    """Its users see the message. Operators find the customer, its trunk and who keeps the row in the server's log."""
+    acl.add_entry(trunk, "34.1.2.0/24")
+    other = acl.add_trunk(SECOND)
+    acl.add_entry(other, "34.9.0.0/24", SECOND)
+    attempts = (
+        f"INSERT INTO accounts.trunk_ips (trunk_group_id, ban, cidr) VALUES ({other}, '{SECOND}', '34.1.2.7/32')",
+        "UPDATE accounts.trunk_ips SET cidr = '34.1.2.7/32' WHERE cidr = '34.9.0.0/24'",
+    )
+    for statement in attempts:
+        with pytest.raises(psycopg.errors.ExclusionViolation) as refused:
+            acl.do(statement, user="warp_acl_writer")
+        assert refused.value.diag.message_primary == "range refused: 34.1.2.7/32 overlaps a range of another customer"
+        assert FIRST not in str(refused.value)
+    told = f"34.1.2.7/32 of BAN {SECOND} refused: it overlaps 34.1.2.0/24 of BAN {FIRST}, trunk main, kept by portal"
+    assert server.postgres.log_file.read_text(encoding="utf-8").count(told) == 2
+
+
+def test_a_range_that_another_trunk_of_the_customer_has_is_refused_with_that_trunk(acl: Database, trunk: int) -> None:
+    acl.add_entry(trunk, "34.1.2.7/32")
+    with pytest.raises(psycopg.errors.UniqueViolation) as refused:
+        acl.add_entry(acl.add_trunk(FIRST, "second"), "34.1.2.7/32")
+    assert refused.value.diag.message_primary == "range refused: 34.1.2.7/32 is an entry of trunk main already"
 
 
 def test_nobody_owns_a_range_twice(acl: Database, trunk: int) -> None:
@@ -299,18 +334,22 @@ def test_a_trunk_with_entries_stays(acl: Database, trunk: int) -> None:
 
 
 def test_a_dedicated_address_is_one_customer_s(acl: Database) -> None:
+    acl.reserve("34.9.9.9")
     acl.do(f"{DEDICATED} ('{FIRST}', '34.9.9.9', 'acme-in', 'acme-sip')", user="warp_acl_writer")
     with pytest.raises(psycopg.errors.UniqueViolation):
-        acl.do(f"{DEDICATED} ('{SECOND}', '34.9.9.9', 'x', 'y')", user="warp_acl_writer")
+        acl.do(f"{DEDICATED} ('{FIRST}', '34.9.9.9', 'x', 'y')", user="warp_acl_writer")
 
 
 @pytest.mark.parametrize("network", ["34.9.9.0/24", "34.9.9.9/31", "2600::/64"])
 def test_a_dedicated_address_is_a_single_one(acl: Database, network: str) -> None:
     with pytest.raises(psycopg.errors.CheckViolation, match="single_address"):
+        acl.reserve(network)
+    with pytest.raises(psycopg.errors.ForeignKeyViolation, match="address refused"):
         acl.do(f"{DEDICATED} ('{FIRST}', '{network}', 'x', 'y')", user="warp_acl_writer")
 
 
 def test_a_dedicated_address_keeps_the_names_of_its_resources(acl: Database) -> None:
+    acl.reserve("34.9.9.9")
     for values in (f"('{FIRST}', '34.9.9.9', NULL, 'y')", f"('{FIRST}', '34.9.9.9', 'x', NULL)"):
         with pytest.raises(psycopg.errors.NotNullViolation, match="gcp_"):
             acl.do(f"{DEDICATED} {values}", user="warp_acl_writer")
@@ -368,7 +407,7 @@ def test_the_preview_refuses_exactly_what_the_database_refuses_and_in_its_words(
         ).fetchall()
     by_database = {ip_network(text): reason and respelt(reason) for text, reason in rows}
     fitness = Fitness(limits)
-    assert {each: fitness.unfit(each) for each in asked} == by_database
+    assert {each: fitness.unfit(*of_network(each)) for each in asked} == by_database
     assert sum(1 for reason in by_database.values() if reason) > 1000
     assert sum(1 for reason in by_database.values() if not reason) > 100
 

@@ -123,6 +123,7 @@ NOT_FOR_THE_READER = (
     "SELECT * FROM trunk_acl.migrations",
     "SELECT * FROM trunk_acl.limits",
     "SELECT * FROM trunk_acl.changes",
+    "SELECT * FROM trunk_acl.dedicated_addresses",
     "DELETE FROM kamailio.changes",
     "SELECT trunk_acl.announce('all')",
     "DROP VIEW kamailio.version",
@@ -184,6 +185,9 @@ NOT_FOR_THE_WRITER = (
     "DELETE FROM trunk_acl.reserved_ranges",
     "INSERT INTO trunk_acl.allowed_ranges VALUES ('0.0.0.0/0')",
     "DELETE FROM trunk_acl.migrations",
+    "INSERT INTO trunk_acl.dedicated_addresses VALUES ('34.9.9.9', '100001', 'a', 'b')",
+    "UPDATE trunk_acl.dedicated_addresses SET ban = '100002'",
+    "DELETE FROM trunk_acl.dedicated_addresses",
     "SELECT trunk_acl.unfit('34.1.2.0/24')",
     "SELECT trunk_acl.announce('all')",
     "INSERT INTO trunk_acl.changes (payload) VALUES ('all')",
@@ -199,6 +203,7 @@ NOT_FOR_THE_WRITER = (
 def test_the_writer_writes_rows(acl: Database) -> None:
     trunk = acl.add_trunk()
     acl.add_entry(trunk, "34.1.2.0/24")
+    acl.reserve("34.9.9.9")
     insert = "INSERT INTO accounts.customer_dedicated_ips (ban, address, gcp_address_name, gcp_service_name)"
     acl.do(
         f"{insert} VALUES ('{CUSTOMERS[0]}', '34.9.9.9', 'a', 's')",

@@ -11,6 +11,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 from engine import leaves as product
 from local_cloud.kubernetes.apply import duplicates, leaves
 from local_cloud.kubernetes.list_keys import LIST_KEYS
+from local_cloud.kubernetes.policies import POD_MONITORING
 from local_cloud.kubernetes.schema import KINDS
 
 DOCUMENT = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema" / "v1.33.0-local" / "_definitions.json"
@@ -21,7 +22,9 @@ Place = tuple[str, str]  # the enclosing field of a list, and its name
 def published() -> tuple[dict[Place, tuple[str, ...]], set[Place]]:
     """Keyed and other lists of every implemented kind, without status, which the cluster writes."""
     definitions: dict[str, Any] = json.loads(DOCUMENT.read_text())["$defs"]
-    todo = [(f"io.k8s.api.{kind}", "") for kind in map(definition_of, KINDS)]
+    # A custom resource is not in it; the one that there is has no keyed lists.
+    own = [token for token in KINDS if token != POD_MONITORING]
+    todo = [(f"io.k8s.api.{kind}", "") for kind in map(definition_of, own)]
     seen, keyed, others = set[Place](), dict[Place, tuple[str, ...]](), set[Place]()
     while todo:
         here = todo.pop()

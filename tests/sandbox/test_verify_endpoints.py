@@ -141,6 +141,16 @@ def test_provisional_answers_and_answers_to_others_are_passed_over(run: Run, loo
     assert found(report)["OPTIONS TCP (secondary)"] == ("holds", "200, serves this source, Server: test")
 
 
+def test_a_request_of_the_servers_own_before_its_answer_is_passed_over(run: Run, loopback: Servers) -> None:
+    ping = (
+        b"OPTIONS sip:probe@192.0.2.1;transport=tcp SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.9;branch=z9hG4bKping\r\n"
+        b"CSeq: 1 OPTIONS\r\nContent-Length: 4\r\n\r\nping"
+    )
+    port = loopback.tcp(lambda request: ping + answer(request))
+    _, report = run("--only", "sip", sip=port)
+    assert found(report)["OPTIONS TCP (secondary)"] == ("holds", "200, serves this source, Server: test")
+
+
 @pytest.mark.parametrize(
     ("behaviour", "finding"),
     [

@@ -67,6 +67,11 @@ class Acl:
 
     def dedicate(self, ban: str, address: str) -> None:
         self.do(
+            "INSERT INTO trunk_acl.dedicated_addresses (address, ban, name, owner) VALUES (%s, %s, 'a', 'warp-edge')"
+            " ON CONFLICT (address) DO UPDATE SET ban = EXCLUDED.ban",
+            address, ban,
+        )  # fmt: skip
+        self.do(
             "INSERT INTO accounts.customer_dedicated_ips (ban, address, gcp_address_name, gcp_service_name)"
             " VALUES (%s, %s, 'a', 's')",
             ban, address,
@@ -77,7 +82,7 @@ class Acl:
 
 
 def migrated(server: PostgresServer, name: str) -> Acl:
-    """A database as pulumi leaves it, that takes loopback for customers' addresses."""
+    """A database as pulumi leaves it, that takes loopback and documentation for customers' addresses."""
     server.create_database(name, "UTF8", "C.UTF-8")
     if OWNER not in server.users():
         server.create_user(OWNER, OWNER_PASSWORD)
@@ -87,6 +92,6 @@ def migrated(server: PostgresServer, name: str) -> Acl:
     )
     with acl.connection() as connection:
         migrator.migrate(connection, wishes)
-    acl.do("INSERT INTO trunk_acl.allowed_ranges VALUES ('127.0.0.0/8'), ('::/16')")
+    acl.do("INSERT INTO trunk_acl.allowed_ranges VALUES ('127.0.0.0/8'), ('::/16'), ('2001:db8::/32')")
     acl.do("UPDATE trunk_acl.limits SET widest_ipv4 = 16, widest_ipv6 = 16")
     return acl

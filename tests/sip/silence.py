@@ -31,7 +31,7 @@ class Link:
     def __init__(self, host: str, port: int, server: tuple[str, int]) -> None:
         self._server = server
         self._listening = socket.create_server((host, port), backlog=64)
-        self._clients: list[socket.socket] = []
+        self._ends: list[socket.socket] = []
         self._open = threading.Event()
         self._open.set()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -42,19 +42,19 @@ class Link:
         self._open.clear()
         program = ctypes.create_string_buffer(DISCARD)
         code = struct.pack("HP", 1, ctypes.addressof(program))
-        for each in (self._listening, *self._clients):
+        for each in (self._listening, *self._ends):
             with contextlib.suppress(OSError):  # closed long ago
                 each.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, code)
         try:
             yield
         finally:
-            for each in (self._listening, *self._clients):
+            for each in (self._listening, *self._ends):
                 with contextlib.suppress(OSError):
                     each.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
             self._open.set()
 
     def close(self) -> None:
-        for each in (self._listening, *self._clients):
+        for each in (self._listening, *self._ends):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
@@ -63,8 +63,8 @@ class Link:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listening.accept()
-                self._clients.append(client)
                 server = socket.create_connection(self._server)
+                self._ends += client, server
                 for one, other in ((client, server), (server, client)):
                     threading.Thread(target=self._copy, args=(one, other), daemon=True).start()
 

@@ -153,7 +153,7 @@ def test_without_javascript_everything_is_there_but_the_buttons(browser: Browser
 
 def test_the_feeds_link_answers_with_atom_and_every_link_with_a_file(browser: Browser, site: str) -> None:
     with opened(browser, f"{site}index.html") as seen:
-        alternate = seen.page.locator("link[rel=alternate]")
+        alternate = seen.page.locator('link[type="application/atom+xml"]')
         assert alternate.get_attribute("type") == "application/atom+xml"
         links = {seen.page.evaluate("(e) => e.href", link) for link in seen.page.locator("a").element_handles()}
         files = {link for link in links if "#" not in link}
@@ -215,3 +215,60 @@ def test_text_that_means_harm_is_text(browser: Browser, tmp_path: Path) -> None:
 
 def test_it_is_light_for_the_wire_too() -> None:
     assert len(rendered(*EVERYTHING)["index.html"]) < 40_000
+
+
+def test_a_feeds_entry_leads_to_its_place_on_the_page(browser: Browser, site: str) -> None:
+    with opened(browser, f"{site}index.html") as seen:
+        entries = feedparser.parse(seen.page.request.get(f"{site}feed.xml").text()).entries
+        past = [entry for entry in entries if ", from " not in entry.title]
+        for entry in past:
+            place = seen.page.locator(f"li[id='{entry.link.partition('#')[2]}']")
+            assert place.count() == 1
+            words = " ".join(place.inner_text().split())
+            assert entry.title.partition(", from")[0] in words
+        assert len(past) == seen.page.locator(".changes li").count() > 3
+
+
+def test_one_click_selects_a_whole_address(browser: Browser, site: str) -> None:
+    with opened(browser, f"{site}index.html", java_script_enabled=True) as seen:
+        seen.page.locator("code", has_text=NAT[0]).first.click()
+        assert seen.page.evaluate("getSelection().toString()") == NAT[0]
+
+
+# Every address and every date in a text, with the number of lines that it stands on.
+LINES = """
+() => {
+  const figure = /(\\d+\\.){3}\\d+(\\/\\d+)?(:\\d+)?|[0-9a-f]*:[0-9a-f:]*:[0-9a-f]+(\\/\\d+)?|\\d{4}-\\d\\d-\\d\\d/gi;
+  const walker = document.createTreeWalker(document.querySelector("body"), NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (walker.nextNode()) {
+    for (const each of walker.currentNode.data.matchAll(figure)) {
+      const range = document.createRange();
+      range.setStart(walker.currentNode, each.index);
+      range.setEnd(walker.currentNode, each.index + each[0].length);
+      found.push([each[0], new Set([...range.getClientRects()].map(place => Math.round(place.top))).size]);
+    }
+  }
+  return found;
+}
+"""
+A4 = ViewportSize(width=658, height=985)  # 210 x 297 mm without the margins of 18 mm, at 96 dots an inch
+
+
+@pytest.mark.parametrize("sheet", ["formats/vendor-sheet.html", "formats/customer-sheet.html"])
+def test_a_printed_sheet_breaks_no_address_and_no_date(browser: Browser, site: str, crowd: str, sheet: str) -> None:
+    for folder_, few in ((site, 8), (crowd, 100)):
+        with opened(browser, f"{folder_}{sheet}", viewport=A4) as seen:
+            seen.page.emulate_media(media="print")
+            figures = seen.page.evaluate(LINES)
+            assert len(figures) > few
+            assert [figure for figure, lines in figures if lines != 1] == []
+            assert seen.overflow() <= 0, "nothing is cut off at the paper's edge"
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
+def test_the_page_breaks_no_ipv4_address_and_no_date(browser: Browser, site: str, viewport: ViewportSize) -> None:
+    with opened(browser, f"{site}index.html", viewport=viewport) as seen:
+        figures = [each for each in seen.page.evaluate(LINES) if ":" not in each[0]]
+        assert len(figures) > 30
+        assert [figure for figure, lines in figures if lines != 1] == []

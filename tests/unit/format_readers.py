@@ -16,6 +16,7 @@ import shutil
 import socket
 import sqlite3
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,10 +24,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 import botocore.session  # type: ignore[import-untyped]
-import cisco_acl
 import hcl2
 import pytest
 from botocore.validate import ParamValidator  # type: ignore[import-untyped]
+
+from tests.unit.device_models import Device, Junos, RouterOs, asa, router
 
 
 def tool(name: str) -> str:
@@ -54,17 +56,22 @@ def ranges(*addresses: str) -> list[str]:
 
 
 def read_nftables(*texts: str) -> list[str]:
-    """Loaded one after the other into a real kernel, each twice: what stands in its sets then, and no rule beside."""
+    """Loaded one after the other into a real kernel, each twice: what is in its sets then, with no rule but ours."""
     nft = tool("nft")
     script = "".join(f"{nft} -f - <<'END OF FILE'\n{text}END OF FILE\n" for text in texts for _ in range(2))
     done = in_own_network("sh", "-e", given=f"{script}{nft} -j list ruleset\n")
     assert done.returncode == 0, done.stderr
     found = []
     for entry in json.loads(done.stdout)["nftables"]:
-        assert set(entry) <= {"metainfo", "table", "set"}
+        assert set(entry) <= {"metainfo", "table", "set", "chain", "rule"}
         for element in entry.get("set", {}).get("elem", ()):
-            found.append(element["elem"]["val"] if isinstance(element, dict) else element)
-    return ranges(*found)
+            ip, protocol, port = element["elem"]["val"]["concat"]
+            assert (protocol in ("udp", "tcp"), 0 < port < 65536) == (True, True)
+            found.append(ip)
+    rules = [entry["rule"] for entry in json.loads(done.stdout)["nftables"] if "rule" in entry]
+    assert len(rules) == 2, "one for each family"
+    assert {re.sub("_(e|in)gress", "", rule["chain"]) for rule in rules} == {"warp"}
+    return ranges(*dict.fromkeys(found))
 
 
 RULE = re.compile(
@@ -79,23 +86,25 @@ def read_iptables(text: str, program: str = "iptables-restore") -> list[str]:
     return ranges(*dict.fromkeys(RULE.fullmatch(line)[2] for line in rules))  # type: ignore[index]
 
 
-def read_cisco(text: str) -> list[str]:
-    commands = [line for line in text.splitlines() if not line.startswith("!")]
-    rules = list(cisco_acl.Acl("\n".join(commands), platform="ios").items)
-    assert len(rules) == len(commands) - 1, "a line that IOS would refuse"
-    aces = [rule for rule in rules if isinstance(rule, cisco_acl.Ace)]
-    assert {ace.action for ace in aces} == {"permit"}
-    sides = [ace.srcaddr.line if ace.dstaddr.line == "any" else ace.dstaddr.line for ace in aces]
-    return ranges(*dict.fromkeys(side.removeprefix("host ") for side in sides))
+def reader_of(new: Callable[[], Device]) -> Reader:
+    """By the model of a device whose own rules have the lines that the head gives."""
+
+    def read(text: str) -> list[str]:
+        device = new()
+        device.load(text)
+        device.once(text)
+        return ranges(*{ip for ip, _, _ in device.lets_in()})
+
+    return read
 
 
 def read_cube(text: str) -> list[str]:
     """`voice service voip`, `ip address trusted list`, then lines `ipv4 ADDRESS MASK` (Cisco IOS Voice Command
     Reference, "ip address trusted list")."""
-    comment, service, trusted, *entries, end = text.splitlines()
-    assert (comment[:2], service, trusted, end) == ("! ", "voice service voip", " ip address trusted list", "!")
-    found = [re.fullmatch(r"  ipv4 (\S+) (\S+)", line) for line in entries]
-    return ranges(*(f"{each[1]}/{each[2]}" for each in found if each or pytest.fail(text)))
+    service, trusted, *entries, end = [line for line in text.splitlines() if not line.startswith("! ")]
+    assert (service, trusted, end) == ("voice service voip", " ip address trusted list", "!")
+    found = [re.fullmatch(r"  (no )?ipv4 (\S+) (\S+)", line) for line in entries]
+    return ranges(*(f"{each[2]}/{each[3]}" for each in found if (each or pytest.fail(text)) and not each[1]))
 
 
 KAMAILIO = """
@@ -144,7 +153,7 @@ def read_kamailio(text: str, folder: Path, asked: list[str]) -> list[str]:
 
 
 def read_kamailio_sql(text: str) -> list[str]:
-    """The table as kamailio's own scripts make it (permissions-create.sql), with yesterday's row in it."""
+    """The table as kamailio's own scripts make it (permissions-create.sql), with rows of another carrier in it."""
     base = sqlite3.connect(":memory:")
     base.execute(
         "CREATE TABLE address (id INTEGER PRIMARY KEY NOT NULL, grp INTEGER DEFAULT 1 NOT NULL,"
@@ -155,11 +164,30 @@ def read_kamailio_sql(text: str) -> list[str]:
     base.executescript(text)
     rows = base.execute("SELECT grp, ip_addr, mask, port, tag FROM address ORDER BY id").fetchall()
     base.close()
-    assert rows[0][:2] == (2, "203.0.113.98"), "another group is not ours"
-    for group, _, _, port, tag in rows[1:]:
+    assert [row[:2] for row in rows[:2]] == [(1, "203.0.113.99"), (2, "203.0.113.98")], "they are not ours"
+    for group, _, _, port, tag in rows[2:]:
         assert (group, port) == (1, 0)
-        assert re.fullmatch(r"[A-Za-z0-9-]{1,64}", tag)
-    return ranges(*(f"{ip}/{mask}" for _, ip, mask, _, _ in rows[1:]))
+        assert re.fullmatch(r"warp-(egress|ingress|edge):[A-Za-z0-9-]+", tag)
+        assert len(tag) <= 64
+    return ranges(*(f"{ip}/{mask}" for _, ip, mask, _, _ in rows[2:]))
+
+
+def read_opensips_sql(text: str) -> list[str]:
+    """OpenSIPS' scripts/postgres/permissions-create.sql, in SQLite's types."""
+    base = sqlite3.connect(":memory:")
+    base.execute(
+        "CREATE TABLE address (id INTEGER PRIMARY KEY NOT NULL, grp SMALLINT DEFAULT 0 NOT NULL,"
+        " ip VARCHAR(50) NOT NULL, mask SMALLINT DEFAULT 32 NOT NULL, port INTEGER DEFAULT 0 NOT NULL,"
+        " proto VARCHAR(4) DEFAULT 'any' NOT NULL, pattern VARCHAR(64) DEFAULT NULL, context_info VARCHAR(32))"
+    )
+    base.executescript(text)
+    rows = base.execute("SELECT grp, ip, mask, port, proto, pattern, context_info FROM address").fetchall()
+    base.close()
+    assert {(group, port, proto, pattern) for group, _, _, port, proto, pattern, _ in rows} == {(1, 0, "any", None)}
+    assert all(
+        re.fullmatch(r"warp-(egress|ingress|edge):[A-Za-z0-9-]+", row[-1]) and len(row[-1]) <= 32 for row in rows
+    )
+    return ranges(*(f"{row[1]}/{row[2]}" for row in rows))
 
 
 def read_asterisk(text: str) -> list[str]:
@@ -177,34 +205,69 @@ def read_asterisk(text: str) -> list[str]:
 
 
 def read_freeswitch(text: str) -> list[str]:
-    """acl.conf.xml: configuration, network-lists, list, node (conf/vanilla/autoload_configs of FreeSWITCH)."""
+    """A file included in acl.conf.xml: list, node (conf/vanilla/autoload_configs of FreeSWITCH)."""
     root = ElementTree.fromstring(text)
-    assert (root.tag, root.get("name")) == ("configuration", "acl.conf")
-    (lists,) = root
-    (one,) = lists
-    assert (lists.tag, one.tag, one.get("default")) == ("network-lists", "list", "deny")
+    assert root.tag == "include"
+    (one,) = root
+    assert (one.tag, one.get("default")) == ("list", "deny")
     assert {(node.tag, node.get("type")) for node in one} == {("node", "allow")}
     return ranges(*(str(node.get("cidr")) for node in one))
 
 
 @functools.cache
-def prefix_list_input() -> Any:
-    """EC2's own description of the call."""
+def prefix_list_input(operation: str) -> Any:
+    """EC2's own description of a call."""
     model = botocore.session.get_session().get_service_model("ec2")
-    return model.operation_model("CreateManagedPrefixList").input_shape
+    return model.operation_model(operation).input_shape
+
+
+def valid_call(operation: str, body: Any) -> None:
+    shape = prefix_list_input(operation)
+    problems = ParamValidator().validate(body, shape)
+    assert not problems.has_errors(), problems.generate_report()
+    for key, value in body.items():
+        for entry in value if isinstance(value, list) else ():
+            assert set(entry) <= set(shape.members[key].member.members)
+            assert len(entry.get("Description", "")) <= 255
+        assert not isinstance(value, list) or 1 <= len(value) <= 100
 
 
 def read_aws(text: str) -> list[str]:
     body = json.loads(text)
-    problems = ParamValidator().validate(body, prefix_list_input())
-    assert not problems.has_errors(), problems.generate_report()
-    known = prefix_list_input().members["Entries"].member.members
-    assert all(set(entry) <= set(known) for entry in body["Entries"])
-    assert body["MaxEntries"] == len(body["Entries"]) <= 100
-    assert all(len(entry["Description"]) <= 255 for entry in body["Entries"])
+    valid_call("CreateManagedPrefixList", body)
+    assert len(body["Entries"]) < body["MaxEntries"] <= len(body["Entries"]) + 20, "room, which counts in every group"
     found = ranges(*(entry["Cidr"] for entry in body["Entries"]))
     assert {f"IPv{ipaddress.ip_network(each).version}" for each in found} == {body["AddressFamily"]}
     return found
+
+
+def updated_prefix_list(text: str, entries: list[str]) -> tuple[list[str], int]:
+    """A prefix list after the calls, and how many they were. As EC2 does it: a call must name the present version,
+    may not add what is there, nor remove what is not."""
+    there, version = list(entries), 7
+    answer = json.dumps({"Entries": [{"Cidr": each, "Description": "of before"} for each in entries]})
+    with tempfile.NamedTemporaryFile("w", suffix=".jq") as program:
+        program.write(text)
+        program.flush()
+        command = [tool("jq"), "-c", "--arg", "id", "pl-0123", "--argjson", "version", str(version), "-f", program.name]
+        done = subprocess.run(command, input=answer, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    for call in map(json.loads, done.stdout.splitlines()):
+        valid_call("ModifyManagedPrefixList", call)
+        assert (call["PrefixListId"], call["CurrentVersion"]) == ("pl-0123", version)
+        added, removed = ([each["Cidr"] for each in call.get(key, ())] for key in ("AddEntries", "RemoveEntries"))
+        assert not set(added) & set(there)
+        assert set(removed) <= set(there)
+        assert len(added) + len(removed) <= 100
+        there = [each for each in there if each not in removed] + added
+        version += 1
+    return there, version - 7
+
+
+def read_aws_update(text: str) -> list[str]:
+    """Of a list that has yesterday's address and one of today's."""
+    (first, *_) = re.findall(r'"Cidr": "(.*)"', text)
+    return ranges(*updated_prefix_list(text, ["203.0.113.99/32", first])[0])
 
 
 def read_gcp(text: str) -> list[str]:
@@ -238,12 +301,17 @@ READERS: dict[str, Reader] = {
     "cidrs": lambda text: ranges(*text.splitlines()),
     "nftables": read_nftables,
     "iptables": read_iptables,
-    "cisco-acl": read_cisco,
+    "cisco-acl": reader_of(router),
+    "cisco-asa": reader_of(asa),
     "cube": read_cube,
+    "mikrotik": reader_of(RouterOs),
+    "juniper": reader_of(Junos),
     "kamailio-sql": read_kamailio_sql,
+    "opensips-sql": read_opensips_sql,
     "asterisk": read_asterisk,
     "freeswitch": read_freeswitch,
     "aws-prefix-list": read_aws,
+    "aws-prefix-list-update": read_aws_update,
     "gcp-firewall": read_gcp,
     "terraform": read_terraform,
 }

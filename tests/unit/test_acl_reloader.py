@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import ipaddress
 import logging
+import socket
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
 
 from kamailio.reloader import service
-from kamailio.reloader.database import CONNECT_SECONDS, DatabaseDown, Views
+from kamailio.reloader.database import CONNECT_SECONDS, DatabaseDown, Views, lease_of
 from kamailio.reloader.environment import Endpoint, SettingError, Settings
 from kamailio.reloader.proxy import Proxy
 from kamailio.reloader.rpc import Refused, RpcError
-from kamailio.reloader.status import Status
+from kamailio.reloader.status import HELP, STALE_SECONDS, Status, serve
 from kamailio.reloader.tables import TABLES, incomplete
 from kamailio.reloader.work import EVERYTHING, MOST_SINGLE_HOSTS, NOTHING, Network, Work, name, work_for
 from tests.cases import cases
@@ -453,3 +459,65 @@ def test_numbers_are_whole_however_long_an_attack_lasts(status: Status) -> None:
 
 def test_the_database_is_back_within_ten_seconds() -> None:
     assert service.LONGEST_PAUSE + CONNECT_SECONDS < 10
+
+
+# What Prometheus and the cluster's probes read
+
+
+def read(text: str) -> dict[str, Metric]:
+    """By Prometheus' own parser; it raises where a line is wrong."""
+    return {family.name: family for family in text_string_to_metric_families(text)}
+
+
+def test_prometheus_reads_every_number_with_its_type_and_help(status: Status) -> None:
+    """Without a type a collector keeps it twice, as a gauge and as a counter."""
+    for number in HELP:
+        if number.endswith("_total"):
+            status.add(number, proxy="10.0.0.1:9061")
+        else:
+            status.set(number, 1.5, proxy='a "quoted" name\\with\nmore')
+    found = read(status.text())
+    assert {family.type for family in found.values()} == {"gauge", "counter"}
+    assert {sample.name for family in found.values() for sample in family.samples} == set(HELP)
+    for family in found.values():
+        assert family.documentation
+        assert len(family.samples) == 1
+        assert (family.type == "counter") == family.samples[0].name.endswith("_total")
+    assert found["warp_acl_proxy_up"].samples[0].labels == {"proxy": 'a "quoted" name\\with\nmore'}
+
+
+def test_it_is_ready_while_the_database_answers_and_the_main_loop_turns(
+    status: Status, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not status.ready, "it has not been let in yet"
+    status.set("warp_acl_database_up", 1)
+    assert status.ready
+    status.set("warp_acl_proxy_up", 0, proxy="10.0.0.1:9061")
+    assert status.ready, "a proxy's fault must not hold back a new reloader"
+    status.set("warp_acl_database_up", 0)
+    assert not status.ready
+    assert status.alive
+    status.set("warp_acl_database_up", 1)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + STALE_SECONDS + 1)
+    assert not status.ready
+
+
+@pytest.mark.parametrize(("path", "ready", "code"), [("/readyz", 1, 200), ("/readyz", 0, 503), ("/healthz", 0, 200)])
+def test_the_probes_are_answered(status: Status, path: str, ready: int, code: int) -> None:
+    status.set("warp_acl_database_up", ready)
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        port = int(probe.getsockname()[1])
+    server = serve(status, Endpoint("127.0.0.1", port), "token")
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", path)
+        assert connection.getresponse().status == code
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_reloaders_with_the_same_token_share_a_lease_and_others_do_not() -> None:
+    assert lease_of("one") == lease_of("one") != lease_of("two")
+    assert all(-(2**63) <= lease_of(str(number)) < 2**63 for number in range(100))

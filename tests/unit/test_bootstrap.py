@@ -194,7 +194,7 @@ def test_a_second_run_is_silent_and_does_nothing(project: Path, monkeypatch: pyt
     monkeypatch.setenv("PATH", f"{fake_go(project, build=BUILDS)}:/usr/bin:/bin")
     for module in (ROOT / "tools").glob("*.py"):
         shutil.copy(module, project / "tools")
-    (project / ".engine").mkdir()
+    (project / ".engine").mkdir(exist_ok=True)
     pulumi_engine.build_engine(project, "no pulumi on PATH")
     stamped_venv(project, python_environment.SANDBOX_SET, python_environment.DEV_SET)
     before = written(project)

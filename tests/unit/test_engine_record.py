@@ -75,6 +75,13 @@ def test_the_whole_record_is_one_question_to_the_engine() -> None:
     assert cloud.questions == 1
 
 
+@pytest.mark.parametrize(("sign_in", "rotation"), [({"readers": []}, 0), ({"readers": [], "rotation": 3.0}, 3)])
+def test_how_often_credentials_were_changed_is_known(sign_in: dict[str, Any], rotation: int) -> None:
+    acl = {"type": "pulumi-python:dynamic/warp:TrunkAcl", "outputs": {"signIn": sign_in}}
+    assert read(Answering(ROUTER, acl)).rotation == rotation
+    assert read(Answering(ROUTER)).rotation is None
+
+
 def test_the_trunks_are_known_customer_by_customer() -> None:
     acl = {"type": "pulumi-python:dynamic/warp:TrunkAcl", "outputs": {"trunks": {"100001": "acme IP_ACL ..."}}}
     assert read(Answering(ROUTER, acl)).trunks == {"100001": "acme IP_ACL ..."}

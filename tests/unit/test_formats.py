@@ -14,7 +14,17 @@ import pytest
 from inventory.formats import FORMATS, Audience, Family, NothingToListError, merged
 from inventory.reading import UnreadableError, json_schema, read
 from tests.stacks import ROOT, stack_config
-from tests.unit.format_readers import READERS, ranges, read_aws, read_gcp, read_iptables, read_kamailio, read_nftables
+from tests.unit.device_models import router
+from tests.unit.format_readers import (
+    READERS,
+    ranges,
+    read_aws,
+    read_gcp,
+    read_iptables,
+    read_kamailio,
+    read_nftables,
+    reader_of,
+)
 from tests.unit.published import EUROPE, EUROPES_EGRESS, HOSTILE, LIVE, NAT, RETIRED, TCP, UDP, Json, hostile
 from tests.unit.recording import declare
 
@@ -74,10 +84,7 @@ def test_ipv6_has_its_own_form_where_a_world_keeps_the_families_apart() -> None:
     assert read_iptables(render("iptables", EUROPE, ip=6), "ip6tables-restore") == ["2001:db8::5/128"]
     assert read_aws(render("aws-prefix-list", EUROPE, ip=6)) == ["2001:db8::5/128"]
     assert read_gcp(render("gcp-firewall", EUROPE, ip=6)) == ["2001:db8::5/128"]
-    # Cisco IOS IPv6 Command Reference, "ipv6 access-list": no parser of it to be had.
-    head, remark, *rules, end = render("cisco-acl", EUROPE, ip=6).splitlines()[1:]
-    assert (head, remark[:8], end) == ("ipv6 access-list WARP-EGRESS-V6", " remark ", "!")
-    assert rules == [" permit udp host 2001:db8::5 any eq 5060", " permit tcp host 2001:db8::5 any eq 5060"]
+    assert reader_of(lambda: router("ipv6 access-list"))(render("cisco-acl", EUROPE, ip=6)) == ["2001:db8::5/128"]
 
 
 @pytest.mark.parametrize("name", BOTH_FAMILIES)
@@ -113,13 +120,14 @@ def test_nftables_forgets_what_is_no_longer_listed() -> None:
 
 
 def test_vendors_rules_match_source_address_and_destination_port() -> None:
-    lines = render("iptables", LIVE).splitlines()
-    assert lines[2:4] == ["*filter", ":WARP-EGRESS - [0:0]"]
-    assert [line.partition(" -m comment")[0] for line in lines[4:6]] == [
+    lines = [line for line in render("iptables", LIVE).splitlines() if line[:1] != "#"]
+    assert lines[:2] == ["*filter", ":WARP-EGRESS - [0:0]"]
+    assert [line.partition(" -m comment")[0] for line in lines[2:4]] == [
         "-A WARP-EGRESS -s 34.57.46.26/32 -p udp -m udp --dport 5060",
         "-A WARP-EGRESS -s 34.57.46.26/32 -p tcp -m tcp --dport 5060",
     ]
-    assert " permit udp host 34.57.46.26 any eq 5060" in render("cisco-acl", LIVE).splitlines()
+    group = "object-group WARP-EGRESS-UDP-5060-TCP-5060"
+    assert f"!   permit udp {group} any eq 5060" in render("cisco-acl", LIVE).splitlines()
     udp, tcp = json.loads(render("gcp-firewall", LIVE))
     assert (udp["name"], udp["direction"], udp["sourceRanges"]) == ("warp-egress-udp", "INGRESS", ranges(*NAT))
     assert udp["allowed"] == [{"IPProtocol": "udp", "ports": ["5060"]}]
@@ -130,9 +138,12 @@ def test_customers_rules_match_destination_address_and_every_port_of_it() -> Non
     lines = [line.partition(" -m comment")[0] for line in render("iptables", LIVE, to=CUSTOMERS).splitlines()]
     assert [line for line in lines if line.startswith("-A")] == [
         f"-A WARP-INGRESS -d {UDP}/32 -p udp -m udp --dport 5060",
+        # A large request over UDP may be tried over TCP (RFC 3261, section 18.1.1).
+        f"-A WARP-INGRESS -d {UDP}/32 -p tcp -m tcp --dport 5060",
         *(f"-A WARP-INGRESS -d {TCP}/32 -p tcp -m tcp --dport {port}" for port in (5060, 5061, 8080, 8443)),
     ]
-    assert f" permit tcp any host {TCP} eq 5061" in render("cisco-acl", LIVE, to=CUSTOMERS).splitlines()
+    group = "object-group WARP-INGRESS-TCP-5060-5061-8080-8443"
+    assert f"!   permit tcp any {group} eq 5061" in render("cisco-acl", LIVE, to=CUSTOMERS).splitlines()
     rules = {rule["name"]: rule for rule in json.loads(render("gcp-firewall", LIVE, to=CUSTOMERS))}
     assert rules["warp-ingress-tcp"]["destinationRanges"] == [f"{TCP}/32"]
     assert rules["warp-ingress-tcp"]["allowed"][0]["ports"] == ["5060", "5061", "8080", "8443"]
@@ -141,6 +152,7 @@ def test_customers_rules_match_destination_address_and_every_port_of_it() -> Non
 @pytest.mark.parametrize(
     ("name", "to"),
     [
+        ("nftables", EVERYBODY),
         ("iptables", EVERYBODY),
         ("cisco-acl", EVERYBODY),
         ("gcp-firewall", EVERYBODY),
@@ -160,6 +172,14 @@ def test_kamailio_accepts_our_calls_from_every_port_and_no_others(tmp_path: Path
     assert sorted(found) == sorted(ranges(*NAT, *EUROPES_EGRESS, "2001:db8::5"))
 
 
+def test_kamailio_keeps_the_peers_that_are_put_into_the_same_file(tmp_path: Path) -> None:
+    """As the head says: `cat OWN FILE`."""
+    own = "1 203.0.113.90 32 0 carrier\n2 203.0.113.91 32 0 another\n"
+    asked = [*NAT, *RETIRED, "203.0.113.90", "203.0.113.91"]
+    found = read_kamailio(own + render("kamailio", LIVE), tmp_path, asked)
+    assert sorted(found) == sorted(ranges(*NAT, "203.0.113.90"))
+
+
 def test_kamailio_reads_no_row_out_of_free_text(tmp_path: Path) -> None:
     for number, text in enumerate(HOSTILE[:4]):
         folder = tmp_path / str(number)
@@ -171,7 +191,7 @@ def test_kamailio_reads_no_row_out_of_free_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:30])
 def test_every_row_for_kamailio_is_five_words(text: str) -> None:
     rows = [line for line in render("kamailio", hostile(text), ip=4).splitlines() if not line.startswith("#")]
-    found = [re.fullmatch(r"1 (\S+) 32 0 [A-Za-z0-9-]{1,60}", row) for row in rows]
+    found = [re.fullmatch(r"1 (\S+) 32 0 warp-egress:[A-Za-z0-9-]{1,52}", row) for row in rows]
     assert [each[1] for each in found if each or pytest.fail(str(rows))] == EUROPES_EGRESS
 
 

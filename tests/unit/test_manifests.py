@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jsonschema
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 
@@ -46,8 +47,40 @@ def validate(manifest: dict[str, Any]) -> str:
     return str(kubernetes_validate.validate(manifest, LIVE_VERSION, strict=True))
 
 
-ACL_OBJECTS = ["ConfigMap", "Deployment", "Secret", "Service", "Service"]
+ACL_OBJECTS = [
+    "ConfigMap", "Deployment", "NetworkPolicy", "NetworkPolicy", "PodDisruptionBudget", "PodMonitoring", "Secret",
+    "Service", "Service",
+]  # fmt: skip
 KINDS = {"prod": ["Service"] * 3, "sandbox": [*ACL_OBJECTS, *["Service"] * 3]}
+# A custom resource: not Kubernetes' own, so not in its published schema. Its definition, in short.
+POD_MONITORING = {
+    "type": "object",
+    "required": ["apiVersion", "kind", "metadata", "spec"],
+    "properties": {
+        "spec": {
+            "type": "object",
+            "required": ["endpoints", "selector"],
+            "additionalProperties": False,
+            "properties": {
+                "selector": {"type": "object", "required": ["matchLabels"]},
+                "endpoints": {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {
+                        "type": "object",
+                        "required": ["port", "interval"],
+                        "additionalProperties": False,
+                        "properties": {
+                            "port": {"type": ["string", "integer"]},
+                            "path": {"type": "string"},
+                            "interval": {"type": "string", "pattern": "^[0-9]+(ms|[ywdhms])$"},
+                        },
+                    },
+                },
+            },
+        }
+    },
+}
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
@@ -55,6 +88,9 @@ def test_the_clusters_version_takes_every_object(name: str) -> None:
     declared = manifests(CONFIGURATIONS[name])
     assert sorted(each["kind"] for each in declared) == KINDS.get(name, KINDS["sandbox"])
     for manifest in declared:
+        if manifest["kind"] == "PodMonitoring":
+            jsonschema.validate(manifest, POD_MONITORING)
+            continue
         assert validate(manifest) == LIVE_VERSION, "the schema of another version was used"
 
 

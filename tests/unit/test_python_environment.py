@@ -41,16 +41,17 @@ def package(project: Path, name: str) -> Path:
 def test_every_library_is_pinned_exactly_where_it_is_chosen() -> None:
     chosen = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     groups = chosen["dependency-groups"]
-    libraries = [*chosen["project"]["dependencies"], *groups[SANDBOX], *groups[DEV]]
+    libraries = [*chosen["project"]["dependencies"], *groups[SANDBOX], *groups[DEV], *groups["reloader"]]
     assert libraries.pop(libraries.index({"include-group": SANDBOX}))
     assert all(re.fullmatch(r"[\w.-]+(\[\w+\])?==[\w.]+", each) for each in libraries)
     assert chosen["tool"]["uv"] == {"package": False, "default-groups": []}
 
 
-def test_the_export_has_a_hash_for_everything_and_names_no_host() -> None:
-    text = (ROOT / python_lock.EXPORT).read_text(encoding="utf-8")
+@pytest.mark.parametrize(("file", "least"), [(python_lock.EXPORT, 50), ("kamailio/reloader/requirements.txt", 2)])
+def test_an_export_has_a_hash_for_everything_and_names_no_host(file: str, least: int) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
     pinned = re.findall(r"^[\w.-]+==[\w.]+(?: ; .+?)? \\$", text, re.MULTILINE)
-    assert len(pinned) == len(re.findall(r"^\w", text, re.MULTILINE)) > 50
+    assert len(pinned) == len(re.findall(r"^\w", text, re.MULTILINE)) > least
     assert text.count(" \\\n    --hash=sha256:") >= len(pinned)
     assert "://" not in text
     assert not re.search(r"^(dnslib|pytest|uv)==", text, re.MULTILINE), "the program's libraries alone"
@@ -203,8 +204,8 @@ def test_a_deployment_runs_with_uv_and_the_sandbox_runs_in_the_environment_that_
 
 
 def test_where_pyproject_the_lock_and_the_export_differ_the_check_says_what_to_run(tmp_path: Path) -> None:
-    names = ("pyproject.toml", get_uv.LOCK, python_lock.EXPORT)
-    for name in names:
+    for name in ("pyproject.toml", get_uv.LOCK, *python_lock.EXPORTS):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     with pytest.raises(steps.BootstrapError, match="does not exist; run `make setup-dev`"):
         python_lock.exported(tmp_path)
@@ -216,6 +217,11 @@ def test_where_pyproject_the_lock_and_the_export_differ_the_check_says_what_to_r
     (said,) = python_lock.problems(tmp_path)
     assert said.startswith("requirements.txt does not match uv.lock; run `make lock`")
     assert "pyyaml==0" in said
+    export.write_text(export.read_text().replace("\npyyaml==0", "\npyyaml=="))
+    reloaders = tmp_path / "kamailio" / "reloader" / "requirements.txt"
+    reloaders.write_text(reloaders.read_text().replace("\npsycopg==", "\npsycopg==0"))
+    (said,) = python_lock.problems(tmp_path)
+    assert said.startswith("kamailio/reloader/requirements.txt does not match uv.lock; run `make lock`")
     chosen = tmp_path / "pyproject.toml"
     chosen.write_text(chosen.read_text().replace("PyYAML==", "PyYAML==1"))
     (said,) = python_lock.problems(tmp_path)

@@ -82,13 +82,20 @@ def test_sheets_of_several_regions_show_what_comes_and_goes(form: str) -> None:
     assert "sip.ringer.tel" in customers
 
 
+def structure(page: Any) -> list[str]:
+    """The elements, without those that say where a line may break."""
+    breaks = [element for element in page.iter() if element.tag in ("span", "wbr")]
+    assert {tuple(each.attrib.items()) for each in breaks} <= {(), (("class", "figure"),), (("class", "long"),)}
+    return [element.tag for element in page.iter() if element not in breaks]
+
+
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:30])
 @pytest.mark.parametrize("sheet", ["vendor", "customer"])
 @pytest.mark.parametrize("form", SHEETS)
 def test_free_text_stays_text_in_a_sheet(form: str, sheet: str, text: str) -> None:
     page = SHEETS[form](render(f"{sheet}-{form}", hostile(text)))
     plain = SHEETS[form](render(f"{sheet}-{form}", EUROPE))
-    assert [element.tag for element in page.iter()] == [element.tag for element in plain.iter()]
+    assert structure(page) == structure(plain)
     assert not [e for e in page.iter() if {"href", "src", "onerror"} & set(e.attrib)]
     region = [row for row in cells(page) if row[0].startswith("198.51.100.2")]
     shown = " ".join("".join(c if c.isprintable() else " " for c in text).split())

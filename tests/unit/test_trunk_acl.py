@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,15 @@ import pulumi
 import pytest
 
 from components import acl_enforcement
-from components.trunk_acl.schema import trunk_files
+from components.trunk_acl.schema import refuse_skipped_rotation, trunk_files
 from components.trunk_acl.trunk_files import TrunkFiles
 from engine.refusal import RefusedError
 from plan.import_ids import import_ids
 from settings import Settings, SettingsError
 from settings.trunk_acl import Confirmed, Removals, TrunkAcl
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config, without_site
+from tests.unit.cloud import Cloud
+from tests.unit.everything import ADDRESSES, BEFORE, everything
 from tests.unit.recording import HIDDEN, Declared, Edge, declare, declare_once
 
 ACL = "pulumi-python:dynamic/warp:TrunkAcl"
@@ -96,6 +99,20 @@ def test_kamailio_gets_its_fragments_and_the_databases_authority() -> None:
     data = one(declare_once(with_acl()), CONFIG_MAP).inputs["data"]
     assert {"ip_auth.cfg", "rpc.cfg", "server-ca.pem"} <= set(data)
     assert "route[IP_AUTH]" in data["ip_auth.cfg"]
+
+
+def test_the_limit_per_source_is_for_the_ports_that_callers_reach() -> None:
+    def ports(edge: Edge) -> str:
+        (line,) = re.findall(
+            r"^define PORTS = \{ (.*) \}$", one(edge, CONFIG_MAP).inputs["data"]["limits.nft"], re.MULTILINE
+        )
+        return str(line)
+
+    assert ports(declare_once(with_acl())) == "5060, 5061, 8080, 8443"
+    edge = declare(everything(), before=BEFORE, cloud=Cloud("warp-sandbox", ADDRESSES))
+    # acme's, gamma's and gone's own over TCP; beta has none.
+    own = [first + role for first in (15060, 15068, 15072) for role in range(4)]
+    assert ports(edge) == ", ".join(map(str, [5060, 5061, 8080, 8443, *own]))
 
 
 def test_the_readers_credentials_are_in_the_secret_and_nowhere_else() -> None:
@@ -306,3 +323,102 @@ def test_the_database_is_given_what_may_be_removed() -> None:
     confirmed = {"entries": 2, "bans": ["20", "10"]}
     inputs = one(declare(with_acl("removals", value={"percent": 5, "confirmed": confirmed})), ACL).inputs
     assert inputs["removals"] == {"customers": 0, "percent": 5, "confirmed": {"entries": 2, "bans": ["10", "20"]}}
+
+
+# --- changing credentials ---------------------------------------------------------------------------------------------
+
+PASSWORD = "random:index/randomPassword:RandomPassword"
+
+
+class Passwords(Cloud):
+    """Every password is another one, and stays the same."""
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        if args.typ == PASSWORD:
+            return "none", {**args.inputs, "result": f"of-{args.name}"}
+        return super().new_resource(args)
+
+
+def rotated(rotation: int, **more: Any) -> Edge:
+    return declare(with_acl("signIn", value={"rotation": rotation, **more}), cloud=Passwords("warp-sandbox"))
+
+
+def signs_in(edge: Edge) -> tuple[str, str]:
+    """Role and password in the proxies' URL."""
+    url = one(edge, SECRET).inputs["stringData"]["WARP_ACL_DB_URL"]
+    role, _, password = url.removeprefix("postgres://").partition("@")[0].partition(":")
+    return role, password
+
+
+def given(edge: Edge) -> dict[str, str | None]:
+    """Role to the password that the database is told; None may not sign in."""
+    inputs = one(edge, ACL).inputs
+    found = {"warp_acl_reader": inputs.get("readerPassword")}
+    if inputs["signIn"].get("rotation"):
+        found["warp_acl_reader_b"] = inputs.get("secondReaderPassword")
+    return found
+
+
+def test_credentials_of_before_a_rotation_stay_valid_beside_the_new_ones() -> None:
+    edges = [rotated(number) for number in range(4)]
+    logins = [signs_in(edge) for edge in edges]
+    assert [role for role, _ in logins] == [
+        "warp_acl_reader", "warp_acl_reader_b", "warp_acl_reader", "warp_acl_reader_b",
+    ]  # fmt: skip
+    for before, now, edge in zip(logins, logins[1:], edges[1:], strict=False):
+        assert given(edge) == dict([before, now]), "the last two, each with its password"
+    assert len({password for _, password in logins}) == 4
+    for edge, login in zip(edges, logins, strict=True):
+        assert (edge.outputs["trunkAcl"]["reader"], edge.outputs["trunkAcl"]["readerPassword"]) == login
+
+
+def test_without_a_rotation_nothing_is_declared_that_stacks_of_before_do_not_have() -> None:
+    edge = declare_once(with_acl())
+    assert [each.name for each in edge.of_type(PASSWORD) if "reader" in each.name] == ["trunk-acl-reader-password"]
+    assert one(edge, ACL).inputs["signIn"] == {"readers": [], "writers": []}
+    assert "secondReaderPassword" not in one(edge, ACL).inputs
+
+
+@pytest.mark.parametrize("rotation", [1, 2, 3])
+def test_credentials_that_are_not_kept_no_longer_sign_in(rotation: int) -> None:
+    edge = rotated(rotation, keepPrevious=False)
+    login, password = signs_in(edge)
+    other = {"warp_acl_reader", "warp_acl_reader_b"} - {login}
+    assert given(edge) == {login: password, other.pop(): None}
+    assert signs_in(rotated(rotation)) == (login, password), "which are the same as before"
+
+
+def test_a_locked_password_is_never_removed_and_those_of_rotations_can_be() -> None:
+    locked: dict[str, set[bool]] = {}
+    for rotation in range(4):
+        config = with_acl("signIn", value={"rotation": rotation}, stack="prod")
+        for each in declare(config).of_type(PASSWORD):
+            if "reader" in each.name:
+                locked.setdefault(each.name, set()).add(each.protect)
+    assert locked == {"trunk-acl-reader-password": {True}} | {
+        f"trunk-acl-reader-password-{number}": {False} for number in (1, 2, 3)
+    }
+
+
+def test_a_rotation_rolls_the_reloader_and_shows_no_password() -> None:
+    edges = [rotated(0), rotated(1), rotated(1, keepPrevious=False)]
+    sums = [
+        one(edge, DEPLOYMENT).inputs["spec"]["template"]["metadata"]["annotations"]["checksum/secret"] for edge in edges
+    ]
+    assert sums[0] != sums[1] == sums[2]
+    acl = one(edges[1], ACL)
+    assert [acl.clear[key] for key in ("readerPassword", "secondReaderPassword")] == [HIDDEN] * 2
+
+
+@pytest.mark.parametrize(("before", "now"), [(0, 2), (1, 0), (3, 1), (1, 7)])
+def test_a_rotation_that_would_change_the_login_in_use_is_refused(before: int, now: int) -> None:
+    config = with_acl("signIn", value={"rotation": now})
+    acl = Settings.parse(as_engine_gives_it(config)).trunk_acl
+    with pytest.raises(RefusedError, match=f"rotation goes from {before} to {now}: .*\n?.*set it to {before + 1}"):
+        refuse_skipped_rotation(acl, before)
+
+
+@pytest.mark.parametrize(("before", "now"), [(None, 0), (None, 3), (0, 0), (0, 1), (4, 4), (4, 5)])
+def test_one_step_and_a_first_deployment_are_not_refused(before: int | None, now: int) -> None:
+    config = with_acl("signIn", value={"rotation": now})
+    refuse_skipped_rotation(Settings.parse(as_engine_gives_it(config)).trunk_acl, before)

@@ -112,10 +112,10 @@ def test_the_place_of_every_range_is_found_again_from_what_the_database_is_given
     wanted = trunks(files.customers)
     for trunk in wanted:
         for entry in trunk.entries:
-            file, _, line = places.of_range(files.places, wanted, entry.range).rpartition(":")
+            file, _, line = places.of_range(files.places, files.customers, entry.range).rpartition(":")
             text = (tmp_path / file).read_text(encoding="utf-8").split("\n")[int(line) - 1]
             assert str(entry.range) in text
-    assert places.of_range(files.places, wanted, ip_network("34.7.0.0/24")) == ""
+    assert places.of_range(files.places, files.customers, ip_network("34.7.0.0/24")) == ""
     assert places.of_trunk(files.places, "B", "other") == places.of_trunk(files.places, "B") == "trunks/b.yaml:1"
 
 

@@ -110,6 +110,17 @@ def test_an_unpromised_address_of_the_other_family_is_not_ours() -> None:
     assert "unexpected: 2001:db8::1" in judged(answer, absent).found
 
 
+def test_the_case_of_a_naptr_records_flags_and_service_means_nothing() -> None:
+    """RFC 3403, section 4.1."""
+    own = '50 50 "{}" "{}" "" _sip._tcp.ringer.tel.'
+    expected = RecordSet("ringer.tel", "NAPTR", rdata("NAPTR", own.format("s", "SIP+D2T")), 300)
+    for flags, service in (("S", "sip+d2t"), ("s", "Sip+D2T")):
+        answer = Reply(authoritative=True, data=rdata("NAPTR", own.format(flags, service)), ttl=300)
+        assert judged(answer, expected).verdict is Verdict.HOLDS
+    other = Reply(authoritative=True, data=rdata("NAPTR", own.format("a", "SIP+D2T")), ttl=300)
+    assert judged(other, expected).verdict is Verdict.BROKEN
+
+
 def test_naptr_of_other_services_is_the_zone_owners_business_and_that_of_sip_is_not() -> None:
     absent = next(each for each in PROMISE.absences if each.type == "NAPTR")
     enum = '10 50 "u" "E2U+sip" "!^.*$!sip:a@b!" .'

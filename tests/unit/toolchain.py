@@ -14,6 +14,7 @@ import debian_packages  # noqa: E402
 import get_uv  # noqa: E402
 import known_faults  # noqa: E402
 import pins  # noqa: E402
+import postgres_versions  # noqa: E402
 import pulumi_engine  # noqa: E402
 import python_environment  # noqa: E402
 import python_lock  # noqa: E402
@@ -27,6 +28,7 @@ __all__ = [
     "get_uv",
     "known_faults",
     "pins",
+    "postgres_versions",
     "pulumi_engine",
     "python_environment",
     "python_lock",
@@ -60,7 +62,11 @@ def executable(path: Path, script: str) -> Path:
 
 
 def project_folder(tmp_path: Path) -> Path:
-    """A project folder with a lock and the pins of an engine."""
+    """A project folder with a lock, the pins of an engine, and PostgreSQL's versions already there."""
+    (tmp_path / postgres_versions.PINS).mkdir(parents=True)
+    (tmp_path / postgres_versions.LOCK).write_text("{}", encoding="utf-8")
+    versions = tmp_path / postgres_versions.FOLDER / "stamp.json"
+    steps.write_stamp(versions, {"lock": steps.digest([tmp_path / postgres_versions.LOCK])})
     (tmp_path / get_uv.LOCK).write_text(LOCK, encoding="utf-8")
     for module in ("engine", "language-host"):
         (tmp_path / "tools" / module).mkdir(parents=True)
