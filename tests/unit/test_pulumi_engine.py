@@ -124,7 +124,8 @@ def test_the_engine_is_complete_or_not_there(project: Path, monkeypatch: pytest.
     assert not pulumi_engine.engine_is_current(project)
     pulumi_engine.build_engine(project, "the pins have changed")
     assert pulumi_engine.engine_is_current(project)
-    assert sorted(path.name for path in (project / ".engine").iterdir() if path.name != "postgres") == ["bin", "build.log"]
+    left = {path.name for path in (project / ".engine").iterdir()} - {"postgres"}
+    assert left == {"bin", "build.log"}
 
 
 def test_an_engine_that_does_not_run_is_not_put_in_place(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
