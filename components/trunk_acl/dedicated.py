@@ -42,8 +42,7 @@ def read(connection: Connection, owner: str) -> dict[str, dict[str, Any]]:
 def reconcile(connection: Connection, owner: str, wanted: Rows) -> int:
     """Make list and rows of `owner` exactly these, all or nothing; how many rows were written.
 
-    Raises `Refusal` for an unknown BAN, for an address that has another keeper, and for rows of others that let calls
-    in at an address that is not listed for their customer; then nothing is changed.
+    Raises `Refusal` for an unknown BAN and for an address that has another keeper; then nothing is changed.
     """
     rows = [(name, row["ban"], row["address"], row["service"]) for name, row in sorted(wanted.items())]
     values = {"owner": owner}
@@ -60,7 +59,6 @@ def reconcile(connection: Connection, owner: str, wanted: Rows) -> int:
         for statement in (_UNLIST, _LIST):
             cursor.execute(statement, values)
         written += sum(cursor.execute(each, values).rowcount for each in (_CHANGE, _ADD))
-        _refuse_unreserved(cursor)
         cursor.execute("SET CONSTRAINTS accounts.customer_dedicated_ips_reserved IMMEDIATE")
     return written
 
@@ -95,8 +93,10 @@ def _refuse(cursor: psycopg.Cursor[tuple[Any, ...]], owner: str) -> None:
         )
 
 
-def _refuse_unreserved(cursor: psycopg.Cursor[tuple[Any, ...]]) -> None:
-    rows = cursor.execute(_UNRESERVED).fetchall()
+def refuse_unreserved(connection: Connection) -> None:
+    """Raise `Refusal` for rows that let calls in at an address that is not listed for their customer: the portal's from
+    before the list. After the stack's own rows were written: a revocation does not wait for these."""
+    rows = connection.execute(_UNRESERVED).fetchall()
     if not rows:
         return
     shown = [f"{address} ({name}, BAN {ban}, kept by {keeper})" for address, name, ban, keeper in rows[:SHOWN]]
@@ -104,7 +104,7 @@ def _refuse_unreserved(cursor: psycopg.Cursor[tuple[Any, ...]]) -> None:
     addresses = ", ".join(f"'{row[0]}'" for row in rows)
     raise Refusal(
         "accounts.customer_dedicated_ips lets all calls in at addresses that no stack reserves for these customers, or"
-        f" that drain: {', '.join(shown)}{more}. Nothing was changed",
+        f" that drain: {', '.join(shown)}{more}. Trunks and the stack's own rows are written",
         "if the address is the customer's, put it under warp-edge:dedicated with its ban (docs/dedicated.md) and remove"  # noqa: S608
         " the row; otherwise switch it off: UPDATE accounts.customer_dedicated_ips SET active = false WHERE"
         f" address IN ({addresses})",
