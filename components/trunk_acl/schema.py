@@ -198,8 +198,8 @@ def refuse_skipped_rotation(acl: TrunkAcl, before: int | None) -> None:
         return
     if now == before + 1 and not acl.sign_in.keep_previous:
         raise RefusedError(
-            f"trunkAcl.signIn.rotation goes from {before} to {now} with keepPrevious: false: the credentials in use would"
-            " end at once",
+            f"trunkAcl.signIn.rotation goes from {before} to {now} with keepPrevious: false: the credentials in use"
+            " would end at once",
             "take trunkAcl.signIn.keepPrevious out until the proxies have been restarted; docs/trunk-acl.md, 'Changing"
             " credentials'",
         )
