@@ -67,6 +67,7 @@ class DedicatedIngress(pulumi.ComponentResource):
         address."""
         return {
             each.address: {"ban": each.ban, "address": self.by_name[each.address], "service": each.service}
+            | ({"trunk": each.settings.trunk} if each.settings.trunk else {})
             for each in self._args.listeners
             if each.status is Status.ACTIVE
         }

@@ -90,6 +90,8 @@ PortName = Annotated[
 ]
 # Same pattern as in the database (sql/0002_trunks.sql, "ban_is_plain").
 BAN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}"
+# A trunk's name; the same there ("name_is_plain").
+TRUNK = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 # A fully qualified stack name, as the engine writes it: organization/project/stack.
 StackName = Annotated[
     str,

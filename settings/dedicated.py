@@ -17,7 +17,7 @@ from pydantic import ValidationInfo as Info
 
 from inventory.address import Status
 from inventory.endpoint import TRANSPORT_OF_ROLE
-from settings.base import Ban, Day, HostLabel, Name, Section
+from settings.base import TRUNK, Ban, Day, HostLabel, Name, Section
 from settings.ingress import Ingress
 from settings.lifecycle import in_order, required_after
 from settings.problems import form, refuse
@@ -48,6 +48,11 @@ class DedicatedCustomer(Section):
     """One customer's dedicated addresses."""
 
     ban: Ban = Field(description="the customer's billing account number; calls to the address are this customer's")
+    trunk: Annotated[str, Field(pattern=TRUNK)] | None = Field(
+        None,
+        description="the customer's trunk that calls to the addresses count for; absent: the one that has the caller as"
+        " an entry, or else `dedicated`",
+    )
     target_port: TargetPort = Field(
         description="first of four ports of the SIP proxy's pods (sip, sips, ws, wss) that identify this customer alone"
     )

@@ -44,6 +44,7 @@ def apply(props: Props, owner_before: str | None = None) -> None:
                     )
                 dedicated.reconcile(connection, props["owner"], own)
             forget_changes(connection)
+            dedicated.refuse_unreserved(connection)
 
         migrator.migrate(connection, _wishes(props), then)
 

@@ -15,7 +15,8 @@ import psycopg
 from components.trunk_acl.lock import Connection
 from refusal import Refusal
 
-# Name of the reserved address -> its `ban`, `address` and `service`; `active: false` where somebody switched it off.
+# Name of the reserved address -> its `ban`, `address`, `service` and, if it is one trunk's, `trunk`; `active: false`
+# where somebody switched it off.
 Rows = Mapping[str, Mapping[str, Any]]
 
 SHOWN = 5  # rows named in a message
@@ -29,8 +30,8 @@ def read(connection: Connection, owner: str) -> dict[str, dict[str, Any]]:
     """
     rows = connection.execute(_READ, {"owner": owner})
     found: dict[str, dict[str, Any]] = {}
-    for name, ban, address, service, active, reserved in rows:
-        row: dict[str, Any] = {"ban": ban, "address": address, "service": service}
+    for name, ban, address, service, trunk, active, reserved in rows:
+        row: dict[str, Any] = {"ban": ban, "address": address, "service": service} | ({"trunk": trunk} if trunk else {})
         if service is None:
             del row["service"]
         elif not active:
@@ -42,10 +43,11 @@ def read(connection: Connection, owner: str) -> dict[str, dict[str, Any]]:
 def reconcile(connection: Connection, owner: str, wanted: Rows) -> int:
     """Make list and rows of `owner` exactly these, all or nothing; how many rows were written.
 
-    Raises `Refusal` for an unknown BAN, for an address that has another keeper, and for rows of others that let calls
-    in at an address that is not listed for their customer; then nothing is changed.
+    Raises `Refusal` for an unknown BAN or trunk and for an address that has another keeper; then nothing is changed.
     """
-    rows = [(name, row["ban"], row["address"], row["service"]) for name, row in sorted(wanted.items())]
+    rows = [
+        (name, row["ban"], row["address"], row["service"], row.get("trunk")) for name, row in sorted(wanted.items())
+    ]
     values = {"owner": owner}
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(_WANTED)
@@ -60,8 +62,8 @@ def reconcile(connection: Connection, owner: str, wanted: Rows) -> int:
         for statement in (_UNLIST, _LIST):
             cursor.execute(statement, values)
         written += sum(cursor.execute(each, values).rowcount for each in (_CHANGE, _ADD))
-        _refuse_unreserved(cursor)
         cursor.execute("SET CONSTRAINTS accounts.customer_dedicated_ips_reserved IMMEDIATE")
+        _refuse_unknown_trunks(cursor)
     return written
 
 
@@ -95,8 +97,21 @@ def _refuse(cursor: psycopg.Cursor[tuple[Any, ...]], owner: str) -> None:
         )
 
 
-def _refuse_unreserved(cursor: psycopg.Cursor[tuple[Any, ...]]) -> None:
-    rows = cursor.execute(_UNRESERVED).fetchall()
+def _refuse_unknown_trunks(cursor: psycopg.Cursor[tuple[Any, ...]]) -> None:
+    """Of all rows: the trunks of the files are written already, and the trunk of another's row may have left them."""
+    if row := cursor.execute(_UNKNOWN_TRUNK).fetchone():
+        name, address, ban, trunk, keeper = row
+        raise Refusal(
+            f"dedicated address {name} ({address}), kept by {keeper}, is of trunk {trunk}, and BAN {ban} has no such"
+            " trunk",
+            "keep the trunk in its file, or correct trunk under warp-edge:dedicated; a row of the portal: there",
+        )
+
+
+def refuse_unreserved(connection: Connection) -> None:
+    """Raise `Refusal` for rows that let calls in at an address that is not listed for their customer: the portal's from
+    before the list. After the stack's own rows were written: a revocation does not wait for these."""
+    rows = connection.execute(_UNRESERVED).fetchall()
     if not rows:
         return
     shown = [f"{address} ({name}, BAN {ban}, kept by {keeper})" for address, name, ban, keeper in rows[:SHOWN]]
@@ -104,7 +119,7 @@ def _refuse_unreserved(cursor: psycopg.Cursor[tuple[Any, ...]]) -> None:
     addresses = ", ".join(f"'{row[0]}'" for row in rows)
     raise Refusal(
         "accounts.customer_dedicated_ips lets all calls in at addresses that no stack reserves for these customers, or"
-        f" that drain: {', '.join(shown)}{more}. Nothing was changed",
+        f" that drain: {', '.join(shown)}{more}. Trunks and the stack's own rows are written",
         "if the address is the customer's, put it under warp-edge:dedicated with its ban (docs/dedicated.md) and remove"  # noqa: S608
         " the row; otherwise switch it off: UPDATE accounts.customer_dedicated_ips SET active = false WHERE"
         f" address IN ({addresses})",
@@ -113,13 +128,13 @@ def _refuse_unreserved(cursor: psycopg.Cursor[tuple[Any, ...]]) -> None:
 
 _READ = """
 SELECT coalesce(d.gcp_address_name, l.name), coalesce(d.ban, l.ban), host(coalesce(d.address, l.address)),
-    d.gcp_service_name, d.active, coalesce((l.ban, l.name) = (d.ban, d.gcp_address_name), d.id IS NULL)
+    d.gcp_service_name, d.trunk, d.active, coalesce((l.ban, l.name) = (d.ban, d.gcp_address_name), d.id IS NULL)
 FROM (SELECT * FROM accounts.customer_dedicated_ips WHERE owner = %(owner)s) AS d
 FULL JOIN (SELECT * FROM trunk_acl.dedicated_addresses WHERE owner = %(owner)s) AS l ON l.address = d.address
 ORDER BY 1, d.id
 """
 _WANTED = """
-CREATE TEMP TABLE wanted_dedicated (name text, ban text, address inet, service text) ON COMMIT DROP
+CREATE TEMP TABLE wanted_dedicated (name text, ban text, address inet, service text, trunk text) ON COMMIT DROP
 """
 _UNKNOWN = """
 SELECT w.ban, w.name FROM pg_temp.wanted_dedicated AS w
@@ -156,15 +171,22 @@ WHERE (l.ban, l.name) <> (EXCLUDED.ban, EXCLUDED.name)
 """
 _CHANGE = """
 UPDATE accounts.customer_dedicated_ips AS d
-SET ban = w.ban, gcp_address_name = w.name, gcp_service_name = w.service, active = true
+SET ban = w.ban, gcp_address_name = w.name, gcp_service_name = w.service, trunk = w.trunk, active = true
 FROM pg_temp.wanted_dedicated AS w
 WHERE d.owner = %(owner)s AND d.address = w.address
-    AND (d.ban, d.gcp_address_name, d.gcp_service_name, d.active) <> (w.ban, w.name, w.service, true)
+    AND (d.ban, d.gcp_address_name, d.gcp_service_name, d.trunk, d.active)
+        IS DISTINCT FROM (w.ban, w.name, w.service, w.trunk, true)
 """
 _ADD = """
-INSERT INTO accounts.customer_dedicated_ips (ban, address, gcp_address_name, gcp_service_name, owner)
-SELECT w.ban, w.address, w.name, w.service, %(owner)s FROM pg_temp.wanted_dedicated AS w
+INSERT INTO accounts.customer_dedicated_ips (ban, address, gcp_address_name, gcp_service_name, trunk, owner)
+SELECT w.ban, w.address, w.name, w.service, w.trunk, %(owner)s FROM pg_temp.wanted_dedicated AS w
 WHERE NOT EXISTS (SELECT FROM accounts.customer_dedicated_ips AS d WHERE d.address = w.address)
+"""
+_UNKNOWN_TRUNK = """
+SELECT d.gcp_address_name, host(d.address), d.ban, d.trunk, d.owner FROM accounts.customer_dedicated_ips AS d
+WHERE d.trunk IS NOT NULL AND NOT EXISTS (
+    SELECT FROM accounts.trunk_groups AS g WHERE g.ban = d.ban AND g.name = d.trunk
+) ORDER BY d.address LIMIT 1
 """
 _UNRESERVED = """
 SELECT host(d.address), d.gcp_address_name, d.ban, d.owner FROM accounts.customer_dedicated_ips AS d

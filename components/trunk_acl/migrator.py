@@ -8,9 +8,11 @@ database is reached (`reach.py`) and the rows of trunk files (`entries.py`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 import psycopg
 from psycopg import sql
@@ -22,6 +24,8 @@ from components.trunk_acl.migrations import Applied, Migration, pending
 from components.trunk_acl.patience import Patience
 from components.trunk_acl.role_members import Role
 from refusal import Refusal
+
+T = TypeVar("T")
 
 REGISTRY = """
 CREATE SCHEMA trunk_acl;
@@ -93,15 +97,48 @@ def migrate(connection: Connection, wishes: Wishes, then: Callable[[], object] =
             known = pending(wishes.migrations, applied(connection))
             patience.run("table customers", partial(customers.ensure, connection, create=wishes.create_customers))
             patience.run("the registry", partial(_make_registry, connection))
-            patience.run("a role", partial(roles.ensure, connection, wishes.roles))
+            put_right = _PutRight(patience, may_wait=not known)
+            put_right.run("a role", partial(roles.ensure, connection, wishes.roles))
             # Before anything is built on it, so that the record of the next migration is no record of drift.
-            repaired = patience.run("a repair", partial(catalogue.repair, connection))
+            repaired = put_right.run("a repair", partial(catalogue.repair, connection)) or []
             for migration in known:
                 patience.run(f"migration {migration.file}", partial(_apply, connection, migration))
-            patience.run("the trunks", then)
+            with put_right.told_afterwards():
+                patience.run("the trunks", then)
     except psycopg.Error as error:
         raise Refusal(*told(error)) from None
     return Report(tuple(migration.file for migration in known), tuple(repaired))
+
+
+@dataclass
+class _PutRight:
+    """Puts right what was changed by hand. What cannot be is refused after the rows were written, if no migration
+    builds on it (`may_wait`): a customer's revocation does not depend on it."""
+
+    patience: Patience
+    may_wait: bool
+    refused: list[Refusal] = field(default_factory=list)
+
+    def run(self, what: str, work: Callable[[], T]) -> T | None:
+        """The result of `work`; None if it was refused, and is told afterwards."""
+        try:
+            return self.patience.run(what, work)
+        except Refusal as error:
+            if not self.may_wait:
+                raise
+            self.refused.append(error)
+            return None
+
+    @contextmanager
+    def told_afterwards(self) -> Iterator[None]:
+        """Raise the first refusal after the block, also instead of an error of PostgreSQL, whose cause it may be."""
+        try:
+            yield
+        except psycopg.Error:
+            if not self.refused:
+                raise
+        if self.refused:
+            raise self.refused[0]
 
 
 def applied(connection: Connection) -> list[Applied]:

@@ -1,8 +1,9 @@
 """Locks that other transactions hold: waited for a second at a time, so that nothing queues behind this run for longer.
 
-Who waits for a lock holds up all that come after and conflict with it, also where they do not conflict with its holder
-(postgresql.org/docs/current/explicit-locking.html): a migration behind one open transaction would stop every writer. So
-an attempt gives up soon, its transaction is rolled back, and it is made again after a pause in which others work.
+A session that waits for a lock delays all later requests that conflict with its own, also those that do not conflict
+with the holder (postgresql.org/docs/current/explicit-locking.html): a migration behind one open transaction would stop
+every writer. So an attempt gives up soon, its transaction is rolled back, and it is made again after a pause in which
+others work.
 """
 
 from __future__ import annotations

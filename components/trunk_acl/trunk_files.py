@@ -18,7 +18,7 @@ from pydantic.alias_generators import to_camel
 from components.trunk_acl import places, ranges
 from components.trunk_acl.special_purpose import Fitness
 from components.trunk_acl.trunk_folder import listed
-from settings.base import BAN, Ban
+from settings.base import BAN, TRUNK, Ban
 from settings.plain_yaml import LIST, MAP, Node, YamlError, compose, plain
 from settings.problems import problem_of, refuse, show
 from settings.trunk_acl import Limits
@@ -105,7 +105,7 @@ class _Trunk(_Section):
     """One list item of a trunk file."""
 
     ban: Ban
-    trunk: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
+    trunk: str = Field(pattern=TRUNK)
     auth: Literal["IP_ACL", "DIGEST", "BOTH"] = "IP_ACL"
     calls_per_second: int = Field(gt=0, le=1_000_000)
     concurrent_calls: int = Field(gt=0, le=10_000_000)

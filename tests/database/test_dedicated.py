@@ -254,19 +254,19 @@ def test_rows_from_before_the_list_are_no_hindrance_to_the_migration_and_named_b
     )
     assert acl.drift() == []
     assert [each[0] for each in acl.ask(LISTED)] == ["34.1.2.3", "34.1.3.1"]
-    before = acl.ask(ROWS)
+    props = props_of(acl, dedicated=OWN)
     with pytest.raises(Refusal) as refused:
-        reconcile(acl, OWN)
-    assert "that drain: 34.1.2.4 (sip-udp-ip, BAN 100002, kept by portal). Nothing was changed" in str(refused.value)
+        PROVIDER.create(props)
+    assert "that drain: 34.1.2.4 (sip-udp-ip, BAN 100002, kept by portal). Trunks and" in str(refused.value)
     assert "SET active = false WHERE address IN ('34.1.2.4')" in str(refused.value)
-    assert acl.ask(ROWS) == before
+    assert (acl.owner_of("34.1.0.9"), customer_at(acl, "34.1.2.5")) == (FIRST, SECOND), "a revocation would arrive too"
     acl.do(
         "UPDATE accounts.customer_dedicated_ips SET active = false WHERE address IN ('34.1.2.4')",
         user="warp_acl_writer",
     )
     with pytest.raises(psycopg.errors.ForeignKeyViolation, match="address refused"):
         acl.do("UPDATE accounts.customer_dedicated_ips SET active = true", user="warp_acl_writer")
-    reconcile(acl, OWN)
+    PROVIDER.create(props)
     assert customer_at(acl, "34.1.2.4") is None
     assert customer_at(acl, "34.1.3.1") == THIRD
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from components.trunk_acl import migrations, migrator
+from components.trunk_acl import entries, migrations, migrator
 from refusal import Refusal
 from tests.database.servers import CUSTOMERS, Database, wishes
 
@@ -144,6 +144,22 @@ def test_what_only_a_person_can_put_right_is_refused_with_the_reason(own: Databa
     with pytest.raises(Refusal, match=words):
         own.migrate()
     assert own.drift() == found
+
+
+@pytest.mark.parametrize("change", REFUSED)
+def test_a_revocation_does_not_wait_for_that_person(own: Database, change: str) -> None:
+    """And what the update cannot write for that reason is refused with the reason, not with PostgreSQL's error."""
+    statement, words = REFUSED[change]
+    main = "main IP_ACL 10 calls/s 100 calls\n  34.1.3.0/24"
+    with own.connect() as connection:
+        entries.reconcile(connection, "warp-edge", {FIRST: f"{main}\n  34.1.2.0/24"}, {})
+        own.do(statement)
+        with pytest.raises(Refusal, match=words):
+            migrator.migrate(
+                connection, wishes(), lambda: entries.reconcile(connection, "warp-edge", {FIRST: main}, {})
+            )
+    if change == "an added constraint":  # with the others no row can be written
+        assert own.owner_of("34.1.2.1") is None
 
 
 def test_a_rule_that_rows_break_by_now_is_refused_with_the_reason_and_nothing_is_repaired(own: Database) -> None:

@@ -1,4 +1,4 @@
-"""An update beside traffic: it waits for others' transactions, and makes nobody wait longer than one short attempt."""
+"""An update beside traffic: it waits for open transactions, and delays writers by one short attempt at most."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def hold(connection: Connection) -> None:
 
 def test_writers_do_not_wait_behind_the_first_update(empty: Database, capfd: pytest.CaptureFixture[str]) -> None:
     empty.do(PRODUCTION_LIKE)
-    # Its transactions are not ended, as those of a report or of a person who went to lunch.
+    # A transaction that stays open, such as a long report's.
     with empty.connect(autocommit=False, application_name="billing report") as holder, empty.connect() as writer:
         hold(holder)
         run = Run(empty)

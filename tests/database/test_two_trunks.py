@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import psycopg
 import pytest
 
@@ -53,6 +55,60 @@ def test_a_pbx_with_two_trunks_counts_for_the_one_with_the_longest_prefix(acl: D
     assert counts_for(acl, "34.1.2.8") == [f"wholesale|{FIRST}"]
     acl.reconcile([trunk(FIRST, "retail", SHARED, active=False), trunk(FIRST, "wholesale", "34.1.2.0/24")])
     assert counts_for(acl, "34.1.2.7") == [f"wholesale|{FIRST}"]
+
+
+def keys(acl: Database) -> dict[str, str]:
+    """What the proxies get of dedicated addresses."""
+    with acl.connect("warp_acl_reader") as connection:
+        rows = connection.execute("SELECT key_name, key_value FROM kamailio.dedicated WHERE key_name <> 'loaded'")
+        return dict(rows.fetchall())
+
+
+def test_a_pbx_with_two_trunks_is_told_apart_by_what_it_dials(acl: Database) -> None:
+    """Its address is an entry of one trunk; the dedicated address is the other one's."""
+    retail, wholesale = trunk(FIRST, "retail", SHARED), trunk(FIRST, "wholesale")
+    own = {"sip-a-ip": {"ban": FIRST, "address": "34.9.9.1", "service": "a", "trunk": "wholesale"}}
+    acl.reconcile([retail, wholesale])
+    with acl.connect() as connection:
+        dedicated.reconcile(connection, "warp-edge", own)
+        assert dedicated.read(connection, "warp-edge") == own
+        assert dedicated.reconcile(connection, "warp-edge", own) == 0, "the same again writes nothing"
+    assert counts_for(acl, "34.1.2.7") == [f"retail|{FIRST}"]
+    assert keys(acl) == {"34.9.9.1": FIRST, "trunk:34.9.9.1": "wholesale"}
+    assert acl.ask("SELECT dedicated FROM kamailio.acl_counts", user="warp_acl_reader") == [3]
+
+
+@pytest.mark.parametrize("changed", [{"active": False}, {"auth_type": "DIGEST"}])
+def test_an_address_of_a_trunk_lets_nobody_in_while_the_trunk_does_not(acl: Database, changed: dict[str, Any]) -> None:
+    own = {"sip-a-ip": {"ban": FIRST, "address": "34.9.9.1", "service": "a", "trunk": "wholesale"}}
+    acl.reconcile([trunk(FIRST, "wholesale")])
+    with acl.connect() as connection, acl.connect() as listener:
+        dedicated.reconcile(connection, "warp-edge", own)
+        assert by_destination(acl, "34.9.9.1") == FIRST
+        listener.execute("LISTEN trunk_acl")
+        acl.reconcile([trunk(FIRST, "wholesale", **changed)])
+        assert [each.payload for each in listener.notifies(timeout=60, stop_after=1)] == ["all"]
+    assert by_destination(acl, "34.9.9.1") is None
+    assert keys(acl) == {}
+
+
+def test_a_dedicated_address_needs_a_trunk_of_its_customer(acl: Database) -> None:
+    acl.reconcile([trunk(FIRST, "main"), trunk(SECOND, "other")])
+    own = {"sip-a-ip": {"ban": FIRST, "address": "34.9.9.1", "service": "a", "trunk": "other"}}
+    words = r"sip-a-ip \(34\.9\.9\.1\), kept by warp-edge, is of trunk other, and BAN 100001 has no such trunk"
+    with acl.connect() as connection:
+        with pytest.raises(Refusal, match=words):
+            dedicated.reconcile(connection, "warp-edge", own)
+        own["sip-a-ip"]["trunk"] = "main"
+        dedicated.reconcile(connection, "warp-edge", own)
+        # The trunk leaves its file, and the address is still its: in one transaction, as an update does it.
+        with pytest.raises(Refusal, match="is of trunk main"), connection.transaction():
+            connection.execute("DELETE FROM accounts.trunk_groups WHERE name = 'main'")
+            dedicated.reconcile(connection, "warp-edge", own)
+        with connection.transaction():
+            connection.execute("DELETE FROM accounts.trunk_groups WHERE name = 'main'")
+            dedicated.reconcile(connection, "warp-edge", {})
+    assert keys(acl) == {}
 
 
 def test_a_digest_trunk_beside_an_ip_trunk_takes_no_address_from_it(acl: Database) -> None:

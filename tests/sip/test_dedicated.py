@@ -35,6 +35,24 @@ def test_an_entry_of_the_owners_gives_the_trunk(edge: Edge, dedicated: None) -> 
     assert (answer.status, answer.headers["x-warp-ban"], answer.headers["x-warp-trunk"]) == (200, "BETA", "both")
 
 
+def test_an_address_of_a_trunk_gives_that_trunk_whatever_the_source_is_of(
+    acl: Acl, edge: Edge, dedicated: None
+) -> None:
+    acl.trunk("BETA", "by-address")
+    acl.do("UPDATE accounts.customer_dedicated_ips SET trunk = 'by-address' WHERE address = '34.1.2.3'")
+    try:
+        seconds_until(lambda: edge.ask(UNKNOWN, port=PORT).headers["x-warp-trunk"] == "by-address", SOON)
+        answer = edge.ask(BETA_SOURCE, port=PORT)
+        assert (answer.headers["x-warp-ban"], answer.headers["x-warp-trunk"]) == ("BETA", "by-address")
+        assert edge.ask(BETA_SOURCE).headers["x-warp-trunk"] == "both", "elsewhere it is its own trunk's"
+        assert edge.status(KNOWN, PORT) == 403
+        acl.do("UPDATE accounts.trunk_groups SET active = false WHERE ban = 'BETA' AND name = 'by-address'")
+        seconds_until(lambda: edge.status(UNKNOWN, PORT) == 403, SOON)
+    finally:
+        acl.do("UPDATE accounts.customer_dedicated_ips SET trunk = NULL WHERE address = '34.1.2.3'")
+        acl.do("DELETE FROM accounts.trunk_groups WHERE ban = 'BETA' AND name = 'by-address'")
+
+
 def test_another_customer_is_refused_there(edge: Edge, dedicated: None) -> None:
     answer = edge.ask(KNOWN, port=PORT)
     assert answer.status == 403

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import psycopg
 import pytest
@@ -60,9 +61,16 @@ def cut(acl: Acl, role: str) -> None:
     )
 
 
+def connected(database: Database) -> psycopg.Connection[Any]:
+    return psycopg.connect(
+        host=database.host, port=database.port, dbname=database.name, user=database.user, password=database.password,
+        sslmode="require",
+    )  # fmt: skip
+
+
 def signs_in(database: Database) -> bool:
     try:
-        with psycopg.connect(database.access(database.host, database.port)["WARP_ACL_DB_URL"], sslmode="require"):
+        with connected(database):
             return True
     except psycopg.OperationalError:
         return False
@@ -114,7 +122,7 @@ def started(edge: Edge, number: int, database: Database, ended: ExitStack) -> Re
 def test_the_second_login_reads_what_the_first_does_and_nothing_else(rotating: Acl) -> None:
     update(rotating, READER_PASSWORD, NEW_PASSWORD)
     database = Rotated(rotating.server, rotating.name).database
-    with psycopg.connect(database.access(database.host, database.port)["WARP_ACL_DB_URL"], sslmode="require") as second:
+    with connected(database) as second:
         assert second.execute("SELECT count(*) FROM acl_hosts").fetchone()
         assert second.execute("SHOW search_path").fetchone() == ("kamailio",)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):

@@ -8,7 +8,7 @@ import pytest
 
 from components.trunk_acl import migrations, migrator, roles
 from sandbox.sip_proxy import Database
-from tests.sip.acl import Acl
+from tests.sip.acl import READER_PASSWORD, Acl
 from tests.sip.conftest import ProxyMaker
 from tests.sip.edge import KNOWN, SOON, UNKNOWN, seconds_until
 from tests.sip.test_start import LONGEST, away, with_snapshot
@@ -38,7 +38,7 @@ def test_an_iam_principals_name_and_any_password_sign_in(
     own_acl: Acl, new_proxy: ProxyMaker, user: str, password: str
 ) -> None:
     own_acl.server.create_user(user, password)
-    wishes = migrator.Wishes(migrations.load(), [roles.reader(None, [user])], create_customers=True)
+    wishes = migrator.Wishes(migrations.load(), [roles.reader(READER_PASSWORD, [user])], create_customers=True)
     with own_acl.connection() as connection:
         migrator.migrate(connection, wishes)
     edge = with_snapshot(new_proxy("mtree", AsMember(own_acl.server, own_acl.name, user, password)))
