@@ -32,6 +32,14 @@ Key = Annotated[
         )
     ),
 ]
+TrunkName = Annotated[
+    str,
+    Field(
+        pattern=form(
+            TRUNK, "as in its trunk file: lower-case letters, digits, points, hyphens and underscores, 63 at most"
+        )
+    ),
+]
 # Each customer has a block of the pods' ports, one for each role in this order.
 ROLES = tuple(TRANSPORT_OF_ROLE)
 TargetPort = Annotated[int, Field(ge=1024, le=65_536 - len(ROLES))]
@@ -48,7 +56,7 @@ class DedicatedCustomer(Section):
     """One customer's dedicated addresses."""
 
     ban: Ban = Field(description="the customer's billing account number; calls to the address are this customer's")
-    trunk: Annotated[str, Field(pattern=TRUNK)] | None = Field(
+    trunk: TrunkName | None = Field(
         None,
         description="the customer's trunk that calls to the addresses count for; absent: the one that has the caller as"
         " an entry, or else `dedicated`",
