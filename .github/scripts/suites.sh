@@ -19,8 +19,12 @@ while IFS= read -r file; do
     # They select what is tested.
     .github/workflows/checks.yml | .github/scripts/suites.sh) need "${all[@]}" ;;
     # Used by other suites.
-    tests/unit/published.py) need test-site ;;
-    tests/unit/cloud.py | tests/unit/recording.py | tests/unit/test_global_stack.py) need engine ;;
+    tests/unit/published.py) need database test-site ;;
+    tests/unit/format_readers.py | tests/unit/device_models.py) need database test-sip ;;
+    tests/unit/firewall_probe.py | tests/unit/test_devices.py | tests/unit/test_formats.py) need database ;;
+    tests/unit/test_sheets.py | tests/unit/test_site.py) need database ;;
+    tests/unit/cloud.py | tests/unit/recording.py) need database engine ;;
+    tests/unit/test_global_stack.py) need engine ;;
     tests/unit/review_golden/*) need engine ;;
     tests/unit/* | tests/processes/*) ;;
     tests/local_cloud/* | tests/sandbox/*) need sandbox-tests ;;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from inventory.address import Address
+from inventory.formats.flows import services
 from inventory.formats.selection import (
     FOR_ANYBODY,
     FOR_ONE_SIDE,
@@ -21,6 +21,7 @@ PREFIX_LIST_ENTRIES_AT_MOST = 100
 # A list's MaxEntries cannot change in a call that changes entries, and all of it counts against the rules of every
 # security group that uses the list (docs.aws.amazon.com/vpc/latest/userguide/managed-prefix-lists.html).
 PREFIX_LIST_HEAD_ROOM = 10
+GCP_FILE = "gcp-firewall.json"
 
 
 def aws_prefix_list(selection: Selection) -> str:
@@ -69,30 +70,37 @@ def _entries(selection: Selection) -> list[dict[str, str]]:
 
 
 def gcp_firewall(selection: Selection) -> str:
-    """Bodies for the method `firewalls.insert` of Compute Engine, one per protocol and set of ports.
+    """Bodies for the methods `firewalls.insert` and `firewalls.patch` of Compute Engine, one rule per service.
 
-    A rule's ranges are of one family (docs.cloud.google.com/firewall/docs/firewalls).
+    A rule's ranges are of one family (docs.cloud.google.com/firewall/docs/firewalls). Names are made of what is opened,
+    so a rule with a name is always the same rule; one that is no longer in the file has to be deleted.
     """
-    groups: dict[tuple[str, tuple[int, ...]], list[Address]] = {}
-    for address in selection.living:
-        for each in address.protocols:
-            groups.setdefault((each.lower(), tuple(sorted(address.ports))), []).append(address)
     inward = selection.audience is Audience.VENDORS
-    names: dict[str, int] = {}
-    rules = []
-    for (protocol, ports), found in groups.items():
-        name = f"warp-{selection.audience.label}-{protocol}" + ("-ipv6" if selection.family == 6 else "")
-        names[name] = names.get(name, 0) + 1
-        rules.append(
-            {
-                "name": name if names[name] == 1 else f"{name}-{names[name]}",
-                "description": selection.heading,
-                "direction": "INGRESS" if inward else "EGRESS",
-                "sourceRanges" if inward else "destinationRanges": list(dict.fromkeys(a.cidr for a in found)),
-                "allowed": [{"IPProtocol": protocol, "ports": [str(port) for port in ports]}],
-            }
+    own, suffix = f"warp-{selection.audience.label}-", "-ipv6" if selection.family == 6 else ""
+    description = ". ".join(
+        (
+            selection.heading,
+            *selection.sibling(GCP_FILE),
+            "First firewalls.insert, then firewalls.patch (gcloud compute firewall-rules update) by name",
+            f"A rule {own}... that no file has any more: gcloud compute firewall-rules delete",
         )
-    return _json(rules)
+    )
+    return _json(
+        [
+            {
+                "name": f"{own}{service.name}{suffix}",
+                "description": description,
+                "direction": "INGRESS" if inward else "EGRESS",
+                "sourceRanges" if inward else "destinationRanges": [each.cidr for each in service.addresses],
+                "allowed": [
+                    {"IPProtocol": protocol, "ports": [str(port) for each, port in service.flows if each == protocol]}
+                    for protocol in dict.fromkeys(protocol for protocol, _ in service.flows)
+                ],
+            }
+            for service in services(selection)
+            if service.addresses
+        ]
+    )
 
 
 def terraform(selection: Selection) -> str:
@@ -126,8 +134,8 @@ CLOUDS = (
     ),
     Format(
         "gcp-firewall",
-        "gcp-firewall.json",
-        "bodies for Compute Engine's firewalls.insert",
+        GCP_FILE,
+        "rules for Compute Engine's firewalls.insert and firewalls.patch",
         gcp_firewall,
         FOR_ONE_SIDE,
         one_family=True,

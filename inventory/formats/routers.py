@@ -9,6 +9,7 @@ from inventory.formats.flows import Service, calls, services
 from inventory.formats.selection import FOR_ONE_SIDE, Audience, Format, Selection, lines
 
 MENUS = {4: "ip", 6: "ipv6"}
+LOOPBACK = {4: "127.0.0.1/32", 6: "::1/128"}
 
 
 def mikrotik(selection: Selection) -> str:
@@ -91,8 +92,9 @@ def juniper(selection: Selection) -> str:
             ),
         ]
         text += ["    replace:", f"    prefix-list {name} {{", "        /*", *(f"         * {each}" for each in head)]
-        # Of a list whose addresses are retired: a term must not match an empty list.
-        prefixes = [each.cidr for each in service.addresses] or ["127.0.0.1/32", "::1/128"]
+        # A term must not match a list that is empty for its family: loopback stands for one without addresses.
+        prefixes = [each.cidr for each in service.addresses]
+        prefixes += [host for family, host in LOOPBACK.items() if not _of_family(service, family)]
         text += ["         */", *(f"        {each};" for each in prefixes), "    }"]
     return lines(*text, "}")
 

@@ -102,12 +102,16 @@ def asterisk(selection: Selection) -> str:
 
 
 def freeswitch(selection: Selection) -> str:
-    """A list to be included in acl.conf.xml: FreeSWITCH reads one `acl.conf`, so a second one would not count."""
+    """A list to be included in acl.conf.xml: FreeSWITCH reads one `acl.conf`, so a second one would not count.
+
+    The comment may not have the element itself: FreeSWITCH's preprocessor knows no comments (src/switch_xml.c), and the
+    file would include itself.
+    """
     name = f"warp-{selection.audience.label}"
     head = (
         selection.heading,
         f"Replace conf/acl/{name}.xml by this file each time. Once, inside of network-lists in",
-        'autoload_configs/acl.conf.xml: <X-PRE-PROCESS cmd="include" data="../acl/*.xml"/>',
+        'autoload_configs/acl.conf.xml, in angle brackets: X-PRE-PROCESS cmd="include" data="../acl/*.xml"/',
         f'and in the SIP profile: <param name="apply-inbound-acl" value="{name}"/>',
         "After each update: fs_cli -x reloadacl",
     )

@@ -225,7 +225,9 @@ class Junos:
             found = one.match(rest)
             assert found, rest
             assert found[2].rstrip().endswith(";")
-            self.lists[found[1]] = {str(ipaddress.ip_network(each.strip())) for each in found[2].split(";")[:-1]}
+            prefixes = [ipaddress.ip_network(each.strip()) for each in found[2].split(";")[:-1]]
+            assert {each.version for each in prefixes} == {4, 6}, "a term of one family must not match an empty list"
+            self.lists[found[1]] = {str(each) for each in prefixes}
             rest = rest[found.end() :]
 
     def once(self, text: str) -> None:

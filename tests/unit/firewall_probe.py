@@ -29,7 +29,11 @@ def run_steps(*steps: Json) -> list[Any]:
     """Results of these steps, in a new namespace; people who are not root get a user namespace."""
     alone = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"])]
     command = [*alone, sys.executable, str(Path(__file__))]
-    done = subprocess.run(command, input=json.dumps(steps), capture_output=True, text=True, check=False, timeout=120)
+    # Of people who are not root, Debian's PATH has no sbin.
+    env = os.environ | {"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
+    done = subprocess.run(
+        command, input=json.dumps(steps), capture_output=True, text=True, check=False, timeout=120, env=env
+    )
     assert done.returncode == 0, done.stderr
     found: list[Any] = json.loads(done.stdout)
     return found

@@ -13,6 +13,7 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -373,21 +374,43 @@ def test_asterisk_gets_both_families_in_a_file_of_its_own(to: Audience) -> None:
         assert f"`#include warp-{to.label}.conf`" in text
 
 
-def test_freeswitch_finds_the_list_among_its_own() -> None:
-    """Included as the head says: FreeSWITCH's preprocessor puts the content of <include> in the place of the line."""
+def preprocessed(file: Path, depth: int = 0) -> str:
+    """As FreeSWITCH does it (src/switch_xml.c, `preprocess`): line by line before the XML is parsed, so in comments
+    too; <include> is dropped; paths are relative to the file; 100 levels at most."""
+    assert depth <= 2, f"{file} includes itself"
+    found = []
+    for line in file.read_text().splitlines():
+        if re.search("</?include>", line):
+            continue
+        before, tag, rest = line.partition("X-PRE-PROCESS")
+        if not tag:
+            found.append(line)
+        elif before.endswith("<"):
+            included = re.search(r'cmd="include" data="([^"]+)"', rest)
+            assert included
+            found += [preprocessed(each, depth + 1) for each in sorted(file.parent.glob(included[1]))]
+    return "\n".join(found)
+
+
+def test_freeswitch_finds_the_lists_among_its_own(tmp_path: Path) -> None:
+    """Included as the head says, with the customers' list beside it."""
+    (tmp_path / "acl").mkdir()
+    (tmp_path / "autoload_configs").mkdir()
+    config = tmp_path / "autoload_configs" / "acl.conf.xml"
     for document in (FIRST, SECOND):
-        text = render("freeswitch", document)
-        comment = ElementTree.fromstring(
-            text, ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True))
-        )[0]
-        assert '<X-PRE-PROCESS cmd="include" data="../acl/*.xml"/>' in str(comment.text)
+        for to in SIDES:
+            text = render("freeswitch", document, to=to)
+            assert f"Replace conf/acl/warp-{to.label}.xml by this file" in text
+            (tmp_path / "acl" / f"warp-{to.label}.xml").write_text(text)
+            element = re.search(r"in angle brackets: (X-PRE-PROCESS .*/)$", text, re.MULTILINE)
+            assert element
         own = '<list name="lan.auto" default="deny"><node type="allow" cidr="203.0.113.90/32"/></list>'
-        body = re.sub("</?include>", "", text)
-        config = ElementTree.fromstring(
-            f'<configuration name="acl.conf"><network-lists>{own}{body}</network-lists></configuration>'
+        config.write_text(
+            f'<configuration name="acl.conf"><network-lists>{own}\n<{element[1]}>\n</network-lists></configuration>'
         )
-        found = {each.get("name"): {str(n.get("cidr")).partition("/")[0] for n in each} for each in config[0]}
-        assert found == {"lan.auto": {"203.0.113.90"}, "warp-egress": accepted(VENDORS, document)}
+        (lists,) = ElementTree.fromstring(preprocessed(config))
+        found = {each.get("name"): {str(n.get("cidr")).partition("/")[0] for n in each} for each in lists}
+        assert found == {"lan.auto": {"203.0.113.90"}} | {f"warp-{to.label}": accepted(to, document) for to in SIDES}
 
 
 @pytest.mark.parametrize("to", SIDES)
@@ -399,6 +422,43 @@ def test_a_plain_list_is_one_that_firewalls_fetch(name: str, to: Audience) -> No
         lines = render(name, document, to=to).splitlines()
         assert {str(ipaddress.ip_network(line).network_address) for line in lines} == accepted(to, document)
         assert len(lines) == len(set(lines))
+
+
+# --- Compute Engine. ---
+
+
+def gcp_opens(rules: dict[str, Json]) -> set[Flow]:
+    return {
+        (cidr.partition("/")[0], allowed["IPProtocol"], int(port))
+        for rule in rules.values()
+        for cidr in rule.get("sourceRanges", rule.get("destinationRanges"))
+        for allowed in rule["allowed"]
+        for port in allowed["ports"]
+    }
+
+
+@pytest.mark.parametrize("to", SIDES)
+def test_compute_engine_has_what_the_inventory_has_after_each_update(to: Audience) -> None:
+    """As docs/formats.md says: insert what is missing, patch what is there, delete what no file has any more."""
+    old = {"sourceRanges": ["198.51.100.2/32"], "allowed": [{"IPProtocol": "udp", "ports": ["5060"]}]}
+    project: dict[str, Json] = {f"warp-{to.label}-udp": old, "mine": {"sourceRanges": [], "allowed": []}}
+    for document in (FIRST, FIRST, SECOND, SECOND, THIRD):
+        files = [json.loads(render("gcp-firewall", document, to=to, ip=family)) for family in (4, 6)]
+        found = {rule["name"]: rule for rules in files for rule in rules}
+        assert len(found) == sum(map(len, files)), "a name in one of the files only"
+        assert ("IPv6 addresses: gcp-firewall-ipv6.json" in files[0][0]["description"]) == (document is not THIRD)
+        stale = [name for name in project if name.startswith(f"warp-{to.label}-") and name not in found]
+        project = {name: rule for name, rule in (project | found).items() if name not in stale}
+        assert gcp_opens(project) == promised(document, to)
+        assert "mine" in project
+
+
+@pytest.mark.parametrize("to", SIDES)
+def test_a_rule_of_compute_engine_has_the_same_name_whatever_else_there_is(to: Audience) -> None:
+    backwards = inventory(*reversed(FIRST["addresses"]))
+    first, second = ({rule["name"]: gcp_opens({"": rule}) for rule in json.loads(render("gcp-firewall", each, to=to))}
+                     for each in (FIRST, backwards))  # fmt: skip
+    assert first == second
 
 
 # --- Siblings. ---

@@ -128,10 +128,10 @@ def test_vendors_rules_match_source_address_and_destination_port() -> None:
     ]
     group = "object-group WARP-EGRESS-UDP-5060-TCP-5060"
     assert f"!   permit udp {group} any eq 5060" in render("cisco-acl", LIVE).splitlines()
-    udp, tcp = json.loads(render("gcp-firewall", LIVE))
-    assert (udp["name"], udp["direction"], udp["sourceRanges"]) == ("warp-egress-udp", "INGRESS", ranges(*NAT))
-    assert udp["allowed"] == [{"IPProtocol": "udp", "ports": ["5060"]}]
-    assert tcp["allowed"] == [{"IPProtocol": "tcp", "ports": ["5060"]}]
+    (rule,) = json.loads(render("gcp-firewall", LIVE))
+    assert (rule["name"], rule["direction"]) == ("warp-egress-udp-5060-tcp-5060", "INGRESS")
+    assert rule["sourceRanges"] == ranges(*NAT)
+    assert rule["allowed"] == [{"IPProtocol": protocol, "ports": ["5060"]} for protocol in ("udp", "tcp")]
 
 
 def test_customers_rules_match_destination_address_and_every_port_of_it() -> None:
@@ -145,8 +145,9 @@ def test_customers_rules_match_destination_address_and_every_port_of_it() -> Non
     group = "object-group WARP-INGRESS-TCP-5060-5061-8080-8443"
     assert f"!   permit tcp any {group} eq 5061" in render("cisco-acl", LIVE, to=CUSTOMERS).splitlines()
     rules = {rule["name"]: rule for rule in json.loads(render("gcp-firewall", LIVE, to=CUSTOMERS))}
-    assert rules["warp-ingress-tcp"]["destinationRanges"] == [f"{TCP}/32"]
-    assert rules["warp-ingress-tcp"]["allowed"][0]["ports"] == ["5060", "5061", "8080", "8443"]
+    tcp = rules["warp-ingress-tcp-5060-5061-8080-8443"]
+    assert tcp["destinationRanges"] == [f"{TCP}/32"]
+    assert tcp["allowed"] == [{"IPProtocol": "tcp", "ports": ["5060", "5061", "8080", "8443"]}]
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from tests.unit.toolchain import ROOT, known_faults, pins, pulumi_engine, steps
+from tests.unit.toolchain import ROOT, debian_packages, known_faults, pins, pulumi_engine, steps
 
 COMMAND = [sys.executable, "tools/pins.py"]
 ROW = "| 2026-09-03 | x | 1.2.0 | 1.10.0 | refused | it drops updates | nothing | take 1.10.1 | a source |"
@@ -181,3 +182,19 @@ def test_what_belongs_together_moves_together() -> None:
     providers = ("pulumi-gcp", "pulumi-kubernetes", "pulumi-random")
     assert {groups[name] for name in providers} == set(providers)
     assert all(name == "pulumi/pulumi" or name in groups for _, _, name in managers())
+
+
+def test_every_dependency_has_its_line_with_what_it_is_for() -> None:
+    """docs/dependencies.md; packages of types have one line together."""
+    page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    pinned: list[object] = list(project["project"]["dependencies"])
+    pinned += [each for group in project["dependency-groups"].values() for each in group]
+    pinned += (ROOT / "tools/postgres/requirements.txt").read_text(encoding="utf-8").splitlines()
+    names = {found[1] for each in pinned if (found := re.match(r"([\w-]+)(?:\[\w+\])?==", str(each)))}
+    npm = json.loads((ROOT / "tools/postgres/package.json").read_text(encoding="utf-8"))["optionalDependencies"]
+    names |= {each.removeprefix("npm:").rpartition("@")[0] for each in npm.values()}
+    names |= {each.name for each in debian_packages.NEEDED_BY_TESTS}
+    tables = " ".join(re.findall(r"^\| ([^|]+) \|", page, re.MULTILINE))
+    listed = set(re.findall(r"[@\w/-]+", tables))
+    assert not {each for each in names if not each.startswith("types-")} - listed
