@@ -66,8 +66,12 @@ class DedicatedIngress(pulumi.ComponentResource):
         """Rows of the trunk ACL that assign each address to its customer, by the address's name; not for a draining
         address."""
         return {
-            each.address: {"ban": each.ban, "address": self.by_name[each.address], "service": each.service}
-            | ({"trunk": each.settings.trunk} if each.settings.trunk else {})
+            each.address: {
+                "ban": each.ban,
+                "address": self.by_name[each.address],
+                "service": each.service,
+                **({"trunk": each.settings.trunk} if each.settings.trunk else {}),
+            }
             for each in self._args.listeners
             if each.status is Status.ACTIVE
         }

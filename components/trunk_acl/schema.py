@@ -115,8 +115,9 @@ class TrunkAclSchema(pulumi.ComponentResource):
                 "signIn": {
                     "readers": [database_user(each) for each in acl.sign_in.readers],
                     "writers": [database_user(each) for each in acl.sign_in.writers],
-                    # Left out where there was no rotation, as in stacks of before.
-                    **({"rotation": acl.sign_in.rotation} if acl.sign_in.passwords and acl.sign_in.rotation else {}),
+                    # Left out where there was no rotation, as in stacks of before. Also without passwords: the second
+                    # reader must not keep its own.
+                    **({"rotation": acl.sign_in.rotation} if acl.sign_in.rotation else {}),
                 },
                 "readerPassword": credentials.of(READER),
                 "secondReaderPassword": credentials.of(SECOND_READER),

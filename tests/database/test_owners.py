@@ -201,7 +201,7 @@ def test_the_provider_repeats_it_and_gives_up_in_words(
     Calls.update(id_, outs, news)
     assert (left, empty.owner_of("34.2.0.1")) == ([-1], FIRST)
     left[0] = endless = 1_000_000
-    with pytest.raises(Refusal, match=r"the database is busy: the trunks waited \d+ s for locks"):
+    with pytest.raises(Refusal, match=r"the database is busy: the trunks waited [\d.]+ s for locks"):
         PROVIDER.update(id_, news, props)
     assert left[0] < endless
     assert empty.owner_of("34.2.0.1") == FIRST

@@ -388,6 +388,12 @@ def test_credentials_that_are_not_kept_no_longer_sign_in(rotation: int) -> None:
     assert signs_in(rotated(rotation)) == (login, password), "which are the same as before"
 
 
+def test_neither_login_keeps_its_password_when_readers_sign_in_by_iam() -> None:
+    config = by_iam(("address", "127.0.0.1"), ("reloader.databaseProxy", PROXY))
+    edge = declare(changed(config, ("warp-edge:trunkAcl", "signIn", "rotation"), 1))
+    assert given(edge) == {"warp_acl_reader": None, "warp_acl_reader_b": None}
+
+
 def test_a_locked_password_is_never_removed_and_those_of_rotations_can_be() -> None:
     locked: dict[str, set[bool]] = {}
     for rotation in range(4):
