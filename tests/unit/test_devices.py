@@ -430,6 +430,13 @@ def test_freeswitch_finds_the_lists_among_its_own(tmp_path: Path) -> None:
         assert found == {"lan.auto": {"203.0.113.90"}} | {f"warp-{to.label}": accepted(to, document) for to in SIDES}
 
 
+def test_freeswitch_loses_no_address_to_its_purpose(tmp_path: Path) -> None:
+    file = tmp_path / "list.xml"
+    for purpose in ("X-PRE-PROCESS", "<x-pre-process/>", "<include>", "-->"):
+        file.write_text(render("freeswitch", inventory(address("one", "198.51.100.1", purpose=purpose))))
+        assert [node.get("cidr") for node in ElementTree.fromstring(preprocessed(file))] == ["198.51.100.1/32"]
+
+
 @pytest.mark.parametrize("to", SIDES)
 @pytest.mark.parametrize("name", ["addresses", "cidrs"])
 def test_a_plain_list_is_one_that_firewalls_fetch(name: str, to: Audience) -> None:
