@@ -83,8 +83,7 @@ def refuse_strangers(connection: Connection) -> None:
         raise Refusal(
             f"{found[0]} is there already and was not made by these migrations"
             + (f" (nor {', '.join(found[1:])})" if found[1:] else ""),
-            "move it out of the way with its rows, and copy them back afterwards: docs/trunk-acl.md, 'Tables that are"
-            " there already'",
+            "move it out of the way with its rows, and copy them back afterwards: docs/trunk-acl.md, 'Existing tables'",
         )
 
 

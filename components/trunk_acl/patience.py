@@ -1,4 +1,5 @@
-"""Locks that other transactions hold: waited for a second at a time, so that nothing queues behind this run for longer.
+"""Locks that other transactions hold: waited for about a second at a time, so that nothing queues behind this run for
+longer.
 
 A session that waits for a lock delays all later requests that conflict with its own, also those that do not conflict
 with the holder (postgresql.org/docs/current/explicit-locking.html): a migration behind one open transaction would stop
@@ -20,7 +21,9 @@ from refusal import Refusal
 
 T = TypeVar("T")
 
-ATTEMPT_SECONDS = 1.0
+# Longer than the server's deadlock_timeout (1 s): only after that it ends an autovacuum that is in the way, and with a
+# lock_timeout of the same length this attempt would be given up first, each time (storage/lmgr/proc.c, ProcSleep).
+ATTEMPT_SECONDS = 1.2
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 # Another's transaction has the lock; or each waits for the other, or depends on what the other wrote, and the server
 # ended this one (postgresql.org/docs/current/mvcc-serialization-failure-handling.html).

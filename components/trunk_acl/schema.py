@@ -188,12 +188,22 @@ def trunk_files(acl: TrunkAcl, folder: Path, before: Mapping[str, str] | None) -
 
 
 def refuse_skipped_rotation(acl: TrunkAcl, before: int | None) -> None:
-    """Refuse a rotation that would change the password of the login in use in place. `before`: that of the last update.
+    """Refuse a rotation by which the login in use would end at once: its password changed in place, or not kept.
+    `before`: that of the last update.
 
     Call it before anything is declared.
     """
     now = acl.sign_in.rotation
-    if acl.manage and acl.sign_in.passwords and before is not None and now not in (before, before + 1):
+    if not acl.manage or not acl.sign_in.passwords or before is None:
+        return
+    if now == before + 1 and not acl.sign_in.keep_previous:
+        raise RefusedError(
+            f"trunkAcl.signIn.rotation goes from {before} to {now} with keepPrevious: false: the credentials in use"
+            " would end at once",
+            "take trunkAcl.signIn.keepPrevious out until the proxies have been restarted; docs/trunk-acl.md, 'Changing"
+            " credentials'",
+        )
+    if now not in (before, before + 1):
         raise RefusedError(
             f"trunkAcl.signIn.rotation goes from {before} to {now}: the credentials in use would end at once",
             f"set it to {before + 1} for new ones, or to {before}; docs/trunk-acl.md, 'Changing credentials'",

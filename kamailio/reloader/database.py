@@ -167,6 +167,11 @@ class Listener:
         ((taken,),) = _ask(self._connection, TAKE, lease)
         return bool(taken)
 
+    def forget(self) -> None:
+        """What was announced until now. Raises `DatabaseDown` when the connection is lost."""
+        for _ in self.payloads(0):
+            pass
+
     def check(self) -> None:
         """Whether the connection still answers: one that was cut without a word says nothing by itself."""
         if not self.standby:

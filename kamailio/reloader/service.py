@@ -71,6 +71,8 @@ class Service:
                 self._proxies.pop(where).end()
             self._status.turn()
             time.sleep(STAND_BY_SECONDS)
+            # What is announced meanwhile is the leading one's to do. Nothing of it may pile up here, for weeks.
+            listener.forget()
         return False
 
     def _listen(self, listener: Listener, goes_on: Callable[[], bool]) -> None:

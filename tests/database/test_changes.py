@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from components.trunk_acl import applying
-from kamailio.reloader.database import Changes
-from tests.database.servers import CUSTOMERS, Database
+from kamailio.reloader import service
+from kamailio.reloader.database import Changes, Listener, lease_of
+from kamailio.reloader.environment import Settings
+from kamailio.reloader.status import Status
+from tests.database.servers import CUSTOMERS, READER_PASSWORD, Database
 
 OTHER = CUSTOMERS[1]
 DEDICATED = "INSERT INTO accounts.customer_dedicated_ips (ban, address, gcp_address_name, gcp_service_name)"
@@ -248,3 +252,27 @@ def test_a_schema_without_the_log_is_reported_once_and_is_no_outage(
         assert "run `pulumi up` of the stack that owns the database" in line
     finally:
         mended.migrate()
+
+
+def test_a_reloader_that_stands_by_keeps_nothing_of_what_is_announced(
+    acl: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may stand by for months, and its memory is limited."""
+    monkeypatch.setattr(service, "STAND_BY_SECONDS", 0.01)
+    url = f"postgres://warp_acl_reader:{READER_PASSWORD}@{acl.server.host}:{acl.server.port}/{acl.name}"
+    settings = Settings.read({"WARP_ACL_DB_URL": url, "WARP_ACL_RPC_TOKEN": "token", "WARP_ACL_PROXIES": "127.0.0.1"})
+    heard: list[str] = []
+    with contextlib.closing(Listener(url, 1)) as leading, contextlib.closing(Listener(url, 1)) as standing_by:
+        assert leading.take(lease_of(settings.token))
+        payloads = standing_by.payloads
+
+        def listened(seconds: float) -> Iterator[str]:
+            for payload in payloads(seconds):
+                heard.append(payload)
+                yield payload
+
+        monkeypatch.setattr(standing_by, "payloads", listened)
+        acl.do("NOTIFY trunk_acl, 'all'")
+        end = time.monotonic() + 30
+        assert not service.Service(settings, Status())._lead(standing_by, lambda: not heard and time.monotonic() < end)
+    assert heard == ["all"]

@@ -61,10 +61,20 @@ def test_writers_do_not_wait_behind_the_first_update(empty: Database, capfd: pyt
         holder.commit()
     run.join(60)
     assert len(run.report.applied) == len(KNOWN)
-    assert f"migration 0002_trunks.sql waits for locks (1 of {LONG:g} s), held by billing report as {USER}" in said
+    assert f"migration 0002_trunks.sql waits for locks (1.2 of {LONG:g} s), held by billing report as {USER}" in said
     assert f", process {pid}, since 20" in said
     assert "(accounts.customers" in said
     assert "INSERT" not in said
+
+
+def test_an_attempt_is_long_enough_for_the_server_to_end_an_autovacuum_in_the_way(acl: Database) -> None:
+    with acl.connect() as connection:
+        patience.Patience(connection, LONG)
+        ((lock, deadlock),) = connection.execute(
+            "SELECT max(setting::int) FILTER (WHERE name = 'lock_timeout'),"
+            " max(setting::int) FILTER (WHERE name = 'deadlock_timeout') FROM pg_settings WHERE unit = 'ms'"
+        ).fetchall()
+    assert lock > deadlock > 0
 
 
 def test_at_the_deadline_the_holders_are_named_and_nothing_is_changed(own: Database) -> None:
@@ -127,7 +137,7 @@ def test_pauses_grow_and_the_deadline_counts_waiting_only(
     pauses: list[float] = []
     monkeypatch.setattr(time, "sleep", pauses.append)
     monkeypatch.setattr(patience, "BUSY", (ZeroDivisionError,))
-    with mended.connect() as connection, pytest.raises(Refusal, match=r"the work waited 39\.5 s for locks"):
+    with mended.connect() as connection, pytest.raises(Refusal, match=r"the work waited 41\.1 s for locks"):
         patience.Patience(connection, 40).run("the work", lambda: 1 / 0)
     assert pauses == [0.5, 1, 2, 4, 8, 8, 8]
     assert len(capfd.readouterr().err.splitlines()) == len(pauses)

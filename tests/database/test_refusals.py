@@ -241,11 +241,24 @@ def test_the_portal_s_refusal_does_not_say_which_other_customer_has_the_range(
     assert server.postgres.log_file.read_text(encoding="utf-8").count(told) == 2
 
 
-def test_a_range_that_another_trunk_of_the_customer_has_is_refused_with_that_trunk(acl: Database, trunk: int) -> None:
+def test_a_range_that_another_trunk_of_the_customer_has_is_refused(acl: Database, trunk: int) -> None:
     acl.add_entry(trunk, "34.1.2.7/32")
-    with pytest.raises(psycopg.errors.UniqueViolation) as refused:
+    with pytest.raises(psycopg.errors.UniqueViolation, match='"trunk_ips_cidr_once"'):
         acl.add_entry(acl.add_trunk(FIRST, "second"), "34.1.2.7/32")
-    assert refused.value.diag.message_primary == "range refused: 34.1.2.7/32 is an entry of trunk main already"
+
+
+def test_the_portal_may_write_its_entries_as_upserts(acl: Database, trunk: int) -> None:
+    """As many programs do; another customer's range is refused to an upsert, too, and not changed."""
+    upsert = (
+        "INSERT INTO accounts.trunk_ips (trunk_group_id, ban, cidr, active) VALUES ({}, '{}', '34.1.2.7/32', {})"
+        " ON CONFLICT (cidr) DO UPDATE SET active = EXCLUDED.active"
+    )
+    for active in (True, False):
+        acl.do(upsert.format(trunk, FIRST, active), user="warp_acl_writer")
+        assert acl.ask("SELECT active FROM accounts.trunk_ips") == [active]
+    with pytest.raises(psycopg.errors.ExclusionViolation, match="overlaps a range of another customer"):
+        acl.do(upsert.format(acl.add_trunk(SECOND), SECOND, True), user="warp_acl_writer")
+    assert acl.ask("SELECT active FROM accounts.trunk_ips") == [False]
 
 
 def test_nobody_owns_a_range_twice(acl: Database, trunk: int) -> None:

@@ -22,7 +22,7 @@ ADDRESS = "gcp:compute/address:Address"
 SERVICE = "kubernetes:core/v1:Service"
 RECORD = "gcp:dns/recordSet:RecordSet"
 ACME = {"ban": "100001", "targetPort": 15060, "tcp": {}, "dnsName": "acme"}
-BETA = {"ban": "100002", "targetPort": 15064}
+BETA = {"ban": "100002", "trunk": "main", "targetPort": 15064}
 RESERVED = {"sip-acme-udp-ip": "34.1.2.3", "sip-acme-tcp-ip": "34.1.2.4", "sip-beta-udp-ip": "34.1.2.5"}
 
 
@@ -97,7 +97,7 @@ def test_the_database_gets_the_customer_of_each_address(edge: Edge) -> None:
     assert edge.named("trunk-acl-rows").inputs["dedicated"] == {
         "sip-acme-udp-ip": {"ban": "100001", "address": "34.1.2.3", "service": "sip-acme-udp"},
         "sip-acme-tcp-ip": {"ban": "100001", "address": "34.1.2.4", "service": "sip-acme-tcp"},
-        "sip-beta-udp-ip": {"ban": "100002", "address": "34.1.2.5", "service": "sip-beta-udp"},
+        "sip-beta-udp-ip": {"ban": "100002", "address": "34.1.2.5", "service": "sip-beta-udp", "trunk": "main"},
     }
 
 

@@ -418,6 +418,15 @@ def test_a_rotation_that_would_change_the_login_in_use_is_refused(before: int, n
         refuse_skipped_rotation(acl, before)
 
 
+def test_a_rotation_that_does_not_keep_the_login_in_use_is_refused() -> None:
+    config = with_acl("signIn", value={"rotation": 2, "keepPrevious": False})
+    acl = Settings.parse(as_engine_gives_it(config)).trunk_acl
+    with pytest.raises(RefusedError, match=r"(?s)rotation goes from 1 to 2 with keepPrevious: false: .*take .* out"):
+        refuse_skipped_rotation(acl, 1)
+    refuse_skipped_rotation(acl, 2)
+    refuse_skipped_rotation(acl, None)
+
+
 @pytest.mark.parametrize(("before", "now"), [(None, 0), (None, 3), (0, 0), (0, 1), (4, 4), (4, 5)])
 def test_one_step_and_a_first_deployment_are_not_refused(before: int | None, now: int) -> None:
     config = with_acl("signIn", value={"rotation": now})

@@ -113,7 +113,8 @@ $$;
 
 -- The portal's own words: the constraints say which customer has the range, and that is no other customer's business. They
 -- still hold where two transactions do not see each other. The stack's entries are refused by the constraints alone, and its
--- message names the other trunk: it is read by operators.
+-- message names the other trunk: it is read by operators. A range that the customer has already is left to the constraint,
+-- which says nothing of others: a trigger comes before ON CONFLICT, and would refuse every upsert.
 CREATE FUNCTION trunk_acl.refuse_taken_range() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -130,23 +131,15 @@ BEGIN
             USING ERRCODE = 'exclusion_violation', CONSTRAINT = 'trunk_ips_one_customer', DETAIL = format('BAN %s', NEW.ban),
             HINT = 'a range has one customer; operators find the other one in the server''s log';
     END IF;
-    SELECT trunk.name INTO other
-    FROM accounts.trunk_ips AS entry JOIN accounts.trunk_groups AS trunk ON trunk.id = entry.trunk_group_id
-    WHERE entry.cidr = NEW.cidr AND entry.id <> NEW.id;
-    IF FOUND THEN
-        RAISE EXCEPTION 'range refused: % is an entry of trunk % already', NEW.cidr, other.name
-            USING ERRCODE = 'unique_violation', CONSTRAINT = 'trunk_ips_cidr_once', DETAIL = format('BAN %s', NEW.ban),
-            HINT = 'calls from a range count for one trunk; a second one for the same source needs auth_type DIGEST';
-    END IF;
     RETURN NEW;
 END;
 $$;
-COMMENT ON FUNCTION trunk_acl.refuse_taken_range() IS 'Refuses entries of the portal that another customer or trunk has, without saying which customer';
+COMMENT ON FUNCTION trunk_acl.refuse_taken_range() IS 'Refuses entries of the portal that another customer has, without saying which';
 REVOKE ALL ON FUNCTION trunk_acl.refuse_taken_range() FROM PUBLIC;
 CREATE TRIGGER refuse_taken_inserted BEFORE INSERT ON accounts.trunk_ips
     FOR EACH ROW WHEN (NEW.owner = 'portal') EXECUTE FUNCTION trunk_acl.refuse_taken_range();
 CREATE TRIGGER refuse_taken_updated BEFORE UPDATE ON accounts.trunk_ips
     FOR EACH ROW WHEN (NEW.owner = 'portal' AND (NEW.cidr <> OLD.cidr OR NEW.ban <> OLD.ban))
     EXECUTE FUNCTION trunk_acl.refuse_taken_range();
-COMMENT ON TRIGGER refuse_taken_inserted ON accounts.trunk_ips IS 'New entries of the portal: no other customer''s, and once';
-COMMENT ON TRIGGER refuse_taken_updated ON accounts.trunk_ips IS 'Changed entries of the portal: no other customer''s, and once';
+COMMENT ON TRIGGER refuse_taken_inserted ON accounts.trunk_ips IS 'New entries of the portal: no other customer''s';
+COMMENT ON TRIGGER refuse_taken_updated ON accounts.trunk_ips IS 'Changed entries of the portal: no other customer''s';
