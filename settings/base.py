@@ -91,7 +91,10 @@ PortName = Annotated[
 # Same pattern as in the database (sql/0002_trunks.sql, "ban_is_plain").
 BAN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}"
 # A trunk's name; the same there ("name_is_plain").
-TRUNK = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+TRUNK = form(
+    r"^[a-z0-9][a-z0-9._-]{0,62}$",
+    "write lower case letters, digits, ., _ and -, at most 63, a letter or digit first",
+)
 # A fully qualified stack name, as the engine writes it: organization/project/stack.
 StackName = Annotated[
     str,

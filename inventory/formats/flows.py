@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from inventory.address import Address, Direction, Protocol
 from inventory.formats.selection import Audience, NothingToListError, Selection
 
-# Names of groups on a device: IOS and ASA allow 64 characters, with a prefix and a suffix of ours.
-LONGEST_NAME = 44
+# Names of groups on a device: IOS and ASA allow 64 characters, with a prefix and suffixes of ours
+# (`WARP-INGRESS-...-V6-NEXT`).
+LONGEST_NAME = 43
 
 
 def opened(address: Address) -> tuple[Protocol, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from xml.sax.saxutils import quoteattr
 
@@ -115,9 +116,13 @@ def freeswitch(selection: Selection) -> str:
         f'and in the SIP profile: <param name="apply-inbound-acl" value="{name}"/>',
         "After each update: fs_cli -x reloadacl",
     )
+    # A line with these words and without a bracket before them is dropped, and its address with it.
+    remarks = (
+        re.sub("X-PRE-PROCESS", "X_PRE_PROCESS", described(each), flags=re.IGNORECASE) for each in selection.living
+    )
     nodes = (
-        f'    <node type="allow" cidr={quoteattr(address.cidr)} description={quoteattr(described(address))}/>'
-        for address in selection.living
+        f'    <node type="allow" cidr={quoteattr(address.cidr)} description={quoteattr(remark)}/>'
+        for address, remark in zip(selection.living, remarks, strict=True)
     )
     # Two hyphens would end the comment (XML 1.0, section 2.5).
     comment = (f"  {each.replace('--', '__')}" for each in head)

@@ -2,9 +2,10 @@
 
 Both have the moment of publication. No clock is read: the day is that of the last change of an address's state, the
 hour counts that day's changes (23 at most), and minutes and seconds are a hash of everything published. So the moment
-never goes back while states change, and two versions of one day that differ in details alone have the same one once in
-3,600. `syncToken` is that moment in Unix time: seconds in AWS's file (docs.aws.amazon.com/vpc/latest/userguide,
-"AWS IP address ranges: syntax"), milliseconds in Google's (support.google.com/a/answer/10026322).
+never goes back with a change that has the last day, and may with one that was entered late, with an earlier day. Two
+versions of one day that differ in details alone have the same moment once in 3,600. `syncToken` is that moment in Unix
+time: seconds in AWS's file (docs.aws.amazon.com/vpc/latest/userguide, "AWS IP address ranges: syntax"), milliseconds in
+Google's (support.google.com/a/answer/10026322).
 """
 
 from __future__ import annotations
