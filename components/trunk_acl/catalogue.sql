@@ -150,7 +150,8 @@ SELECT 'unlogged table', identity, '', '', format('ALTER TABLE %s SET LOGGED', i
 FROM relations WHERE relkind = 'r' AND relpersistence <> 'p'
 UNION ALL
 SELECT 'replica identity', 'OF ' || identity, relreplident::text, '', format('ALTER TABLE %s REPLICA IDENTITY DEFAULT', identity), 0
-FROM relations WHERE relkind = 'r' AND relreplident <> 'd'
+-- FULL and an index are what a team that follows the tables sets (Datastream, Debezium); NOTHING stops published updates.
+FROM relations WHERE relkind = 'r' AND relreplident = 'n'
 UNION ALL
 SELECT 'sequence options', 'OF ' || identity, format('%s to %s by %s%s', seqmin, seqmax, seqincrement, CASE WHEN seqcycle THEN ' cycle' ELSE '' END), '',
     format('ALTER SEQUENCE %s AS %s INCREMENT BY 1 MINVALUE 1 MAXVALUE %s NO CYCLE', identity, atttypid::regtype, most), 0
