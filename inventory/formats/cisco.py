@@ -117,6 +117,7 @@ def cube_trusted_list(selection: Selection) -> str:
         selection.heading,
         "Each load adds our addresses, and removes those that we retired; other entries stay. Load it in configuration",
         "mode. Messages that an entry to be removed does not exist are harmless.",
+        "A retired address that another carrier of yours has now: leave out its line with `no`.",
         "Then compare: every address of WARP in `show ip address trusted list` must be one of these.",
     ]
     if selection.other_family:
