@@ -6,6 +6,7 @@ The stack is locked and publishes its site; the pods behind its LoadBalancers ar
 from __future__ import annotations
 
 import json
+import re
 import urllib.error
 import urllib.request
 from email.message import Message
@@ -168,11 +169,11 @@ def test_a_slot_that_comes_and_one_that_drains_are_on_the_page_and_the_past_is_k
     assert status[f"{by_name['warp-nat-ip-4']}/32"] == "announced"
     assert status[f"{by_name['warp-nat-ip-3']}/32"] == "draining"
     assert int(ranges["syncToken"]) > int(token)
-    assert ranges["createDate"] == "2026-03-02-00-00-00"
+    assert ranges["createDate"].startswith("2026-03-02-")
     first, second, *_ = fromstring(get(cloud, "feed.xml")[2]).findall(f"{ATOM}entry")
     assert first.findtext(f"{ATOM}title") == f"Announced: {by_name['warp-nat-ip-4']}, us-central1, from 2026-04-01"
     assert by_name["warp-nat-ip-3"] in (second.findtext(f"{ATOM}title") or "")
-    page = get(cloud, "index.html")[2].decode()
+    page = re.sub("<[^>]*>", "", get(cloud, "index.html")[2].decode())
     assert "will be used from 2026-04-01, accept it now" in page
     assert "since 2026-03-02: accept it until it is retired" in page
     earlier = [each.body["content"] for each in cloud.resources(f"{OBJECT}#earlier")]
