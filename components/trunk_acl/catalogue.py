@@ -2,7 +2,7 @@
 
 After every migration the catalogue is recorded beside the registry, in the same transaction. Drift is the difference
 between that record and the catalogue of today. What can be said again (functions, views, constraints, indexes,
-triggers, grants, comments, owners) is repaired from the record; what holds rows is not: there the reason is told.
+triggers, grants, comments, owners) is repaired from the record; what holds rows is not: there the reason is reported.
 What no migration makes (rules, inheritance, row security and the like) differs by being there.
 """
 
@@ -26,12 +26,12 @@ ORDER = (
     "sequence options", "column", "operator", "function", "view", "option", "rule", "constraint", "index", "trigger",
     "rows", "default privilege", "grant", "comment",
 )  # fmt: skip
-# What nobody recorded and is taken away: no row and nobody's code is lost with it.
+# Not recorded, and taken away: neither rows nor code are lost with it.
 TAKEN_AWAY = (
     "inheritance", "unlogged table", "row security", "replica identity", "sequence options", "option",
     "default privilege", "grant",
 )  # fmt: skip
-# What nobody recorded and only a person can judge. Indexes that are not unique and comments change nothing.
+# Not recorded, and for a person to judge. Indexes that are not unique and comments change nothing.
 REFUSED = ("column", "policy", "operator", "function", "rule", "constraint", "trigger")
 _OWNER = re.compile(r'owner ("(?:[^"]|"")+"|[^\s:]+)')
 SERVER = "server PostgreSQL"
@@ -113,7 +113,7 @@ def differences(before: Mapping[str, Thing], now: Mapping[str, Thing]) -> list[s
 
 
 def _matters(extra: Thing) -> bool:
-    """Whether something that nobody recorded can change who gets in, or what can be written."""
+    """Whether something that is not recorded can change who gets in, or what can be written."""
     return extra.kind in (*TAKEN_AWAY, *REFUSED) or extra.definition.startswith("CREATE UNIQUE INDEX ")
 
 

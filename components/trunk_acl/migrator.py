@@ -120,7 +120,7 @@ class _PutRight:
     refused: list[Refusal] = field(default_factory=list)
 
     def run(self, what: str, work: Callable[[], T]) -> T | None:
-        """The result of `work`; None if it was refused, and is told afterwards."""
+        """The result of `work`; None if it was refused, which is reported afterwards."""
         try:
             return self.patience.run(what, work)
         except Refusal as error:

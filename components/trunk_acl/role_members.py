@@ -104,7 +104,7 @@ def read(connection: Connection, role: Role) -> Members:
 def surplus(members: Members) -> Iterator[Flaw]:
     """Members that the settings do not name, and memberships of the role itself.
 
-    And first, because nothing can be revoked without: the ADMIN OPTION of who works here. A superuser needs none.
+    And first, because nothing can be revoked without: the ADMIN OPTION of the session's user. A superuser needs none.
     """
     role, user = members.role, members.user
     if members.there and not members.administered and not members.superuser:

@@ -66,7 +66,7 @@ def drift(connection: Connection, roles: Sequence[Role]) -> list[str]:
 
 def _ensure(connection: Connection, role: Role) -> None:
     if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (role.name,)).rowcount:
-        # All at once, as it should be; only the password is missing, so nobody signs in by it yet.
+        # All at once, as it should be; only the password is missing, so it cannot be used to sign in yet.
         create = statement("CREATE ROLE {}", role.name) + (" LOGIN" if role.password is not None else "")
         connection.execute(f"{create}; {_comment(role)}; {_search_path(role.name, role)}".encode())
     for member in role.members:
