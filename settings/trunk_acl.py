@@ -6,12 +6,12 @@ from ipaddress import ip_address, ip_network
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
-from pydantic import ValidationInfo as Info
 
 import trunk_removal
-from settings.base import Address, Ban, EachOnce, Name, Port, Section, Text
+from settings.base import Address, Ban, EachOnce, Name, Port, Section, Text, like
 from settings.principal import Principal
 from settings.problems import form, refuse, show
+from settings.rules import rule
 from trunk_removal import Allowed
 
 
@@ -38,27 +38,22 @@ class Reach(Section):
     )
     statement_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(600, description="timeout of a single statement")
 
-    @field_validator("proxy_port")
-    @classmethod
-    def _proxy_has_a_port(cls, port: int | None, info: Info) -> int | None:
-        if info.data.get("access") == "proxy" and port is None:
+    @rule
+    def _proxy_has_a_port(cls, proxy_port: int | None, access: str) -> None:
+        if access == "proxy" and proxy_port is None:
             raise refuse("access `proxy` needs the proxy's port", "add trunkAcl.reach.proxyPort")
-        access = info.data.get("access")
-        if access in ("direct", "connector") and port is not None:
+        if access != "proxy" and proxy_port is not None:
             raise refuse(
                 f"access `{access}` does not use a proxy", "use trunkAcl.reach.access: proxy, or remove proxyPort"
             )
-        return port
 
-    @field_validator("iam_user")
-    @classmethod
-    def _iam_needs_a_go_between(cls, user: str | None, info: Info) -> str | None:
-        if user and info.data.get("access") == "direct":
+    @rule
+    def _iam_needs_a_go_between(cls, iam_user: str | None, access: str) -> None:
+        if iam_user and access == "direct":
             raise refuse(
                 "IAM sign-in without a proxy or connector",
                 "use trunkAcl.reach.access: connector (or proxy), or leave iamUser out",
             )
-        return user
 
 
 class Limits(Section):
@@ -129,24 +124,16 @@ class SignIn(Section):
         description="false: the credentials before the last `rotation` no longer sign in; true again before the next",
     )
 
-    @field_validator("readers")
-    @classmethod
-    def _the_acl_can_be_read(cls, readers: tuple[str, ...], info: Info) -> tuple[str, ...]:
-        if not readers and info.data.get("passwords") is False:
+    @rule
+    def _the_acl_can_be_read(cls, readers: tuple[str, ...], passwords: bool) -> None:
+        if not readers and not passwords:
             raise refuse("no role could read the ACL", "name a reader, or set trunkAcl.signIn.passwords: true")
-        return readers
 
 
-Quantity = Annotated[str, Field(pattern=form(r"^[0-9]+(m|[KMGT]i?)?$", "write it as 50m of a CPU or 128Mi of memory"))]
-
-
+Quantity = Annotated[str, like(r"^[0-9]+(m|[KMGT]i?)?$", "write it as 50m of a CPU or 128Mi of memory")]
 Image = Annotated[
     str,
-    Field(
-        min_length=1,
-        max_length=512,
-        pattern=form(r"^\S+$", "write it as registry.example.com/warp-acl-reloader:1, no blanks"),
-    ),
+    like(r"^\S+$", "write it as registry.example.com/warp-acl-reloader:1, no blanks", min_length=1, max_length=512),
 ]
 
 
@@ -187,12 +174,10 @@ class Reloader(Section):
         None, description="where trunkAcl.signIn.passwords is false: what signs in by IAM for the reloader"
     )
 
-    @field_validator("service")
-    @classmethod
-    def _two_services(cls, service: str, info: Info) -> str:
-        if service == info.data.get("name"):
+    @rule
+    def _two_services(cls, service: str, name: str) -> None:
+        if service == name:
             raise refuse("the reloader's own Service has this name", "choose another, such as kamailio-rpc")
-        return service
 
 
 class Enforcement(Section):
@@ -234,20 +219,14 @@ class TrunkAcl(Section):
     removals: Removals = Field(Removals(), description="what may vanish from the trunk files unconfirmed")
     owner: Annotated[
         str,
-        Field(
-            pattern=form(
-                r"^[a-z][-a-z0-9]{0,62}$", "use lower-case letters, digits and hyphens, a letter first, 63 at most"
-            )
-        ),
+        like(r"^[a-z][-a-z0-9]{0,62}$", "use lower-case letters, digits and hyphens, a letter first, 63 at most"),
     ] = Field("warp-edge", description="marks the rows that come from trunk files; other rows are left alone")
     enforcement: Enforcement | None = Field(None, description="resources in the cluster; absent: none")
 
-    @field_validator("enforcement")
-    @classmethod
-    def _iam_needs_a_sidecar(cls, enforcement: Enforcement | None, info: Info) -> Enforcement | None:
-        sign_in: SignIn | None = info.data.get("sign_in")
-        if enforcement is None or sign_in is None:
-            return enforcement
+    @rule
+    def _iam_needs_a_sidecar(cls, enforcement: Enforcement | None, sign_in: SignIn) -> None:
+        if enforcement is None:
+            return
         reloader = enforcement.reloader
         proxy = reloader.database_proxy if reloader else None
         if sign_in.passwords:
@@ -268,11 +247,8 @@ class TrunkAcl(Section):
                 if proxy is None
                 else "set trunkAcl.enforcement.address: 127.0.0.1",
             )
-        return enforcement
 
-    @field_validator("owner")
-    @classmethod
-    def _not_the_portals(cls, owner: str) -> str:
+    @rule
+    def _not_the_portals(cls, owner: str) -> None:
         if owner == "portal":
             raise refuse("reserved for the portal: its rows would be removed", "choose another, such as warp-edge")
-        return owner
