@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from engine.tokens import logical_name
+from engine.values import AT_UPDATE
 from inventory.address import Address
 from policies.rules.secrets import NAMES
 from review.acl import AclChange
 from review.addresses import AddressChange
 from review.audience import Audience
 from review.causes import Message
-from review.foreign import AT_UPDATE, code, error_text, message_text
+from review.foreign import code, error_text, message_text
 from review.preview import Policies
 from review.records import RecordChange
 from review.remedies import remedy

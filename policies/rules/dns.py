@@ -10,7 +10,8 @@ from pydantic import Field
 
 from engine.dns_hosts import HOSTS
 from engine.tokens import ADDRESS, RECORD_SET, RECORD_SETS, SERVICE, STACK
-from policies.declared import UNKNOWN, Declared, items, leaves
+from engine.values import leaves
+from policies.declared import UNKNOWN, Declared, items
 from policies.rule import Finding, Options, ResourceRule, StackRule, Unjudged, Violation
 from policies.rules.ingress import addresses, is_load_balancer, protocols
 
