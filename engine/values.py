@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from refusal import some
+
 # One for each kind of value (pulumi/sdk/go/common/resource/plugin/rpc.go).
 UNKNOWN = frozenset(
     (
@@ -41,10 +43,7 @@ def readable(text: str) -> str:
 def missing_values(outputs: Any, at: str = "") -> str:
     """A message about placeholders in outputs; empty if there are none."""
     found = [place or "all of it" for place, value in leaves(outputs, at) if is_unknown(value)]
-    if not found:
-        return ""
-    more = f" and {len(found) - 3} more" if found[3:] else ""
-    return f"no value is known for {', '.join(found[:3])}{more}: {TARGETED}"
+    return f"no value is known for {some(found, 3)}: {TARGETED}" if found else ""
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

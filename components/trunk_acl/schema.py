@@ -41,9 +41,6 @@ class TrunkAclSchemaArgs:
 class _TrunkAcl(Resource, module="warp", name="TrunkAcl"):
     """`pulumi-python:dynamic/warp:TrunkAcl`. The names are part of the state."""
 
-    instance: pulumi.Output[str]
-    user: pulumi.Output[str]
-
     def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions) -> None:
         super().__init__(TrunkAclProvider(), name, dict(props), opts)
 
@@ -222,8 +219,4 @@ def _refuse_unconfirmed(before: Mapping[str, str], after: Mapping[str, str], all
 def _counts(files: TrunkFiles | None) -> dict[str, int]:
     customers = files.customers if files else {}
     found = count(customers.values())
-    return {
-        "customers": len(customers),
-        "trunks": found.trunks,
-        "entries": found.ranges + found.off,
-    }
+    return {"customers": len(customers), "trunks": found.trunks, "entries": found.ranges + found.off}
