@@ -64,29 +64,16 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
         "egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before.gateway, retired)
     )
     way = WayIn(settings.ingress, region, labels, protect, on_failure)
-    ingress = SipIngress(
-        "ingress",
-        way,
-        pulumi.ResourceOptions(providers=[cluster]),
-    )
+    in_cluster = pulumi.ResourceOptions(providers=[cluster])
+    ingress = SipIngress("ingress", way, in_cluster)
     dedicated = None
     if settings.dedicated:
-        dedicated = DedicatedIngress(
-            "dedicated",
-            DedicatedIngressArgs(settings.dedicated_listeners, way),
-            pulumi.ResourceOptions(providers=[cluster]),
-        )
+        dedicated = DedicatedIngress("dedicated", DedicatedIngressArgs(settings.dedicated_listeners, way), in_cluster)
     addresses = {**ingress.addresses, **egress.addresses, **(dedicated.by_name if dedicated else {})}
     dns = SipDns(
         "dns",
         SipDnsArgs(
-            settings.dns,
-            promised.records,
-            addresses,
-            labels,
-            protect,
-            dedicated=dedicated,
-            name_servers=name_servers,
+            settings.dns, promised.records, addresses, labels, protect, dedicated=dedicated, name_servers=name_servers
         ),
     )
     database = TrunkDatabase("database", TrunkDatabaseArgs(settings.database, region, labels, protect))
@@ -98,15 +85,9 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
         AclEnforcement(
             "acl-enforcement",
             AclEnforcementArgs(
-                settings.enforcement,
-                settings.trunk_acl.sign_in,
-                settings.ingress,
-                reader,
-                database,
-                labels,
-                dedicated,
+                settings.enforcement, settings.trunk_acl.sign_in, settings.ingress, reader, database, labels, dedicated
             ),
-            pulumi.ResourceOptions(providers=[cluster]),
+            in_cluster,
         )
     inventory = outputs.inventory(promised, ingress, egress, dedicated)
     everybodys = outputs.inventory(promised, ingress, egress)

@@ -92,8 +92,8 @@ def unconfirmed(found: Removal, allowed: Allowed) -> tuple[str, str] | None:
     customers = f"{allowed.customers} customers" if allowed.customers else "no customer"
     quoted = ", ".join(f'"{ban}"' for ban in found.bans)
     return (
-        f"trunk files: {count} would be removed, of BAN {some(found.bans, _SHOWN)}{entirely}; without confirmation at most"
-        f" {free} {'entry' if free == 1 else 'entries'}, and {customers} entirely{instead}. No row was changed",
+        f"trunk files: {count} would be removed, of BAN {some(found.bans, _SHOWN)}{entirely}; without confirmation at"
+        f" most {free} {'entry' if free == 1 else 'entries'}, and {customers} entirely{instead}. No row was changed",
         "put back what is missing in the files; or, if this is meant, set trunkAcl.removals.confirmed:"
         f" {{entries: {found.entries}, bans: [{quoted}]}}",
     )

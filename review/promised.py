@@ -45,31 +45,25 @@ class Promise:
 
 
 _WITHOUT_DATABASE = "without the trunk ACL no call is accepted"
+_DELEGATED = "the parent zone delegates to the old ones: names may fail"
 # For each resource the first match of its type; for the stack's outputs, all.
 PROMISED = (
-    Promise(
-        tokens.ADDRESS, ("address",), Audience.VENDORS, "vendors have the old one whitelisted", tokens.NAT_EGRESS_POOL
+    *(
+        Promise(tokens.ADDRESS, ("address",), seen_by, words, component)
+        for seen_by, words, component in (
+            (Audience.VENDORS, "vendors have the old one whitelisted", tokens.NAT_EGRESS_POOL),
+            (Audience.CUSTOMERS, "customers send calls to the old one", tokens.SIP_INGRESS),
+            (Audience.CUSTOMERS, "its customer sends calls to the old one", tokens.DEDICATED_INGRESS),
+            (Audience.ANYBODY, "vendors or customers have the old one", ""),
+        )
     ),
-    Promise(
-        tokens.ADDRESS, ("address",), Audience.CUSTOMERS, "customers send calls to the old one", tokens.SIP_INGRESS
-    ),
-    Promise(
-        tokens.ADDRESS,
-        ("address",),
-        Audience.CUSTOMERS,
-        "its customer sends calls to the old one",
-        tokens.DEDICATED_INGRESS,
-    ),
-    Promise(tokens.ADDRESS, ("address",), Audience.ANYBODY, "vendors or customers have the old one"),
     Promise(
         tokens.SERVICE,
         ("status.loadBalancer.ingress[].ip", "status.loadBalancer.ingress[].hostname"),
         Audience.CUSTOMERS,
         "calls to the old one are not answered",
     ),
-    Promise(
-        tokens.ZONE, ("nameServers[]",), Audience.CUSTOMERS, "the parent zone delegates to the old ones: names may fail"
-    ),
+    Promise(tokens.ZONE, ("nameServers[]",), Audience.CUSTOMERS, _DELEGATED),
     Promise(
         tokens.INSTANCE,
         ("ipAddresses[].ipAddress", "publicIpAddress", "privateIpAddress", "connectionName"),
@@ -83,12 +77,7 @@ PROMISED = (
         "whether vendors and customers can read the site",
     ),
     Promise(tokens.BUCKET_OBJECT, ("md5hash",), Audience.BOTH, "the site's content differs from what was published"),
-    Promise(
-        tokens.STACK,
-        ("dns.nameServers[]",),
-        Audience.CUSTOMERS,
-        "the parent zone delegates to the old ones: names may fail",
-    ),
+    Promise(tokens.STACK, ("dns.nameServers[]",), Audience.CUSTOMERS, _DELEGATED),
     Promise(
         tokens.STACK,
         ("dns.dsRecords[]",),

@@ -29,29 +29,19 @@ SEEN_BY = {
     **dict.fromkeys(tokens.RECORD_SETS, Audience.CUSTOMERS),
     tokens.HEALTH_CHECK: Audience.CUSTOMERS,
     tokens.TRUNK_ACL: Audience.CUSTOMERS,
-    tokens.BUCKET: Audience.BOTH,
-    tokens.BUCKET_MEMBER: Audience.BOTH,
-    tokens.BUCKET_OBJECT: Audience.BOTH,
-    tokens.INSTANCE: Audience.NOBODY,
-    tokens.DATABASE: Audience.NOBODY,
-    tokens.USER: Audience.NOBODY,
-    tokens.GLOBAL_ADDRESS: Audience.NOBODY,
-    tokens.CONNECTION: Audience.NOBODY,
-    tokens.CONFIG_MAP: Audience.NOBODY,
-    tokens.KUBERNETES_SECRET: Audience.NOBODY,
-    tokens.DEPLOYMENT: Audience.NOBODY,
+    **dict.fromkeys((tokens.BUCKET, tokens.BUCKET_MEMBER, tokens.BUCKET_OBJECT), Audience.BOTH),
     tokens.NETWORK_POLICY: Audience.CUSTOMERS,
-    tokens.DISRUPTION_BUDGET: Audience.NOBODY,
-    tokens.POD_MONITORING: Audience.NOBODY,
+    **dict.fromkeys((tokens.INSTANCE, tokens.DATABASE, tokens.USER), Audience.NOBODY),
+    **dict.fromkeys((tokens.GLOBAL_ADDRESS, tokens.CONNECTION), Audience.NOBODY),
+    **dict.fromkeys((tokens.CONFIG_MAP, tokens.KUBERNETES_SECRET, tokens.DEPLOYMENT), Audience.NOBODY),
+    **dict.fromkeys((tokens.DISRUPTION_BUDGET, tokens.POD_MONITORING), Audience.NOBODY),
 }
-_WITHOUT_DATABASE = (Effect.CUTS, "without the trunk ACL no customer can call")
-_WITHOUT_SITE = (Effect.ACCESS, "vendors and customers cannot read the site")
 # Effect of deleting or replacing a resource of this type.
 _LOST = {
-    tokens.INSTANCE: _WITHOUT_DATABASE,
-    tokens.DATABASE: _WITHOUT_DATABASE,
-    tokens.BUCKET: _WITHOUT_SITE,
-    tokens.BUCKET_MEMBER: _WITHOUT_SITE,
+    **dict.fromkeys((tokens.INSTANCE, tokens.DATABASE), (Effect.CUTS, "without the trunk ACL no customer can call")),
+    **dict.fromkeys(
+        (tokens.BUCKET, tokens.BUCKET_MEMBER), (Effect.ACCESS, "vendors and customers cannot read the site")
+    ),
 }
 _BY_COMPONENT = {tokens.NAT_EGRESS_POOL: Audience.VENDORS, tokens.SIP_INGRESS: Audience.CUSTOMERS}
 
