@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from itertools import groupby
 
 Network = IPv4Network | IPv6Network
 
@@ -46,12 +47,10 @@ class Trunk:
 
 def texts(trunks: Iterable[Trunk]) -> dict[str, str]:
     """BAN -> the text of its trunks."""
-    by_customer: dict[str, list[Trunk]] = {}
-    for trunk in trunks:
-        by_customer.setdefault(trunk.ban, []).append(trunk)
+    ordered = sorted(trunks, key=lambda each: (each.ban, each.name))
     return {
-        ban: "\n".join(line for trunk in sorted(by_customer[ban], key=lambda each: each.name) for line in _lines(trunk))
-        for ban in sorted(by_customer)
+        ban: "\n".join(line for trunk in own for line in _lines(trunk))
+        for ban, own in groupby(ordered, key=lambda each: each.ban)
     }
 
 
@@ -101,15 +100,10 @@ def header(name: str, auth_type: str, calls_per_second: int, concurrent_calls: i
 
 
 def _lines(trunk: Trunk) -> Iterable[str]:
-    yield header(
-        trunk.name, trunk.auth_type, trunk.calls_per_second, trunk.concurrent_calls, active=trunk.active
-    )  # fmt: skip
-    for entry in sorted(trunk.entries, key=_place):
+    yield header(trunk.name, trunk.auth_type, trunk.calls_per_second, trunk.concurrent_calls, active=trunk.active)
+    # By family, first address and length.
+    for entry in sorted(trunk.entries, key=lambda each: (each.range.version, each.range)):
         yield f"  {entry.range}{'' if entry.active else OFF}"
-
-
-def _place(entry: Entry) -> tuple[int, int, int]:
-    return entry.range.version, int(entry.range.network_address), entry.range.prefixlen
 
 
 def _trunk(ban: str, line: str) -> Trunk:
