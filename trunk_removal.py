@@ -11,9 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
-from refusal import some
-from trunk_text import OFF, Network
-
+OFF = " off"  # as `trunk_text.py` marks it
 _SHOWN = 10  # customers named in a message; the confirmation names all
 
 
@@ -51,7 +49,7 @@ class Allowed:
 
 
 def removal(before: Mapping[str, str], after: Mapping[str, str]) -> Removal:
-    """From BAN -> text of its trunks (`trunk_text.texts`) to the same afterwards."""
+    """From BAN -> text of its trunks (`trunk_text.py`) to the same afterwards."""
     total, entries = 0, 0
     bans, entirely = list[str](), list[str]()
     for ban in sorted(before):
@@ -86,13 +84,13 @@ def unconfirmed(found: Removal, allowed: Allowed) -> tuple[str, str] | None:
     if (found.entries <= free and len(found.entirely) <= allowed.customers) or is_confirmed(found, allowed):
         return None
     other = allowed.confirmed
-    instead = f"; confirmed: {other.entries} entries of BAN {some(other.bans, _SHOWN)}" if other else ""
-    entirely = f"; entirely removed: BAN {some(found.entirely, _SHOWN)}" if found.entirely else ""
+    instead = f"; confirmed: {other.entries} entries of BAN {_some(other.bans)}" if other else ""
+    entirely = f"; entirely removed: BAN {_some(found.entirely)}" if found.entirely else ""
     count = f"{found.entries} of {found.total} entries" if found.entries else "customers without active entries"
     customers = f"{allowed.customers} customers" if allowed.customers else "no customer"
     quoted = ", ".join(f'"{ban}"' for ban in found.bans)
     return (
-        f"trunk files: {count} would be removed, of BAN {some(found.bans, _SHOWN)}{entirely}; without confirmation at"
+        f"trunk files: {count} would be removed, of BAN {_some(found.bans)}{entirely}; without confirmation at"
         f" most {free} {'entry' if free == 1 else 'entries'}, and {customers} entirely{instead}. No row was changed",
         "put back what is missing in the files; or, if this is meant, set trunkAcl.removals.confirmed:"
         f" {{entries: {found.entries}, bans: [{quoted}]}}",
@@ -117,14 +115,19 @@ def _uncovered(ranges: Sequence[str], left: Collection[str]) -> int:
     if not missing or not kept:
         return len(missing)
     networks = [ip_network(each) for each in kept]
-    whole: list[Network] = [
+    whole: list[IPv4Network | IPv6Network] = [
         *collapse_addresses(each for each in networks if isinstance(each, IPv4Network)),
         *collapse_addresses(each for each in networks if isinstance(each, IPv6Network)),
     ]
     firsts = [(each.version, int(each.network_address)) for each in whole]  # sorted, and none inside another
 
-    def covered(each: Network) -> bool:
+    def covered(each: IPv4Network | IPv6Network) -> bool:
         place = bisect_right(firsts, (each.version, int(each.network_address))) - 1
         return place >= 0 and whole[place].version == each.version and each.broadcast_address in whole[place]
 
     return sum(1 for each in missing if not covered(each))
+
+
+def _some(bans: Sequence[str]) -> str:
+    more = f" and {len(bans) - _SHOWN} more" if len(bans) > _SHOWN else ""
+    return f"{', '.join(bans[:_SHOWN])}{more}"

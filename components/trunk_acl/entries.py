@@ -53,7 +53,7 @@ def reconcile(
 ) -> Reconciled:
     """Make the rows of `owner` exactly these, all or nothing.
 
-    `wanted`: BAN -> text of its trunks (`trunk_text.texts`). `places`: where all is declared (`places.py`), for
+    `wanted`: BAN -> text of its trunks (`trunk_text.py`). `places`: where all is declared (`places.py`), for
     errors. `allowed`: what may be removed, None for anything. Raises `Refusal` for more than that, for an unknown BAN,
     for a range that the database refuses, and for a trunk that cannot go because others keep entries in it; then
     nothing is changed.
@@ -224,7 +224,7 @@ def _where(places: Mapping[str, str], wanted: Mapping[str, str], range_: str, ba
     return f" ({place})" if place else ""
 
 
-# cidr sorts as `trunk_text.texts` does: by family, then by first address, then by length.
+# cidr sorts as in the texts: by family, then by first address, then by length.
 _READ = """
 SELECT g.ban, g.name, g.auth_type, g.calls_per_second, g.concurrent_calls, g.active, string_agg(
     E'\\n  ' || i.cidr::text || CASE WHEN i.active THEN '' ELSE ' off' END, '' ORDER BY i.cidr

@@ -14,11 +14,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as some
 
+from benchmarks.trunk_texts import trunks
 from components.trunk_acl import places
 from components.trunk_acl.trunk_files import LISTED, Problem, TrunkFiles, TrunkFilesError, read
 from settings.trunk_acl import Limits
 from tests.cases import cases, size
-from trunk_text import trunks
 
 # Global addresses: no limit is in the way.
 GOOD = """\
