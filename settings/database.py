@@ -25,10 +25,10 @@ PEERING_SERVICE = "servicenetworking.googleapis.com"
 class Disk(Section):
     """The instance's disk. With autoresize, the cloud decides its size."""
 
-    size_gb: Annotated[int, Field(ge=10, le=65_536)] = Field(10, description="initial size in GB")
+    size_gb: int = Field(10, ge=10, le=65_536, description="initial size in GB")
     type: Literal["PD_SSD", "PD_HDD"] = Field("PD_SSD", description="kind of disk")
     autoresize: bool = Field(True, description="grow automatically when nearly full")
-    limit_gb: Annotated[int, Field(ge=0, le=65_536)] = Field(0, description="limit of autoresize in GB; 0: no limit")
+    limit_gb: int = Field(0, ge=0, le=65_536, description="limit of autoresize in GB; 0: no limit")
 
     @rule
     def _limit_leaves_room(cls, limit_gb: int, size_gb: int = 0, autoresize: bool = True) -> None:
@@ -49,10 +49,10 @@ class Backups(Section):
         pattern=form(r"^([01][0-9]|2[0-3]):[0-5][0-9]$", "write it as 03:00, from 00:00 to 23:59"),
         description="UTC, HH:MM",
     )
-    retained: Annotated[int, Field(ge=1, le=365)] = Field(7, description="backups kept")
+    retained: int = Field(7, ge=1, le=365, description="backups kept")
     point_in_time_recovery: bool = Field(True, description="keep write-ahead logs")
-    log_retention_days: Annotated[int, Field(ge=1, le=35)] = Field(
-        7, description="days of write-ahead logs kept; more than 7 with edition ENTERPRISE_PLUS only"
+    log_retention_days: int = Field(
+        7, ge=1, le=35, description="days of write-ahead logs kept; more than 7 with edition ENTERPRISE_PLUS only"
     )
 
     @rule
@@ -64,8 +64,8 @@ class Backups(Section):
 class Maintenance(Section):
     """When Google may restart the instance."""
 
-    day: Annotated[int, Field(ge=1, le=7)] = Field(7, description="1 Monday to 7 Sunday")
-    hour: Annotated[int, Field(ge=0, le=23)] = Field(4, description="UTC")
+    day: int = Field(7, ge=1, le=7, description="1 Monday to 7 Sunday")
+    hour: int = Field(4, ge=0, le=23, description="UTC")
     track: Literal["canary", "stable", "week5"] = Field("stable", description="how early updates are installed")
 
 

@@ -39,8 +39,8 @@ class Zone(Section):
 class SrvWeights(Section):
     """RFC 2782: lowest priority first, weight shares among equals."""
 
-    priority: Annotated[int, Field(ge=0, le=65535)] = Field(10, description="lowest first")
-    weight: Annotated[int, Field(ge=0, le=65535)] = Field(50, description="share among equals")
+    priority: int = Field(10, ge=0, le=65535, description="lowest first")
+    weight: int = Field(50, ge=0, le=65535, description="share among equals")
 
 
 class DnsNames(Section):
@@ -69,8 +69,8 @@ class Gandi(Section):
     adopt: bool = Field(
         False, description="overwrite other data that Gandi has under our names; otherwise that is an error"
     )
-    deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
-        60, description="how long a request is retried while the API is busy or does not answer"
+    deadline_seconds: int = Field(
+        60, ge=1, le=3600, description="how long a request is retried while the API is busy or does not answer"
     )
 
     @rule

@@ -116,9 +116,7 @@ class Egress(Section):
     )
     max_ports_per_vm: PortsPerVm | None = Field(None, description="with dynamic ports: maximum for one VM")
     timeouts: NatTimeouts = Field(NatTimeouts(), description="idle timeouts")
-    ports_per_call: Annotated[int, Field(ge=1, le=64)] = Field(
-        2, description="ports that one call uses, for the capacity figures"
-    )
+    ports_per_call: int = Field(2, ge=1, le=64, description="ports that one call uses, for the capacity figures")
     vendor_ports: Annotated[tuple[Port, ...], EachOnce] = Field((5060,), min_length=1, description="vendors' SIP ports")
 
     @rule

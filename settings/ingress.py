@@ -196,8 +196,8 @@ class Ingress(Section):
     affinity_seconds: Seconds = Field(
         10_800, description="ClientIP session affinity: a customer stays on one proxy pod"
     )
-    address_timeout_seconds: Annotated[int, Field(ge=10, le=3600)] = Field(
-        300, description="how long `pulumi up` waits for a LoadBalancer's address before it fails"
+    address_timeout_seconds: int = Field(
+        300, ge=10, le=3600, description="how long `pulumi up` waits for a LoadBalancer's address before it fails"
     )
     source_ranges: Annotated[tuple[Range, ...], EachOnce] = Field(
         (), description="the only sources that the cloud's firewall admits; empty: all, and the trunk ACL alone decides"

@@ -33,9 +33,7 @@ class InventorySite(Section):
         Annotated[str, like(BASE_URL, "write it as https://ips.example.com/, with a slash at the end", max_length=200)]
         | None
     ) = Field(None, description="public URL of the site; absent: https://storage.googleapis.com/BUCKET/")
-    keep_days: Annotated[int, Field(ge=1, le=3650)] = Field(
-        365, description="how long earlier versions of files are kept"
-    )
+    keep_days: int = Field(365, ge=1, le=3650, description="how long earlier versions of files are kept")
 
     @rule
     def _the_cloud_takes_the_name(cls, bucket: str | None) -> None:

@@ -30,13 +30,11 @@ class Reach(Section):
         description="sign in as this IAM principal instead of database.user; with access `connector`, or `proxy`"
         " started with --auto-iam-authn. It must be a user of the instance (database.iamUsers)",
     )
-    deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
-        120, description="how long to wait for a database that does not accept connections yet"
+    deadline_seconds: int = Field(
+        120, ge=1, le=3600, description="how long to wait for a database that does not accept connections yet"
     )
-    lock_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
-        60, description="how long to wait for another run's lock, or a table's"
-    )
-    statement_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(600, description="timeout of a single statement")
+    lock_seconds: int = Field(60, ge=1, le=3600, description="how long to wait for another run's lock, or a table's")
+    statement_seconds: int = Field(600, ge=1, le=86_400, description="timeout of a single statement")
 
     @rule
     def _proxy_has_a_port(cls, proxy_port: int | None, access: str) -> None:
@@ -59,8 +57,8 @@ class Reach(Section):
 class Limits(Section):
     """Limits on entries that the database itself enforces."""
 
-    widest_ipv4: Annotated[int, Field(ge=8, le=32)] = Field(20, description="shortest IPv4 prefix of one entry")
-    widest_ipv6: Annotated[int, Field(ge=16, le=128)] = Field(40, description="shortest IPv6 prefix of one entry")
+    widest_ipv4: int = Field(20, ge=8, le=32, description="shortest IPv4 prefix of one entry")
+    widest_ipv6: int = Field(40, ge=16, le=128, description="shortest IPv6 prefix of one entry")
     allow_reserved: Annotated[tuple[str, ...], EachOnce] = Field(
         (),
         description="ranges in which entries are accepted although IANA reserves them (special-purpose, multicast)",
@@ -80,18 +78,19 @@ class Limits(Section):
 class Confirmed(Section):
     """One removal that is meant, as the refusal of it words it."""
 
-    entries: Annotated[int, Field(ge=0)] = Field(description="how many entries are removed")
+    entries: int = Field(ge=0, description="how many entries are removed")
     bans: Annotated[tuple[Ban, ...], EachOnce] = Field(description="every customer that loses any entry")
 
 
 class Removals(Section):
     """How much one update may take out of the trunk files before it asks for a confirmation."""
 
-    customers: Annotated[int, Field(ge=0)] = Field(
-        0, description="customers that may be removed entirely without confirmation"
-    )
-    percent: Annotated[int, Field(ge=0, le=100)] = Field(
-        10, description="per cent of all entries that may be removed without confirmation; one entry always may"
+    customers: int = Field(0, ge=0, description="customers that may be removed entirely without confirmation")
+    percent: int = Field(
+        10,
+        ge=0,
+        le=100,
+        description="per cent of all entries that may be removed without confirmation; one entry always may",
     )
     confirmed: Confirmed | None = Field(None, description="the intended removal; remove this key after the update")
 
@@ -156,8 +155,8 @@ class Reloader(Section):
         description="name of the headless Service by which it finds every proxy pod; declared by this program",
     )
     port: Port = Field(9061, description="the proxies' port for the reloader's calls, UDP and TCP (`kamailio/rpc.cfg`)")
-    replicas: Annotated[int, Field(ge=1, le=3)] = Field(
-        2, description="one calls the proxies, the others take over within seconds when its node is lost"
+    replicas: int = Field(
+        2, ge=1, le=3, description="one calls the proxies, the others take over within seconds when its node is lost"
     )
     network_policies: bool = Field(
         False,

@@ -39,17 +39,15 @@ class Headroom(Options):
 
     peak_calls: Count = Field(64_000, description="concurrent calls at the planned peak")
     ports_per_call: Count = Field(2, description="ports per call, same as warp-edge:egress.portsPerCall")
-    spare_slots: Annotated[int, Field(ge=0)] = Field(
-        1, description="active addresses that may be missing at the peak, for instance while one drains"
+    spare_slots: int = Field(
+        1, ge=0, description="active addresses that may be missing at the peak, for instance while one drains"
     )
 
 
 class Share(Options):
     """A VM's share of the gateway's ports."""
 
-    vms: Annotated[int, Field(ge=0)] = Field(
-        0, description="VMs that send calls through the gateway; 0: not known, not checked"
-    )
+    vms: int = Field(0, ge=0, description="VMs that send calls through the gateway; 0: not known, not checked")
     peak_calls: Count = Field(64_000, description="as in nat-capacity-headroom")
     ports_per_call: Count = Field(2, description="as in nat-capacity-headroom")
 
