@@ -148,7 +148,8 @@ def _health_check(name: str, probed: Probed, options: pulumi.ResourceOptions) ->
 
 
 def _routing_policy(routing: Routing, check: google.HealthCheck | None) -> Properties:
-    """A record set's policy (docs.cloud.google.com/dns/docs/routing-policies-overview). One address an item: where a zone is signed, health checks allow no more.
+    """A record set's policy (docs.cloud.google.com/dns/docs/routing-policies-overview). One address an item: where a
+    zone is signed, health checks allow no more.
 
     A failover has something to fail over to; with one region left it is a geolocation policy of that region. It keeps
     its health check all the same: without it, the plugin would replace the record set, and the name be gone meanwhile.
