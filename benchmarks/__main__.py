@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import dedicated, kamailio_acl, preview, processes, trunk_acl, trunk_files
+from benchmarks import dedicated, dynamic_providers, kamailio_acl, preview, processes, trunk_acl, trunk_files
 
 BENCHMARKS: dict[str, Callable[[], Iterator[object]]] = {
     "trunk_acl": trunk_acl.run,
@@ -13,6 +13,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[object]]] = {
     "kamailio_acl": kamailio_acl.run,
     "preview": preview.run,
     "processes": processes.run,
+    "dynamic_providers": dynamic_providers.run,
     "dedicated": dedicated.run,
 }
 
