@@ -25,8 +25,9 @@ from inventory.reading import PublishedInventory, last_change
 # For an edge without dates in its settings.
 UNKNOWN_DAY: Final = date(1970, 1, 1)
 DAY: Final = 86_400  # seconds
-# Record n begins at n / (n + HALF) of the day: each of the first ones has 20 minutes, the thousandth 5 seconds.
-HALF: Final = 64
+# Record n begins at n / (n + HALF) of the day: each of the first ones has 11 minutes, the 300th a minute. Above 3,000
+# they no longer have a second each.
+HALF: Final = 128
 _STEPS: Final = list(Status)
 SERVICE: Final = {Direction.OUTBOUND: "EGRESS", Direction.INBOUND: "INGRESS"}
 
