@@ -131,6 +131,7 @@ CLOUDS = (
         aws_prefix_list_update,
         FOR_ANYBODY,
         one_family=True,
+        comment="#",
     ),
     Format(
         "gcp-firewall",

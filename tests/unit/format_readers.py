@@ -101,8 +101,8 @@ def reader_of(new: Callable[[], Device]) -> Reader:
 def read_cube(text: str) -> list[str]:
     """`voice service voip`, `ip address trusted list`, then lines `ipv4 ADDRESS MASK` (Cisco IOS Voice Command
     Reference, "ip address trusted list")."""
-    service, trusted, *entries, end = [line for line in text.splitlines() if not line.startswith("! ")]
-    assert (service, trusted, end) == ("voice service voip", " ip address trusted list", "!")
+    service, trusted, *entries = [line for line in text.splitlines() if not line.startswith("! ")]
+    assert (service, trusted) == ("voice service voip", " ip address trusted list")
     found = [re.fullmatch(r"  (no )?ipv4 (\S+) (\S+)", line) for line in entries]
     return ranges(*(f"{each[2]}/{each[3]}" for each in found if (each or pytest.fail(text)) and not each[1]))
 
