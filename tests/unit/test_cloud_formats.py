@@ -10,7 +10,7 @@ import hcl2
 import pytest
 from azure.mgmt.network import models as azure
 
-from inventory.formats import FORMATS, Audience, merged
+from inventory.formats import FORMATS, Audience, Family, merged
 from inventory.reading import read
 from tests.unit.device_models import Flow
 from tests.unit.format_readers import (
@@ -66,6 +66,7 @@ def test_an_empty_prefix_list_is_filled() -> None:
 @pytest.mark.parametrize("to", ANYBODY)
 def test_a_prefix_list_that_was_created_is_brought_up_to_date(to: Audience) -> None:
     """`aws-prefix-list` once, then `aws-prefix-list-update` each time, as their heads say; both families."""
+    family: Family
     for family, suffix in ((4, ""), (6, "-ipv6")):
         created = json.loads(render("aws-prefix-list", FIRST, to=to, ip=family))
         assert created["PrefixListName"] == f"warp-{to.label}{suffix}"
@@ -134,7 +135,7 @@ def test_an_address_group_is_replaced_as_a_whole(to: Audience) -> None:
 @pytest.mark.parametrize("to", SIDES)
 def test_a_security_group_of_azure_has_what_the_inventory_has_after_each_deployment(to: Audience) -> None:
     """An incremental deployment puts its rules, each as a whole, and leaves all others."""
-    group: dict[str, Any] = {"mine": azure.SecurityRulePropertiesFormat(priority=300, protocol="*")}
+    group: dict[str, Any] = {"mine": azure.SecurityRulePropertiesFormat({"priority": 300, "protocol": "*"})}
     mine, priorities = dict(group["mine"]), {"mine": 300}
     for document in (FIRST, FIRST, SECOND, SECOND, THIRD):
         files = [render("azure-nsg", document, to=to, ip=family) for family in (4, 6)]

@@ -384,6 +384,8 @@ def test_asterisk_gets_both_families_in_a_file_of_its_own(to: Audience) -> None:
         text = render("asterisk", document, to=to)
         assert {each.partition("/")[0] for each in read_asterisk(text)} == accepted(to, document)
         assert f"`#include warp-{to.label}.conf`" in text
+        # res_pjsip_endpoint_identifier_ip.c, reload_module: the identify sections, and nothing else of pjsip.
+        assert "; After each update: asterisk -rx 'module reload res_pjsip_endpoint_identifier_ip.so'" in text
 
 
 @pytest.mark.parametrize("to", ANYBODY)
