@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field
 
 from inventory.address import Direction, Status
+from inventory.contact import Contact
 from inventory.dns_routing import Policy, Target
 from inventory.dns_routing import Routing as Routed
 from inventory.endpoint import TRANSPORT_OF_ROLE, Endpoint, Record, Transport
@@ -243,7 +244,9 @@ def probed_port(regions: Sequence[Region], role: str) -> int:
     return port
 
 
-def inventory(names: SipNames, regions: Sequence[Region], records: Sequence[Record]) -> Inventory:
+def inventory(
+    names: SipNames, regions: Sequence[Region], records: Sequence[Record], contact: Contact | None = None
+) -> Inventory:
     """The inventory of all regions; `regions` in order, `records`: those of the shared names."""
     notices = [each.inventory.notice_days for each in regions if each.inventory.notice_days is not None]
     return Inventory(
@@ -253,6 +256,7 @@ def inventory(names: SipNames, regions: Sequence[Region], records: Sequence[Reco
         addresses=tuple(address for each in regions for address in each.inventory.addresses),
         endpoints=(*_endpoints(names, regions, records), *(way for each in regions for way in each.own)),
         records=tuple(records),
+        contact=contact,
     )
 
 
