@@ -14,6 +14,7 @@ from engine.refusal import RefusedError
 from inventory.outputs import SCHEMA
 from inventory.reading import OF_A_REGION
 from plan import all_regions as several
+from plan import certificate
 from plan.names import names
 from publishing import publish
 from refusal import Refusal
@@ -38,6 +39,7 @@ def build(settings: GlobalSettings, outputs_of: Outputs) -> None:
     except Refusal as error:
         raise RefusedError(error.wrong, error.remedy) from None
     records = several.shared_records(known_as, regions, routing, naptr=settings.dns.naptr)
+    records += certificate.of_domain(settings.tls, settings.dns)
     promised = several.inventory(known_as, regions, records)
     # Same logical name as in a region's stack, so that record sets can be moved between the states (docs/regions.md).
     checked = Probed(probe, port) if probe and port else None
