@@ -26,6 +26,7 @@ from engine.refusal import RefusedError
 from engine.tokens import ACL_ENFORCEMENT
 from settings.ingress import Ingress
 from settings.principal import database_user
+from settings.tls import Tls
 from settings.trunk_acl import Enforcement, SignIn
 
 AUTHORITY = "server-ca.pem"
@@ -48,7 +49,7 @@ class AclReader(Protocol):
 class AclEnforcementArgs:
     """`ingress`: namespace and selector of the SIP proxy's pods; `dedicated`: addresses that need sockets.
 
-    `acl`: this stack's, or the owner's if `database` is a read replica.
+    `acl`: this stack's, or the owner's if `database` is a read replica. `tls`: with the fragments for it.
     """
 
     enforcement: Enforcement
@@ -58,6 +59,7 @@ class AclEnforcementArgs:
     database: TrunkDatabase
     labels: Mapping[str, str]
     dedicated: DedicatedIngress | None = None
+    tls: Tls | None = None
 
 
 class AclEnforcement(pulumi.ComponentResource):
@@ -89,6 +91,7 @@ class AclEnforcement(pulumi.ComponentResource):
                 "metadata": self._metadata(args.enforcement.config_map),
                 "data": {
                     **kamailio.fragments(),
+                    **(kamailio.fragments(kamailio.TLS_FRAGMENTS) if args.tls else {}),
                     **self._sockets(),
                     kamailio.LIMIT_PER_SOURCE: kamailio.limit_per_source(self._callers_ports()),
                     AUTHORITY: args.database.server_ca,
@@ -120,6 +123,7 @@ class AclEnforcement(pulumi.ComponentResource):
                     pulumi.Output.all(args.database.connection_name, args.database.private_address).apply(
                         lambda known: acl_database_proxy.instance_arguments(known[0], known[1], POSTGRESQL_PORT)
                     ),
+                    args.tls,
                 ),
                 pulumi.ResourceOptions(parent=self),
             )

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
-from settings.base import Domain, EachOnce, Line, Name, Section, Text
+from settings.base import Domain, EachOnce, Line, Name, Port, Section, Text
 from settings.problems import form, refuse, show
 from settings.trunk_acl import Quantity
 
@@ -128,6 +128,9 @@ class Tls(Section):
     caa: Caa | None = Field(None, description="CAA records beside the names; absent: none are declared")
     secret: Name = Field("warp-tls", description="Secret with `tls.crt` and `tls.key`, which the proxies mount")
     name: Name = Field("warp-tls-renewer", description="name of the renewer's Deployment and ServiceAccount")
+    reload_port: Port = Field(
+        9064, description="the proxies' TCP port inside the cluster for reloads (`kamailio/tls_listen.cfg`)"
+    )
     cpu: Quantity = Field("20m", description="requested CPU")
     memory: Quantity = Field("128Mi", description="requested memory, and its limit")
 

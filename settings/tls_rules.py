@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from settings.database import Database
+from settings.dedicated import ROLES, DedicatedCustomer
 from settings.dns import Dns
 from settings.ingress import Ingress
 from settings.problems import config_key, refuse
@@ -34,6 +36,19 @@ def names_are_below_the_domain(tls: Tls | None, dns: Dns) -> None:
 def _something_speaks_tls(tls: Tls | None, ingress: Ingress) -> None:
     if tls and not {"sips", "wss"} & set(ingress.tcp.ports):
         raise refuse("no endpoint uses a certificate", "add sips: 5061 to ingress.tcp.ports, or remove tls")
+
+
+def _the_reload_port_is_free(
+    tls: Tls | None, ingress: Ingress, trunk_acl: TrunkAcl, dedicated: Mapping[str, DedicatedCustomer]
+) -> None:
+    """LoadBalancers lead to these ports of the pods, and whoever reaches the port of the reloads may try tokens."""
+    taken = {*ingress.udp.ports.values(), *ingress.tcp.ports.values()}
+    taken |= set(ingress.internal.ports.values()) if ingress.internal else set()
+    taken |= {first + each for own in dedicated.values() for first in [own.target_port] for each in range(len(ROLES))}
+    if trunk_acl.enforcement and trunk_acl.enforcement.reloader:
+        taken.add(trunk_acl.enforcement.reloader.port)
+    if tls and tls.reload_port in taken:
+        raise refuse(f"port {tls.reload_port} of the pods is in use", "choose another tls.reloadPort")
 
 
 def _a_renewer_runs_beside_the_reloader(tls: Tls | None, trunk_acl: TrunkAcl, database: Database) -> None:
@@ -102,6 +117,7 @@ def _the_renewer_has_its_secrets(tls: Tls | None, dns: Dns, given: Given) -> Non
 RULES: tuple[Rule, ...] = (
     names_are_below_the_domain,
     _something_speaks_tls,
+    _the_reload_port_is_free,
     _a_renewer_runs_beside_the_reloader,
     _challenges_go_to_one_host,
     _the_renewer_has_its_secrets,
