@@ -117,10 +117,8 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
         # Imported here to keep previews of other stacks fast.
         from components.tls_certificate import TlsCertificate, of_settings  # noqa: PLC0415
 
-        rpc_secret = enforced.secret if enforced else None
-        TlsCertificate(
-            "tls", of_settings(settings, certified, rpc_secret, dns), pulumi.ResourceOptions(providers=[cluster])
-        )
+        certificate = of_settings(settings, certified, enforced, dns)
+        TlsCertificate("tls", certificate, pulumi.ResourceOptions(providers=[cluster]))
     inventory = outputs.inventory(promised, ingress, egress, dedicated)
     everybodys = outputs.inventory(promised, ingress, egress)
     site = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components.acl_enforcement import AclEnforcement
 from components.acl_reloader import SCRAPE_INTERVAL
 from components.load_balancer import SKIP_WAIT
 from components.sdk.google import ServiceAccountMember, ZoneMember
@@ -46,7 +47,7 @@ MAY_ACT_AS, MAY_CHANGE_RECORDS = "roles/iam.workloadIdentityUser", "roles/dns.ad
 class TlsCertificateArgs:
     """`names`: of the certificate, the domain first. `renewal`: who renews it; None: somebody else fills the Secret.
 
-    `rpc_secret`: name of the Secret with the proxies' RPC token; `zone`: what has to exist before access to the
+    `acl`: its Secret has the proxies' RPC token; `zone`: what has to exist before access to the
     challenges' zone can be granted.
     """
 
@@ -56,12 +57,12 @@ class TlsCertificateArgs:
     labels: Mapping[str, str]
     protect: bool
     renewal: Renewal | None = None
-    rpc_secret: pulumi.Output[str] | None = None
+    acl: AclEnforcement | None = None
     zone: pulumi.Resource | None = None
 
 
 def of_settings(
-    settings: Settings, certified: Sequence[str], rpc_secret: pulumi.Output[str] | None, zone: pulumi.Resource
+    settings: Settings, certified: Sequence[str], acl: AclEnforcement | None, zone: pulumi.Resource
 ) -> TlsCertificateArgs:
     """The arguments for a region's settings. They let no renewer through without a reloader."""
     tls, enforcement, ingress = settings.tls, settings.enforcement, settings.ingress
@@ -69,7 +70,7 @@ def of_settings(
     renewal = None
     if tls.issuer and enforcement and enforcement.reloader:
         renewal = Renewal(tls, certified, settings.dns, settings.project, ingress, enforcement.reloader)
-    return TlsCertificateArgs(tls, certified, ingress, settings.labels, settings.protect, renewal, rpc_secret, zone)
+    return TlsCertificateArgs(tls, certified, ingress, settings.labels, settings.protect, renewal, acl, zone)
 
 
 class TlsCertificate(pulumi.ComponentResource):
@@ -86,11 +87,11 @@ class TlsCertificate(pulumi.ComponentResource):
     def __init__(self, name: str, args: TlsCertificateArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(TLS_CERTIFICATE, name, None, opts)
         self._name, self._args = name, args
-        if args.renewal and args.rpc_secret is not None:
-            self._declare(args.renewal, args.rpc_secret)
+        if args.renewal and args.acl:
+            self._declare(args.renewal, args.acl)
         self.register_outputs({"secret": args.tls.secret, "names": list(args.names)})
 
-    def _declare(self, renewal: Renewal, rpc_secret: pulumi.Output[str]) -> None:
+    def _declare(self, renewal: Renewal, acl: AclEnforcement) -> None:
         name, tls = self._name, self._args.tls
         Secret(
             f"{name}-certificate",
@@ -139,10 +140,13 @@ class TlsCertificate(pulumi.ComponentResource):
         if credentials:
             metadata = self._metadata(f"{tls.name}-credentials")
             Secret(f"{name}-credentials", {"metadata": metadata, "stringData": credentials}, self._options())
-        checksums = {
+        checksums: dict[str, pulumi.Input[str]] = {
             "checksum/config": checksum(files),
-            "checksum/credentials": pulumi.Output.secret(pulumi.Output.all(**credentials).apply(checksum)),
+            "checksum/secret": acl.secret_checksum,
         }
+        if credentials:
+            found = pulumi.Output.all(**credentials).apply(checksum)
+            checksums["checksum/credentials"] = pulumi.Output.secret(found)
         Deployment(
             f"{name}-renewer",
             {
@@ -155,9 +159,9 @@ class TlsCertificate(pulumi.ComponentResource):
                     "template": {
                         "metadata": {
                             "labels": {**self._args.labels, **renewal.chosen},
-                            "annotations": checksums if credentials else {"checksum/config": checksum(files)},
+                            "annotations": checksums,
                         },
-                        "spec": pod(renewal, rpc_secret, tuple(credentials)),
+                        "spec": pod(renewal, acl.secret, tuple(credentials)),
                     },
                 },
             },
