@@ -15,7 +15,7 @@ from components.cluster import kubernetes
 from components.database import TrunkDatabase, TrunkDatabaseArgs
 from components.dedicated_ingress import DedicatedIngress, DedicatedIngressArgs, refuse_dedicated_cut
 from components.dns import SipDns
-from components.dns_host import SipDnsArgs
+from components.dns_host import SipDnsArgs, look_before_caa
 from components.egress import NatEgressPool, NatEgressPoolArgs
 from components.ingress import SipIngress, refuse_cut
 from components.load_balancer import WayIn, explain_pending
@@ -61,6 +61,8 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     owners = owners_reader(replica.stack) if replica and settings.enforcement else None
     name_servers = look_up_zone(settings.dns)
     certified = _names_of_certificate(settings)
+    if settings.tls and settings.tls.caa and settings.dns.scope == "domain":
+        look_before_caa(settings.dns, settings.tls)
     promised = plan(settings)
     cluster = kubernetes("cluster", settings.cluster, settings.project, region)
     egress = NatEgressPool(
