@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pulumi
 
 import outputs
 from components.acl_enforcement import AclEnforcement, AclEnforcementArgs
+from components.admission import admission
 from components.cloud_dns.host import look_up_zone
 from components.cluster import kubernetes
 from components.database import TrunkDatabase, TrunkDatabaseArgs
@@ -58,24 +60,23 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     replica = settings.database.replica_of
     owners = owners_reader(replica.stack) if replica and settings.enforcement else None
     name_servers = look_up_zone(settings.dns)
+    admitted = admission(settings.ingress, files, before.admitted, settings.project)
     promised = plan(settings)
     cluster = kubernetes("cluster", settings.cluster, settings.project, region)
     egress = NatEgressPool(
         "egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before.gateway, retired)
     )
     way = WayIn(settings.ingress, region, labels, protect, on_failure)
-    ingress = SipIngress(
-        "ingress",
-        way,
-        pulumi.ResourceOptions(providers=[cluster]),
-    )
+    in_cluster = pulumi.ResourceOptions(providers=[cluster])
     dedicated = None
     if settings.dedicated:
-        dedicated = DedicatedIngress(
-            "dedicated",
-            DedicatedIngressArgs(settings.dedicated_listeners, way),
-            pulumi.ResourceOptions(providers=[cluster]),
-        )
+        dedicated = DedicatedIngress("dedicated", DedicatedIngressArgs(settings.dedicated_listeners, way), in_cluster)
+    database = TrunkDatabase("database", TrunkDatabaseArgs(settings.database, region, labels, protect))
+    ingress, acl = _ingress_and_acl(
+        replace(way, admission=admitted),
+        TrunkAclSchemaArgs(settings.trunk_acl, database, files, protect, dedicated, files_only=admitted is not None),
+        in_cluster,
+    )
     addresses = {**ingress.addresses, **egress.addresses, **(dedicated.by_name if dedicated else {})}
     dns = SipDns(
         "dns",
@@ -89,10 +90,6 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
             name_servers=name_servers,
         ),
     )
-    database = TrunkDatabase("database", TrunkDatabaseArgs(settings.database, region, labels, protect))
-    acl = None
-    if settings.trunk_acl.manage:
-        acl = TrunkAclSchema("trunk-acl", TrunkAclSchemaArgs(settings.trunk_acl, database, files, protect, dedicated))
     reader = acl or owners
     if reader and settings.enforcement:
         AclEnforcement(
@@ -106,7 +103,15 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
                 labels,
                 dedicated,
             ),
-            pulumi.ResourceOptions(providers=[cluster]),
+            in_cluster,
+        )
+    protection = None
+    if settings.protection.declared:
+        # Imported here to keep previews of other stacks fast.
+        from components.edge_protection import EdgeProtection, EdgeProtectionArgs  # noqa: PLC0415
+
+        protection = EdgeProtection(
+            "edge-protection", EdgeProtectionArgs(settings.protection, settings.project, region)
         )
     inventory = outputs.inventory(promised, ingress, egress, dedicated)
     everybodys = outputs.inventory(promised, ingress, egress)
@@ -121,8 +126,24 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
                 settings.inventory_site, everybodys.apply(Inventory.ip_inventory), region, labels, protect
             ),
         )
-    edge = outputs.Edge(addresses, egress, dns, database, acl, reader, inventory, everybodys, site)
+    edge = outputs.Edge(addresses, egress, dns, database, acl, reader, inventory, everybodys, site, protection)
     publish(outputs.of(settings, promised, edge))
+
+
+def _ingress_and_acl(
+    way: WayIn, args: TrunkAclSchemaArgs, in_cluster: pulumi.ResourceOptions
+) -> tuple[SipIngress, TrunkAclSchema | None]:
+    """In the order in which the firewall drops nothing that the trunk ACL accepts (`components/admission.py`)."""
+
+    def trunk_acl(*after: pulumi.Resource) -> TrunkAclSchema | None:
+        return TrunkAclSchema("trunk-acl", replace(args, after=after)) if args.acl.manage else None
+
+    if way.admission and way.admission.opens:
+        ingress = SipIngress("ingress", way, in_cluster)
+        return ingress, trunk_acl(ingress)
+    acl = trunk_acl()
+    after = [acl] if way.admission and acl else []
+    return SipIngress("ingress", replace(way, after=after), in_cluster), acl
 
 
 def main() -> None:

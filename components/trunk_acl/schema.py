@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,13 +29,16 @@ POSTGRESQL_PORT = 5432
 
 @dataclass(frozen=True)
 class TrunkAclSchemaArgs:
-    """`files`: the customers' trunks, None when the portal alone keeps them; `dedicated`: customers' own addresses."""
+    """`files`: the customers' trunks, None when the portal alone keeps them; `dedicated`: customers' own addresses;
+    `files_only`: rows of others are refused; `after`: what has to be there first."""
 
     acl: TrunkAcl
     database: TrunkDatabase
     files: TrunkFiles | None
     protect: bool
     dedicated: DedicatedIngress | None = None
+    files_only: bool = False
+    after: Sequence[pulumi.Resource] = ()
 
 
 class _TrunkAcl(Resource, module="warp", name="TrunkAcl"):
@@ -132,10 +135,12 @@ class TrunkAclSchema(pulumi.ComponentResource):
                 "places": files.places if files else {},
                 # Left out where there is none, as in stacks of before.
                 "dedicated": (args.dedicated.rows() if args.dedicated else None) or None,
+                # Left out where others may keep rows, as in stacks of before.
+                "filesOnly": args.files_only or None,
                 "removals": asdict(acl.removals.allowed) if acl.removals != Removals() else None,
             },
             # Users of the instance that roles are given to must be there; they are the database component's.
-            pulumi.ResourceOptions(parent=self, protect=args.protect, depends_on=[database]),
+            pulumi.ResourceOptions(parent=self, protect=args.protect, depends_on=[database, *args.after]),
         )
         # After the rows are there: nobody gets credentials for a schema that is not.
         self.reader = applied.id.apply(lambda _: credentials.name)
