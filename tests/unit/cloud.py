@@ -52,6 +52,9 @@ class Cloud(pulumi.runtime.Mocks):
                 return "none", inputs | {"result": PASSWORD}
             case "random:index/randomId:RandomId":
                 return "q83v", inputs | {"hex": "abcdef"}
+            case "gcp:compute/regionSecurityPolicy:RegionSecurityPolicy":
+                path = f"projects/{self.project}/regions/{inputs['region']}/securityPolicies/{name}"
+                return path, inputs | {"selfLink": f"{COMPUTE}/{path}"}
             case "gcp:compute/projectCloudArmorTier:ProjectCloudArmorTier":
                 return f"projects/{self.project}", {"cloudArmorTier": self.armor_tier}
             case _:
