@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pulumi
 
 import outputs
-from components.acl_enforcement import AclEnforcement, AclEnforcementArgs
+from components.acl_enforcement import AclEnforcement, AclEnforcementArgs, refuse_skipped_token
 from components.admission import admission
 from components.cloud_dns.host import look_up_zone
 from components.cluster import kubernetes
@@ -55,6 +55,7 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     # All checks run before any resource is declared: resources declared before a refusal would still be created.
     files = trunk_files(settings.trunk_acl, Path(__file__).parent, before.trunks)
     refuse_skipped_rotation(settings.trunk_acl, before.rotation)
+    refuse_skipped_token(settings.enforcement, before.token)
     refuse_cut(settings.ingress, before.serving, retired)
     refuse_dedicated_cut(settings.dedicated_listeners, before.dedicated, retired)
     replica = settings.database.replica_of
