@@ -325,3 +325,28 @@ def test_the_firewall_admits_customers_after_the_acl_was_checked_and_new_ones_be
     acl.up()
     assert not cloud.resources(POLICY)
     assert cloud.resource(TIER, "projects/warp-sandbox") == ENTERPRISE, "reading it is not owning it"
+
+
+def test_generated_passwords_and_the_token_are_changed_as_the_page_about_secrets_says(acl: Edge) -> None:
+    names = ("database-password", "trunk-acl-writer-password")
+    resources = json.loads(acl.state())["deployment"]["resources"]
+    urns = {each["urn"].rsplit("::", 1)[1]: each["urn"] for each in resources}
+    before = acl.output("database")["password"], acl.output("trunkAcl")["writerPassword"]
+    acl.set(1, "warp-edge:trunkAcl", "enforcement", "tokenRotation")
+    printed = acl.up("--json", *(f"--replace={urns[name]}" for name in names))
+    done = operations(printed)
+    assert done["acl-enforcement-token-1"] == "create"
+    assert "acl-enforcement-token" not in done, "the reloader has it for proxies that were not restarted"
+    assert done["acl-enforcement-credentials"] == done["acl-enforcement-reloader"] == "update"
+    after = acl.output("database")["password"], acl.output("trunkAcl")["writerPassword"]
+    assert not set(before) & set(after)
+    for user in ("", "writer"):
+        with acl.session(user) as session:
+            assert session.execute("SELECT count(*) FROM accounts.trunk_groups").fetchone()
+    assert not [each for each in (*before, *after) if each in printed]
+    acl._outputs["database"]["password"], acl._outputs["trunkAcl"]["writerPassword"] = before
+    for user in ("", "writer"):
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"), acl.session(user):
+            pass
+    acl._outputs.clear()
+    assert acl.planned() == {}
