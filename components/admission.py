@@ -8,11 +8,11 @@ firewall before the trunk ACL has it, and leaves it after the ACL: what the ACL 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
 import pulumi
 
+from components.load_balancer import Admission
 from components.look_up import Sought, look_up
 from components.sdk.google import get_uptime_check_ips
 from components.trunk_acl.places import of_trunk
@@ -25,21 +25,6 @@ from trunk_text import Network, by_trunk
 # in the plugin itself: its function `getLBIPRanges` calls no API and has no IPv6.
 HEALTH_CHECKERS = ("35.191.0.0/16", "209.85.152.0/22", "209.85.204.0/22", "2600:1901:8001::/48")
 SHOWN = 5  # trunks named in a message
-
-
-@dataclass(frozen=True)
-class Admission:
-    """`ranges`: sorted, IPv4 first, none inside another. `opens`: the firewall has to change before the trunk ACL,
-    otherwise after it. `left`: ranges that stay admitted until the next update, because this one opens."""
-
-    ranges: tuple[Network, ...]
-    opens: bool = False
-    left: int = 0
-
-    def of(self, *, dual: bool) -> list[str]:
-        """For a Service of IPv4, or of both families. An IPv4 Service gets no IPv6 ranges: GKE's older load balancer
-        puts all into one firewall rule, which holds one family. Never empty: GKE takes that for every source."""
-        return [str(each) for each in self.ranges if dual or each.version == 4]
 
 
 def admission(ingress: Ingress, files: TrunkFiles | None, before: Sequence[Set[str]], project: str) -> Admission | None:

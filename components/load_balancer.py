@@ -8,12 +8,12 @@ from typing import Literal
 
 import pulumi
 
-from components.admission import Admission
 from components.sdk.google import Address
 from components.sdk.kubernetes import Service
 from components.sdk.resource import Properties
 from engine.refusal import RefusedError
 from settings.ingress import Ingress
+from trunk_text import Network
 
 Protocol = Literal["UDP", "TCP"]
 
@@ -40,6 +40,21 @@ class ServicePort:
     port: int
     protocol: Protocol
     target: int | None = None
+
+
+@dataclass(frozen=True)
+class Admission:
+    """`ranges`: sorted, IPv4 first, none inside another. `opens`: the firewall has to change before the trunk ACL,
+    otherwise after it. `left`: ranges that stay admitted until the next update, because this one opens."""
+
+    ranges: tuple[Network, ...]
+    opens: bool = False
+    left: int = 0
+
+    def of(self, *, dual: bool) -> list[str]:
+        """For a Service of IPv4, or of both families. An IPv4 Service gets no IPv6 ranges: GKE's older load balancer
+        puts all into one firewall rule, which holds one family. Never empty: GKE takes that for every source."""
+        return [str(each) for each in self.ranges if dual or each.version == 4]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from components.admission import HEALTH_CHECKERS, Admission, joined, planned
+from components.admission import HEALTH_CHECKERS, joined, planned
+from components.load_balancer import Admission
 from components.trunk_acl import provider
 from engine import record
 from engine.refusal import RefusedError
