@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +15,14 @@ from components.acl_enforcement import AclEnforcement, AclEnforcementArgs, refus
 from components.admission import admission
 from components.cloud_dns.host import look_up_zone
 from components.cluster import kubernetes
-from components.database import TrunkDatabase, TrunkDatabaseArgs
-from components.dedicated_ingress import DedicatedIngress, DedicatedIngressArgs, refuse_dedicated_cut
+from components.database import TrunkDatabase
+from components.dedicated_ingress import DedicatedIngress, refuse_dedicated_cut
 from components.dns import SipDns
 from components.dns_host import SipDnsArgs
-from components.egress import NatEgressPool, NatEgressPoolArgs
+from components.egress import NatEgressPool
 from components.ingress import SipIngress, refuse_cut
 from components.load_balancer import WayIn, explain_pending
-from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, refuse_skipped_rotation, trunk_files
+from components.trunk_acl.schema import TrunkAclSchema, refuse_skipped_rotation, trunk_files
 from engine.record import Record, last_update, outputs_of, owners_reader
 from engine.refusal import not_reported_yet
 from inventory.outputs import Inventory
@@ -64,31 +65,26 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     admitted = admission(settings.ingress, files, before.admitted, settings.project)
     promised = plan(settings)
     cluster = kubernetes("cluster", settings.cluster, settings.project, region)
-    egress = NatEgressPool(
-        "egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before.gateway, retired)
-    )
+    egress = NatEgressPool("egress", settings, before.gateway)
     way = WayIn(settings.ingress, region, labels, protect, on_failure)
     in_cluster = pulumi.ResourceOptions(providers=[cluster])
     dedicated = None
     if settings.dedicated:
-        dedicated = DedicatedIngress("dedicated", DedicatedIngressArgs(settings.dedicated_listeners, way), in_cluster)
-    database = TrunkDatabase("database", TrunkDatabaseArgs(settings.database, region, labels, protect))
-    ingress, acl = _ingress_and_acl(
-        replace(way, admission=admitted),
-        TrunkAclSchemaArgs(settings.trunk_acl, database, files, protect, dedicated, files_only=admitted is not None),
-        in_cluster,
-    )
+        dedicated = DedicatedIngress("dedicated", settings.dedicated_listeners, way, in_cluster)
+    database = TrunkDatabase("database", settings)
+
+    def trunk_acl(*after: pulumi.Resource) -> TrunkAclSchema | None:
+        if not settings.trunk_acl.manage:
+            return None
+        only = admitted is not None
+        return TrunkAclSchema("trunk-acl", settings, database, files, dedicated=dedicated, files_only=only, after=after)
+
+    ingress, acl = _ingress_and_acl(replace(way, admission=admitted), in_cluster, trunk_acl)
     addresses = {**ingress.addresses, **egress.addresses, **(dedicated.by_name if dedicated else {})}
     dns = SipDns(
         "dns",
         SipDnsArgs(
-            settings.dns,
-            promised.records,
-            addresses,
-            labels,
-            protect,
-            dedicated=dedicated,
-            name_servers=name_servers,
+            settings.dns, promised.records, addresses, labels, protect, dedicated=dedicated, name_servers=name_servers
         ),
     )
     reader = acl or owners
@@ -96,24 +92,16 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
         AclEnforcement(
             "acl-enforcement",
             AclEnforcementArgs(
-                settings.enforcement,
-                settings.trunk_acl.sign_in,
-                settings.ingress,
-                reader,
-                database,
-                labels,
-                dedicated,
+                settings.enforcement, settings.trunk_acl.sign_in, settings.ingress, reader, database, labels, dedicated
             ),
             in_cluster,
         )
     protection = None
     if settings.protection.declared:
         # Imported here to keep previews of other stacks fast.
-        from components.edge_protection import EdgeProtection, EdgeProtectionArgs  # noqa: PLC0415
+        from components.edge_protection import EdgeProtection  # noqa: PLC0415
 
-        protection = EdgeProtection(
-            "edge-protection", EdgeProtectionArgs(settings.protection, settings.project, region)
-        )
+        protection = EdgeProtection("edge-protection", settings)
     inventory = outputs.inventory(promised, ingress, egress, dedicated)
     everybodys = outputs.inventory(promised, ingress, egress)
     site = None
@@ -132,13 +120,10 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
 
 
 def _ingress_and_acl(
-    way: WayIn, args: TrunkAclSchemaArgs, in_cluster: pulumi.ResourceOptions
+    way: WayIn, in_cluster: pulumi.ResourceOptions, trunk_acl: Callable[..., TrunkAclSchema | None]
 ) -> tuple[SipIngress, TrunkAclSchema | None]:
-    """In the order in which the firewall drops nothing that the trunk ACL accepts (`components/admission.py`)."""
-
-    def trunk_acl(*after: pulumi.Resource) -> TrunkAclSchema | None:
-        return TrunkAclSchema("trunk-acl", replace(args, after=after)) if args.acl.manage else None
-
+    """In the order in which the firewall drops nothing that the trunk ACL accepts (`components/admission.py`).
+    `trunk_acl` declares it, after the resources that it is given."""
     if way.admission and way.admission.opens:
         ingress = SipIngress("ingress", way, in_cluster)
         return ingress, trunk_acl(ingress)

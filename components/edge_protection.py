@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pulumi
 
 from components.sdk.google import CloudArmorTier, NetworkEdgeSecurityService, RegionSecurityPolicy
 from engine.refusal import RefusedError
 from engine.tokens import EDGE_PROTECTION
+from settings import Settings
 from settings.protection import Protection
 
 # docs.cloud.google.com/armor/docs/advanced-network-ddos
@@ -17,22 +16,13 @@ ENTERPRISE = ("CA_ENTERPRISE_PAYGO", "CA_ENTERPRISE_ANNUAL")
 STANDARD = "CA_STANDARD"  # also of a project whose tier was never set
 
 
-@dataclass(frozen=True)
-class EdgeProtectionArgs:
-    """`protection` is not off."""
-
-    protection: Protection
-    project: str
-    region: str
-
-
 class EdgeProtection(pulumi.ComponentResource):
     """`warp:edge:EdgeProtection`: advanced network DDoS protection of one region.
 
     Declares the region's security policy and the network edge security service that attaches it; then it covers every
     passthrough LoadBalancer of the project in the region. It reads the project's Cloud Armor tier and deliberately
     never sets it: that is a purchase. It has no rules of its own, which such a policy cannot have, and does not attach
-    policies to LoadBalancers, whose backend services GKE keeps (docs/protection.md).
+    policies to LoadBalancers, whose backend services GKE keeps (docs/protection.md). `protection.mode` is not off.
 
     Outputs: `tier` (of the project). Without Cloud Armor Enterprise the policy is refused with `RefusedError`, before
     it is changed.
@@ -40,17 +30,17 @@ class EdgeProtection(pulumi.ComponentResource):
 
     tier: pulumi.Output[str]
 
-    def __init__(self, name: str, args: EdgeProtectionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(EDGE_PROTECTION, name, None, opts)
-        wanted, own = args.protection, pulumi.ResourceOptions(parent=self)
-        found = CloudArmorTier(f"{name}-tier", args.project, own)
+        wanted, own = settings.protection, pulumi.ResourceOptions(parent=self)
+        found = CloudArmorTier(f"{name}-tier", settings.project, own)
         self.tier = found.tier.apply(lambda tier: tier or STANDARD)
-        mode = self.tier.apply(lambda tier: _mode(wanted, tier, args.project))
+        mode = self.tier.apply(lambda tier: _mode(wanted, tier, settings.project))
         policy = RegionSecurityPolicy(
             f"{name}-policy",
             {
                 "name": wanted.policy,
-                "region": args.region,
+                "region": settings.region,
                 "type": "CLOUD_ARMOR_NETWORK",
                 "description": "WARP SIP edge",
                 "ddosProtectionConfig": {"ddosProtection": mode},
@@ -62,7 +52,7 @@ class EdgeProtection(pulumi.ComponentResource):
             f"{name}-service",
             {
                 "name": wanted.service,
-                "region": args.region,
+                "region": settings.region,
                 "description": "WARP SIP edge",
                 "securityPolicy": policy.self_link,
             },

@@ -221,7 +221,7 @@ def test_the_record_has_what_each_shared_load_balancer_admits(monkeypatch: pytes
         | service(DEDICATED_INGRESS, "own", {"type": "LoadBalancer", "loadBalancerSourceRanges": ranges})
     )
     monkeypatch.setattr(record, "_read", lambda *_: found)
-    monkeypatch.setattr(record.pulumi, "get_organization", lambda: "o")
+    monkeypatch.setattr("pulumi.get_organization", lambda: "o")
     assert record.last_update().admitted == (frozenset(ranges), frozenset())
 
 

@@ -479,5 +479,5 @@ def test_the_record_has_the_rotation_of_the_token(
     urn = f"urn:pulumi:s::p::{ACL_ENFORCEMENT}${PASSWORD}::acl-enforcement-"
     state = {f"{urn}{name}": {"type": PASSWORD, "outputs": {}} for name in (*names, "tokens-of-others")}
     monkeypatch.setattr(record, "_read", lambda *_: state)
-    monkeypatch.setattr(record.pulumi, "get_organization", lambda: "o")
+    monkeypatch.setattr("pulumi.get_organization", lambda: "o")
     assert record.last_update().token == found
