@@ -17,6 +17,9 @@ FIREWALL_POLICY_RULES = frozenset(
     f"gcp:compute/{kind[0].lower()}{kind[1:]}:{kind}"
     for kind in ("FirewallPolicyRule", "NetworkFirewallPolicyRule", "RegionNetworkFirewallPolicyRule")
 )
+SECURITY_POLICY = "gcp:compute/regionSecurityPolicy:RegionSecurityPolicy"
+EDGE_SECURITY_SERVICE = "gcp:compute/networkEdgeSecurityService:NetworkEdgeSecurityService"
+ARMOR_TIER = "gcp:compute/projectCloudArmorTier:ProjectCloudArmorTier"
 HEALTH_CHECK = "gcp:compute/healthCheck:HealthCheck"
 CONNECTION = "gcp:servicenetworking/connection:Connection"
 ZONE = "gcp:dns/managedZone:ManagedZone"
@@ -54,6 +57,7 @@ TRUNK_DATABASE = "warp:edge:TrunkDatabase"
 TRUNK_ACL_SCHEMA = "warp:edge:TrunkAclSchema"
 ACL_ENFORCEMENT = "warp:edge:AclEnforcement"
 TLS_CERTIFICATE = "warp:edge:TlsCertificate"
+EDGE_PROTECTION = "warp:edge:EdgeProtection"
 INVENTORY_SITE = "warp:edge:InventorySite"
 
 
