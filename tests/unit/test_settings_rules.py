@@ -6,12 +6,13 @@ from inspect import signature
 from typing import Any
 
 import pytest
-from pydantic import create_model
+from pydantic import ValidationError, create_model
 
 from settings import Settings, SettingsError
 from settings.all_regions import GlobalSettings
+from settings.base import Section
 from settings.problems import refuse
-from settings.rules import Given, broken
+from settings.rules import Given, broken, rule
 from settings.stack import Stack
 from tests.stacks import as_engine_gives_it, changed, stack_config
 
@@ -92,3 +93,41 @@ def test_what_one_rule_refuses_is_wrong_for_the_next() -> None:
     given = Given({"x": "y"}, frozenset(), {"region": "r", "cluster": "c"})
     found = list(broken((first, about_the_same, needs_it, stands_alone), given))
     assert [(name, refusal["wrong"]) for name, refusal in found] == [("region", "r is closed"), ("cluster", "c y")]
+
+
+class Group(Section):
+    least: int
+    most: int
+    used: int
+
+    @rule
+    def _not_too_many(cls, used: int, most: int) -> None:
+        if used > most:
+            raise refuse("above the most", "use less")
+
+    @rule
+    def _enough(cls, used: int, least: int = 5) -> None:
+        if used < least:
+            raise refuse(f"below {least}", "use more")
+
+
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        ({"least": 1, "most": 9, "used": 9}, []),
+        ({"least": 1, "most": 9, "used": 10}, ["above the most"]),
+        ({"least": 3, "most": 9, "used": 2}, ["below 3"]),
+        # Of an invalid field a rule takes its default; without one it is not asked.
+        ({"least": "x", "most": "x", "used": 4}, ["int_type", "int_type", "below 5"]),
+        ({"least": "x", "most": "x", "used": 10}, ["int_type", "int_type"]),
+    ],
+)
+def test_a_rule_within_a_group_runs_where_the_fields_that_it_names_are_valid(
+    given: dict[str, Any], wrong: list[str]
+) -> None:
+    found = []
+    try:
+        assert Group.model_validate(given).used == given["used"]
+    except ValidationError as error:
+        found = [each["ctx"]["wrong"] if "ctx" in each else each["type"] for each in error.errors()]
+    assert found == wrong
