@@ -11,6 +11,7 @@ from pydantic import ValidationInfo as Info
 
 from settings.base import Domain, EachOnce, Line, Name, Port, Section, Text
 from settings.problems import form, refuse, show
+from settings.rules import rule
 from settings.trunk_acl import Quantity
 
 # Their directory, and the name that stands for the CA in CAA records (letsencrypt.org/docs/caa,
@@ -57,14 +58,12 @@ class Challenge(Section):
     )
     zone: Name | None = Field(None, description="its managed zone at Cloud DNS; absent: dns.zone.name")
 
-    @field_validator("zone")
-    @classmethod
-    def _another_domain_is_in_another_zone(cls, zone: str | None, info: Info) -> str | None:
-        if zone and info.data.get("host") == "gandi":
+    @rule
+    def _another_domain_is_in_another_zone(cls, zone: str | None, host: str = "", domain: str | None = None) -> None:
+        if zone and host == "gandi":
             raise refuse("a managed zone is at Cloud DNS, the challenges at Gandi", "remove tls.challenge.zone")
-        if zone is None and info.data.get("domain") and info.data.get("host") == "cloud-dns":
+        if zone is None and domain and host == "cloud-dns":
             raise refuse("the domain of the challenges is a zone of its own", "add tls.challenge.zone")
-        return zone
 
 
 class Caa(Section):
@@ -145,39 +144,32 @@ class Tls(Section):
         named = self.caa.issuer if self.caa else None
         return named or ISSUERS[self.issuer or ""][1]
 
-    @field_validator("issuer")
-    @classmethod
-    def _a_known_one_or_a_url(cls, issuer: str | None) -> str | None:
-        if issuer is None or issuer in ISSUERS or _A_URL.fullmatch(issuer):
-            return issuer
-        raise refuse("no CA of this name", f"use {', '.join(ISSUERS)}, or the https:// URL of an ACME directory")
+    @rule
+    def _a_known_one_or_a_url(cls, issuer: str | None) -> None:
+        if not (issuer is None or issuer in ISSUERS or _A_URL.fullmatch(issuer)):
+            raise refuse("no CA of this name", f"use {', '.join(ISSUERS)}, or the https:// URL of an ACME directory")
 
-    @field_validator("issuer_roots")
-    @classmethod
-    def _of_a_directory(cls, roots: str | None, info: Info) -> str | None:
-        if roots is None:
-            return None
-        if info.data.get("issuer") in (None, *ISSUERS):
+    @rule
+    def _of_a_directory(cls, issuer_roots: str | None, issuer: str | None = None) -> None:
+        if issuer_roots is None:
+            return
+        if issuer in (None, *ISSUERS):
             raise refuse("only a directory given by its URL has its own roots", "remove tls.issuerRoots")
-        if not re.fullmatch(rf"({_PEM.pattern})+", roots):
+        if not re.fullmatch(rf"({_PEM.pattern})+", issuer_roots):
             raise refuse(
                 "not certificates in PEM form", "paste the CA's certificate, -----BEGIN CERTIFICATE----- first"
             )
-        return roots
 
-    @field_validator("external_account_key_id")
-    @classmethod
-    def _an_account_where_one_is_needed(cls, key_id: str | None, info: Info) -> str | None:
-        issuer = info.data.get("issuer", "")
-        if key_id and issuer == "letsEncrypt":
+    @rule
+    def _an_account_where_one_is_needed(cls, external_account_key_id: str | None, issuer: str | None = "") -> None:
+        if external_account_key_id and issuer == "letsEncrypt":
             raise refuse("Let's Encrypt has no external accounts", "remove tls.externalAccountKeyId, or use google")
-        if key_id is None and issuer == "google":
+        if external_account_key_id is None and issuer == "google":
             raise refuse(
                 "Google's public CA needs an external account",
                 "run `gcloud publicca external-account-keys create`; its key ID goes here, its HMAC key into"
                 " `pulumi config set --secret tlsHmacKey`",
             )
-        return key_id
 
     @field_validator("names", mode="before")
     @classmethod
@@ -189,10 +181,9 @@ class Tls(Section):
                 )
         return tuple(names) if isinstance(names, list) else names  # JSON's list, which a strict model takes no more
 
-    @field_validator("name_servers")
-    @classmethod
-    def _places(cls, places: tuple[str, ...]) -> tuple[str, ...]:
-        for place in places:
+    @rule
+    def _places(cls, name_servers: tuple[str, ...]) -> None:
+        for place in name_servers:
             host, _, port = place.rpartition(":")
             try:
                 ip_address(host.strip("[]"))
@@ -200,14 +191,11 @@ class Tls(Section):
                 host = ""
             if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
                 raise refuse(f"{show(place)} is not an address with a port", "write it as 192.0.2.1:53")
-        return places
 
-    @field_validator("caa")
-    @classmethod
-    def _the_ca_has_a_name(cls, caa: Caa | None, info: Info) -> Caa | None:
-        if caa and caa.issuer is None and info.data.get("issuer", "letsEncrypt") not in ISSUERS:
+    @rule
+    def _the_ca_has_a_name(cls, caa: Caa | None, issuer: str | None = "letsEncrypt") -> None:
+        if caa and caa.issuer is None and issuer not in ISSUERS:
             raise refuse("the CA's name in CAA records is not known", "add tls.caa.issuer; the CA's documents have it")
-        return caa
 
     @field_validator("contact", "external_account_key_id", "profile", "service_account")
     @classmethod
