@@ -12,14 +12,14 @@ import outputs
 from components.acl_enforcement import AclEnforcement, AclEnforcementArgs
 from components.cloud_dns.host import look_up_zone
 from components.cluster import kubernetes
-from components.database import TrunkDatabase, TrunkDatabaseArgs
-from components.dedicated_ingress import DedicatedIngress, DedicatedIngressArgs, refuse_dedicated_cut
+from components.database import TrunkDatabase
+from components.dedicated_ingress import DedicatedIngress, refuse_dedicated_cut
 from components.dns import SipDns
 from components.dns_host import SipDnsArgs
-from components.egress import NatEgressPool, NatEgressPoolArgs
+from components.egress import NatEgressPool
 from components.ingress import SipIngress, refuse_cut
 from components.load_balancer import WayIn, explain_pending
-from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, refuse_skipped_rotation, trunk_files
+from components.trunk_acl.schema import TrunkAclSchema, refuse_skipped_rotation, trunk_files
 from engine.record import Record, last_update, outputs_of, owners_reader
 from engine.refusal import not_reported_yet
 from inventory.outputs import Inventory
@@ -60,53 +60,32 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     name_servers = look_up_zone(settings.dns)
     promised = plan(settings)
     cluster = kubernetes("cluster", settings.cluster, settings.project, region)
-    egress = NatEgressPool(
-        "egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before.gateway, retired)
-    )
+    egress = NatEgressPool("egress", settings, before.gateway)
     way = WayIn(settings.ingress, region, labels, protect, on_failure)
-    ingress = SipIngress(
-        "ingress",
-        way,
-        pulumi.ResourceOptions(providers=[cluster]),
-    )
+    in_cluster = pulumi.ResourceOptions(providers=[cluster])
+    ingress = SipIngress("ingress", way, in_cluster)
     dedicated = None
     if settings.dedicated:
-        dedicated = DedicatedIngress(
-            "dedicated",
-            DedicatedIngressArgs(settings.dedicated_listeners, way),
-            pulumi.ResourceOptions(providers=[cluster]),
-        )
+        dedicated = DedicatedIngress("dedicated", settings.dedicated_listeners, way, in_cluster)
     addresses = {**ingress.addresses, **egress.addresses, **(dedicated.by_name if dedicated else {})}
     dns = SipDns(
         "dns",
         SipDnsArgs(
-            settings.dns,
-            promised.records,
-            addresses,
-            labels,
-            protect,
-            dedicated=dedicated,
-            name_servers=name_servers,
+            settings.dns, promised.records, addresses, labels, protect, dedicated=dedicated, name_servers=name_servers
         ),
     )
-    database = TrunkDatabase("database", TrunkDatabaseArgs(settings.database, region, labels, protect))
+    database = TrunkDatabase("database", settings)
     acl = None
     if settings.trunk_acl.manage:
-        acl = TrunkAclSchema("trunk-acl", TrunkAclSchemaArgs(settings.trunk_acl, database, files, protect, dedicated))
+        acl = TrunkAclSchema("trunk-acl", settings, database, files, dedicated=dedicated)
     reader = acl or owners
     if reader and settings.enforcement:
         AclEnforcement(
             "acl-enforcement",
             AclEnforcementArgs(
-                settings.enforcement,
-                settings.trunk_acl.sign_in,
-                settings.ingress,
-                reader,
-                database,
-                labels,
-                dedicated,
+                settings.enforcement, settings.trunk_acl.sign_in, settings.ingress, reader, database, labels, dedicated
             ),
-            pulumi.ResourceOptions(providers=[cluster]),
+            in_cluster,
         )
     inventory = outputs.inventory(promised, ingress, egress, dedicated)
     everybodys = outputs.inventory(promised, ingress, egress)

@@ -38,7 +38,7 @@ def build(settings: GlobalSettings, outputs_of: Outputs) -> None:
     except Refusal as error:
         raise RefusedError(error.wrong, error.remedy) from None
     records = several.shared_records(known_as, regions, routing, naptr=settings.dns.naptr)
-    promised = several.inventory(known_as, regions, records)
+    promised = several.inventory(known_as, regions, records, settings.contact.published)
     # Same logical name as in a region's stack, so that record sets can be moved between the states (docs/regions.md).
     checked = Probed(probe, port) if probe and port else None
     dns = SipDns(

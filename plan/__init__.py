@@ -36,6 +36,7 @@ def plan(settings: Settings) -> Inventory:
             *names.records(both, settings.dns.srv, naptr=settings.dns.naptr),
             *_dedicated_records(settings),
         ),
+        contact=settings.contact.published,
     )
 
 
