@@ -30,6 +30,9 @@ FIRST_RULES_HOUR = Decimal("0.025")
 FURTHER_RULE_HOUR = Decimal("0.01")
 NAT_GIB = Decimal("0.045")
 LOAD_BALANCER_GIB = Decimal("0.008")
+# Cloud Armor Enterprise Paygo, cloud.google.com/armor/pricing: a project, and each protected resource beyond the first.
+ARMOR_MONTH = Decimal("200.00")
+ARMOR_RESOURCES_INCLUDED = 2
 
 CENT = Decimal("0.01")
 
@@ -40,13 +43,14 @@ Item = tuple[str, int, Decimal, str]
 @dataclass(frozen=True)
 class Counts:
     """Counts of billed resources. `dedicated`: BAN to dedicated LoadBalancers, each with its address; they are included
-    in the other counts."""
+    in the other counts. `armor`: whether Cloud Armor Enterprise is needed."""
 
     ingress_addresses: int
     nat_addresses: int
     announced_addresses: int
     load_balancers: int
     dedicated: Mapping[str, int] = field(default_factory=dict)
+    armor: bool = False
 
     @property
     def addresses(self) -> int:
@@ -54,7 +58,7 @@ class Counts:
         return self.ingress_addresses + self.nat_addresses + self.announced_addresses
 
 
-def count(addresses: Iterable[Address]) -> Counts:
+def count(addresses: Iterable[Address], *, armor: bool = False) -> Counts:
     """Counts for the addresses of a plan."""
     living = [each for each in addresses if each.published]
     used = [each for each in living if each.status.state.calls in (Calls.NEW, Calls.RUNNING)]
@@ -65,6 +69,7 @@ def count(addresses: Iterable[Address]) -> Counts:
         announced_addresses=len(living) - len(used),
         load_balancers=len(inbound),
         dedicated=Counter(each.customer for each in inbound if each.customer),
+        armor=armor,
     )
 
 
@@ -112,6 +117,7 @@ def _plan_items(counts: Counts, figures: Cost) -> list[Item]:
         _by_count("LoadBalancers", counts.load_balancers, figures.load_balancer),
         _by_count("Cloud NAT gateway", 1, figures.nat_gateway),
         ("data processing", 1, figures.data_processing, "estimate"),
+        *([_by_count("Cloud Armor Enterprise", 1, figures.cloud_armor)] if counts.armor else []),
     ]
 
 
@@ -139,7 +145,20 @@ def _list_items(counts: Counts, figures: Cost) -> list[Item]:
             f"{HOURS} h × min(VMs × {GATEWAY_VM_HOUR}, {GATEWAY_HOUR_AT_MOST})",
         ),
         _traffic(figures),
+        *([_armor(counts)] if counts.armor else []),
     ]
+
+
+def _armor(counts: Counts) -> Item:
+    """Of the project, which other stacks and products share: bought once, whatever the number of stacks."""
+    further = max(counts.load_balancers - ARMOR_RESOURCES_INCLUDED, 0)
+    return (
+        "Cloud Armor Enterprise",
+        counts.load_balancers,
+        cents(ARMOR_MONTH * (1 + further)),
+        f"{ARMOR_MONTH} per project, {ARMOR_RESOURCES_INCLUDED} LoadBalancers included,"
+        f" + {ARMOR_MONTH} × each further (Paygo)",
+    )
 
 
 def _by_count(item: str, count: int, unit: Decimal) -> Item:

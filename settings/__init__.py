@@ -19,6 +19,7 @@ from settings.dedicated import DedicatedCustomer, DedicatedListener, Key, listen
 from settings.egress import Egress
 from settings.ingress import Cluster, Ingress
 from settings.problems import SettingsError, config_key
+from settings.protection import Protection
 from settings.region_rules import RULES
 from settings.retired import RetiredAddress
 from settings.rules import Rule
@@ -41,6 +42,7 @@ class Settings(Stack):
     egress: Egress = Field(description="addresses and NAT gateway that vendors see")
     database: Database = Field(description="the trunk ACL's database")
     trunk_acl: TrunkAcl = Field(TrunkAcl(), description="who may call")
+    protection: Protection = Field(Protection(), description="protection against floods in front of the edge")
     dedicated: dict[Key, DedicatedCustomer] = Field(
         {}, description="customers with dedicated ingress addresses, by a short name"
     )

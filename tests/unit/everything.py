@@ -71,6 +71,7 @@ CHANGES: tuple[tuple[tuple[str, ...], Any], ...] = (
     (("warp-edge:database", "iamUsers"), ["ann@example.com"]),
     (("warp-edge:dns", "backend"), "both"),
     (("warp-edge:dns", "naptr"), True),
+    (("warp-edge:protection",), {"mode": "advanced"}),
 )  # fmt: skip
 # Of all that is reserved, so that no IP depends on the order in which the SDK's threads ask.
 ADDRESSES = LIVE_ADDRESSES | {
