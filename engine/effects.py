@@ -111,6 +111,14 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         _LABELS,
     ),
     tokens.POD_MONITORING: (Rule(r"spec", Effect.NONE, "how the reloader's metrics are read"), _LABELS),
+    tokens.SECURITY_POLICY: (
+        Rule(r"ddosProtectionConfig", Effect.ACCESS, "what Google's edge drops during an attack"),
+        Rule(r"description", Effect.NONE, "read by people"),
+    ),
+    tokens.EDGE_SECURITY_SERVICE: (
+        Rule(r"securityPolicy", Effect.ACCESS, "what Google's edge drops during an attack"),
+        Rule(r"description", Effect.NONE, "read by people"),
+    ),
     tokens.NAT: (
         Rule(r"natIps\[\d+\]", Effect.MOVES, "new calls may leave from it as well", when=_added),
         Rule(r"natIps", Effect.CUTS, "connections on a removed address end at once"),
