@@ -40,7 +40,6 @@ INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
         (SERVICE, "spec.selector.app", Effect.CUTS),
         (SERVICE, "spec.loadBalancerSourceRanges[0]", Effect.ACCESS),
         (SECURITY_POLICY, "ddosProtectionConfig.ddosProtection", Effect.ACCESS),
-        (SECURITY_POLICY, "rules", Effect.UNKNOWN),
         (EDGE_SECURITY_SERVICE, "securityPolicy", Effect.ACCESS),
         (SERVICE, 'metadata.annotations["networking.gke.io/load-balancer-ip-addresses"]', Effect.CUTS),
         (SERVICE, 'metadata.annotations["cloud.google.com/l4-rbs"]', Effect.CUTS),
