@@ -18,16 +18,18 @@ from components.cluster import kubernetes
 from components.database import TrunkDatabase
 from components.dedicated_ingress import DedicatedIngress, refuse_dedicated_cut
 from components.dns import SipDns
-from components.dns_host import SipDnsArgs
+from components.dns_host import SipDnsArgs, look_before_caa
 from components.egress import NatEgressPool
 from components.ingress import SipIngress, refuse_cut
 from components.load_balancer import WayIn, explain_pending
 from components.trunk_acl.schema import TrunkAclSchema, refuse_skipped_rotation, trunk_files
 from engine.record import Record, last_update, outputs_of, owners_reader
-from engine.refusal import not_reported_yet
+from engine.refusal import RefusedError, not_reported_yet
 from inventory.outputs import Inventory
 from plan import plan
+from plan.certificate import certificate_names
 from publishing import publish
+from refusal import Refusal
 from settings import Settings, SettingsError
 from settings.stack import role_of
 
@@ -62,6 +64,9 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     replica = settings.database.replica_of
     owners = owners_reader(replica.stack) if replica and settings.enforcement else None
     name_servers = look_up_zone(settings.dns)
+    _refuse_too_many_names(settings)
+    if settings.tls and settings.tls.caa and settings.dns.scope == "domain":
+        look_before_caa(settings.dns, settings.tls)
     admitted = admission(settings.ingress, files, before.admitted, settings.project)
     promised = plan(settings)
     cluster = kubernetes("cluster", settings.cluster, settings.project, region)
@@ -88,14 +93,27 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
         ),
     )
     reader = acl or owners
+    enforced = None
     if reader and settings.enforcement:
-        AclEnforcement(
+        enforced = AclEnforcement(
             "acl-enforcement",
             AclEnforcementArgs(
-                settings.enforcement, settings.trunk_acl.sign_in, settings.ingress, reader, database, labels, dedicated
+                settings.enforcement,
+                settings.trunk_acl.sign_in,
+                settings.ingress,
+                reader,
+                database,
+                labels,
+                dedicated,
+                settings.tls,
             ),
             in_cluster,
         )
+    if settings.tls:
+        # Imported here to keep previews of other stacks fast.
+        from components.tls_certificate import TlsCertificate  # noqa: PLC0415
+
+        TlsCertificate("tls", settings, enforced, dns, in_cluster)
     protection = None
     if settings.protection.declared:
         # Imported here to keep previews of other stacks fast.
@@ -117,6 +135,13 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
         )
     edge = outputs.Edge(addresses, egress, dns, database, acl, reader, inventory, everybodys, site, protection)
     publish(outputs.of(settings, promised, edge))
+
+
+def _refuse_too_many_names(settings: Settings) -> None:
+    try:
+        certificate_names(settings)
+    except Refusal as error:
+        raise RefusedError(error.wrong, error.remedy) from None
 
 
 def _ingress_and_acl(

@@ -110,7 +110,6 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         Rule(r"spec", Effect.NONE, "how many reloaders a drain of nodes may take at once"),
         _LABELS,
     ),
-    tokens.POD_MONITORING: (Rule(r"spec", Effect.NONE, "how the reloader's metrics are read"), _LABELS),
     tokens.SECURITY_POLICY: (
         Rule(r"ddosProtectionConfig", Effect.ACCESS, "what Google's edge drops during an attack"),
         Rule(r"description", Effect.NONE, "read by people"),
@@ -118,6 +117,16 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
     tokens.EDGE_SECURITY_SERVICE: (
         Rule(r"securityPolicy", Effect.ACCESS, "what Google's edge drops during an attack"),
         Rule(r"description", Effect.NONE, "read by people"),
+    ),
+    tokens.POD_MONITORING: (Rule(r"spec", Effect.NONE, "how metrics are read"), _LABELS),
+    tokens.ROLE: (Rule(r"rules", Effect.NONE, "what the certificate's renewer may do"), _LABELS),
+    tokens.ROLE_BINDING: (
+        Rule(r"(roleRef|subjects)", Effect.NONE, "what the certificate's renewer may do"),
+        _LABELS,
+    ),
+    tokens.SERVICE_ACCOUNT: (
+        Rule(r"automountServiceAccountToken", Effect.NONE, "what the certificate's renewer may do"),
+        _LABELS,
     ),
     tokens.NAT: (
         Rule(r"natIps\[\d+\]", Effect.MOVES, "new calls may leave from it as well", when=_added),

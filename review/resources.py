@@ -35,6 +35,8 @@ SEEN_BY = {
     **dict.fromkeys((tokens.GLOBAL_ADDRESS, tokens.CONNECTION), Audience.NOBODY),
     **dict.fromkeys((tokens.CONFIG_MAP, tokens.KUBERNETES_SECRET, tokens.DEPLOYMENT), Audience.NOBODY),
     **dict.fromkeys((tokens.DISRUPTION_BUDGET, tokens.POD_MONITORING), Audience.NOBODY),
+    **dict.fromkeys((tokens.SERVICE_ACCOUNT, tokens.ROLE, tokens.ROLE_BINDING), Audience.NOBODY),
+    **dict.fromkeys((tokens.ZONE_MEMBER, tokens.SERVICE_ACCOUNT_MEMBER), Audience.NOBODY),
 }
 # Effect of deleting or replacing a resource of this type.
 _LOST = {

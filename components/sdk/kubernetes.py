@@ -30,6 +30,18 @@ class Deployment(Resource, token=tokens.DEPLOYMENT, package=KUBERNETES):
     """A Deployment. Its `spec` is validated against the published schema (tests/unit/test_manifests.py)."""
 
 
+class ServiceAccount(Resource, token=tokens.SERVICE_ACCOUNT, package=KUBERNETES):
+    """A ServiceAccount."""
+
+
+class Role(Resource, token=tokens.ROLE, package=KUBERNETES):
+    """A Role of a namespace."""
+
+
+class RoleBinding(Resource, token=tokens.ROLE_BINDING, package=KUBERNETES):
+    """A RoleBinding."""
+
+
 class NetworkPolicy(Resource, token=tokens.NETWORK_POLICY, package=KUBERNETES):
     """A NetworkPolicy."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from inventory.formats import FORMATS, Audience
+from inventory.formats.documents import DOCUMENTS
 from tests.stacks import ROOT
 from tests.unit import timer_probe
 from tests.unit.format_readers import tool
@@ -103,7 +104,7 @@ def test_the_example_brings_a_machine_up_to_date_and_keeps_the_last_list_when_an
 
 
 PLAIN = {"addresses", "cidrs", "csv"}
-FREE_TEXT = {"vendor-sheet", "vendor-sheet-html", "customer-sheet", "customer-sheet-html"}  # not loaded by programs
+FREE_TEXT = {form.name for form in DOCUMENTS}  # not loaded by programs
 LOADED = [(name, to) for name, form in FORMATS.items() if name not in PLAIN | FREE_TEXT for to in form.audiences]
 
 
