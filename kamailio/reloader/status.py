@@ -14,9 +14,9 @@ import http.server
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from kamailio.reloader.environment import Endpoint
 from kamailio.snapshot import CHANGED
@@ -47,6 +47,10 @@ HELP: Mapping[str, str] = {
 class Status:
     """Numbers by name and labels; any thread may change them."""
 
+    # Type and help of every number, and what `/readyz` says while it is not ready.
+    described: ClassVar[Mapping[str, str]] = HELP
+    unready: ClassVar[str] = "the database does not answer"
+
     _values: dict[tuple[str, Labels], float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _turned: float = field(default_factory=time.monotonic)
@@ -66,6 +70,13 @@ class Status:
         """A proxy that is gone has no numbers."""
         with self._lock:
             self._values = {place: value for place, value in self._values.items() if ("proxy", proxy) not in place[1]}
+
+    def drop(self, name: str, of: Callable[[Mapping[str, str]], bool]) -> None:
+        """Numbers of that name whose labels are such are there no more."""
+        with self._lock:
+            self._values = {
+                place: value for place, value in self._values.items() if place[0] != name or not of(dict(place[1]))
+            }
 
     def turn(self) -> None:
         """The main loop is alive."""
@@ -87,7 +98,7 @@ class Status:
         with self._lock:
             values = sorted(self._values.items())
         lines = []
-        for name, described in HELP.items():
+        for name, described in self.described.items():
             kind, _, words = described.partition(" ")
             lines += [f"# HELP {name} {words}", f"# TYPE {name} {kind}"]
             for (owner, labels), value in values:
@@ -119,7 +130,7 @@ def serve(status: Status, where: Endpoint, token: str, kept: Kept | None = None)
             elif self.path == "/healthz":
                 self._send(200 if status.alive else 503, "ok\n" if status.alive else "the main loop stands still\n")
             elif self.path == "/readyz":
-                self._send(200 if status.ready else 503, "ok\n" if status.ready else "the database does not answer\n")
+                self._send(200 if status.ready else 503, "ok\n" if status.ready else f"{status.unready}\n")
             elif self.path == "/snapshot":
                 self._send_snapshot()
             else:
