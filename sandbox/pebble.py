@@ -1,7 +1,7 @@
 """Pebble, a real ACME server: the sandbox's CA. It forgets everything when it ends.
 
-github.com/letsencrypt/pebble; built by tools/pebble.py. It asks DNS over TCP only, at the server it is given, and looks at
-no CAA record.
+github.com/letsencrypt/pebble; built by tools/pebble.py. It asks DNS over TCP only, at the server it is given, and
+looks at no CAA record.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ def built() -> Path:
 
 @dataclass
 class Pebble:
-    """One on a loopback address. `dns`: HOST:PORT of the server that it validates with; `seconds`: a certificate's life.
+    """One on a loopback address. `dns`: HOST:PORT of the server that it validates with; `seconds`: certificates' life.
 
-    `external_accounts`: key id to HMAC key (base64url); with any, an account needs one. `reuse`: the percentage of valid
-    authorizations that it uses again.
+    `external_accounts`: key id to HMAC key (base64url); with any, an account needs one. `reuse`: the percentage of
+    valid authorizations that it uses again.
     """
 
     folder: Path
@@ -126,6 +126,6 @@ class Pebble:
     def get(self, url: str, body: bytes | None = None) -> str:
         """Raises `OSError`."""
         context = ssl.create_default_context(cafile=str(self.roots))
-        with urllib.request.urlopen(url, body, timeout=5, context=context) as answer:
+        with urllib.request.urlopen(url, body, timeout=5, context=context) as answer:  # noqa: S310
             content: Any = answer.read()
         return str(content.decode())

@@ -33,6 +33,8 @@ USER_AGENT: Final = "warp-edge-renewer"
 TIMEOUT: Final = 20
 NONCES: Final = 5
 ORDER_SECONDS: Final = 300.0
+# For which the library waits by itself, deaf to signals and without a sign of life.
+LIBRARY_SECONDS: Final = 15.0
 # Of an authorization that the CA is looking at; its own Retry-After may make it longer.
 FIRST_LOOK, LONGEST_LOOK = 0.25, 15.0
 
@@ -58,6 +60,10 @@ class UnknownAccountError(Failure):
 
 class OrderLostError(Failure):
     """The CA does not know the order any more, or has given it up."""
+
+
+class _NotYetError(Failure):
+    """The library's patience is over."""
 
 
 class Authority:
@@ -163,10 +169,17 @@ class Authority:
             csr_pem=certificate.request(order.key, order.names),
             authorizations=(),
         )
-        with self._told("certificate", lost=OrderLostError):
-            # It finalizes an order that is ready, waits as the CA says, and fetches the certificate.
-            limit = datetime.datetime.now() + datetime.timedelta(seconds=ORDER_SECONDS)
-            return str(self._connected().poll_finalization(resource, limit).fullchain_pem).encode()
+        until = time.monotonic() + ORDER_SECONDS
+        while True:
+            try:
+                with self._told("certificate", lost=OrderLostError):
+                    # Finalizes an order that is ready, and fetches the certificate of one that is valid.
+                    limit = datetime.datetime.now() + datetime.timedelta(seconds=LIBRARY_SECONDS)
+                    return str(self._connected().finalize_order(resource, limit).fullchain_pem).encode()
+            except _NotYetError as failure:
+                if time.monotonic() > until:
+                    raise
+                self._waits(failure.retry_after)
 
     # When to renew
 
@@ -219,7 +232,8 @@ class Authority:
         except errors.IssuanceError as error:
             raise (lost or Failure)(_cause(error.error, 0), f"{doing}: {_words(error.error)}") from None
         except errors.TimeoutError:
-            raise Failure("ca-unreachable", f"{doing}: the CA has not done it within {ORDER_SECONDS:.0f} s") from None
+            words = f"{doing}: the CA has not decided within {ORDER_SECONDS:.0f} s"
+            raise _NotYetError("ca-unreachable", words, self._asked_to_wait()) from None
         except errors.ClientError as error:
             status = self._last.status_code if self._last is not None else 0
             cause = "rate-limited" if status == http.HTTPStatus.TOO_MANY_REQUESTS else "ca-unreachable"

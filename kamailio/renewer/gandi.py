@@ -7,6 +7,7 @@ So another region may write between our reading and our writing. Each write is r
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any, Final
 
 from kamailio.renewer.configuration import Gandi
@@ -29,21 +30,23 @@ class GandiHost:
         return [] if answer is None else [bare(each) for each in answer["rrset_values"]]
 
     def add(self, name: str, value: str) -> None:
-        """Another region's write may have replaced ours: again until it is there."""
+        """Until it stands there."""
+        self._change(name, lambda there: [*there, value] if value not in there else there)
+
+    def remove(self, name: str, value: str) -> None:
+        """Until it stands there no more. The record set goes with its last value."""
+        self._change(name, lambda there: [each for each in there if each != value])
+
+    def _change(self, name: str, wanted: Callable[[list[str]], list[str]]) -> None:
         for _ in range(WRITES):
             there = self.values(name)
-            if value in there:
+            values = wanted(there)
+            if values == there:
                 return
-            self._write(name, [*there, value])
+            self._write(name, values)
             # Not all at the same moment again.
             self._waits(random.uniform(0.05, 0.5))  # noqa: S311
         raise Failure("dns-host", f"{name}: another writer replaces the TXT record again and again")
-
-    def remove(self, name: str, value: str) -> None:
-        """The record set goes with its last value."""
-        there = self.values(name)
-        if value in there:
-            self._write(name, [each for each in there if each != value])
 
     def _write(self, name: str, values: list[str]) -> None:
         if values:

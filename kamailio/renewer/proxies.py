@@ -143,7 +143,7 @@ class Proxies:
         return ""
 
     def _served(self, where: Endpoint) -> tuple[x509.Certificate | None, str]:
-        """The leaf that a caller gets, or why none: looked at, not verified; whether it is the right one is compared."""
+        """The leaf that a caller gets, or why none. It is looked at, not verified: what it must be is known."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         name = self._settings.configuration.names[0]

@@ -1,4 +1,4 @@
-"""What a renewer's pod has of its cluster: one Secret at an API that enforces a Role, and the kubelet's mounts of it."""
+"""What a renewer's pod has of its cluster: one Secret at an API that enforces a Role, and kubelet's mounts of it."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import ssl
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -64,6 +64,10 @@ class Zones:
         with self.cloud.change("hand") as tx:
             tx.put(zones.RECORD, zones.record_id(domain, label, type_), zones.body_of(label, type_, 300, values))
 
+    def remove(self, label: str, type_: str, domain: str = DOMAIN) -> None:
+        with self.cloud.change("hand") as tx:
+            tx.delete(zones.RECORD, zones.record_id(domain, label, type_))
+
     def values(self, label: str, domain: str = DOMAIN) -> list[str]:
         with self.cloud.view() as tx:
             found = tx.get(zones.RECORD, zones.record_id(domain, label, "TXT"))
@@ -92,13 +96,13 @@ class TlsProxy:
             thread.start()
 
     def reload(self) -> str:
-        self.reloads += 1
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         try:
             context.load_cert_chain(self.mount / "tls.crt", self.mount / "tls.key")
         except OSError as error:
             return f"Error while fixing TLS configuration: {error}"
         self._context = context
+        self.reloads += 1
         return ""
 
     def _accept(self) -> None:
@@ -135,6 +139,7 @@ class TlsProxy:
         return ThreadingHTTPServer((self.host, 9064), Handler)
 
     def stop(self) -> None:
+        """Closing alone leaves the port with the thread that waits at it."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._http.shutdown()
         for thread in self._threads:
@@ -219,13 +224,18 @@ class Renewer:
         return certificate.read(self.cluster.get("tls.crt"), self.cluster.get("tls.key"))
 
 
-def served(host: str, port: int = 5061) -> x509.Certificate:
+def served(host: str, port: int = 5061) -> x509.Certificate | None:
+    """The certificate that a caller gets; None: no TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with socket.create_connection((host, port), 5) as plain, context.wrap_socket(plain, server_hostname=DOMAIN) as tls:
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection((host, port), 5) as plain,
+        context.wrap_socket(plain, server_hostname=DOMAIN) as tls,
+    ):
         return x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"")
+    return None
 
 
 def told(caplog: Any, words: str) -> bool:
     return any(words in record.getMessage() for record in caplog.records if record.levelno >= logging.INFO)
-
