@@ -15,16 +15,18 @@ from components.cluster import kubernetes
 from components.database import TrunkDatabase, TrunkDatabaseArgs
 from components.dedicated_ingress import DedicatedIngress, DedicatedIngressArgs, refuse_dedicated_cut
 from components.dns import SipDns
-from components.dns_host import SipDnsArgs
+from components.dns_host import SipDnsArgs, look_before_caa
 from components.egress import NatEgressPool, NatEgressPoolArgs
 from components.ingress import SipIngress, refuse_cut
 from components.load_balancer import WayIn, explain_pending
 from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, refuse_skipped_rotation, trunk_files
 from engine.record import Record, last_update, outputs_of, owners_reader
-from engine.refusal import not_reported_yet
+from engine.refusal import RefusedError, not_reported_yet
 from inventory.outputs import Inventory
 from plan import plan
+from plan.certificate import certificate_names
 from publishing import publish
+from refusal import Refusal
 from settings import Settings, SettingsError
 from settings.stack import role_of
 
@@ -58,6 +60,9 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     replica = settings.database.replica_of
     owners = owners_reader(replica.stack) if replica and settings.enforcement else None
     name_servers = look_up_zone(settings.dns)
+    certified = _names_of_certificate(settings)
+    if settings.tls and settings.tls.caa and settings.dns.scope == "domain":
+        look_before_caa(settings.dns, settings.tls)
     promised = plan(settings)
     cluster = kubernetes("cluster", settings.cluster, settings.project, region)
     egress = NatEgressPool(
@@ -94,8 +99,9 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     if settings.trunk_acl.manage:
         acl = TrunkAclSchema("trunk-acl", TrunkAclSchemaArgs(settings.trunk_acl, database, files, protect, dedicated))
     reader = acl or owners
+    enforced = None
     if reader and settings.enforcement:
-        AclEnforcement(
+        enforced = AclEnforcement(
             "acl-enforcement",
             AclEnforcementArgs(
                 settings.enforcement,
@@ -105,9 +111,16 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
                 database,
                 labels,
                 dedicated,
+                settings.tls,
             ),
             pulumi.ResourceOptions(providers=[cluster]),
         )
+    if settings.tls:
+        # Imported here to keep previews of other stacks fast.
+        from components.tls_certificate import TlsCertificate, of_settings  # noqa: PLC0415
+
+        certificate = of_settings(settings, certified, enforced, dns)
+        TlsCertificate("tls", certificate, pulumi.ResourceOptions(providers=[cluster]))
     inventory = outputs.inventory(promised, ingress, egress, dedicated)
     everybodys = outputs.inventory(promised, ingress, egress)
     site = None
@@ -123,6 +136,13 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
         )
     edge = outputs.Edge(addresses, egress, dns, database, acl, reader, inventory, everybodys, site)
     publish(outputs.of(settings, promised, edge))
+
+
+def _names_of_certificate(settings: Settings) -> tuple[str, ...]:
+    try:
+        return certificate_names(settings)
+    except Refusal as error:
+        raise RefusedError(error.wrong, error.remedy) from None
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,11 @@ from components.egress import NatEgressPool
 from components.ingress import SipIngress
 from components.trunk_acl.schema import TrunkAclSchema
 from inventory.outputs import SCHEMA, Inventory, egress_capacity, record_sets
+from plan.certificate import certificate_names
 from plan.cost import count, monthly_cost
 from plan.names import names
 from settings import Settings
+from settings.tls import Tls
 
 if TYPE_CHECKING:
     from components.acl_enforcement import AclReader
@@ -76,8 +78,13 @@ def of(settings: Settings, promised: Inventory, edge: Edge) -> dict[str, pulumi.
             **({"replicaOf": settings.database.replica_of.instance} if settings.database.replica_of else {}),
         },
         **({"trunkAcl": _trunk_acl(edge.reader, edge.acl)} if edge.reader else {}),
+        **({"tls": _tls(settings.tls, certificate_names(settings))} if settings.tls else {}),
         **({"inventorySite": {"schema": SCHEMA, "url": site.url}} if site else {}),
     }
+
+
+def _tls(tls: Tls, certified: Sequence[str]) -> dict[str, pulumi.Input[Any]]:
+    return {"schema": SCHEMA, "secret": tls.secret, "names": list(certified)}
 
 
 def _trunk_acl(reader: AclReader, acl: TrunkAclSchema | None) -> dict[str, pulumi.Input[Any]]:

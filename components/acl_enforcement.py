@@ -26,6 +26,7 @@ from engine.refusal import RefusedError
 from engine.tokens import ACL_ENFORCEMENT
 from settings.ingress import Ingress
 from settings.principal import database_user
+from settings.tls import Tls
 from settings.trunk_acl import Enforcement, SignIn
 
 AUTHORITY = "server-ca.pem"
@@ -48,7 +49,7 @@ class AclReader(Protocol):
 class AclEnforcementArgs:
     """`ingress`: namespace and selector of the SIP proxy's pods; `dedicated`: addresses that need sockets.
 
-    `acl`: this stack's, or the owner's if `database` is a read replica.
+    `acl`: this stack's, or the owner's if `database` is a read replica. `tls`: with the fragments for it.
     """
 
     enforcement: Enforcement
@@ -58,6 +59,7 @@ class AclEnforcementArgs:
     database: TrunkDatabase
     labels: Mapping[str, str]
     dedicated: DedicatedIngress | None = None
+    tls: Tls | None = None
 
 
 class AclEnforcement(pulumi.ComponentResource):
@@ -68,11 +70,12 @@ class AclEnforcement(pulumi.ComponentResource):
     deliberately does not manage the proxy's Deployment and kamailio.cfg: kamailio/README.md lists what their owner has
     to add.
 
-    Outputs: `config_map`, `secret` (names).
+    Outputs: `config_map`, `secret` (names). `secret_checksum`: changes with the Secret's content.
     """
 
     config_map: pulumi.Output[str]
     secret: pulumi.Output[str]
+    secret_checksum: pulumi.Output[str]
 
     def __init__(self, name: str, args: AclEnforcementArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(ACL_ENFORCEMENT, name, None, opts)
@@ -89,6 +92,7 @@ class AclEnforcement(pulumi.ComponentResource):
                 "metadata": self._metadata(args.enforcement.config_map),
                 "data": {
                     **kamailio.fragments(),
+                    **(kamailio.fragments(kamailio.TLS_FRAGMENTS) if args.tls else {}),
                     **self._sockets(),
                     kamailio.LIMIT_PER_SOURCE: kamailio.limit_per_source(self._callers_ports()),
                     AUTHORITY: args.database.server_ca,
@@ -103,6 +107,7 @@ class AclEnforcement(pulumi.ComponentResource):
         )
         self.config_map = config_map.metadata.apply(_name)
         self.secret = secret.metadata.apply(_name)
+        self.secret_checksum = _secret_checksum(environment)
         if args.enforcement.reloader:
             declare_reloader(
                 name,
@@ -113,13 +118,14 @@ class AclEnforcement(pulumi.ComponentResource):
                     args.labels,
                     self.config_map,
                     self.secret,
-                    _checksums(config_map, environment),
+                    _checksums(config_map, self.secret_checksum),
                     address,
                     list(self._openings()),
                     args.enforcement.snapshot_hours,
                     pulumi.Output.all(args.database.connection_name, args.database.private_address).apply(
                         lambda known: acl_database_proxy.instance_arguments(known[0], known[1], POSTGRESQL_PORT)
                     ),
+                    args.tls,
                 ),
                 pulumi.ResourceOptions(parent=self),
             )
@@ -202,14 +208,18 @@ def _some_address(found: Sequence[str | None]) -> str:
     )
 
 
-def _checksums(config_map: ConfigMap, environment: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Input[str]]:
+def _checksums(config_map: ConfigMap, secret: pulumi.Output[str]) -> dict[str, pulumi.Input[str]]:
     """Annotations of a pod template that change with the ConfigMap and the Secret, so that pods are restarted: a pod
     reads its environment only at its start."""
     return {
         # Computed from its content, not from its inputs, which would be a dependency on every dedicated address.
         "checksum/config": config_map.data.apply(checksum),
-        "checksum/secret": pulumi.Output.secret(pulumi.Output.all(**environment).apply(keyed_checksum)),
+        "checksum/secret": secret,
     }
+
+
+def _secret_checksum(environment: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[str]:
+    return pulumi.Output.secret(pulumi.Output.all(**environment).apply(keyed_checksum))
 
 
 def checksum(data: Mapping[str, str]) -> str:

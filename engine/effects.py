@@ -25,7 +25,10 @@ from engine.tokens import (
     NAT,
     NETWORK_POLICY,
     POD_MONITORING,
+    ROLE,
+    ROLE_BINDING,
     SERVICE,
+    SERVICE_ACCOUNT,
     TRUNK_ACL,
     USER,
     ZONE,
@@ -119,7 +122,15 @@ RULES = (
     ),
     Rule(NETWORK_POLICY, r"spec", Effect.ACCESS, "who reaches the pods' ports, SIP's among them"),
     Rule(DISRUPTION_BUDGET, r"spec", Effect.NONE, "how many reloaders a drain of nodes may take at once"),
-    Rule(POD_MONITORING, r"spec", Effect.NONE, "how the reloader's metrics are read"),
+    Rule(POD_MONITORING, r"spec", Effect.NONE, "how metrics are read"),
+    *(
+        Rule(kind, path, Effect.NONE, "what the certificate's renewer may do")
+        for kind, path in (
+            (ROLE, r"rules"),
+            (ROLE_BINDING, r"(roleRef|subjects)"),
+            (SERVICE_ACCOUNT, r"automountServiceAccountToken"),
+        )
+    ),
     *(
         Rule(kind, r"metadata\.(labels|annotations)", Effect.NONE, "read by people and tools")
         for kind in (
@@ -130,6 +141,9 @@ RULES = (
             NETWORK_POLICY,
             DISRUPTION_BUDGET,
             POD_MONITORING,
+            SERVICE_ACCOUNT,
+            ROLE,
+            ROLE_BINDING,
         )
     ),
     Rule(NAT, r"natIps\[\d+\]", Effect.MOVES, "new calls may leave from it as well", when=_added),

@@ -31,12 +31,17 @@ from engine.tokens import (
     NETWORK_POLICY,
     POD_MONITORING,
     RECORD_SETS,
+    ROLE,
+    ROLE_BINDING,
     ROUTER,
     SERVICE,
+    SERVICE_ACCOUNT,
+    SERVICE_ACCOUNT_MEMBER,
     SIP_INGRESS,
     TRUNK_ACL,
     USER,
     ZONE,
+    ZONE_MEMBER,
     logical_name,
     within,
 )
@@ -69,6 +74,11 @@ SEEN_BY = {
     NETWORK_POLICY: Audience.CUSTOMERS,
     DISRUPTION_BUDGET: Audience.NOBODY,
     POD_MONITORING: Audience.NOBODY,
+    SERVICE_ACCOUNT: Audience.NOBODY,
+    ROLE: Audience.NOBODY,
+    ROLE_BINDING: Audience.NOBODY,
+    ZONE_MEMBER: Audience.NOBODY,
+    SERVICE_ACCOUNT_MEMBER: Audience.NOBODY,
 }
 _WITHOUT_DATABASE = (Effect.CUTS, "without the trunk ACL no customer can call")
 _WITHOUT_SITE = (Effect.ACCESS, "vendors and customers cannot read the site")

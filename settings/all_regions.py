@@ -15,6 +15,7 @@ from settings.inventory_site import InventorySite
 from settings.problems import refuse
 from settings.rules import Rule
 from settings.stack import ROLE, Stack
+from settings.tls_rules import names_are_below_the_domain
 
 
 class RegionShare(Section):
@@ -88,6 +89,7 @@ RULES: tuple[Rule, ...] = (
     _weights_are_not_all_zero,
     _names_are_shared,
     _the_host_can_decide,
+    names_are_below_the_domain,
 )
 
 

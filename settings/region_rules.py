@@ -15,6 +15,7 @@ from settings.lifecycle import refuse_circle, refuse_short_notice
 from settings.problems import refuse, show
 from settings.retired import RetiredAddress
 from settings.rules import Given, Rule
+from settings.tls_rules import RULES as TLS_RULES
 from settings.trunk_acl import TrunkAcl
 from settings.way_to_database import refuse_no_way
 
@@ -214,4 +215,5 @@ RULES: tuple[Rule, ...] = (
     _replacements_make_no_circle,
     _an_address_is_retired_once,
     _the_project_may_have_it_all,
+    *TLS_RULES,
 )

@@ -119,6 +119,13 @@ NEEDED_BY_TESTS = (
         seconds=5,
     ),
     DebianPackage(
+        name="kamailio-websocket-modules",
+        file=Path("/usr/share/doc/kamailio-websocket-modules/copyright"),
+        purpose="SIP over WebSocket",
+        without=NO_SIP_TESTS,
+        seconds=5,
+    ),
+    DebianPackage(
         name="sip-tester",
         file=Path("/usr/bin/sipp"),
         purpose="SIP calls for its tests",

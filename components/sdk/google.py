@@ -108,3 +108,11 @@ class BucketIAMMember(Resource, token=tokens.BUCKET_MEMBER, package=GCP):
 
 class BucketObject(Resource, token=tokens.BUCKET_OBJECT, package=GCP, secret=("content", "customerEncryption")):
     """google_storage_bucket_object: a file in a bucket."""
+
+
+class ZoneMember(Resource, token=tokens.ZONE_MEMBER, package=GCP):
+    """google_dns_managed_zone_iam_member: one member's role at a zone of Cloud DNS."""
+
+
+class ServiceAccountMember(Resource, token=tokens.SERVICE_ACCOUNT_MEMBER, package=GCP):
+    """google_service_account_iam_member: one member's role at a service account."""

@@ -40,6 +40,33 @@ class Deployment(
     """A Deployment. Its `spec` is validated against the published schema (tests/unit/test_manifests.py)."""
 
 
+class ServiceAccount(
+    Resource,
+    token=tokens.SERVICE_ACCOUNT,
+    package=KUBERNETES,
+    constant={"apiVersion": "v1", "kind": "ServiceAccount"},
+):
+    """A ServiceAccount."""
+
+
+class Role(
+    Resource,
+    token=tokens.ROLE,
+    package=KUBERNETES,
+    constant={"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role"},
+):
+    """A Role of a namespace."""
+
+
+class RoleBinding(
+    Resource,
+    token=tokens.ROLE_BINDING,
+    package=KUBERNETES,
+    constant={"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding"},
+):
+    """A RoleBinding."""
+
+
 class NetworkPolicy(
     Resource,
     token=tokens.NETWORK_POLICY,

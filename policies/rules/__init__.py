@@ -1,10 +1,11 @@
 """Every rule, in the order of `docs/policies.md`. A new one is added only to its module's `RULES`."""
 
 from policies.rule import Rule
-from policies.rules import database, dns, egress, firewall, ingress, labels, locks, secrets, storage
+from policies.rules import certificate, database, dns, egress, firewall, ingress, labels, locks, secrets, storage
 
 RULES: tuple[Rule, ...] = (
     *ingress.RULES,
+    *certificate.RULES,
     *locks.RULES,
     *egress.RULES,
     *dns.RULES,
