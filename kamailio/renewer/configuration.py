@@ -81,7 +81,8 @@ class Settings:
     def read(cls, environment: Mapping[str, str]) -> Settings:
         """Raises `SettingError` for the first variable or key that is missing or wrong."""
         hmac_file = environment.get("WARP_TLS_EAB_HMAC_FILE", "").strip()
-        configuration = read(Path(needed(environment, "WARP_TLS_CONFIG", "the path of the JSON file")), environment)
+        file = needed(environment, "WARP_TLS_CONFIG", "it is the path of the JSON file")
+        configuration = read(Path(file), environment)
         if configuration.external_account and not hmac_file:
             raise SettingError(
                 "WARP_TLS_EAB_HMAC_FILE is not set; with externalAccount it is the file with that account's HMAC key"

@@ -7,7 +7,7 @@ import json
 import secrets
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,7 +21,7 @@ PATH = f"/api/v1/namespaces/{NAMESPACE}/secrets/{NAME}"
 
 @dataclass
 class Cluster:
-    """`verbs`: of the Role, for this one Secret. `mounts`: folders that follow it, at once."""
+    """`verbs`: of the Role, for this one Secret. `followers` see each version at once."""
 
     folder: Path
     host: str
@@ -29,8 +29,7 @@ class Cluster:
     data: dict[str, bytes] | None = field(default_factory=dict)
     version: int = 1
     asked: list[tuple[str, str]] = field(default_factory=list)
-    mounts: list[Path] = field(default_factory=list)
-    before_patch: Callable[[], None] = lambda: None
+    followers: list[Callable[[Mapping[str, bytes]], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True)
@@ -77,8 +76,8 @@ class Cluster:
 
     def _changed(self) -> None:
         self.version += 1
-        for mount in self.mounts:
-            follow(mount, self.data or {})
+        for follow in self.followers:
+            follow(self.data or {})
 
     def answer(self, method: str, path: str, authorization: str, kind: str, body: bytes) -> tuple[int, Any]:
         verb = {"GET": "get", "PATCH": "patch"}.get(method, method.lower())
@@ -87,8 +86,6 @@ class Cluster:
             return 401, {"kind": "Status", "reason": "Unauthorized"}
         if path != PATH or verb not in self.verbs:
             return 403, {"kind": "Status", "reason": "Forbidden"}
-        if verb == "patch":
-            self.before_patch()
         with self._lock:
             if self.data is None:
                 return 404, {"kind": "Status", "reason": "NotFound"}
@@ -108,7 +105,7 @@ class Cluster:
             return 200, {"kind": "Secret", "metadata": {"resourceVersion": str(self.version)}, "data": encoded}
 
 
-def follow(mount: Path, data: dict[str, bytes]) -> None:
+def mount_at(mount: Path, data: Mapping[str, bytes]) -> None:
     """As the kubelet: all files of a version at once, by one rename of a symbolic link."""
     version = mount / f"..{secrets.token_hex(4)}"
     version.mkdir(parents=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import json
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,15 +17,20 @@ import pytest
 import trustme
 from cryptography import x509
 
-from kamailio.renewer import authority, issuing, record
+from kamailio.renewer import authority, certificate, issuing, record
 from kamailio.renewer.authority import Authority
 from kamailio.renewer.gandi import GandiHost
 from local_cloud import faults
 from local_cloud.gandi.zones import RECORD
 from sandbox.pebble import Pebble
-from tests.sip.cluster import Cluster
-from tests.sip.conftest import NETWORK
+from sandbox.sip_proxy import Certificate, SipProxy
+from tests.sip.acl import Acl
+from tests.sip.cluster import Cluster, mount_at
+from tests.sip.conftest import NETWORK, ProxyMaker
+from tests.sip.edge import seconds_until
+from tests.sip.front import Front
 from tests.sip.renewals import DOMAIN, NAMES, Renewer, TlsProxy, Zones, served, told
+from tests.sip.test_tls import Held, connect
 
 HOST, PROXY, FRONT = f"{NETWORK}.90", f"{NETWORK}.91", f"{NETWORK}.92"
 CHALLENGE = "_acme-challenge"
@@ -66,7 +73,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 @pytest.fixture
 def proxy(cluster: Cluster, tmp_path: Path) -> Iterator[TlsProxy]:
     mount = tmp_path / "mount"
-    cluster.mounts.append(mount)
+    cluster.followers.append(partial(mount_at, mount))
     proxy = TlsProxy(PROXY, mount)
     yield proxy
     proxy.stop()
@@ -208,6 +215,116 @@ def test_while_the_ca_is_down_the_proxy_keeps_its_expired_certificate_and_metric
         assert cluster.record["failures"] == 0
     finally:
         pebble.stop()
+
+
+def test_a_ca_that_limits_is_not_asked_before_its_time_not_even_after_a_restart(
+    renewer: Renewer, cluster: Cluster, tmp_path: Path
+) -> None:
+    front = Front(tmp_path / "front", FRONT, renewer.pebble)
+    front.limits, front.retry_after = "/order-plz", 7200
+    renewer.pebble = front
+    try:
+        renewer.start()
+        renewer.until(lambda: renewer.fails("rate-limited"))
+        assert cluster.record["notBefore"] > time.time() + 7000
+        for _ in range(2):
+            looked = len(cluster.asked)
+            renewer.until(lambda: len(cluster.asked) > looked + 3)
+            renewer.stop()
+            renewer.start()
+        assert front.asked.count("/order-plz") == 1
+        front.limits = ""
+        kept = cluster.record | {"notBefore": 0}
+        renewer.stop()
+        cluster.put(account_json=json.dumps(kept).encode())
+        renewer.start()
+        renewer.until(renewer.issued)
+    finally:
+        renewer.stop()
+        front.stop()
+
+
+def test_a_real_kamailio_loses_no_call_while_its_expired_certificate_is_replaced_and_renewed(
+    renewer: Renewer, cluster: Cluster, acl: Acl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The layout of 5.6: one worker serves TLS and does the reloads."""
+    monkeypatch.setattr("kamailio.renewer.service.ARI_SECONDS", (0.1, 0.1))
+    maker = ProxyMaker(acl, tmp_path)
+    kamailio = maker("mtree", reload=False).proxy
+    kamailio.start()
+    try:
+        cluster.followers.append(lambda data: kamailio.put_certificate(Certificate(data["tls.crt"], data["tls.key"])))
+        chain, key = expired()
+        cluster.put(tls_crt=chain, tls_key=key)
+        kamailio.reload_certificate()
+        assert served(kamailio.tcp_address) == certificate.read(chain, key).leaf
+        renewer.proxy = kamailio.tcp_address
+        renewer.environment["WARP_ACL_RPC_TOKEN"] = kamailio.rpc()._token
+        with Calls(kamailio, 3) as calls:
+            renewer.start()
+            renewer.until(lambda: served(kamailio.tcp_address) == renewer.pair().leaf)
+            first = renewer.pair()
+            assert first.chain != chain
+            renewer.until(lambda: not cluster.record["order"])
+            renewer.pebble.renew_at(first.chain, "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z")
+            renewer.until(lambda: renewer.pair() != first and served(kamailio.tcp_address) == renewer.pair().leaf)
+            calls.go_on(20)
+        assert calls.lost == []
+        assert renewer.metric(f'warp_tls_reloads_total{{proxy="{kamailio.tcp_address}:9064"}}') == 2
+    finally:
+        renewer.stop()
+        kamailio.stop()
+
+
+class Calls:
+    """Callers over TLS, each with a connection that it keeps, and one that makes a new one for each call."""
+
+    def __init__(self, proxy: SipProxy, callers: int) -> None:
+        self._proxy, self.lost, self.answered, self._over = proxy, list[str](), 0, threading.Event()
+        self._threads = [threading.Thread(target=self._keep) for _ in range(callers)]
+        self._threads.append(threading.Thread(target=self._anew))
+
+    def _keep(self) -> None:
+        held = connect(self._proxy)
+        with held.socket:
+            while not self._over.wait(0.01):
+                self._call(held)
+
+    def _anew(self) -> None:
+        while not self._over.wait(0.01):
+            try:
+                held = connect(self._proxy)
+            except OSError as error:
+                self.lost.append(f"connection: {error}")
+                continue
+            with held.socket:
+                self._call(held)
+
+    def _call(self, held: Held) -> None:
+        try:
+            status = held.ask("INVITE")
+        except (OSError, AssertionError) as error:
+            self.lost.append(str(error))
+            self._over.set()
+        else:
+            self.answered += 1
+            if status != 200:
+                self.lost.append(str(status))
+
+    def go_on(self, more: int) -> None:
+        until = self.answered + more
+        seconds_until(lambda: self.answered > until or bool(self.lost), 60)
+
+    def __enter__(self) -> Calls:
+        for thread in self._threads:
+            thread.start()
+        self.go_on(5)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
 
 
 def test_an_answer_of_dns_that_is_late_is_waited_for_before_the_ca_is_asked(
