@@ -33,7 +33,7 @@ class Cluster:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True)
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._token = secrets.token_hex(16)
         authority = trustme.CA()
         (self.folder / "token").write_text(self._token)
@@ -51,7 +51,7 @@ class Cluster:
 
     def put(self, **data: bytes | None) -> None:
         """Change keys by hand: `tls_crt` is `tls.crt`."""
-        with self._lock:
+        with self.lock:
             self.data = {} if self.data is None else self.data
             for key, value in data.items():
                 name = key.replace("_", ".")
@@ -62,11 +62,11 @@ class Cluster:
             self._changed()
 
     def delete(self) -> None:
-        with self._lock:
+        with self.lock:
             self.data = None
 
     def get(self, key: str) -> bytes:
-        with self._lock:
+        with self.lock:
             return (self.data or {}).get(key, b"")
 
     @property
@@ -86,7 +86,7 @@ class Cluster:
             return 401, {"kind": "Status", "reason": "Unauthorized"}
         if path != PATH or verb not in self.verbs:
             return 403, {"kind": "Status", "reason": "Forbidden"}
-        with self._lock:
+        with self.lock:
             if self.data is None:
                 return 404, {"kind": "Status", "reason": "NotFound"}
             if verb == "patch":

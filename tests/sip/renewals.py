@@ -211,6 +211,11 @@ class Renewer:
         lines = (line.rpartition(" ") for line in self.status.text().splitlines() if not line.startswith("#"))
         return next((float(value) for full, _, value in lines if full == name), None)
 
+    def look_again(self) -> None:
+        """Until it has looked at the Secret a few times more."""
+        looked = len(self.cluster.asked)
+        self.until(lambda: len(self.cluster.asked) > looked + 3)
+
     def fails(self, cause: str) -> bool:
         return self.metric(f'warp_tls_last_failure{{cause="{cause}"}}') == 1
 
@@ -221,7 +226,8 @@ class Renewer:
         seconds_until(lambda: bool(met()), PATIENCE)
 
     def pair(self) -> certificate.Pair:
-        return certificate.read(self.cluster.get("tls.crt"), self.cluster.get("tls.key"))
+        with self.cluster.lock:
+            return certificate.read(self.cluster.get("tls.crt"), self.cluster.get("tls.key"))
 
 
 def served(host: str, port: int = 5061) -> x509.Certificate | None:
