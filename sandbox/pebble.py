@@ -89,7 +89,7 @@ class Pebble:
             "PEBBLE_WFE_NONCEREJECT": "0",
             "PEBBLE_AUTHZREUSE": str(self.reuse),
         }
-        command = [built(), "-config", self.folder / "pebble.json", "-dnsserver", self.dns]
+        command = [str(built()), "-config", str(self.folder / "pebble.json"), "-dnsserver", self.dns]
         with (self.folder / "pebble.log").open("ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True

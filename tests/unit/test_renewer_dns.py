@@ -200,7 +200,8 @@ def token(tmp_path: Path) -> Path:
 
 
 def test_a_limit_of_the_host_is_waited_for_and_a_long_one_is_left_to_the_next_attempt(token: Path) -> None:
-    answers, waited = [(429, {"Retry-After": "7"}, {}), (503, {}, {}), (404, {}, {})], list[float]()
+    answers: list[Answer] = [(429, {"Retry-After": "7"}, {}), (503, {}, {}), (404, {}, {})]
+    waited = list[float]()
     with serving(lambda *_: answers.pop(0)) as place:
         host = GandiHost(Gandi(f"http://{place}", "ringer.tel", token), waited.append)
         assert host.values(NAME) == []
