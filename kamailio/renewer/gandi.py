@@ -15,6 +15,8 @@ from kamailio.renewer.dns_host import TTL, Waits, ask, bare, quoted
 from kamailio.renewer.failures import Failure
 
 WRITES: Final = 8
+# Seconds between a write and the look at what came of it: two regions must not do both at the same moments.
+APART: Final = (0.05, 0.5)
 OK, CREATED, NO_CONTENT, NOT_FOUND = 200, 201, 204, 404
 
 
@@ -44,8 +46,7 @@ class GandiHost:
             if values == there:
                 return
             self._write(name, values)
-            # Not all at the same moment again.
-            self._waits(random.uniform(0.05, 0.5))  # noqa: S311
+            self._waits(random.uniform(*APART))  # noqa: S311
         raise Failure("dns-host", f"{name}: another writer replaces the TXT record again and again")
 
     def _write(self, name: str, values: list[str]) -> None:

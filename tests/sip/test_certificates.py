@@ -17,7 +17,7 @@ import pytest
 import trustme
 from cryptography import x509
 
-from kamailio.renewer import authority, issuing, record
+from kamailio.renewer import authority, gandi, issuing, record
 from kamailio.renewer.authority import Authority
 from kamailio.renewer.gandi import GandiHost
 from local_cloud import faults
@@ -44,6 +44,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> 
     monkeypatch.setattr(issuing, "FIRST_LOOK", 0.05)
     monkeypatch.setattr(issuing, "LONGEST_LOOK", 0.05)
     monkeypatch.setattr(authority, "FIRST_LOOK", 0.05)
+    monkeypatch.setattr(gandi, "APART", (0.005, 0.05))
     monkeypatch.setattr("kamailio.renewer.service.GROWTH", 1.0)
     monkeypatch.setattr("acme.client.time", SimpleNamespace(sleep=lambda _: time.sleep(0.05)))
 
@@ -471,8 +472,8 @@ STEPS = ("sign_in", "place", "validation", "answer", "validated", "finished")
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_crash_after_any_step_loses_neither_account_nor_values(
-    renewer: Renewer, cluster: Cluster, zones: Zones, monkeypatch: pytest.MonkeyPatch, step: str
+def test_a_crash_after_any_step_loses_neither_account_nor_order_nor_values(
+    renewer: Renewer, cluster: Cluster, zones: Zones, monkeypatch: pytest.MonkeyPatch, caplog: Any, step: str
 ) -> None:
     real, crashed = getattr(Authority, step), threading.Event()
 
@@ -489,8 +490,13 @@ def test_a_crash_after_any_step_loses_neither_account_nor_values(
     renewer.until(crashed.is_set)
     renewer.stop()
     account = cluster.record
+    # What was done before is not done again; a step that crashed before its result was saved is.
+    assert bool(account["order"]) == (STEPS.index(step) > STEPS.index("place"))
+    placed = sum("order https" in each.getMessage() for each in caplog.records)
     renewer.start()
     renewer.until(lambda: renewer.issued() and not cluster.record["order"])
     assert cluster.record["key"] == account["key"]
     assert account["uri"] in ("", cluster.record["uri"])
+    if account["order"]:
+        assert sum("order https" in each.getMessage() for each in caplog.records) == placed == 1
     assert zones.values(f"{CHALLENGE}.sip") == []
