@@ -19,7 +19,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from components import dns_chain
+from tests.stacks import changed, written_config
 from tests.unit.recording import declare
+from tests.unit.test_global_stack import declare_global, record_sets
 from tests.unit.tls import ACCOUNT, AT_CLOUD_DNS, with_tls
 
 ZONE = dns.name.from_text("ringer.tel.")
@@ -138,4 +140,24 @@ def test_a_stack_with_caa_records_looks_before_it_declares_anything(server: Serv
 
 def test_a_stack_without_caa_records_asks_nobody(server: Server) -> None:
     declare(with_tls(AT_CLOUD_DNS | {"nameServers": [server.place]}))
+    assert server.asked == []
+
+
+def test_the_stack_of_the_shared_names_publishes_and_looks_as_well(server: Server) -> None:
+    tls = AT_CLOUD_DNS | {"caa": {"accountUris": [ACCOUNT]}, "nameServers": [server.place]}
+    config = changed(written_config("global"), ("warp-edge:tls",), tls)
+    edge = declare_global(config)
+    (caa,) = [data for (name, type_), data in record_sets(edge).items() if (name, type_) == ("ringer.tel", "CAA")]
+    assert caa == [f'0 issue "letsencrypt.org; accounturi={ACCOUNT}; validationmethods=dns-01"', '0 issuewild ";"']
+    assert [each["data"] for each in edge.outputs["dns"]["records"] if each["type"] == "CAA"] == [caa]
+    server.signed_by = OTHER
+    with pytest.raises(pulumi.RunError, match="the DNSSEC chain of ringer"):
+        declare_global(config)
+
+
+def test_a_region_below_the_domain_has_no_caa_record_and_asks_nobody(server: Server) -> None:
+    tls = AT_CLOUD_DNS | {"caa": {"accountUris": [ACCOUNT]}, "nameServers": [server.place]}
+    config = changed(with_tls(tls), ("warp-edge:dns", "scope"), "region")
+    edge = declare(changed(config, ("warp-edge:dns", "zone", "manage"), True))
+    assert not [each for each in edge.resources if each.inputs.get("type") == "CAA"]
     assert server.asked == []

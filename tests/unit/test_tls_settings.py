@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import dns.name
 import pytest
 
 from plan import plan
@@ -13,6 +14,7 @@ from settings import SettingsError
 from settings.all_regions import GlobalSettings
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config, written_config
 from tests.unit.everything import DEDICATED
+from tests.unit.test_records import zone_of
 from tests.unit.tls import ACCOUNT, ALONE, AT_CLOUD_DNS, AT_GANDI, HMAC_KEY, ROBOT, TOKEN, parsed, with_tls
 
 GOOGLE = AT_CLOUD_DNS | {"issuer": "google", "externalAccountKeyId": "key-1"}
@@ -178,6 +180,19 @@ def test_only_the_accounts_may_issue_by_dns_and_nobody_a_wildcard() -> None:
         '0 issue "pki.goog"',
         '0 issuewild ";"',
     )
+
+
+def test_a_name_server_loads_the_records() -> None:
+    records = plan(parsed(with_tls(CAA | DELEGATED))).records
+    zone = zone_of([each for each in records if each.type in ("CAA", "CNAME")])
+    found = zone.get_rdataset(dns.name.from_text("ringer.tel."), "CAA")
+    assert found
+    assert {(each.tag, each.value) for each in found} == {
+        (b"issue", f"letsencrypt.org; accounturi={ACCOUNT}; validationmethods=dns-01".encode()),
+        (b"issue", f"letsencrypt.org; accounturi={ACCOUNT}2; validationmethods=dns-01".encode()),
+        (b"issue", b"pki.goog"),
+        (b"issuewild", b";"),
+    }
 
 
 def test_the_host_of_the_web_site_may_go_on_with_its_wildcard() -> None:
