@@ -61,6 +61,15 @@ def up(sandbox: Sandbox, console: Console) -> int:
         console.print("[bold]sip[/]     Kamailio on these addresses, with the trunk ACL")
         if missing := sip_edge.start(DIRECTORY, outputs):
             console.print(f"[yellow]no SIP proxy[/]: {escape(missing)}", highlight=False)
+        else:
+            console.print(
+                "[bold]tls[/]     a certificate for 5061, issued by a real ACME CA over this cloud's DNS (seconds)"
+            )
+            at_gandi = _hosts(workspace)[0] == "gandi"
+            if missing := sip_edge.certify(sandbox, DIRECTORY, outputs, at_gandi=at_gandi):
+                console.print(
+                    f"[yellow]no CA[/]: {escape(missing)}; 5061 keeps a certificate of its own", highlight=False
+                )
     console.print(ip_inventory_table(outputs["ipInventory"]))
     next_steps.write_psql(workspace, outputs["database"])
     at_gandi = _hosts(workspace)[0] == "gandi"

@@ -6,13 +6,11 @@ CA find its value among others'.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 import requests
 
-from kamailio.renewer.configuration import CloudDns, Configuration, Gandi
 from kamailio.renewer.failures import Failure
 
 TIMEOUT: Final = (5.0, 20.0)
@@ -65,15 +63,3 @@ def quoted(value: str) -> str:
 def bare(value: str) -> str:
     """The value that was quoted, also in several pieces (RFC 1035, 3.3.14)."""
     return value.strip().removeprefix('"').removesuffix('"').replace('" "', "")
-
-
-def of(configuration: Configuration, waits: Waits) -> DnsHost:
-    """The host of the configuration."""
-    from kamailio.renewer.cloud_dns import CloudDnsHost  # noqa: PLC0415
-    from kamailio.renewer.gandi import GandiHost  # noqa: PLC0415
-
-    match configuration.dns:
-        case Gandi() as gandi:
-            return GandiHost(gandi, waits)
-        case CloudDns() as cloud:
-            return CloudDnsHost(cloud, waits, time.time)

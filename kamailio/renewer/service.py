@@ -14,7 +14,7 @@ import time
 from dataclasses import replace
 from typing import Final
 
-from kamailio.renewer import certificate, dns_host, record
+from kamailio.renewer import certificate, hosts, record
 from kamailio.renewer.authority import Authority
 from kamailio.renewer.certificate import Pair
 from kamailio.renewer.configuration import Settings
@@ -188,7 +188,7 @@ class Service:
         issuer = Issuer(
             configuration=configuration,
             authority=self._authority(),
-            host=dns_host.of(configuration, self._wait),
+            host=hosts.of(configuration, self._wait),
             servers=NameServers(configuration.name_servers),
             save=self._save,
             waits=self._wait,

@@ -26,7 +26,7 @@ from local_cloud.gandi import zones
 from local_cloud.gandi.server import GandiServer
 from local_cloud.layout import GANDI_TOKEN
 from sandbox.pebble import PROFILE, Pebble
-from tests.sip.cluster import NAME, NAMESPACE, Cluster
+from sandbox.secret_api import NAME, NAMESPACE, SecretApi
 from tests.sip.edge import seconds_until
 
 DOMAIN = "ringer.tel"
@@ -153,7 +153,7 @@ class Renewer:
     """A service in this process. It begins anew with `start`, as a pod does."""
 
     folder: Path
-    cluster: Cluster
+    cluster: SecretApi
     pebble: Pebble
     zones: Zones
     proxy: str

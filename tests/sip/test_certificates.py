@@ -23,9 +23,9 @@ from kamailio.renewer.gandi import GandiHost
 from local_cloud import faults
 from local_cloud.gandi.zones import RECORD
 from sandbox.pebble import Pebble
+from sandbox.secret_api import SecretApi, mount_at
 from sandbox.sip_proxy import Certificate, SipProxy
 from tests.sip.acl import Acl
-from tests.sip.cluster import Cluster, mount_at
 from tests.sip.conftest import NETWORK, ProxyMaker
 from tests.sip.edge import seconds_until
 from tests.sip.front import Front
@@ -65,14 +65,14 @@ def pebble(zones: Zones, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    cluster = Cluster(tmp_path / "cluster", "127.0.0.1")
+def cluster(tmp_path: Path) -> Iterator[SecretApi]:
+    cluster = SecretApi(tmp_path / "cluster", "127.0.0.1")
     yield cluster
     cluster.stop()
 
 
 @pytest.fixture
-def proxy(cluster: Cluster, tmp_path: Path) -> Iterator[TlsProxy]:
+def proxy(cluster: SecretApi, tmp_path: Path) -> Iterator[TlsProxy]:
     mount = tmp_path / "mount"
     cluster.followers.append(partial(mount_at, mount))
     proxy = TlsProxy(PROXY, mount)
@@ -81,7 +81,7 @@ def proxy(cluster: Cluster, tmp_path: Path) -> Iterator[TlsProxy]:
 
 
 @pytest.fixture
-def renewer(cluster: Cluster, pebble: Pebble, zones: Zones, tmp_path: Path, proxy: TlsProxy) -> Iterator[Renewer]:
+def renewer(cluster: SecretApi, pebble: Pebble, zones: Zones, tmp_path: Path, proxy: TlsProxy) -> Iterator[Renewer]:
     for label in (CHALLENGE, f"{CHALLENGE}.sip"):
         zones.remove(label, "TXT")
     renewer = Renewer(tmp_path / "renewer", cluster, pebble, zones, PROXY)
@@ -96,7 +96,7 @@ def expired() -> tuple[bytes, bytes]:
 
 
 def test_the_first_certificate_reaches_the_proxy_with_its_chain(
-    renewer: Renewer, proxy: TlsProxy, zones: Zones, cluster: Cluster, caplog: Any
+    renewer: Renewer, proxy: TlsProxy, zones: Zones, cluster: SecretApi, caplog: Any
 ) -> None:
     zones.put(DOMAIN, CHALLENGE, "TXT", OTHERS)
     renewer.start()
@@ -127,7 +127,7 @@ def test_the_first_certificate_reaches_the_proxy_with_its_chain(
 
 
 def test_a_certificate_is_renewed_when_the_ca_says_so_with_a_new_key_and_the_same_account(
-    renewer: Renewer, proxy: TlsProxy, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    renewer: Renewer, proxy: TlsProxy, cluster: SecretApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kamailio.renewer.service.ARI_SECONDS", (0.1, 0.1))
     renewer.start()
@@ -140,7 +140,7 @@ def test_a_certificate_is_renewed_when_the_ca_says_so_with_a_new_key_and_the_sam
     assert proxy.reloads == 2
 
 
-def test_a_name_that_is_added_is_applied_for_at_once(renewer: Renewer, cluster: Cluster) -> None:
+def test_a_name_that_is_added_is_applied_for_at_once(renewer: Renewer, cluster: SecretApi) -> None:
     renewer.start()
     renewer.until(renewer.issued)
     renewer.stop()
@@ -150,7 +150,7 @@ def test_a_name_that_is_added_is_applied_for_at_once(renewer: Renewer, cluster: 
 
 
 def test_a_key_that_is_not_the_certificate_s_never_gets_to_a_proxy_and_is_replaced(
-    renewer: Renewer, proxy: TlsProxy, cluster: Cluster, caplog: Any
+    renewer: Renewer, proxy: TlsProxy, cluster: SecretApi, caplog: Any
 ) -> None:
     other, own = trustme.CA().issue_cert(*NAMES), trustme.CA().issue_cert(*NAMES)
     cluster.put(tls_crt=own.cert_chain_pems[0].bytes(), tls_key=other.private_key_pem.bytes())
@@ -161,7 +161,7 @@ def test_a_key_that_is_not_the_certificate_s_never_gets_to_a_proxy_and_is_replac
 
 
 def test_an_account_that_the_ca_forgot_is_registered_again_with_its_key(
-    renewer: Renewer, cluster: Cluster, caplog: Any
+    renewer: Renewer, cluster: SecretApi, caplog: Any
 ) -> None:
     kept = replace(record.new(), directory=renewer.pebble.directory, uri=f"https://{HOST}:14000/my-account/none")
     cluster.put(account_json=kept.json())
@@ -195,7 +195,7 @@ def test_an_external_account_is_bound_by_its_key_and_a_wrong_key_is_told(
 
 
 def test_while_the_ca_is_down_the_proxy_keeps_its_expired_certificate_and_metrics_show_it(
-    renewer: Renewer, proxy: TlsProxy, cluster: Cluster, zones: Zones, tmp_path: Path
+    renewer: Renewer, proxy: TlsProxy, cluster: SecretApi, zones: Zones, tmp_path: Path
 ) -> None:
     chain, key = expired()
     cluster.put(tls_crt=chain, tls_key=key)
@@ -219,7 +219,7 @@ def test_while_the_ca_is_down_the_proxy_keeps_its_expired_certificate_and_metric
 
 
 def test_a_ca_that_limits_is_not_asked_before_its_time_not_even_after_a_restart(
-    renewer: Renewer, cluster: Cluster, tmp_path: Path
+    renewer: Renewer, cluster: SecretApi, tmp_path: Path
 ) -> None:
     front = Front(tmp_path / "front", FRONT, renewer.pebble)
     front.limits, front.retry_after = "/order-plz", 7200
@@ -245,7 +245,7 @@ def test_a_ca_that_limits_is_not_asked_before_its_time_not_even_after_a_restart(
 
 
 def test_a_real_kamailio_loses_no_call_while_its_expired_certificate_is_replaced_and_renewed(
-    renewer: Renewer, cluster: Cluster, acl: Acl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    renewer: Renewer, cluster: SecretApi, acl: Acl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The layout of 5.6: one worker serves TLS and does the reloads."""
     monkeypatch.setattr("kamailio.renewer.service.ARI_SECONDS", (0.1, 0.1))
@@ -263,7 +263,7 @@ def test_a_real_kamailio_loses_no_call_while_its_expired_certificate_is_replaced
         kamailio.reload_certificate()
         assert serves()
         renewer.proxy = kamailio.tcp_address
-        renewer.environment["WARP_ACL_RPC_TOKEN"] = kamailio.rpc()._token
+        renewer.environment["WARP_ACL_RPC_TOKEN"] = kamailio.token
         with Calls(kamailio, 3) as calls:
             renewer.start()
             renewer.until(lambda: renewer.pair().chain != chain and serves())
@@ -331,7 +331,7 @@ class Calls:
 
 
 def test_an_answer_of_dns_that_is_late_is_waited_for_before_the_ca_is_asked(
-    renewer: Renewer, zones: Zones, cluster: Cluster
+    renewer: Renewer, zones: Zones, cluster: SecretApi
 ) -> None:
     zones.held = zones.now()
     try:
@@ -348,7 +348,7 @@ def test_an_answer_of_dns_that_is_late_is_waited_for_before_the_ca_is_asked(
 
 
 def test_an_answer_of_dns_that_never_comes_is_an_attempt_that_cost_no_validation(
-    renewer: Renewer, zones: Zones, cluster: Cluster
+    renewer: Renewer, zones: Zones, cluster: SecretApi
 ) -> None:
     renewer.environment["WARP_TLS_PROPAGATION_SECONDS"] = "0.2"
     zones.held = zones.now()
@@ -371,7 +371,7 @@ def test_two_regions_answer_for_the_same_name_at_the_same_time(
     renewer: Renewer, zones: Zones, pebble: Pebble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both have read the record set before either writes it, and both values stand there before either answers."""
-    other_cluster = Cluster(tmp_path / "other-cluster", "127.0.0.1")
+    other_cluster = SecretApi(tmp_path / "other-cluster", "127.0.0.1")
     other = Renewer(tmp_path / "other", other_cluster, pebble, zones, PROXY)
     both = threading.Barrier(2, timeout=60)
     values, answer = GandiHost.values, issuing.Issuer._answer
@@ -406,7 +406,7 @@ def test_two_regions_answer_for_the_same_name_at_the_same_time(
 
 
 def test_a_secret_that_is_deleted_by_hand_is_told_and_filled_again_without_the_ca(
-    renewer: Renewer, cluster: Cluster, caplog: Any
+    renewer: Renewer, cluster: SecretApi, caplog: Any
 ) -> None:
     renewer.start()
     renewer.until(lambda: renewer.issued() and not cluster.record["order"])
@@ -422,7 +422,7 @@ def test_a_secret_that_is_deleted_by_hand_is_told_and_filled_again_without_the_c
     assert renewer.metric('warp_tls_attempts_total{result="issued"}') == 1
 
 
-def test_without_leave_to_patch_the_ca_is_not_asked(renewer: Renewer, cluster: Cluster, caplog: Any) -> None:
+def test_without_leave_to_patch_the_ca_is_not_asked(renewer: Renewer, cluster: SecretApi, caplog: Any) -> None:
     cluster.verbs.remove("patch")
     renewer.start()
     renewer.until(lambda: renewer.fails("secret"))
@@ -473,7 +473,7 @@ STEPS = ("sign_in", "place", "validation", "answer", "validated", "finished")
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_crash_after_any_step_loses_neither_account_nor_order_nor_values(
-    renewer: Renewer, cluster: Cluster, zones: Zones, monkeypatch: pytest.MonkeyPatch, caplog: Any, step: str
+    renewer: Renewer, cluster: SecretApi, zones: Zones, monkeypatch: pytest.MonkeyPatch, caplog: Any, step: str
 ) -> None:
     real, crashed = getattr(Authority, step), threading.Event()
 

@@ -1,4 +1,7 @@
-"""What a renewer's pod has of its cluster: one Secret at an API that enforces a Role, and kubelet's mounts of it."""
+"""What a renewer's pod has of its cluster: one Secret at an API that enforces a Role, and what follows the Secret.
+
+Kubernetes' own words and codes: kubernetes.io/docs/reference/using-api/api-concepts.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import trustme
 
 NAMESPACE, NAME = "warp-core", "warp-tls"
-PATH = f"/api/v1/namespaces/{NAMESPACE}/secrets/{NAME}"
+PATH: Final = f"/api/v1/namespaces/{NAMESPACE}/secrets/{NAME}"
 
 
 @dataclass
-class Cluster:
+class SecretApi:
     """`verbs`: of the Role, for this one Secret. `followers` see each version at once."""
 
     folder: Path
@@ -32,7 +35,7 @@ class Cluster:
     followers: list[Callable[[Mapping[str, bytes]], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.lock = threading.RLock()
         self._token = secrets.token_hex(16)
         authority = trustme.CA()
@@ -121,7 +124,7 @@ def mount_at(mount: Path, data: Mapping[str, bytes]) -> None:
     new.rename(mount / "..data")
 
 
-def _server(cluster: Cluster) -> ThreadingHTTPServer:
+def _server(cluster: SecretApi) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         def _serve(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
