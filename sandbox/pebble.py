@@ -83,7 +83,8 @@ class Pebble:
         (self.folder / "pebble.json").write_text(json.dumps({"pebble": configuration}))
         environment = {
             "PATH": os.defpath,
-            GUEST_MARK: str(self.folder.absolute()),
+            # What ends the process that started it ends it as well.
+            GUEST_MARK: os.environ.get(GUEST_MARK, str(self.folder.absolute())),
             # Without its pauses and faults, which are made at random.
             "PEBBLE_VA_NOSLEEP": "1",
             "PEBBLE_WFE_NONCEREJECT": "0",

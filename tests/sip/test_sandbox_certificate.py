@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import ssl
 import urllib.request
 from pathlib import Path
@@ -16,9 +18,11 @@ from local_cloud.gcp.dns_zones import RECORD_SET, ZONE
 from local_cloud.server import served_zones
 from sandbox import certificates
 from sandbox.certificates import STATUS_PORT, Wish
+from sandbox.pebble import MANAGEMENT_PORT, PORT
 from tests.sip.conftest import ProxyMaker
 from tests.sip.edge import KNOWN
 from tests.sip.renewals import DOMAIN, NAMES
+from verify.sip import Peer, ask, request
 
 ZONE_ID = "projects/p/managedZones/ringer-tel"
 CHALLENGE = f"_acme-challenge.{DOMAIN}."
@@ -54,7 +58,10 @@ def test_the_sandbox_s_proxy_serves_a_certificate_of_the_ca_and_ends_with_it(
         )
         assert certificates.start(edge.proxy, wish) == ""
         assert edge.proxy.authority != own
-        assert edge.ask(KNOWN, transport="tls").status == 200, "verified with the CA's root"
+        context = ssl.create_default_context(cadata=edge.proxy.authority.decode())
+        peer = Peer(edge.proxy.tcp_address, edge.proxy.tls_port, "tls", KNOWN)
+        answer = asyncio.run(ask(request("OPTIONS", peer), peer, tls=context, server_name=DOMAIN))
+        assert answer.status == 200, "verified with the CA's root"
         url = f"http://{edge.proxy.tcp_address}:{STATUS_PORT}/metrics"
         with urllib.request.urlopen(url, timeout=5) as answer:
             assert 'warp_tls_attempts_total{result="issued"} 1' in answer.read().decode()
@@ -64,8 +71,9 @@ def test_the_sandbox_s_proxy_serves_a_certificate_of_the_ca_and_ends_with_it(
     finally:
         edge.proxy.stop()
         server.stop()
-    with pytest.raises((OSError, ssl.SSLError)):
-        urllib.request.urlopen(url, timeout=5)
+    for port in (STATUS_PORT, PORT, MANAGEMENT_PORT):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((edge.proxy.tcp_address, port), 5)
 
 
 def test_cloud_dns_refuses_what_google_s_api_refuses(cloud: Cloud) -> None:
