@@ -12,14 +12,14 @@ import outputs
 from components.acl_enforcement import AclEnforcement, AclEnforcementArgs
 from components.cloud_dns.host import look_up_zone
 from components.cluster import kubernetes
-from components.database import TrunkDatabase, TrunkDatabaseArgs
-from components.dedicated_ingress import DedicatedIngress, DedicatedIngressArgs, refuse_dedicated_cut
+from components.database import TrunkDatabase
+from components.dedicated_ingress import DedicatedIngress, refuse_dedicated_cut
 from components.dns import SipDns
 from components.dns_host import SipDnsArgs, look_before_caa
-from components.egress import NatEgressPool, NatEgressPoolArgs
+from components.egress import NatEgressPool
 from components.ingress import SipIngress, refuse_cut
 from components.load_balancer import WayIn, explain_pending
-from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, refuse_skipped_rotation, trunk_files
+from components.trunk_acl.schema import TrunkAclSchema, refuse_skipped_rotation, trunk_files
 from engine.record import Record, last_update, outputs_of, owners_reader
 from engine.refusal import RefusedError, not_reported_yet
 from inventory.outputs import Inventory
@@ -60,44 +60,29 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     replica = settings.database.replica_of
     owners = owners_reader(replica.stack) if replica and settings.enforcement else None
     name_servers = look_up_zone(settings.dns)
-    certified = _names_of_certificate(settings)
+    _refuse_too_many_names(settings)
     if settings.tls and settings.tls.caa and settings.dns.scope == "domain":
         look_before_caa(settings.dns, settings.tls)
     promised = plan(settings)
     cluster = kubernetes("cluster", settings.cluster, settings.project, region)
-    egress = NatEgressPool(
-        "egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before.gateway, retired)
-    )
+    egress = NatEgressPool("egress", settings, before.gateway)
     way = WayIn(settings.ingress, region, labels, protect, on_failure)
-    ingress = SipIngress(
-        "ingress",
-        way,
-        pulumi.ResourceOptions(providers=[cluster]),
-    )
+    in_cluster = pulumi.ResourceOptions(providers=[cluster])
+    ingress = SipIngress("ingress", way, in_cluster)
     dedicated = None
     if settings.dedicated:
-        dedicated = DedicatedIngress(
-            "dedicated",
-            DedicatedIngressArgs(settings.dedicated_listeners, way),
-            pulumi.ResourceOptions(providers=[cluster]),
-        )
+        dedicated = DedicatedIngress("dedicated", settings.dedicated_listeners, way, in_cluster)
     addresses = {**ingress.addresses, **egress.addresses, **(dedicated.by_name if dedicated else {})}
     dns = SipDns(
         "dns",
         SipDnsArgs(
-            settings.dns,
-            promised.records,
-            addresses,
-            labels,
-            protect,
-            dedicated=dedicated,
-            name_servers=name_servers,
+            settings.dns, promised.records, addresses, labels, protect, dedicated=dedicated, name_servers=name_servers
         ),
     )
-    database = TrunkDatabase("database", TrunkDatabaseArgs(settings.database, region, labels, protect))
+    database = TrunkDatabase("database", settings)
     acl = None
     if settings.trunk_acl.manage:
-        acl = TrunkAclSchema("trunk-acl", TrunkAclSchemaArgs(settings.trunk_acl, database, files, protect, dedicated))
+        acl = TrunkAclSchema("trunk-acl", settings, database, files, dedicated=dedicated)
     reader = acl or owners
     enforced = None
     if reader and settings.enforcement:
@@ -113,14 +98,13 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
                 dedicated,
                 settings.tls,
             ),
-            pulumi.ResourceOptions(providers=[cluster]),
+            in_cluster,
         )
     if settings.tls:
         # Imported here to keep previews of other stacks fast.
-        from components.tls_certificate import TlsCertificate, of_settings  # noqa: PLC0415
+        from components.tls_certificate import TlsCertificate  # noqa: PLC0415
 
-        certificate = of_settings(settings, certified, enforced, dns)
-        TlsCertificate("tls", certificate, pulumi.ResourceOptions(providers=[cluster]))
+        TlsCertificate("tls", settings, enforced, dns, in_cluster)
     inventory = outputs.inventory(promised, ingress, egress, dedicated)
     everybodys = outputs.inventory(promised, ingress, egress)
     site = None
@@ -138,9 +122,9 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     publish(outputs.of(settings, promised, edge))
 
 
-def _names_of_certificate(settings: Settings) -> tuple[str, ...]:
+def _refuse_too_many_names(settings: Settings) -> None:
     try:
-        return certificate_names(settings)
+        certificate_names(settings)
     except Refusal as error:
         raise RefusedError(error.wrong, error.remedy) from None
 

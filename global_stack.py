@@ -42,7 +42,7 @@ def build(settings: GlobalSettings, outputs_of: Outputs) -> None:
         look_before_caa(settings.dns, settings.tls)
     records = several.shared_records(known_as, regions, routing, naptr=settings.dns.naptr)
     records += certificate.of_domain(settings.tls, settings.dns)
-    promised = several.inventory(known_as, regions, records)
+    promised = several.inventory(known_as, regions, records, settings.contact.published)
     # Same logical name as in a region's stack, so that record sets can be moved between the states (docs/regions.md).
     checked = Probed(probe, port) if probe and port else None
     dns = SipDns(

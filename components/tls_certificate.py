@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import pulumi
 
@@ -32,45 +31,14 @@ from components.tls_renewer import (
     pod,
 )
 from engine.tokens import TLS_CERTIFICATE
+from plan.certificate import certificate_names
 from settings import Settings
-from settings.ingress import Ingress
 from settings.problems import PROJECT
 from settings.secret_texts import TLS_DNS_TOKEN, TLS_HMAC_KEY
-from settings.tls import Tls
 
 # docs.cloud.google.com/kubernetes-engine/docs/how-to/workload-identity: which Google service account a pod acts as.
 ACTS_AS = "iam.gke.io/gcp-service-account"
 MAY_ACT_AS, MAY_CHANGE_RECORDS = "roles/iam.workloadIdentityUser", "roles/dns.admin"
-
-
-@dataclass(frozen=True)
-class TlsCertificateArgs:
-    """`names`: of the certificate, the domain first. `renewal`: who renews it; None: somebody else fills the Secret.
-
-    `acl`: its Secret has the proxies' RPC token; `zone`: what has to exist before access to the
-    challenges' zone can be granted.
-    """
-
-    tls: Tls
-    names: Sequence[str]
-    ingress: Ingress
-    labels: Mapping[str, str]
-    protect: bool
-    renewal: Renewal | None = None
-    acl: AclEnforcement | None = None
-    zone: pulumi.Resource | None = None
-
-
-def of_settings(
-    settings: Settings, certified: Sequence[str], acl: AclEnforcement | None, zone: pulumi.Resource
-) -> TlsCertificateArgs:
-    """The arguments for a region's settings. They let no renewer through without a reloader."""
-    tls, enforcement, ingress = settings.tls, settings.enforcement, settings.ingress
-    assert tls
-    renewal = None
-    if tls.issuer and enforcement and enforcement.reloader:
-        renewal = Renewal(tls, certified, settings.dns, settings.project, ingress, enforcement.reloader)
-    return TlsCertificateArgs(tls, certified, ingress, settings.labels, settings.protect, renewal, acl, zone)
 
 
 class TlsCertificate(pulumi.ComponentResource):
@@ -84,21 +52,34 @@ class TlsCertificate(pulumi.ComponentResource):
     Outputs: `secret` (name), `names`.
     """
 
-    def __init__(self, name: str, args: TlsCertificateArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        acl: AclEnforcement | None,
+        zone: pulumi.Resource,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`acl`: its Secret has the proxies' RPC token; `zone`: what has to exist before access to the challenges' zone
+        can be granted. The settings let no renewer through without a reloader."""
         super().__init__(TLS_CERTIFICATE, name, None, opts)
-        self._name, self._args = name, args
-        if args.renewal and args.acl:
-            self._declare(args.renewal, args.acl)
-        self.register_outputs({"secret": args.tls.secret, "names": list(args.names)})
+        self._name, self._settings, self._zone = name, settings, zone
+        tls, enforcement = settings.tls, settings.enforcement
+        assert tls
+        names = certificate_names(settings)
+        if acl and tls.issuer and enforcement and enforcement.reloader:
+            renewal = Renewal(tls, names, settings.dns, settings.project, settings.ingress, enforcement.reloader)
+            self._declare(renewal, acl)
+        self.register_outputs({"secret": tls.secret, "names": list(names)})
 
     def _declare(self, renewal: Renewal, acl: AclEnforcement) -> None:
-        name, tls = self._name, self._args.tls
+        name, tls = self._name, renewal.tls
         Secret(
             f"{name}-certificate",
             # `data` is the renewer's. A refresh reads it into the state, where it is a secret, and the plugin replaces
             # a Secret whose data changes: the certificate would be deleted.
             {"metadata": self._metadata(tls.secret), "type": "Opaque"},
-            self._options(protect=self._args.protect, ignore_changes=["data", "stringData"]),
+            self._options(protect=self._settings.protect, ignore_changes=["data", "stringData"]),
         )
         if renewal.at_cloud_dns:
             self._let_it_change_records(renewal)
@@ -129,7 +110,7 @@ class TlsCertificate(pulumi.ComponentResource):
                 "metadata": self._metadata(tls.name),
                 "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": tls.name},
                 "subjects": [
-                    {"kind": "ServiceAccount", "name": tls.name, "namespace": self._args.ingress.namespace},
+                    {"kind": "ServiceAccount", "name": tls.name, "namespace": self._settings.ingress.namespace},
                 ],
             },
             self._options(depends_on=[role, account]),
@@ -158,7 +139,7 @@ class TlsCertificate(pulumi.ComponentResource):
                     "selector": {"matchLabels": renewal.chosen},
                     "template": {
                         "metadata": {
-                            "labels": {**self._args.labels, **renewal.chosen},
+                            "labels": {**self._settings.labels, **renewal.chosen},
                             "annotations": checksums,
                         },
                         "spec": pod(renewal, acl.secret, tuple(credentials)),
@@ -188,7 +169,7 @@ class TlsCertificate(pulumi.ComponentResource):
                 "role": MAY_CHANGE_RECORDS,
                 "member": f"serviceAccount:{account}",
             },
-            self._options(depends_on=[self._args.zone] if self._args.zone else None),
+            self._options(depends_on=[self._zone]),
         )
         ServiceAccountMember(
             f"{self._name}-identity",
@@ -214,8 +195,8 @@ class TlsCertificate(pulumi.ComponentResource):
     def _metadata(self, name: str, annotations: Mapping[str, str] | None = None) -> Properties:
         return {
             "name": name,
-            "namespace": self._args.ingress.namespace,
-            "labels": self._args.labels,
+            "namespace": self._settings.ingress.namespace,
+            "labels": self._settings.labels,
             "annotations": annotations,
         }
 

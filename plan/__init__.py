@@ -37,6 +37,7 @@ def plan(settings: Settings) -> Inventory:
             *_dedicated_records(settings),
             *certificate.of_region(settings),
         ),
+        contact=settings.contact.published,
     )
 
 

@@ -33,6 +33,9 @@ LOAD_BALANCER_GIB = Decimal("0.008")
 
 CENT = Decimal("0.01")
 
+# One line of the bill: what, how many, US dollars a month, and how they are computed.
+Item = tuple[str, int, Decimal, str]
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -65,30 +68,16 @@ def count(addresses: Iterable[Address]) -> Counts:
     )
 
 
-@dataclass(frozen=True)
-class Item:
-    """One line of the bill: `month` in US dollars, computed by `formula`."""
-
-    item: str
-    count: int
-    month: Decimal
-    formula: str
-
-
 def monthly_cost(counts: Counts, figures: Cost) -> Json:
     """Output `monthlyCost`: US dollars per month; the plan's figures and list prices for the same counts."""
-    planned, listed = _plan_items(counts, figures), _list_items(counts, figures)
-    network = _total(planned)
+    plan, network = _bill(_plan_items(counts, figures))
+    listed, _ = _bill(_list_items(counts, figures))
     compute = sum(figures.compute.values(), Decimal(0))
     body: Json = {
         "schema": SCHEMA,
         "currency": "USD",
-        "plan": {"items": [_item(item) for item in planned], "total": _money(network)},
-        "list": {
-            "region": PRICE_REGION,
-            "items": [_item(item) for item in listed],
-            "total": _money(_total(listed)),
-        },
+        "plan": plan,
+        "list": {"region": PRICE_REGION, **listed},
         "before": _money(figures.before),
         "difference": _money(network - figures.before),
         "compute": {name: _money(month) for name, month in figures.compute.items()},
@@ -122,7 +111,7 @@ def _plan_items(counts: Counts, figures: Cost) -> list[Item]:
         _by_count("static addresses", counts.addresses, figures.static_address),
         _by_count("LoadBalancers", counts.load_balancers, figures.load_balancer),
         _by_count("Cloud NAT gateway", 1, figures.nat_gateway),
-        Item("data processing", 1, figures.data_processing, "estimate"),
+        ("data processing", 1, figures.data_processing, "estimate"),
     ]
 
 
@@ -133,17 +122,17 @@ def _list_items(counts: Counts, figures: Cost) -> list[Item]:
     rules = cents(HOURS * (first + further * FURTHER_RULE_HOUR))
     gateway = cents(HOURS * min(figures.nat_vms * GATEWAY_VM_HOUR, GATEWAY_HOUR_AT_MOST))
     return [
-        Item("addresses on forwarding rules", counts.ingress_addresses, Decimal("0.00"), "free while in use"),
+        ("addresses on forwarding rules", counts.ingress_addresses, Decimal("0.00"), "free while in use"),
         _by_hour("NAT addresses", counts.nat_addresses, NAT_ADDRESS_HOUR),
         _by_hour("announced addresses", counts.announced_addresses, UNUSED_ADDRESS_HOUR),
-        Item(
+        (
             "forwarding rules",
             counts.load_balancers,
             rules,
             f"{HOURS} h × ({FIRST_RULES_HOUR} for the first {RULES_INCLUDED} together"
             f" + {FURTHER_RULE_HOUR} × each further)",
         ),
-        Item(
+        (
             "Cloud NAT gateway",
             figures.nat_vms,
             gateway,
@@ -154,28 +143,29 @@ def _list_items(counts: Counts, figures: Cost) -> list[Item]:
 
 
 def _by_count(item: str, count: int, unit: Decimal) -> Item:
-    return Item(item, count, cents(count * unit), f"count × {unit}")
+    return (item, count, cents(count * unit), f"count × {unit}")
 
 
 def _by_hour(item: str, count: int, hour: Decimal) -> Item:
-    return Item(item, count, cents(HOURS * count * hour), f"{HOURS} h × count × {hour}")
+    return (item, count, cents(HOURS * count * hour), f"{HOURS} h × count × {hour}")
 
 
 def _traffic(figures: Cost) -> Item:
     formula = f"NAT GiB × {NAT_GIB} + LoadBalancer GiB × {LOAD_BALANCER_GIB}"
     if figures.nat_gib is None or figures.load_balancer_gib is None:
-        return Item("data processing", 1, figures.data_processing, f"the plan's estimate; measured: {formula}")
+        return ("data processing", 1, figures.data_processing, f"the plan's estimate; measured: {formula}")
     month = cents(figures.nat_gib * NAT_GIB + figures.load_balancer_gib * LOAD_BALANCER_GIB)
-    return Item("data processing", 1, month, formula)
+    return ("data processing", 1, month, formula)
 
 
-def _total(items: Sequence[Item]) -> Decimal:
-    """Sum of the lines, US dollars per month."""
-    return sum((item.month for item in items), Decimal("0.00"))
-
-
-def _item(item: Item) -> Json:
-    return {"item": item.item, "count": item.count, "month": _money(item.month), "formula": item.formula}
+def _bill(items: Sequence[Item]) -> tuple[Json, Decimal]:
+    """The lines and their sum, US dollars per month; and the sum again, before it is a number of JSON."""
+    total = sum((month for _, _, month, _ in items), Decimal("0.00"))
+    lines = [
+        {"item": item, "count": count, "month": _money(month), "formula": formula}
+        for item, count, month, formula in items
+    ]
+    return {"items": lines, "total": _money(total)}, total
 
 
 def _money(amount: Decimal) -> float:

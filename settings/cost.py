@@ -55,11 +55,7 @@ class Cost(Section):
     data_processing: Money = Field(Decimal("10.00"), description="USD, estimate")
     before: Money = Field(Decimal("0.00"), description="USD, what the network cost before")
     compute: dict[Line, Money] = Field({}, description="USD by name, for compute beside the network")
-    customers: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(
-        0, description="number of customers, for the cost per customer"
-    )
-    nat_vms: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
-        0, description="VMs behind the gateway, for the list price"
-    )
+    customers: int = Field(0, ge=0, le=1_000_000_000, description="number of customers, for the cost per customer")
+    nat_vms: int = Field(0, ge=0, le=1_000_000, description="VMs behind the gateway, for the list price")
     nat_gib: Money | None = Field(None, description="measured GiB a month through NAT")
     load_balancer_gib: Money | None = Field(None, description="measured GiB a month through the LoadBalancers")

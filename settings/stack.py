@@ -14,6 +14,7 @@ from pydantic_core import from_json
 
 from settings import shared
 from settings.base import Labels, ProjectId, Section
+from settings.contact import Contact
 from settings.dns import Dns
 from settings.inventory_site import InventorySite
 from settings.lifecycle import NOTICE_DAYS, NoticeDays
@@ -53,6 +54,9 @@ class Stack(Section):
         NOTICE_DAYS, description="minimum number of days from the announcement of an address to its first use"
     )
     dns: Dns = Field(description="names")
+    contact: Contact = Field(
+        Contact(), description="whom vendors and customers ask; published in the inventory, on sheets and guides"
+    )
     inventory_site: InventorySite = Field(InventorySite(), description="the inventory as a web site")
     tls: Tls | None = Field(
         None,

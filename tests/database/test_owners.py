@@ -10,12 +10,12 @@ from typing import Any
 import psycopg
 import pytest
 
+from benchmarks.trunk_texts import texts
 from components.trunk_acl import dedicated, entries, patience
 from refusal import Refusal
 from tests.database.servers import CUSTOMERS, Database, Server
 from tests.database.test_entries import rows, trunk
 from tests.database.test_provider import PROVIDER, Calls, props_of
-from trunk_text import texts
 
 FIRST, SECOND, THIRD = CUSTOMERS[:3]
 DEDICATED = {"sip-acme-udp-ip": {"ban": FIRST, "address": "34.9.9.9", "service": "sip-acme-udp"}}

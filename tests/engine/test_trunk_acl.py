@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import yaml
 
 from components.trunk_acl import migrations
 from sandbox import Sandbox
@@ -268,3 +271,36 @@ def test_no_secret_is_in_the_state_or_in_anything_printed(acl: Edge) -> None:
     for text in printed:
         assert not any(secret in text for secret in secrets)
     assert "postgres://warp_acl_reader" not in acl.state()
+
+
+SECRET, CERTIFICATE = "kubernetes:core/v1:Secret", "warp-core/warp-tls"
+# As the API has them: base64.
+WRITTEN = {"tls.crt": "dGhlIGNoYWlu", "tls.key": "dGhlIGtleSBvZiB0aGUgY2VydGlmaWNhdGU="}
+TLS_TOKEN = "a-token-of-the-renewer"
+
+
+def test_what_the_renewer_wrote_survives_refresh_and_updates_and_is_no_text_of_the_state(
+    acl: Edge, cloud: Sandbox
+) -> None:
+    subprocess.run(
+        ["pulumi", "--cwd", str(acl.workspace.project), "config", "set", "--secret", "tlsDnsToken"],
+        env=os.environ | acl.workspace.environment, input=TLS_TOKEN, text=True, capture_output=True, check=True,
+    )  # fmt: skip
+    written = yaml.safe_load((acl.workspace.project / "Pulumi.sandbox.yaml").read_text())["config"]
+    acl.set(written["warp-edge:tlsDnsToken"], "warp-edge:tlsDnsToken")
+    acl.set({"issuer": "letsEncrypt", "challenge": {"host": "gandi"}}, "warp-edge:tls")
+    assert acl.changes()["tls-certificate"] == "create"
+    empty = cloud.resource(SECRET, CERTIFICATE)
+    assert empty
+    assert not empty.body.get("data")
+    cloud.set(SECRET, CERTIFICATE, "data", WRITTEN)
+    acl.cli.text("refresh", "--stack", acl.cli.stack, "--yes", "--skip-preview")
+    assert acl.planned() == {}
+    acl.set({**acl.config["warp-edge:labels"], "team": "voice"}, "warp-edge:labels")
+    assert acl.changes()["tls-certificate"] == "update"
+    filled = cloud.resource(SECRET, CERTIFICATE)
+    assert filled
+    assert filled.body["data"] == WRITTEN
+    assert filled.body["metadata"]["uid"] == empty.body["metadata"]["uid"]
+    assert filled.body["metadata"]["labels"]["team"] == "voice"
+    assert not [text for text in (*WRITTEN.values(), "the key of the certificate", TLS_TOKEN) if text in acl.state()]

@@ -18,7 +18,7 @@ DECLARED: dict[str, Config] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
 NEEDED = {"region", "cluster", "ingress", "egress", "dns", "database"}
 ROLE_GLOBAL = {"regions", "routing"}
 OPTIONAL = {
-    "role", "shared", "protect", "labels", "noticeDays", "inventorySite", "legacy", "cost", "trunkAcl",
+    "role", "shared", "protect", "labels", "noticeDays", "contact", "inventorySite", "legacy", "cost", "trunkAcl",
     "dedicated", "quotas", "tls",
 }  # fmt: skip
 REFERENCE = (ROOT / "docs" / "settings.md").read_text()
