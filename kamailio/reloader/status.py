@@ -14,9 +14,9 @@ import http.server
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from kamailio.reloader.environment import Endpoint
 from kamailio.snapshot import CHANGED
@@ -45,12 +45,9 @@ HELP: Mapping[str, str] = {
 
 @dataclass
 class Status:
-    """Numbers by name and labels; any thread may change them."""
+    """Numbers by name and labels; any thread may change them. `described`: the kind of each name and its meaning."""
 
-    # Type and help of every number, and what `/readyz` says while it is not ready.
-    described: ClassVar[Mapping[str, str]] = HELP
-    unready: ClassVar[str] = "the database does not answer"
-
+    described: Mapping[str, str] = field(default_factory=lambda: HELP)
     _values: dict[tuple[str, Labels], float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _turned: float = field(default_factory=time.monotonic)
@@ -71,13 +68,6 @@ class Status:
         with self._lock:
             self._values = {place: value for place, value in self._values.items() if ("proxy", proxy) not in place[1]}
 
-    def drop(self, name: str, of: Callable[[Mapping[str, str]], bool]) -> None:
-        """Numbers of that name whose labels are such are there no more."""
-        with self._lock:
-            self._values = {
-                place: value for place, value in self._values.items() if place[0] != name or not of(dict(place[1]))
-            }
-
     def turn(self) -> None:
         """The main loop is alive."""
         self._turned = time.monotonic()
@@ -92,6 +82,18 @@ class Status:
         """Whether it could do its work now."""
         with self._lock:
             return self.alive and self._values.get(("warp_acl_database_up", ())) == 1
+
+    # What `/readyz` says while it is not.
+    unready = "the database does not answer"
+
+    def drop(self, name: str, **labels: str) -> None:
+        """Numbers of that name with these labels are there no more."""
+        with self._lock:
+            self._values = {
+                place: value
+                for place, value in self._values.items()
+                if place[0] != name or not labels.items() <= dict(place[1]).items()
+            }
 
     def text(self) -> str:
         """All numbers, as Prometheus reads them."""

@@ -156,7 +156,7 @@ class Proxies:
             ):
                 found = x509.load_der_x509_certificate(encrypted.getpeercert(binary_form=True) or b"")
         except (OSError, ValueError) as error:
-            self._status.drop("warp_tls_served_not_after_seconds", lambda labels: labels["proxy"] == label)
+            self._status.drop("warp_tls_served_not_after_seconds", proxy=label)
             return None, f"no TLS at port {self._settings.tls_port}: {error or type(error).__name__}"
         self._status.set("warp_tls_served_not_after_seconds", found.not_valid_after_utc.timestamp(), proxy=label)
         return found, ""

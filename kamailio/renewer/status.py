@@ -4,33 +4,35 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from typing import Final
 
 from kamailio.reloader.status import Status
 from kamailio.renewer.certificate import Pair
-from kamailio.renewer.failures import Cause
+from kamailio.renewer.failures import CAUSES, Cause
 
 FAILURE: Final = "warp_tls_last_failure"
 ATTEMPTS: Final = "warp_tls_attempts_total"
 
 
+HELP: Final[Mapping[str, str]] = {
+    "warp_tls_not_after_seconds": "gauge end of the certificate in the Secret, as Unix time",
+    "warp_tls_not_before_seconds": "gauge begin of the certificate in the Secret, as Unix time",
+    "warp_tls_served_not_after_seconds": "gauge end of the certificate that the proxy serves, as Unix time",
+    "warp_tls_last_attempt_seconds": "gauge when a certificate was last applied for, as Unix time",
+    "warp_tls_last_success_seconds": "gauge when one was last issued, as Unix time",
+    ATTEMPTS: "counter certificates that were applied for, by result",
+    FAILURE: "gauge 1 for the cause of what fails now; no line while nothing does",
+    "warp_tls_reloads_total": "counter times that the proxy loaded its certificate on demand",
+}
+
+
 class RenewerStatus(Status):
     """`/healthz`: the main loop turns. `/readyz`: and the Secret could be used when it was last looked at."""
 
-    described: ClassVar[Mapping[str, str]] = {
-        "warp_tls_not_after_seconds": "gauge end of the certificate in the Secret, as Unix time",
-        "warp_tls_not_before_seconds": "gauge begin of the certificate in the Secret, as Unix time",
-        "warp_tls_served_not_after_seconds": "gauge end of the certificate that the proxy serves, as Unix time",
-        "warp_tls_last_attempt_seconds": "gauge when a certificate was last applied for, as Unix time",
-        "warp_tls_last_success_seconds": "gauge when one was last issued, as Unix time",
-        ATTEMPTS: "counter certificates that were applied for, by result",
-        FAILURE: "gauge 1 for the cause of what fails now; no line while nothing does",
-        "warp_tls_reloads_total": "counter times that the proxy loaded its certificate on demand",
-    }
-    unready: ClassVar[str] = "the Secret cannot be read or written"
+    unready = "the Secret cannot be read or written"
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(described=HELP)
         self._readable = False
         for result in ("issued", "failed"):
             self.set(ATTEMPTS, 0, result=result)
@@ -64,7 +66,9 @@ class RenewerStatus(Status):
 
     def cause(self, cause: Cause | None) -> None:
         """What fails now, apart from proxies."""
-        self.drop(FAILURE, lambda labels: labels.get("cause") != "proxy")
+        for each in CAUSES:
+            if each != "proxy":
+                self.drop(FAILURE, cause=each)
         if cause:
             self.set(FAILURE, 1, cause=cause)
 
@@ -73,4 +77,4 @@ class RenewerStatus(Status):
         if late:
             self.set(FAILURE, 1, cause="proxy")
         else:
-            self.drop(FAILURE, lambda labels: labels.get("cause") == "proxy")
+            self.drop(FAILURE, cause="proxy")

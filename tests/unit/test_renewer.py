@@ -23,7 +23,7 @@ from kamailio.renewer.failures import CAUSES, Failure
 from kamailio.renewer.proxies import Proxies
 from kamailio.renewer.secret import Content
 from kamailio.renewer.service import GROWTH, LONGEST_PAUSE, Service
-from kamailio.renewer.status import RenewerStatus
+from kamailio.renewer.status import HELP, RenewerStatus
 from tests.stacks import ROOT
 
 NAMES = ["ringer.tel", "sip.ringer.tel"]
@@ -312,7 +312,7 @@ def test_metrics_are_read_as_prometheus_reads_them_and_a_cause_goes_with_its_fai
 def test_all_causes_are_in_the_page_for_operators() -> None:
     page = (ROOT / "kamailio" / "renewer" / "README.md").read_text(encoding="utf-8")
     assert [cause for cause in CAUSES if f"| `{cause}` |" not in page] == []
-    assert [name for name in RenewerStatus.described if f"`{name}" not in page] == []
+    assert [name for name in HELP if f"`{name}" not in page] == []
 
 
 # Proxies
