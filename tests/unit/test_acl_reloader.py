@@ -23,7 +23,7 @@ from kamailio.reloader.proxy import Proxy
 from kamailio.reloader.rpc import Refused, RpcError
 from kamailio.reloader.status import HELP, STALE_SECONDS, Status, serve
 from kamailio.reloader.tables import TABLES, incomplete
-from kamailio.reloader.work import EVERYTHING, MOST_SINGLE_HOSTS, NOTHING, Network, Work, name, work_for
+from kamailio.reloader.work import EVERYTHING, MOST_SINGLE, NOTHING, Network, Work, name, work_for
 from tests.cases import cases
 
 ENVIRONMENT = {
@@ -62,8 +62,8 @@ def test_no_payload_is_an_error_or_nothing(payload: str) -> None:
 
 
 def test_many_hosts_are_one_reload() -> None:
-    hosts = [f"10.{n // 250}.{n % 250}.1/32" for n in range(MOST_SINGLE_HOSTS + 1)]
-    assert len(work_for(" ".join(hosts[:-1])).hosts) == MOST_SINGLE_HOSTS
+    hosts = [f"10.{n // 250}.{n % 250}.1/32" for n in range(MOST_SINGLE + 1)]
+    assert len(work_for(" ".join(hosts[:-1])).hosts) == MOST_SINGLE
     assert work_for(" ".join(hosts[:-1])) | work_for(hosts[-1]) == Work(all_hosts=True)
 
 
