@@ -72,12 +72,12 @@ request_route {{
 #!ifdef WARP_CONCURRENT_CALLS
     if ($Rp == {callee_port}) {{
         append_to_reply("X-WARP-BAN: $hdr(X-WARP-BAN)\\r\\nX-WARP-Trunk: $hdr(X-WARP-Trunk)\\r\\n");
-        append_to_reply("Contact: <sip:callee@{udp}:{callee_port}>\\r\\n");
+        append_to_reply("Contact: <sip:callee@callee.invalid>\\r\\n");
         sl_send_reply("200", "OK");
         exit;
     }}
     if ($tt != $null && loose_route()) {{
-        t_relay();
+        t_relay_to_udp("{udp}", "{callee_port}");
         exit;
     }}
 #!endif
