@@ -3,6 +3,9 @@ from forged sources takes of its memory.
 
     python -m benchmarks kamailio_limits
 
+Kamailio's module `benchmark` measures the parts of a decision inside the script, beside IP_AUTH for the same messages. What
+it says of the dialog is what remembers a call until it ends; a proxy that makes dialogs anyway has it already.
+
 A call is the round trip from INVITE to 200 over UDP on loopback, through the proxy to a callee and back, from one client that
 waits for each answer and ends each call. The reference is the same Kamailio with the same modules, tables and settings,
 whose request_route only lacks `route(WARP_TRUNK_LIMITS)`. Both run at the same time and are called alternately.
@@ -11,6 +14,7 @@ whose request_route only lacks `route(WARP_TRUNK_LIMITS)`. Both run at the same 
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import sys
 import tempfile
@@ -25,6 +29,7 @@ from benchmarks.kamailio_acl import Decision
 from benchmarks.measuring import Result
 from kamailio.reloader.rpc import Refused
 from local_cloud.postgres import PostgresServer
+from local_cloud.postgres.account import Account
 from sandbox.sip_proxy import SipProxy, require_kamailio
 from tests.sip.acl import Acl, migrated
 from tests.sip.edge import Edge
@@ -36,17 +41,55 @@ LIMITED = "    route(WARP_TRUNK_LIMITS);\n"
 REFERENCE = "without limits"
 ENDLESS, FULL = 1_000_000, 2_000
 ROUNDS, CALLS_A_ROUND, CHANGES, SOURCES = 30, 40, 20, 200_000
+# Name of a timer, file, and the lines that it takes the time of.
+TIMED = {
+    "auth": ("kamailio.cfg", "    route(IP_AUTH);\n"),
+    "limits": ("kamailio.cfg", LIMITED),
+    "transaction": ("trunk_limits.cfg", "    t_check_trans();\n"),
+    "dialog": (
+        "trunk_limits.cfg",
+        """    if (dlg_manage() && set_dlg_profile("warp_calls", "$var(warp_text)")) {
+        $dlg_var(warp_trunk) = $var(warp_text);
+        $var(warp_i) = 1;
+    }
+""",
+    ),
+}
+TIMED_CALLS = 4_000
 # Trunk, source, calls at a time.
 TRUNKS = (("usual", "127.0.70.1", ENDLESS), ("busy", "127.0.70.2", FULL + 1), ("full", "127.0.70.3", FULL))
 
 
 @dataclass(frozen=True)
 class _Proxy(SipProxy):
+    """`timed`: with timers around the parts of `TIMED`."""
+
     limits: bool = True
+    timed: bool = False
 
     def _configuration(self, folder: Path) -> str:
         text = super()._configuration(folder)
+        if self.timed:
+            first = 'loadmodule "textops.so"\n'
+            parameters = {"enable": 1, "granularity": TIMED_CALLS // 4, "loglevel": 1}
+            lines = [f'modparam("benchmark", "{name}", {value})\n' for name, value in parameters.items()]
+            text = _timed(text.replace(first, f'{first}loadmodule "benchmark.so"\n{"".join(lines)}'), "kamailio.cfg")
         return text if self.limits else text.replace(LIMITED, "")
+
+    def _write_files(self, folder: Path, account: Account) -> None:
+        super()._write_files(folder, account)
+        if self.timed:
+            file = folder / "trunk_limits.cfg"
+            file.write_text(_timed(file.read_text(), file.name))
+
+
+def _timed(text: str, file: str) -> str:
+    for name, (where, lines) in TIMED.items():
+        if where == file:
+            if text.count(lines) != 1:
+                raise RuntimeError(f"{file} has another form: what is timed as {name} is not in it")
+            text = text.replace(lines, f'    bm_start_timer("{name}");\n{lines}    bm_log_timer("{name}");\n')
+    return text
 
 
 def run() -> Iterator[Decision | Result]:
@@ -62,7 +105,7 @@ def run() -> Iterator[Decision | Result]:
         stack.callback(server.destroy)
         acl = _filled(migrated(server, "bench"))
         edges = {}
-        for number, limits in enumerate((True, False)):
+        for number, kind in enumerate(("limited", "reference", "timed")):
             proxy = _Proxy(
                 folder / str(number),
                 f"{NETWORK}.{10 + number}",
@@ -70,14 +113,16 @@ def run() -> Iterator[Decision | Result]:
                 acl.database,
                 protection=SETTINGS,
                 shared_memory=256,
-                limits=limits,
+                limits=kind != "reference",
+                timed=kind == "timed",
             )
             proxy.start()
             stack.callback(proxy.stop)
-            edges[limits] = Edge(proxy)
-        yield from _calls(edges[True], edges[False])
-        yield _changes(acl, edges[True])
-        _flood(edges[True])
+            edges[kind] = Edge(proxy)
+        yield from _parts(edges["timed"])
+        yield from _calls(edges["limited"], edges["reference"])
+        yield _changes(acl, edges["limited"])
+        _flood(edges["limited"])
 
 
 def _filled(acl: Acl) -> Acl:
@@ -90,6 +135,22 @@ def _filled(acl: Acl) -> Acl:
         )  # fmt: skip
         acl.add("BENCH", name, source)
     return acl
+
+
+def _parts(edge: Edge) -> Iterator[Result]:
+    """Means of all calls, in microseconds."""
+    for _ in range(TIMED_CALLS):
+        _call(edge, TRUNKS[0][1], 200)
+    found = re.findall(r"timer (\w+) .*GB: .*/([\d.]+)\]", edge.proxy.log_file.read_text())
+    means = {name: float(mean) for name, mean in found}  # the last of each
+    auth, transaction, dialog = means["auth"], means["transaction"], means["dialog"]
+    rest = means["limits"] - transaction - dialog
+    for name, mean in (
+        ("limits: the decision", rest),
+        ("limits: whether it is a retransmission, which reads the headers for all that follows", transaction),
+        ("limits: the dialog", dialog),
+    ):
+        yield Result(f"{name} / IP_AUTH, us", round(mean / auth, 2), round(mean, 1), round(auth, 1), TIMED_CALLS)
 
 
 def _calls(limited: Edge, reference: Edge) -> Iterator[Decision]:
