@@ -1,14 +1,15 @@
-"""Kamailio with the limits of trunks: what a call's decision costs, and when a changed limit takes effect; and what a flood
-from forged sources takes of its memory.
+"""Kamailio with the limits of trunks: what a call's decision costs, and when a changed limit takes effect; and what a
+flood from forged sources takes of its memory.
 
     python -m benchmarks kamailio_limits
 
-Kamailio's module `benchmark` measures the parts of a decision inside the script, beside IP_AUTH for the same messages. What
-it says of the dialog is what remembers a call until it ends; a proxy that makes dialogs anyway has it already.
+Kamailio's module `benchmark` measures the parts of a decision inside the script, beside IP_AUTH for the same messages.
+The dialog is what remembers a call until it ends; a proxy that makes dialogs anyway has it already.
 
-A call is the round trip from INVITE to 200 over UDP on loopback, through the proxy to a callee and back, from one client that
-waits for each answer and ends each call. The reference is the same Kamailio with the same modules, tables and settings,
-whose request_route only lacks `route(WARP_TRUNK_LIMITS)`. Both run at the same time and are called alternately.
+A call is the round trip from INVITE to 200 over UDP on loopback, through the proxy to a callee and back, from one
+client that waits for each answer and ends each call. The reference is the same Kamailio with the same modules, tables
+and settings, whose request_route only lacks `route(WARP_TRUNK_LIMITS)`. Both run at the same time and are called
+alternately.
 """
 
 from __future__ import annotations
@@ -194,7 +195,10 @@ def _changes(acl: Acl, edge: Edge) -> Result:
     for number in range(CHANGES):
         acl.do("UPDATE accounts.trunk_groups SET concurrent_calls = %s WHERE name = 'usual'", ENDLESS + number + 1)
         began = time.perf_counter()
-        while _rpc(edge, "htable.get", "trunk_limits", "usual|BENCH")["item"]["value"] != f"{ENDLESS}|{ENDLESS + number + 1}":
+        while (
+            _rpc(edge, "htable.get", "trunk_limits", "usual|BENCH")["item"]["value"]
+            != f"{ENDLESS}|{ENDLESS + number + 1}"
+        ):
             time.sleep(0.002)
         taken.append(time.perf_counter() - began)
     print(f"a changed limit: {max(taken):.2f} s at most", file=sys.stderr)

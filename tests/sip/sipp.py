@@ -76,7 +76,17 @@ def calls_at_a_rate(folder: Path, place: tuple[str, int], source: str, rate: int
     file.write_text(f'<?xml version="1.0"?><scenario name="rate">\n{steps}</scenario>\n')
     address, port = place
     command = ["sipp", "-sf", str(file), "-i", source, "-t", "u1", "-r", str(rate), "-m", str(calls), "-l", str(calls)]
-    command += ["-deadcall_wait", "0", "-timeout", "60s", "-timeout_error", "-nostdin", "-trace_err", "-error_file", str(folder / "errors")]
+    command += [
+        "-deadcall_wait",
+        "0",
+        "-timeout",
+        "60s",
+        "-timeout_error",
+        "-nostdin",
+        "-trace_err",
+        "-error_file",
+        str(folder / "errors"),
+    ]
     done = subprocess.run(
         [*command, f"{address}:{port}"], cwd=folder, capture_output=True, text=True, timeout=90, check=False
     )
