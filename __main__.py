@@ -123,6 +123,15 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
         )
     edge = outputs.Edge(addresses, egress, dns, database, acl, reader, inventory, everybodys, site)
     publish(outputs.of(settings, promised, edge))
+    if settings.alerts.manage:
+        # Imported here to keep previews of other stacks fast.
+        from components.edge_alerts import EdgeAlerts, EdgeAlertsArgs  # noqa: PLC0415
+
+        EdgeAlerts(
+            "alerts",
+            EdgeAlertsArgs(settings, promised, addresses, database),
+            pulumi.ResourceOptions(providers=[cluster]),
+        )
 
 
 def main() -> None:

@@ -29,6 +29,10 @@ BUCKET = "gcp:storage/bucket:Bucket"
 BUCKET_OBJECT = "gcp:storage/bucketObject:BucketObject"
 BUCKET_MEMBER = "gcp:storage/bucketIAMMember:BucketIAMMember"
 BUCKET_BINDING = "gcp:storage/bucketIAMBinding:BucketIAMBinding"
+ALERT_POLICY = "gcp:monitoring/alertPolicy:AlertPolicy"
+NOTIFICATION_CHANNEL = "gcp:monitoring/notificationChannel:NotificationChannel"
+UPTIME_CHECK = "gcp:monitoring/uptimeCheckConfig:UptimeCheckConfig"
+DASHBOARD = "gcp:monitoring/dashboard:Dashboard"
 
 SERVICE = "kubernetes:core/v1:Service"
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
@@ -49,6 +53,7 @@ TRUNK_DATABASE = "warp:edge:TrunkDatabase"
 TRUNK_ACL_SCHEMA = "warp:edge:TrunkAclSchema"
 ACL_ENFORCEMENT = "warp:edge:AclEnforcement"
 INVENTORY_SITE = "warp:edge:InventorySite"
+EDGE_ALERTS = "warp:edge:EdgeAlerts"
 
 
 def type_of(urn: str) -> str:

@@ -12,7 +12,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from settings.base import Region
+from settings.alerts import Alerts
+from settings.base import Name, Region, Text
 from settings.cost import Cost, Quotas
 from settings.database import Database
 from settings.dedicated import DedicatedCustomer, DedicatedListener, Key, listeners
@@ -47,6 +48,8 @@ class Settings(Stack):
     retired: dict[str, RetiredAddress] = Field({}, alias="legacy", description="retired addresses, by name")
     quotas: Quotas = Field(Quotas(), description="quotas of the project in this region")
     cost: Cost = Field(Cost(), description="figures of the monthly cost plan")
+    alerts: Alerts = Field(Alerts(), description="alerts, and who is notified")
+    alert_tokens: dict[Name, Text] = Field({}, description="tokens of alerts.channels by name; all of it a secret")
 
     @property
     def enforcement(self) -> Enforcement | None:

@@ -108,3 +108,23 @@ class BucketIAMMember(Resource, token=tokens.BUCKET_MEMBER, package=GCP):
 
 class BucketObject(Resource, token=tokens.BUCKET_OBJECT, package=GCP, secret=("content", "customerEncryption")):
     """google_storage_bucket_object: a file in a bucket."""
+
+
+class AlertPolicy(Resource, token=tokens.ALERT_POLICY, package=GCP):
+    """google_monitoring_alert_policy."""
+
+
+class NotificationChannel(Resource, token=tokens.NOTIFICATION_CHANNEL, package=GCP, secret=("sensitiveLabels",)):
+    """google_monitoring_notification_channel: a recipient of notifications."""
+
+    name = Known[str]("name")
+
+
+class UptimeCheckConfig(Resource, token=tokens.UPTIME_CHECK, package=GCP):
+    """google_monitoring_uptime_check_config: a check from Google's locations around the world."""
+
+    uptime_check_id = Known[str]("uptimeCheckId")
+
+
+class Dashboard(Resource, token=tokens.DASHBOARD, package=GCP):
+    """google_monitoring_dashboard."""

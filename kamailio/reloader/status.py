@@ -45,8 +45,9 @@ HELP: Mapping[str, str] = {
 
 @dataclass
 class Status:
-    """Numbers by name and labels; any thread may change them."""
+    """Numbers by name and labels; any thread may change them. `described`: the kind of each name and its meaning."""
 
+    described: Mapping[str, str] = field(default_factory=lambda: HELP)
     _values: dict[tuple[str, Labels], float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _turned: float = field(default_factory=time.monotonic)
@@ -87,7 +88,7 @@ class Status:
         with self._lock:
             values = sorted(self._values.items())
         lines = []
-        for name, described in HELP.items():
+        for name, described in self.described.items():
             kind, _, words = described.partition(" ")
             lines += [f"# HELP {name} {words}", f"# TYPE {name} {kind}"]
             for (owner, labels), value in values:
