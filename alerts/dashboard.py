@@ -62,6 +62,7 @@ PANELS: tuple[Panel, ...] = (
         {
             "accepted": "sum(rate(warp_acl_accepted_total{$pods}[5m]))",
             "403, unknown source": "sum(rate(warp_acl_rejected_total{$pods}[5m]))",
+            "no longer answered": "sum(rate(warp_acl_silenced_total{$pods}[5m]))",
             "503, no table": "sum(rate(warp_acl_no_table_total{$pods}[5m]))",
         },
     ),

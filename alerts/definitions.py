@@ -12,7 +12,11 @@ _NAT = 'monitored_resource="nat_gateway",$gateway'
 _SQL = 'monitored_resource="cloudsql_database",database_id="$database"'
 _UP = f"cloudsql_googleapis_com:database_up{{{_SQL}}}"
 _LAG = f"cloudsql_googleapis_com:database_replication_replica_lag{{{_SQL}}}"
-_REJECTED = "warp_acl_rejected_total{$pods}"
+# Of unknown sources: what was answered with 403, and what is no longer answered.
+_STRANGERS = (
+    "(sum(rate(warp_acl_rejected_total{{$pods}}[{0}]{1})) + (sum(rate(warp_acl_silenced_total{{$pods}}[{0}]{1}))"
+    " or vector(0)))"
+)
 _NOT_AFTER, _NOT_BEFORE = "max(warp_tls_not_after_seconds{$pods})", "max(warp_tls_not_before_seconds{$pods})"
 
 ALERTS: tuple[Alert, ...] = (
@@ -171,8 +175,8 @@ ALERTS: tuple[Alert, ...] = (
         Part.TRUNK_ACL,
         WARNING,
         "Far more requests from unknown sources than usual: an attack, or a customer who is not in the trunk ACL.",
-        f"sum(rate({_REJECTED}[5m])) > $rejectedFloor"
-        f" + $rejectedFactor * (sum(rate({_REJECTED}[1d] offset 1h)) or vector(0))",
+        f"{_STRANGERS.format('5m', '')} > $rejectedFloor"
+        f" + $rejectedFactor * ({_STRANGERS.format('1d', ' offset 1h')} or vector(0))",
         hold=120,
         threshold="rejectedFloor",
     ),

@@ -82,6 +82,8 @@ _ALL = (
     _own(Exporter.RELOADER, "gauge", "warp_acl_proxy_tables_timestamp_seconds", "proxy"),
     _own(Exporter.RELOADER, "counter", "warp_acl_accepted_total", "proxy"),
     _own(Exporter.RELOADER, "counter", "warp_acl_rejected_total", "proxy"),
+    # Of unknown sources that are no longer answered: a flood is mostly here.
+    _own(Exporter.RELOADER, "counter", "warp_acl_silenced_total", "proxy"),
     _own(Exporter.RELOADER, "counter", "warp_acl_no_table_total", "proxy"),
     _own(Exporter.RELOADER, "counter", "warp_acl_limited_total", "proxy", "trunk", "limit"),
     # kamailio/renewer

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 
 from alerts.dashboard import dashboard, panels
-from alerts.definition import Alert, Part, any_of, of_gateway, of_pods
+from alerts.definition import Alert, any_of, of_gateway, of_pods
 from alerts.definitions import chosen
 from components.database import TrunkDatabase
 from components.sdk.google import AlertPolicy, Dashboard, NotificationChannel, UptimeCheckConfig
@@ -54,7 +54,7 @@ class EdgeAlerts(pulumi.ComponentResource):
         settings, alerts = args.settings, args.settings.alerts
         self._labels = dict(settings.labels)
         self._own = pulumi.ResourceOptions(parent=self)
-        parts = parts_of(settings)
+        parts = settings.alert_parts
         known, late = self._known(), self._late(list(self._uptime_checks()))
         channels: list[pulumi.Input[str]] = [*self._channels(), *alerts.existing_channels]
         declared = chosen(parts, frozenset(alerts.off))
@@ -77,6 +77,7 @@ class EdgeAlerts(pulumi.ComponentResource):
         tokens = self._args.settings.alert_tokens
         for key, channel in self._args.settings.alerts.channels.items():
             token = {TOKEN[channel.type]: tokens[key]} if channel.type in TOKEN else None
+            hidden = {"sensitiveLabels": pulumi.Output.secret(token)} if token else {}
             made = NotificationChannel(
                 f"{self._name}-channel-{key}",
                 {
@@ -84,20 +85,15 @@ class EdgeAlerts(pulumi.ComponentResource):
                     "type": channel.type,
                     "labels": channel.labels or None,
                     "userLabels": self._labels or None,
-                    **({"sensitiveLabels": token} if token else {}),
+                    **hidden,
                 },
-                self._own,
+                pulumi.ResourceOptions(parent=self, additional_secret_outputs=list(hidden) or None),
             )
             yield made.name
 
     def _uptime_checks(self) -> Iterator[pulumi.Output[str]]:
-        settings = self._args.settings
-        if not settings.alerts.uptime:
-            return
-        tcp = settings.ingress.tcp
-        for role, port in tcp.ports.items():
-            if role not in ("sip", "sips"):
-                continue
+        settings, tcp = self._args.settings, self._args.settings.ingress.tcp
+        for role, port in settings.uptime_ports.items():
             check = UptimeCheckConfig(
                 f"{self._name}-uptime-{role}",
                 {
@@ -184,15 +180,6 @@ def _query(alert: Alert, known: Mapping[str, object], late: Mapping[str, pulumi.
     if not late:
         return alert.filled(known)
     return pulumi.Output.all(**late).apply(lambda found: alert.filled({**known, **found}))
-
-
-def parts_of(settings: Settings) -> frozenset[Part]:
-    """What a stack has, of what alerts are about."""
-    enforcement = settings.enforcement
-    return settings.alerts.parts(
-        reloader=bool(enforcement and enforcement.reloader and enforcement.reloader.pod_monitoring),
-        replica=settings.database.replica_of is not None,
-    )
 
 
 def _database_id(connection_name: str) -> str:

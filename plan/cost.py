@@ -8,13 +8,15 @@ Both are computed from the same counts.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 
+from alerts.definitions import chosen
 from inventory.address import Address, Calls, Kind
 from inventory.json_values import Json
 from inventory.outputs import SCHEMA
+from settings import Settings
 from settings.cost import Cost
 
 HOURS = 730
@@ -30,6 +32,11 @@ FIRST_RULES_HOUR = Decimal("0.025")
 FURTHER_RULE_HOUR = Decimal("0.01")
 NAT_GIB = Decimal("0.045")
 LOAD_BALANCER_GIB = Decimal("0.008")
+# cloud.google.com/stackdriver/pricing: USD 0.30 per 1,000 runs, the first million of a project free.
+CHECK_RUN = Decimal("0.0003")
+FREE_CHECK_RUNS = 1_000_000
+# Of a check without `selectedRegions`: three in the USA, one each in Europe, South America and Asia-Pacific.
+CHECK_LOCATIONS = 6
 
 CENT = Decimal("0.01")
 
@@ -75,9 +82,30 @@ class Item:
     formula: str
 
 
-def monthly_cost(counts: Counts, figures: Cost) -> Json:
+@dataclass(frozen=True)
+class Monitoring:
+    """What Cloud Monitoring bills: `conditions` of alert policies, one each; `checks`: uptime checks, each from every
+    location every `seconds`."""
+
+    conditions: int
+    checks: int
+    seconds: int
+
+
+def monitoring(settings: Settings) -> Monitoring | None:
+    """Of a stack; None without alerts."""
+    alerts = settings.alerts
+    if not alerts.manage:
+        return None
+    conditions = len(chosen(settings.alert_parts, frozenset(alerts.off)))
+    return Monitoring(conditions, len(settings.uptime_ports), int(alerts.uptime_period.removesuffix("s")))
+
+
+def monthly_cost(counts: Counts, figures: Cost, watched: Monitoring | None = None) -> Json:
     """Output `monthlyCost`: US dollars per month; the plan's figures and list prices for the same counts."""
     planned, listed = _plan_items(counts, figures), _list_items(counts, figures)
+    if watched:
+        listed += _monitoring_items(watched)
     network = _total(planned)
     compute = sum(figures.compute.values(), Decimal(0))
     body: Json = {
@@ -151,6 +179,30 @@ def _list_items(counts: Counts, figures: Cost) -> list[Item]:
         ),
         _traffic(figures),
     ]
+
+
+def _monitoring_items(watched: Monitoring) -> Iterator[Item]:
+    """Prices that could not be read here are not in the sum; the formula says so (docs/alerts.md, "Cost")."""
+    runs = HOURS * 3600 // watched.seconds * CHECK_LOCATIONS * watched.checks
+    billed = max(runs - FREE_CHECK_RUNS, 0)
+    yield Item(
+        "uptime checks",
+        watched.checks,
+        cents(billed * CHECK_RUN),
+        f"runs of {CHECK_LOCATIONS} locations: {runs} - {FREE_CHECK_RUNS} free in the project, × {CHECK_RUN}",
+    )
+    yield Item(
+        "alert conditions",
+        watched.conditions,
+        Decimal("0.00"),
+        "not in the sum: price per condition and per time series returned, see Google's price list",
+    )
+    yield Item(
+        "Prometheus samples",
+        0,
+        Decimal("0.00"),
+        "not in the sum: price per million samples, by the number of proxies, see Google's price list",
+    )
 
 
 def _by_count(item: str, count: int, unit: Decimal) -> Item:

@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from alerts.definition import Part
 from settings.alerts import Alerts
 from settings.base import Name, Region, Text
 from settings.cost import Cost, Quotas
@@ -56,6 +57,20 @@ class Settings(Stack):
         """Enforcement in the cluster: where this stack applies the trunk ACL, or reads a replica of it."""
         applied = self.trunk_acl.manage or self.database.replica_of
         return self.trunk_acl.enforcement if applied else None
+
+    @property
+    def alert_parts(self) -> frozenset[Part]:
+        """What this stack has, of what alerts are about. Our own metrics reach Cloud Monitoring by PodMonitoring."""
+        reloader = self.enforcement.reloader if self.enforcement else None
+        return self.alerts.parts(
+            reloader=reloader is not None and reloader.pod_monitoring, replica=self.database.replica_of is not None
+        )
+
+    @property
+    def uptime_ports(self) -> dict[str, int]:
+        """SIP ports of the TCP ingress that are checked from the outside, by role. UDP cannot be."""
+        ports = self.ingress.tcp.ports.items() if self.alerts.manage and self.alerts.uptime else ()
+        return {role: port for role, port in ports if role in ("sip", "sips")}
 
     @property
     def dedicated_listeners(self) -> tuple[DedicatedListener, ...]:

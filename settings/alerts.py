@@ -206,23 +206,30 @@ class Alerts(Section):
         return frozenset(part for part, there in has.items() if there)
 
 
-def tokens_fit_channels(alert_tokens: Mapping[str, str], alerts: Alerts, given: Given) -> None:
-    """Rule: a token for each channel whose type has one, as a secret."""
-    needed = {name: each.type for name, each in alerts.channels.items() if each.type in TOKEN}
+def channels_have_tokens(alerts: Alerts, alert_tokens: Mapping[str, str]) -> None:
+    """Rule: a token for each channel whose type has one."""
+    for name, channel in alerts.channels.items():
+        if channel.type in TOKEN and name not in alert_tokens:
+            raise refuse(
+                f"channel {name} of type {channel.type} has no token",
+                f"run `pulumi config set --secret --path alertTokens.{name}`, or remove alerts.channels.{name}",
+            )
+
+
+def tokens_are_secrets_of_channels(alert_tokens: Mapping[str, str], alerts: Alerts, given: Given) -> None:
+    """Rule: no token in clear text, and none without a channel."""
     if alert_tokens and config_key("alertTokens") not in given.secret_keys:
         raise refuse(
             "a token in clear text, in a file that many can read",
             "revoke it where it was issued, and run `pulumi config set --secret --path alertTokens.NAME`",
         )
-    for name, kind in needed.items():
-        if name not in alert_tokens:
-            raise refuse(
-                f"channel {name} of type {kind} has no token",
-                f"run `pulumi config set --secret --path alertTokens.{name}`, or remove alerts.channels.{name}",
-            )
     for name in alert_tokens:
-        if name not in needed:
-            raise refuse(f"there is no channel {show(name)} that has a token", "remove it, or correct the name")
+        channel = alerts.channels.get(name)
+        if channel is None or channel.type not in TOKEN:
+            raise refuse(
+                "a token without a channel",
+                f"remove alertTokens.{name}, or add alerts.channels.{name} of a type with one",
+            )
 
 
 def prober_has_an_image(alerts: Alerts, trunk_acl: TrunkAcl) -> None:

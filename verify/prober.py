@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 from kamailio.reloader.environment import Endpoint
 from kamailio.reloader.status import Status, serve
-from verify.sip import Peer, SipError, options
+from verify.sip import NoWayError, Peer, SipError, options
 
 log = logging.getLogger("prober")
 
@@ -92,6 +92,10 @@ async def probe(target: Target, expected: int, status: Status) -> None:
     labels = {"target": target.name, "transport": target.peer.transport}
     try:
         answer = await options(target.peer, server_name=target.server_name, seconds=ANSWER_SECONDS)
+    except NoWayError as error:
+        # Nothing is known about the target: no number, as `verify` says "not checked".
+        log.warning("%s (%s): %s", target.name, target.peer, error)
+        return
     except SipError as error:
         log.warning("%s (%s): %s", target.name, target.peer, error)
         code, seconds = 0, 0.0

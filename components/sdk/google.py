@@ -114,8 +114,9 @@ class AlertPolicy(Resource, token=tokens.ALERT_POLICY, package=GCP):
     """google_monitoring_alert_policy."""
 
 
-class NotificationChannel(Resource, token=tokens.NOTIFICATION_CHANNEL, package=GCP, secret=("sensitiveLabels",)):
-    """google_monitoring_notification_channel: a recipient of notifications."""
+class NotificationChannel(Resource, token=tokens.NOTIFICATION_CHANNEL, package=GCP):
+    """google_monitoring_notification_channel: a recipient of notifications. The plugin's schema marks no property as
+    secret."""
 
     name = Known[str]("name")
 

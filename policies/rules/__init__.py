@@ -1,7 +1,7 @@
 """Every rule, in the order of `docs/policies.md`. A new one is added only to its module's `RULES`."""
 
 from policies.rule import Rule
-from policies.rules import database, dns, egress, firewall, ingress, labels, locks, secrets, storage
+from policies.rules import alerts, database, dns, egress, firewall, ingress, labels, locks, secrets, storage
 
 RULES: tuple[Rule, ...] = (
     *ingress.RULES,
@@ -13,4 +13,5 @@ RULES: tuple[Rule, ...] = (
     *secrets.RULES,
     *firewall.RULES,
     *storage.RULES,
+    *alerts.RULES,
 )

@@ -47,19 +47,29 @@ def test_the_base_is_one_version_and_nothing_runs_as_root() -> None:
     assert instructions["USER"] == ["10001"]
 
 
-def test_what_is_copied_is_all_that_the_reloader_imports(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (
+            "kamailio.reloader",
+            "reloader: WARP_ACL_DB_URL is not set; the Secret with the reader's credentials has it\n",
+        ),
+        (
+            "verify.prober",
+            "prober: [Errno 21] Is a directory: '.'; see WARP_PROBE_CONFIG ('') and WARP_PROBE_LISTEN\n",
+        ),
+    ],
+)
+def test_what_is_copied_is_all_that_is_imported(module: str, words: str, tmp_path: Path) -> None:
     """It starts, and says what it misses of its environment."""
     copied(tmp_path)
     # The image's own interpreter has the requirements; this one has them, and the program's folder is out of its sight.
     done = subprocess.run(
         [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, '{tmp_path}/app'); import runpy;"
-         " runpy.run_module('kamailio.reloader', run_name='__main__', alter_sys=True)"],
+         f" runpy.run_module('{module}', run_name='__main__', alter_sys=True)"],
         cwd=tmp_path, env={"PATH": os.defpath}, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
-    assert (done.returncode, done.stderr) == (
-        2,
-        "reloader: WARP_ACL_DB_URL is not set; the Secret with the reader's credentials has it\n",
-    )
+    assert (done.returncode, done.stderr) == (2, words)
 
 
 def test_all_that_is_installed_is_in_the_requirements_with_hashes() -> None:
