@@ -95,11 +95,11 @@ def endpoints(args: ProberArgs) -> list[Endpoint]:
 
 
 def names(args: ProberArgs) -> dict[str, list[str]]:
-    """Host name -> names of the reserved addresses that it resolves to."""
+    """Host name, with the dot at its end -> names of the reserved addresses that it resolves to."""
     found: dict[str, list[str]] = {}
     for record in args.promised.records if args.probe.own else ():
         if record.type in ("A", "AAAA") and record.customer is None:
-            found.setdefault(record.name.removesuffix("."), []).extend(record.data)
+            found.setdefault(record.name, []).extend(record.data)
     return found
 
 

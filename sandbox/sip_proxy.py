@@ -194,8 +194,12 @@ class SipProxy:
 
     def rpc(self, seconds: float = 2.0, *, over_http: bool = False) -> Rpc:
         """The proxy's own RPC, as the reloader uses it."""
-        token = str(self._recorded().get("token", ""))
-        return Rpc(self.tcp_address, self.rpc_port, token, seconds, over_http=over_http)
+        return Rpc(self.tcp_address, self.rpc_port, self.token, seconds, over_http=over_http)
+
+    @property
+    def token(self) -> str:
+        """For RPC, of the running proxy."""
+        return str(self._recorded().get("token", ""))
 
     @property
     def authority_file(self) -> Path:

@@ -1,4 +1,4 @@
-"""What `EdgeAlerts` declares, in the cloud that refuses and forgets what Google does: a second update changes nothing."""
+"""What `EdgeAlerts` declares, in the cloud that refuses and forgets what Google does: a second update is empty."""
 
 from __future__ import annotations
 

@@ -76,7 +76,8 @@ def test_what_answers_counts_and_what_does_not_is_an_alert(tmp_path: Path) -> No
             {"name": "tcp", "address": f"{sip.network}.2", "port": tcp, "transport": "tcp"},
             {"name": "gone", "address": f"{sip.network}.8", "port": 5060, "transport": "tcp"},
         ]
-        names = {"localhost": ["127.0.0.1"], "nothing.invalid": ["192.0.2.1"]}
+        here = sorted({str(each[4][0]) for each in socket.getaddrinfo("localhost", None)})
+        names = {"localhost": here, "nothing.invalid.": ["192.0.2.1"]}
         with probing(tmp_path, configuration(targets, names=names)) as numbers:
             assert within(lambda: ("warp_dns_probe_success", "nothing.invalid") in numbers())
             found = numbers()
@@ -89,6 +90,7 @@ def test_what_answers_counts_and_what_does_not_is_an_alert(tmp_path: Path) -> No
             }  # fmt: skip
             assert 0 < found["warp_sip_probe_seconds", "udp"] < 4
             assert found["warp_dns_probe_success", "nothing.invalid"] == 0
+            assert found["warp_dns_probe_success", "localhost"] == 1
             status["first"] = "SIP/2.0 503 Service Unavailable"
             assert within(lambda: numbers().get(("warp_sip_probe_success", "udp")) == 0)
             status["first"] = "SIP/2.0 200 OK"

@@ -81,7 +81,6 @@ def test_names_are_mapped_as_google_maps_them(source: str, name: str) -> None:
     assert in_promql(source) == name
 
 
-# Of helpers whose part is not merged yet: names and kinds by the contract.
 EXPORTED = {Exporter.RELOADER: reloader.HELP, Exporter.PROBER: prober.HELP}
 
 

@@ -71,6 +71,7 @@ LOG = (
     nat("dropped_sent_packets_count", Counter(5, 5), reason="OUT_OF_RESOURCES", gateway_name="other"),
     nat("dropped_sent_packets_count", Counter(5, 5), reason="ENDPOINT_INDEPENDENCE_CONFLICT"),
 )
+REJECTED = Series("warp_acl_rejected_total", PROXY, Counter(1, 3))
 CASES = (
     Case(
         "NatPacketsDropped",
@@ -161,7 +162,7 @@ CASES = (
         "none leads",
     ),
     Case("NoReloader", (Series("warp_acl_leading", PODS, gauge(1, None)),), NONE, "none is there"),
-    Case("UnauthorisedAttempts", (Series("warp_acl_rejected_total", PROXY, Counter(1, 20)),), NONE),
+    Case("UnauthorisedAttempts", (REJECTED, Series("warp_acl_silenced_total", PROXY, Counter(0, 15))), NONE),
     Case(
         "TrunkLimitHit",
         (
