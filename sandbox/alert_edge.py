@@ -71,6 +71,9 @@ class AlertEdge:
     proxy: SipProxy = field(init=False)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.server = PostgresServer(self.folder / "pg", f"{self.network}.1", 5432, require_tls=True, flags={})
+
     @property
     def prober_address(self) -> str:
         """From which the prober asks."""
@@ -111,7 +114,7 @@ class AlertEdge:
             process.wait()
         self.processes.clear()
         marks.end(marks.marked(GUEST_MARK, str(self.folder.absolute()), below=True), (signal.SIGKILL, 10.0))
-        PostgresServer(self.folder / "pg", f"{self.network}.1", 5432, require_tls=True, flags={}).destroy()
+        self.server.destroy()
 
     # What scenarios break
 
@@ -198,7 +201,6 @@ class AlertEdge:
     # Parts
 
     def _start_database(self) -> None:
-        self.server = PostgresServer(self.folder / "pg", f"{self.network}.1", 5432, require_tls=True, flags={})
         self.server.start()
         self.server.create_database("warp", "UTF8", "C.UTF-8")
         self.server.create_user(OWNER, OWNER_PASSWORD)
