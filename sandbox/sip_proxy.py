@@ -28,7 +28,7 @@ from urllib.parse import quote
 
 import trustme
 
-from kamailio import DEDICATED, START, fragments
+from kamailio import DEDICATED, PROTECTION, START, fragments
 from kamailio.reloader.rpc import Refused, Rpc, RpcError
 from local_cloud import marks
 from local_cloud.layout import GUEST_MARK
@@ -60,12 +60,42 @@ modparam("tls", "private_key", "{folder}/key.pem")
 loadmodule "textops.so"
 include_file "{folder}/ip_auth.cfg"
 include_file "{folder}/rpc.cfg"
+include_file "{folder}/trunk_limits.cfg"
+include_file "{folder}/hep.cfg"
+
+#!ifdef WARP_CONCURRENT_CALLS
+# Calls are counted where they go through: to a callee who is this proxy again.
+listen=udp:{udp}:{callee_port}
+#!endif
 
 request_route {{
+#!ifdef WARP_CONCURRENT_CALLS
+    if ($Rp == {callee_port}) {{
+        append_to_reply("X-WARP-BAN: $hdr(X-WARP-BAN)\\r\\nX-WARP-Trunk: $hdr(X-WARP-Trunk)\\r\\n");
+        append_to_reply("Contact: <sip:callee@callee.invalid>\\r\\n");
+        sl_send_reply("200", "OK");
+        exit;
+    }}
+    if ($tt != $null && loose_route()) {{
+        t_relay_to_udp("{udp}", "{callee_port}");
+        exit;
+    }}
+#!endif
     route(IP_AUTH);
+    route(WARP_CAPTURE);
+    route(WARP_TRUNK_LIMITS);
     if (is_method("ACK")) {{
         exit;
     }}
+#!ifdef WARP_CONCURRENT_CALLS
+    if (method == INVITE) {{
+        remove_hf_re("^X-WARP-");
+        append_hf("X-WARP-BAN: $avp(warp_ban)\\r\\nX-WARP-Trunk: $avp(warp_trunk)\\r\\n");
+        record_route();
+        t_relay_to_udp("{udp}", "{callee_port}");
+        exit;
+    }}
+#!endif
     append_to_reply("X-WARP-BAN: $avp(warp_ban)\\r\\nX-WARP-Trunk: $avp(warp_trunk)\\r\\n");
     sl_send_reply("200", "OK");
 }}
@@ -98,6 +128,7 @@ class SipProxy:
 
     `names`: those that customers look up, all in the certificate (RFC 5922).
     `dedicated`: the fragment with the sockets of dedicated addresses, as the stack outputs it.
+    `protection`: the fragment with the settings of limits and capture, as the stack publishes it.
     `snapshot_hours`: how long a snapshot serves that Kamailio started from; None: it starts with the database only.
     """
 
@@ -111,9 +142,11 @@ class SipProxy:
     rpc_port: int = 9061
     status_port: int = 9062
     relay_port: int = 6432
+    callee_port: int = 6070
     also_listen: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     dedicated: str = ""
+    protection: str = ""
     substitutions: tuple[tuple[str, str], ...] = ()
     reload: bool = True
     snapshot_hours: float | None = 24
@@ -266,6 +299,7 @@ class SipProxy:
         files = {
             **{name: text.encode() for name, text in fragments().items()},
             **({DEDICATED: self.dedicated.encode()} if self.dedicated else {}),
+            **({PROTECTION: self.protection.encode()} if self.protection else {}),
             "kamailio.cfg": self._configuration(folder).encode(),
             "certificate.pem": b"".join(blob.bytes() for blob in certificate.cert_chain_pems),
             "key.pem": certificate.private_key_pem.bytes(),
@@ -287,8 +321,10 @@ class SipProxy:
             *self.also_listen,
         ]
         return CONFIGURATION.format(
+            udp=self.udp_address,
             tcp=self.tcp_address,
             rpc_port=self.rpc_port,
+            callee_port=self.callee_port,
             folder=folder,
             dedicated=DEDICATED,
             defines="\n".join(defines),

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
 import trunk_removal
+from settings.acl_protection import CallLimits, Capture, UnknownSources
 from settings.base import Address, Ban, EachOnce, Name, Port, Section, Text
 from settings.principal import Principal
 from settings.problems import form, refuse, show
@@ -213,6 +214,13 @@ class Enforcement(Section):
         description="how long the tables serve with which a proxy started while the database was away; after that it"
         " answers 503 (kamailio/README.md)",
     )
+    call_limits: CallLimits | None = Field(
+        None, description="absent: the limits of trunks are not enforced (kamailio/README.md, Limits of trunks)"
+    )
+    unknown_sources: UnknownSources | None = Field(
+        None, description="absent: every request of a source that is not listed is answered with 403"
+    )
+    capture: Capture | None = Field(None, description="absent: no SIP message is copied to a collector")
     reloader: Reloader | None = Field(None, description="absent: the proxies are not notified of changes")
 
 

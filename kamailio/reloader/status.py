@@ -14,7 +14,7 @@ import http.server
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -40,6 +40,11 @@ HELP: Mapping[str, str] = {
     "warp_acl_proxy_tables_timestamp_seconds": "gauge when the proxy's tables were read from the database: Unix time",
     "warp_acl_rejected": "gauge requests of unknown sources that the proxy answered with 403 since it was started",
     "warp_acl_no_table": "gauge requests that the proxy answered with 503 for want of a table since it was started",
+    "warp_acl_accepted_total": "counter requests of customers that the proxy accepted; 0 again when it is started",
+    "warp_acl_rejected_total": "counter requests of unknown sources that the proxy answered with 403",
+    "warp_acl_no_table_total": "counter requests that the proxy answered with 503 for want of a table",
+    "warp_acl_silenced_total": "counter requests of unknown sources that the proxy did not answer any more",
+    "warp_acl_limited_total": "counter calls that the proxy refused, by trunk (BAN/name) and limit",
 }
 
 
@@ -62,6 +67,13 @@ class Status:
         with self._lock:
             place = name, tuple(sorted(labels.items()))
             self._values[place] = self._values.get(place, 0) + 1
+
+    def replace(self, name: str, proxy: str, values: Iterable[tuple[Mapping[str, str], float]]) -> None:
+        """All numbers of that name of a proxy's: those that are not among these are gone."""
+        with self._lock:
+            kept = {at: value for at, value in self._values.items() if at[0] != name or ("proxy", proxy) not in at[1]}
+            new = {(name, tuple(sorted({**labels, "proxy": proxy}.items()))): value for labels, value in values}
+            self._values = kept | new
 
     def forget(self, proxy: str) -> None:
         """A proxy that is gone has no numbers."""
