@@ -17,6 +17,7 @@ _STRANGERS = (
     "(sum(rate(warp_acl_rejected_total{{$pods}}[{0}]{1})) + (sum(rate(warp_acl_silenced_total{{$pods}}[{0}]{1}))"
     " or vector(0)))"
 )
+_LIMITED = "warp_acl_limited_total{$pods}"
 _NOT_AFTER, _NOT_BEFORE = "max(warp_tls_not_after_seconds{$pods})", "max(warp_tls_not_before_seconds{$pods})"
 
 ALERTS: tuple[Alert, ...] = (
@@ -185,7 +186,11 @@ ALERTS: tuple[Alert, ...] = (
         Part.TRUNK_ACL,
         WARNING,
         "A trunk reaches its limit of calls per second or of concurrent calls, and calls are rejected.",
-        "sum by (trunk, limit) (increase(warp_acl_limited_total{$pods}[5m])) > $limitedCalls",
+        # A series begins with its first refusals, which are no increase: its whole value counts while it is new. By proxy
+        # and not by reloader: another one that leads has series of its own.
+        f"sum by (trunk, limit) (increase({_LIMITED}[5m])) > $limitedCalls"
+        f" or sum by (trunk, limit) (max by (proxy, trunk, limit) ({_LIMITED})"
+        f" unless max by (proxy, trunk, limit) ({_LIMITED} offset 5m)) > $limitedCalls",
         hold=0,
         threshold="limitedCalls",
     ),

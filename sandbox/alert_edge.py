@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final, LiteralString
 
 import psycopg
+from psycopg.rows import TupleRow
 
 from alerts.definition import of_pods
 from alerts.definitions import ALERTS
@@ -38,7 +39,13 @@ from settings.alerts import Thresholds
 
 OWNER, OWNER_PASSWORD = "warp", "ownerpassword"
 READER, READER_PASSWORD = "warp_acl_reader", "readerpassword"
-BAN, TRUNK = "100001", "main"
+BAN, TRUNK, LIMITED_TRUNK = "100001", "main", "limited"
+# Every alert on limits has something to read (kamailio/README.md).
+PROTECTION: Final = """#!define WARP_CALLS_PER_SECOND
+#!define WARP_CONCURRENT_CALLS
+#!define WARP_UNKNOWN_ANSWERS 10
+#!substdef "!WARP_UNKNOWN_SECONDS!60!g"
+"""
 FACTOR: Final = 1 / 30  # five minutes become ten seconds
 SCRAPE: Final = "1s"
 FULL_SECONDS: Final = 3  # the reloader loads everything this often, instead of 300 s
@@ -80,6 +87,11 @@ class AlertEdge:
         return "127.0.0.1"
 
     @property
+    def customer(self) -> str:
+        """An address of a trunk that may have one call a second."""
+        return f"{self.network}.55"
+
+    @property
     def stranger(self) -> str:
         """An address that is in no trunk."""
         return f"{self.network}.66"
@@ -96,7 +108,12 @@ class AlertEdge:
         try:
             self._start_database()
             self.proxy = SipProxy(
-                self.folder / "sip", f"{self.network}.10", f"{self.network}.11", self._database(), reload=False
+                self.folder / "sip",
+                f"{self.network}.10",
+                f"{self.network}.11",
+                self._database(),
+                reload=False,
+                protection=PROTECTION,
             )
             self.proxy.start()
             self.start_reloader()
@@ -138,20 +155,21 @@ class AlertEdge:
             if marks.name_of(pid).startswith("kamailio"):
                 os.kill(pid, number)
 
-    def do(self, statement: LiteralString, *parameters: Any) -> None:
-        """A statement of the database's owner."""
+    def do(self, statement: LiteralString | bytes, *parameters: Any) -> list[TupleRow]:
+        """A statement of the database's owner; its rows."""
         with psycopg.connect(
             host=self.server.host, port=self.server.port, dbname="warp", user=OWNER, password=OWNER_PASSWORD,
             sslmode="require", autocommit=True,
         ) as connection:  # fmt: skip
-            connection.execute(statement, parameters)
+            cursor = connection.execute(statement, parameters)
+            return cursor.fetchall() if cursor.description else []
 
-    def add(self, address: str) -> None:
+    def add(self, address: str, trunk: str = TRUNK) -> None:
         """To the trunk."""
         self.do(
             "INSERT INTO accounts.trunk_ips (trunk_group_id, ban, cidr)"
             " SELECT id, ban, %s::cidr FROM accounts.trunk_groups WHERE ban = %s AND name = %s",
-            address, BAN, TRUNK,
+            address, BAN, trunk,
         )  # fmt: skip
 
     def remove(self, address: str) -> None:
@@ -178,8 +196,8 @@ class AlertEdge:
         return found
 
     def exported(self, metric: str) -> bool:
-        """Whether any target had it lately; a single late scrape does not matter."""
-        return bool(self.ask("query", query=f"last_over_time({metric}[5m])")["result"])
+        """Whether any target describes it, with or without a series."""
+        return bool(self.ask("metadata", metric=metric))
 
     def all_up(self) -> bool:
         """Whether every target was scraped, and has said all that it will."""
@@ -214,12 +232,13 @@ class AlertEdge:
             migrator.migrate(connection, wishes)
         self.do("INSERT INTO trunk_acl.allowed_ranges VALUES ('127.0.0.0/8')")
         self.do("INSERT INTO accounts.customers (ban) VALUES (%s)", BAN)
-        self.do(
-            "INSERT INTO accounts.trunk_groups (ban, name, auth_type, calls_per_second, concurrent_calls)"
-            " VALUES (%s, %s, 'IP_ACL', 10, 100)",
-            BAN, TRUNK,
-        )  # fmt: skip
-        self.add(self.prober_address)
+        for trunk, address, calls in ((TRUNK, self.prober_address, 100), (LIMITED_TRUNK, self.customer, 1)):
+            self.do(
+                "INSERT INTO accounts.trunk_groups (ban, name, auth_type, calls_per_second, concurrent_calls)"
+                " VALUES (%s, %s, 'IP_ACL', %s, 1000)",
+                BAN, trunk, calls,
+            )  # fmt: skip
+            self.add(address, trunk)
 
     def _database(self) -> Database:
         return Database(self.server.host, self.server.port, "warp", READER, READER_PASSWORD, self.server.server_ca)

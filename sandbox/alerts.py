@@ -57,24 +57,31 @@ class Outcome:
 
 
 @contextlib.contextmanager
-def _flood(edge: AlertEdge) -> Iterator[None]:
-    over = threading.Event()
+def _sending(edge: AlertEdge, source: str, method: str) -> Iterator[None]:
+    """Requests from this source, without reading an answer."""
+    over, place = threading.Event(), (edge.proxy.udp_address, edge.proxy.port)
 
     def send() -> None:
-        proxy = edge.proxy
-        with socket.socket(type=socket.SOCK_DGRAM) as stranger:
-            stranger.bind((edge.stranger, 0))
+        with socket.socket(type=socket.SOCK_DGRAM) as sender:
+            sender.bind((source, 0))
             while not over.wait(1 / FLOOD):
-                peer = Peer(proxy.udp_address, proxy.port, "udp", edge.stranger)
-                stranger.sendto(request("OPTIONS", peer).encode(), (proxy.udp_address, proxy.port))
+                sender.sendto(request(method, Peer(*place, "udp", source)).encode(), place)
 
-    sender = threading.Thread(target=send, daemon=True)
-    sender.start()
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
     try:
         yield
     finally:
         over.set()
-        sender.join()
+        thread.join()
+
+
+def _flood(edge: AlertEdge) -> AbstractContextManager[None]:
+    return _sending(edge, edge.stranger, "OPTIONS")
+
+
+def _many_calls(edge: AlertEdge) -> AbstractContextManager[None]:
+    return _sending(edge, edge.customer, "INVITE")
 
 
 @contextlib.contextmanager
@@ -97,6 +104,16 @@ def _without_a_view(edge: AlertEdge) -> Iterator[None]:
     edge.do("REVOKE SELECT ON kamailio.acl_hosts FROM warp_acl_reader")
     yield
     edge.do("GRANT SELECT ON kamailio.acl_hosts TO warp_acl_reader")
+
+
+@contextlib.contextmanager
+def _empty_view(edge: AlertEdge) -> Iterator[None]:
+    """The view has no row, not even the one that says it is there: the proxy loads a table that is none."""
+    ((definition,),) = edge.do("SELECT pg_get_viewdef('kamailio.acl_hosts'::regclass)")
+    body = str(definition).rstrip("; \n")
+    edge.do(f"CREATE OR REPLACE VIEW kamailio.acl_hosts AS SELECT * FROM ({body}) AS was WHERE false".encode())
+    yield
+    edge.do(f"CREATE OR REPLACE VIEW kamailio.acl_hosts AS {body}".encode())
 
 
 @contextlib.contextmanager
@@ -137,6 +154,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("SipProbeMissing", "the prober is killed", _without_prober),
     Scenario("NameMoved", "the inventory has another address than the name resolves to", _another_address),
     Scenario("UnauthorisedAttempts", f"a stranger sends {FLOOD} OPTIONS a second", _flood),
+    Scenario("TrunkLimitHit", f"a customer with one call a second sends {FLOOD}", _many_calls),
+    Scenario("RequestsWithoutTable", "a view of the trunk ACL is empty: calls get 503", _empty_view),
     Scenario("ProxyUnreachable", "the SIP proxy hangs", _hanging_proxy),
     Scenario("AclStale", "the proxy may no longer read a view: its table stays, and ages", _without_a_view),
     Scenario("NoReloader", "the reloader is killed", _without_reloader),
