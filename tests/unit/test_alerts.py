@@ -59,7 +59,9 @@ def test_every_metric_that_is_read_is_known_and_every_known_one_is_read() -> Non
     assert of_alerts | of_panels == set(METRICS)
 
 
-@pytest.mark.parametrize("each", [each for each in METRICS.values() if each.exporter is Exporter.GOOGLE], ids=str)
+@pytest.mark.parametrize(
+    "each", [each for each in METRICS.values() if each.exporter is Exporter.GOOGLE], ids=lambda each: each.name
+)
 def test_googles_metrics_are_selected_by_their_resource(each: Any) -> None:
     """monitored_resource is needed where a metric has several resource types; a name alone may be ambiguous."""
     for expression in [one.expression for one in ALERTS if each.name in one.expression]:
