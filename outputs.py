@@ -47,6 +47,7 @@ class Edge:
 
 def of(settings: Settings, promised: Inventory, edge: Edge) -> dict[str, pulumi.Input[Any]]:
     """Output name -> value; `docs/outputs.md` documents each."""
+    armor = settings.protection.tier if settings.protection.manage else ""
     egress, dns, database, site = edge.egress, edge.dns, edge.database, edge.site
 
     return {
@@ -54,7 +55,7 @@ def of(settings: Settings, promised: Inventory, edge: Edge) -> dict[str, pulumi.
         "vendorWhitelist": edge.everybodys.apply(Inventory.vendor_whitelist),
         "customerEndpoints": edge.everybodys.apply(Inventory.customer_endpoints),
         "egressCapacity": egress.capacity.apply(egress_capacity),
-        "monthlyCost": monthly_cost(count(promised.addresses), settings.cost, monitoring(settings)),
+        "monthlyCost": monthly_cost(count(promised.addresses), settings.cost, monitoring(settings), armor),
         "dns": {
             "schema": SCHEMA,
             "domain": settings.dns.domain,

@@ -186,8 +186,8 @@ ALERTS: tuple[Alert, ...] = (
         Part.TRUNK_ACL,
         WARNING,
         "A trunk reaches its limit of calls per second or of concurrent calls, and calls are rejected.",
-        # A series begins with its first refusals, which are no increase: its whole value counts while it is new. By proxy
-        # and not by reloader: another one that leads has series of its own.
+        # A series begins with its first refusals, which are no increase: its whole value counts while it is new. By
+        # proxy and not by reloader: another one that leads has series of its own.
         f"sum by (trunk, limit) (increase({_LIMITED}[5m])) > $limitedCalls"
         f" or sum by (trunk, limit) (max by (proxy, trunk, limit) ({_LIMITED})"
         f" unless max by (proxy, trunk, limit) ({_LIMITED} offset 5m)) > $limitedCalls",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from settings.acl_protection import CallLimits, Capture, UnknownSources
 from settings.trunk_acl import Enforcement
 
-_HEAD = """# warp-edge: written by the stack from its settings trunkAcl.enforcement.callLimits, unknownSources and capture.
+_HEAD = """# warp-edge: the stack's settings trunkAcl.enforcement.callLimits, unknownSources and capture, written by it.
 # ip_auth.cfg imports it. Restart the proxies when it changes.
 """
 

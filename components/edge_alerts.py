@@ -103,7 +103,7 @@ class EdgeAlerts(pulumi.ComponentResource):
                     "tcpCheck": {"port": port},
                     "monitoredResource": {
                         "type": "uptime_url",
-                        # Without the project the plugin replaces the check at every update.
+                        # Force-new: a label less later would replace the check.
                         "labels": {"host": self._args.addresses[tcp.address], "project_id": settings.project},
                     },
                     "userLabels": self._labels or None,

@@ -20,7 +20,7 @@ class CallLimits(Section):
     concurrent_calls: bool = Field(True, description="enforce `concurrentCalls` of a trunk; also while it rings")
     proxies: Annotated[int, Field(ge=1, le=100)] = Field(
         1,
-        description="each proxy allows this part of a limit, rounded up: 3 means a third. Proxies do not count together,"
+        description="each proxy allows this part of a limit, rounded up: 3 means a third. Each counts for itself,"
         " so 1 lets a trunk have its whole limit at every proxy that its calls reach (kamailio/README.md)",
     )
     forbidden: bool = Field(False, description="answer a call above a limit with 403 and not with 503 and Retry-After")

@@ -70,12 +70,23 @@ def calls_at_a_rate(folder: Path, place: tuple[str, int], source: str, rate: int
         steps = steps.replace(f"{method} {CALLED}", f"{method} [next_url]")
         steps = steps.replace(f"CSeq: {number} {method}", f"[routes]\n      CSeq: {number} {method}")
     steps += '<recv response="200" next="end"/>\n<label id="refused"/>\n'
-    steps += _send("ACK", 1, "[peer_tag_param]") + '<label id="end"/>\n'
+    # Of the same transaction as the INVITE, seven steps ago: RFC 3261, 17.1.1.3.
+    steps += _send("ACK", 1, "[peer_tag_param]").replace("[branch]", "[branch-7]") + '<label id="end"/>\n'
     file = folder / "rate.xml"
     file.write_text(f'<?xml version="1.0"?><scenario name="rate">\n{steps}</scenario>\n')
     address, port = place
     command = ["sipp", "-sf", str(file), "-i", source, "-t", "u1", "-r", str(rate), "-m", str(calls), "-l", str(calls)]
-    command += ["-timeout", "60s", "-timeout_error", "-nostdin", "-trace_err", "-error_file", str(folder / "errors")]
+    command += [
+        "-deadcall_wait",
+        "0",
+        "-timeout",
+        "60s",
+        "-timeout_error",
+        "-nostdin",
+        "-trace_err",
+        "-error_file",
+        str(folder / "errors"),
+    ]
     done = subprocess.run(
         [*command, f"{address}:{port}"], cwd=folder, capture_output=True, text=True, timeout=90, check=False
     )

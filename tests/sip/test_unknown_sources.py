@@ -1,4 +1,4 @@
-"""Sources that are not listed: a few answers over UDP, then none, and never one that is much longer than the request."""
+"""Sources that are not listed: a few answers over UDP, then none, and none that is much longer than the request."""
 
 from __future__ import annotations
 

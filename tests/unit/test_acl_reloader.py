@@ -267,7 +267,9 @@ def test_what_limits_refused_is_reported_by_trunk_and_fetched_only_when_there_is
     kamailio.refused["callsPerSecond|main|ACME"] = 5
     proxy.turn(NOTHING)
     assert dumps() == 2
-    assert 'warp_acl_limited_total{limit="callsPerSecond",proxy="192.0.2.9:9061",trunk="ACME/main"} 5' in limited(status)
+    assert 'warp_acl_limited_total{limit="callsPerSecond",proxy="192.0.2.9:9061",trunk="ACME/main"} 5' in limited(
+        status
+    )
     # Restarted: nothing is left of the counts of before.
     kamailio.refused, kamailio.up_since = {}, "Tuesday"
     proxy.turn(NOTHING)

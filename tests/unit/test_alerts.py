@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from alerts.dashboard import PANELS
 from alerts.definition import STACK, Part
@@ -91,6 +92,18 @@ def test_our_metrics_are_exported_with_the_kind_that_alerts_assume(exporter: Exp
     described = EXPORTED[exporter]
     read = {each.name: each.kind for each in METRICS.values() if each.exporter is exporter}
     assert read == {name: described[name].partition(" ")[0] for name in read}
+
+
+def test_a_label_cannot_break_the_page_of_numbers() -> None:
+    hostile = 'a"b\\c\nwarp_acl_leading 1'
+    numbers = reloader.Status()
+    numbers.set("warp_acl_limited_total", 3, trunk=hostile, limit="callsPerSecond", proxy="p")
+    families = {family.name: family for family in text_string_to_metric_families(numbers.text())}
+    (sample,) = families["warp_acl_limited"].samples
+    assert sample.labels["trunk"] == hostile
+    assert families["warp_acl_limited"].type == "counter"
+    assert not families["warp_acl_leading"].samples
+    assert all(family.type in ("gauge", "counter") for family in families.values())
 
 
 def test_expressions_use_values_that_exist() -> None:

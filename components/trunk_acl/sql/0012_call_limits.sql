@@ -29,7 +29,7 @@ REVOKE ALL ON FUNCTION trunk_acl.announce_limits(text[]) FROM PUBLIC;
 CREATE FUNCTION trunk_acl.notify_limits() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM trunk_acl.announce_limits(ARRAY(SELECT changed.name || '|' || changed.ban FROM changed LIMIT 51));
+    PERFORM trunk_acl.announce_limits(ARRAY(SELECT changed.name || '|' || changed.ban FROM changed ORDER BY 1 LIMIT 51));
     RETURN NULL;
 END;
 $$;
@@ -51,7 +51,7 @@ BEGIN
                 SELECT is_now.name, is_now.ban, is_now.calls_per_second, is_now.concurrent_calls FROM is_now
                 EXCEPT SELECT was.name, was.ban, was.calls_per_second, was.concurrent_calls FROM was
             ) AS altered
-            LIMIT 51
+            ORDER BY 1 LIMIT 51
         ));
     END IF;
     RETURN NULL;
