@@ -123,11 +123,6 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
         )
     edge = outputs.Edge(addresses, egress, dns, database, acl, reader, inventory, everybodys, site)
     publish(outputs.of(settings, promised, edge))
-    if settings.protection.manage:
-        # Imported here to keep previews of other stacks fast.
-        from components.edge_protection import EdgeProtection, EdgeProtectionArgs  # noqa: PLC0415
-
-        EdgeProtection("protection", EdgeProtectionArgs(settings.protection, region))
     if settings.alerts.manage:
         # Imported here to keep previews of other stacks fast.
         from components.edge_alerts import EdgeAlerts, EdgeAlertsArgs  # noqa: PLC0415

@@ -47,7 +47,6 @@ class Edge:
 
 def of(settings: Settings, promised: Inventory, edge: Edge) -> dict[str, pulumi.Input[Any]]:
     """Output name -> value; `docs/outputs.md` documents each."""
-    armor = settings.protection.tier if settings.protection.manage else ""
     egress, dns, database, site = edge.egress, edge.dns, edge.database, edge.site
 
     return {
@@ -55,7 +54,7 @@ def of(settings: Settings, promised: Inventory, edge: Edge) -> dict[str, pulumi.
         "vendorWhitelist": edge.everybodys.apply(Inventory.vendor_whitelist),
         "customerEndpoints": edge.everybodys.apply(Inventory.customer_endpoints),
         "egressCapacity": egress.capacity.apply(egress_capacity),
-        "monthlyCost": monthly_cost(count(promised.addresses), settings.cost, monitoring(settings), armor),
+        "monthlyCost": monthly_cost(count(promised.addresses), settings.cost, monitoring(settings)),
         "dns": {
             "schema": SCHEMA,
             "domain": settings.dns.domain,

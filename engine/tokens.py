@@ -29,8 +29,6 @@ BUCKET = "gcp:storage/bucket:Bucket"
 BUCKET_OBJECT = "gcp:storage/bucketObject:BucketObject"
 BUCKET_MEMBER = "gcp:storage/bucketIAMMember:BucketIAMMember"
 BUCKET_BINDING = "gcp:storage/bucketIAMBinding:BucketIAMBinding"
-SECURITY_POLICY = "gcp:compute/regionSecurityPolicy:RegionSecurityPolicy"
-EDGE_SECURITY_SERVICE = "gcp:compute/networkEdgeSecurityService:NetworkEdgeSecurityService"
 ALERT_POLICY = "gcp:monitoring/alertPolicy:AlertPolicy"
 NOTIFICATION_CHANNEL = "gcp:monitoring/notificationChannel:NotificationChannel"
 UPTIME_CHECK = "gcp:monitoring/uptimeCheckConfig:UptimeCheckConfig"
@@ -56,7 +54,6 @@ TRUNK_ACL_SCHEMA = "warp:edge:TrunkAclSchema"
 ACL_ENFORCEMENT = "warp:edge:AclEnforcement"
 INVENTORY_SITE = "warp:edge:InventorySite"
 EDGE_ALERTS = "warp:edge:EdgeAlerts"
-EDGE_PROTECTION = "warp:edge:EdgeProtection"
 
 
 def type_of(urn: str) -> str:

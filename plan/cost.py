@@ -32,8 +32,6 @@ FIRST_RULES_HOUR = Decimal("0.025")
 FURTHER_RULE_HOUR = Decimal("0.01")
 NAT_GIB = Decimal("0.045")
 LOAD_BALANCER_GIB = Decimal("0.008")
-# cloud.google.com/armor/pricing, pay as you go; read from mirrors: check it before you quote it.
-ARMOR_PROJECT, ARMOR_RESOURCE, ARMOR_INCLUDED = Decimal("200.00"), Decimal("200.00"), 2
 # cloud.google.com/stackdriver/pricing: USD 0.30 per 1,000 runs, the first million of a project free.
 CHECK_RUN = Decimal("0.0003")
 FREE_CHECK_RUNS = 1_000_000
@@ -103,14 +101,11 @@ def monitoring(settings: Settings) -> Monitoring | None:
     return Monitoring(conditions, len(settings.uptime_ports), int(alerts.uptime_period.removesuffix("s")))
 
 
-def monthly_cost(counts: Counts, figures: Cost, watched: Monitoring | None = None, armor: str = "") -> Json:
-    """Output `monthlyCost`: US dollars per month; the plan's figures and list prices for the same counts. `armor`:
-    Cloud Armor's tier where its advanced protection is on."""
+def monthly_cost(counts: Counts, figures: Cost, watched: Monitoring | None = None) -> Json:
+    """Output `monthlyCost`: US dollars per month; the plan's figures and list prices for the same counts."""
     planned, listed = _plan_items(counts, figures), _list_items(counts, figures)
     if watched:
         listed += _monitoring_items(watched)
-    if armor:
-        listed.append(_armor_item(counts, armor))
     network = _total(planned)
     compute = sum(figures.compute.values(), Decimal(0))
     body: Json = {
@@ -208,16 +203,6 @@ def _monitoring_items(watched: Monitoring) -> Iterator[Item]:
         Decimal("0.00"),
         "not in the sum: price per million samples, by the number of proxies, see Google's price list",
     )
-
-
-def _armor_item(counts: Counts, tier: str) -> Item:
-    """Each forwarding rule is a protected resource."""
-    if tier == "CA_ENTERPRISE_ANNUAL":
-        said = "not in the sum: a subscription of the billing account, USD 3,000, for 100 protected resources"
-        return Item("Cloud Armor Enterprise", counts.load_balancers, Decimal("0.00"), said)
-    further = max(counts.load_balancers - ARMOR_INCLUDED, 0)
-    said = f"{ARMOR_PROJECT} once in the project + {ARMOR_RESOURCE} × each resource above {ARMOR_INCLUDED}"
-    return Item("Cloud Armor Enterprise", counts.load_balancers, ARMOR_PROJECT + further * ARMOR_RESOURCE, said)
 
 
 def _by_count(item: str, count: int, unit: Decimal) -> Item:

@@ -32,7 +32,6 @@ def import_ids(settings: Settings, suffix: str = "") -> dict[str, str]:
             *_database(settings, suffix),
             *_enforcement(settings),
             *_site(settings),
-            *_protection(settings),
         )
     )
 
@@ -125,10 +124,3 @@ def _enforcement(settings: Settings) -> Iterator[Id]:
 def _site(settings: Settings) -> Iterator[Id]:
     if bucket := settings.inventory_site.bucket:
         yield "inventory-site-bucket", f"{settings.project}/{bucket}"
-
-
-def _protection(settings: Settings) -> Iterator[Id]:
-    if settings.protection.manage:
-        region, name = f"projects/{settings.project}/regions/{settings.region}", settings.protection.name
-        yield "protection-policy", f"{region}/securityPolicies/{name}"
-        yield "protection-service", f"{region}/networkEdgeSecurityServices/{name}"

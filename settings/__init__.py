@@ -21,7 +21,6 @@ from settings.dedicated import DedicatedCustomer, DedicatedListener, Key, listen
 from settings.egress import Egress
 from settings.ingress import Cluster, Ingress
 from settings.problems import SettingsError, config_key
-from settings.protection import Protection
 from settings.region_rules import RULES
 from settings.retired import RetiredAddress
 from settings.rules import Rule
@@ -50,7 +49,6 @@ class Settings(Stack):
     retired: dict[str, RetiredAddress] = Field({}, alias="legacy", description="retired addresses, by name")
     quotas: Quotas = Field(Quotas(), description="quotas of the project in this region")
     cost: Cost = Field(Cost(), description="figures of the monthly cost plan")
-    protection: Protection = Field(Protection(), description="Google's protection against floods")
     alerts: Alerts = Field(Alerts(), description="alerts, and who is notified")
     alert_tokens: dict[Name, Text] = Field({}, description="tokens of alerts.channels by name; all of it a secret")
 

@@ -129,13 +129,3 @@ class UptimeCheckConfig(Resource, token=tokens.UPTIME_CHECK, package=GCP):
 
 class Dashboard(Resource, token=tokens.DASHBOARD, package=GCP):
     """google_monitoring_dashboard."""
-
-
-class RegionSecurityPolicy(Resource, token=tokens.SECURITY_POLICY, package=GCP):
-    """google_compute_region_security_policy: Cloud Armor for a region."""
-
-    self_link = Known[str]("selfLink")
-
-
-class NetworkEdgeSecurityService(Resource, token=tokens.EDGE_SECURITY_SERVICE, package=GCP):
-    """google_compute_network_edge_security_service: attaches a policy to a region's edge."""

@@ -11,10 +11,7 @@ from engine.tokens import (
     ALERT_POLICY,
     DASHBOARD,
     EDGE_ALERTS,
-    EDGE_PROTECTION,
-    EDGE_SECURITY_SERVICE,
     NOTIFICATION_CHANNEL,
-    SECURITY_POLICY,
     UPTIME_CHECK,
     within,
 )
@@ -24,13 +21,13 @@ from tests.unit.cloud import Cloud as Answers
 from tests.unit.everything import ADDRESSES, BEFORE, everything
 from tests.unit.recording import Declared, declare
 
-GOOGLES = (SECURITY_POLICY, EDGE_SECURITY_SERVICE, NOTIFICATION_CHANNEL, UPTIME_CHECK, ALERT_POLICY, DASHBOARD)
+GOOGLES = (NOTIFICATION_CHANNEL, UPTIME_CHECK, ALERT_POLICY, DASHBOARD)
 
 
 @pytest.fixture(scope="module")
 def declared() -> list[Declared]:
     edge = declare(everything(), before=BEFORE, cloud=Answers("warp-sandbox", ADDRESSES))
-    return [each for each in edge.resources if within(each.urn, EDGE_ALERTS) or within(each.urn, EDGE_PROTECTION)]
+    return [each for each in edge.resources if within(each.urn, EDGE_ALERTS)]
 
 
 def test_it_is_made_at_once_and_settles(declared: list[Declared], gcp: Plugin, cloud: Cloud) -> None:

@@ -49,9 +49,6 @@ class Cloud(pulumi.runtime.Mocks):
             case "gcp:monitoring/notificationChannel:NotificationChannel":
                 number = f"projects/{self.project}/notificationChannels/1"
                 return number, inputs | {"name": number}
-            case "gcp:compute/regionSecurityPolicy:RegionSecurityPolicy":
-                path = f"projects/{self.project}/regions/{inputs['region']}/securityPolicies/{name}"
-                return path, inputs | {"selfLink": f"{COMPUTE}/{path}"}
             case "gcp:monitoring/uptimeCheckConfig:UptimeCheckConfig":
                 return f"{args.name}-id", inputs | {"uptimeCheckId": f"{args.name}-x1"}
             case "random:index/randomPassword:RandomPassword":

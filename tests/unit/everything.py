@@ -79,7 +79,6 @@ CHANGES: tuple[tuple[tuple[str, ...], Any], ...] = (
     (("warp-edge:dns", "backend"), "both"),
     (("warp-edge:dns", "naptr"), True),
     (("warp-edge:alerts",), ALERTS),
-    (("warp-edge:protection",), {"manage": True, "tier": "CA_ENTERPRISE_PAYGO"}),
 )  # fmt: skip
 # Of all that is reserved, so that no IP depends on the order in which the SDK's threads ask.
 ADDRESSES = LIVE_ADDRESSES | {
