@@ -16,6 +16,15 @@ from inventory.json_values import READ, IpAddress, Port
 Protocol = Literal["UDP", "TCP"]
 
 
+def to_open(protocols: tuple[Protocol, ...]) -> tuple[Protocol, ...]:
+    """What a sender's firewall opens to a listener with these protocols: for UDP alone, both.
+
+    A client may retry a request that is too large for UDP over TCP (RFC 3261, section 18.1.1), and a connection that is
+    refused is better than one that times out.
+    """
+    return ("UDP", "TCP") if protocols == ("UDP",) else protocols
+
+
 class Calls(Enum):
     """Which calls an address carries."""
 
@@ -168,6 +177,11 @@ class Address:
     def protocols(self) -> tuple[Protocol, ...]:
         """`UDP/TCP` is both."""
         return cast("tuple[Protocol, ...]", tuple(self.protocol.split("/")))
+
+    @property
+    def opened(self) -> tuple[Protocol, ...]:
+        """The protocols that people's firewalls open for it: the only source for sheets, page, feed and outputs."""
+        return to_open(self.protocols) if self.direction is Direction.INBOUND else self.protocols
 
     @property
     def notice_reason(self) -> str | None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from inventory.address import Protocol, to_open
 from inventory.dns_routing import Routing
 from inventory.json_values import READ, IpAddress, Port
 
@@ -32,6 +33,11 @@ class Endpoint:
     customer: Annotated[str | None, Field(description="BAN of the one customer who may use it; absent: everybody")] = (
         None
     )
+
+    @property
+    def opened(self) -> tuple[Protocol, ...]:
+        """The protocols that customers' firewalls open to it."""
+        return to_open(("UDP",) if self.transport == "UDP" else ("TCP",))
 
     @property
     def nameless(self) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from inventory import sheet_texts
 from inventory.address import Address, Direction
 from inventory.capacity import PORTS_PER_ADDRESS, EgressCapacity
+from inventory.contact import Contact
 from inventory.endpoint import Endpoint, Record
 from inventory.json_values import Json, written
 
@@ -38,6 +39,7 @@ class Inventory:
     addresses: tuple[Address, ...]
     endpoints: tuple[Endpoint, ...]
     records: tuple[Record, ...]
+    contact: Contact | None = None
 
     def filled(self, found: Mapping[str, str]) -> Inventory:
         """With IPs filled in by name. Retired addresses have theirs already."""
@@ -79,6 +81,7 @@ class Inventory:
                 "region": self.region,
                 "domain": self.domain,
                 **({} if self.notice_days is None else {"noticeDays": self.notice_days}),
+                **({"contact": written(self.contact)} if self.contact else {}),
                 "endpoints": [written(each) for each in self.endpoints],
                 "addresses": [written(each) for each in self.addresses] if addresses is None else list(addresses),
             }
@@ -90,7 +93,7 @@ class Inventory:
             "schema": SCHEMA,
             "addresses": [address.address for address in self.egress],
             "cidrs": [address.cidr for address in self.egress],
-            "text": sheet_texts.vendor_sheet(self.egress, self.domain),
+            "text": sheet_texts.vendor_sheet(self.egress, self.domain, self.contact),
         }
 
     def customer_endpoints(self) -> Json:
@@ -110,21 +113,14 @@ class Inventory:
             "codecs": list(sheet_texts.CODECS),
             "dtmf": sheet_texts.DTMF,
             "authentication": sheet_texts.AUTHENTICATION,
-            "text": sheet_texts.customer_sheet(ways_in, self.egress, self.announced_ingress),
+            "text": sheet_texts.customer_sheet(ways_in, self.egress, self.announced_ingress, self.contact),
         }
 
 
 def _outbound(ways_in: Sequence[Endpoint], announced: Sequence[Address]) -> list[Json]:
-    """Customers open UDP and TCP to the UDP address: a client may retry a large request over TCP
-    (RFC 3261, section 18.1.1), and an open port without a listener is better than a silent drop."""
-    rules = [
-        _rule(["UDP", "TCP"] if way.transport == "UDP" else ["TCP"], way.address, way.port, PURPOSE[way.transport])
-        for way in ways_in
-    ]
+    rules = [_rule(way.opened, way.address, way.port, PURPOSE[way.transport]) for way in ways_in]
     rules += [
-        _rule(list(address.protocols), address.address, port, "announced")
-        for address in announced
-        for port in address.ports
+        _rule(address.opened, address.address, port, "announced") for address in announced for port in address.ports
     ]
     return [rule for place, rule in enumerate(rules) if rule not in rules[:place]]
 
@@ -175,5 +171,5 @@ def _record(record: Record, values: Iterable[Any]) -> Json:
     return known | ({"oneOf": list(record.routing.addresses)} if record.routing else {})
 
 
-def _rule(protocols: list[str], address: str, port: int, purpose: str) -> Json:
-    return {"protocols": protocols, "to": address, "port": port, "for": purpose}
+def _rule(protocols: Iterable[str], address: str, port: int, purpose: str) -> Json:
+    return {"protocols": list(protocols), "to": address, "port": port, "for": purpose}

@@ -8,14 +8,16 @@ parsed, and every format has to quote free text. Fields that are added later are
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from engine.values import NOTHING, is_unknown, missing_values
 from inventory.address import Address
+from inventory.contact import Contact
 from inventory.endpoint import Endpoint
 from inventory.json_values import READ, IpAddress, Json
 from inventory.outputs import SCHEMA, with_digest
@@ -81,6 +83,7 @@ class PublishedInventory(Published):
     region: str
     domain: str | None = Field(None, description="domain of the SIP names")
     notice_days: int | None = Field(None, ge=0, description="days from announcement to first use, as promised")
+    contact: Contact | None = Field(None, description="whom vendors and customers ask")
     endpoints: tuple[Endpoint, ...] = Field((), description="where customers send calls")
     addresses: tuple[Address, ...]
     digest: str = Field(description="SHA-256 of the rest as canonical JSON")
@@ -89,6 +92,12 @@ class PublishedInventory(Published):
     def edited(self) -> bool:
         """Whether the digest is not that of its contents."""
         return bool(with_digest(self.raw)["digest"] != self.digest)
+
+
+def last_change(inventories: Iterable[PublishedInventory]) -> date | None:
+    """The day of the last thing that is known to have happened to any address: the date of what is made from these."""
+    days = (day for each in inventories for address in each.addresses for day in address.reached.values())
+    return max(days, default=None)
 
 
 @dataclass(frozen=True)
@@ -108,7 +117,7 @@ class PublishedRecord(Published):
     """One record set of output `dns`."""
 
     name: HostName
-    type: Literal["A", "AAAA", "SRV", "NAPTR"]
+    type: Literal["A", "AAAA", "SRV", "NAPTR", "CAA", "CNAME"]
     ttl: Annotated[int, Field(ge=1, le=2**31 - 1)]
     data: Annotated[tuple[str, ...], Field(min_length=1, max_length=100)]
     one_of: Annotated[tuple[IpAddress, ...], Field(max_length=100)] = ()

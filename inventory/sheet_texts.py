@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from inventory.address import Address
+from inventory.contact import Contact
 from inventory.endpoint import Endpoint
 
 CODECS = ("G.711 ulaw", "G.711 alaw", "G.729")
@@ -19,7 +20,7 @@ def when(address: Address) -> str:
     return f"{address.status}{since}: {remark.format(start=address.start)}" if remark else ""
 
 
-def vendor_sheet(egress: Sequence[Address], domain: str) -> str:
+def vendor_sheet(egress: Sequence[Address], domain: str, contact: Contact | None = None) -> str:
     """The text for vendors; `egress`: the published addresses."""
     port = ", ".join(str(port) for port in egress[0].ports) if egress else ""
     lines = [
@@ -30,11 +31,17 @@ def vendor_sheet(egress: Sequence[Address], domain: str) -> str:
         "",
         "As an ACL:",
         *(f"  allow from {address.cidr}" for address in egress),
+        *(["", f"Contact: {contact}"] if contact else []),
     ]
     return "\n".join(lines)
 
 
-def customer_sheet(endpoints: Sequence[Endpoint], egress: Sequence[Address], announced: Sequence[Address] = ()) -> str:
+def customer_sheet(
+    endpoints: Sequence[Endpoint],
+    egress: Sequence[Address],
+    announced: Sequence[Address] = (),
+    contact: Contact | None = None,
+) -> str:
     """The text for customers: current and announced endpoints, and firewall rules."""
     plain = [each for each in endpoints if each.role in ("primary", "secondary")]
     further = dict.fromkeys(f"  {e.transport:<9}  {e.server}:{e.port}" for e in endpoints if e not in plain)
@@ -47,6 +54,7 @@ def customer_sheet(endpoints: Sequence[Endpoint], egress: Sequence[Address], ann
         *(f"  with {whose} also {target}" for target, whose in _opened_further(plain, endpoints).items()),
         f"Firewall, inbound: UDP/TCP from {', '.join(address.address for address in egress)}",
         *(f"Announced: {coming(address)}" for address in announced),
+        *([f"Contact: {contact}"] if contact else []),
     ]
     return "\n".join(lines)
 
@@ -64,15 +72,16 @@ def _opened_further(plain: Sequence[Endpoint], endpoints: Sequence[Endpoint]) ->
 
 def coming(address: Address) -> str:
     """A remark for customers on an announced address."""
-    host = f"[{address.address}]" if ":" in address.address else address.address
-    ports = ", ".join(str(port) for port in address.ports)
-    return f"{host} ({'/'.join(address.protocols)} {ports}) will answer {address.start}; open your firewall to it now"
+    return f"{address.address} will answer {address.start}; open your firewall to it now: {carries(address)}"
+
+
+def carries(address: Address) -> str:
+    """`UDP/TCP 5060`: what a firewall opens for an address, its protocols and destination ports."""
+    return f"{'/'.join(address.opened)} {', '.join(str(port) for port in address.ports)}"
 
 
 def _opened(endpoint: Endpoint) -> str:
-    """UDP may turn into TCP for a large request (RFC 3261, section 18.1.1), so both are opened to the UDP address."""
-    protocols = "UDP/TCP" if endpoint.transport == "UDP" else "TCP"
-    return f"{protocols} to {socket(endpoint)}"
+    return f"{'/'.join(endpoint.opened)} to {socket(endpoint)}"
 
 
 def socket(endpoint: Endpoint) -> str:

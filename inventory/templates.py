@@ -23,6 +23,7 @@ def printable(text: str) -> str:
 
 # An address, a range, a socket or a date.
 _FIGURE = re.compile(r"(?=.*\d)(?=.*[.:-])[0-9a-f.:/\[\]-]+[,;]?", re.IGNORECASE)
+LONGEST_UNBROKEN = 8  # `G.729`, which is no host name
 LONGEST_FIGURE = len("[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]:65535,")
 
 
@@ -37,6 +38,8 @@ def unbroken(text: str) -> Markup:
             return Markup('<span class="long">{}</span>').format(word)
         if _FIGURE.fullmatch(word):
             return Markup('<span class="figure">{}</span>').format(word)
+        if len(word) <= LONGEST_UNBROKEN:
+            return escape(word)
         return Markup(re.sub(r"\.(?=\w)", ".<wbr>", escape(word)))  # noqa: S704 - escaped
 
     return Markup(" ").join(shown(word) for word in printable(text).split(" "))

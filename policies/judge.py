@@ -72,7 +72,7 @@ def judge_resource(rule: ResourceRule, resource: Declared, config: Mapping[str, 
     if rule.types and _left_out(resource):
         yield NotJudged(resource.urn, f"{resource.name}: {LEFT_OUT}")
         return
-    yield from _judge(rule, resource, lambda: rule.check(resource, options), options, today)
+    yield from _judge(rule, resource, partial(rule.check, resource, options), options, today)
 
 
 def judge_stack(
@@ -84,13 +84,13 @@ def judge_stack(
         yield options
         return
     among = [each for each in resources if each.type in rule.reads]
-    partial = any(map(_left_out, among))
+    incomplete = any(map(_left_out, among))
     for resource in filter(rule.about, resources):
         if _left_out(resource):
             yield NotJudged(resource.urn, f"{resource.name}: {LEFT_OUT}")
             continue
-        for verdict in _judge(rule, resource, _check_among(rule, resource, among, options), options, today):
-            if partial and isinstance(verdict, Violated):
+        for verdict in _judge(rule, resource, partial(rule.check, resource, among, options), options, today):
+            if incomplete and isinstance(verdict, Violated):
                 yield NotJudged(resource.urn, f"{verdict.what}, which {RESTS}")
             else:
                 yield verdict
@@ -131,12 +131,6 @@ def judge_exceptions(rule: Rule, config: Mapping[str, Any], today: date) -> Iter
 
 def _left_out(resource: Declared) -> bool:
     return not resource.properties and not resource.type.startswith(COMPONENTS)
-
-
-def _check_among(
-    rule: StackRule, resource: Declared, among: Sequence[Declared], options: Options
-) -> Callable[[], Iterable[Finding]]:
-    return lambda: rule.check(resource, among, options)
 
 
 def _judge(

@@ -21,6 +21,7 @@ from settings.dedicated import DedicatedCustomer, DedicatedListener, Key, listen
 from settings.egress import Egress
 from settings.ingress import Cluster, Ingress
 from settings.problems import SettingsError, config_key
+from settings.protection import Protection
 from settings.region_rules import RULES
 from settings.retired import RetiredAddress
 from settings.rules import Rule
@@ -43,6 +44,7 @@ class Settings(Stack):
     egress: Egress = Field(description="addresses and NAT gateway that vendors see")
     database: Database = Field(description="the trunk ACL's database")
     trunk_acl: TrunkAcl = Field(TrunkAcl(), description="who may call")
+    protection: Protection = Field(Protection(), description="protection against floods in front of the edge")
     dedicated: dict[Key, DedicatedCustomer] = Field(
         {}, description="customers with dedicated ingress addresses, by a short name"
     )
@@ -62,8 +64,11 @@ class Settings(Stack):
     def alert_parts(self) -> frozenset[Part]:
         """What this stack has, of what alerts are about. Our own metrics reach Cloud Monitoring by PodMonitoring."""
         reloader = self.enforcement.reloader if self.enforcement else None
+        collected = reloader is not None and reloader.pod_monitoring
         return self.alerts.parts(
-            reloader=reloader is not None and reloader.pod_monitoring, replica=self.database.replica_of is not None
+            reloader=collected,
+            renewer=collected and self.tls is not None and self.tls.issuer is not None,
+            replica=self.database.replica_of is not None,
         )
 
     @property

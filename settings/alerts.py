@@ -77,7 +77,7 @@ class Thresholds(Section):
         1, description="locations from which an uptime check may fail without an alert"
     )
     certificate_percent: Percent = Field(
-        30, description="remaining life of the certificate; below what renews it (tls), or each renewal is an alert"
+        30, description="remaining life of the certificate; below tls.renewAtPercent, or each renewal is an alert"
     )
     acl_age_seconds: Annotated[int, Field(ge=400, le=604_800)] = Field(
         900, description="age of a proxy's tables; the reloader loads everything every 300 s"
@@ -172,9 +172,6 @@ class Alerts(Section):
     uptime: bool = Field(True, description="uptime checks of the TCP ingress, from Google's locations in the world")
     uptime_period: Literal["60s", "300s", "600s", "900s"] = Field("60s", description="how often each location checks")
     dashboard: bool = Field(True, description="a dashboard with what the alerts read")
-    certificate: bool = Field(
-        False, description="alerts on the certificate of the TLS listener; the renewer has to be there"
-    )
     runbooks: (
         Annotated[
             str,
@@ -192,13 +189,14 @@ class Alerts(Section):
                 raise refuse(f"there is no alert {show(name)}", "use a name of docs/alerts.md")
         return off
 
-    def parts(self, *, reloader: bool, replica: bool) -> frozenset[Part]:
-        """What the alerts are about: `reloader` whose metrics are collected; `replica`: the database is one."""
+    def parts(self, *, reloader: bool, renewer: bool, replica: bool) -> frozenset[Part]:
+        """What the alerts are about: `reloader`, `renewer` whose metrics are collected; `replica`: the database is
+        one."""
         has = {
             Part.NAT: True,
             Part.INGRESS: self.uptime,
             Part.PROBER: self.probe is not None,
-            Part.CERTIFICATE: self.certificate,
+            Part.CERTIFICATE: renewer,
             Part.TRUNK_ACL: reloader,
             Part.DATABASE: True,
             Part.REPLICA: replica,

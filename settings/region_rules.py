@@ -16,6 +16,7 @@ from settings.lifecycle import refuse_circle, refuse_short_notice
 from settings.problems import refuse, show
 from settings.retired import RetiredAddress
 from settings.rules import Given, Rule
+from settings.tls_rules import RULES as TLS_RULES
 from settings.trunk_acl import TrunkAcl
 from settings.way_to_database import refuse_no_way
 
@@ -69,6 +70,23 @@ def _only_the_owner_writes(trunk_acl: TrunkAcl, database: Database) -> None:
 
 def _the_database_can_be_reached(trunk_acl: TrunkAcl, database: Database) -> None:
     refuse_no_way(trunk_acl, database)
+
+
+def _admitted_customers_are_in_files(ingress: Ingress, trunk_acl: TrunkAcl, database: Database) -> None:
+    if ingress.admit == "everybody":
+        return
+    if database.replica_of:
+        raise refuse(
+            f"ingress.admit: customers needs the trunk files, and they are those of {database.replica_of.stack}: its"
+            " customers would be added to the trunk ACL before this region's firewall admits them",
+            "set ingress.admit: everybody in this region",
+        )
+    if not trunk_acl.manage or trunk_acl.trunks is None:
+        raise refuse(
+            "ingress.admit: customers needs trunk files: ranges that only the portal writes are not known here, and"
+            " their customers would be dropped in silence",
+            "set trunkAcl.manage: true and trunkAcl.trunks, or ingress.admit: everybody",
+        )
 
 
 def _the_owner_knows_whose_they_are(dedicated: Mapping[str, DedicatedCustomer], database: Database) -> None:
@@ -206,6 +224,7 @@ RULES: tuple[Rule, ...] = (
     _cloud_sql_takes_the_name,
     _only_the_owner_writes,
     _the_database_can_be_reached,
+    _admitted_customers_are_in_files,
     _the_owner_knows_whose_they_are,
     _dedicated_customers_are_enforced,
     _dedicated_customers_are_apart,
@@ -215,6 +234,7 @@ RULES: tuple[Rule, ...] = (
     _replacements_make_no_circle,
     _an_address_is_retired_once,
     _the_project_may_have_it_all,
+    *TLS_RULES,
     prober_has_an_image,
     channels_have_tokens,
     tokens_are_secrets_of_channels,

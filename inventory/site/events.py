@@ -64,7 +64,7 @@ class Event:
     def text(self) -> str:
         """What it means and what to do."""
         address, state, inward = self.address, self.status.state, self.address.direction is Direction.INBOUND
-        where = f"{address.address}, region {address.region}, {carries(address)}, {address.purpose}"
+        where = f"{address.address}, region {address.region}, {sheet_texts.carries(address)}, {address.purpose}"
         then = f" Replaced by {', '.join(self.replaced_by)}." if self.replaced_by else ""
         notice = f" Less notice than promised: {address.notice_reason}." if address.notice_reason else ""
         if self.coming:
@@ -80,11 +80,6 @@ class Event:
     @property
     def _place(self) -> int:
         return _ORDER.index(self.status)
-
-
-def carries(address: Address) -> str:
-    """`UDP/TCP 5060`: the destination ports of its traffic."""
-    return f"{'/'.join(address.protocols)} {', '.join(str(port) for port in address.ports)}"
 
 
 def events(inventories: Sequence[PublishedInventory]) -> list[Event]:

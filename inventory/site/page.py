@@ -17,12 +17,12 @@ from inventory import sheet_texts
 from inventory.address import Address, Direction
 from inventory.endpoint import Endpoint
 from inventory.formats import FORMATS
-from inventory.formats.documents import endpoints_of
 from inventory.formats.selection import Audience
+from inventory.formats.sheets import endpoints_of
 from inventory.json_values import Json
-from inventory.reading import PublishedInventory
+from inventory.reading import PublishedInventory, last_change
 from inventory.site import files
-from inventory.site.events import carries, events
+from inventory.site.events import events
 from inventory.templates import template
 
 HERE = Path(__file__).parent
@@ -79,6 +79,9 @@ def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mappi
         ],
         egress=[row.address.address for region in regions for row in region.egress],
         sheets=sheet_texts,
+        changed=last_change(inventories),
+        contacts=list(dict.fromkeys(each.contact for each in inventories if each.contact)),
+        printed=[each for each in ("vendor", "customer") if f"formats/{each}-guide.html" not in missing],
         changes=[event for event in events(inventories) if not event.coming],
         downloads={audience: _downloads(audience, missing) for audience in Audience},
         files=files,
@@ -101,7 +104,7 @@ def _region(inventory: PublishedInventory) -> Region:
 
 
 def _row(address: Address) -> Row:
-    return Row(address, carries(address), _note(address), address.day)
+    return Row(address, sheet_texts.carries(address), _note(address), address.day)
 
 
 def _note(address: Address) -> str:

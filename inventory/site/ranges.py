@@ -1,11 +1,12 @@
 """`ip-ranges.json` in the shape of AWS, and `goog.json` in that of Google, so that their readers can read ours.
 
-Both have the moment of publication. No clock is read: the day is that of the last change of an address's state, the
-hour counts that day's changes (23 at most), and minutes and seconds are a hash of everything published. So the moment
-never goes back with a change that has the last day, and may with one that was entered late, with an earlier day. Two
-versions of one day that differ in details alone have the same moment once in 3,600. `syncToken` is that moment in Unix
-time: seconds in AWS's file (docs.aws.amazon.com/vpc/latest/userguide, "AWS IP address ranges: syntax"), milliseconds in
-Google's (support.google.com/a/answer/10026322).
+Both have the moment of publication. No clock is read: the day is that of the last change of an address's state; the
+time of the day rises with the number of everything that is recorded of all addresses, each state that one has reached
+and each date of one. So the moment never goes back when a change is recorded, whatever its date: one of today has a
+later day, one that is entered late counts as one more. Within the time of one number a hash of everything published
+tells versions apart that differ in details alone. `syncToken` is that moment in Unix time: seconds in AWS's file
+(docs.aws.amazon.com/vpc/latest/userguide, "AWS IP address ranges: syntax"), milliseconds in Google's
+(support.google.com/a/answer/10026322).
 """
 
 from __future__ import annotations
@@ -13,17 +14,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from ipaddress import ip_address
 from typing import Any, Final
 
-from inventory.address import Address, Direction
+from inventory.address import Address, Direction, Status
 from inventory.json_values import Json
-from inventory.reading import PublishedInventory
+from inventory.reading import PublishedInventory, last_change
 
 # For an edge without dates in its settings.
 UNKNOWN_DAY: Final = date(1970, 1, 1)
-LAST_HOUR: Final = 23
+DAY: Final = 86_400  # seconds
+# Record n begins at n / (n + HALF) of the day: each of the first ones has 11 minutes, the 300th a minute. Above 3,000
+# they no longer have a second each.
+HALF: Final = 128
+_STEPS: Final = list(Status)
 SERVICE: Final = {Direction.OUTBOUND: "EGRESS", Direction.INBOUND: "INGRESS"}
 
 
@@ -79,7 +84,7 @@ def prefix(address: Address) -> Json:
         "service": SERVICE[address.direction],
         "direction": str(address.direction),
         "status": str(address.status),
-        "protocol": "/".join(address.protocols),
+        "protocol": "/".join(address.opened),
         "ports": list(address.ports),
     }
     found |= {key: day.isoformat() for key, day in days.items() if day}
@@ -88,21 +93,22 @@ def prefix(address: Address) -> Json:
 
 def created_on(inventories: Sequence[PublishedInventory]) -> date:
     """The day of the last thing that happened to any address."""
-    return max(_days(inventories), default=UNKNOWN_DAY)
+    return last_change(inventories) or UNKNOWN_DAY
 
 
 def published_at(inventories: Sequence[PublishedInventory]) -> datetime:
     """See the module's docstring; `inventories` in the site's order."""
-    days = list(_days(inventories))
-    day = max(days, default=UNKNOWN_DAY)
+    records = sum(_STEPS.index(each.status) + 1 + len(each.reached) for each in addresses(inventories))
+    begin, end = _second_of(records), _second_of(records + 1)
     canonical = json.dumps([each.raw for each in inventories], sort_keys=True, separators=(",", ":"))
-    minute, second = divmod(int.from_bytes(hashlib.sha256(canonical.encode()).digest()) % 3600, 60)
-    return datetime(day.year, day.month, day.day, min(days.count(day), LAST_HOUR), minute, second, tzinfo=UTC)
+    within = int.from_bytes(hashlib.sha256(canonical.encode()).digest()) % max(end - begin, 1)
+    day = datetime.combine(created_on(inventories), time(), UTC)
+    return day + timedelta(seconds=begin + within)
 
 
-def _days(inventories: Sequence[PublishedInventory]) -> Iterator[date]:
-    """The day of each change of a state that is known."""
-    return (day for address in addresses(inventories) for day in address.reached.values())
+def _second_of(records: int) -> int:
+    """The second of a day at which so many records begin; it never reaches the end of the day."""
+    return DAY * records // (records + HALF)
 
 
 def _version(address: Address) -> int:

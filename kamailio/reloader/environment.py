@@ -43,6 +43,7 @@ class Settings:
     reload_seconds: float
     snapshot: Path | None
     snapshot_seconds: float
+    token_before: str = field(default="", repr=False)
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -68,6 +69,7 @@ class Settings:
             reload_seconds=_seconds(environment, "WARP_ACL_RELOAD_SECONDS", 180),
             snapshot=Path(file) if (file := environment.get("WARP_ACL_SNAPSHOT_FILE", "").strip()) else None,
             snapshot_seconds=3600 * _positive(environment, "WARP_ACL_SNAPSHOT_HOURS", 24, "hours"),
+            token_before=environment.get("WARP_ACL_RPC_TOKEN_BEFORE", "").strip(),
         )
 
 

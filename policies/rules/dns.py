@@ -10,7 +10,8 @@ from pydantic import Field
 
 from engine.dns_hosts import HOSTS
 from engine.tokens import ADDRESS, RECORD_SET, RECORD_SETS, SERVICE, STACK
-from policies.declared import UNKNOWN, Declared, items, leaves
+from engine.values import leaves
+from policies.declared import UNKNOWN, Declared, items
 from policies.rule import Finding, Options, ResourceRule, StackRule, Unjudged, Violation
 from policies.rules.ingress import addresses, is_load_balancer, protocols
 
@@ -23,8 +24,8 @@ class Ttl(Options):
     least_seconds: Annotated[int, Field(ge=1)] = Field(
         max(each.least_ttl for each in HOSTS.values()), description="minimum that Gandi accepts"
     )
-    cloud_dns_least_seconds: Annotated[int, Field(ge=1)] = Field(
-        1, description="minimum at Cloud DNS, which accepts any; with 0 every call would need a query"
+    cloud_dns_least_seconds: int = Field(
+        1, ge=1, description="minimum at Cloud DNS, which accepts any; with 0 every call would need a query"
     )
 
 

@@ -9,15 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from inventory import folder
 from inventory.site.files import content_type
-from tests.site.inventories import EVERYTHING, rendered
+from tests.site.inventories import CROWD, EVERYTHING, rendered
+from tests.unit.published import EUROPE
 
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 CHROMIUM = Path("/usr/bin/chromium")
 
 
@@ -71,5 +74,20 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Two regions with an address in every state."""
     directory = tmp_path_factory.mktemp("site") / "site"
     folder.replace(directory, rendered(*EVERYTHING))
+    with served(directory) as address:
+        yield address
+
+
+@pytest.fixture(params=SCHEMES)
+def scheme(request: pytest.FixtureRequest) -> Scheme:
+    found: Scheme = request.param
+    return found
+
+
+@pytest.fixture(scope="session")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A hundred and more addresses, long names, full IPv6 addresses."""
+    directory = tmp_path_factory.mktemp("crowd") / "site"
+    folder.replace(directory, rendered(CROWD, EUROPE))
     with served(directory) as address:
         yield address

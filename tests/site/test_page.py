@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import feedparser  # type: ignore[import-untyped]
 import pytest
@@ -13,12 +13,10 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import Browser, Page, ViewportSize
 
 from inventory import folder
-from tests.site.conftest import served
-from tests.site.inventories import CROWD, EVERYTHING, rendered
-from tests.unit.published import EUROPE, HOSTILE, NAT, hostile
+from tests.site.conftest import Scheme, served
+from tests.site.inventories import EVERYTHING, rendered
+from tests.unit.published import HOSTILE, NAT, hostile
 
-Scheme = Literal["light", "dark"]
-SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 PHONE, DESK = ViewportSize(width=360, height=780), ViewportSize(width=1280, height=900)
 EGRESS = ["198.51.100.1", "198.51.100.2", "198.51.100.3", "2001:db8::5", *NAT]
 
@@ -53,21 +51,6 @@ def opened(browser: Browser, address: str, **options: Any) -> Iterator[Seen]:
         yield seen
     finally:
         context.close()
-
-
-@pytest.fixture(params=SCHEMES)
-def scheme(request: pytest.FixtureRequest) -> Scheme:
-    found: Scheme = request.param
-    return found
-
-
-@pytest.fixture(scope="module")
-def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A hundred and more addresses, long names, full IPv6 addresses."""
-    directory = tmp_path_factory.mktemp("crowd") / "site"
-    folder.replace(directory, rendered(CROWD, EUROPE))
-    with served(directory) as address:
-        yield address
 
 
 def test_the_page_makes_no_requests_and_has_no_errors(browser: Browser, site: str, scheme: Scheme) -> None:
@@ -252,18 +235,6 @@ LINES = """
   return found;
 }
 """
-A4 = ViewportSize(width=658, height=985)  # 210 x 297 mm without the margins of 18 mm, at 96 dots an inch
-
-
-@pytest.mark.parametrize("sheet", ["formats/vendor-sheet.html", "formats/customer-sheet.html"])
-def test_a_printed_sheet_breaks_no_address_and_no_date(browser: Browser, site: str, crowd: str, sheet: str) -> None:
-    for folder_, few in ((site, 8), (crowd, 100)):
-        with opened(browser, f"{folder_}{sheet}", viewport=A4) as seen:
-            seen.page.emulate_media(media="print")
-            figures = seen.page.evaluate(LINES)
-            assert len(figures) > few
-            assert [figure for figure, lines in figures if lines != 1] == []
-            assert seen.overflow() <= 0, "nothing is cut off at the paper's edge"
 
 
 @pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])

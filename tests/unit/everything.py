@@ -29,7 +29,6 @@ ALERTS: dict[str, Any] = {
     "manage": True,
     "channels": {"noc": {"type": "email", "to": "noc@example.com"}},
     "existingChannels": ["projects/warp-sandbox/notificationChannels/7"],
-    "certificate": True,
     "probe": {"targets": {"east": {"address": "34.1.9.1"}}},
 }
 CHANGES: tuple[tuple[tuple[str, ...], Any], ...] = (
@@ -78,6 +77,7 @@ CHANGES: tuple[tuple[tuple[str, ...], Any], ...] = (
     (("warp-edge:database", "iamUsers"), ["ann@example.com"]),
     (("warp-edge:dns", "backend"), "both"),
     (("warp-edge:dns", "naptr"), True),
+    (("warp-edge:protection",), {"mode": "advanced"}),
     (("warp-edge:alerts",), ALERTS),
 )  # fmt: skip
 # Of all that is reserved, so that no IP depends on the order in which the SDK's threads ask.

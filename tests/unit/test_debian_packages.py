@@ -58,7 +58,13 @@ def test_the_tests_database_is_production_s_major_version_and_starts_no_cluster(
 
 def test_the_sip_proxy_of_the_tests_starts_no_service() -> None:
     by_name = {one.name: one for one in debian_packages.NEEDED_BY_TESTS}
-    assert {"kamailio", "kamailio-postgres-modules", "kamailio-tls-modules", "sip-tester"} <= by_name.keys()
+    assert {
+        "kamailio",
+        "kamailio-postgres-modules",
+        "kamailio-tls-modules",
+        "kamailio-websocket-modules",
+        "sip-tester",
+    } <= by_name.keys()
     setting = by_name["kamailio"].setting
     # systemd.unit(5): a drop-in, and a condition that is never met
     assert setting is not None

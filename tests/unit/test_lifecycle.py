@@ -147,8 +147,10 @@ def test_customers_are_informed_of_an_announced_address_in_time_to_open_their_fi
             "activeOn": "2026-02-01",
         }
     ]
-    assert {"protocols": ["UDP"], "to": new, "port": 5060, "for": "announced"} in reported["firewall"]["outbound"]
-    assert f"{new} (UDP 5060) will answer from 2026-02-01; open your firewall to it now" in reported["text"]
+    assert {"protocols": ["UDP", "TCP"], "to": new, "port": 5060, "for": "announced"} in reported["firewall"][
+        "outbound"
+    ]
+    assert f"{new} will answer from 2026-02-01; open your firewall to it now: UDP/TCP 5060" in reported["text"]
     assert new not in [way["address"] for way in reported["endpoints"]], "nothing answers there yet"
     assert new not in outputs["vendorWhitelist"]["addresses"]
 

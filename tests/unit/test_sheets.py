@@ -77,7 +77,7 @@ def test_sheets_of_several_regions_show_what_comes_and_goes(form: str) -> None:
     assert ["198.51.100.1", "2026-01-01 to 2026-01-08", "the carrier asked for it"] in cells(vendors)
     assert "announced: will be used from 2026-01-08, accept it now" in "".join(vendors.itertext())
     customers = "".join(SHEETS[form](render(f"customer-{form}", LIVE, EUROPE)).itertext())
-    assert "192.0.2.2 (UDP 5060) will answer from 2026-02-01; open your firewall to it now" in customers
+    assert "192.0.2.2 will answer from 2026-02-01; open your firewall to it now: UDP/TCP 5060" in customers
     assert "sip.eu.ringer.tel" in customers
     assert "sip.ringer.tel" in customers
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from inventory.formats import FORMATS, NothingToListError
 from inventory.reading import read
 from inventory.site.files import FILES, FORMS, content_type
-from inventory.site.ranges import created_on
+from inventory.site.ranges import _second_of, created_on
 from inventory.site.render import render
 from tests.cases import cases
 from tests.unit.published import EUROPE, EUROPES_EGRESS, HOSTILE, LIVE, NAT, RETIRED, Json, address, hostile
@@ -225,6 +225,30 @@ def test_the_token_rises_with_every_change_of_state_also_on_one_day() -> None:
     assert tokens == sorted(set(tokens))
     busy = [address(f"a{n}", f"203.0.113.{n}", activeOn=day) for n in range(1, 60)]
     assert created(ASIA | {"addresses": busy}) == day, "more changes than a day has hours"
+
+
+def test_the_token_rises_with_a_change_that_is_entered_late() -> None:
+    """Whatever is recorded: a state with an earlier day, one without a day, an address, a day that was not known."""
+    drained = {"status": "draining", "drainedOn": "2026-01-01"}
+    lives = [
+        EUROPE,
+        with_address(EUROPE, "eu-one", activeOn="2020-01-01"),
+        with_address(EUROPE, "eu-one", activeOn="2020-01-01", **drained),
+        with_address(EUROPE, "eu-one", activeOn="2020-01-01", status="retired", drainedOn="2026-01-01"),
+    ]
+    lives.append(lives[-1] | {"addresses": [*lives[-1]["addresses"], address("late", "198.51.100.77")]})
+    lives.append(with_address(lives[-1], "late", activeOn="2025-06-01"))
+    found = [ranges(each) for each in lives]
+    assert {each["createDate"][:10] for each in found} == {"2026-02-01"}
+    tokens = [int(each["syncToken"]) for each in found]
+    assert tokens == sorted(set(tokens))
+
+
+@cases(100)
+@given(st.integers(0, 3000), st.integers(1, 400))
+def test_the_token_rises_with_every_record_of_one_day(before: int, more: int) -> None:
+    assert 0 <= _second_of(before) <= _second_of(before + more) < 86_400
+    assert before + more > 2000 or _second_of(before) < _second_of(before + more)
 
 
 # The feed

@@ -1,0 +1,217 @@
+"""The guides: what they show is what devices load, read by the readers of the formats and of each telephone system."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from hier_config import Platform, get_hconfig
+
+from inventory import sheet_texts
+from inventory.address import Status
+from inventory.formats import FORMATS
+from inventory.formats.telephone_systems import CODEC_NAMES
+from tests.stacks import ROOT
+from tests.unit.format_readers import READERS, ranges
+from tests.unit.published import EUROPE, EUROPES_EGRESS, HOSTILE, LIVE, NAT, Json, endpoint, hostile, signed
+from tests.unit.test_formats import render
+from tests.unit.test_sheets import cells, html_page, structure
+from tests.unit.test_site import site
+
+CONTACT = {"email": "noc@example.com", "phone": "+1 555 010 0100", "url": "https://noc.example.com/"}
+GUIDES = ("vendor-guide", "customer-guide")
+FILES = {form.file: name for name, form in FORMATS.items()}
+
+
+def words(element: Any) -> str:
+    return " ".join("".join(element.itertext()).split())
+
+
+def sections(page: Any) -> dict[str, Any]:
+    """Heading to section; of several with one heading, the heading of the block above is put in front."""
+    found, above = {}, ""
+    for each in page.iter("section"):
+        heading = each[0]
+        above = words(heading) if heading.tag == "h2" else above
+        found[words(heading) if heading.tag == "h2" else f"{above}/{words(heading)}"] = each
+    return found
+
+
+def guide(name: str, *documents: Json) -> dict[str, Any]:
+    return sections(html_page(render(name, *(documents or (LIVE,)))))
+
+
+def listing(section: Any) -> str:
+    return "".join(section.find("pre").itertext())
+
+
+def rows(section: Any) -> dict[str, str]:
+    return {row[0]: row[-1] for row in cells(section)}
+
+
+# --- Lists. ---
+
+
+@pytest.mark.parametrize(("name", "count"), [("vendor-guide", 5), ("customer-guide", 3)])
+def test_a_list_in_a_guide_is_the_file_that_it_links_and_lets_in_the_inventory(name: str, count: int) -> None:
+    files = site(LIVE, EUROPE)
+    found = []
+    for section in guide(name, EUROPE, LIVE).values():
+        if section.find("pre") is not None and section.find("ul") is not None:
+            path = section.find("ul/li/a").get("href")
+            shown = listing(section)
+            assert shown == files[f"formats/{path}"].decode()
+            found.append(FILES[path])
+            if path != "kamailio-address.list":
+                six = [] if FORMATS[FILES[path]].one_family else ["2001:db8::5"]
+                assert sorted(READERS[FILES[path]](shown)) == sorted(ranges(*NAT, *EUROPES_EGRESS, *six))
+    assert len(set(found)) == count
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_links_of_a_guide_lead_to_files_of_the_site(name: str) -> None:
+    files = site(LIVE, EUROPE)
+    links = re.findall(r'href="([^"]+)"', files[f"formats/{name}.html"].decode())
+    assert len(links) > 6
+    for link in links:
+        path = link.removeprefix("../") if link.startswith("../") else f"formats/{link}"
+        assert not files[path].startswith(b"not available"), link
+
+
+# --- Worked set-ups. ---
+
+
+def asterisk_sections(text: str) -> list[tuple[str, dict[str, str]]]:
+    """As Asterisk reads its files: sections may repeat, `;` begins a comment unless it is escaped."""
+    found: list[tuple[str, dict[str, str]]] = []
+    for line in text.splitlines():
+        told = re.split(r"(?<!\\);", line)[0].strip()
+        if re.fullmatch(r"\[[a-z-]+\]", told):
+            found.append((told[1:-1], {}))
+        elif told:
+            key, separator, value = told.partition("=")
+            assert separator
+            found[-1][1][key] = value.replace(r"\;", ";")
+    return found
+
+
+def test_asterisk_sends_to_the_first_server_and_knows_our_calls() -> None:
+    found = guide("customer-guide")
+    trunk = asterisk_sections(listing(found["Asterisk/The trunk"]))
+    (aor, one), (name, two) = trunk
+    assert (aor, one["type"], name, two["type"], two["aors"]) == ("warp", "aor", "warp", "endpoint", "warp")
+    assert one["contact"] == "sip:sip.ringer.tel:5060"
+    assert two["allow"] == "ulaw,alaw,g729"
+    ((_, ours),) = asterisk_sections(listing(found["Asterisk/Our calls to you"]))
+    assert ours["endpoint"] == name, "our calls are those of this endpoint"
+
+
+def test_asterisk_is_told_of_a_transport_that_is_not_udp() -> None:
+    tcp = signed(LIVE | {"endpoints": [endpoint("primary", "sip.ringer.tel", "34.55.182.145", 5060, "TCP")]})
+    (_, aor), _ = asterisk_sections(listing(guide("customer-guide", tcp)["Asterisk/The trunk"]))
+    assert aor["contact"] == "sip:sip.ringer.tel:5060;transport=tcp"
+
+
+def test_freeswitch_has_a_gateway_that_does_not_register() -> None:
+    include = ElementTree.fromstring(listing(guide("customer-guide")["FreeSWITCH/The gateway"]))
+    (gateway,) = include
+    parameters = {each.get("name"): each.get("value") for each in gateway.iter("param")}
+    assert parameters["proxy"] == "sip.ringer.tel:5060"
+    assert parameters["register"] == "false"
+    assert {"username", "password"} <= set(parameters), "older versions refuse a gateway without"
+    variables = {each.get("name"): each.get("value") for each in gateway.iter("variable")}
+    assert variables == {"absolute_codec_string": "PCMU,PCMA,G729", "dtmf_type": "rfc2833"}
+
+
+def test_cube_has_a_dial_peer_with_its_codecs() -> None:
+    text = listing(guide("customer-guide")["Cisco CUBE/The dial peer"])
+    tree = get_hconfig(Platform.CISCO_IOS, "\n".join(line for line in text.splitlines() if line[:1] != "!"))
+    parsed = {each.text: [child.text for child in each.children] for each in tree.children}
+    assert list(parsed) == ["voice class codec 100", "dial-peer voice 100 voip"]
+    assert parsed["voice class codec 100"] == [
+        "codec preference 1 g711ulaw",
+        "codec preference 2 g711alaw",
+        "codec preference 3 g729r8",
+    ]
+    peer = parsed["dial-peer voice 100 voip"]
+    assert {"session target dns:sip.ringer.tel:5060", "session transport udp", "voice-class codec 100"} <= set(peer)
+
+
+def test_a_form_has_the_values_of_the_inventory() -> None:
+    found = rows(guide("customer-guide")["FreePBX, 3CX and other systems with forms"])
+    assert found["SIP server, host or registrar"] == "sip.ringer.tel"
+    assert (found["Port"], found["Transport"]) == ("5060", "UDP")
+    assert found["Second server"] == "sip-tcp.ringer.tel, port 5060, TCP"
+    assert found["Our addresses: Match (Permit), source identification"] == ", ".join(NAT)
+    assert found["Codecs, in this order"] == ", ".join(sheet_texts.CODECS)
+
+
+def test_every_codec_has_its_name_in_every_system() -> None:
+    assert tuple(CODEC_NAMES) == sheet_texts.CODECS
+
+
+# --- What people are told. ---
+
+
+def test_the_answers_are_those_that_the_edge_gives() -> None:
+    # rpc.cfg answers the reloader.
+    text = "".join(file.read_text() for file in (ROOT / "kamailio").glob("*.cfg") if file.name != "rpc.cfg")
+    given = set(re.findall(r'sl_send_reply\("(\d+)"', text))
+    told = {row[0].split()[0] for row in cells(guide("customer-guide")["What answers mean"])[1:]} - {"No"}
+    assert given == told == {"403", "503"}
+
+
+def test_a_vendor_is_told_what_to_do_in_every_state() -> None:
+    found = rows(guide("vendor-guide")["Keep the list right"])
+    assert list(found)[1:] == [str(status) for status in Status]
+    for status in Status:
+        assert ("Remove" in found[status]) == (not status.state.listed)
+
+
+def test_a_capture_shows_every_address() -> None:
+    shown = listing(guide("vendor-guide", LIVE, EUROPE)["What a test call looks like"])
+    assert re.findall(r"host (\S+?)[ )]", shown) == [*NAT, *EUROPES_EGRESS[:2], EUROPES_EGRESS[2], "2001:db8::5"]
+    assert "(port 5060) and (host " in shown
+
+
+@pytest.mark.parametrize("name", [*GUIDES, "vendor-sheet-html", "customer-sheet-html"])
+def test_whoever_reads_it_learns_of_when_it_is_whom_to_ask_and_where_media_goes(name: str) -> None:
+    known = words(html_page(render(name, signed(LIVE | {"contact": CONTACT}), EUROPE)))
+    assert "Issued 2026-02-01, the day of the last change of an address." in known
+    assert f"Questions and faults: {', '.join(CONTACT.values())}" in known
+    assert "These addresses are for signalling." in known
+    without = words(html_page(render(name, LIVE)))
+    assert "before the first dated change" in without, "no clock is read"
+    assert "Questions and faults" not in without
+    if name in GUIDES:
+        assert "The person at WARP who sent you this guide." in without
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_headings_go_down_one_step_at_a_time(name: str) -> None:
+    levels = [
+        int(each.tag[1]) for each in html_page(render(name, LIVE, EUROPE)).iter() if re.fullmatch("h[1-6]", each.tag)
+    ]
+    assert levels[0] == 1
+    assert all(below - above <= 1 for above, below in pairwise(levels))
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:30])
+@pytest.mark.parametrize("name", GUIDES)
+def test_free_text_stays_text_in_a_guide(name: str, text: str) -> None:
+    page = html_page(render(name, hostile(text)))
+    assert structure(page) == structure(html_page(render(name, EUROPE)))
+    assert {each.get("href") for each in page.iter("a")} <= {
+        each.get("href") for each in html_page(render(name, EUROPE)).iter("a")
+    }
+    assert not [each for each in page.iter() if {"src", "onerror"} & set(each.attrib)]
+
+
+def test_without_egress_a_customer_still_gets_a_guide() -> None:
+    alone = signed(LIVE | {"addresses": [each for each in LIVE["addresses"] if each["direction"] == "inbound"]})
+    found = guide("customer-guide", alone)
+    assert "Asterisk/The trunk" in found
+    assert "Asterisk/Our calls to you" not in found
