@@ -187,10 +187,12 @@ ALERTS: tuple[Alert, ...] = (
         WARNING,
         "A trunk reaches its limit of calls per second or of concurrent calls, and calls are rejected.",
         # A series begins with its first refusals, which are no increase: its whole value counts while it is new. By
-        # proxy and not by reloader: another one that leads has series of its own.
+        # proxy, not by reloader: another one that leads has series of its own. And only of a proxy that was known
+        # before: after a gap nothing is new.
         f"sum by (trunk, limit) (increase({_LIMITED}[5m])) > $limitedCalls"
-        f" or sum by (trunk, limit) (max by (proxy, trunk, limit) ({_LIMITED})"
-        f" unless max by (proxy, trunk, limit) ({_LIMITED} offset 5m)) > $limitedCalls",
+        f" or sum by (trunk, limit) ((max by (proxy, trunk, limit) ({_LIMITED})"
+        f" unless max by (proxy, trunk, limit) ({_LIMITED} offset 5m))"
+        " and on (proxy) max by (proxy) (warp_acl_proxy_up{$pods} offset 5m)) > $limitedCalls",
         hold=0,
         threshold="limitedCalls",
     ),

@@ -24,6 +24,7 @@ from settings.alerts import Thresholds
 from tests.stacks import ROOT, Config, as_engine_gives_it, changed, stack_config
 from tests.unit.policies_under_test import refused, resource, silent, unjudged
 from tests.unit.recording import Declared, Edge, declare_once
+from tests.unit.tls import ALONE, AT_GANDI, parsed, with_tls
 from verify import prober
 
 PAGE = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
@@ -152,6 +153,12 @@ def test_one_policy_for_each_alert_of_what_the_stack_has() -> None:
         assert "$" not in query["query"]
         assert policy.inputs["severity"] == each.severity
         assert policy.inputs["documentation"]["content"].endswith(f"docs/alerts.md#{each.anchor}")
+
+
+@pytest.mark.parametrize(("tls", "there"), [(AT_GANDI, True), (ALONE, False)])
+def test_a_certificate_that_we_renew_has_its_alerts(tls: dict[str, Any], there: bool) -> None:
+    settings = parsed(with_tls(tls, alerts={"manage": True}))
+    assert (Part.CERTIFICATE in settings.alert_parts) is there
 
 
 def test_without_pod_monitoring_our_own_metrics_are_not_there_to_alert_on() -> None:

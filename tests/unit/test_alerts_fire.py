@@ -166,6 +166,7 @@ CASES = (
     Case(
         "TrunkLimitHit",
         (
+            Series("warp_acl_proxy_up", PROXY, gauge(1, 1)),
             Series(
                 "warp_acl_limited_total", {**PROXY, "trunk": "acme/main", "limit": "callsPerSecond"}, Counter(0.01, 1)
             ),
@@ -228,19 +229,21 @@ def test_unauthorised_attempts_are_compared_with_the_usual(rate: int, fires: boo
     assert run(tmp_path, [alert], [series], tests, step=60) == ""
 
 
-def test_the_first_calls_that_a_limit_refuses_count_and_another_reloader_is_no_refusal(tmp_path: Path) -> None:
+def test_the_first_refusals_of_a_limit_count_and_neither_another_reloader_nor_a_gap_is_one(tmp_path: Path) -> None:
     """A counter that begins with 50 has no increase; one that another pod goes on with has none either."""
     labels = ",".join(
         f'{name}="{value}"' for name, value in {**PROXY, "trunk": "a/b", "limit": "callsPerSecond"}.items()
     )
     series = [
         {"series": f'warp_acl_limited_total{{{labels},instance="{pod}"}}', "values": values}
-        for pod, values in (("old", "_x9 50x20 _x60"), ("new", "_x29 50x60"))
+        for pod, values in (("old", "_x9 50x20 _x60"), ("new", "_x29 50x20 _x19 50x60"))
     ]
+    known = ",".join(f'{name}="{value}"' for name, value in PROXY.items())
+    series.append({"series": f"warp_acl_proxy_up{{{known}}}", "values": "1x50 _x18 1x60"})
     firing = 'count(ALERTS{alertstate="firing"})'
     tests = [
         {"expr": firing, "eval_time": f"{minute}m", "exp_samples": [{"labels": "{}", "value": 1}] if fires else []}
-        for minute, fires in ((8, False), (12, True), (20, False), (32, False), (60, False))
+        for minute, fires in ((8, False), (12, True), (20, False), (32, False), (72, False), (90, False))
     ]
     assert run(tmp_path, [BY_NAME["TrunkLimitHit"]], series, tests, step=60) == ""
 
