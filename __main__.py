@@ -135,6 +135,15 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
         )
     edge = outputs.Edge(addresses, egress, dns, database, acl, reader, inventory, everybodys, site, protection)
     publish(outputs.of(settings, promised, edge))
+    if settings.alerts.manage:
+        _alert(settings, edge, promised, in_cluster)
+
+
+def _alert(settings: Settings, edge: outputs.Edge, promised: Inventory, in_cluster: pulumi.ResourceOptions) -> None:
+    # Imported here to keep previews of other stacks fast.
+    from components.edge_alerts import EdgeAlerts, EdgeAlertsArgs  # noqa: PLC0415
+
+    EdgeAlerts("alerts", EdgeAlertsArgs(settings, promised, edge.addresses, edge.database), in_cluster)
 
 
 def _refuse_too_many_names(settings: Settings) -> None:

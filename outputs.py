@@ -16,7 +16,7 @@ from components.ingress import SipIngress
 from components.trunk_acl.schema import TrunkAclSchema
 from inventory.outputs import SCHEMA, Inventory, egress_capacity, record_sets
 from plan.certificate import certificate_names
-from plan.cost import count, monthly_cost
+from plan.cost import count, monitoring, monthly_cost
 from plan.names import names
 from settings import Settings
 from settings.tls import Tls
@@ -58,7 +58,9 @@ def of(settings: Settings, promised: Inventory, edge: Edge) -> dict[str, pulumi.
         "vendorWhitelist": edge.everybodys.apply(Inventory.vendor_whitelist),
         "customerEndpoints": edge.everybodys.apply(Inventory.customer_endpoints),
         "egressCapacity": egress.capacity.apply(egress_capacity),
-        "monthlyCost": monthly_cost(count(promised.addresses, armor=settings.protection.billed), settings.cost),
+        "monthlyCost": monthly_cost(
+            count(promised.addresses, armor=settings.protection.billed), settings.cost, monitoring(settings)
+        ),
         "dns": {
             "schema": SCHEMA,
             "domain": settings.dns.domain,

@@ -14,7 +14,7 @@ import pulumi
 import pulumi_random as random
 
 import kamailio
-from components import acl_database_proxy, acl_snapshot
+from components import acl_database_proxy, acl_protection, acl_snapshot
 from components.acl_network import Opening
 from components.acl_reloader import MOUNTED, STATUS_PORT, ReloaderArgs, declare_reloader
 from components.database import PASSWORD_LENGTH, TrunkDatabase
@@ -95,6 +95,7 @@ class AclEnforcement(pulumi.ComponentResource):
                     **kamailio.fragments(),
                     **(kamailio.fragments(kamailio.TLS_FRAGMENTS) if args.tls else {}),
                     **self._sockets(),
+                    **self._protection(),
                     kamailio.LIMIT_PER_SOURCE: kamailio.limit_per_source(self._callers_ports()),
                     AUTHORITY: args.database.server_ca,
                 },
@@ -136,6 +137,10 @@ class AclEnforcement(pulumi.ComponentResource):
         if not self._args.dedicated:
             return {}
         return {kamailio.DEDICATED: self._args.dedicated.sockets.apply(kamailio.dedicated)}
+
+    def _protection(self) -> dict[str, str]:
+        text = acl_protection.fragment(self._args.enforcement)
+        return {kamailio.PROTECTION: text} if text else {}
 
     def _environment(self, address: pulumi.Output[str]) -> dict[str, pulumi.Input[str]]:
         """Environment variables of kamailio/ip_auth.cfg, rpc.cfg and the reloader."""

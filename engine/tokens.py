@@ -34,6 +34,10 @@ BUCKET_MEMBER = "gcp:storage/bucketIAMMember:BucketIAMMember"
 BUCKET_BINDING = "gcp:storage/bucketIAMBinding:BucketIAMBinding"
 ZONE_MEMBER = "gcp:dns/dnsManagedZoneIamMember:DnsManagedZoneIamMember"
 SERVICE_ACCOUNT_MEMBER = "gcp:serviceaccount/iAMMember:IAMMember"
+ALERT_POLICY = "gcp:monitoring/alertPolicy:AlertPolicy"
+NOTIFICATION_CHANNEL = "gcp:monitoring/notificationChannel:NotificationChannel"
+UPTIME_CHECK = "gcp:monitoring/uptimeCheckConfig:UptimeCheckConfig"
+DASHBOARD = "gcp:monitoring/dashboard:Dashboard"
 
 SERVICE = "kubernetes:core/v1:Service"
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
@@ -59,6 +63,7 @@ ACL_ENFORCEMENT = "warp:edge:AclEnforcement"
 TLS_CERTIFICATE = "warp:edge:TlsCertificate"
 EDGE_PROTECTION = "warp:edge:EdgeProtection"
 INVENTORY_SITE = "warp:edge:InventorySite"
+EDGE_ALERTS = "warp:edge:EdgeAlerts"
 
 
 def type_of(urn: str) -> str:

@@ -12,9 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 
+from alerts.definitions import chosen
 from inventory.address import Address, Calls, Kind
 from inventory.json_values import Json
 from inventory.outputs import SCHEMA
+from settings import Settings
 from settings.cost import Cost
 
 HOURS = 730
@@ -33,6 +35,11 @@ LOAD_BALANCER_GIB = Decimal("0.008")
 # Cloud Armor Enterprise Paygo, cloud.google.com/armor/pricing: a project, and each protected resource beyond the first.
 ARMOR_MONTH = Decimal("200.00")
 ARMOR_RESOURCES_INCLUDED = 2
+# cloud.google.com/stackdriver/pricing: USD 0.30 per 1,000 runs, the first million of a project free.
+CHECK_RUN = Decimal("0.0003")
+FREE_CHECK_RUNS = 1_000_000
+# Of a check without `selectedRegions`: three in the USA, one each in Europe, South America and Asia-Pacific.
+CHECK_LOCATIONS = 6
 
 CENT = Decimal("0.01")
 
@@ -73,10 +80,29 @@ def count(addresses: Iterable[Address], *, armor: bool = False) -> Counts:
     )
 
 
-def monthly_cost(counts: Counts, figures: Cost) -> Json:
+@dataclass(frozen=True)
+class Monitoring:
+    """What Cloud Monitoring bills: `conditions` of alert policies, one each; `checks`: uptime checks, each from every
+    location every `seconds`."""
+
+    conditions: int
+    checks: int
+    seconds: int
+
+
+def monitoring(settings: Settings) -> Monitoring | None:
+    """Of a stack; None without alerts."""
+    alerts = settings.alerts
+    if not alerts.manage:
+        return None
+    conditions = len(chosen(settings.alert_parts, frozenset(alerts.off)))
+    return Monitoring(conditions, len(settings.uptime_ports), int(alerts.uptime_period.removesuffix("s")))
+
+
+def monthly_cost(counts: Counts, figures: Cost, watched: Monitoring | None = None) -> Json:
     """Output `monthlyCost`: US dollars per month; the plan's figures and list prices for the same counts."""
     plan, network = _bill(_plan_items(counts, figures))
-    listed, _ = _bill(_list_items(counts, figures))
+    listed, _ = _bill([*_list_items(counts, figures), *_monitoring_items(watched)])
     compute = sum(figures.compute.values(), Decimal(0))
     body: Json = {
         "schema": SCHEMA,
@@ -146,6 +172,25 @@ def _list_items(counts: Counts, figures: Cost) -> list[Item]:
         ),
         _traffic(figures),
         *([_armor(counts)] if counts.armor else []),
+    ]
+
+
+def _monitoring_items(watched: Monitoring | None) -> list[Item]:
+    """Prices that could not be read here are not in the sum; the formula says so (docs/alerts.md, "Cost")."""
+    if watched is None:
+        return []
+    runs = HOURS * 3600 // watched.seconds * CHECK_LOCATIONS * watched.checks
+    billed = max(runs - FREE_CHECK_RUNS, 0)
+    unknown = "not in the sum, see Google's price list: price per"
+    return [
+        (
+            "uptime checks",
+            watched.checks,
+            cents(billed * CHECK_RUN),
+            f"runs of {CHECK_LOCATIONS} locations: {runs} - {FREE_CHECK_RUNS} free in the project, × {CHECK_RUN}",
+        ),
+        ("alert conditions", watched.conditions, Decimal("0.00"), f"{unknown} condition and time series returned"),
+        ("Prometheus samples", 0, Decimal("0.00"), f"{unknown} million samples, by the number of proxies"),
     ]
 
 

@@ -12,7 +12,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from settings.base import Region
+from alerts.definition import Part
+from settings.alerts import Alerts
+from settings.base import Name, Region, Text
 from settings.cost import Cost, Quotas
 from settings.database import Database
 from settings.dedicated import DedicatedCustomer, DedicatedListener, Key, listeners
@@ -49,12 +51,31 @@ class Settings(Stack):
     retired: dict[str, RetiredAddress] = Field({}, alias="legacy", description="retired addresses, by name")
     quotas: Quotas = Field(Quotas(), description="quotas of the project in this region")
     cost: Cost = Field(Cost(), description="figures of the monthly cost plan")
+    alerts: Alerts = Field(Alerts(), description="alerts, and who is notified")
+    alert_tokens: dict[Name, Text] = Field({}, description="tokens of alerts.channels by name; all of it a secret")
 
     @property
     def enforcement(self) -> Enforcement | None:
         """Enforcement in the cluster: where this stack applies the trunk ACL, or reads a replica of it."""
         applied = self.trunk_acl.manage or self.database.replica_of
         return self.trunk_acl.enforcement if applied else None
+
+    @property
+    def alert_parts(self) -> frozenset[Part]:
+        """What this stack has, of what alerts are about. Our own metrics reach Cloud Monitoring by PodMonitoring."""
+        reloader = self.enforcement.reloader if self.enforcement else None
+        collected = reloader is not None and reloader.pod_monitoring
+        return self.alerts.parts(
+            reloader=collected,
+            renewer=collected and self.tls is not None and self.tls.issuer is not None,
+            replica=self.database.replica_of is not None,
+        )
+
+    @property
+    def uptime_ports(self) -> dict[str, int]:
+        """SIP ports of the TCP ingress that are checked from the outside, by role. UDP cannot be."""
+        ports = self.ingress.tcp.ports.items() if self.alerts.manage and self.alerts.uptime else ()
+        return {role: port for role, port in ports if role in ("sip", "sips")}
 
     @property
     def dedicated_listeners(self) -> tuple[DedicatedListener, ...]:

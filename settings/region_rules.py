@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from inventory.address import Direction, Status
+from settings.alerts import channels_have_tokens, prober_has_an_image, tokens_are_secrets_of_channels
 from settings.cost import Quotas
 from settings.database import LONGEST_CONNECTION, Database
 from settings.dedicated import DedicatedCustomer, listeners, refuse_clashes
@@ -230,4 +231,7 @@ RULES: tuple[Rule, ...] = (
     _an_address_is_retired_once,
     _the_project_may_have_it_all,
     *TLS_RULES,
+    prober_has_an_image,
+    channels_have_tokens,
+    tokens_are_secrets_of_channels,
 )

@@ -145,3 +145,24 @@ class ZoneMember(Resource, token=tokens.ZONE_MEMBER, package=GCP):
 
 class ServiceAccountMember(Resource, token=tokens.SERVICE_ACCOUNT_MEMBER, package=GCP):
     """google_service_account_iam_member: one member's role at a service account."""
+
+
+class AlertPolicy(Resource, token=tokens.ALERT_POLICY, package=GCP):
+    """google_monitoring_alert_policy."""
+
+
+class NotificationChannel(Resource, token=tokens.NOTIFICATION_CHANNEL, package=GCP):
+    """google_monitoring_notification_channel: a recipient of notifications. The plugin's schema marks no property as
+    secret."""
+
+    name = Known[str]("name")
+
+
+class UptimeCheckConfig(Resource, token=tokens.UPTIME_CHECK, package=GCP):
+    """google_monitoring_uptime_check_config: a check from Google's locations around the world."""
+
+    uptime_check_id = Known[str]("uptimeCheckId")
+
+
+class Dashboard(Resource, token=tokens.DASHBOARD, package=GCP):
+    """google_monitoring_dashboard."""

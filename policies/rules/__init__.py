@@ -2,6 +2,7 @@
 
 from policies.rule import Rule
 from policies.rules import (
+    alerts,
     certificate,
     database,
     dns,
@@ -27,4 +28,5 @@ RULES: tuple[Rule, ...] = (
     *firewall.RULES,
     *storage.RULES,
     *protection.RULES,
+    *alerts.RULES,
 )

@@ -48,6 +48,11 @@ class Cloud(pulumi.runtime.Mocks):
                     "publicIpAddress": "34.42.208.57",
                     "privateIpAddress": "10.126.0.3",
                 }
+            case "gcp:monitoring/notificationChannel:NotificationChannel":
+                number = f"projects/{self.project}/notificationChannels/1"
+                return number, inputs | {"name": number}
+            case "gcp:monitoring/uptimeCheckConfig:UptimeCheckConfig":
+                return f"{args.name}-id", inputs | {"uptimeCheckId": f"{args.name}-x1"}
             case "random:index/randomPassword:RandomPassword":
                 return "none", inputs | {"result": PASSWORD}
             case "random:index/randomId:RandomId":
