@@ -14,7 +14,7 @@ import pulumi
 import pulumi_random as random
 
 import kamailio
-from components import acl_database_proxy, acl_snapshot
+from components import acl_database_proxy, acl_protection, acl_snapshot
 from components.acl_network import Opening
 from components.acl_reloader import MOUNTED, STATUS_PORT, ReloaderArgs, declare_reloader
 from components.database import PASSWORD_LENGTH, TrunkDatabase
@@ -31,6 +31,7 @@ from settings.trunk_acl import Enforcement, SignIn
 
 AUTHORITY = "server-ca.pem"
 RPC_KEY = "WARP_ACL_RPC_TOKEN"
+RPC_KEY_BEFORE = f"{RPC_KEY}_BEFORE"  # for the reloader: a proxy takes the one that it was started with
 
 
 class AclReader(Protocol):
@@ -94,6 +95,7 @@ class AclEnforcement(pulumi.ComponentResource):
                     **kamailio.fragments(),
                     **(kamailio.fragments(kamailio.TLS_FRAGMENTS) if args.tls else {}),
                     **self._sockets(),
+                    **self._protection(),
                     kamailio.LIMIT_PER_SOURCE: kamailio.limit_per_source(self._callers_ports()),
                     AUTHORITY: args.database.server_ca,
                 },
@@ -136,11 +138,14 @@ class AclEnforcement(pulumi.ComponentResource):
             return {}
         return {kamailio.DEDICATED: self._args.dedicated.sockets.apply(kamailio.dedicated)}
 
+    def _protection(self) -> dict[str, str]:
+        text = acl_protection.fragment(self._args.enforcement)
+        return {kamailio.PROTECTION: text} if text else {}
+
     def _environment(self, address: pulumi.Output[str]) -> dict[str, pulumi.Input[str]]:
         """Environment variables of kamailio/ip_auth.cfg, rpc.cfg and the reloader."""
-        token = random.RandomPassword(
-            f"{self._name}-token", length=PASSWORD_LENGTH, special=False, opts=pulumi.ResourceOptions(parent=self)
-        )
+        rotation = self._args.enforcement.token_rotation
+        token, before = self._token(rotation), self._token(rotation - 1) if rotation else None
         sign_in, database, acl = self._args.sign_in, self._args.database, self._args.acl
         place = address.apply(_place)
         if sign_in.passwords:
@@ -155,13 +160,24 @@ class AclEnforcement(pulumi.ComponentResource):
         return {
             **user,
             "WARP_ACL_DB_URL": pulumi.Output.secret(url),
-            RPC_KEY: pulumi.Output.secret(token.result),
+            RPC_KEY: token,
+            **({RPC_KEY_BEFORE: before} if before else {}),
             # libpq's variables, used by Kamailio and the reloader. A database proxy in the pod encrypts by itself.
             "PGSSLMODE": "verify-ca" if sign_in.passwords else "prefer",
             "PGSSLROOTCERT": f"{MOUNTED}/{AUTHORITY}",
             "PGCONNECT_TIMEOUT": "5",  # so that a reload does not hang
             **self._snapshot(),
         }
+
+    def _token(self, rotation: int) -> pulumi.Output[str]:
+        """That of every rotation is a resource of its own; the last two are there."""
+        generated = random.RandomPassword(
+            f"{self._name}-token" + (f"-{rotation}" if rotation else ""),
+            length=PASSWORD_LENGTH,
+            special=False,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return pulumi.Output.secret(generated.result)
 
     def _openings(self) -> Iterator[Opening]:
         """Ports of the proxies' pods that this stack's Services lead to."""
@@ -187,6 +203,23 @@ class AclEnforcement(pulumi.ComponentResource):
 
     def _metadata(self, name: str) -> Properties:
         return {"name": name, "namespace": self._args.ingress.namespace, "labels": self._args.labels}
+
+
+def refuse_skipped_token(enforcement: Enforcement | None, before: int | None) -> None:
+    """Refuse a rotation of the RPC token after which the reloader has none that the proxies take. `before`: that of the
+    last update.
+
+    Call it before anything is declared.
+    """
+    if enforcement is None or before is None:
+        return
+    now = enforcement.token_rotation
+    if now not in (before, before + 1):
+        raise RefusedError(
+            f"trunkAcl.enforcement.tokenRotation goes from {before} to {now}: no proxy would take the reloader's calls,"
+            " and with them revocations, until it was restarted",
+            f"set it to {before + 1} for a new token, or to {before}; docs/secrets.md, 'The RPC token'",
+        )
 
 
 def _name(metadata: Mapping[str, Any]) -> str:

@@ -17,6 +17,9 @@ FIREWALL_POLICY_RULES = frozenset(
     f"gcp:compute/{kind[0].lower()}{kind[1:]}:{kind}"
     for kind in ("FirewallPolicyRule", "NetworkFirewallPolicyRule", "RegionNetworkFirewallPolicyRule")
 )
+SECURITY_POLICY = "gcp:compute/regionSecurityPolicy:RegionSecurityPolicy"
+EDGE_SECURITY_SERVICE = "gcp:compute/networkEdgeSecurityService:NetworkEdgeSecurityService"
+ARMOR_TIER = "gcp:compute/projectCloudArmorTier:ProjectCloudArmorTier"
 HEALTH_CHECK = "gcp:compute/healthCheck:HealthCheck"
 CONNECTION = "gcp:servicenetworking/connection:Connection"
 ZONE = "gcp:dns/managedZone:ManagedZone"
@@ -31,6 +34,10 @@ BUCKET_MEMBER = "gcp:storage/bucketIAMMember:BucketIAMMember"
 BUCKET_BINDING = "gcp:storage/bucketIAMBinding:BucketIAMBinding"
 ZONE_MEMBER = "gcp:dns/dnsManagedZoneIamMember:DnsManagedZoneIamMember"
 SERVICE_ACCOUNT_MEMBER = "gcp:serviceaccount/iAMMember:IAMMember"
+ALERT_POLICY = "gcp:monitoring/alertPolicy:AlertPolicy"
+NOTIFICATION_CHANNEL = "gcp:monitoring/notificationChannel:NotificationChannel"
+UPTIME_CHECK = "gcp:monitoring/uptimeCheckConfig:UptimeCheckConfig"
+DASHBOARD = "gcp:monitoring/dashboard:Dashboard"
 
 SERVICE = "kubernetes:core/v1:Service"
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
@@ -54,7 +61,9 @@ TRUNK_DATABASE = "warp:edge:TrunkDatabase"
 TRUNK_ACL_SCHEMA = "warp:edge:TrunkAclSchema"
 ACL_ENFORCEMENT = "warp:edge:AclEnforcement"
 TLS_CERTIFICATE = "warp:edge:TlsCertificate"
+EDGE_PROTECTION = "warp:edge:EdgeProtection"
 INVENTORY_SITE = "warp:edge:InventorySite"
+EDGE_ALERTS = "warp:edge:EdgeAlerts"
 
 
 def type_of(urn: str) -> str:

@@ -13,7 +13,10 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 START = "start.py"
-FRAGMENTS = ("ip_auth.cfg", "limits.cfg", "table_mtree.cfg", "table_permissions.cfg", "rpc.cfg")
+FRAGMENTS = (
+    "ip_auth.cfg", "limits.cfg", "table_mtree.cfg", "table_permissions.cfg", "rpc.cfg", "unknown.cfg",
+    "trunk_limits.cfg", "hep.cfg",
+)  # fmt: skip
 # Published where there is TLS.
 TLS_LISTEN, TLS = "tls_listen.cfg", "tls.cfg"
 CERTIFICATE_FOLDER = "/etc/kamailio/tls"  # where the proxies mount the Secret
@@ -24,6 +27,9 @@ PROGRAMS = (START, "gate.py", "snapshot.py", "tls_layout.py")
 # For the kernel, not for Kamailio: the limit of connections per source.
 LIMIT_PER_SOURCE = "limits.nft"
 _PORTS = re.compile(r"^define PORTS = .*$", re.MULTILINE)
+
+# Published where there are settings of limits or capture; ip_auth.cfg imports it.
+PROTECTION = "protection.cfg"
 
 # Published where there are dedicated addresses.
 DEDICATED = "dedicated.cfg"

@@ -34,6 +34,7 @@ def import_ids(settings: Settings, suffix: str = "") -> dict[str, str]:
             *_enforcement(settings),
             *_certificate(settings),
             *_site(settings),
+            *_protection(settings),
         )
     )
 
@@ -139,3 +140,10 @@ def _certificate(settings: Settings) -> Iterator[Id]:
 def _site(settings: Settings) -> Iterator[Id]:
     if bucket := settings.inventory_site.bucket:
         yield "inventory-site-bucket", f"{settings.project}/{bucket}"
+
+
+def _protection(settings: Settings) -> Iterator[Id]:
+    if settings.protection.declared:
+        region = f"projects/{settings.project}/regions/{settings.region}"
+        yield "edge-protection-policy", f"{region}/securityPolicies/{settings.protection.policy}"
+        yield "edge-protection-service", f"{region}/networkEdgeSecurityServices/{settings.protection.service}"

@@ -28,7 +28,7 @@ from urllib.parse import quote
 
 import trustme
 
-from kamailio import DEDICATED, START, TLS, TLS_FRAGMENTS, fragments, tls_profiles
+from kamailio import DEDICATED, PROTECTION, START, TLS, TLS_FRAGMENTS, fragments, tls_profiles
 from kamailio.reloader.rpc import Refused, Rpc, RpcError
 from local_cloud import marks
 from local_cloud.layout import GUEST_MARK
@@ -36,6 +36,8 @@ from local_cloud.postgres.account import Account, private_file
 from sandbox.layout import SandboxError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+# What `certificates.py` keeps, for as long as the proxy runs.
+CERTIFICATES: Final = "certificates"
 PACKAGES: Final = ("kamailio", "kamailio-postgres-modules", "kamailio-tls-modules")
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 10.0
@@ -59,12 +61,42 @@ loadmodule "textops.so"
 include_file "{folder}/tls_listen.cfg"
 include_file "{folder}/ip_auth.cfg"
 include_file "{folder}/rpc.cfg"
+include_file "{folder}/trunk_limits.cfg"
+include_file "{folder}/hep.cfg"
+
+#!ifdef WARP_CONCURRENT_CALLS
+# Calls are counted where they go through: to a callee who is this proxy again.
+listen=udp:{udp}:{callee_port}
+#!endif
 
 request_route {{
+#!ifdef WARP_CONCURRENT_CALLS
+    if ($Rp == {callee_port}) {{
+        append_to_reply("X-WARP-BAN: $hdr(X-WARP-BAN)\\r\\nX-WARP-Trunk: $hdr(X-WARP-Trunk)\\r\\n");
+        append_to_reply("Contact: <sip:callee@callee.invalid>\\r\\n");
+        sl_send_reply("200", "OK");
+        exit;
+    }}
+    if ($tt != $null && loose_route()) {{
+        t_relay_to_udp("{udp}", "{callee_port}");
+        exit;
+    }}
+#!endif
     route(IP_AUTH);
+    route(WARP_CAPTURE);
+    route(WARP_TRUNK_LIMITS);
     if (is_method("ACK")) {{
         exit;
     }}
+#!ifdef WARP_CONCURRENT_CALLS
+    if (method == INVITE) {{
+        remove_hf_re("^X-WARP-");
+        append_hf("X-WARP-BAN: $avp(warp_ban)\\r\\nX-WARP-Trunk: $avp(warp_trunk)\\r\\n");
+        record_route();
+        t_relay_to_udp("{udp}", "{callee_port}");
+        exit;
+    }}
+#!endif
     append_to_reply("X-WARP-BAN: $avp(warp_ban)\\r\\nX-WARP-Trunk: $avp(warp_trunk)\\r\\n");
     sl_send_reply("200", "OK");
 }}
@@ -105,6 +137,7 @@ class SipProxy:
 
     `names`: those that customers look up, all in the certificate (RFC 5922).
     `dedicated`: the fragment with the sockets of dedicated addresses, as the stack outputs it.
+    `protection`: the fragment with the settings of limits and capture, as the stack publishes it.
     `snapshot_hours`: how long a snapshot serves that Kamailio started from; None: it starts with the database only.
     """
 
@@ -120,9 +153,11 @@ class SipProxy:
     reload_port: int = 9064
     status_port: int = 9062
     relay_port: int = 6432
+    callee_port: int = 6070
     also_listen: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     dedicated: str = ""
+    protection: str = ""
     substitutions: tuple[tuple[str, str], ...] = ()
     reload: bool = True
     snapshot_hours: float | None = 24
@@ -181,6 +216,7 @@ class SipProxy:
         # Signed with the token of this run.
         for file in (self._record, self.snapshot_file):
             file.unlink(missing_ok=True)
+        shutil.rmtree(self.directory / CERTIFICATES, ignore_errors=True)
         return bool(found)
 
     def present(self) -> bool:
@@ -203,13 +239,16 @@ class SipProxy:
 
     def rpc(self, seconds: float = 2.0, *, over_http: bool = False) -> Rpc:
         """The proxy's own RPC, as the reloader uses it."""
-        token = str(self._recorded().get("token", ""))
-        return Rpc(self.tcp_address, self.rpc_port, token, seconds, over_http=over_http)
+        return Rpc(self.tcp_address, self.rpc_port, self.token, seconds, over_http=over_http)
+
+    @property
+    def token(self) -> str:
+        """Of the proxy's RPC; empty while it is not running."""
+        return str(self._recorded().get("token", ""))
 
     def reload_certificate(self) -> None:
         """As the renewer does it. Raises `RpcError`, `Refused` for files that are no pair."""
-        token = str(self._recorded().get("token", ""))
-        Rpc(self.tcp_address, self.reload_port, token, 10, over_http=True).call("tls.reload")
+        Rpc(self.tcp_address, self.reload_port, self.token, 10, over_http=True).call("tls.reload")
 
     @property
     def authority_file(self) -> Path:
@@ -281,6 +320,7 @@ class SipProxy:
             **{name: text.encode() for name, text in (fragments() | fragments(TLS_FRAGMENTS)).items()},
             TLS: tls_profiles(f"{folder}/tls").encode(),
             **({DEDICATED: self.dedicated.encode()} if self.dedicated else {}),
+            **({PROTECTION: self.protection.encode()} if self.protection else {}),
             "kamailio.cfg": self._configuration(folder).encode(),
             "database-ca.pem": self.database.authority.encode(),
         }
@@ -321,8 +361,10 @@ class SipProxy:
         else:
             defines += ["#!define WARP_NO_WSS"]
         return CONFIGURATION.format(
+            udp=self.udp_address,
             tcp=self.tcp_address,
             rpc_port=self.rpc_port,
+            callee_port=self.callee_port,
             folder=folder,
             dedicated=DEDICATED,
             defines="\n".join(defines),

@@ -53,6 +53,9 @@ class Cost(Section):
     load_balancer: Money = Field(Decimal("18.00"), description="USD per LoadBalancer")
     nat_gateway: Money = Field(Decimal("40.00"), description="USD per gateway")
     data_processing: Money = Field(Decimal("10.00"), description="USD, estimate")
+    cloud_armor: Money = Field(
+        Decimal("200.00"), description="USD for Cloud Armor Enterprise, where `protection.mode` needs it"
+    )
     before: Money = Field(Decimal("0.00"), description="USD, what the network cost before")
     compute: dict[Line, Money] = Field({}, description="USD by name, for compute beside the network")
     customers: int = Field(0, ge=0, le=1_000_000_000, description="number of customers, for the cost per customer")

@@ -163,3 +163,16 @@ class Egress(Section):
     def default_min_ports_per_vm(self) -> int:
         """The cloud's default when a gateway has no minimum: 64, or 32 with dynamic port allocation."""
         return 32 if self.dynamic_ports else 64
+
+    @property
+    def most_ports_of_a_vm(self) -> int:
+        """Source ports that one VM can have: a power of two, at most 57,344 from one address; with dynamic ports
+        65,536 unless there is a maximum (docs.cloud.google.com/nat/docs/ports-and-addresses)."""
+        if self.dynamic_ports:
+            return self.max_ports_per_vm or 65_536
+        return min(1 << ((self.min_ports_per_vm or self.default_min_ports_per_vm) - 1).bit_length(), PORTS_OF_ONE_VM)
+
+    @property
+    def active(self) -> list[str]:
+        """Names of the active slots."""
+        return [name for name, slot in self.slots.items() if slot.state is Status.ACTIVE]

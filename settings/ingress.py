@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
@@ -202,6 +203,19 @@ class Ingress(Section):
     source_ranges: Annotated[tuple[Range, ...], EachOnce] = Field(
         (), description="the only sources that the cloud's firewall admits; empty: all, and the trunk ACL alone decides"
     )
+    admit: Literal["everybody", "customers"] = Field(
+        "everybody",
+        description="whom the cloud's firewall lets reach the shared ingress. `everybody`: all, or sourceRanges;"
+        " `customers`: the ranges of the trunk files, Google's checkers and admitAlso (docs/protection.md)",
+    )
+    admit_also: Annotated[tuple[Range, ...], EachOnce] = Field(
+        (), description="further ranges that `admit: customers` lets in, such as the machine that runs `verify`"
+    )
+    admit_at_most: Annotated[int, Field(ge=1, le=5000)] = Field(
+        1000,
+        description="how many ranges `admit: customers` may make, neighbours joined; Compute Engine takes 5000 in a"
+        " firewall rule, and every node filters by each",
+    )
     ipv6_subnetwork: Text | None = Field(
         None,
         min_length=1,
@@ -219,6 +233,31 @@ class Ingress(Section):
             raise refuse(
                 "loadBalancerIP pins one address only: the IPv6 address would be published and never answer",
                 "use ingress.pinning: annotation, or leave IPv6 out",
+            )
+
+    @rule
+    def _one_list_of_sources(cls, admit: str, source_ranges: tuple[str, ...]) -> None:
+        if admit == "customers" and source_ranges:
+            raise refuse(
+                "ingress.sourceRanges would be a second list of the only sources",
+                "move what is to be admitted beside the customers to ingress.admitAlso, and remove sourceRanges",
+            )
+
+    @rule
+    def _only_beside_customers(cls, admit_also: tuple[str, ...], admit: str) -> None:
+        if admit_also and admit == "everybody":
+            raise refuse("everybody is admitted already", "set ingress.admit: customers, or remove admitAlso")
+
+    @rule
+    def _every_family_has_a_range(cls, ipv6_subnetwork: str | None, source_ranges: tuple[str, ...]) -> None:
+        """GKE takes a family without a range for all of its sources (kubernetes/ingress-gce, `IPv6ServiceSourceRanges`
+        in pkg/utils)."""
+        given = {ip_network(each).version for each in source_ranges}
+        served = {4, 6} if ipv6_subnetwork else {4}
+        if given and (open_ := sorted(served - given)):
+            raise refuse(
+                f"ingress.sourceRanges has no IPv{open_[0]} range: GKE would admit every IPv{open_[0]} source",
+                f"add the IPv{open_[0]} ranges to ingress.sourceRanges",
             )
 
     @rule

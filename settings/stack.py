@@ -35,6 +35,8 @@ from settings.tls import Tls
 PROGRAM = Path(__file__).resolve().parent.parent  # `shared` is relative to it, as is `trunkAcl.trunks`
 ROLE = "`region`: one region's edge; `global`: the names that all regions share (docs/regions.md)"
 DEFAULT_ROLE = "region"
+# Never shown, whether or not they are marked as secrets.
+ALWAYS_HIDDEN = (*SECRETS, "alertTokens")
 TEXTS = (PROJECT_KEY, "region", "role", "shared", *SECRETS)
 
 
@@ -92,7 +94,7 @@ class Stack(Section):
             return settings
         places = [str(each.alias) for each in _fields(cls)]
         found.sort(key=lambda each: places.index(field_of(each)) if field_of(each) in places else len(places))
-        secret = {_storable(key) for key in secret_keys} | set(map(config_key, SECRETS))
+        secret = {_storable(key) for key in secret_keys} | set(map(config_key, ALWAYS_HIDDEN))
         raise SettingsError([cls._in_place(_problem(each, secret, below, own)) for each in found])
 
     @field_validator("*")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 import trunk_removal
+from settings.acl_protection import CallLimits, Capture, UnknownSources
 from settings.base import Address, Ban, EachOnce, Name, Port, Section, Text, like
 from settings.principal import Principal
 from settings.problems import form, refuse, show
@@ -197,6 +198,18 @@ class Enforcement(Section):
         description="how long the tables serve with which a proxy started while the database was away; after that it"
         " answers 503 (kamailio/README.md)",
     )
+    token_rotation: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        0,
+        description="raise it by one for a new RPC token; the reloader goes on with the previous one at proxies that"
+        " were not restarted (docs/secrets.md)",
+    )
+    call_limits: CallLimits | None = Field(
+        None, description="absent: the limits of trunks are not enforced (kamailio/README.md, Limits of trunks)"
+    )
+    unknown_sources: UnknownSources | None = Field(
+        None, description="absent: every request of a source that is not listed is answered with 403"
+    )
+    capture: Capture | None = Field(None, description="absent: no SIP message is copied to a collector")
     reloader: Reloader | None = Field(None, description="absent: the proxies are not notified of changes")
 
 

@@ -25,7 +25,9 @@ class Known(Generic[T]):
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __get__(self, resource: Resource, _owner: type[Resource] | None = None) -> pulumi.Output[T]:
+    def __get__(
+        self, resource: pulumi.CustomResource, _owner: type[pulumi.CustomResource] | None = None
+    ) -> pulumi.Output[T]:
         found: pulumi.Output[T] = resource.__dict__[self.name]
         return found
 

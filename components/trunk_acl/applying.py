@@ -42,6 +42,8 @@ def apply(props: Props, owner_before: str | None = None) -> None:
                     entries.reconcile(connection, props["owner"], rows, props["places"], allowed)
                 dedicated.reconcile(connection, props["owner"], own)
             forget_changes(connection)
+            if props.get("filesOnly"):
+                owners.refuse_others(connection, props["owner"])
             dedicated.refuse_unreserved(connection)
 
         migrator.migrate(connection, _wishes(props), then)
@@ -54,6 +56,8 @@ def found(props: Props) -> Props:
         drift = migrator.drift(connection, _wishes(props))
         outs = {**props, "drift": drift}
         if not any(line.startswith("migration ") for line in drift):
+            if props.get("filesOnly") and (others := owners.others(connection, props["owner"])):
+                outs["drift"] = [*drift, f"rows of others, whose callers the firewall drops: {others}"]
             if props.get("trunks") is not None:
                 outs["trunks"] = entries.read(connection, props["owner"])
             four, six, allowed = entries.limits(connection)

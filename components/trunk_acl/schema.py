@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,8 @@ class TrunkAclSchema(pulumi.ComponentResource):
     passwords, the rows of the trunk files, and those of customers' dedicated addresses. It deliberately does not manage
     `accounts.customers`, which is the billing system's (a new database may get a minimal one), nor the rows that the
     portal writes; and it never drops anything, also when it is deleted. `files`: the customers' trunks, None when the
-    portal alone keeps them; `dedicated`: customers' own addresses.
+    portal alone keeps them; `dedicated`: customers' own addresses; `files_only`: rows of others are refused; `after`:
+    what has to be there first.
 
     Outputs: `reader`, `writer` (roles that sign in), `reader_password`, `writer_password` (secret; empty when they sign
     in by IAM), `counts` (customers, trunks and entries of the trunk files).
@@ -78,6 +79,8 @@ class TrunkAclSchema(pulumi.ComponentResource):
         files: TrunkFiles | None,
         *,
         dedicated: DedicatedIngress | None,
+        files_only: bool = False,
+        after: Sequence[pulumi.Resource] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(TRUNK_ACL_SCHEMA, name, None, opts)
@@ -128,10 +131,12 @@ class TrunkAclSchema(pulumi.ComponentResource):
                 "places": files.places if files else {},
                 # Left out where there is none, as in stacks of before.
                 "dedicated": (dedicated.rows() if dedicated else None) or None,
+                # Left out where others may keep rows, as in stacks of before.
+                "filesOnly": files_only or None,
                 "removals": asdict(acl.removals.allowed) if acl.removals != Removals() else None,
             },
             # Users of the instance that roles are given to must be there; they are the database component's.
-            pulumi.ResourceOptions(parent=self, protect=settings.protect, depends_on=[database]),
+            pulumi.ResourceOptions(parent=self, protect=settings.protect, depends_on=[database, *after]),
         )
         # After the rows are there: nobody gets credentials for a schema that is not.
         self.reader = applied.id.apply(lambda _: credentials.name)

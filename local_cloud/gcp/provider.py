@@ -12,7 +12,12 @@ from local_cloud.gcp.addresses import Address, GlobalAddress
 from local_cloud.gcp.alerting import AlertPolicy, NotificationChannel
 from local_cloud.gcp.credentials import Account, CaExternalAccountKey, Secret
 from local_cloud.gcp.dns_zones import ManagedZone, RecordSet
-from local_cloud.gcp.edge_protection import NetworkEdgeSecurityService, RegionSecurityPolicy, RegionSecurityPolicyRule
+from local_cloud.gcp.edge_protection import (
+    NetworkEdgeSecurityService,
+    ProjectCloudArmorTier,
+    RegionSecurityPolicy,
+    RegionSecurityPolicyRule,
+)
 from local_cloud.gcp.firewalls import Firewall
 from local_cloud.gcp.functions import FUNCTIONS
 from local_cloud.gcp.health_checks import HealthCheck
@@ -91,6 +96,7 @@ class GcpProvider(BridgedProvider):
                 Bucket,
                 BucketObject,
                 BucketIAMMember,
+                ProjectCloudArmorTier,
                 RegionSecurityPolicy,
                 RegionSecurityPolicyRule,
                 NetworkEdgeSecurityService,

@@ -19,7 +19,7 @@ LIVE_VERSION = "1.33"
 
 def dual_stack() -> Config:
     config = changed(SANDBOX, ("warp-edge:ingress", "ipv6Subnetwork"), "dual")
-    return changed(config, ("warp-edge:ingress", "sourceRanges"), ["192.0.2.0/24"])
+    return changed(config, ("warp-edge:ingress", "sourceRanges"), ["192.0.2.0/24", "2001:db8::/32"])
 
 
 def by_iam() -> Config:

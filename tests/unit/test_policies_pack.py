@@ -244,6 +244,7 @@ def test_everything_is_mandatory_but_what_the_live_edge_does_not_have() -> None:
         "tls-has-a-certificate",
         "database-tier",
         "database-private-address",
+        "ddos-protection",
         "exceptions-in-force",
     }
 

@@ -19,7 +19,7 @@ NEEDED = {"region", "cluster", "ingress", "egress", "dns", "database"}
 ROLE_GLOBAL = {"regions", "routing"}
 OPTIONAL = {
     "role", "shared", "protect", "labels", "noticeDays", "contact", "inventorySite", "legacy", "cost", "trunkAcl",
-    "dedicated", "quotas", "tls",
+    "dedicated", "protection", "quotas", "tls", "alerts", "alertTokens",
 }  # fmt: skip
 REFERENCE = (ROOT / "docs" / "settings.md").read_text()
 # Their keys are people's own.
