@@ -199,7 +199,9 @@ def _check_files(config: Path) -> None:
 
 def _version(program: str) -> tuple[int, ...]:
     try:
-        done = subprocess.run([program, "-v"], capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(
+            [program, "-v"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False
+        )
     except (OSError, subprocess.SubprocessError):
         return THREADS_FROM
     found = _VERSION.search(done.stdout)

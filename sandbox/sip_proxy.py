@@ -313,7 +313,7 @@ class SipProxy:
 
     def _write_files(self, folder: Path, account: Account) -> None:
         authority = trustme.CA(organization_name="warp-edge sandbox SIP")
-        issued = authority.issue_cert(*self.names, self.tcp_address, "localhost", key_type=trustme.KeyType.RSA)
+        issued = authority.issue_cert(*self.names, self.tcp_address, "localhost")
         chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems)
         self._mount(folder, account, Certificate(chain, issued.private_key_pem.bytes()))
         files = {

@@ -374,7 +374,7 @@ def test_what_the_renewer_wrote_survives_refresh_and_updates_and_is_no_text_of_t
     assert acl.changes()["tls-certificate"] == "create"
     empty = cloud.resource(SECRET, CERTIFICATE)
     assert empty
-    assert not empty.body.get("data")
+    assert not empty.get("data")
     cloud.set(SECRET, CERTIFICATE, "data", WRITTEN)
     acl.cli.text("refresh", "--stack", acl.cli.stack, "--yes", "--skip-preview")
     assert acl.planned() == {}
@@ -382,7 +382,7 @@ def test_what_the_renewer_wrote_survives_refresh_and_updates_and_is_no_text_of_t
     assert acl.changes()["tls-certificate"] == "update"
     filled = cloud.resource(SECRET, CERTIFICATE)
     assert filled
-    assert filled.body["data"] == WRITTEN
-    assert filled.body["metadata"]["uid"] == empty.body["metadata"]["uid"]
-    assert filled.body["metadata"]["labels"]["team"] == "voice"
+    assert filled["data"] == WRITTEN
+    assert filled["metadata"]["uid"] == empty["metadata"]["uid"]
+    assert filled["metadata"]["labels"]["team"] == "voice"
     assert not [text for text in (*WRITTEN.values(), "the key of the certificate", TLS_TOKEN) if text in acl.state()]
