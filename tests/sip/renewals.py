@@ -160,6 +160,7 @@ class Renewer:
     more: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     service: Service | None = None
+    variables: dict[str, str] = field(default_factory=dict)
 
     def settings(self) -> Settings:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -177,21 +178,19 @@ class Renewer:
         } | self.more
         (self.folder / "renewer.json").write_text(json.dumps(configuration))
         (self.folder / "token").write_text(self.zones.token)
-        return Settings.read(
-            {
-                "WARP_TLS_CONFIG": str(self.folder / "renewer.json"),
-                "WARP_TLS_GANDI_TOKEN_FILE": str(self.folder / "token"),
-                "WARP_ACL_PROXIES": self.proxy,
-                "WARP_ACL_RPC_TOKEN": RPC_TOKEN,
-                "KUBERNETES_SERVICE_HOST": self.cluster.host,
-                "KUBERNETES_SERVICE_PORT": str(self.cluster.port),
-                "WARP_TLS_SERVICE_ACCOUNT": str(self.cluster.folder),
-                "WARP_TLS_WATCH_SECONDS": "0.1",
-                "WARP_TLS_MOUNT_SECONDS": "0.1",
-                "WARP_TLS_RETRY_SECONDS": "0.1",
-            }
-            | self.environment
-        )
+        self.variables = {
+            "WARP_TLS_CONFIG": str(self.folder / "renewer.json"),
+            "WARP_TLS_GANDI_TOKEN_FILE": str(self.folder / "token"),
+            "WARP_ACL_PROXIES": self.proxy,
+            "WARP_ACL_RPC_TOKEN": RPC_TOKEN,
+            "KUBERNETES_SERVICE_HOST": self.cluster.host,
+            "KUBERNETES_SERVICE_PORT": str(self.cluster.port),
+            "WARP_TLS_SERVICE_ACCOUNT": str(self.cluster.folder),
+            "WARP_TLS_WATCH_SECONDS": "0.1",
+            "WARP_TLS_MOUNT_SECONDS": "0.1",
+            "WARP_TLS_RETRY_SECONDS": "0.1",
+        } | self.environment
+        return Settings.read(self.variables)
 
     def start(self) -> RenewerStatus:
         self.status = RenewerStatus()

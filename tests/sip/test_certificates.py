@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -29,8 +33,9 @@ from tests.sip.acl import Acl
 from tests.sip.conftest import NETWORK, ProxyMaker
 from tests.sip.edge import seconds_until
 from tests.sip.front import Front
-from tests.sip.renewals import DOMAIN, NAMES, Renewer, TlsProxy, Zones, served, told
+from tests.sip.renewals import DOMAIN, NAMES, RPC_TOKEN, Renewer, TlsProxy, Zones, served, told
 from tests.sip.test_tls import Held, connect
+from tests.stacks import ROOT
 
 HOST, PROXY, FRONT = f"{NETWORK}.90", f"{NETWORK}.91", f"{NETWORK}.92"
 CHALLENGE = "_acme-challenge"
@@ -58,7 +63,8 @@ def zones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zones]:
 
 @pytest.fixture(scope="module")
 def pebble(zones: Zones, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pebble]:
-    pebble = Pebble(tmp_path_factory.mktemp("pebble"), HOST, zones.place)
+    # What was validated for an account is valid for its next order, as with real CAs.
+    pebble = Pebble(tmp_path_factory.mktemp("pebble"), HOST, zones.place, reuse=100)
     pebble.start()
     yield pebble
     pebble.stop()
@@ -462,6 +468,33 @@ def test_a_delegated_challenge_is_written_in_its_own_zone_alone(renewer: Renewer
 
 def renewer_dns(zones: Zones, zone: str) -> dict[str, str]:
     return {"host": "gandi", "api": f"http://127.0.0.1:{zones.gandi.port}/v5", "zone": zone}
+
+
+def test_a_pod_that_is_stopped_in_the_middle_ends_at_once_and_the_next_one_goes_on(
+    renewer: Renewer, cluster: SecretApi, zones: Zones
+) -> None:
+    """A process, as in a cluster: while it waits for DNS."""
+    renewer.settings()
+    zones.held = zones.now()
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kamailio.renewer"], cwd=ROOT, env=os.environ | renewer.variables,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        renewer.until(lambda: zones.values(CHALLENGE) or process.poll() is not None)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    finally:
+        zones.held = None
+    assert process.returncode == 0, said
+    assert said.splitlines()[-1].endswith("INFO stopped")
+    assert RPC_TOKEN not in said
+    order = cluster.record["order"]["uri"]
+    renewer.start()
+    renewer.until(renewer.issued)
+    assert zones.values(CHALLENGE) == []
+    log = (renewer.pebble.folder / "pebble.log").read_text()
+    assert log.count(f"Order {order.rpartition('/')[2]} is fully authorized") == 1
 
 
 class Crash(BaseException):
