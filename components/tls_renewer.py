@@ -86,7 +86,7 @@ def configuration(of: Renewal) -> dict[str, str]:
     document = {
         "directory": tls.directory,
         "directoryRoots": f"{MOUNTED}/{ROOTS}" if tls.issuer_roots else None,
-        "contact": [f"mailto:{each}" for each in tls.contact],
+        "contact": [f"mailto:{each}" for each in tls.contact] or None,
         "externalAccount": {"keyId": tls.external_account_key_id} if tls.external_account_key_id else None,
         "profile": tls.profile,
         "key": tls.key,
