@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import logging
 import socket
@@ -14,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import trustme
 from cryptography import x509
 
 from kamailio.renewer import certificate
@@ -30,6 +32,7 @@ from sandbox.secret_api import NAME, NAMESPACE, SecretApi
 from tests.sip.edge import seconds_until
 
 DOMAIN = "ringer.tel"
+CHALLENGE = "_acme-challenge"
 NAMES = (DOMAIN, f"sip.{DOMAIN}")
 RPC_TOKEN = "rpc-token"
 PATIENCE = 60.0
@@ -244,3 +247,9 @@ def served(host: str, port: int = 5061) -> x509.Certificate | None:
 
 def told(caplog: Any, words: str) -> bool:
     return any(words in record.getMessage() for record in caplog.records if record.levelno >= logging.INFO)
+
+
+def expired() -> tuple[bytes, bytes]:
+    """A pair for the names that ended yesterday, by another CA."""
+    issued = trustme.CA().issue_cert(*NAMES, not_after=datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1))
+    return b"".join(each.bytes() for each in issued.cert_chain_pems), issued.private_key_pem.bytes()
