@@ -110,8 +110,8 @@ database: setup-dev ## the trunk ACL on real PostgreSQL servers, 15 to 18
 	@echo "database: schema, migrator and rows on PostgreSQL 15 to 18 (8 minutes)"
 	@$(PYTHON) -m pytest tests/database $(LONGEST_FIRST)
 
-test-sip: setup-dev ## the trunk ACL in a real Kamailio, with real SIP traffic
-	@echo "sip: which sources are admitted, over UDP, TCP and TLS, and the effect of changes, crashes and outages (3 to 5 minutes)"
+test-sip: setup-dev ## the trunk ACL in a real Kamailio, with real SIP traffic; certificates from a real CA
+	@echo "sip: which sources are admitted, over UDP, TCP and TLS, and the effect of changes, crashes and outages; certificates from a real CA (4 to 6 minutes)"
 	@$(PYTHON) -m pytest tests/sip
 
 test-site: setup-dev ## the published site in a real Chromium

@@ -70,9 +70,12 @@ class CloudDnsHost:
         answer = self._ask("GET", f"{self._url}/rrsets", name=f"{name}.", type="TXT")
         if answer.status_code >= BAD_REQUEST:
             raise self._refused(f"{name} TXT", answer)
-        found = answer.json().get("rrsets", [])
-        # Only what a change compares.
-        return {key: found[0][key] for key in ("name", "type", "ttl", "rrdatas")} if found else None
+        try:
+            found = answer.json().get("rrsets", [])
+            # Only what a change compares.
+            return {key: found[0][key] for key in ("name", "type", "ttl", "rrdatas")} if found else None
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise Failure("dns-host", f"Cloud DNS's answer for {name} TXT is not one of its API") from None
 
     def _ask(self, method: str, url: str, body: Any = None, **parameters: str) -> requests.Response:
         headers = {"Authorization": f"Bearer {self._access()}"}

@@ -10,6 +10,8 @@ import random
 from collections.abc import Callable
 from typing import Any, Final
 
+import requests
+
 from kamailio.renewer.configuration import Gandi
 from kamailio.renewer.dns_host import TTL, Waits, ask, bare, quoted
 from kamailio.renewer.failures import Failure
@@ -29,7 +31,10 @@ class GandiHost:
     def values(self, name: str) -> list[str]:
         """The TXT values of a name."""
         answer = self._ask("GET", name)
-        return [] if answer is None else [bare(each) for each in answer["rrset_values"]]
+        try:
+            return [] if answer is None else [bare(each) for each in answer.json()["rrset_values"]]
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise Failure("dns-host", f"Gandi's answer for {name} TXT is not one of its API; see `dns.api`") from None
 
     def add(self, name: str, value: str) -> None:
         """Until it stands there."""
@@ -55,7 +60,8 @@ class GandiHost:
         else:
             self._ask("DELETE", name)
 
-    def _ask(self, method: str, name: str, body: Any = None) -> Any:
+    def _ask(self, method: str, name: str, body: Any = None) -> requests.Response | None:
+        """None: there is no such record set."""
         zone = self._zone.zone
         label = "@" if name == zone else name.removesuffix(f".{zone}")
         if label == name:
@@ -72,7 +78,7 @@ class GandiHost:
             raise Failure(
                 "dns-host", f"Gandi refuses {method} of {name} TXT: HTTP {answer.status_code} {_said(answer)}"
             )
-        return None if method == "DELETE" else answer.json()
+        return answer
 
 
 def _said(answer: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import logging
 import socket
@@ -14,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import trustme
 from cryptography import x509
 
 from kamailio.renewer import certificate
@@ -30,6 +32,7 @@ from sandbox.secret_api import NAME, NAMESPACE, SecretApi
 from tests.sip.edge import seconds_until
 
 DOMAIN = "ringer.tel"
+CHALLENGE = "_acme-challenge"
 NAMES = (DOMAIN, f"sip.{DOMAIN}")
 RPC_TOKEN = "rpc-token"
 PATIENCE = 60.0
@@ -160,6 +163,7 @@ class Renewer:
     more: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     service: Service | None = None
+    variables: dict[str, str] = field(default_factory=dict)
 
     def settings(self) -> Settings:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -177,21 +181,19 @@ class Renewer:
         } | self.more
         (self.folder / "renewer.json").write_text(json.dumps(configuration))
         (self.folder / "token").write_text(self.zones.token)
-        return Settings.read(
-            {
-                "WARP_TLS_CONFIG": str(self.folder / "renewer.json"),
-                "WARP_TLS_GANDI_TOKEN_FILE": str(self.folder / "token"),
-                "WARP_ACL_PROXIES": self.proxy,
-                "WARP_ACL_RPC_TOKEN": RPC_TOKEN,
-                "KUBERNETES_SERVICE_HOST": self.cluster.host,
-                "KUBERNETES_SERVICE_PORT": str(self.cluster.port),
-                "WARP_TLS_SERVICE_ACCOUNT": str(self.cluster.folder),
-                "WARP_TLS_WATCH_SECONDS": "0.1",
-                "WARP_TLS_MOUNT_SECONDS": "0.1",
-                "WARP_TLS_RETRY_SECONDS": "0.1",
-            }
-            | self.environment
-        )
+        self.variables = {
+            "WARP_TLS_CONFIG": str(self.folder / "renewer.json"),
+            "WARP_TLS_GANDI_TOKEN_FILE": str(self.folder / "token"),
+            "WARP_ACL_PROXIES": self.proxy,
+            "WARP_ACL_RPC_TOKEN": RPC_TOKEN,
+            "KUBERNETES_SERVICE_HOST": self.cluster.host,
+            "KUBERNETES_SERVICE_PORT": str(self.cluster.port),
+            "WARP_TLS_SERVICE_ACCOUNT": str(self.cluster.folder),
+            "WARP_TLS_WATCH_SECONDS": "0.1",
+            "WARP_TLS_MOUNT_SECONDS": "0.1",
+            "WARP_TLS_RETRY_SECONDS": "0.1",
+        } | self.environment
+        return Settings.read(self.variables)
 
     def start(self) -> RenewerStatus:
         self.status = RenewerStatus()
@@ -245,3 +247,9 @@ def served(host: str, port: int = 5061) -> x509.Certificate | None:
 
 def told(caplog: Any, words: str) -> bool:
     return any(words in record.getMessage() for record in caplog.records if record.levelno >= logging.INFO)
+
+
+def expired() -> tuple[bytes, bytes]:
+    """A pair for the names that ended yesterday, by another CA."""
+    issued = trustme.CA().issue_cert(*NAMES, not_after=datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1))
+    return b"".join(each.bytes() for each in issued.cert_chain_pems), issued.private_key_pem.bytes()

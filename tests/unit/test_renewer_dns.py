@@ -229,6 +229,25 @@ def test_gandi_is_asked_by_label_and_never_shown_a_token_in_the_url(token: Path,
     assert asked == [f"/v5/livedns/domains/ringer.tel/records/{path}/TXT"]
 
 
+@pytest.mark.parametrize("body", ["<html>", [], {"rrset_values": 1}, {"rrsets": [{"name": "a."}]}])
+def test_an_answer_that_is_none_of_the_api_s_is_a_failure_and_no_crash(
+    token: Path, monkeypatch: pytest.MonkeyPatch, body: Any
+) -> None:
+    def answer(method: str, path: str, headers: dict[str, str], given: Any) -> Answer:
+        return 200, {}, {"access_token": "t", "expires_in": 3599} if path == TOKEN_PATH else body
+
+    with serving(answer) as place:
+        monkeypatch.setenv(METADATA, place)
+        for host in (
+            GandiHost(Gandi(f"http://{place}", "ringer.tel", token), lambda _: None),
+            CloudDnsHost(CloudDns(f"http://{place}", "p", "z", "ringer.tel"), lambda _: None, Clock()),
+        ):
+            if isinstance(body, dict) and ("rrsets" in body) != isinstance(host, CloudDnsHost):
+                continue
+            with pytest.raises(Failure, match="is not one of its API"):
+                host.values(NAME)
+
+
 def test_another_zone_s_name_and_a_missing_token_are_told(token: Path) -> None:
     host = GandiHost(Gandi("http://127.0.0.1:9", "ringer.tel", token), lambda _: None)
     with pytest.raises(Failure, match=r"other\.tel is not in zone ringer\.tel"):
