@@ -5,7 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import dedicated, kamailio_acl, kamailio_limits, preview, processes, trunk_acl, trunk_files
+from benchmarks import (
+    dedicated,
+    dynamic_providers,
+    kamailio_acl,
+    kamailio_limits,
+    preview,
+    processes,
+    trunk_acl,
+    trunk_files,
+)
 
 BENCHMARKS: dict[str, Callable[[], Iterator[object]]] = {
     "trunk_acl": trunk_acl.run,
@@ -14,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[object]]] = {
     "kamailio_limits": kamailio_limits.run,
     "preview": preview.run,
     "processes": processes.run,
+    "dynamic_providers": dynamic_providers.run,
     "dedicated": dedicated.run,
 }
 

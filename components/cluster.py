@@ -65,30 +65,20 @@ def _looked_up(cluster: Cluster, project: str, location: str) -> str:
 def kubeconfig(name: str, endpoint: str, certificate_authority: str) -> dict[str, Any]:
     """The engine's user signs in with their own identity: the plugin fetches a short-lived token when it connects
     (docs.cloud.google.com/kubernetes-engine/docs/how-to/cluster-access-for-kubectl)."""
+    cluster = {"server": f"https://{endpoint}", "certificate-authority-data": certificate_authority}
+    sign_in = {
+        "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "command": "gke-gcloud-auth-plugin",
+        "installHint": "install it with `gcloud components install gke-gcloud-auth-plugin`",
+        "provideClusterInfo": True,
+    }
     return {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": name,
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
-        "clusters": [
-            {
-                "name": name,
-                "cluster": {"server": f"https://{endpoint}", "certificate-authority-data": certificate_authority},
-            }
-        ],
-        "users": [
-            {
-                "name": name,
-                "user": {
-                    "exec": {
-                        "apiVersion": "client.authentication.k8s.io/v1beta1",
-                        "command": "gke-gcloud-auth-plugin",
-                        "installHint": "install it with `gcloud components install gke-gcloud-auth-plugin`",
-                        "provideClusterInfo": True,
-                    }
-                },
-            }
-        ],
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": name, "user": {"exec": sign_in}}],
     }
 
 
@@ -130,6 +120,5 @@ def _texts(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _contexts(kubeconfig: object) -> list[str]:
-    if not isinstance(kubeconfig, dict):
-        return []
-    return [str(each["name"]) for each in kubeconfig.get("contexts") or ()]
+    contexts = kubeconfig.get("contexts") if isinstance(kubeconfig, dict) else None
+    return [str(each["name"]) for each in contexts or ()]

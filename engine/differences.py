@@ -109,7 +109,11 @@ def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
     type_token = type_of(step["urn"])
     before, after = (masked(step.get(state) or {}) for state in ("oldState", "newState"))
     sides = Sides(_object(before.get("outputs")), _object(before.get("inputs")), _object(after.get("inputs")))
-    reported = _reported(step) or (_differing_inputs(sides) if type_token.startswith(DYNAMIC) else {})
+    reported = _reported(step)
+    if not reported and type_token.startswith(DYNAMIC):
+        # A dynamic provider does not always report the inputs that differ from the last update's.
+        parts = {key: sides.at((key,)) for key in {**sides.wanted, **sides.asked} if not key.startswith("__")}
+        reported = {key: "" for key, part in parts.items() if differs(part.live, part.wanted)}
     mirrors = [path for path in reported if path.startswith(MIRRORS)]
     reported = {path: kind for path, kind in reported.items() if path not in mirrors}
     kubernetes = type_token.startswith(KUBERNETES)
@@ -139,12 +143,6 @@ def _reported(step: Mapping[str, Any]) -> dict[str, str]:
     return {
         path: str((kind or {}).get("diffKind") or (kind or {}).get("kind") or "") for path, kind in detailed.items()
     }
-
-
-def _differing_inputs(sides: Sides) -> dict[str, str]:
-    """Inputs that differ from the last update's; a dynamic provider does not always report them."""
-    parts = {key: sides.at((key,)) for key in {**sides.wanted, **sides.asked} if not key.startswith("__")}
-    return {key: "" for key, part in parts.items() if differs(part.live, part.wanted)}
 
 
 def _shown(before: Any, after: Any) -> tuple[str, str]:

@@ -110,6 +110,14 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         Rule(r"spec", Effect.NONE, "how many reloaders a drain of nodes may take at once"),
         _LABELS,
     ),
+    tokens.SECURITY_POLICY: (
+        Rule(r"ddosProtectionConfig", Effect.ACCESS, "what Google's edge drops during an attack"),
+        Rule(r"description", Effect.NONE, "read by people"),
+    ),
+    tokens.EDGE_SECURITY_SERVICE: (
+        Rule(r"securityPolicy", Effect.ACCESS, "what Google's edge drops during an attack"),
+        Rule(r"description", Effect.NONE, "read by people"),
+    ),
     tokens.POD_MONITORING: (Rule(r"spec", Effect.NONE, "how metrics are read"), _LABELS),
     tokens.ROLE: (Rule(r"rules", Effect.NONE, "what the certificate's renewer may do"), _LABELS),
     tokens.ROLE_BINDING: (

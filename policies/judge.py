@@ -29,16 +29,11 @@ LONGEST = timedelta(days=366)  # a longer exception is a change of the rule
 
 @dataclass(frozen=True)
 class Refused:
-    """A violation, as text. Empty `urn`: the stack as a whole."""
+    """A violation, as text. Empty `urn`: the stack as a whole. `what`: the message without its remedy; empty if the
+    rule itself failed."""
 
     urn: str
     message: str
-
-
-@dataclass(frozen=True)
-class Violated(Refused):
-    """A rule found a violation, as opposed to failing itself. `what`: the message without its remedy."""
-
     what: str = ""
 
 
@@ -90,7 +85,7 @@ def judge_stack(
             yield NotJudged(resource.urn, f"{resource.name}: {LEFT_OUT}")
             continue
         for verdict in _judge(rule, resource, partial(rule.check, resource, among, options), options, today):
-            if incomplete and isinstance(verdict, Violated):
+            if incomplete and isinstance(verdict, Refused) and verdict.what:
                 yield NotJudged(resource.urn, f"{verdict.what}, which {RESTS}")
             else:
                 yield verdict
@@ -145,7 +140,7 @@ def _judge(
                 yield Excepted(resource.urn, rule.name, finding.what, granted)
             else:
                 what = f"{resource.name}: {finding.what}"
-                yield Violated(resource.urn, _message(what, finding.remedy or rule.remedy), what)
+                yield Refused(resource.urn, _message(what, finding.remedy or rule.remedy), what)
     except Exception as error:
         # No error may end the judging of other resources. Its text may contain a property's value.
         what = f"{resource.name}: the rule itself failed ({type(error).__name__}), so this resource was not judged"

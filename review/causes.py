@@ -52,9 +52,8 @@ def causes(errors: Iterable[Message], output: Sequence[str] = ()) -> tuple[Messa
 
 
 def _rank(message: Message) -> int:
-    if _follows(message):
-        return 2
-    return 0 if message.about and type_of(message.urn) != STACK else 1
+    of_resource = message.about and type_of(message.urn) != STACK
+    return 2 if _follows(message) else 0 if of_resource else 1
 
 
 def _follows(message: Message) -> bool:

@@ -18,7 +18,6 @@ from review.records import RecordChange
 from review.report import Figure, Sheet
 from review.resources import Effected, Operation, ResourceChange
 from secret_text import SECRET
-from trunk_text import Count
 
 T = TypeVar("T")
 
@@ -169,15 +168,11 @@ def acl_table(change: AclChange) -> Iterator[str]:
     yield from ("", "| BAN | trunks | ranges | switched off | added | removed |", "|---|---|---|---|---|---|")
     for each in change.customers[:ROWS]:
         before, after = each.before, each.after
-        counts = " | ".join(_count(before, after, field) for field in ("trunks", "ranges", "off"))
+        both = zip(vars(before).values(), vars(after).values(), strict=True)  # trunks, ranges, switched off
+        counts = " | ".join(f"{was:,} → {now:,}" if was != now else f"{was:,}" for was, now in both)
         yield f"| {code(each.ban)} | {counts} | {_some(each.added)} | {_some(each.removed)} |"
     if len(change.customers) > ROWS:
         yield from ("", f"and {len(change.customers) - ROWS:,} more customers")
-
-
-def _count(before: Count, after: Count, field: str) -> str:
-    was, will_be = getattr(before, field), getattr(after, field)
-    return f"{was:,} → {will_be:,}" if was != will_be else f"{was:,}"
 
 
 def _some(lines: Sequence[str], shown: int = 5) -> str:

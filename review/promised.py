@@ -100,7 +100,8 @@ def promised_changes(refresh: Preview) -> list[ResourceChange]:
     for step in sorted(refresh.steps, key=lambda each: each.type == tokens.STACK):
         if not (step.oldState and step.newState):
             continue
-        for promise in _promises(step):
+        fitting = [each for each in PROMISED if each.type == step.type and each.within in step.urn]
+        for promise in fitting if step.type == tokens.STACK else fitting[:1]:
             moved = tuple(_moved(promise, step))
             if step.type == tokens.STACK:
                 moved = tuple(each for each in moved if (each.before, each.after) not in told)
@@ -123,11 +124,6 @@ def with_promised(changes: Iterable[ResourceChange], promised: Iterable[Resource
         else:
             found.append(change)
     return ranked([*found, *left.values()])
-
-
-def _promises(step: Step) -> Sequence[Promise]:
-    fitting = [each for each in PROMISED if each.type == step.type and each.within in step.urn]
-    return fitting if step.type == tokens.STACK else fitting[:1]
 
 
 def _name(step: Step, promise: Promise) -> str:

@@ -111,6 +111,11 @@ def report(preview: Preview, stack: str, published: Mapping[str, Any] | None = N
     resources = resource_changes(preview)
     if preview.refresh:
         resources = with_promised(resources, promised_changes(preview))
+    omitted: tuple[str, ...] = ()
+    if not preview.refresh and not preview.complete:
+        omitted = (_LEFT_OUT,)
+    elif preview.refresh and preview.complete and preview.programless:
+        omitted = (_PROGRAMLESS,)
     return Report(
         stack=stack,
         drift=preview.refresh,
@@ -127,7 +132,7 @@ def report(preview: Preview, stack: str, published: Mapping[str, Any] | None = N
         figures=tuple(_figures(before, preview.after)) if judged and preview.after is not None else (),
         policies=preview.policies,
         unsure=tuple(_unsure(preview, before, addresses_known=not judged or found.after is not None)),
-        omitted=tuple(_omitted(preview)),
+        omitted=omitted,
     )
 
 
@@ -138,13 +143,6 @@ def _unsure(preview: Preview, before: Mapping[str, Any], *, addresses_known: boo
         yield _UNSURE
     if preview.refresh and not preview.complete:
         yield _MOVED
-
-
-def _omitted(preview: Preview) -> Iterator[str]:
-    if not preview.refresh and not preview.complete:
-        yield _LEFT_OUT
-    if preview.refresh and preview.complete and preview.programless:
-        yield _PROGRAMLESS
 
 
 def _sheets(before: Mapping[str, Any], after: Mapping[str, Any], addresses: Sequence[AddressChange]) -> Iterator[Sheet]:

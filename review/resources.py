@@ -30,7 +30,7 @@ SEEN_BY = {
     tokens.HEALTH_CHECK: Audience.CUSTOMERS,
     tokens.TRUNK_ACL: Audience.CUSTOMERS,
     **dict.fromkeys((tokens.BUCKET, tokens.BUCKET_MEMBER, tokens.BUCKET_OBJECT), Audience.BOTH),
-    tokens.NETWORK_POLICY: Audience.CUSTOMERS,
+    **dict.fromkeys((tokens.NETWORK_POLICY, tokens.SECURITY_POLICY, tokens.EDGE_SECURITY_SERVICE), Audience.CUSTOMERS),
     **dict.fromkeys((tokens.INSTANCE, tokens.DATABASE, tokens.USER), Audience.NOBODY),
     **dict.fromkeys((tokens.GLOBAL_ADDRESS, tokens.CONNECTION), Audience.NOBODY),
     **dict.fromkeys((tokens.CONFIG_MAP, tokens.KUBERNETES_SECRET, tokens.DEPLOYMENT), Audience.NOBODY),

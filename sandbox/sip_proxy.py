@@ -36,6 +36,8 @@ from local_cloud.postgres.account import Account, private_file
 from sandbox.layout import SandboxError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+# What `certificates.py` keeps, for as long as the proxy runs.
+CERTIFICATES: Final = "certificates"
 PACKAGES: Final = ("kamailio", "kamailio-postgres-modules", "kamailio-tls-modules")
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 10.0
@@ -214,6 +216,7 @@ class SipProxy:
         # Signed with the token of this run.
         for file in (self._record, self.snapshot_file):
             file.unlink(missing_ok=True)
+        shutil.rmtree(self.directory / CERTIFICATES, ignore_errors=True)
         return bool(found)
 
     def present(self) -> bool:
@@ -240,13 +243,12 @@ class SipProxy:
 
     @property
     def token(self) -> str:
-        """For RPC, of the running proxy."""
+        """Of the proxy's RPC; empty while it is not running."""
         return str(self._recorded().get("token", ""))
 
     def reload_certificate(self) -> None:
         """As the renewer does it. Raises `RpcError`, `Refused` for files that are no pair."""
-        token = str(self._recorded().get("token", ""))
-        Rpc(self.tcp_address, self.reload_port, token, 10, over_http=True).call("tls.reload")
+        Rpc(self.tcp_address, self.reload_port, self.token, 10, over_http=True).call("tls.reload")
 
     @property
     def authority_file(self) -> Path:

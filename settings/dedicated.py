@@ -110,24 +110,19 @@ class DedicatedListener:
 
 def listeners(dedicated: Mapping[str, DedicatedCustomer], ingress: Ingress) -> Iterator[DedicatedListener]:
     """Every LoadBalancer of every dedicated customer, UDP before TCP."""
-    shared: tuple[tuple[Literal["UDP", "TCP"], Mapping[str, int]], ...] = (
-        ("UDP", ingress.udp.ports),
-        ("TCP", ingress.tcp.ports),
-    )
     for key, customer in dedicated.items():
-        for (protocol, ports), own in zip(shared, (customer.udp, customer.tcp), strict=True):
-            if own is None:
-                continue
-            service = own.service or f"sip-{key}-{protocol.lower()}"
-            yield DedicatedListener(
-                key=key,
-                settings=customer,
-                protocol=protocol,
-                service=service,
-                address=own.address or f"{service}-ip",
-                ports=ports,
-                targets={role: customer.target_port + ROLES.index(role) for role in ports},
-            )
+        for (protocol, shared), own in zip(ingress.listeners.items(), (customer.udp, customer.tcp), strict=True):
+            if own:
+                service = own.service or f"sip-{key}-{protocol.lower()}"
+                yield DedicatedListener(
+                    key=key,
+                    settings=customer,
+                    protocol=protocol,
+                    service=service,
+                    address=own.address or f"{service}-ip",
+                    ports=shared.ports,
+                    targets={role: customer.target_port + ROLES.index(role) for role in shared.ports},
+                )
 
 
 def refuse_clashes(

@@ -18,7 +18,7 @@ from settings.retired import RetiredAddress
 from settings.rules import Given, Rule
 from settings.tls_rules import RULES as TLS_RULES
 from settings.trunk_acl import TrunkAcl
-from settings.way_to_database import refuse_no_way
+from settings.way_to_database import the_database_can_be_reached
 
 
 def _provider_has_the_same_region(region: str, given: Given) -> None:
@@ -66,10 +66,6 @@ def _only_the_owner_writes(trunk_acl: TrunkAcl, database: Database) -> None:
             "a read replica cannot be written to",
             f"set trunkAcl.manage: false; the trunk ACL is applied by {database.replica_of.stack}",
         )
-
-
-def _the_database_can_be_reached(trunk_acl: TrunkAcl, database: Database) -> None:
-    refuse_no_way(trunk_acl, database)
 
 
 def _admitted_customers_are_in_files(ingress: Ingress, trunk_acl: TrunkAcl, database: Database) -> None:
@@ -223,7 +219,7 @@ RULES: tuple[Rule, ...] = (
     _egress_has_its_own_addresses,
     _cloud_sql_takes_the_name,
     _only_the_owner_writes,
-    _the_database_can_be_reached,
+    the_database_can_be_reached,
     _admitted_customers_are_in_files,
     _the_owner_knows_whose_they_are,
     _dedicated_customers_are_enforced,

@@ -198,6 +198,11 @@ class Enforcement(Section):
         description="how long the tables serve with which a proxy started while the database was away; after that it"
         " answers 503 (kamailio/README.md)",
     )
+    token_rotation: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        0,
+        description="raise it by one for a new RPC token; the reloader goes on with the previous one at proxies that"
+        " were not restarted (docs/secrets.md)",
+    )
     call_limits: CallLimits | None = Field(
         None, description="absent: the limits of trunks are not enforced (kamailio/README.md, Limits of trunks)"
     )
@@ -205,11 +210,6 @@ class Enforcement(Section):
         None, description="absent: every request of a source that is not listed is answered with 403"
     )
     capture: Capture | None = Field(None, description="absent: no SIP message is copied to a collector")
-    token_rotation: Annotated[int, Field(ge=0, le=10_000)] = Field(
-        0,
-        description="raise it by one for a new RPC token; the reloader goes on with the previous one at proxies that"
-        " were not restarted (docs/secrets.md)",
-    )
     reloader: Reloader | None = Field(None, description="absent: the proxies are not notified of changes")
 
 

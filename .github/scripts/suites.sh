@@ -28,6 +28,7 @@ while IFS= read -r file; do
     tests/unit/test_global_stack.py) need engine ;;
     tests/unit/review_golden/*) need engine ;;
     tests/unit/* | tests/processes/*) ;;
+    tests/sandbox/zone_server.py) need sandbox-tests test-sip ;;
     tests/local_cloud/* | tests/sandbox/*) need sandbox-tests ;;
     tests/database/*) need database ;;
     tests/sip/*) need test-sip ;;

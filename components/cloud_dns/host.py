@@ -20,9 +20,7 @@ class Host:
     """Google Cloud DNS."""
 
     def __init__(self, component: pulumi.Resource, name: str, args: SipDnsArgs) -> None:
-        self._component = component
-        self._name = name
-        self._args = args
+        self._component, self._name, self._args = component, name, args
         self._zone = _of_cloud_dns(args.dns)
         self._zone_name: pulumi.Input[str] = self._zone.name
         options = pulumi.ResourceOptions(parent=component)  # not protected: the cloud keeps what a policy uses
@@ -44,10 +42,11 @@ class Host:
                 "dnsName": f"{self._args.dns.domain}.",
                 "description": "WARP SIP edge",
                 "visibility": "public",
-                "dnssecConfig": _dnssec(settings.dnssec),
+                # None keeps what the zone has: that is how an adopted zone stays untouched.
+                "dnssecConfig": None if settings.dnssec is None else {"state": "on" if settings.dnssec else "off"},
                 "labels": self._args.labels,
             },
-            self._options(),
+            pulumi.ResourceOptions(parent=self._component, protect=self._args.protect),
         )
         self._zone_name = zone.name
         return HostedZone(zone.name_servers, self._ds_records(zone) if settings.dnssec else unsigned)
@@ -79,9 +78,6 @@ class Host:
             return [key["dsRecord"] for key in found.get("keySigningKeys") or () if key.get("dsRecord")]
 
         return zone.id.apply(ask)
-
-    def _options(self) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(parent=self._component, protect=self._args.protect)
 
 
 def look_up_zone(dns: Dns) -> Sequence[str] | None:
@@ -118,13 +114,6 @@ def _of_cloud_dns(dns: Dns) -> Zone:
     if dns.zone is None:
         raise AssertionError("the settings let Cloud DNS through without a zone")
     return dns.zone
-
-
-def _dnssec(signed: bool | None) -> Properties | None:
-    """None keeps what the zone has: that is how an adopted zone stays untouched."""
-    if signed is None:
-        return None
-    return {"state": "on" if signed else "off"}
 
 
 def _health_check(name: str, probed: Probed, options: pulumi.ResourceOptions) -> google.HealthCheck:

@@ -99,18 +99,19 @@ def customer_guide(selection: Selection) -> Document:
                     "Do not retry. Send us the address, or compare it with what you gave us.",
                 ),
                 (
-                    "503 with Retry-After",
+                    "503 with Retry-After, or 403 Limit Exceeded",
                     "Too many calls at once, or per second, for your trunk.",
-                    "Wait for as many seconds as Retry-After says; ask us for a higher limit.",
+                    "Wait for as many seconds as Retry-After says, or for calls to end. Ask us for a higher limit.",
                 ),
                 (
                     "503 without Retry-After",
                     "We cannot tell at this moment whose calls are whose. It is not your configuration.",
-                    "Use the second server, and try again after a minute. Tell us if it lasts.",
+                    "Try the second server, or again after a minute. Tell us if it lasts.",
                 ),
                 (
                     "No answer",
-                    "Your request or our answer is lost: a firewall, a wrong address or port.",
+                    "Your request or our answer is lost: a firewall, a wrong address or port. Or, after many requests"
+                    " that got 403, we have stopped answering.",
                     "Check your firewall, out and in. Then tell us the time and your source address.",
                 ),
             ],

@@ -62,7 +62,7 @@ class Proxy:
         self._table = settings.table
         self._todo, self._changed, self._ended = EVERYTHING, threading.Condition(), False
         self._up_since = ""
-        self._limits, self._refusals = False, -1
+        self._limits, self._refusals = False, -1.0
         self._pause = 0.0
         self._alert = ""
         self._answered_at, self._silent = time.monotonic(), False
@@ -162,7 +162,7 @@ class Proxy:
         restarted = self._up_since not in ("", up_since)
         if self._up_since != up_since:
             self._limits = any(table["name"] == limits.TABLE for table in self._ask("htable.listTables"))
-            self._refusals = -1
+            self._refusals = -1.0
             self._look_for_a_snapshot()
         self._up_since = up_since
         self._look_at_counters()
@@ -175,7 +175,7 @@ class Proxy:
         found = {name: float(counted[each]) for name in COUNTED if (each := f"script.warp_acl_{name}") in counted}
         for name in ("rejected", "no_table"):
             self._set(f"warp_acl_{name}", found[name])
-        refusals = found.pop("limited", 0)
+        refusals = found.pop("limited", 0.0)
         for name, value in found.items():
             self._set(f"warp_acl_{name}_total", value)
         # Trunk by trunk only where there is something new.

@@ -95,6 +95,18 @@ class Status:
         with self._lock:
             return self.alive and self._values.get(("warp_acl_database_up", ())) == 1
 
+    # What `/readyz` says while it is not.
+    unready = "the database does not answer"
+
+    def drop(self, name: str, **labels: str) -> None:
+        """Numbers of that name with these labels are there no more."""
+        with self._lock:
+            self._values = {
+                place: value
+                for place, value in self._values.items()
+                if place[0] != name or not labels.items() <= dict(place[1]).items()
+            }
+
     def text(self) -> str:
         """All numbers, as Prometheus reads them."""
         with self._lock:
@@ -132,7 +144,7 @@ def serve(status: Status, where: Endpoint, token: str, kept: Kept | None = None)
             elif self.path == "/healthz":
                 self._send(200 if status.alive else 503, "ok\n" if status.alive else "the main loop stands still\n")
             elif self.path == "/readyz":
-                self._send(200 if status.ready else 503, "ok\n" if status.ready else "the database does not answer\n")
+                self._send(200 if status.ready else 503, "ok\n" if status.ready else f"{status.unready}\n")
             elif self.path == "/snapshot":
                 self._send_snapshot()
             else:

@@ -21,6 +21,7 @@ from local_cloud.gcp.edge_protection import (
 from local_cloud.gcp.firewalls import Firewall
 from local_cloud.gcp.functions import FUNCTIONS
 from local_cloud.gcp.health_checks import HealthCheck
+from local_cloud.gcp.iam_members import ServiceAccountMember, ZoneMember
 from local_cloud.gcp.log_metrics import Metric
 from local_cloud.gcp.monitoring import Dashboard, UptimeCheckConfig
 from local_cloud.gcp.networks import Network, Subnetwork
@@ -108,6 +109,8 @@ class GcpProvider(BridgedProvider):
                 Account,
                 Secret,
                 CaExternalAccountKey,
+                ZoneMember,
+                ServiceAccountMember,
             )
         ]
         types += [one(cloud, servers) for one in (DatabaseInstance, Database, User)]

@@ -68,7 +68,9 @@ def _srv_target(record: Declared, stack: Sequence[Declared], options: Elsewhere)
         yield Unjudged("rrdatas")
     if kind != "SRV" or data is UNKNOWN:
         return
-    domain = _domain(record.at("name"))
+    # `_sip._udp.ringer.tel.` -> `ringer.tel.`
+    service = record.at("name")
+    domain = "" if service is UNKNOWN else _full(".".join(_full(service).split(".")[2:]))
     for value in items(data):
         if value is UNKNOWN:
             yield Unjudged("rrdatas")
@@ -167,11 +169,6 @@ def _is_primary(record: Declared, label: str) -> bool:
 def _full(name: Any) -> str:
     """A name in comparable form: lower case (RFC 4343), with its final dot."""
     return f"{str(name).lower().removesuffix('.')}."
-
-
-def _domain(service: Any) -> str:
-    """`_sip._udp.ringer.tel.` -> `ringer.tel.`"""
-    return "" if service is UNKNOWN else _full(".".join(_full(service).split(".")[2:]))
 
 
 RULES = (

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import yaml
 
 from components.trunk_acl import migrations
 from engine.tokens import ARMOR_TIER as TIER
@@ -350,3 +353,36 @@ def test_generated_passwords_and_the_token_are_changed_as_the_page_about_secrets
             pass
     acl._outputs.clear()
     assert acl.planned() == {}
+
+
+SECRET, CERTIFICATE = "kubernetes:core/v1:Secret", "warp-core/warp-tls"
+# As the API has them: base64.
+WRITTEN = {"tls.crt": "dGhlIGNoYWlu", "tls.key": "dGhlIGtleSBvZiB0aGUgY2VydGlmaWNhdGU="}
+TLS_TOKEN = "a-token-of-the-renewer"
+
+
+def test_what_the_renewer_wrote_survives_refresh_and_updates_and_is_no_text_of_the_state(
+    acl: Edge, cloud: Sandbox
+) -> None:
+    subprocess.run(
+        ["pulumi", "--cwd", str(acl.workspace.project), "config", "set", "--secret", "tlsDnsToken"],
+        env=os.environ | acl.workspace.environment, input=TLS_TOKEN, text=True, capture_output=True, check=True,
+    )  # fmt: skip
+    written = yaml.safe_load((acl.workspace.project / "Pulumi.sandbox.yaml").read_text())["config"]
+    acl.set(written["warp-edge:tlsDnsToken"], "warp-edge:tlsDnsToken")
+    acl.set({"issuer": "letsEncrypt", "challenge": {"host": "gandi"}}, "warp-edge:tls")
+    assert acl.changes()["tls-certificate"] == "create"
+    empty = cloud.resource(SECRET, CERTIFICATE)
+    assert empty
+    assert not empty.body.get("data")
+    cloud.set(SECRET, CERTIFICATE, "data", WRITTEN)
+    acl.cli.text("refresh", "--stack", acl.cli.stack, "--yes", "--skip-preview")
+    assert acl.planned() == {}
+    acl.set({**acl.config["warp-edge:labels"], "team": "voice"}, "warp-edge:labels")
+    assert acl.changes()["tls-certificate"] == "update"
+    filled = cloud.resource(SECRET, CERTIFICATE)
+    assert filled
+    assert filled.body["data"] == WRITTEN
+    assert filled.body["metadata"]["uid"] == empty.body["metadata"]["uid"]
+    assert filled.body["metadata"]["labels"]["team"] == "voice"
+    assert not [text for text in (*WRITTEN.values(), "the key of the certificate", TLS_TOKEN) if text in acl.state()]

@@ -18,6 +18,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from dns.dnssectypes import Algorithm
 
+from inventory.outputs import with_digest
 from local_cloud.dns_server import DnsServer, RecordData, ZoneData
 from tests.promises import ANNOUNCED, NAME_SERVERS, NAT, RETIRED, TCP, UDP, ZONE, outputs
 from tests.sandbox.zone_server import Zone, serving
@@ -78,6 +79,29 @@ def test_the_sandboxs_own_name_server_keeps_the_promise_it_was_given(run: Run) -
     assert (status, broken(report), report["holds"]) == (0, {}, True)
     # Six record sets, four that must not exist and a retired name, at two servers; the delegation and the parent's DS.
     assert report["counts"] == {"broken": 0, "warning": 0, "unchecked": 0, "holds": 24}
+
+
+SIX = "2001:db8::10"
+
+
+@pytest.mark.parametrize(
+    ("answered", "finding"),
+    [([SIX], ""), ([], f"nothing; missing: {SIX}"), (["2001:db8::66"], "2001:db8::66, which is not in the inventory")],
+)
+def test_an_ipv6_address_that_is_promised_is_answered_and_no_other(run: Run, answered: list[str], finding: str) -> None:
+    promised = outputs()
+    inventory, six = promised["ipInventory"], {"address": SIX, "name": "kamailio-sip-udp-ip-ipv6"}
+    (udp,) = [each for each in inventory["addresses"] if each["name"] == "kamailio-sip-udp-ip"]
+    promised["ipInventory"] = with_digest(inventory | {"addresses": [*inventory["addresses"], udp | six]})
+    promised["dns"]["records"].append({"name": "sip.ringer.tel", "type": "AAAA", "ttl": 300, "data": [SIX]})
+    serves = zone()
+    serves.answers["sip.ringer.tel", "AAAA"] = answered
+    with serving(serves) as port:
+        status, report = run(port, promised=promised)
+    assert status == (3 if finding else 0)
+    judged = [each["found"] for each in report["findings"] if each["what"] == "sip.ringer.tel AAAA"]
+    assert len(judged) == 2
+    assert all(finding in each for each in judged)
 
 
 async def _caa_of(name: str, port: int) -> caa.Relevant:

@@ -29,9 +29,9 @@ class Held:
     peer: Peer
     socket: ssl.SSLSocket
 
-    def ask(self) -> int:
-        """Status of the answer to an OPTIONS."""
-        self.socket.sendall(request("OPTIONS", self.peer).encode())
+    def ask(self, method: str = "OPTIONS") -> int:
+        """Status of the answer."""
+        self.socket.sendall(request(method, self.peer).encode())
         return int(self.head().split()[1])
 
     def head(self) -> str:

@@ -13,7 +13,8 @@ from sandbox.sip_proxy import SipProxy
 from tests.sip.acl import Acl, migrated
 from tests.sip.conftest import NETWORK, filled
 from tests.sip.edge import KNOWN, UNKNOWN, Edge, seconds_until
-from tests.sip.test_trunk_limits import LONGEST, asked, items
+from tests.sip.test_start import LONGEST
+from tests.sip.test_trunk_limits import asked, items
 from verify.sip import Peer, request
 
 ANSWERS = 5

@@ -13,6 +13,7 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import cisco_acl
@@ -22,7 +23,7 @@ from inventory.formats import FORMATS, Audience, Family, NothingToListError
 from inventory.site.files import FORMS
 from tests.unit.device_models import Cube, Device, Flow, Junos, RouterOs, asa, commented, cube, router
 from tests.unit.firewall_probe import KNOWN, MACHINE, probe, run, run_steps
-from tests.unit.format_readers import read_asterisk, tool
+from tests.unit.format_readers import ranges, read_asterisk, read_kamailio, tool
 from tests.unit.published import Json, address, signed
 from tests.unit.test_formats import render
 from tests.unit.test_sheets import cells, html_page
@@ -332,12 +333,15 @@ def test_cube_trusts_what_is_ours_and_no_more_what_was(to: Audience) -> None:
     device = cube()
     assert isinstance(device, Cube)
     own = device.trusted()
-    # The inventory does not know what was announced and withdrawn, and the list cannot be replaced: the head says so.
+    # The list cannot be replaced. What was announced and withdrawn goes once it is published as retired.
     withdrawn = {ip for ip, _, _ in promised(FIRST, to, 4)} - {each["address"] for each in SECOND["addresses"]}
     for document, left in ((FIRST, set[str]()), (FIRST, set[str]()), (SECOND, withdrawn), (SECOND, withdrawn)):
         device.load(render("cube", document, to=to))
         trusted = {f"ipv4 {ip} 255.255.255.255" for ip in {ip for ip, _, _ in promised(document, to, 4)} | left}
         assert device.trusted() == own | trusted
+    gone = [each | {"status": "retired"} for each in FIRST["addresses"] if each["address"] in withdrawn]
+    device.load(render("cube", inventory(*SECOND["addresses"], *gone), to=to))
+    assert device.trusted() == own | {f"ipv4 {ip} 255.255.255.255" for ip, _, _ in promised(SECOND, to, 4)}
     assert "show ip address trusted list" in render("cube", SECOND, to=to)
     six = {ip for ip, _, _ in promised(SECOND, to, 6)}
     assert set(commented(render("cube", SECOND, to=to), "!")) == six, "the list has IPv4 only"
@@ -376,6 +380,18 @@ def test_a_table_of_peers_keeps_all_that_is_not_ours(name: str, columns: str, to
         assert all(re.fullmatch(rf"warp-{to.label}:[A-Za-z0-9-]+", row[4]) for row in ours)
         assert all(len(row[4]) <= (64 if name == "kamailio-sql" else 32) for row in ours)
     base.close()
+
+
+@pytest.mark.parametrize("to", ANYBODY)
+def test_kamailio_accepts_what_the_inventory_has_after_each_update(to: Audience, tmp_path: Path) -> None:
+    """As the head says: the whole file is made anew of the reader's own and ours, and loaded."""
+    own, everything = "1 203.0.113.90 32 0 carrier\n", Audience.EVERYBODY
+    asked = sorted(accepted(everything, FIRST) | accepted(everything, SECOND) | {"203.0.113.90", "203.0.113.91"})
+    for number, document in enumerate((FIRST, SECOND)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        found = read_kamailio(own + render("kamailio", document, to=to), folder, asked)
+        assert sorted(found) == sorted(ranges(*accepted(to, document), "203.0.113.90"))
 
 
 @pytest.mark.parametrize("to", ANYBODY)

@@ -182,20 +182,6 @@ def test_kamailio_keeps_the_peers_that_are_put_into_the_same_file(tmp_path: Path
     assert sorted(found) == sorted(ranges(*NAT, "203.0.113.90"))
 
 
-@pytest.mark.parametrize("to", [VENDORS, CUSTOMERS, EVERYBODY])
-def test_kamailio_accepts_what_the_inventory_has_after_each_update(to: Audience, tmp_path: Path) -> None:
-    """As the head says: the whole file is made anew of the reader's own and ours, and loaded."""
-    from tests.unit.test_devices import FIRST, SECOND, accepted
-
-    own = "1 203.0.113.90 32 0 carrier\n"
-    asked = sorted(accepted(EVERYBODY, FIRST) | accepted(EVERYBODY, SECOND) | {"203.0.113.90", "203.0.113.91"})
-    for number, document in enumerate((FIRST, SECOND)):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        found = read_kamailio(own + render("kamailio", document, to=to), folder, asked)
-        assert sorted(found) == sorted(ranges(*accepted(to, document), "203.0.113.90"))
-
-
 def test_kamailio_reads_no_row_out_of_free_text(tmp_path: Path) -> None:
     for number, text in enumerate(HOSTILE[:4]):
         folder = tmp_path / str(number)

@@ -159,7 +159,7 @@ def test_every_codec_has_its_name_in_every_system() -> None:
 def test_the_answers_are_those_that_the_edge_gives() -> None:
     # rpc.cfg answers the reloader.
     text = "".join(file.read_text() for file in (ROOT / "kamailio").glob("*.cfg") if file.name != "rpc.cfg")
-    given = set(re.findall(r'sl_send_reply\("(\d+)"', text))
+    given = set(re.findall(r'send_reply\("(\d+)"', text))
     told = {row[0].split()[0] for row in cells(guide("customer-guide")["What answers mean"])[1:]} - {"No"}
     assert given == told == {"403", "503"}
 

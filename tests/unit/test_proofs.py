@@ -15,7 +15,7 @@ from inventory.formats import FORMATS, Audience, NothingToListError
 from inventory.formats.documents import DOCUMENTS
 from tests.unit import test_cloud_formats as clouds
 from tests.unit import test_devices as devices
-from tests.unit import test_formats, test_freeswitch
+from tests.unit import test_freeswitch
 from tests.unit.device_models import router
 from tests.unit.format_readers import READERS, read_iptables, reader_of
 from tests.unit.published import Json
@@ -37,7 +37,7 @@ PROOFS: dict[str, Proof] = {
     "cube": devices.test_cube_trusts_what_is_ours_and_no_more_what_was,
     "mikrotik": devices.test_routeros_replaces_its_lists_without_a_gap,
     "juniper": devices.test_junos_replaces_its_prefix_lists,
-    "kamailio": test_formats.test_kamailio_accepts_what_the_inventory_has_after_each_update,
+    "kamailio": devices.test_kamailio_accepts_what_the_inventory_has_after_each_update,
     "kamailio-sql": devices.test_a_table_of_peers_keeps_all_that_is_not_ours,
     "opensips-sql": devices.test_a_table_of_peers_keeps_all_that_is_not_ours,
     "asterisk": devices.test_asterisk_gets_both_families_in_a_file_of_its_own,

@@ -10,8 +10,9 @@ import pytest
 
 from inventory.formats import FORMATS, Audience
 from inventory.formats.documents import DOCUMENTS
+from inventory.site.files import FORMS
 from tests.stacks import ROOT
-from tests.unit import timer_probe
+from tests.unit import firewall_probe, timer_probe
 from tests.unit.format_readers import tool
 from tests.unit.published import Json, address
 from tests.unit.test_devices import FIRST, SECOND, VENDORS, inventory, nft_own, promised
@@ -121,7 +122,31 @@ def test_a_file_that_ends_too_early_is_seen_by_its_last_line(name: str, to: Audi
         assert closing or lines[-1].endswith(f" End of WARP {to.label} addresses")
 
 
-@pytest.mark.parametrize("name", [name for name, _ in LOADED] + sorted(PLAIN))
-def test_the_page_has_one_row_for_each_format(name: str) -> None:
-    rows = re.findall(rf"^\| `{name}` \|.*$", (ROOT / "docs" / "formats.md").read_text(), re.MULTILINE)
-    assert len(rows) == 1
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_page_has_a_row_for_each_format_with_its_files_and_audiences(name: str) -> None:
+    page = (ROOT / "docs" / "formats.md").read_text()
+    (row,) = re.findall(rf"^\| `{name}` \|.*\|$", page, re.MULTILINE)
+    cells = row.strip("| ").split(" | ")
+    forms = [form for form in FORMS if form.format == name]
+    audiences = ", ".join(dict.fromkeys(str(form.audience) for form in forms))
+    if len(cells) == 4:  # plain lists and documents
+        assert cells[2] == audiences
+        return
+    files = {form.path.rpartition("/")[2] for form in forms}
+    assert (set(re.findall(r"`([^`]+)`", cells[2])), cells[3]) == (files, audiences)
+
+
+@pytest.mark.parametrize("upto", ["-j ACCEPT\n", "COMMIT"])
+def test_iptables_changes_nothing_without_the_end_of_the_file(upto: str) -> None:
+    tool("iptables-restore")
+    tool("ip")
+    first, second = render("iptables", FIRST), render("iptables", SECOND)
+    load = "iptables-restore --noflush"
+    before, after = firewall_probe.run_steps(
+        firewall_probe.run(load, first),
+        firewall_probe.run("iptables-save"),
+        firewall_probe.run(f"! {load}", second[: second.index(upto)]),
+        firewall_probe.run("iptables-save"),
+    )[1::2]
+    rules = [[line for line in listing.splitlines() if line.startswith("-A")] for listing in (before, after)]
+    assert rules[0] == rules[1] != []
