@@ -147,6 +147,9 @@ def main(environment: Mapping[str, str]) -> int:
     path = environment.get("WARP_PROBE_CONFIG", "")
     host, _, port = environment.get("WARP_PROBE_LISTEN", LISTEN).rpartition(":")
     status = Status(described=HELP)
+    if not path:
+        print("prober: WARP_PROBE_CONFIG is not set; it is the path of the JSON file", file=sys.stderr)
+        return 2
     try:
         config = Config.read(Path(path).read_text(encoding="utf-8"))
         serve(status, Endpoint(host.strip("[]"), int(port)), token="")
@@ -154,7 +157,7 @@ def main(environment: Mapping[str, str]) -> int:
         print(f"prober: {path}: {wrong}", file=sys.stderr)
         return 2
     except (OSError, ValueError) as error:
-        print(f"prober: {error}; see WARP_PROBE_CONFIG ({path!r}) and WARP_PROBE_LISTEN", file=sys.stderr)
+        print(f"prober: {error}; see WARP_PROBE_CONFIG ({path}) and WARP_PROBE_LISTEN", file=sys.stderr)
         return 2
     try:
         asyncio.run(run(config, status))
