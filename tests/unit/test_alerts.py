@@ -17,6 +17,7 @@ from alerts.definition import STACK, Part
 from alerts.definitions import ALERTS
 from alerts.metrics import METRICS, Exporter, in_promql, named
 from kamailio.reloader import status as reloader
+from kamailio.renewer import status as renewer
 from policies.declared import UNKNOWN
 from policies.rules.alerts import NO_CHANNEL
 from settings import Settings, SettingsError
@@ -85,7 +86,7 @@ def test_names_are_mapped_as_google_maps_them(source: str, name: str) -> None:
     assert in_promql(source) == name
 
 
-EXPORTED = {Exporter.RELOADER: reloader.HELP, Exporter.PROBER: prober.HELP}
+EXPORTED = {Exporter.RELOADER: reloader.HELP, Exporter.RENEWER: renewer.HELP, Exporter.PROBER: prober.HELP}
 
 
 @pytest.mark.parametrize("exporter", EXPORTED)
