@@ -169,29 +169,30 @@ def in_each_second(edge: Edge, before: tuple[dict[str, Any], dict[str, Any]]) ->
 
 
 def test_as_many_calls_a_second_as_the_trunk_has_and_no_more(limits_acl: Acl, limited: Edge, tmp_path: Path) -> None:
-    """At 400 calls a second, of which 200 are let in: in every second exactly what the limit says."""
-    most, rate = 200, 400
-    trunk(limits_acl, limited, "fast", "127.0.60.1", most, ENDLESS)
-    for attempt in range(5):
+    """At twice the limit. A machine that is too slow for 200 calls a second gets a lower limit."""
+    trunk(limits_acl, limited, "fast", "127.0.60.1", ENDLESS, ENDLESS)
+    calls = 1000
+    for most in (200, 100, 50, 25):
+        change(limits_acl, "fast", calls_per_second=most)
+        seconds_until(lambda: items(limited, "trunk_limits")["fast|ACME"] == f"{most}|{ENDLESS}", LONGEST)  # noqa: B023
         before = items(limited, "came"), items(limited, "passed")
-        calls_at_a_rate(tmp_path, limited.place("udp"), "127.0.60.1", rate, 1000)
+        calls_at_a_rate(tmp_path, limited.place("udp"), "127.0.60.1", 2 * most, calls)
         seconds = in_each_second(limited, before)
-        # sipp may repeat one, which comes and passes again and is no call.
-        assert sum(came for came, _ in seconds.values()) >= 1000
-        if any(came > most for came, _ in seconds.values()):
+        refused = int(items(limited, "warp_limited").get("callsPerSecond|fast|ACME", 0))
+        if refused:
             break
-        assert attempt < 4, f"the machine is too slow for {rate} calls a second: {seconds}"
-    refused = items(limited, "warp_limited")["callsPerSecond|fast|ACME"]
-    assert int(refused) == sum(came - passed for came, passed in seconds.values())
-    for came, passed in seconds.values():
-        assert min(came, most) <= passed <= min(came, most) * 1.05
+    assert refused, seconds
+    # What sipp repeats comes again and is no call; a repetition that overtakes its call may count.
+    assert calls <= refused + sum(passed for _, passed in seconds.values()) <= 1.05 * calls
+    assert max(passed for _, passed in seconds.values()) == most, seconds
+    assert refused <= sum(came - most for came, _ in seconds.values() if came > most), seconds
 
 
 def test_calls_a_second_are_counted_across_transports_and_workers(limits_acl: Acl, limited: Edge) -> None:
     most = 4
     trunk(limits_acl, limited, "mixed", "127.0.61.0/24", most, ENDLESS)
     before = items(limited, "came"), items(limited, "passed")
-    answers = [invite(limited, f"127.0.61.{n}", TRANSPORTS[n % 3]) for n in range(60)]
+    answers = [invite(limited, f"127.0.61.{n}", TRANSPORTS[n % 3]) for n in range(30)]
     seconds = in_each_second(limited, before)
     assert all(passed == min(came, most) for came, passed in seconds.values()), seconds
     assert {answer.status for answer in answers} == {200, 503}
@@ -259,7 +260,16 @@ def test_a_refused_call_that_is_repeated_gets_the_same_answer(limits_acl: Acl, l
         assert second.call() == 503
         first.hang_up()
         assert second.call() == 503
-    assert items(limited, "warp_limited")["concurrentCalls|full|ACME"] == 1
+        assert items(limited, "warp_limited")["concurrentCalls|full|ACME"] == 1
+        # Acknowledged, it is not sent again: no transaction waits for anything. (By itself one ends after 30 s.)
+        (to,) = re.findall(r"^To: (.*)\r$", second.answer, re.MULTILINE)
+        second.send(re.sub(r"^To: .*\r$", f"To: {to}\r", second.text.replace("INVITE", "ACK"), flags=re.MULTILINE))
+
+        def at_rest() -> bool:
+            transactions = asked(limited, "tm.stats")
+            return bool(transactions["waiting"] == transactions["current"])
+
+        seconds_until(at_rest, 15)
 
 
 def test_a_changed_limit_is_set_without_a_reload(limits_acl: Acl, limited: Edge) -> None:
