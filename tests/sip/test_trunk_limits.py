@@ -30,21 +30,24 @@ ENDLESS = 1_000_000
 @dataclasses.dataclass(frozen=True)
 class Counting(SipProxy):
     """What comes to the limits and what passes them, in each second of the proxy's own clock: $Ts is one for a message.
-    And a callee who can be busy."""
+    So for ACKs, by Call-ID. And a callee who can be busy."""
 
     def _configuration(self, folder: Path) -> str:
-        tables = "".join(f'modparam("htable", "htable", "{name}=>size=8;initval=0")\n' for name in ("came", "passed"))
-        counted = {name: f"$var(n) = $shtinc({name}=>$Ts);" for name in ("came", "passed")}
+        names = ("came", "passed", "came_acks", "passed_acks")
+        tables = "".join(f'modparam("htable", "htable", "{name}=>size=8;initval=0")\n' for name in names)
+
+        def counted(name: str) -> str:
+            return (
+                f"    if (method == INVITE) {{ $var(n) = $shtinc({name}=>$Ts); }}\n"
+                f"    if (method == ACK) {{ $var(n) = $shtinc({name}_acks=>$ci); }}\n"
+            )
+
         text = super()._configuration(folder).replace("\nrequest_route {", f"\n{tables}\nrequest_route {{", 1)
         callee = '        append_to_reply("X-WARP-BAN: $hdr(X-WARP-BAN)'
         busy = '        if ($hdr(X-Callee) == "busy") { sl_send_reply("486", "Busy Here"); exit; }\n'
         text = text.replace(callee, busy + callee)
         call = "    route(WARP_TRUNK_LIMITS);\n"
-        return text.replace(
-            call,
-            f"    if (method == INVITE) {{ {counted['came']} }}\n{call}"
-            f"    if (method == INVITE) {{ {counted['passed']} }}\n",
-        )
+        return text.replace(call, counted("came") + call + counted("passed"))
 
 
 @pytest.fixture(scope="module")
@@ -169,29 +172,30 @@ def in_each_second(edge: Edge, before: tuple[dict[str, Any], dict[str, Any]]) ->
 
 
 def test_as_many_calls_a_second_as_the_trunk_has_and_no_more(limits_acl: Acl, limited: Edge, tmp_path: Path) -> None:
-    """At 400 calls a second, of which 200 are let in: in every second exactly what the limit says."""
-    most, rate = 200, 400
-    trunk(limits_acl, limited, "fast", "127.0.60.1", most, ENDLESS)
-    for attempt in range(5):
+    """At twice the limit. A machine that is too slow for 200 calls a second gets a lower limit."""
+    trunk(limits_acl, limited, "fast", "127.0.60.1", ENDLESS, ENDLESS)
+    calls = 1000
+    for most in (200, 100, 50, 25):
+        change(limits_acl, "fast", calls_per_second=most)
+        seconds_until(lambda: items(limited, "trunk_limits")["fast|ACME"] == f"{most}|{ENDLESS}", LONGEST)  # noqa: B023
         before = items(limited, "came"), items(limited, "passed")
-        calls_at_a_rate(tmp_path, limited.place("udp"), "127.0.60.1", rate, 1000)
+        calls_at_a_rate(tmp_path, limited.place("udp"), "127.0.60.1", 2 * most, calls)
         seconds = in_each_second(limited, before)
-        # sipp may repeat one, which comes and passes again and is no call.
-        assert sum(came for came, _ in seconds.values()) >= 1000
-        if any(came > most for came, _ in seconds.values()):
+        refused = int(items(limited, "warp_limited").get("callsPerSecond|fast|ACME", 0))
+        if refused:
             break
-        assert attempt < 4, f"the machine is too slow for {rate} calls a second: {seconds}"
-    refused = items(limited, "warp_limited")["callsPerSecond|fast|ACME"]
-    assert int(refused) == sum(came - passed for came, passed in seconds.values())
-    for came, passed in seconds.values():
-        assert min(came, most) <= passed <= min(came, most) * 1.05
+    assert refused, seconds
+    # What sipp repeats comes again and is no call; a repetition that overtakes its call may count.
+    assert calls <= refused + sum(passed for _, passed in seconds.values()) <= 1.05 * calls
+    assert max(passed for _, passed in seconds.values()) == most, seconds
+    assert refused <= sum(came - most for came, _ in seconds.values() if came > most), seconds
 
 
 def test_calls_a_second_are_counted_across_transports_and_workers(limits_acl: Acl, limited: Edge) -> None:
     most = 4
     trunk(limits_acl, limited, "mixed", "127.0.61.0/24", most, ENDLESS)
     before = items(limited, "came"), items(limited, "passed")
-    answers = [invite(limited, f"127.0.61.{n}", TRANSPORTS[n % 3]) for n in range(60)]
+    answers = [invite(limited, f"127.0.61.{n}", TRANSPORTS[n % 3]) for n in range(30)]
     seconds = in_each_second(limited, before)
     assert all(passed == min(came, most) for came, passed in seconds.values()), seconds
     assert {answer.status for answer in answers} == {200, 503}
@@ -259,7 +263,16 @@ def test_a_refused_call_that_is_repeated_gets_the_same_answer(limits_acl: Acl, l
         assert second.call() == 503
         first.hang_up()
         assert second.call() == 503
-    assert items(limited, "warp_limited")["concurrentCalls|full|ACME"] == 1
+        assert items(limited, "warp_limited")["concurrentCalls|full|ACME"] == 1
+        # Its ACK ends its transaction, which would repeat it, and the script; another one goes through.
+        (to,) = re.findall(r"^To: (.*)\r$", second.answer, re.MULTILINE)
+        ack = re.sub(r"^To: .*\r$", f"To: {to}\r", second.text.replace("INVITE", "ACK"), flags=re.MULTILINE)
+        second.send(ack)
+        second.send(ack.replace("Call-ID: ", "Call-ID: x").replace("branch=z9hG4bK", "branch=z9hG4bKx"))
+        (name,) = re.findall(r"^Call-ID: (.*)\r$", ack, re.MULTILINE)
+        seconds_until(lambda: {name, f"x{name}"} <= items(limited, "came_acks").keys(), LONGEST)
+        seconds_until(lambda: f"x{name}" in items(limited, "passed_acks"), LONGEST)
+        assert name not in items(limited, "passed_acks")
 
 
 def test_a_changed_limit_is_set_without_a_reload(limits_acl: Acl, limited: Edge) -> None:
