@@ -14,7 +14,7 @@ ROUNDS := 10
 SEED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help quick setup setup-dev up review check-update outputs site verify down status up-regions outputs-regions failover down-regions rehearse lock test lint unit processes sandbox-tests database test-sip test-site engine bench drill reset clean
+.PHONY: help quick setup setup-dev up review check-update outputs site verify down status up-regions outputs-regions failover down-regions alerts rehearse lock test lint unit processes sandbox-tests database test-sip test-site engine bench drill reset clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ failover: ## on those stacks: a region fails, is drained and restored; which reg
 
 down-regions: setup ## destroy those stacks and stop their cloud
 	@$(PYTHON) -m sandbox.regions down
+
+alerts: setup-dev ## break a small edge in several ways and show which alerts a real Prometheus fires, and when they resolve
+	@$(PYTHON) -m sandbox.alerts
 
 rehearse: ## adopt a copy of the live edge in a separate sandbox; prints ipInventory as JSON
 	@$(BOOTSTRAP) >&2

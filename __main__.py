@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pulumi
 
 import outputs
-from components.acl_enforcement import AclEnforcement, AclEnforcementArgs
+from components.acl_enforcement import AclEnforcement, AclEnforcementArgs, refuse_skipped_token
+from components.admission import admission
 from components.cloud_dns.host import look_up_zone
 from components.cluster import kubernetes
-from components.database import TrunkDatabase, TrunkDatabaseArgs
-from components.dedicated_ingress import DedicatedIngress, DedicatedIngressArgs, refuse_dedicated_cut
+from components.database import TrunkDatabase
+from components.dedicated_ingress import DedicatedIngress, refuse_dedicated_cut
 from components.dns import SipDns
-from components.dns_host import SipDnsArgs
-from components.egress import NatEgressPool, NatEgressPoolArgs
+from components.dns_host import SipDnsArgs, look_before_caa
+from components.egress import NatEgressPool
 from components.ingress import SipIngress, refuse_cut
 from components.load_balancer import WayIn, explain_pending
-from components.trunk_acl.schema import TrunkAclSchema, TrunkAclSchemaArgs, refuse_skipped_rotation, trunk_files
+from components.trunk_acl.schema import TrunkAclSchema, refuse_skipped_rotation, trunk_files
 from engine.record import Record, last_update, outputs_of, owners_reader
-from engine.refusal import not_reported_yet
+from engine.refusal import RefusedError, not_reported_yet
 from inventory.outputs import Inventory
 from plan import plan
+from plan.certificate import certificate_names
 from publishing import publish
+from refusal import Refusal
 from settings import Settings, SettingsError
 from settings.stack import role_of
 
@@ -53,49 +58,44 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     # All checks run before any resource is declared: resources declared before a refusal would still be created.
     files = trunk_files(settings.trunk_acl, Path(__file__).parent, before.trunks)
     refuse_skipped_rotation(settings.trunk_acl, before.rotation)
+    refuse_skipped_token(settings.enforcement, before.token)
     refuse_cut(settings.ingress, before.serving, retired)
     refuse_dedicated_cut(settings.dedicated_listeners, before.dedicated, retired)
     replica = settings.database.replica_of
     owners = owners_reader(replica.stack) if replica and settings.enforcement else None
     name_servers = look_up_zone(settings.dns)
+    _refuse_too_many_names(settings)
+    if settings.tls and settings.tls.caa and settings.dns.scope == "domain":
+        look_before_caa(settings.dns, settings.tls)
+    admitted = admission(settings.ingress, files, before.admitted, settings.project)
     promised = plan(settings)
     cluster = kubernetes("cluster", settings.cluster, settings.project, region)
-    egress = NatEgressPool(
-        "egress", NatEgressPoolArgs(settings.egress, region, labels, protect, before.gateway, retired)
-    )
+    egress = NatEgressPool("egress", settings, before.gateway)
     way = WayIn(settings.ingress, region, labels, protect, on_failure)
-    ingress = SipIngress(
-        "ingress",
-        way,
-        pulumi.ResourceOptions(providers=[cluster]),
-    )
+    in_cluster = pulumi.ResourceOptions(providers=[cluster])
     dedicated = None
     if settings.dedicated:
-        dedicated = DedicatedIngress(
-            "dedicated",
-            DedicatedIngressArgs(settings.dedicated_listeners, way),
-            pulumi.ResourceOptions(providers=[cluster]),
-        )
+        dedicated = DedicatedIngress("dedicated", settings.dedicated_listeners, way, in_cluster)
+    database = TrunkDatabase("database", settings)
+
+    def trunk_acl(*after: pulumi.Resource) -> TrunkAclSchema | None:
+        if not settings.trunk_acl.manage:
+            return None
+        only = admitted is not None
+        return TrunkAclSchema("trunk-acl", settings, database, files, dedicated=dedicated, files_only=only, after=after)
+
+    ingress, acl = _ingress_and_acl(replace(way, admission=admitted), in_cluster, trunk_acl)
     addresses = {**ingress.addresses, **egress.addresses, **(dedicated.by_name if dedicated else {})}
     dns = SipDns(
         "dns",
         SipDnsArgs(
-            settings.dns,
-            promised.records,
-            addresses,
-            labels,
-            protect,
-            dedicated=dedicated,
-            name_servers=name_servers,
+            settings.dns, promised.records, addresses, labels, protect, dedicated=dedicated, name_servers=name_servers
         ),
     )
-    database = TrunkDatabase("database", TrunkDatabaseArgs(settings.database, region, labels, protect))
-    acl = None
-    if settings.trunk_acl.manage:
-        acl = TrunkAclSchema("trunk-acl", TrunkAclSchemaArgs(settings.trunk_acl, database, files, protect, dedicated))
     reader = acl or owners
+    enforced = None
     if reader and settings.enforcement:
-        AclEnforcement(
+        enforced = AclEnforcement(
             "acl-enforcement",
             AclEnforcementArgs(
                 settings.enforcement,
@@ -105,9 +105,21 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
                 database,
                 labels,
                 dedicated,
+                settings.tls,
             ),
-            pulumi.ResourceOptions(providers=[cluster]),
+            in_cluster,
         )
+    if settings.tls:
+        # Imported here to keep previews of other stacks fast.
+        from components.tls_certificate import TlsCertificate  # noqa: PLC0415
+
+        TlsCertificate("tls", settings, enforced, dns, in_cluster)
+    protection = None
+    if settings.protection.declared:
+        # Imported here to keep previews of other stacks fast.
+        from components.edge_protection import EdgeProtection  # noqa: PLC0415
+
+        protection = EdgeProtection("edge-protection", settings)
     inventory = outputs.inventory(promised, ingress, egress, dedicated)
     everybodys = outputs.inventory(promised, ingress, egress)
     site = None
@@ -121,8 +133,37 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
                 settings.inventory_site, everybodys.apply(Inventory.ip_inventory), region, labels, protect
             ),
         )
-    edge = outputs.Edge(addresses, egress, dns, database, acl, reader, inventory, everybodys, site)
+    edge = outputs.Edge(addresses, egress, dns, database, acl, reader, inventory, everybodys, site, protection)
     publish(outputs.of(settings, promised, edge))
+    if settings.alerts.manage:
+        _alert(settings, edge, promised, in_cluster)
+
+
+def _alert(settings: Settings, edge: outputs.Edge, promised: Inventory, in_cluster: pulumi.ResourceOptions) -> None:
+    # Imported here to keep previews of other stacks fast.
+    from components.edge_alerts import EdgeAlerts, EdgeAlertsArgs  # noqa: PLC0415
+
+    EdgeAlerts("alerts", EdgeAlertsArgs(settings, promised, edge.addresses, edge.database), in_cluster)
+
+
+def _refuse_too_many_names(settings: Settings) -> None:
+    try:
+        certificate_names(settings)
+    except Refusal as error:
+        raise RefusedError(error.wrong, error.remedy) from None
+
+
+def _ingress_and_acl(
+    way: WayIn, in_cluster: pulumi.ResourceOptions, trunk_acl: Callable[..., TrunkAclSchema | None]
+) -> tuple[SipIngress, TrunkAclSchema | None]:
+    """In the order in which the firewall drops nothing that the trunk ACL accepts (`components/admission.py`).
+    `trunk_acl` declares it, after the resources that it is given."""
+    if way.admission and way.admission.opens:
+        ingress = SipIngress("ingress", way, in_cluster)
+        return ingress, trunk_acl(ingress)
+    acl = trunk_acl()
+    after = [acl] if way.admission and acl else []
+    return SipIngress("ingress", replace(way, after=after), in_cluster), acl
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 INTERRUPTED = 130  # as shells report SIGINT
@@ -28,30 +29,26 @@ class _Unread(io.TextIOWrapper):
     """A standard stream whose reader may close early, as `head` does: later writes are discarded."""
 
     def write(self, text: str, /) -> int:
-        try:
-            return super().write(text)
-        except BrokenPipeError:
-            self._let_go()
-            return len(text)
-        except OSError as error:
-            self._let_go()
-            raise _UnwritableError(error.strerror) from None
+        with self._written():
+            super().write(text)
+        return len(text)
 
     def flush(self) -> None:
-        try:
+        with self._written():
             super().flush()
-        except BrokenPipeError:
-            self._let_go()
-        except OSError as error:
-            self._let_go()
-            raise _UnwritableError(error.strerror) from None
 
-    def _let_go(self) -> None:
-        """Discard the buffers, which would fail again at the interpreter's exit
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        """After a failure the buffers are discarded: they would fail again at the interpreter's exit
         (docs.python.org/3/library/signal.html, "Note on SIGPIPE")."""
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.fileno())
-        os.close(nowhere)
+        try:
+            yield
+        except OSError as error:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            if not isinstance(error, BrokenPipeError):
+                raise _UnwritableError(error.strerror) from None
 
 
 def run(main: Callable[[], int]) -> int:

@@ -9,11 +9,12 @@ import pulumi
 
 from components.cloud_dns.host import look_up_zone
 from components.dns import SipDns
-from components.dns_host import Probed, SipDnsArgs
+from components.dns_host import Probed, SipDnsArgs, look_before_caa
 from engine.refusal import RefusedError
 from inventory.outputs import SCHEMA
 from inventory.reading import OF_A_REGION
 from plan import all_regions as several
+from plan import certificate
 from plan.names import names
 from publishing import publish
 from refusal import Refusal
@@ -37,7 +38,10 @@ def build(settings: GlobalSettings, outputs_of: Outputs) -> None:
         name_servers = look_up_zone(settings.dns)
     except Refusal as error:
         raise RefusedError(error.wrong, error.remedy) from None
+    if settings.tls and settings.tls.caa:
+        look_before_caa(settings.dns, settings.tls)
     records = several.shared_records(known_as, regions, routing, naptr=settings.dns.naptr)
+    records += certificate.of_domain(settings.tls, settings.dns)
     promised = several.inventory(known_as, regions, records, settings.contact.published)
     # Same logical name as in a region's stack, so that record sets can be moved between the states (docs/regions.md).
     checked = Probed(probe, port) if probe and port else None

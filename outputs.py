@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,15 @@ from components.egress import NatEgressPool
 from components.ingress import SipIngress
 from components.trunk_acl.schema import TrunkAclSchema
 from inventory.outputs import SCHEMA, Inventory, egress_capacity, record_sets
-from plan.cost import count, monthly_cost
+from plan.certificate import certificate_names
+from plan.cost import count, monitoring, monthly_cost
 from plan.names import names
 from settings import Settings
+from settings.tls import Tls
 
 if TYPE_CHECKING:
     from components.acl_enforcement import AclReader
+    from components.edge_protection import EdgeProtection
     from components.inventory_site import InventorySite
 
 POSTGRESQL_PORT = 5432
@@ -43,6 +46,7 @@ class Edge:
     inventory: pulumi.Output[Inventory]
     everybodys: pulumi.Output[Inventory]
     site: InventorySite | None
+    protection: EdgeProtection | None = None
 
 
 def of(settings: Settings, promised: Inventory, edge: Edge) -> dict[str, pulumi.Input[Any]]:
@@ -54,7 +58,9 @@ def of(settings: Settings, promised: Inventory, edge: Edge) -> dict[str, pulumi.
         "vendorWhitelist": edge.everybodys.apply(Inventory.vendor_whitelist),
         "customerEndpoints": edge.everybodys.apply(Inventory.customer_endpoints),
         "egressCapacity": egress.capacity.apply(egress_capacity),
-        "monthlyCost": monthly_cost(count(promised.addresses), settings.cost),
+        "monthlyCost": monthly_cost(
+            count(promised.addresses, armor=settings.protection.billed), settings.cost, monitoring(settings)
+        ),
         "dns": {
             "schema": SCHEMA,
             "domain": settings.dns.domain,
@@ -76,8 +82,26 @@ def of(settings: Settings, promised: Inventory, edge: Edge) -> dict[str, pulumi.
             **({"replicaOf": settings.database.replica_of.instance} if settings.database.replica_of else {}),
         },
         **({"trunkAcl": _trunk_acl(edge.reader, edge.acl)} if edge.reader else {}),
+        **({"tls": _tls(settings.tls, certificate_names(settings))} if settings.tls else {}),
         **({"inventorySite": {"schema": SCHEMA, "url": site.url}} if site else {}),
+        **_protection(settings, edge.protection),
     }
+
+
+def _protection(settings: Settings, protection: EdgeProtection | None) -> dict[str, pulumi.Input[Any]]:
+    if protection is None:
+        return {}
+    return {
+        "edgeProtection": {
+            "schema": SCHEMA,
+            "mode": settings.protection.mode,
+            "cloudArmorTier": protection.tier,
+        }
+    }
+
+
+def _tls(tls: Tls, certified: Sequence[str]) -> dict[str, pulumi.Input[Any]]:
+    return {"schema": SCHEMA, "secret": tls.secret, "names": list(certified)}
 
 
 def _trunk_acl(reader: AclReader, acl: TrunkAclSchema | None) -> dict[str, pulumi.Input[Any]]:

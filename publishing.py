@@ -6,13 +6,13 @@ yet. The engine then writes a placeholder into the outputs and exits with 0, and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 
 from engine.refusal import RefusedError
-from engine.values import LEFT_OUT, WHOLE
+from engine.values import LEFT_OUT, WHOLE, leaves
 
 # Every stack has it. The engine registers all outputs at once, so one refused output holds all others back.
 FIRST = "ipInventory"
@@ -28,7 +28,8 @@ def publish(outputs: Mapping[str, pulumi.Input[Any]]) -> None:
 
 def _held(value: pulumi.Input[Any], outputs: Mapping[str, pulumi.Input[Any]]) -> pulumi.Output[Any]:
     async def whole() -> bool:
-        unknown = [name for name, each in outputs.items() for output in _inside(each) if not await output.is_known()]
+        inside = [(name, value) for name, output in outputs.items() for _, value in leaves(output)]
+        unknown = [name for name, each in inside if isinstance(each, pulumi.Output) and not await each.is_known()]
         if unknown:
             names = ", ".join(dict.fromkeys(unknown))
             raise RefusedError(
@@ -39,14 +40,3 @@ def _held(value: pulumi.Input[Any], outputs: Mapping[str, pulumi.Input[Any]]) ->
 
     known: Any = whole()
     return pulumi.Output.from_input(known).apply(lambda _: value)
-
-
-def _inside(value: Any) -> Iterator[pulumi.Output[Any]]:
-    if isinstance(value, pulumi.Output):
-        yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _inside(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _inside(inner)

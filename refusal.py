@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class Refusal(Exception):
     """`wrong`: what and where, with the value; `remedy`: what to do. Neither contains a secret."""
@@ -17,3 +19,9 @@ class Refusal(Exception):
 def with_remedy(wrong: str, remedy: str, indent: str = "  ") -> str:
     """Both as text, the remedy on its own line."""
     return f"{wrong}\n{indent}-> {remedy}"
+
+
+def some(items: Sequence[str], shown: int) -> str:
+    """The first of them, and how many more there are."""
+    more = f" and {len(items) - shown} more" if len(items) > shown else ""
+    return f"{', '.join(items[:shown])}{more}"

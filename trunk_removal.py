@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
-_OFF = " off"  # as `trunk_text.py` marks it
+OFF = " off"  # as `trunk_text.py` marks it
 _SHOWN = 10  # customers named in a message; the confirmation names all
 
 
@@ -49,7 +49,7 @@ class Allowed:
 
 
 def removal(before: Mapping[str, str], after: Mapping[str, str]) -> Removal:
-    """From BAN -> text of its trunks (`trunk_text.texts`) to the same afterwards."""
+    """From BAN -> text of its trunks (`trunk_text.py`) to the same afterwards."""
     total, entries = 0, 0
     bans, entirely = list[str](), list[str]()
     for ban in sorted(before):
@@ -90,8 +90,8 @@ def unconfirmed(found: Removal, allowed: Allowed) -> tuple[str, str] | None:
     customers = f"{allowed.customers} customers" if allowed.customers else "no customer"
     quoted = ", ".join(f'"{ban}"' for ban in found.bans)
     return (
-        f"trunk files: {count} would be removed, of BAN {_some(found.bans)}{entirely}; without confirmation at most"
-        f" {free} {'entry' if free == 1 else 'entries'}, and {customers} entirely{instead}. No row was changed",
+        f"trunk files: {count} would be removed, of BAN {_some(found.bans)}{entirely}; without confirmation at"
+        f" most {free} {'entry' if free == 1 else 'entries'}, and {customers} entirely{instead}. No row was changed",
         "put back what is missing in the files; or, if this is meant, set trunkAcl.removals.confirmed:"
         f" {{entries: {found.entries}, bans: [{quoted}]}}",
     )
@@ -102,9 +102,9 @@ def _ranges(text: str, *, live: bool) -> list[str]:
     found, counts = list[str](), True
     for line in text.split("\n"):
         if not line.startswith("  "):
-            counts = not live or not (line.endswith(_OFF) or line.split(" ", 2)[1:2] == ["DIGEST"])
-        elif counts and not (live and line.endswith(_OFF)):
-            found.append(line[2:].removesuffix(_OFF))
+            counts = not live or not (line.endswith(OFF) or line.split(" ", 2)[1:2] == ["DIGEST"])
+        elif counts and not (live and line.endswith(OFF)):
+            found.append(line[2:].removesuffix(OFF))
     return found
 
 

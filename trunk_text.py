@@ -1,4 +1,4 @@
-"""A customer's trunks as data, and as the text in the stack's state and in reviews.
+"""A customer's trunks as the text in the stack's state and in reviews.
 
 One text per customer, a line for each trunk and each range, in a fixed order: equal trunks have equal texts, and the
 engine shows a change line by line.
@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 
 Network = IPv4Network | IPv6Network
 
@@ -24,16 +24,8 @@ OFF = " off"
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One range from which calls are accepted."""
-
-    range: Network
-    active: bool = True
-
-
-@dataclass(frozen=True)
 class Trunk:
-    """One SIP trunk of a customer. `auth_type`: IP_ACL, DIGEST or BOTH."""
+    """The first line of one SIP trunk. `auth_type`: IP_ACL, DIGEST or BOTH."""
 
     ban: str
     name: str
@@ -41,30 +33,10 @@ class Trunk:
     calls_per_second: int
     concurrent_calls: int
     active: bool
-    entries: tuple[Entry, ...]
-
-
-def texts(trunks: Iterable[Trunk]) -> dict[str, str]:
-    """BAN -> the text of its trunks."""
-    by_customer: dict[str, list[Trunk]] = {}
-    for trunk in trunks:
-        by_customer.setdefault(trunk.ban, []).append(trunk)
-    return {
-        ban: "\n".join(line for trunk in sorted(by_customer[ban], key=lambda each: each.name) for line in _lines(trunk))
-        for ban in sorted(by_customer)
-    }
-
-
-def trunks(customers: Mapping[str, str]) -> list[Trunk]:
-    """The inverse of `texts`."""
-    return [
-        replace(trunk, entries=tuple(Entry(ip_network(range_), active) for range_, active in entries))
-        for trunk, entries in by_trunk(customers)
-    ]
 
 
 def by_trunk(customers: Mapping[str, str]) -> Iterator[tuple[Trunk, list[tuple[str, bool]]]]:
-    """Each trunk of `texts` without its entries, and these as they are written: the range, and whether it is in use."""
+    """Each trunk of texts by BAN, and its entries as they are written: the range, and whether it is in use."""
     for ban, text in customers.items():
         first, entries = "", list[tuple[str, bool]]()
         for line in text.split("\n"):
@@ -100,23 +72,11 @@ def header(name: str, auth_type: str, calls_per_second: int, concurrent_calls: i
     return f"{name} {auth_type} {calls_per_second} calls/s {concurrent_calls} calls{'' if active else OFF}"
 
 
-def _lines(trunk: Trunk) -> Iterable[str]:
-    yield header(
-        trunk.name, trunk.auth_type, trunk.calls_per_second, trunk.concurrent_calls, active=trunk.active
-    )  # fmt: skip
-    for entry in sorted(trunk.entries, key=_place):
-        yield f"  {entry.range}{'' if entry.active else OFF}"
-
-
-def _place(entry: Entry) -> tuple[int, int, int]:
-    return entry.range.version, int(entry.range.network_address), entry.range.prefixlen
-
-
 def _trunk(ban: str, line: str) -> Trunk:
     match = _TRUNK.fullmatch(line)
     if not match:
         raise ValueError(f"not a trunk line: {line!r}")
-    return Trunk(ban, match["name"], match["auth"], int(match["cps"]), int(match["calls"]), not match["off"], ())
+    return Trunk(ban, match["name"], match["auth"], int(match["cps"]), int(match["calls"]), not match["off"])
 
 
 @dataclass(frozen=True)

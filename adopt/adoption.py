@@ -21,6 +21,7 @@ from settings import Settings
 
 ABSENT = "does not exist"  # the engine's message for an id that does not exist in the cloud
 EXISTS = "already exists"  # the kubernetes plugin's message in a preview
+HANGERS = ("warp:", "pulumi:providers:")  # others depend on them: components and explicit providers
 
 Entry = dict[str, Any]  # one resource in an import file
 Say = Callable[[str], None]
@@ -119,16 +120,11 @@ class Wanted:
         kept = [
             {**entry, "id": ids[entry["name"]]} if entry["name"] in names else entry
             for entry in self.entries
-            if entry["name"] in names or _hanger(entry["type"])
+            if entry["name"] in names or entry["type"].startswith(HANGERS)
         ]
         # Resources already in the state are referenced by URN; a name may be defined only once.
         listed = {entry["name"] for entry in kept}
         return {"resources": kept, "nameTable": {name: urn for name, urn in self.known.items() if name not in listed}}
-
-
-def _hanger(type_token: str) -> bool:
-    """Whether other resources depend on this one: components and explicit providers."""
-    return type_token.startswith(("warp:", "pulumi:providers:"))
 
 
 def _wanted(cli: Cli, file: Path) -> Wanted:
@@ -147,18 +143,14 @@ def _wanted(cli: Cli, file: Path) -> Wanted:
             break
         clashing |= {step["urn"]: _entry(step) for step in events.steps if step["urn"] in new}
     _refuse_failures(events.failures)
-    listed = _listed(file)
-    hangers = [step["urn"] for step in events.steps if _hanger(type_of(step["urn"]))]
+    # `{}` if nothing is left to create, no file after some failures.
+    text = file.read_text() if file.exists() else ""
+    document = json.loads(text) if text.strip() else None
+    listed: list[Entry] = list((document or {}).get("resources") or [])
+    hangers = [step["urn"] for step in events.steps if type_of(step["urn"]).startswith(HANGERS)]
     return Wanted(
         listed + list(clashing.values()), {logical_name(urn): urn for urn in hangers}, _drawn_suffix(events.steps)
     )
-
-
-def _listed(file: Path) -> list[Entry]:
-    """The content of the engine's import file: `{}` if nothing is left to create, no file after some failures."""
-    text = file.read_text() if file.exists() else ""
-    document = json.loads(text) if text.strip() else None
-    return list((document or {}).get("resources") or [])
 
 
 def _drawn_suffix(steps: Sequence[Mapping[str, Any]]) -> str:

@@ -5,14 +5,25 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import dedicated, kamailio_acl, preview, processes, trunk_acl, trunk_files
+from benchmarks import (
+    dedicated,
+    dynamic_providers,
+    kamailio_acl,
+    kamailio_limits,
+    preview,
+    processes,
+    trunk_acl,
+    trunk_files,
+)
 
 BENCHMARKS: dict[str, Callable[[], Iterator[object]]] = {
     "trunk_acl": trunk_acl.run,
     "trunk_files": trunk_files.run,
     "kamailio_acl": kamailio_acl.run,
+    "kamailio_limits": kamailio_limits.run,
     "preview": preview.run,
     "processes": processes.run,
+    "dynamic_providers": dynamic_providers.run,
     "dedicated": dedicated.run,
 }
 

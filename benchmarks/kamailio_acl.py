@@ -60,7 +60,9 @@ class _Proxy(SipProxy):
         super()._write_files(folder, account)
         if self.others:
             for name in FRAGMENTS:
-                (folder / name).write_bytes((self.others / name).read_bytes())
+                # A folder of before may lack one that is newer; where nothing is set it does nothing.
+                if (self.others / name).exists():
+                    (folder / name).write_bytes((self.others / name).read_bytes())
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,10 @@ import psycopg
 
 from benchmarks.measuring import Result
 from benchmarks.trunk_acl_data import IPV4_BLOCKS, IPV6_FIRST, bans, trunks
+from benchmarks.trunk_texts import texts
 from components.trunk_acl import customers, entries, migrations, migrator, roles
 from components.trunk_acl.lock import Connection
 from local_cloud.postgres import PostgresServer
-from trunk_text import texts
 
 Address = IPv4Address | IPv6Address
 

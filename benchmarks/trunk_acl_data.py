@@ -9,7 +9,8 @@ import random
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network
 
-from trunk_text import Entry, Network, Trunk
+from benchmarks.trunk_texts import Entry, Trunk
+from trunk_text import Network
 
 # Public space without reserved ranges: 20.0.0.0 to 99.255.255.255 in steps of /22, and 2600::/16 in steps of /48.
 IPV4_BLOCKS = range(20 << 14, 100 << 14)

@@ -14,7 +14,7 @@ import pulumi
 import pulumi_random as random
 
 import kamailio
-from components import acl_database_proxy, acl_snapshot
+from components import acl_database_proxy, acl_protection, acl_snapshot
 from components.acl_network import Opening
 from components.acl_reloader import MOUNTED, STATUS_PORT, ReloaderArgs, declare_reloader
 from components.database import PASSWORD_LENGTH, TrunkDatabase
@@ -26,10 +26,12 @@ from engine.refusal import RefusedError
 from engine.tokens import ACL_ENFORCEMENT
 from settings.ingress import Ingress
 from settings.principal import database_user
+from settings.tls import Tls
 from settings.trunk_acl import Enforcement, SignIn
 
 AUTHORITY = "server-ca.pem"
 RPC_KEY = "WARP_ACL_RPC_TOKEN"
+RPC_KEY_BEFORE = f"{RPC_KEY}_BEFORE"  # for the reloader: a proxy takes the one that it was started with
 
 
 class AclReader(Protocol):
@@ -48,7 +50,7 @@ class AclReader(Protocol):
 class AclEnforcementArgs:
     """`ingress`: namespace and selector of the SIP proxy's pods; `dedicated`: addresses that need sockets.
 
-    `acl`: this stack's, or the owner's if `database` is a read replica.
+    `acl`: this stack's, or the owner's if `database` is a read replica. `tls`: with the fragments for it.
     """
 
     enforcement: Enforcement
@@ -58,6 +60,7 @@ class AclEnforcementArgs:
     database: TrunkDatabase
     labels: Mapping[str, str]
     dedicated: DedicatedIngress | None = None
+    tls: Tls | None = None
 
 
 class AclEnforcement(pulumi.ComponentResource):
@@ -68,11 +71,12 @@ class AclEnforcement(pulumi.ComponentResource):
     deliberately does not manage the proxy's Deployment and kamailio.cfg: kamailio/README.md lists what their owner has
     to add.
 
-    Outputs: `config_map`, `secret` (names).
+    Outputs: `config_map`, `secret` (names). `secret_checksum`: changes with the Secret's content.
     """
 
     config_map: pulumi.Output[str]
     secret: pulumi.Output[str]
+    secret_checksum: pulumi.Output[str]
 
     def __init__(self, name: str, args: AclEnforcementArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(ACL_ENFORCEMENT, name, None, opts)
@@ -89,7 +93,9 @@ class AclEnforcement(pulumi.ComponentResource):
                 "metadata": self._metadata(args.enforcement.config_map),
                 "data": {
                     **kamailio.fragments(),
+                    **(kamailio.fragments(kamailio.TLS_FRAGMENTS) if args.tls else {}),
                     **self._sockets(),
+                    **self._protection(),
                     kamailio.LIMIT_PER_SOURCE: kamailio.limit_per_source(self._callers_ports()),
                     AUTHORITY: args.database.server_ca,
                 },
@@ -103,6 +109,7 @@ class AclEnforcement(pulumi.ComponentResource):
         )
         self.config_map = config_map.metadata.apply(_name)
         self.secret = secret.metadata.apply(_name)
+        self.secret_checksum = _secret_checksum(environment)
         if args.enforcement.reloader:
             declare_reloader(
                 name,
@@ -113,13 +120,14 @@ class AclEnforcement(pulumi.ComponentResource):
                     args.labels,
                     self.config_map,
                     self.secret,
-                    _checksums(config_map, environment),
+                    _checksums(config_map, self.secret_checksum),
                     address,
                     list(self._openings()),
                     args.enforcement.snapshot_hours,
                     pulumi.Output.all(args.database.connection_name, args.database.private_address).apply(
                         lambda known: acl_database_proxy.instance_arguments(known[0], known[1], POSTGRESQL_PORT)
                     ),
+                    args.tls,
                 ),
                 pulumi.ResourceOptions(parent=self),
             )
@@ -130,11 +138,14 @@ class AclEnforcement(pulumi.ComponentResource):
             return {}
         return {kamailio.DEDICATED: self._args.dedicated.sockets.apply(kamailio.dedicated)}
 
+    def _protection(self) -> dict[str, str]:
+        text = acl_protection.fragment(self._args.enforcement)
+        return {kamailio.PROTECTION: text} if text else {}
+
     def _environment(self, address: pulumi.Output[str]) -> dict[str, pulumi.Input[str]]:
         """Environment variables of kamailio/ip_auth.cfg, rpc.cfg and the reloader."""
-        token = random.RandomPassword(
-            f"{self._name}-token", length=PASSWORD_LENGTH, special=False, opts=pulumi.ResourceOptions(parent=self)
-        )
+        rotation = self._args.enforcement.token_rotation
+        token, before = self._token(rotation), self._token(rotation - 1) if rotation else None
         sign_in, database, acl = self._args.sign_in, self._args.database, self._args.acl
         place = address.apply(_place)
         if sign_in.passwords:
@@ -149,13 +160,24 @@ class AclEnforcement(pulumi.ComponentResource):
         return {
             **user,
             "WARP_ACL_DB_URL": pulumi.Output.secret(url),
-            RPC_KEY: pulumi.Output.secret(token.result),
+            RPC_KEY: token,
+            **({RPC_KEY_BEFORE: before} if before else {}),
             # libpq's variables, used by Kamailio and the reloader. A database proxy in the pod encrypts by itself.
             "PGSSLMODE": "verify-ca" if sign_in.passwords else "prefer",
             "PGSSLROOTCERT": f"{MOUNTED}/{AUTHORITY}",
             "PGCONNECT_TIMEOUT": "5",  # so that a reload does not hang
             **self._snapshot(),
         }
+
+    def _token(self, rotation: int) -> pulumi.Output[str]:
+        """That of every rotation is a resource of its own; the last two are there."""
+        generated = random.RandomPassword(
+            f"{self._name}-token" + (f"-{rotation}" if rotation else ""),
+            length=PASSWORD_LENGTH,
+            special=False,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return pulumi.Output.secret(generated.result)
 
     def _openings(self) -> Iterator[Opening]:
         """Ports of the proxies' pods that this stack's Services lead to."""
@@ -183,6 +205,23 @@ class AclEnforcement(pulumi.ComponentResource):
         return {"name": name, "namespace": self._args.ingress.namespace, "labels": self._args.labels}
 
 
+def refuse_skipped_token(enforcement: Enforcement | None, before: int | None) -> None:
+    """Refuse a rotation of the RPC token after which the reloader has none that the proxies take. `before`: that of the
+    last update.
+
+    Call it before anything is declared.
+    """
+    if enforcement is None or before is None:
+        return
+    now = enforcement.token_rotation
+    if now not in (before, before + 1):
+        raise RefusedError(
+            f"trunkAcl.enforcement.tokenRotation goes from {before} to {now}: no proxy would take the reloader's calls,"
+            " and with them revocations, until it was restarted",
+            f"set it to {before + 1} for a new token, or to {before}; docs/secrets.md, 'The RPC token'",
+        )
+
+
 def _name(metadata: Mapping[str, Any]) -> str:
     return str(metadata["name"])
 
@@ -202,14 +241,18 @@ def _some_address(found: Sequence[str | None]) -> str:
     )
 
 
-def _checksums(config_map: ConfigMap, environment: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Input[str]]:
+def _checksums(config_map: ConfigMap, secret: pulumi.Output[str]) -> dict[str, pulumi.Input[str]]:
     """Annotations of a pod template that change with the ConfigMap and the Secret, so that pods are restarted: a pod
     reads its environment only at its start."""
     return {
         # Computed from its content, not from its inputs, which would be a dependency on every dedicated address.
         "checksum/config": config_map.data.apply(checksum),
-        "checksum/secret": pulumi.Output.secret(pulumi.Output.all(**environment).apply(keyed_checksum)),
+        "checksum/secret": secret,
     }
+
+
+def _secret_checksum(environment: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[str]:
+    return pulumi.Output.secret(pulumi.Output.all(**environment).apply(keyed_checksum))
 
 
 def checksum(data: Mapping[str, str]) -> str:

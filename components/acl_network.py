@@ -9,8 +9,9 @@ close SIP.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import pulumi
@@ -27,24 +28,36 @@ MOST_PORTS_OF_A_RULE = 40
 @dataclass(frozen=True)
 class Network:
     """`proxies`, `reloader`: labels of their pods; `rpc`, `status`: the port of each; `openings`: ports of the proxies'
-    pods that have callers."""
+    pods that have callers; `reload`: the proxies' port for reloads of the certificate, and `renewer`: labels of the
+    pods that call it."""
 
     proxies: Mapping[str, str]
     reloader: Mapping[str, str]
     rpc: int
     status: int
     openings: tuple[Opening, ...]
+    reload: int | None = None
+    renewer: Mapping[str, str] | None = None
+
+    @property
+    def closed(self) -> set[int]:
+        """Ports of the proxies that are not everybody's."""
+        return {self.rpc} if self.reload is None else {self.rpc, self.reload}
 
 
 def of_proxies(network: Network) -> dict[str, Any]:
-    """Everybody may reach every port but RPC's, which is the reloader's."""
-    known = sorted({opening for opening in network.openings if opening[1] != network.rpc})
+    """Everybody may reach every port but RPC's, which is the reloader's, and that of the certificate's reloads."""
+    known = sorted({opening for opening in network.openings if opening[1] not in network.closed})
+    renewer = []
+    if network.reload is not None and network.renewer is not None:
+        renewer = [{"from": [pods(network.renewer)], "ports": [{"protocol": "TCP", "port": network.reload}]}]
     return {
         "podSelector": {"matchLabels": network.proxies},
         "policyTypes": ["Ingress"],
         "ingress": [
-            {"from": [_pods(network.reloader)], "ports": _both(network.rpc)},
-            {"ports": list(_all_but(network.rpc))},
+            {"from": [pods(network.reloader)], "ports": both(network.rpc)},
+            *renewer,
+            {"ports": list(_all_but(network.closed))},
             *(
                 {"ports": [{"protocol": protocol, "port": port} for protocol, port in some]}
                 for some in (known[at : at + MOST_PORTS_OF_A_RULE] for at in range(0, len(known), MOST_PORTS_OF_A_RULE))
@@ -65,27 +78,30 @@ def of_reloader(network: Network, database: pulumi.Output[str] | None) -> dict[s
     return answers | {
         "policyTypes": ["Ingress", "Egress"],
         "egress": [
-            {"ports": _both(DNS_PORT)},
+            {"ports": both(DNS_PORT)},
             {
                 "to": [{"ipBlock": {"cidr": database.apply(_only)}}],
                 "ports": [{"protocol": "TCP", "port": POSTGRESQL_PORT}],
             },
-            {"to": [_pods(network.proxies)], "ports": _both(network.rpc)},
+            {"to": [pods(network.proxies)], "ports": both(network.rpc)},
         ],
     }
 
 
-def _pods(labels: Mapping[str, str]) -> dict[str, Any]:
+def pods(labels: Mapping[str, str]) -> dict[str, Any]:
+    """A peer: the pods with these labels."""
     return {"podSelector": {"matchLabels": labels}}
 
 
-def _both(port: int) -> list[dict[str, Any]]:
+def both(port: int) -> list[dict[str, Any]]:
+    """A port over UDP and TCP."""
     return [{"protocol": protocol, "port": port} for protocol in PROTOCOLS]
 
 
-def _all_but(port: int) -> Iterator[dict[str, Any]]:
+def _all_but(closed: Collection[int]) -> Iterator[dict[str, Any]]:
+    ends = [0, *sorted(closed), LAST_PORT + 1]
     for protocol in PROTOCOLS:
-        for first, last in ((1, port - 1), (port + 1, LAST_PORT)):
+        for first, last in ((before + 1, after - 1) for before, after in pairwise(ends)):
             if first <= last:
                 yield {"protocol": protocol, "port": first, "endPort": last}
 

@@ -18,6 +18,7 @@ from components.load_balancer import SKIP_WAIT
 from components.sdk.kubernetes import Deployment, NetworkPolicy, PodDisruptionBudget, PodMonitoring, Service
 from components.sdk.resource import Properties
 from settings.ingress import Ingress
+from settings.tls import Tls
 from settings.trunk_acl import Reloader
 
 # Where the ConfigMap is mounted (kamailio/README.md).
@@ -32,7 +33,8 @@ EVICTED_AFTER_SECONDS = 5
 @dataclass(frozen=True)
 class ReloaderArgs:
     """`config_map`, `secret`: their names; `checksums`: annotations of the pod template that change with the content of
-    both; `database`: address; `openings`: ports of the proxies' pods that are known to have callers."""
+    both; `database`: address; `openings`: ports of the proxies' pods that are known to have callers; `tls`: whose
+    renewer calls the proxies as well."""
 
     reloader: Reloader
     ingress: Ingress
@@ -45,6 +47,7 @@ class ReloaderArgs:
     openings: Sequence[Opening]
     snapshot_hours: int
     database_instance: pulumi.Output[list[str]]
+    tls: Tls | None = None
 
 
 def declare_reloader(name: str, args: ReloaderArgs, opts: pulumi.ResourceOptions) -> None:
@@ -96,7 +99,16 @@ def declare_reloader(name: str, args: ReloaderArgs, opts: pulumi.ResourceOptions
             opts,
         )
     if reloader.network_policies:
-        network = Network(args.ingress.selector, chosen, reloader.port, STATUS_PORT, tuple(args.openings))
+        tls = args.tls
+        network = Network(
+            args.ingress.selector,
+            chosen,
+            reloader.port,
+            STATUS_PORT,
+            tuple(args.openings),
+            tls.reload_port if tls else None,
+            {"app": tls.name} if tls and tls.issuer else None,
+        )
         for role, metadata, spec in (
             ("proxies", _metadata(args, reloader.service), of_proxies(network)),
             (

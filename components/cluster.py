@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pulumi_kubernetes import Provider
 
-from components.kubeconfig import refuse_unknown_context
 from components.look_up import Sought, look_up
 from components.sdk.google import get_cluster
 from engine.refusal import RefusedError
@@ -27,7 +28,7 @@ def kubernetes(name: str, cluster: Cluster, project: str, region: str) -> Provid
     identity = f"{project}/{location}/{cluster.name or 'cluster'}"
     by_context = cluster.access == "kubeconfig"
     if by_context:
-        refuse_unknown_context(cluster.context or "", os.environ)
+        _refuse_unknown_context(cluster.context or "", os.environ)
     return Provider(
         name,
         context=cluster.context if by_context else None,
@@ -64,28 +65,60 @@ def _looked_up(cluster: Cluster, project: str, location: str) -> str:
 def kubeconfig(name: str, endpoint: str, certificate_authority: str) -> dict[str, Any]:
     """The engine's user signs in with their own identity: the plugin fetches a short-lived token when it connects
     (docs.cloud.google.com/kubernetes-engine/docs/how-to/cluster-access-for-kubectl)."""
+    cluster = {"server": f"https://{endpoint}", "certificate-authority-data": certificate_authority}
+    sign_in = {
+        "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "command": "gke-gcloud-auth-plugin",
+        "installHint": "install it with `gcloud components install gke-gcloud-auth-plugin`",
+        "provideClusterInfo": True,
+    }
     return {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": name,
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
-        "clusters": [
-            {
-                "name": name,
-                "cluster": {"server": f"https://{endpoint}", "certificate-authority-data": certificate_authority},
-            }
-        ],
-        "users": [
-            {
-                "name": name,
-                "user": {
-                    "exec": {
-                        "apiVersion": "client.authentication.k8s.io/v1beta1",
-                        "command": "gke-gcloud-auth-plugin",
-                        "installHint": "install it with `gcloud components install gke-gcloud-auth-plugin`",
-                        "provideClusterInfo": True,
-                    }
-                },
-            }
-        ],
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": name, "user": {"exec": sign_in}}],
     }
+
+
+def _refuse_unknown_context(context: str, environment: Mapping[str, str]) -> None:
+    """Raises `RefusedError` if no kubeconfig of `environment` has the context. An unreadable one is left to the plugin,
+    which reports the reason.
+
+    For the plugin a missing context is a cluster that cannot be reached: a first preview succeeds with a warning, and
+    the update fails at the first Service, after the gateway.
+    """
+    import yaml  # noqa: PLC0415 - clusters that are looked up at GKE need no kubeconfig
+
+    try:
+        found = list(_texts(environment))
+        names = [name for _, text in found for name in _contexts(yaml.safe_load(text))]
+    except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError, RecursionError):
+        return
+    if context not in names:
+        where = " or ".join(place for place, _ in found) or "this machine, which has no kubeconfig"
+        raise RefusedError(
+            f"there is no context {context} in {where}",
+            "correct warp-edge:cluster.context (`kubectl config get-contexts` lists them),"
+            " or set KUBECONFIG to the file that has it",
+        )
+
+
+def _texts(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Path and content. KUBECONFIG is a list of files, some of which may be missing (client-go, `loader.go`); for the
+    plugin it may also be the content itself."""
+    given = environment.get("KUBECONFIG") or ""
+    if "\n" in given or given.lstrip().startswith("{"):
+        yield "KUBECONFIG", given
+        return
+    files = [each for each in given.split(os.pathsep) if each] or [str(Path("~/.kube/config"))]
+    for each in files:
+        file = Path(each).expanduser()
+        if file.is_file():
+            yield each, file.read_text(encoding="utf-8", errors="replace")
+
+
+def _contexts(kubeconfig: object) -> list[str]:
+    contexts = kubeconfig.get("contexts") if isinstance(kubeconfig, dict) else None
+    return [str(each["name"]) for each in contexts or ()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import pulumi
 import pulumi_random as random
@@ -13,6 +12,7 @@ from components.sdk.google import Connection, GlobalAddress
 from components.sdk.resource import Properties
 from engine.tokens import TRUNK_DATABASE
 from refusal import with_remedy
+from settings import Settings
 from settings.database import IAM_FLAG, PEERING_SERVICE, SUFFIX, Database
 from settings.principal import database_user, is_service_account
 
@@ -20,22 +20,13 @@ PASSWORD_LENGTH = 32
 PEERING_PREFIX = 16  # a /16 leaves room for further managed services behind the same peering
 
 
-@dataclass(frozen=True)
-class TrunkDatabaseArgs:
-    """`protect` drives all three locks: the engine's, the plugin's and the cloud's."""
-
-    database: Database
-    region: str
-    labels: Mapping[str, str]
-    protect: bool
-
-
 class TrunkDatabase(pulumi.ComponentResource):
     """`warp:edge:TrunkDatabase`: the trunk ACL's database.
 
     Declares the Cloud SQL instance with its backups, locks and network, one database, its owner with a generated
     password, IAM users, and private services access if configured. A read replica has its owner's database and users:
-    it is the instance only, without backups, and `user` and `password` are empty. It deliberately does not manage the
+    it is the instance only, without backups, and `user` and `password` are empty. `settings.protect` drives all three
+    locks: the engine's, the plugin's and the cloud's. It deliberately does not manage the
     VPC network and the schema (part of the trunk ACL), and never drops a database or a user: they are abandoned.
 
     Outputs: `connection_name` (`project:region:instance`), `public_address`, `private_address` (text, empty if there
@@ -51,11 +42,9 @@ class TrunkDatabase(pulumi.ComponentResource):
     user: pulumi.Output[str]
     password: pulumi.Output[str]
 
-    def __init__(self, name: str, args: TrunkDatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(TRUNK_DATABASE, name, None, opts)
-        self._name = name
-        self._args = args
-        settings = args.database
+        self._name, self._settings = name, settings
         instance = self._instance()
         self.connection_name = instance.connection_name
         self.public_address = instance.public_ip_address.apply(_text)
@@ -66,9 +55,9 @@ class TrunkDatabase(pulumi.ComponentResource):
                 lambda certificates: certificates[0].get("cert") or "" if certificates else ""
             )
         )
-        if settings.replica_of:
+        if settings.database.replica_of:
             # Known after the creation of the instance: its readers wait for that.
-            self.name = instance.connection_name.apply(lambda _: settings.name)
+            self.name = instance.connection_name.apply(lambda _: settings.database.name)
             self.user = self.password = pulumi.Output.from_input("")
         else:
             self._owned(instance)
@@ -76,7 +65,7 @@ class TrunkDatabase(pulumi.ComponentResource):
 
     def _owned(self, instance: google.DatabaseInstance) -> None:
         """Database and users of an instance that is not a replica."""
-        name, settings = self._name, self._args.database
+        name, settings = self._name, self._settings.database
         database = google.Database(
             f"{name}-database",
             # A user that owns objects cannot be dropped, and the database must not be: abandon them instead.
@@ -112,7 +101,7 @@ class TrunkDatabase(pulumi.ComponentResource):
         self.password = pulumi.Output.secret(password.result)
 
     def _instance(self) -> google.DatabaseInstance:
-        settings = self._args.database
+        settings = self._settings.database
         network = settings.network
         needs: list[pulumi.Resource] = []
         if network.private_network and network.peering_range:
@@ -123,26 +112,23 @@ class TrunkDatabase(pulumi.ComponentResource):
             # With autoresize the cloud decides the size; the old size would be refused.
             ignored.append("settings.diskSize")
         options = pulumi.ResourceOptions(
-            parent=self,
-            protect=self._args.protect,
-            depends_on=needs,
-            ignore_changes=ignored,
+            parent=self, protect=self._settings.protect, depends_on=needs, ignore_changes=ignored
         )
         return google.DatabaseInstance(
             f"{self._name}-instance",
             {
                 "name": self._instance_name(),
-                "region": self._args.region,
+                "region": self._settings.region,
                 "databaseVersion": settings.version,
                 "masterInstanceName": settings.replica_of.instance if settings.replica_of else None,
-                "deletionProtection": self._args.protect,
-                "settings": instance_settings(settings, self._args.labels, protect=self._args.protect),
+                "deletionProtection": self._settings.protect,
+                "settings": instance_settings(settings, self._settings.labels, protect=self._settings.protect),
             },
             options,
         )
 
     def _instance_name(self) -> pulumi.Input[str]:
-        settings = self._args.database
+        settings = self._settings.database
         if not settings.unique_name:
             return settings.instance
         suffix = random.RandomId(f"{self._name}-suffix", byte_length=SUFFIX // 2, opts=self._options())
@@ -158,7 +144,7 @@ class TrunkDatabase(pulumi.ComponentResource):
                 "addressType": "INTERNAL",
                 "prefixLength": PEERING_PREFIX,
                 "network": network,
-                "labels": self._args.labels,
+                "labels": self._settings.labels,
             },
             self._options(),
         )
@@ -175,7 +161,7 @@ class TrunkDatabase(pulumi.ComponentResource):
             },
             pulumi.ResourceOptions(
                 parent=self,
-                protect=self._args.protect,
+                protect=self._settings.protect,
                 hooks=pulumi.ResourceHookBinding(
                     on_error=[pulumi.ErrorHook(f"{self._name}-explain-peering", explain_peering)]
                 ),
@@ -183,7 +169,7 @@ class TrunkDatabase(pulumi.ComponentResource):
         )
 
     def _options(self) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(parent=self, protect=self._args.protect)
+        return pulumi.ResourceOptions(parent=self, protect=self._settings.protect)
 
 
 def explain_peering(failed: pulumi.ErrorHookArgs) -> bool:

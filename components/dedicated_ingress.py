@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import pulumi
 
@@ -17,14 +16,6 @@ from settings.dedicated import DedicatedListener
 from settings.retired import RetiredAddress
 
 
-@dataclass(frozen=True)
-class DedicatedIngressArgs:
-    """`way`: the SIP proxy, which these Services share with the public ones."""
-
-    listeners: Sequence[DedicatedListener]
-    way: WayIn
-
-
 class DedicatedIngress(pulumi.ComponentResource):
     """`warp:edge:DedicatedIngress`: dedicated ingress addresses.
 
@@ -32,35 +23,37 @@ class DedicatedIngress(pulumi.ComponentResource):
     Service targets ports of the SIP proxy's pods that only this customer has: they identify the dialled address, which
     kube-proxy removes from the packet. IPv4 only. It deliberately does not manage the rows of the trunk ACL that
     assign the address to the customer, the sockets of the SIP proxy (`AclEnforcement` publishes them) and names
-    (`SipDns`).
+    (`SipDns`). `way`: the SIP proxy, which these Services share with the public ones.
 
     Outputs: `addresses` (IPs by the reserved address's name, as one Output), `by_name` (the same, one Output each).
     """
 
     addresses: pulumi.Output[Mapping[str, str]]
     by_name: Mapping[str, pulumi.Output[str]]
+    listeners: Sequence[DedicatedListener]
 
-    def __init__(self, name: str, args: DedicatedIngressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        listeners: Sequence[DedicatedListener],
+        way: WayIn,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
         super().__init__(DEDICATED_INGRESS, name, None, opts)
-        self._args = args
-        self.by_name = {each.address: self._stand_up(name, each) for each in args.listeners}
+        self.listeners, self._way = listeners, way
+        self.by_name = {each.address: self._stand_up(name, each) for each in listeners}
         # One Output for all: with hundreds of customers, separate ones are expensive.
         self.addresses = pulumi.Output.all(**self.by_name)
         self.register_outputs({})
 
     def _stand_up(self, name: str, listener: DedicatedListener) -> pulumi.Output[str]:
-        way, role = self._args.way, f"{name}-{listener.key}-{listener.protocol.lower()}"
+        way, role = self._way, f"{name}-{listener.key}-{listener.protocol.lower()}"
         reserved = way.reserve(f"{role}-address", listener.address, pulumi.ResourceOptions(parent=self))
         ports = [
             ServicePort(name, port, listener.protocol, listener.targets[name]) for name, port in listener.ports.items()
         ]
         way.load_balancer(role, listener.service, ports, [reserved], self, new=True)
         return reserved.address
-
-    @property
-    def listeners(self) -> Sequence[DedicatedListener]:
-        """Every LoadBalancer."""
-        return self._args.listeners
 
     def rows(self) -> dict[str, dict[str, pulumi.Input[str]]]:
         """Rows of the trunk ACL that assign each address to its customer, by the address's name; not for a draining
@@ -72,14 +65,14 @@ class DedicatedIngress(pulumi.ComponentResource):
                 "service": each.service,
                 **({"trunk": each.settings.trunk} if each.settings.trunk else {}),
             }
-            for each in self._args.listeners
+            for each in self.listeners
             if each.status is Status.ACTIVE
         }
 
     @property
     def sockets(self) -> pulumi.Output[list[Own]]:
         """The SIP proxy's socket for each address."""
-        listeners = self._args.listeners
+        listeners = self.listeners
         return self.addresses.apply(
             lambda found: [
                 Own(each.ban, each.protocol, found[each.address], each.ports, each.targets) for each in listeners

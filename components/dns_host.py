@@ -12,6 +12,7 @@ import pulumi
 from inventory.endpoint import Record
 from settings.dns import Dns
 from settings.dns_routing import Probe
+from settings.tls import Tls
 
 
 @dataclass(frozen=True)
@@ -66,3 +67,12 @@ def host(backend: str) -> Callable[[pulumi.Resource, str, SipDnsArgs], ZoneHost]
     is there: the other hosts' clients are not loaded."""
     module = import_module(f"components.{backend.replace('-', '_')}.host")
     return cast("Callable[[pulumi.Resource, str, SipDnsArgs], ZoneHost]", module.Host)
+
+
+def look_before_caa(dns: Dns, tls: Tls) -> None:
+    """To be called before anything is declared, in stacks with CAA records alone: it asks a resolver. Raises
+    `RefusedError` for a zone whose DNSSEC chain is broken."""
+    from components.dns_chain import look  # noqa: PLC0415 - a DNS library, which other stacks do without
+
+    if advice := look(dns.domain, tls.name_servers):
+        pulumi.log.warn(advice)

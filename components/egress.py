@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import pulumi
 
@@ -14,23 +13,9 @@ from engine.refusal import RefusedError
 from engine.tokens import NAT_EGRESS_POOL
 from inventory.address import Calls
 from inventory.capacity import EgressCapacity
+from settings import Settings
 from settings.egress import Egress, Slot
 from settings.retired import RetiredAddress
-
-
-@dataclass(frozen=True)
-class NatEgressPoolArgs:
-    """`before`: the gateway's addresses after the last update; None: there was no gateway.
-
-    `retired`: retired addresses by name; drained slots are moved there.
-    """
-
-    egress: Egress
-    region: str
-    labels: Mapping[str, str]
-    protect: bool
-    before: GatewayUse | None = None
-    retired: Mapping[str, RetiredAddress] = field(default_factory=dict)
 
 
 class NatEgressPool(pulumi.ComponentResource):
@@ -42,28 +27,32 @@ class NatEgressPool(pulumi.ComponentResource):
     deliberately does not manage the VPC network, its subnetworks and whether nodes have external addresses: a node
     with one bypasses the pool.
 
+    `before`: the gateway's addresses after the last update; None: there was no gateway.
+
     Outputs: `addresses` (IPs by slot name), `capacity` (ports and concurrent calls).
     """
 
     addresses: Mapping[str, pulumi.Output[str]]
     capacity: pulumi.Output[EgressCapacity]
 
-    def __init__(self, name: str, args: NatEgressPoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, settings: Settings, before: GatewayUse | None, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(NAT_EGRESS_POOL, name, None, opts)
-        refuse_cut(args.egress, args.before, args.retired)
-        for line in unannounced(args.egress, args.before):
+        egress = settings.egress
+        refuse_cut(egress, before, settings.retired)
+        for line in unannounced(egress, before):
             pulumi.log.warn(line, self)
-        egress = args.egress
         reserved = {
             slot: ReservedAddress(
                 f"{name}-slot-{slot}",
-                {"name": slot, "region": args.region, "addressType": "EXTERNAL", "labels": args.labels},
+                {"name": slot, "region": settings.region, "addressType": "EXTERNAL", "labels": settings.labels},
                 # Changing a description that was set manually would replace the address.
-                pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=["description"]),
+                pulumi.ResourceOptions(parent=self, protect=settings.protect, ignore_changes=["description"]),
             )
             for slot in egress.slots
         }
-        nat = self._gateway(name, args, reserved)
+        nat = self._gateway(name, settings, reserved)
         self.addresses = {slot: address.address for slot, address in reserved.items()}
         # Without the setting an adopted gateway keeps its minimum of ports, so it is read from the gateway.
         self.capacity = nat.min_ports_per_vm.apply(
@@ -75,14 +64,14 @@ class NatEgressPool(pulumi.ComponentResource):
         )
         self.register_outputs({"concurrentCalls": self.capacity.apply(lambda capacity: capacity.concurrent_calls)})
 
-    def _gateway(self, name: str, args: NatEgressPoolArgs, reserved: Mapping[str, ReservedAddress]) -> RouterNat:
-        egress, timeouts = args.egress, args.egress.timeouts
-        locked = pulumi.ResourceOptions(parent=self, protect=args.protect)
+    def _gateway(self, name: str, settings: Settings, reserved: Mapping[str, ReservedAddress]) -> RouterNat:
+        egress, timeouts = settings.egress, settings.egress.timeouts
+        locked = pulumi.ResourceOptions(parent=self, protect=settings.protect)
         router: pulumi.Input[str] = egress.router.name
         if egress.router.manage:
             router = Router(
                 f"{name}-router",
-                {"name": egress.router.name, "region": args.region, "network": egress.router.network},
+                {"name": egress.router.name, "region": settings.region, "network": egress.router.network},
                 locked,
             ).name
         return RouterNat(
@@ -90,7 +79,7 @@ class NatEgressPool(pulumi.ComponentResource):
             {
                 "name": egress.nat,
                 "router": router,
-                "region": args.region,
+                "region": settings.region,
                 "natIpAllocateOption": "MANUAL_ONLY",
                 # Self-links: raw addresses answer 404.
                 "natIps": [reserved[slot].self_link for slot in _carrying(egress, Calls.NEW)],
@@ -113,7 +102,8 @@ class NatEgressPool(pulumi.ComponentResource):
 
 
 def refuse_cut(egress: Egress, before: GatewayUse | None, retired: Mapping[str, RetiredAddress] | None = None) -> None:
-    """Refuse changes that would cut calls or cannot work; arguments as in `NatEgressPoolArgs`.
+    """Refuse changes that would cut calls or cannot work; `before` as in `NatEgressPool`,
+    `retired`: retired addresses by name; drained slots are moved there.
 
     Removing an address from the gateway cuts its connections at once, and the plugin does not object; and a new gateway
     refuses draining addresses (docs.cloud.google.com/nat/docs/set-up-manage-network-address-translation). That the

@@ -88,15 +88,14 @@ def refuse_cut(ingress: Ingress, serving: Set[str], retired: Mapping[str, Retire
     """
     set_back = {ipv6_name(each.address): protocol for protocol, each in ingress.listeners.items()}
     for name in sorted(serving - ingress.answering):
-        if name in ingress.address_names and name in set_back:
-            raise RefusedError(
-                f"ingress address {name} is active and cannot be set back to announced: customers send calls to it",
-                f"set warp-edge:ingress.{set_back[name].lower()}.ipv6.state: active, or leave it out",
-            )
         if name in ingress.address_names:
+            remedy = "leave it where it was, and announce another under warp-edge:ingress.announced"
+            if name in set_back:
+                key = f"warp-edge:ingress.{set_back[name].lower()}.ipv6.state"
+                remedy = f"set {key}: active, or leave it out"
             raise RefusedError(
                 f"ingress address {name} is active and cannot be set back to announced: customers send calls to it",
-                "leave it where it was, and announce another under warp-edge:ingress.announced",
+                remedy,
             )
         gone = retired.get(name)
         if not (gone and gone.retired_on and gone.replaced_by):

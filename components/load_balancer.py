@@ -13,6 +13,7 @@ from components.sdk.kubernetes import Service
 from components.sdk.resource import Properties
 from engine.refusal import RefusedError
 from settings.ingress import Ingress
+from trunk_text import Network
 
 Protocol = Literal["UDP", "TCP"]
 
@@ -42,11 +43,27 @@ class ServicePort:
 
 
 @dataclass(frozen=True)
+class Admission:
+    """`ranges`: sorted, IPv4 first, none inside another. `opens`: the firewall has to change before the trunk ACL,
+    otherwise after it. `left`: ranges that stay admitted until the next update, because this one opens."""
+
+    ranges: tuple[Network, ...]
+    opens: bool = False
+    left: int = 0
+
+    def of(self, *, dual: bool) -> list[str]:
+        """For a Service of IPv4, or of both families. An IPv4 Service gets no IPv6 ranges: GKE's older load balancer
+        puts all into one firewall rule, which holds one family. Never empty: GKE takes that for every source."""
+        return [str(each) for each in self.ranges if dual or each.version == 4]
+
+
+@dataclass(frozen=True)
 class WayIn:
     """What addresses and Services of customers' ways in have in common. `labels` go on both; `protect` locks the
     addresses and the LoadBalancers.
 
-    `on_failure`: run by the engine if a LoadBalancer does not come up, for example `explain_pending`.
+    `on_failure`: run by the engine if a LoadBalancer does not come up, for example `explain_pending`. `admission`: the
+    only sources of its LoadBalancers; None: those of the settings, or all. `after`: what has to be there first.
     """
 
     ingress: Ingress
@@ -54,6 +71,8 @@ class WayIn:
     labels: Mapping[str, str]
     protect: bool
     on_failure: pulumi.ErrorHook | None = None
+    admission: Admission | None = None
+    after: Sequence[pulumi.Resource] = ()
 
     def reserve(self, name: str, address: str, opts: pulumi.ResourceOptions, **more: str) -> Address:
         """A reserved address of the region; `more` are properties that IPv6 has."""
@@ -86,7 +105,7 @@ class WayIn:
         """A LoadBalancer on its reserved addresses, IPv4 first. `up` waits for the address, with a bound, and for
         nothing else. `new`: no such Service was ever made by hand, so nothing is taken over, and no rule moves."""
         ingress, hook = self.ingress, self.on_failure
-        spec = load_balancer_spec(ingress, ports, dual=len(reserved) > 1)
+        spec = load_balancer_spec(ingress, ports, dual=len(reserved) > 1, admission=self.admission)
         annotations: dict[str, pulumi.Input[str]] = {
             WAIT_FOR: HAS_ADDRESS,
             WAIT_SECONDS: str(ingress.address_timeout_seconds),
@@ -100,11 +119,15 @@ class WayIn:
         if ingress.take_over_fields and not new:
             annotations[TAKE_OVER] = "true"
         hooks = pulumi.ResourceHookBinding(on_error=[hook]) if hook else None
-        opts = pulumi.ResourceOptions(parent=parent, protect=self.protect, hooks=hooks)
+        opts = pulumi.ResourceOptions(
+            parent=parent, protect=self.protect, hooks=hooks, depends_on=list(self.after) or None
+        )
         self.service(name, known_as, spec, annotations, opts)
 
 
-def load_balancer_spec(ingress: Ingress, ports: Sequence[ServicePort], *, dual: bool = False) -> Properties:
+def load_balancer_spec(
+    ingress: Ingress, ports: Sequence[ServicePort], *, dual: bool = False, admission: Admission | None = None
+) -> Properties:
     """The spec of a LoadBalancer Service that carries SIP, without its address.
 
     Raises `RefusedError` for a Service that mixes protocols: on GKE before 1.36 it stays `<pending>` forever
@@ -124,7 +147,7 @@ def load_balancer_spec(ingress: Ingress, ports: Sequence[ServicePort], *, dual: 
         "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": ingress.affinity_seconds}},
         "selector": ingress.selector,
         "ports": service_ports(ports),
-        "loadBalancerSourceRanges": list(ingress.source_ranges) or None,
+        "loadBalancerSourceRanges": (admission.of(dual=dual) if admission else list(ingress.source_ranges)) or None,
         "ipFamilyPolicy": "RequireDualStack" if dual else None,
         "ipFamilies": ["IPv4", "IPv6"] if dual else None,
     }

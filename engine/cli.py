@@ -8,9 +8,9 @@ import re
 import shlex
 import socket
 import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ CONFIGURES = "PULUMI_"  # prefix of the engine's own environment variables
 REPORTS = "PULUMI_ENABLE_"  # except those that only choose the form of its reports
 # Operations after which the cloud may have resources missing in the state (pulumi/sdk/go/common/apitype/core.go).
 ADDING = ("creating", "importing")
-DELETING = "deleting"
+DELETING = ("deleting",)
 # The state file, or the attribute file beside it, is briefly empty while an engine writes it. Commands and the program
 # read it first, before they change anything.
 BEING_WRITTEN = "failed to load checkpoint: EOF"
@@ -91,28 +91,28 @@ class Cli:
         ours = {key: value for key, value in os.environ.items() if not (self.apart and key in foreign)}
         return {**ours, **self.environment}
 
-    def run(self, *arguments: str, extra: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end, successful or not. A lock that a crash left behind is released first."""
-        done = self._engine(arguments, extra or {})
-        if done.returncode and locked_by_the_dead(f"{done.stdout}{done.stderr}"):
-            self.text("cancel", "--stack", self.stack, "--yes")
-            return self.run(*arguments, extra=extra)
-        return done
-
-    def _engine(
-        self, arguments: Sequence[str], extra: Mapping[str, str], show: Callable[[str], None] | None = None
+    def run(
+        self, *arguments: str, extra: Mapping[str, str] | None = None, show: Callable[[str], None] | None = None
     ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, successful or not; `show` as in `engine.run`. A lock that a crash left behind is
+        released first."""
         command = ["pulumi", "--cwd", str(self.project), "--non-interactive", *arguments]
         try:
-            for _ in range(ATTEMPTS - 1):
-                done = engine_run.run(command, {**self.surroundings(), **extra}, show)
-                if not done.returncode or BEING_WRITTEN not in f"{done.stdout}{done.stderr}":
-                    return done
-            return engine_run.run(command, {**self.surroundings(), **extra}, show)
+            for _ in range(ATTEMPTS):
+                done = engine_run.run(command, {**self.surroundings(), **(extra or {})}, show)
+                output = f"{done.stdout}{done.stderr}"
+                if not done.returncode or BEING_WRITTEN not in output:
+                    break
         except FileNotFoundError:
             raise EngineError(
                 "pulumi", with_remedy("`pulumi` is not on PATH", "install it, or build it with `make up`")
             ) from None
+        if done.returncode and locked_by_the_dead(output):
+            if show:
+                print("releasing the lock of a process that no longer exists")
+            self.text("cancel", "--stack", self.stack, "--yes")
+            return self.run(*arguments, extra=extra, show=show)
+        return done
 
     def text(self, *arguments: str) -> str:
         """Standard output of a command that must succeed. Raises `EngineError`."""
@@ -129,23 +129,16 @@ class Cli:
         answer = self.text(*arguments)
         try:
             found = json.loads(answer) if answer.strip() else None
+            wrong = "" if isinstance(found, dict | None) else "not a JSON object"
         except (ValueError, RecursionError):
-            raise EngineError(
-                f"pulumi {shlex.join(arguments)}", f"its output is not JSON{_quoted(arguments, answer)}"
-            ) from None
-        if found is not None and not isinstance(found, dict):
-            raise EngineError(
-                f"pulumi {shlex.join(arguments)}", f"its output is not a JSON object{_quoted(arguments, answer)}"
-            )
+            wrong = "not JSON"
+        if wrong:
+            raise EngineError(f"pulumi {shlex.join(arguments)}", f"its output is {wrong}{_quoted(arguments, answer)}")
         return found or {}
 
     def show(self, *arguments: str) -> int:
         """Run a command with its output on the terminal; return its exit status. Locks as in `run`."""
-        done = self._engine(arguments, {}, _print)
-        if done.returncode and locked_by_the_dead(done.stdout):
-            print("releasing the lock of a process that no longer exists")
-            self.text("cancel", "--stack", self.stack, "--yes")
-            return self.show(*arguments)
+        done = self.run(*arguments, show=partial(print, end="", flush=True))
         if refused := refused_state(done.stdout):
             print(refused)
         if done.returncode < 0:
@@ -175,13 +168,15 @@ class Cli:
 
     def interrupted(self) -> list[str]:
         """URNs of resources whose creation was interrupted: the cloud may have them, the state does not."""
-        pending = self.deployment().get("pending_operations") or ()
-        return [each["resource"]["urn"] for each in pending if each.get("type") in ADDING]
+        return self._pending(ADDING)
 
     def deleting(self) -> list[str]:
         """URNs of resources whose deletion was interrupted: the state has them, the cloud may not."""
+        return self._pending(DELETING)
+
+    def _pending(self, types: Sequence[str]) -> list[str]:
         pending = self.deployment().get("pending_operations") or ()
-        return [each["resource"]["urn"] for each in pending if each.get("type") == DELETING]
+        return [each["resource"]["urn"] for each in pending if each.get("type") in types]
 
     def forget_deletions(self) -> None:
         """Refresh the state: resources that no longer exist are dropped from it, and the next update creates them.
@@ -198,11 +193,7 @@ class Cli:
 
     def preview(self, *arguments: str) -> Events:
         """What an update would do. Failures are in the result; raises `EngineError` if there is no readable output."""
-        done = self.preview_stream(*arguments)
-        events = _events(_lines(done.stdout))
-        if done.returncode and not events.failures:
-            raise EngineError("pulumi preview", f"{done.stdout}{done.stderr}")
-        return events
+        return _events("pulumi preview", self.preview_stream(*arguments))
 
     def preview_stream(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """What an update would do, as the engine's events, one JSON object per line."""
@@ -215,10 +206,7 @@ class Cli:
             *("import", "--file", str(file), "--stack", self.stack, "--yes", "--json", "--generate-code=false"),
             *("--skip-preview", f"--protect={str(protect).lower()}"),
         )
-        events = _events(_lines(done.stdout))
-        if done.returncode and not events.failures:
-            raise EngineError("pulumi import", f"{done.stdout}{done.stderr}")
-        return events
+        return _events("pulumi import", done)
 
 
 def refused_state(output: str) -> str:
@@ -236,11 +224,6 @@ def _quoted(arguments: Sequence[str], answer: str) -> str:
     if SHOW_SECRETS in arguments:
         return f" ({len(answer):,} characters, not shown here because they may contain secrets)"
     return f": {hidden(answer):.200}"
-
-
-def _print(line: str) -> None:
-    sys.stdout.write(line)
-    sys.stdout.flush()
 
 
 def locked_by_the_dead(output: str) -> bool:
@@ -263,27 +246,22 @@ def _alive(pid: int) -> bool:
     return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
-def _lines(text: str) -> Iterator[Json]:
-    """The events; plugins and language hosts write other lines among them."""
-    for line in text.splitlines():
-        if line.startswith("{"):
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            yield event
-
-
-def _events(stream: Iterator[Json]) -> Events:
+def _events(command: str, done: subprocess.CompletedProcess[str]) -> Events:
     events = Events()
-    for event in stream:
+    for line in done.stdout.splitlines():
+        try:
+            event = json.loads(line) if line.startswith("{") else {}
+        except ValueError:
+            continue  # plugins and language hosts write other lines among the events
         if step := (event.get("resourcePreEvent") or {}).get("metadata"):
             events.steps.append(step_of(step))
-        elif done := (event.get("resOutputsEvent") or {}).get("metadata"):
-            if done.get("type") == STACK:
-                events.outputs = masked((done.get("new") or {}).get("outputs") or {})
+        elif result := (event.get("resOutputsEvent") or {}).get("metadata"):
+            if result.get("type") == STACK:
+                events.outputs = masked((result.get("new") or {}).get("outputs") or {})
         elif (said := event.get("diagnosticEvent")) and said.get("severity") == "error":
             events.failures.append(Failure(said.get("urn") or "", str(said.get("message") or "").strip()))
+    if done.returncode and not events.failures:
+        raise EngineError(command, f"{done.stdout}{done.stderr}")
     return events
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +13,10 @@ from engine.dns_hosts import OF_RECORD_SET
 from engine.effects import Effect, effect_of
 from engine.leaves import KUBERNETES, Sides, changed_leaves, differs, empty
 from engine.tokens import logical_name, type_of
-from engine.values import UNKNOWN
+from engine.values import readable
 from secret_text import SECRET, hidden
 
 ABSENT = "(none)"
-AT_UPDATE = "assigned at update"
 LONGEST = 400  # characters shown of one value
 LINES = 3  # shown of one text
 # Types without a counterpart in the cloud: the engine's own records and generated secrets.
@@ -69,13 +69,13 @@ class Comparison:
 
 def compare(steps: Sequence[Mapping[str, Any]]) -> Comparison:
     """From the `steps` of `pulumi preview --json`."""
-    ours = [step for step in steps if not type_of(step["urn"]).startswith(OURS)]
-    by_operation: dict[str, list[Mapping[str, Any]]] = {}
-    for step in ours:
-        by_operation.setdefault(step["op"], []).append(step)
-    created = by_operation.get("create", [])
+    by_operation = defaultdict[str, list[Mapping[str, Any]]](list)
+    for step in steps:
+        if not type_of(step["urn"]).startswith(OURS):
+            by_operation[step["op"]].append(step)
+    created = by_operation["create"]
     taken_over = {type_: host.title for type_, host in OF_RECORD_SET.items() if not host.imported}
-    updated = [difference for step in by_operation.get("update", []) for difference in _differences(step)]
+    updated = [difference for step in by_operation["update"] for difference in _differences(step)]
     return Comparison(
         differences=tuple(sorted(updated, key=lambda each: (list(Effect).index(each.effect), each.resource))),
         creations=tuple(known_as(step) for step in created if type_of(step["urn"]) not in taken_over),
@@ -84,9 +84,9 @@ def compare(steps: Sequence[Mapping[str, Any]]) -> Comparison:
             for type_, title in taken_over.items()
             if (found := tuple(known_as(step) for step in created if type_of(step["urn"]) == type_))
         },
-        replacements=tuple(known_as(step) for step in by_operation.get("replace", [])),
-        deletions=tuple(known_as(step) for step in by_operation.get("delete", [])),
-        unchanged=len(by_operation.get("same", [])),
+        replacements=tuple(known_as(step) for step in by_operation["replace"]),
+        deletions=tuple(known_as(step) for step in by_operation["delete"]),
+        unchanged=len(by_operation["same"]),
     )
 
 
@@ -109,7 +109,11 @@ def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
     type_token = type_of(step["urn"])
     before, after = (masked(step.get(state) or {}) for state in ("oldState", "newState"))
     sides = Sides(_object(before.get("outputs")), _object(before.get("inputs")), _object(after.get("inputs")))
-    reported = _reported(step) or (_differing_inputs(sides) if type_token.startswith(DYNAMIC) else {})
+    reported = _reported(step)
+    if not reported and type_token.startswith(DYNAMIC):
+        # A dynamic provider does not always report the inputs that differ from the last update's.
+        parts = {key: sides.at((key,)) for key in {**sides.wanted, **sides.asked} if not key.startswith("__")}
+        reported = {key: "" for key, part in parts.items() if differs(part.live, part.wanted)}
     mirrors = [path for path in reported if path.startswith(MIRRORS)]
     reported = {path: kind for path, kind in reported.items() if path not in mirrors}
     kubernetes = type_token.startswith(KUBERNETES)
@@ -124,11 +128,8 @@ def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
         silent = sorted({path.partition(".")[0].partition("[")[0] for path in mirrors})
         effect, words = Effect.NONE, "the provider's default labels"
     elif kubernetes and reported:
-        silent, effect, words = (
-            sorted(reported),
-            Effect.NONE,
-            "the cluster has the same value; only the field's ownership is recorded",
-        )
+        silent, effect = sorted(reported), Effect.NONE
+        words = "the cluster has the same value; only the field's ownership is recorded"
     elif type_token.startswith(DYNAMIC):
         silent, effect, words = ["__provider"], Effect.NONE, "how it is applied"
     else:
@@ -142,12 +143,6 @@ def _reported(step: Mapping[str, Any]) -> dict[str, str]:
     return {
         path: str((kind or {}).get("diffKind") or (kind or {}).get("kind") or "") for path, kind in detailed.items()
     }
-
-
-def _differing_inputs(sides: Sides) -> dict[str, str]:
-    """Inputs that differ from the last update's; a dynamic provider does not always report them."""
-    parts = {key: sides.at((key,)) for key in {**sides.wanted, **sides.asked} if not key.startswith("__")}
-    return {key: "" for key, part in parts.items() if differs(part.live, part.wanted)}
 
 
 def _shown(before: Any, after: Any) -> tuple[str, str]:
@@ -180,6 +175,5 @@ def _value(value: Any) -> str:
 
 
 def _bounded(text: str) -> str:
-    for unknown in UNKNOWN:
-        text = text.replace(unknown, AT_UPDATE)
+    text = readable(text)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -91,7 +91,14 @@ def changed_leaves(sides: Sides, reported: Mapping[str, str], *, kubernetes: boo
         whole = _whole_list(sides, steps) if kubernetes else steps
         part = sides.at(whole)
         if any(isinstance(side, dict | list) for side in part.all):
-            leaves = list(_compared(part, _written(whole), str(whole[-1]) if whole else "", kubernetes=kubernetes))
+            leaves = list(
+                _compared(
+                    part,
+                    "".join(map(_step, whole)).removeprefix("."),
+                    str(whole[-1]) if whole else "",
+                    kubernetes=kubernetes,
+                )
+            )
             if len(steps) > len(whole) + 1:  # of an element only this: what it lost otherwise, the server decides
                 leaves = [leaf for leaf in leaves if not leaf.dropped or parsed(leaf.path)[-1] == steps[-1]]
         else:
@@ -171,10 +178,10 @@ def _keys(name: str, lists: Iterable[Any]) -> tuple[str, ...] | None:
 
 
 def _by_key(elements: Any, keys: tuple[str, ...]) -> dict[str, Any]:
-    def key_of(element: Mapping[str, Any]) -> str:
-        return "/".join(str(element.get(key, _KEY_DEFAULTS.get(key))) for key in keys)
-
-    return {key_of(element): element for element in elements} if isinstance(elements, list) else {}
+    return {
+        "/".join(str(element.get(key, _KEY_DEFAULTS.get(key))) for key in keys): element
+        for element in (elements if isinstance(elements, list) else ())
+    }
 
 
 def _whole_list(sides: Sides, steps: Steps) -> Steps:
@@ -183,10 +190,6 @@ def _whole_list(sides: Sides, steps: Steps) -> Steps:
         if isinstance(step, int) and place and _keys(str(steps[place - 1]), sides.at(steps[:place]).all):
             return steps[:place]
     return steps
-
-
-def _written(steps: Steps) -> str:
-    return "".join(map(_step, steps)).removeprefix(".")
 
 
 def _step(step: Step) -> str:

@@ -17,7 +17,18 @@ import pulumi
 from pulumi.output import contains_unknowns
 
 from engine.refusal import RefusedError
-from engine.tokens import ADDRESS, DEDICATED_INGRESS, NAT, RECORD_SETS, SERVICE, TRUNK_ACL, within
+from engine.tokens import (
+    ACL_ENFORCEMENT,
+    ADDRESS,
+    DEDICATED_INGRESS,
+    NAT,
+    RECORD_SETS,
+    SERVICE,
+    SIP_INGRESS,
+    TRUNK_ACL,
+    logical_name,
+    within,
+)
 from engine.values import TARGETED, WHOLE
 
 
@@ -42,7 +53,8 @@ class DedicatedUse:
 class Record:
     """`gateway`: what the NAT gateway used; `serving`: names of the shared addresses at which LoadBalancers answered;
     `trunks`: BAN to trunks' text; `dedicated`: name of each dedicated address to its names and row; `rotation`: how
-    often the reader's credentials were changed. None: there was none.
+    often the reader's credentials were changed; `admitted`: the source ranges of each shared LoadBalancer, empty where
+    it admits all; `token`: how often the RPC token was changed. None: there was none.
     """
 
     gateway: GatewayUse | None = None
@@ -50,6 +62,8 @@ class Record:
     trunks: Mapping[str, str] | None = None
     dedicated: Mapping[str, DedicatedUse] = field(default_factory=dict)
     rotation: int | None = None
+    admitted: tuple[frozenset[str], ...] = ()
+    token: int | None = None
 
 
 def last_update() -> Record:
@@ -73,7 +87,8 @@ def last_update() -> Record:
     serving = _serving(resources) - dedicated.keys()
     # Left out of the state where there was no rotation.
     rotation = None if acl is None else int((acl.get("signIn") or {}).get("rotation", 0))
-    return Record(gateways[0] if gateways else None, serving, acl.get("trunks") if acl else None, dedicated, rotation)
+    trunks, admitted = acl.get("trunks") if acl else None, _admitted(by_urn)
+    return Record(gateways[0] if gateways else None, serving, trunks, dedicated, rotation, admitted, _token(by_urn))
 
 
 @dataclass(frozen=True)
@@ -142,6 +157,22 @@ def _serving(resources: Iterable[Mapping[str, Any]]) -> frozenset[str]:
         for address in _outputs_of(resources, ADDRESS)
         if address.get("name") and address.get("address") in answering
     )
+
+
+def _admitted(by_urn: Mapping[str, Any]) -> tuple[frozenset[str], ...]:
+    """Of each LoadBalancer of the shared ingress."""
+    services = _outputs_of((each for urn, each in by_urn.items() if within(urn, SIP_INGRESS)), SERVICE)
+    specs = (each.get("spec") or {} for each in services)
+    return tuple(
+        frozenset(spec.get("loadBalancerSourceRanges") or ()) for spec in specs if spec.get("type") == "LoadBalancer"
+    )
+
+
+def _token(by_urn: Mapping[str, Any]) -> int | None:
+    """By the names of the tokens in the state: of the last two rotations there is one each."""
+    names = (logical_name(urn) for urn in by_urn if within(urn, ACL_ENFORCEMENT))
+    found = [re.fullmatch(r"acl-enforcement-token(?:-(\d+))?", name) for name in names]
+    return max((int(each[1] or 0) for each in found if each), default=None)
 
 
 def _dedicated(by_urn: Mapping[str, Any]) -> dict[str, DedicatedUse]:

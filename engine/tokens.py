@@ -17,6 +17,9 @@ FIREWALL_POLICY_RULES = frozenset(
     f"gcp:compute/{kind[0].lower()}{kind[1:]}:{kind}"
     for kind in ("FirewallPolicyRule", "NetworkFirewallPolicyRule", "RegionNetworkFirewallPolicyRule")
 )
+SECURITY_POLICY = "gcp:compute/regionSecurityPolicy:RegionSecurityPolicy"
+EDGE_SECURITY_SERVICE = "gcp:compute/networkEdgeSecurityService:NetworkEdgeSecurityService"
+ARMOR_TIER = "gcp:compute/projectCloudArmorTier:ProjectCloudArmorTier"
 HEALTH_CHECK = "gcp:compute/healthCheck:HealthCheck"
 CONNECTION = "gcp:servicenetworking/connection:Connection"
 ZONE = "gcp:dns/managedZone:ManagedZone"
@@ -29,10 +32,19 @@ BUCKET = "gcp:storage/bucket:Bucket"
 BUCKET_OBJECT = "gcp:storage/bucketObject:BucketObject"
 BUCKET_MEMBER = "gcp:storage/bucketIAMMember:BucketIAMMember"
 BUCKET_BINDING = "gcp:storage/bucketIAMBinding:BucketIAMBinding"
+ZONE_MEMBER = "gcp:dns/dnsManagedZoneIamMember:DnsManagedZoneIamMember"
+SERVICE_ACCOUNT_MEMBER = "gcp:serviceaccount/iAMMember:IAMMember"
+ALERT_POLICY = "gcp:monitoring/alertPolicy:AlertPolicy"
+NOTIFICATION_CHANNEL = "gcp:monitoring/notificationChannel:NotificationChannel"
+UPTIME_CHECK = "gcp:monitoring/uptimeCheckConfig:UptimeCheckConfig"
+DASHBOARD = "gcp:monitoring/dashboard:Dashboard"
 
 SERVICE = "kubernetes:core/v1:Service"
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
 KUBERNETES_SECRET = "kubernetes:core/v1:Secret"  # noqa: S105
+SERVICE_ACCOUNT = "kubernetes:core/v1:ServiceAccount"
+ROLE = "kubernetes:rbac.authorization.k8s.io/v1:Role"
+ROLE_BINDING = "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding"
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 NETWORK_POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 DISRUPTION_BUDGET = "kubernetes:policy/v1:PodDisruptionBudget"
@@ -48,7 +60,10 @@ SIP_DNS = "warp:edge:SipDns"
 TRUNK_DATABASE = "warp:edge:TrunkDatabase"
 TRUNK_ACL_SCHEMA = "warp:edge:TrunkAclSchema"
 ACL_ENFORCEMENT = "warp:edge:AclEnforcement"
+TLS_CERTIFICATE = "warp:edge:TlsCertificate"
+EDGE_PROTECTION = "warp:edge:EdgeProtection"
 INVENTORY_SITE = "warp:edge:InventorySite"
+EDGE_ALERTS = "warp:edge:EdgeAlerts"
 
 
 def type_of(urn: str) -> str:

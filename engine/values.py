@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from refusal import some
 
 # One for each kind of value (pulumi/sdk/go/common/resource/plugin/rpc.go).
 UNKNOWN = frozenset(
@@ -17,6 +19,7 @@ UNKNOWN = frozenset(
         "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
     )
 )
+AT_UPDATE = "assigned at update"  # what people are shown instead
 # Why published outputs have one, and the remedy.
 TARGETED = "a targeted update (--target, --exclude) wrote these outputs without it"
 NOTHING = "there are no outputs: this stack has had no complete, successful update"
@@ -30,22 +33,34 @@ def is_unknown(value: Any) -> bool:
     return isinstance(value, str) and value in UNKNOWN
 
 
+def readable(text: str) -> str:
+    """A text without placeholders."""
+    for unknown in UNKNOWN:
+        text = text.replace(unknown, AT_UPDATE)
+    return text
+
+
 def missing_values(outputs: Any, at: str = "") -> str:
     """A message about placeholders in outputs; empty if there are none."""
-    found = [each or "all of it" for each in unknown_places(outputs, at)]
-    if not found:
-        return ""
-    more = f" and {len(found) - 3} more" if found[3:] else ""
-    return f"no value is known for {', '.join(found[:3])}{more}: {TARGETED}"
+    found = [place or "all of it" for place, value in leaves(outputs, at) if is_unknown(value)]
+    return f"no value is known for {some(found, 3)}: {TARGETED}" if found else ""
 
 
-def unknown_places(value: Any, at: str = "") -> Iterator[str]:
-    """Paths of placeholders in a JSON value: `dns.records[0].data[0]`; `at` is the path of the value itself."""
-    if is_unknown(value):
-        yield at
-    elif isinstance(value, Mapping):
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Path and value of everything inside `value` that is neither a mapping nor a list: `dns.records[0].data[0]`;
+    `path` is that of the value itself."""
+    if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from unknown_places(inner, f"{at}.{key}" if at else str(key))
-    elif isinstance(value, list | tuple):
+            yield from leaves(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
         for index, inner in enumerate(value):
-            yield from unknown_places(inner, f"{at}[{index}]")
+            yield from leaves(inner, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def at(value: Any, path: str) -> Any:
+    """The value at a path of mappings like `spec.ports`; None if absent."""
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value

@@ -1,6 +1,6 @@
 """DNS routing: which of several regions' addresses is answered for a name, decided by its host for each query.
 
-How Cloud DNS is configured is in `components/cloud_dns/routing.py`.
+How Cloud DNS is configured is in `components/cloud_dns/host.py`.
 """
 
 from __future__ import annotations

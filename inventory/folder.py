@@ -27,7 +27,8 @@ def replace(folder: Path, files: Mapping[str, bytes]) -> None:
     mark = secrets.token_hex(4)
     new, old = (folder.with_name(f".{folder.name}.{mark}.{kind}") for kind in ("new", "old"))
     try:
-        for path, content in {**files, MANIFEST: _manifest(files)}.items():
+        manifest = "".join(f"{path}\n" for path in sorted(files)).encode()
+        for path, content in {**files, MANIFEST: manifest}.items():
             _write(new / path, content)
         if folder.exists():
             folder.rename(old)
@@ -54,10 +55,6 @@ def _refuse_strangers(folder: Path) -> None:
     }
     if strangers := sorted(found - ours):
         raise Refusal(f"{folder} has {strangers[0]}, which is not a file of a site", ANOTHER)
-
-
-def _manifest(files: Mapping[str, bytes]) -> bytes:
-    return "".join(f"{path}\n" for path in sorted(files)).encode()
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -117,7 +117,7 @@ class PublishedRecord(Published):
     """One record set of output `dns`."""
 
     name: HostName
-    type: Literal["A", "AAAA", "SRV", "NAPTR"]
+    type: Literal["A", "AAAA", "SRV", "NAPTR", "CAA", "CNAME"]
     ttl: Annotated[int, Field(ge=1, le=2**31 - 1)]
     data: Annotated[tuple[str, ...], Field(min_length=1, max_length=100)]
     one_of: Annotated[tuple[IpAddress, ...], Field(max_length=100)] = ()

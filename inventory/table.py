@@ -91,26 +91,24 @@ class IpInventoryTable:
         columns, gap = self._columns(options.max_width)
         widths = _widths(columns, options.max_width - gap * (len(columns) - 1))
         several = len({row.region for row in self.rows}) > 1
-        places = iter(range(len(self.rows)))
-        headed = False
-        for region, group in groupby(self.rows, key=lambda row: row.region):
+        by_region = groupby(range(len(self.rows)), key=lambda place: self.rows[place].region)
+        for number, (region, places) in enumerate(by_region):
             if several:
                 yield Text(region, style="bold", overflow="fold")
             table = Table(
                 box=SIMPLE_HEAD,
                 show_edge=False,
-                show_header=not headed,
+                show_header=number == 0,
                 pad_edge=False,
                 padding=(0, gap - 1, 0, 0),
                 leading=0 if len(columns) > 3 else 1,
             )
             for column, width in zip(columns, widths, strict=True):
                 table.add_column(column.heading, width=width, overflow="fold")
-            for _, place in zip(group, places, strict=False):
+            for place in places:
                 table.add_row(*(column.cells[place] for column in columns))
             yield table
             yield ""
-            headed = True
         yield Text(self.digest, style="table.caption", overflow="fold")
 
     def _columns(self, room: int) -> tuple[list[_Column], int]:

@@ -13,13 +13,23 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 START = "start.py"
-FRAGMENTS = ("ip_auth.cfg", "limits.cfg", "table_mtree.cfg", "table_permissions.cfg", "rpc.cfg")
-PROGRAMS = (START, "gate.py", "snapshot.py")
+FRAGMENTS = (
+    "ip_auth.cfg", "limits.cfg", "table_mtree.cfg", "table_permissions.cfg", "rpc.cfg", "unknown.cfg",
+    "trunk_limits.cfg", "hep.cfg",
+)  # fmt: skip
+# Published where there is TLS.
+TLS_LISTEN, TLS = "tls_listen.cfg", "tls.cfg"
+CERTIFICATE_FOLDER = "/etc/kamailio/tls"  # where the proxies mount the Secret
+TLS_FRAGMENTS = (TLS_LISTEN, TLS)
+PROGRAMS = (START, "gate.py", "snapshot.py", "tls_layout.py")
 
 
 # For the kernel, not for Kamailio: the limit of connections per source.
 LIMIT_PER_SOURCE = "limits.nft"
 _PORTS = re.compile(r"^define PORTS = .*$", re.MULTILINE)
+
+# Published where there are settings of limits or capture; ip_auth.cfg imports it.
+PROTECTION = "protection.cfg"
 
 # Published where there are dedicated addresses.
 DEDICATED = "dedicated.cfg"
@@ -72,6 +82,11 @@ def limit_per_source(ports: Iterable[int]) -> str:
     return _PORTS.sub(f"define PORTS = {{ {', '.join(map(str, sorted(set(ports))))} }}", text)
 
 
-def fragments() -> dict[str, str]:
-    """Every fragment by its file name, and the command that starts Kamailio: the data of the ConfigMap."""
-    return {name: (FOLDER / name).read_text(encoding="utf-8") for name in (*FRAGMENTS, *PROGRAMS)}
+def tls_profiles(folder: str) -> str:
+    """The file that module tls reads, with a certificate in this folder."""
+    return (FOLDER / TLS).read_text(encoding="utf-8").replace(CERTIFICATE_FOLDER, folder)
+
+
+def fragments(names: Iterable[str] = (*FRAGMENTS, *PROGRAMS)) -> dict[str, str]:
+    """Fragments by their file names, and the command that starts Kamailio: the data of the ConfigMap."""
+    return {name: (FOLDER / name).read_text(encoding="utf-8") for name in names}

@@ -9,7 +9,7 @@ soon as that is back. The main process loads tables only before it has children,
 
 The snapshot has to be whole, and signed with a key made of the RPC token. Without such a one Kamailio starts with no
 table and answers 503 until the database is back. Environment: README.md, "Start without the database". It needs Python
-3.11 and the two modules beside it, nothing else.
+3.11 and the three modules beside it, nothing else. TLS that is known not to hold is refused (tls_layout.py).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ if "kamailio" not in sys.modules:
     package.__path__ = [str(Path(__file__).parent)]
     sys.modules["kamailio"] = package
 
+from kamailio import tls_layout
 from kamailio.gate import AwayError, Database, Gate  # see above
 from kamailio.snapshot import Snapshot, Unusable, fetch
 
@@ -65,6 +66,11 @@ def main(command: list[str], environment: Mapping[str, str]) -> int:
     """Becomes Kamailio where the database answers."""
     if not command:
         say("what to start? as in: python3 start.py kamailio -DD -E")
+        return 2
+    try:
+        tls_layout.check(command, environment)
+    except tls_layout.LayoutError as error:
+        say(f"not started: {error}")
         return 2
     where, token = environment.get("WARP_ACL_SNAPSHOT", ""), environment.get("WARP_ACL_RPC_TOKEN", "")
     database = Database.read(environment)

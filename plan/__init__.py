@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from inventory.address import Status
 from inventory.endpoint import Endpoint, Record
 from inventory.outputs import Inventory
-from plan import names
+from plan import certificate, names
 from plan.addresses import addresses
 from plan.names import Listener, Listeners
 from settings import Settings
@@ -35,6 +35,7 @@ def plan(settings: Settings) -> Inventory:
         records=(
             *names.records(both, settings.dns.srv, naptr=settings.dns.naptr),
             *_dedicated_records(settings),
+            *certificate.of_region(settings),
         ),
         contact=settings.contact.published,
     )

@@ -9,9 +9,8 @@ from typing import Any, Literal
 from inventory.address import Address, Direction, Kind, NoticeOverride, Status
 from settings import Settings
 from settings.base import Section
-from settings.dedicated import DedicatedListener
 from settings.egress import Slot
-from settings.ingress import AnnouncedIngress, Ipv6, PublicListener, ipv6_name
+from settings.ingress import ipv6_name
 from settings.retired import RetiredAddress
 
 
@@ -30,7 +29,10 @@ def addresses(settings: Settings) -> Iterator[Address]:
         yield _living(own, name, each, Status.ANNOUNCED)
         if ingress.ipv6_subnetwork:
             yield _living(own, ipv6_name(name), each.ipv6, Status.ANNOUNCED)
-    yield from (_dedicated(each, region) for each in settings.dedicated_listeners)
+    for own_listener in settings.dedicated_listeners:
+        common = _inbound(settings, own_listener.protocol, f"Dedicated ingress ({own_listener.protocol})")
+        own = replace(common, customer=own_listener.ban)
+        yield _living(own, own_listener.address, own_listener.settings, own_listener.status)
     yield from (_slot(name, each, settings) for name, each in settings.egress.slots.items())
     yield from (_retired(name, each, region) for name, each in settings.retired.items())
 
@@ -50,30 +52,8 @@ def _inbound(settings: Settings, protocol: Literal["UDP", "TCP"], purpose: str |
     )
 
 
-def _living(
-    common: Address,
-    name: str,
-    life: PublicListener | AnnouncedIngress | Ipv6,
-    status: Status,
-    replaced_by: tuple[str, ...] = (),
-) -> Address:
+def _living(common: Address, name: str, life: Section, status: Status, replaced_by: tuple[str, ...] = ()) -> Address:
     return replace(common, name=name, status=status, replaced_by=replaced_by, **_said(life))
-
-
-def _dedicated(each: DedicatedListener, region: str) -> Address:
-    return Address(
-        purpose=f"Dedicated ingress ({each.protocol})",
-        name=each.address,
-        address="",
-        kind=Kind.LOAD_BALANCER,
-        direction=Direction.INBOUND,
-        protocol=each.protocol,
-        ports=tuple(each.ports.values()),
-        region=region,
-        status=each.status,
-        customer=each.ban,
-        **_said(each.settings),
-    )
 
 
 def _slot(name: str, slot: Slot, settings: Settings) -> Address:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
@@ -90,8 +90,16 @@ def read(region: str, share: RegionShare, shared_names: SipNames, outputs: Mappi
         if not isinstance(outputs.get(name), dict):
             raise Refusal(f"stack {share.stack} has no output {name}: it has had no successful update", again)
     raw: dict[str, Json] = {name: _whole(outputs[name]) for name in OF_A_REGION}
-    inventory = _model(ReachableInventory, share, "ipInventory", raw, again)
-    dns = _model(PublishedDns, share, "dns", raw, again)
+
+    def model(kind: type[T], name: str) -> T:
+        try:
+            return kind.of(raw[name])
+        except WrongFieldError as error:
+            what = f"{error.field!r:.80} = {error.value:.60}: {error.why}"
+            raise Refusal(f"stack {share.stack}, {name}: {what}", again) from None
+
+    inventory = model(ReachableInventory, "ipInventory")
+    dns = model(PublishedDns, "dns")
     if inventory.edited:
         raise Refusal(f"stack {share.stack}, ipInventory: its digest does not match its contents", again)
     if inventory.region != region:
@@ -107,8 +115,7 @@ def read(region: str, share: RegionShare, shared_names: SipNames, outputs: Mappi
     names = SipNames(dns.domain, shared_names.primary, shared_names.udp, shared_names.tcp, region)
     udp = _listener(share, names.fqdn(names.udp), inventory, dns, {"UDP": "sip"})
     tcp = _listener(share, names.fqdn(names.tcp), inventory, dns, ROLE_OF_TRANSPORT)
-    capacity = _model(PublishedCapacity, share, "egressCapacity", raw, again)
-    cost = _model(PublishedCost, share, "monthlyCost", raw, again)
+    capacity, cost = model(PublishedCapacity, "egressCapacity"), model(PublishedCost, "monthlyCost")
     return Region(region, share, Listeners(names, udp, tcp), inventory, dns, capacity, cost)
 
 
@@ -148,27 +155,13 @@ def _listener(
     return Listener(ports, ipv4[0], ipv6[0] if ipv6 else None)
 
 
-def _model(kind: type[T], share: RegionShare, name: str, raw: Mapping[str, Json], remedy: str) -> T:
-    try:
-        return kind.of(raw[name])
-    except WrongFieldError as error:
-        what = f"{error.field!r:.80} = {error.value:.60}: {error.why}"
-        raise Refusal(f"stack {share.stack}, {name}: {what}", remedy) from None
-
-
-def _whole(value: object) -> Json:
+def _whole(value: Any) -> Any:
     """Convert floats to integers: the engine passes all numbers as floats."""
-
-    def mended(inner: object) -> object:
-        if isinstance(inner, Mapping):
-            return {key: mended(each) for key, each in inner.items()}
-        if isinstance(inner, list):
-            return [mended(each) for each in inner]
-        return int(inner) if isinstance(inner, float) and inner.is_integer() else inner
-
-    found = mended(value)
-    assert isinstance(found, dict)
-    return found
+    if isinstance(value, Mapping):
+        return {key: _whole(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def in_order(regions: Iterable[Region]) -> list[Region]:
@@ -235,8 +228,8 @@ def _shared_addresses(names: SipNames, living: Sequence[Region], routing: Routin
 def probed_port(regions: Sequence[Region], role: str) -> int:
     """The port of the TCP LoadBalancers that the health check probes, the same for all. Raises `Refusal`."""
     ports = {each.name: each.listeners.tcp.ports.get(role) for each in active(regions)}
-    (first, port), *others = ports.items()
-    for name, other in [(first, port), *others]:
+    first, port = next(iter(ports.items()))
+    for name, other in ports.items():
         if other is None:
             raise Refusal(
                 f"region {name} has no port `{role}` over TCP, which routing.probe needs",

@@ -15,6 +15,7 @@ from settings.ingress import ipv6_name
 from settings.principal import database_user
 
 Id = tuple[str, str]  # logical name, import id
+OF_RENEWER = ("account", "role", "binding", "configuration", "renewer")  # all with its name
 
 
 def import_ids(settings: Settings, suffix: str = "") -> dict[str, str]:
@@ -31,7 +32,9 @@ def import_ids(settings: Settings, suffix: str = "") -> dict[str, str]:
             *_dns(settings),
             *_database(settings, suffix),
             *_enforcement(settings),
+            *_certificate(settings),
             *_site(settings),
+            *_protection(settings),
         )
     )
 
@@ -121,6 +124,26 @@ def _enforcement(settings: Settings) -> Iterator[Id]:
                 yield "acl-enforcement-monitoring", f"{namespace}/{reloader.name}"
 
 
+def _certificate(settings: Settings) -> Iterator[Id]:
+    if (tls := settings.tls) and tls.issuer:
+        namespace, enforcement = settings.ingress.namespace, settings.enforcement
+        yield "tls-certificate", f"{namespace}/{tls.secret}"
+        yield "tls-credentials", f"{namespace}/{tls.name}-credentials"
+        yield from ((f"tls-{part}", f"{namespace}/{tls.name}") for part in OF_RENEWER)
+        reloader = enforcement.reloader if enforcement else None
+        if reloader and reloader.network_policies:
+            yield "tls-network", f"{namespace}/{tls.name}"
+        if reloader and reloader.pod_monitoring:
+            yield "tls-monitoring", f"{namespace}/{tls.name}"
+
+
 def _site(settings: Settings) -> Iterator[Id]:
     if bucket := settings.inventory_site.bucket:
         yield "inventory-site-bucket", f"{settings.project}/{bucket}"
+
+
+def _protection(settings: Settings) -> Iterator[Id]:
+    if settings.protection.declared:
+        region = f"projects/{settings.project}/regions/{settings.region}"
+        yield "edge-protection-policy", f"{region}/securityPolicies/{settings.protection.policy}"
+        yield "edge-protection-service", f"{region}/networkEdgeSecurityServices/{settings.protection.service}"

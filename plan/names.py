@@ -79,11 +79,8 @@ class Listeners:
 
     def listener(self, protocol: str) -> tuple[str, Listener]:
         """The host name of a protocol's LoadBalancer, and the LoadBalancer."""
-        return (
-            (self.names.fqdn(self.names.udp), self.udp)
-            if protocol == "UDP"
-            else (self.names.fqdn(self.names.tcp), self.tcp)
-        )
+        label, found = (self.names.udp, self.udp) if protocol == "UDP" else (self.names.tcp, self.tcp)
+        return self.names.fqdn(label), found
 
 
 def names(dns: Dns, region: str = "") -> SipNames:

@@ -12,6 +12,7 @@ from typing import Any
 from pulumi_policy import PolicyResource, ResourceValidationArgs, Secret
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError
 
+from engine.values import leaves
 from policies.declared import UNKNOWN, Declared
 
 
@@ -67,16 +68,9 @@ def bare(value: Any) -> Any:
     return value
 
 
-def secret_paths(value: Any, path: str = "") -> Iterator[str]:
-    """Paths of the secrets inside bare inputs, as `leaves` writes paths."""
-    if isinstance(value, Secret):
-        yield path
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from secret_paths(inner, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from secret_paths(inner, f"{path}[{index}]")
+def secret_paths(inputs: Any) -> Iterator[str]:
+    """Paths of the secrets inside bare inputs."""
+    return (path for path, value in leaves(inputs) if isinstance(value, Secret))
 
 
 def _is_list(value: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -51,15 +51,3 @@ def at(value: Any, path: str) -> Any:
 def items(value: Any) -> Sequence[Any]:
     """The items of a list; empty for anything else."""
     return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
-
-
-def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Path and value of everything inside `value` that is neither a mapping nor a list."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from leaves(inner, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        for index, inner in enumerate(value):
-            yield from leaves(inner, f"{path}[{index}]")
-    else:
-        yield path, value

@@ -29,16 +29,11 @@ LONGEST = timedelta(days=366)  # a longer exception is a change of the rule
 
 @dataclass(frozen=True)
 class Refused:
-    """A violation, as text. Empty `urn`: the stack as a whole."""
+    """A violation, as text. Empty `urn`: the stack as a whole. `what`: the message without its remedy; empty if the
+    rule itself failed."""
 
     urn: str
     message: str
-
-
-@dataclass(frozen=True)
-class Violated(Refused):
-    """A rule found a violation, as opposed to failing itself. `what`: the message without its remedy."""
-
     what: str = ""
 
 
@@ -72,7 +67,7 @@ def judge_resource(rule: ResourceRule, resource: Declared, config: Mapping[str, 
     if rule.types and _left_out(resource):
         yield NotJudged(resource.urn, f"{resource.name}: {LEFT_OUT}")
         return
-    yield from _judge(rule, resource, lambda: rule.check(resource, options), options, today)
+    yield from _judge(rule, resource, partial(rule.check, resource, options), options, today)
 
 
 def judge_stack(
@@ -84,13 +79,13 @@ def judge_stack(
         yield options
         return
     among = [each for each in resources if each.type in rule.reads]
-    partial = any(map(_left_out, among))
+    incomplete = any(map(_left_out, among))
     for resource in filter(rule.about, resources):
         if _left_out(resource):
             yield NotJudged(resource.urn, f"{resource.name}: {LEFT_OUT}")
             continue
-        for verdict in _judge(rule, resource, _check_among(rule, resource, among, options), options, today):
-            if partial and isinstance(verdict, Violated):
+        for verdict in _judge(rule, resource, partial(rule.check, resource, among, options), options, today):
+            if incomplete and isinstance(verdict, Refused) and verdict.what:
                 yield NotJudged(resource.urn, f"{verdict.what}, which {RESTS}")
             else:
                 yield verdict
@@ -133,12 +128,6 @@ def _left_out(resource: Declared) -> bool:
     return not resource.properties and not resource.type.startswith(COMPONENTS)
 
 
-def _check_among(
-    rule: StackRule, resource: Declared, among: Sequence[Declared], options: Options
-) -> Callable[[], Iterable[Finding]]:
-    return lambda: rule.check(resource, among, options)
-
-
 def _judge(
     rule: Rule, resource: Declared, check: Callable[[], Iterable[Finding]], options: Options, today: date
 ) -> Iterator[Verdict]:
@@ -151,7 +140,7 @@ def _judge(
                 yield Excepted(resource.urn, rule.name, finding.what, granted)
             else:
                 what = f"{resource.name}: {finding.what}"
-                yield Violated(resource.urn, _message(what, finding.remedy or rule.remedy), what)
+                yield Refused(resource.urn, _message(what, finding.remedy or rule.remedy), what)
     except Exception as error:
         # No error may end the judging of other resources. Its text may contain a property's value.
         what = f"{resource.name}: the rule itself failed ({type(error).__name__}), so this resource was not judged"

@@ -25,7 +25,7 @@ from pulumi_policy import (
 from engine.tokens import STACK
 from policies.adapter import NotJudgedError, bare, declared, secret_paths
 from policies.judge import Excepted, NotJudged, Refused, Verdict, judge_exceptions, judge_resource, judge_stack, mended
-from policies.rule import Level, Options, ResourceRule, Rule, StackRule
+from policies.rule import Options, ResourceRule, Rule, StackRule
 from policies.rules import RULES
 
 NAME = "warp-edge"
@@ -74,7 +74,7 @@ def _resource_policy(rule: ResourceRule, heard: Heard, today: Today) -> Resource
         rule.name,
         rule.says,
         validate,
-        _LEVELS[rule.level],
+        EnforcementLevel[rule.level.name],
         _schema(rule.options),
         # Also for rules that fix nothing: at level remediate the policy gets which inputs are secret.
         remediate=remediate,  # type: ignore[arg-type]  # the library awaits it only if it has to
@@ -90,7 +90,12 @@ def _stack_policy(rule: StackRule, heard: Heard, today: Today) -> StackValidatio
         _report_verdicts(verdicts, report, heard)
 
     return StackValidationPolicy(
-        rule.name, rule.says, validate, _LEVELS[rule.level], _schema(rule.options), remediation_steps=rule.remedy
+        rule.name,
+        rule.says,
+        validate,
+        EnforcementLevel[rule.level.name],
+        _schema(rule.options),
+        remediation_steps=rule.remedy,
     )
 
 
@@ -131,10 +136,3 @@ def _resolved(value: Any, definitions: Mapping[str, Any]) -> Any:
             return _resolved(definitions[value["$ref"].rpartition("/")[2]], definitions)
         return {key: _resolved(inner, definitions) for key, inner in value.items()}
     return [_resolved(inner, definitions) for inner in value] if isinstance(value, list | tuple) else value
-
-
-_LEVELS = {
-    Level.ADVISORY: EnforcementLevel.ADVISORY,
-    Level.MANDATORY: EnforcementLevel.MANDATORY,
-    Level.REMEDIATE: EnforcementLevel.REMEDIATE,
-}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 from pydantic_core import to_json
 
@@ -33,12 +32,8 @@ def _level(rule: Rule) -> str:
 def _options(rule: Rule) -> Iterator[str]:
     for name, field in rule.options.model_fields.items():
         if name not in Options.model_fields:
-            default = to_json(_default(field.default)).decode()
+            default = to_json(field.default).decode()
             yield f"| `{rule.name}` | `{field.alias}` | `{default}` | {field.description} |"
-
-
-def _default(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def main() -> int:

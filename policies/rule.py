@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from policies.declared import Declared
+from policies.declared import UNKNOWN, Declared
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -71,6 +71,7 @@ class Unjudged:
 
 
 Finding = Violation | Unjudged
+Check = Callable[[Declared, Any], Iterator[Finding]]
 Mend = Callable[[dict[str, Any], Any], bool]
 
 
@@ -103,6 +104,29 @@ class ResourceRule(Rule):
 
     check: Callable[[Declared, Any], Iterable[Finding]] = field(kw_only=True)
     mend: Mend | None = field(default=None, kw_only=True)
+
+
+def expected(path: str, right: Collection[Any], wrong: str, absent: str = "") -> Check:
+    """A check of one property; `{}` in `wrong` is its value, or `absent` if it has none."""
+
+    def check(resource: Declared, _: Options) -> Iterator[Finding]:
+        value = resource.at(path)
+        if value is UNKNOWN:
+            yield Unjudged(path)
+        elif value not in right:
+            yield Violation(wrong.format(value or absent))
+
+    return check
+
+
+def in_production(*checks: Check) -> Check:
+    """These checks, in production only."""
+
+    def check(resource: Declared, options: InProduction) -> Iterator[Finding]:
+        for each in checks if options.production else ():
+            yield from each(resource, options)
+
+    return check
 
 
 @dataclass(frozen=True)

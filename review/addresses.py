@@ -115,7 +115,7 @@ def _change(name: str, before: Address | None, after: Address | None, first: boo
             details = (Detail("purpose", before.purpose, after.purpose),)
             return AddressChange(Audience.NOBODY, name, "its purpose changes", before, after, details)
         return None
-    if not (_there(before) or _there(after)):
+    if not any(each and each.published for each in (before, after)):
         seen_by = Audience.NOBODY
     return AddressChange(seen_by, name, what or "its published details change", before, after, details)
 
@@ -146,10 +146,6 @@ def _other_words(was: Status | None, will_be: Status | None) -> str:
     return f"{'IS TAKEN OUT OF USE' if cut else 'changes'}: {will_be} from now on, {was} until now"
 
 
-def _there(address: Address | None) -> bool:
-    return address is not None and address.published
-
-
 def _details(before: Address, after: Address) -> Iterator[Detail]:
     for field in fields(Address):
         was, will_be = getattr(before, field.name), getattr(after, field.name)
@@ -176,9 +172,8 @@ def _published(inventory: Any) -> dict[str, Address] | None:
 
 def _declared(preview: Preview, before: Mapping[str, Address]) -> dict[str, Address] | None:
     """The addresses that the preview's settings declare, with the IPs of those that stay."""
-    try:
-        settings = Settings.parse(preview.config, _secret_keys(preview))
-    except SettingsError:
+    settings = _settings(preview)
+    if settings is None:
         return None
     addresses = {each.name: each.address for each in before.values()} | _reserved(preview)
     found = [replace(each, address=each.address or addresses.get(each.name, "")) for each in plan(settings).addresses]
@@ -189,9 +184,12 @@ def _declared(preview: Preview, before: Mapping[str, Address]) -> dict[str, Addr
     }
 
 
-def _secret_keys(preview: Preview) -> set[str]:
-    """Keys of secret settings, whose values the engine does not show."""
-    return {key for key, value in preview.config.items() if value == SECRET}
+def _settings(preview: Preview) -> Settings | None:
+    """None if they are not valid, or not included. The engine does not show values of secret ones."""
+    try:
+        return Settings.parse(preview.config, {key for key, value in preview.config.items() if value == SECRET})
+    except SettingsError:
+        return None
 
 
 def _reserved(preview: Preview) -> dict[str, str]:
@@ -208,11 +206,8 @@ def _reserved(preview: Preview) -> dict[str, str]:
 def _recorded(preview: Preview) -> dict[str, Address]:
     """Without published outputs (a new stack, or one just adopted): the state's addresses that the settings name."""
     exists = {name: address for name, address in _old_addresses(preview) if address}
-    if not exists:
-        return {}
-    try:
-        settings = Settings.parse(preview.config, _secret_keys(preview))
-    except SettingsError:
+    settings = _settings(preview) if exists else None
+    if settings is None:
         return {}
     in_use = _in_gateway(preview)
     return {

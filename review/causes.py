@@ -1,4 +1,4 @@
-"""The engine's error messages, with the cause first.
+"""The engine's error messages, with the cause first, and the remedy where a setting caused it.
 
 A failed program has the reason in the last line of its traceback, after all frames. And the current language host
 interrupts the program as soon as a resource fails: then its KeyboardInterrupt, 25 lines of asyncio, comes before the
@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from engine.tokens import STACK, type_of
+from engine import tokens
+from engine.tokens import STACK, logical_name, type_of
 
 _TRACEBACK = "Traceback (most recent call last):"
 # Between the tracebacks of chained exceptions.
@@ -31,6 +32,11 @@ class Message:
     urn: str
     text: str
 
+    @property
+    def about(self) -> str:
+        """The resource's logical name; empty if there is none."""
+        return logical_name(self.urn) if self.urn.count("::") >= 3 else ""
+
 
 def causes(errors: Iterable[Message], output: Sequence[str] = ()) -> tuple[Message, ...]:
     """The errors: of resources first, then of the program, then consequences; each begins with its cause. `output`: the
@@ -46,9 +52,8 @@ def causes(errors: Iterable[Message], output: Sequence[str] = ()) -> tuple[Messa
 
 
 def _rank(message: Message) -> int:
-    if _follows(message):
-        return 2
-    return 0 if message.urn.count("::") >= 3 and type_of(message.urn) != STACK else 1
+    of_resource = message.about and type_of(message.urn) != STACK
+    return 2 if _follows(message) else 0 if of_resource else 1
 
 
 def _follows(message: Message) -> bool:
@@ -94,3 +99,56 @@ def _cause_first(text: str) -> str:
     cause = next((place for place in range(frames[-1], len(lines)) if not lines[place][:1].isspace()), None)
     told = lines[cause:] if cause is not None else lines[-1:]
     return "\n".join([*(line for line in told if line.strip()), lines[frames[-1]].strip(" |"), *lines[:cause]])
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """`types`: matches the types of the resource's URN; `said`: matches its error."""
+
+    types: str
+    said: str
+    remedy: str
+
+
+def _correct(key: str, listed_by: str) -> str:
+    return f"correct warp-edge:{key} (`{listed_by}` shows what there is)"
+
+
+# Objects that the program looks up are refused with its own message before anything is declared
+# (`components/look_up.py`). Networks, the subnetwork and a router of another team are not looked up: that would cost
+# every preview a request each, for names that are set once. Their errors come from the resource, with the cloud's
+# message, which does not name a setting.
+# Compute Engine has two messages for a missing network.
+_NO_NETWORK = r"/networks/\S* (was )?not found|referenced network resource cannot be found"
+_NETWORKS = "gcloud compute networks list"
+_RULES = (
+    _Rule(tokens.ROUTER, _NO_NETWORK, _correct("egress.router.network", _NETWORKS)),
+    _Rule(
+        tokens.NAT,
+        r"/routers/\S* (was )?not found|referenced router resource cannot be found",
+        _correct("egress.router.name", "gcloud compute routers list"),
+    ),
+    _Rule(
+        tokens.ADDRESS,
+        r"/subnetworks/\S* (was )?not found|referenced subnetwork resource cannot be found",
+        _correct("ingress.ipv6Subnetwork", "gcloud compute networks subnets list"),
+    ),
+    _Rule(tokens.TRUNK_DATABASE, _NO_NETWORK, _correct("database.network.privateNetwork", _NETWORKS)),
+    _Rule(
+        tokens.INSTANCE,
+        r"SERVICE_NETWORKING_NOT_ENABLED|at least 1 private services connection",
+        "add warp-edge:database.network.peeringRange, or set up private services access in that network",
+    ),
+    _Rule(
+        tokens.BUCKET,
+        r"bucket name is not available",
+        "choose another warp-edge:inventorySite.bucket: bucket names are unique across Google Cloud",
+    ),
+    _Rule("kubernetes:", r'context "[^"]*" does not exist', _correct("cluster.context", "kubectl config get-contexts")),
+)
+
+
+def remedy(message: Message) -> str:
+    """The remedy, with the settings key; empty if the error is not known."""
+    types = message.urn.split("::")[2] if message.about else ""
+    return next((rule.remedy for rule in _RULES if rule.types in types and re.search(rule.said, message.text)), "")

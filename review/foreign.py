@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import unicodedata
 
-from engine.values import UNKNOWN
+from engine.values import readable
 from secret_text import SECRET, hidden
 
-AT_UPDATE = "assigned at update"
 LONGEST = 200  # characters shown of one value
 LINES = 12  # of one message; of an error, whose cause may be at the beginning or at the end:
 ERROR_LINES, ERROR_LONGEST = 40, 2_000
@@ -23,8 +22,7 @@ def code(text: str, longest: int = LONGEST) -> str:
     """Untrusted text as a code span that its content cannot end, cut to `longest` characters."""
     if hidden(text) != text:
         return f"`{SECRET}`"
-    for unknown in UNKNOWN:
-        text = text.replace(unknown, AT_UPDATE)
+    text = readable(text)
     if len(text) > longest:
         text = f"{text[:longest]}…"
     if not text.strip():

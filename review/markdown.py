@@ -24,7 +24,6 @@ from review.parts import (
     sheet_lines,
     warning_lines,
 )
-from review.preview import Violation
 from review.report import Report
 from review.resources import Operation, ResourceChange
 
@@ -60,7 +59,8 @@ def verdict(report: Report) -> str:
     if report.failed and report.drift:
         return "**The refresh failed: check manually.**"
     if report.failed:
-        refused = not report.partial and any(each.level == "mandatory" for each in _violations(report))
+        violations = report.policies.violations if report.policies and not report.partial else ()
+        refused = any(each.level == "mandatory" for each in violations)
         return f"**{'A policy refuses this' if refused else 'The preview failed'}: it cannot be deployed.**"
     if report.drift:
         return _drift(report)
@@ -85,10 +85,6 @@ def _visible_to(report: Report) -> str:
     names = " and ".join(audience.name.lower() for audience in who)
     others = ", possibly to others" if Audience.ANYBODY in report.seen_by else ""
     return f"Visible to {names}{others}." if names else ""
-
-
-def _violations(report: Report) -> tuple[Violation, ...]:
-    return report.policies.violations if report.policies else ()
 
 
 def _page(report: Report) -> Iterator[str]:

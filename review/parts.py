@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from engine.tokens import logical_name
+from engine.values import AT_UPDATE
 from inventory.address import Address
 from policies.rules.secrets import NAMES
 from review.acl import AclChange
 from review.addresses import AddressChange
 from review.audience import Audience
-from review.causes import Message
-from review.foreign import AT_UPDATE, code, error_text, message_text
+from review.causes import Message, remedy
+from review.foreign import code, error_text, message_text
 from review.preview import Policies
 from review.records import RecordChange
-from review.remedies import remedy
 from review.report import Figure, Sheet
 from review.resources import Effected, Operation, ResourceChange
 from secret_text import SECRET
-from trunk_text import Count
 
 T = TypeVar("T")
 
@@ -40,10 +38,6 @@ def _more(count: int) -> Iterator[str]:
         yield f"- and {count:,} more"
 
 
-def _about(message: Message) -> str:
-    return logical_name(message.urn) if message.urn.count("::") >= 3 else ""
-
-
 def error_lines(message: Message) -> Iterator[str]:
     """An error, its resource, and the remedy if a setting caused it."""
     yield from _said(message, error_text(message.text))
@@ -57,7 +51,7 @@ def warning_lines(message: Message) -> Iterator[str]:
 
 
 def _said(message: Message, lines: Sequence[str]) -> Iterator[str]:
-    about = f"{code(_about(message))}: " if _about(message) else ""
+    about = f"{code(message.about)}: " if message.about else ""
     first, *rest = lines or ["(no text)"]
     yield f"- {about}{first}"
     yield from (f"  - {line}" for line in rest)
@@ -135,14 +129,11 @@ def values(effected: Effected) -> str:
     """`property before → after`; empty without a property."""
     if not effected.property or not (effected.before or effected.after):
         return code(effected.property) if effected.property else ""
-    hidden = bool(NAMES.search(_letters(effected.property)))
+    # The last word of the path, as compared by the rule no-plaintext-secret.
+    name = effected.property.rpartition(".")[2].lower()
+    hidden = bool(NAMES.search("".join(letter for letter in name if letter.isascii() and letter.isalpha())))
     before, after = (f"`{SECRET}`" if hidden else code(value) for value in (effected.before, effected.after))
     return f"{code(effected.property)} {before} → {after}"
-
-
-def _letters(path: str) -> str:
-    """The last word of a property's path, as compared by the rule no-plaintext-secret."""
-    return "".join(letter for letter in path.rpartition(".")[2].lower() if letter.isascii() and letter.isalpha())
 
 
 def record_lines(change: RecordChange) -> Iterator[str]:
@@ -177,15 +168,11 @@ def acl_table(change: AclChange) -> Iterator[str]:
     yield from ("", "| BAN | trunks | ranges | switched off | added | removed |", "|---|---|---|---|---|---|")
     for each in change.customers[:ROWS]:
         before, after = each.before, each.after
-        counts = " | ".join(_count(before, after, field) for field in ("trunks", "ranges", "off"))
+        both = zip(vars(before).values(), vars(after).values(), strict=True)  # trunks, ranges, switched off
+        counts = " | ".join(f"{was:,} → {now:,}" if was != now else f"{was:,}" for was, now in both)
         yield f"| {code(each.ban)} | {counts} | {_some(each.added)} | {_some(each.removed)} |"
     if len(change.customers) > ROWS:
         yield from ("", f"and {len(change.customers) - ROWS:,} more customers")
-
-
-def _count(before: Count, after: Count, field: str) -> str:
-    was, will_be = getattr(before, field), getattr(after, field)
-    return f"{was:,} → {will_be:,}" if was != will_be else f"{was:,}"
 
 
 def _some(lines: Sequence[str], shown: int = 5) -> str:
@@ -237,4 +224,4 @@ def policy_lines(policies: Policies | None, *, told: bool) -> Iterator[str]:
         yield from (f"  - {line}" for line in rest)
     yield from _more(len(ranked) - ROWS)
     for mended in policies.mended[:ROWS]:
-        yield f"- remediated by {code(mended.text)}: {code(_about(mended))}"
+        yield f"- remediated by {code(mended.text)}: {code(mended.about)}"

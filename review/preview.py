@@ -140,7 +140,6 @@ def _lines(text: str) -> list[Json]:
 
 def _object(digest: Json) -> Preview:
     steps = [Step.model_validate(masked(step)) for step in digest.get("steps") or ()]
-    root = next((step for step in steps if step.type == STACK), None)
     said = [
         # In this form the text also begins with the severity.
         (severity, Message(each.get("urn", ""), str(each["message"]).removeprefix(f"{severity}: ")))
@@ -149,9 +148,8 @@ def _object(digest: Json) -> Preview:
     ]
     output = [message.text for severity, message in said if severity == OUTPUT]
     errors = causes((message for severity, message in said if severity == "error"), output)
-    return Preview(
-        steps=_by_resource(steps),
-        before=dict(root.state("oldState", "outputs")) if root and root.oldState else None,
+    return _preview(
+        steps,
         after=None,
         config=dict(digest.get("config") or {}),
         policies=None,
@@ -159,8 +157,6 @@ def _object(digest: Json) -> Preview:
         warnings=tuple(message for severity, message in said if severity == "warning"),
         failed=bool(errors),
         complete=False,
-        refresh=any(step.op == "refresh" for step in steps),
-        programless=bool(root and root.op == "refresh"),
     )
 
 
@@ -191,14 +187,11 @@ def _stream(events: Sequence[Json]) -> Preview:
             cancelled = True
     if not ended and not cancelled:
         raise UnreadableError("it is truncated: the engine's last event is missing")
-    root = next((step for step in steps if step.type == STACK), None)
     # A refresh reports its result only afterwards, also for `same`: that event has both outputs.
-    refreshed = {step.urn for step in steps if step.op == "refresh"} | ({root.urn} if root else set())
-    found = [step for step in found if step.urn in refreshed and step.op in ("update", "delete", "same")]
-    refresh = any(step.op == "refresh" for step in steps)
-    return Preview(
-        steps=_by_resource([*steps, *(found if refresh else ())]),
-        before=dict(root.state("oldState", "outputs")) if root and root.oldState else None,
+    refreshed = {step.urn for step in steps if step.op == "refresh" or step.type == STACK}
+    return _preview(
+        steps,
+        [step for step in found if step.urn in refreshed and step.op in ("update", "delete", "same")],
         after=outputs,
         config={key: str(value) for key, value in config.items()},
         policies=_policies(events),
@@ -206,8 +199,18 @@ def _stream(events: Sequence[Json]) -> Preview:
         warnings=tuple(warnings),
         failed=failed or not ended or bool(errors),
         complete=True,
+    )
+
+
+def _preview(steps: Sequence[Step], refreshed: Sequence[Step] = (), **rest: Any) -> Preview:
+    root = next((step for step in steps if step.type == STACK), None)
+    refresh = any(step.op == "refresh" for step in steps)
+    return Preview(
+        steps=_by_resource([*steps, *(refreshed if refresh else ())]),
+        before=dict(root.state("oldState", "outputs")) if root and root.oldState else None,
         refresh=refresh,
         programless=bool(root and root.op == "refresh"),
+        **rest,
     )
 
 

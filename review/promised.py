@@ -17,20 +17,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from engine import tokens
 from engine.differences import known_as
 from engine.effects import Effect
-from engine.tokens import (
-    ADDRESS,
-    BUCKET,
-    BUCKET_OBJECT,
-    DEDICATED_INGRESS,
-    INSTANCE,
-    NAT_EGRESS_POOL,
-    SERVICE,
-    SIP_INGRESS,
-    STACK,
-    ZONE,
-)
 from engine.values import is_unknown
 from review.audience import Audience
 from review.preview import Preview, Step
@@ -56,49 +45,47 @@ class Promise:
 
 
 _WITHOUT_DATABASE = "without the trunk ACL no call is accepted"
+_DELEGATED = "the parent zone delegates to the old ones: names may fail"
 # For each resource the first match of its type; for the stack's outputs, all.
 PROMISED = (
-    Promise(ADDRESS, ("address",), Audience.VENDORS, "vendors have the old one whitelisted", NAT_EGRESS_POOL),
-    Promise(ADDRESS, ("address",), Audience.CUSTOMERS, "customers send calls to the old one", SIP_INGRESS),
-    Promise(
-        ADDRESS,
-        ("address",),
-        Audience.CUSTOMERS,
-        "its customer sends calls to the old one",
-        DEDICATED_INGRESS,
+    *(
+        Promise(tokens.ADDRESS, ("address",), seen_by, words, component)
+        for seen_by, words, component in (
+            (Audience.VENDORS, "vendors have the old one whitelisted", tokens.NAT_EGRESS_POOL),
+            (Audience.CUSTOMERS, "customers send calls to the old one", tokens.SIP_INGRESS),
+            (Audience.CUSTOMERS, "its customer sends calls to the old one", tokens.DEDICATED_INGRESS),
+            (Audience.ANYBODY, "vendors or customers have the old one", ""),
+        )
     ),
-    Promise(ADDRESS, ("address",), Audience.ANYBODY, "vendors or customers have the old one"),
     Promise(
-        SERVICE,
+        tokens.SERVICE,
         ("status.loadBalancer.ingress[].ip", "status.loadBalancer.ingress[].hostname"),
         Audience.CUSTOMERS,
         "calls to the old one are not answered",
     ),
-    Promise(ZONE, ("nameServers[]",), Audience.CUSTOMERS, "the parent zone delegates to the old ones: names may fail"),
+    Promise(tokens.ZONE, ("nameServers[]",), Audience.CUSTOMERS, _DELEGATED),
     Promise(
-        INSTANCE,
+        tokens.INSTANCE,
         ("ipAddresses[].ipAddress", "publicIpAddress", "privateIpAddress", "connectionName"),
         Audience.CUSTOMERS,
         f"SIP proxies and the portal connect to the old one; {_WITHOUT_DATABASE}",
     ),
     Promise(
-        BUCKET,
+        tokens.BUCKET,
         ("publicAccessPrevention", "uniformBucketLevelAccess"),
         Audience.BOTH,
         "whether vendors and customers can read the site",
     ),
-    Promise(BUCKET_OBJECT, ("md5hash",), Audience.BOTH, "the site's content differs from what was published"),
+    Promise(tokens.BUCKET_OBJECT, ("md5hash",), Audience.BOTH, "the site's content differs from what was published"),
+    Promise(tokens.STACK, ("dns.nameServers[]",), Audience.CUSTOMERS, _DELEGATED),
     Promise(
-        STACK, ("dns.nameServers[]",), Audience.CUSTOMERS, "the parent zone delegates to the old ones: names may fail"
-    ),
-    Promise(
-        STACK,
+        tokens.STACK,
         ("dns.dsRecords[]",),
         Audience.CUSTOMERS,
         "the parent zone has the old ones: names fail for validating resolvers",
     ),
     Promise(
-        STACK,
+        tokens.STACK,
         ("database.serverCa",),
         Audience.CUSTOMERS,
         f"SIP proxies and the portal verify the database with the old one; {_WITHOUT_DATABASE}",
@@ -110,12 +97,13 @@ def promised_changes(refresh: Preview) -> list[ResourceChange]:
     """Promised outputs that changed, also in steps reported as `same`; the stack's outputs last, without duplicates."""
     found: list[ResourceChange] = []
     told: set[tuple[str, str]] = set()
-    for step in sorted(refresh.steps, key=lambda each: each.type == STACK):
+    for step in sorted(refresh.steps, key=lambda each: each.type == tokens.STACK):
         if not (step.oldState and step.newState):
             continue
-        for promise in _promises(step):
+        fitting = [each for each in PROMISED if each.type == step.type and each.within in step.urn]
+        for promise in fitting if step.type == tokens.STACK else fitting[:1]:
             moved = tuple(_moved(promise, step))
-            if step.type == STACK:
+            if step.type == tokens.STACK:
                 moved = tuple(each for each in moved if (each.before, each.after) not in told)
             if moved:
                 told |= {(each.before, each.after) for each in moved}
@@ -138,13 +126,8 @@ def with_promised(changes: Iterable[ResourceChange], promised: Iterable[Resource
     return ranked([*found, *left.values()])
 
 
-def _promises(step: Step) -> Sequence[Promise]:
-    fitting = [each for each in PROMISED if each.type == step.type and each.within in step.urn]
-    return fitting if step.type == STACK else fitting[:1]
-
-
 def _name(step: Step, promise: Promise) -> str:
-    if step.type == STACK:
+    if step.type == tokens.STACK:
         return f"output {promise.paths[0].removesuffix('[]')}"
     return known_as(step.model_dump())
 

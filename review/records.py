@@ -60,14 +60,9 @@ def _answers(inputs: Mapping[str, Any]) -> tuple[str, ...]:
     failover = policy.get("primaryBackup")
     failover = failover if isinstance(failover, Mapping) else {}
     first = [f"failover: {', '.join(_chosen(failover.get('primary')))}"] if failover else []
-    located = failover.get("backupGeos") or policy.get("geos") or policy.get("wrrs") or []
-    items = located if isinstance(located, list) else []
-    others = [
-        f"{each.get('location', each.get('weight'))}: {', '.join(_chosen(each))}"
-        for each in items
-        if isinstance(each, Mapping)
-    ]
-    return (*first, *others)
+    located = failover.get("backupGeos") or policy.get("geos") or policy.get("wrrs")
+    items = [each for each in located if isinstance(each, Mapping)] if isinstance(located, list) else []
+    return (*first, *(f"{each.get('location', each.get('weight'))}: {', '.join(_chosen(each))}" for each in items))
 
 
 def _chosen(item: Any) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.values import WHOLE, missing_values
+from engine.values import WHOLE, at, missing_values
 from review.acl import AclChange, acl_change
 from review.addresses import AddressChange, address_changes, inventories
 from review.audience import Audience
@@ -108,6 +108,14 @@ def report(preview: Preview, stack: str, published: Mapping[str, Any] | None = N
     judged = not preview.refresh and not preview.partial
     found = inventories(preview, published)
     addresses = tuple(address_changes(found)) if judged else ()
+    resources = resource_changes(preview)
+    if preview.refresh:
+        resources = with_promised(resources, promised_changes(preview))
+    omitted: tuple[str, ...] = ()
+    if not preview.refresh and not preview.complete:
+        omitted = (_LEFT_OUT,)
+    elif preview.refresh and preview.complete and preview.programless:
+        omitted = (_PROGRAMLESS,)
     return Report(
         stack=stack,
         drift=preview.refresh,
@@ -118,19 +126,14 @@ def report(preview: Preview, stack: str, published: Mapping[str, Any] | None = N
         warnings=tuple(sorted(preview.warnings, key=lambda each: (each.urn, each.text))),
         addresses=addresses,
         sheets=tuple(_sheets(before, preview.after or {}, addresses)) if judged else (),
-        resources=tuple(_resources(preview)),
+        resources=tuple(resources),
         records=tuple(record_changes(preview, parent=judged)),
         acl=acl_change(preview),
         figures=tuple(_figures(before, preview.after)) if judged and preview.after is not None else (),
         policies=preview.policies,
         unsure=tuple(_unsure(preview, before, addresses_known=not judged or found.after is not None)),
-        omitted=tuple(_omitted(preview)),
+        omitted=omitted,
     )
-
-
-def _resources(preview: Preview) -> list[ResourceChange]:
-    changes = resource_changes(preview)
-    return with_promised(changes, promised_changes(preview)) if preview.refresh else changes
 
 
 def _unsure(preview: Preview, before: Mapping[str, Any], *, addresses_known: bool) -> Iterator[str]:
@@ -142,18 +145,11 @@ def _unsure(preview: Preview, before: Mapping[str, Any], *, addresses_known: boo
         yield _MOVED
 
 
-def _omitted(preview: Preview) -> Iterator[str]:
-    if not preview.refresh and not preview.complete:
-        yield _LEFT_OUT
-    if preview.refresh and preview.complete and preview.programless:
-        yield _PROGRAMLESS
-
-
 def _sheets(before: Mapping[str, Any], after: Mapping[str, Any], addresses: Sequence[AddressChange]) -> Iterator[Sheet]:
     """Texts that change without their addresses; changed addresses are shown as such, and customers' text has both."""
     shown = {each.seen_by for each in addresses if each.seen_by.outside}
     for output, audience in _SHEETS:
-        was, will_be = (_at(outputs, f"{output}.text") for outputs in (before, after))
+        was, will_be = (at(outputs, f"{output}.text") for outputs in (before, after))
         if not isinstance(was, str) or not isinstance(will_be, str) or was == will_be:
             continue
         if audience not in shown and not (audience is Audience.CUSTOMERS and shown):
@@ -167,16 +163,10 @@ def _sheets(before: Mapping[str, Any], after: Mapping[str, Any], addresses: Sequ
 
 def _figures(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Figure]:
     figures = [
-        Figure(output, words, _number(_at(before, f"{output}.{path}")), _number(_at(after, f"{output}.{path}")))
+        Figure(output, words, _number(at(before, f"{output}.{path}")), _number(at(after, f"{output}.{path}")))
         for output, path, words in _FIGURES
     ]
     return [each for each in figures if each.before is not None or each.after is not None]
-
-
-def _at(value: Any, path: str) -> Any:
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
 
 
 def _number(value: Any) -> float | None:

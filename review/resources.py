@@ -10,36 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from engine import tokens
 from engine.differences import ABSENT, OURS, Difference, compare, known_as
 from engine.effects import Effect
-from engine.tokens import (
-    ADDRESS,
-    BUCKET,
-    BUCKET_MEMBER,
-    BUCKET_OBJECT,
-    CONFIG_MAP,
-    CONNECTION,
-    DATABASE,
-    DEPLOYMENT,
-    DISRUPTION_BUDGET,
-    GLOBAL_ADDRESS,
-    HEALTH_CHECK,
-    INSTANCE,
-    KUBERNETES_SECRET,
-    NAT,
-    NAT_EGRESS_POOL,
-    NETWORK_POLICY,
-    POD_MONITORING,
-    RECORD_SETS,
-    ROUTER,
-    SERVICE,
-    SIP_INGRESS,
-    TRUNK_ACL,
-    USER,
-    ZONE,
-    logical_name,
-    within,
-)
+from engine.tokens import logical_name, within
 from engine.values import UNKNOWN
 from review.addresses import gateway_addresses
 from review.audience import Audience
@@ -47,39 +21,31 @@ from review.preview import Preview, Step
 
 # Audience of a change with an effect; types that are not listed, and unknown effects, may be visible to any.
 SEEN_BY = {
-    ADDRESS: Audience.ANYBODY,
-    NAT: Audience.VENDORS,
-    ROUTER: Audience.VENDORS,
-    SERVICE: Audience.CUSTOMERS,
-    ZONE: Audience.CUSTOMERS,
-    **dict.fromkeys(RECORD_SETS, Audience.CUSTOMERS),
-    HEALTH_CHECK: Audience.CUSTOMERS,
-    TRUNK_ACL: Audience.CUSTOMERS,
-    BUCKET: Audience.BOTH,
-    BUCKET_MEMBER: Audience.BOTH,
-    BUCKET_OBJECT: Audience.BOTH,
-    INSTANCE: Audience.NOBODY,
-    DATABASE: Audience.NOBODY,
-    USER: Audience.NOBODY,
-    GLOBAL_ADDRESS: Audience.NOBODY,
-    CONNECTION: Audience.NOBODY,
-    CONFIG_MAP: Audience.NOBODY,
-    KUBERNETES_SECRET: Audience.NOBODY,
-    DEPLOYMENT: Audience.NOBODY,
-    NETWORK_POLICY: Audience.CUSTOMERS,
-    DISRUPTION_BUDGET: Audience.NOBODY,
-    POD_MONITORING: Audience.NOBODY,
+    tokens.ADDRESS: Audience.ANYBODY,
+    tokens.NAT: Audience.VENDORS,
+    tokens.ROUTER: Audience.VENDORS,
+    tokens.SERVICE: Audience.CUSTOMERS,
+    tokens.ZONE: Audience.CUSTOMERS,
+    **dict.fromkeys(tokens.RECORD_SETS, Audience.CUSTOMERS),
+    tokens.HEALTH_CHECK: Audience.CUSTOMERS,
+    tokens.TRUNK_ACL: Audience.CUSTOMERS,
+    **dict.fromkeys((tokens.BUCKET, tokens.BUCKET_MEMBER, tokens.BUCKET_OBJECT), Audience.BOTH),
+    **dict.fromkeys((tokens.NETWORK_POLICY, tokens.SECURITY_POLICY, tokens.EDGE_SECURITY_SERVICE), Audience.CUSTOMERS),
+    **dict.fromkeys((tokens.INSTANCE, tokens.DATABASE, tokens.USER), Audience.NOBODY),
+    **dict.fromkeys((tokens.GLOBAL_ADDRESS, tokens.CONNECTION), Audience.NOBODY),
+    **dict.fromkeys((tokens.CONFIG_MAP, tokens.KUBERNETES_SECRET, tokens.DEPLOYMENT), Audience.NOBODY),
+    **dict.fromkeys((tokens.DISRUPTION_BUDGET, tokens.POD_MONITORING), Audience.NOBODY),
+    **dict.fromkeys((tokens.SERVICE_ACCOUNT, tokens.ROLE, tokens.ROLE_BINDING), Audience.NOBODY),
+    **dict.fromkeys((tokens.ZONE_MEMBER, tokens.SERVICE_ACCOUNT_MEMBER), Audience.NOBODY),
 }
-_WITHOUT_DATABASE = (Effect.CUTS, "without the trunk ACL no customer can call")
-_WITHOUT_SITE = (Effect.ACCESS, "vendors and customers cannot read the site")
 # Effect of deleting or replacing a resource of this type.
 _LOST = {
-    INSTANCE: _WITHOUT_DATABASE,
-    DATABASE: _WITHOUT_DATABASE,
-    BUCKET: _WITHOUT_SITE,
-    BUCKET_MEMBER: _WITHOUT_SITE,
+    **dict.fromkeys((tokens.INSTANCE, tokens.DATABASE), (Effect.CUTS, "without the trunk ACL no customer can call")),
+    **dict.fromkeys(
+        (tokens.BUCKET, tokens.BUCKET_MEMBER), (Effect.ACCESS, "vendors and customers cannot read the site")
+    ),
 }
-_BY_COMPONENT = {NAT_EGRESS_POOL: Audience.VENDORS, SIP_INGRESS: Audience.CUSTOMERS}
+_BY_COMPONENT = {tokens.NAT_EGRESS_POOL: Audience.VENDORS, tokens.SIP_INGRESS: Audience.CUSTOMERS}
 
 
 class Operation(Enum):
@@ -133,13 +99,13 @@ def resource_changes(preview: Preview) -> list[ResourceChange]:
     The site's files are reported as one change: they follow from the addresses, which are reported separately.
     """
     steps = [step for step in preview.changes if not step.type.startswith(OURS)]
-    files = [step for step in steps if step.type == BUCKET_OBJECT and step.op in ("create", "update")]
+    files = [step for step in steps if step.type == tokens.BUCKET_OBJECT and step.op in ("create", "update")]
     found = [_change(step, refresh=preview.refresh) for step in steps if preview.refresh or step not in files]
     if files and not preview.refresh:
         operation = Operation.CREATE if all(step.op == "create" for step in files) else Operation.UPDATE
         count = "a file" if len(files) == 1 else f"{len(files)} files"
         name = f"BucketObject: {count} of the inventory's site"
-        found.append(ResourceChange(Audience.NOBODY, operation, BUCKET_OBJECT, name, (_FOLLOWS,)))
+        found.append(ResourceChange(Audience.NOBODY, operation, tokens.BUCKET_OBJECT, name, (_FOLLOWS,)))
     return ranked(found)
 
 
@@ -168,11 +134,11 @@ def _seen_by(step: Step, operation: Operation, effects: tuple[Effected, ...]) ->
     if operation is Operation.UPDATE and all(each.effect is Effect.NONE for each in effects):
         return Audience.NOBODY
     usual = SEEN_BY.get(step.type, Audience.ANYBODY)
-    if step.type == ADDRESS:
+    if step.type == tokens.ADDRESS:
         # A new address without a published entry is not visible; published ones are reported with the inventory.
         usual = next((who for component, who in _BY_COMPONENT.items() if within(step.urn, component)), usual)
         return Audience.NOBODY if operation is Operation.CREATE and usual is not Audience.ANYBODY else usual
-    if step.type == SERVICE and not _is_load_balancer(step):
+    if step.type == tokens.SERVICE and not _is_load_balancer(step):
         return Audience.NOBODY
     if usual is Audience.NOBODY and operation in (Operation.REPLACE, Operation.DELETE):
         return Audience.CUSTOMERS
@@ -189,17 +155,17 @@ def _is_load_balancer(step: Step) -> bool:
 def _effects(step: Step, operation: Operation, *, refresh: bool) -> Iterator[Effected]:
     if step.type in _LOST and operation in (Operation.REPLACE, Operation.DELETE):
         yield Effected(*_LOST[step.type])
-    if step.type == NAT and operation is not Operation.CREATE:
+    if step.type == tokens.NAT and operation is not Operation.CREATE:
         yield from _gateway(step)
     if operation is Operation.REPLACE:
         yield from _reasons(step)
     if operation is Operation.UPDATE:
         for each in _differences(step, refresh=refresh):
-            if step.type == TRUNK_ACL:
+            if step.type == tokens.TRUNK_ACL:
                 # Trunks are reported by customer (`acl.py`); places are line numbers in files.
                 if not each.property.startswith(("trunks", "places", "removals", "__provider")):
                     yield Effected(Effect.ACCESS, "which sources may call", each.property)
-            elif not (step.type == NAT and each.property.startswith(("natIps", "drainNatIps"))):
+            elif not (step.type == tokens.NAT and each.property.startswith(("natIps", "drainNatIps"))):
                 yield Effected.of(each, each.effect, each.words)
 
 

@@ -7,9 +7,8 @@ the update was reported as done.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from engine.differences import OURS, compare, known_as
 from engine.effects import Effect
@@ -23,8 +22,7 @@ from review.resources import Effected
 _WORDS = {"create": "is missing", "delete": "is still there", "replace": "is to be replaced"}
 _REMEDY = (
     "Run `pulumi up` once more. If the same is left again, the provider drops it or the cloud changes it back: check"
-    " the"
-    " provider's known faults, and do not consider this update done."
+    " the provider's known faults, and do not consider this update done."
 )
 # The zone's keys, for example, may appear after the update that requested them (docs/known-faults.md).
 _PUBLISH = "Some values were known only after the update. Run `pulumi up` once more to publish them."
@@ -58,7 +56,11 @@ class Settled:
 def settled(preview: Preview, stack: str) -> Settled:
     """Every step that would change something, also of types without a counterpart in the cloud."""
     left = sorted((_left(step) for step in preview.changes), key=lambda each: each.name)
-    return Settled(stack, tuple(left), tuple(_outputs(preview)), preview.errors, preview.failed)
+    before, after = preview.before or {}, preview.after
+    outputs: Iterable[str] = ()
+    if after is not None and not preview.partial:  # only if the preview includes both
+        outputs = (name for name in sorted({*before, *after}) if before.get(name) != after.get(name))
+    return Settled(stack, tuple(left), tuple(outputs), preview.errors, preview.failed)
 
 
 def page(found: Settled) -> str:
@@ -115,11 +117,3 @@ def _properties(step: Step) -> Iterator[Effected]:
         return
     for each in compare([step.model_dump() | {"op": "update"}]).differences:
         yield Effected.of(each, Effect.UNKNOWN)
-
-
-def _outputs(preview: Preview) -> Iterator[str]:
-    """Only if the preview includes both."""
-    before: Mapping[str, Any] = preview.before or {}
-    after: Mapping[str, Any] | None = preview.after
-    if after is not None and not preview.partial:
-        yield from (name for name in sorted({*before, *after}) if before.get(name) != after.get(name))

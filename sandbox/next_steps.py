@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -36,6 +37,7 @@ def of_one_stack(sandbox: Sandbox, outputs: Mapping[str, Any], *, at_gandi: bool
         ask = f"{PYTHON} -m sandbox sip-options {address} --from"
         yield f"{ask} {CUSTOMER}", "200: this source is listed in trunks/sandbox/"
         yield f"{ask} 127.0.9.9", "403: not a customer's address"
+        yield from show_certificate(outputs)
     yield dns_query("sandbox", f"_sip._udp.{outputs['dns']['domain']}", at_gandi=at_gandi), "an SRV record of the zone"
     yield ".sandbox/psql -c '\\conninfo'", "the trunk ACL's database, over TLS"
     yield ".sandbox/pulumi stack output vendorWhitelist", "the vendors' whitelist; any pulumi command works like this"
@@ -43,6 +45,16 @@ def of_one_stack(sandbox: Sandbox, outputs: Mapping[str, Any], *, at_gandi: bool
     yield "make verify", "checks from outside: names" + (", SIP, certificates" if proxy else "")
     yield "make outputs", "all outputs as JSON"
     yield "make status", "what is running"
+
+
+def show_certificate(outputs: Mapping[str, Any]) -> Iterator[Step]:
+    """Where there is TLS: as a caller sees it, who trusts the sandbox's CA alone."""
+    for each in outputs["customerEndpoints"]["endpoints"]:
+        if each["transport"] == "TLS" and shutil.which("openssl"):
+            where = f"-connect {each['address']}:{each['port']} -servername {outputs['dns']['domain']}"
+            trust = "-CAfile .sandbox/sip/sip-ca.pem -verify_return_error"
+            yield f"openssl s_client {where} {trust} -brief </dev/null", "Verification: OK, by the CA of the sandbox"
+            return
 
 
 def dns_query(sandbox: str, name: str, *, at_gandi: bool = False) -> str:

@@ -10,6 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from local_cloud.gcp.dns_zones import ZONE
+from local_cloud.layout import CLOUD
+from local_cloud.process import LocalCloud
+from sandbox import certificates
 from sandbox.layout import SandboxError
 from sandbox.sip_proxy import Database, SipProxy
 
@@ -61,6 +65,30 @@ def start(directory: Path, outputs: Mapping[str, Any], shared_names: Iterable[st
     except SandboxError as error:
         return str(error)
     return ""
+
+
+def certify(cloud: LocalCloud, directory: Path, outputs: Mapping[str, Any], *, at_gandi: bool) -> str:
+    """Have the running proxy serve a certificate of a real CA, for the names that callers look up. The reason in one
+    line if there is none: then it keeps the one that it was started with."""
+    proxy, domain = of_stack(directory, outputs), outputs["dns"]["domain"]
+    if at_gandi:
+        dns = {"host": "gandi", "api": f"{cloud.gandi_api()}/v5", "zone": domain}
+        host, port = cloud.gandi_dns_endpoint()
+    else:
+        zones = [each.body for each in cloud.resources(ZONE) if each.body["dnsName"] == f"{domain}."]
+        zone = next(each for each in zones if each["visibility"] == "public")
+        dns = {"host": "cloudDns", "api": "", "project": zone["project"], "zone": zone["name"], "domain": domain}
+        host, port = cloud.dns_endpoint()
+    wish = certificates.Wish(
+        directory=str(proxy.directory),
+        host=proxy.tcp_address,
+        names=tuple(dict.fromkeys([domain, *proxy.names])),
+        name_server=f"{host}:{port}",
+        cloud=str(cloud.directory / CLOUD),
+        dns=dns,
+        token=cloud.env()["GANDI_TOKEN"],
+    )
+    return certificates.start(proxy, wish)
 
 
 def authority_file(directory: Path) -> Path:

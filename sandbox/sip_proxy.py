@@ -21,14 +21,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 import trustme
 
-from kamailio import DEDICATED, START, fragments
+from kamailio import DEDICATED, PROTECTION, START, TLS, TLS_FRAGMENTS, fragments, tls_profiles
 from kamailio.reloader.rpc import Refused, Rpc, RpcError
 from local_cloud import marks
 from local_cloud.layout import GUEST_MARK
@@ -36,6 +36,8 @@ from local_cloud.postgres.account import Account, private_file
 from sandbox.layout import SandboxError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+# What `certificates.py` keeps, for as long as the proxy runs.
+CERTIFICATES: Final = "certificates"
 PACKAGES: Final = ("kamailio", "kamailio-postgres-modules", "kamailio-tls-modules")
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 10.0
@@ -45,27 +47,56 @@ CONFIGURATION: Final = """#!KAMAILIO
 #!substdef "!WARP_RPC_DATAGRAMS!udp:{tcp}:{rpc_port}!g"
 #!substdef "!WARP_RPC_LISTEN!tcp:{tcp}:{rpc_port}!g"
 #!substdef "!WARP_RPC_PORT!{rpc_port}!g"
+#!substdef "!WARP_TLS_LISTEN!tls:{tcp}:{tls_port}!g"
+#!substdef "!WARP_TLS_RELOAD_LISTEN!tcp:{tcp}:{reload_port}!g"
+#!substdef "!WARP_TLS_RELOAD_PORT!{reload_port}!g"
+#!substdef "!WARP_TLS_CONFIG!{folder}/tls.cfg!g"
 {defines}
 debug=2
 log_stderror=yes
 children=2
-tcp_children=2
-enable_tls=yes
 {listens}
 import_file "{folder}/{dedicated}"
-loadmodule "tls.so"
-modparam("tls", "tls_method", "TLSv1.2+")
-modparam("tls", "certificate", "{folder}/certificate.pem")
-modparam("tls", "private_key", "{folder}/key.pem")
 loadmodule "textops.so"
+include_file "{folder}/tls_listen.cfg"
 include_file "{folder}/ip_auth.cfg"
 include_file "{folder}/rpc.cfg"
+include_file "{folder}/trunk_limits.cfg"
+include_file "{folder}/hep.cfg"
+
+#!ifdef WARP_CONCURRENT_CALLS
+# Calls are counted where they go through: to a callee who is this proxy again.
+listen=udp:{udp}:{callee_port}
+#!endif
 
 request_route {{
+#!ifdef WARP_CONCURRENT_CALLS
+    if ($Rp == {callee_port}) {{
+        append_to_reply("X-WARP-BAN: $hdr(X-WARP-BAN)\\r\\nX-WARP-Trunk: $hdr(X-WARP-Trunk)\\r\\n");
+        append_to_reply("Contact: <sip:callee@callee.invalid>\\r\\n");
+        sl_send_reply("200", "OK");
+        exit;
+    }}
+    if ($tt != $null && loose_route()) {{
+        t_relay_to_udp("{udp}", "{callee_port}");
+        exit;
+    }}
+#!endif
     route(IP_AUTH);
+    route(WARP_CAPTURE);
+    route(WARP_TRUNK_LIMITS);
     if (is_method("ACK")) {{
         exit;
     }}
+#!ifdef WARP_CONCURRENT_CALLS
+    if (method == INVITE) {{
+        remove_hf_re("^X-WARP-");
+        append_hf("X-WARP-BAN: $avp(warp_ban)\\r\\nX-WARP-Trunk: $avp(warp_trunk)\\r\\n");
+        record_route();
+        t_relay_to_udp("{udp}", "{callee_port}");
+        exit;
+    }}
+#!endif
     append_to_reply("X-WARP-BAN: $avp(warp_ban)\\r\\nX-WARP-Trunk: $avp(warp_trunk)\\r\\n");
     sl_send_reply("200", "OK");
 }}
@@ -93,11 +124,20 @@ class Database:
 
 
 @dataclass(frozen=True)
+class Certificate:
+    """PEM: the chain, the server's own certificate first, and its key."""
+
+    chain: bytes
+    key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
 class SipProxy:
     """The proxy of one folder. Ports default to SIP's; memory is in megabytes.
 
     `names`: those that customers look up, all in the certificate (RFC 5922).
     `dedicated`: the fragment with the sockets of dedicated addresses, as the stack outputs it.
+    `protection`: the fragment with the settings of limits and capture, as the stack publishes it.
     `snapshot_hours`: how long a snapshot serves that Kamailio started from; None: it starts with the database only.
     """
 
@@ -108,12 +148,16 @@ class SipProxy:
     table: str = "mtree"
     port: int = 5060
     tls_port: int = 5061
+    wss_port: int | None = None
     rpc_port: int = 9061
+    reload_port: int = 9064
     status_port: int = 9062
     relay_port: int = 6432
+    callee_port: int = 6070
     also_listen: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     dedicated: str = ""
+    protection: str = ""
     substitutions: tuple[tuple[str, str], ...] = ()
     reload: bool = True
     snapshot_hours: float | None = 24
@@ -172,6 +216,7 @@ class SipProxy:
         # Signed with the token of this run.
         for file in (self._record, self.snapshot_file):
             file.unlink(missing_ok=True)
+        shutil.rmtree(self.directory / CERTIFICATES, ignore_errors=True)
         return bool(found)
 
     def present(self) -> bool:
@@ -194,8 +239,16 @@ class SipProxy:
 
     def rpc(self, seconds: float = 2.0, *, over_http: bool = False) -> Rpc:
         """The proxy's own RPC, as the reloader uses it."""
-        token = str(self._recorded().get("token", ""))
-        return Rpc(self.tcp_address, self.rpc_port, token, seconds, over_http=over_http)
+        return Rpc(self.tcp_address, self.rpc_port, self.token, seconds, over_http=over_http)
+
+    @property
+    def token(self) -> str:
+        """Of the proxy's RPC; empty while it is not running."""
+        return str(self._recorded().get("token", ""))
+
+    def reload_certificate(self) -> None:
+        """As the renewer does it. Raises `RpcError`, `Refused` for files that are no pair."""
+        Rpc(self.tcp_address, self.reload_port, self.token, 10, over_http=True).call("tls.reload")
 
     @property
     def authority_file(self) -> Path:
@@ -241,7 +294,9 @@ class SipProxy:
 
     def _wanted(self) -> str:
         """What the running processes were made from, in one word."""
-        return hashlib.sha256(f"{self!r}{sorted(fragments().items())}{CONFIGURATION}".encode()).hexdigest()
+        return hashlib.sha256(
+            f"{self!r}{sorted((fragments() | fragments(TLS_FRAGMENTS)).items())}{CONFIGURATION}".encode()
+        ).hexdigest()
 
     def _make_folder(self, account: Account) -> Path:
         """A folder that the proxy's system user can access and whose path has no space: Kamailio's `include_file` reads
@@ -258,19 +313,36 @@ class SipProxy:
 
     def _write_files(self, folder: Path, account: Account) -> None:
         authority = trustme.CA(organization_name="warp-edge sandbox SIP")
-        certificate = authority.issue_cert(*self.names, self.tcp_address, "localhost")
+        issued = authority.issue_cert(*self.names, self.tcp_address, "localhost", key_type=trustme.KeyType.RSA)
+        chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems)
+        self._mount(folder, account, Certificate(chain, issued.private_key_pem.bytes()))
         files = {
-            **{name: text.encode() for name, text in fragments().items()},
+            **{name: text.encode() for name, text in (fragments() | fragments(TLS_FRAGMENTS)).items()},
+            TLS: tls_profiles(f"{folder}/tls").encode(),
             **({DEDICATED: self.dedicated.encode()} if self.dedicated else {}),
+            **({PROTECTION: self.protection.encode()} if self.protection else {}),
             "kamailio.cfg": self._configuration(folder).encode(),
-            "certificate.pem": b"".join(blob.bytes() for blob in certificate.cert_chain_pems),
-            "key.pem": certificate.private_key_pem.bytes(),
             "database-ca.pem": self.database.authority.encode(),
         }
         for name, content in files.items():
             private_file(folder / name, content)
             account.own(folder / name)
         self.authority_file.write_bytes(authority.cert_pem.bytes())
+
+    def put_certificate(self, certificate: Certificate) -> None:
+        """Change the files as Kubernetes does where a Secret is mounted: both at once, by a link that is renamed. The
+        proxy serves it after `tls.reload`."""
+        self._mount(Path(self._recorded()["folder"]), _account(), certificate)
+
+    def _mount(self, folder: Path, account: Account, certificate: Certificate) -> None:
+        data = Path(tempfile.mkdtemp(prefix="tls-", dir=folder))
+        account.own(data)
+        for name, content in (("tls.crt", certificate.chain), ("tls.key", certificate.key)):
+            private_file(data / name, content)
+            account.own(data / name)
+        link = data.with_suffix(".link")
+        link.symlink_to(data)
+        link.replace(folder / "tls")
 
     def _configuration(self, folder: Path) -> str:
         defines = ["#!define WARP_TABLE_PERMISSIONS"] if self.table == "permissions" else []
@@ -279,16 +351,26 @@ class SipProxy:
         listens = [
             f"udp:{self.udp_address}:{self.port}",
             f"tcp:{self.tcp_address}:{self.port}",
-            f"tls:{self.tcp_address}:{self.tls_port}",
             *self.also_listen,
         ]
+        # Kamailio 5.6: what serves TLS is one worker (kamailio/tls_listen.cfg), so plain TCP has its own.
+        lines = (("socket_workers=2\n" if one.startswith("tcp:") else "") + f"listen={one}" for one in listens)
+        if self.wss_port:
+            defines += ["#!define WARP_WITH_WEBSOCKET"]
+            defines += [f'#!substdef "!WARP_WSS_LISTEN!tls:{self.tcp_address}:{self.wss_port}!g"']
+        else:
+            defines += ["#!define WARP_NO_WSS"]
         return CONFIGURATION.format(
+            udp=self.udp_address,
             tcp=self.tcp_address,
             rpc_port=self.rpc_port,
+            callee_port=self.callee_port,
             folder=folder,
             dedicated=DEDICATED,
             defines="\n".join(defines),
-            listens="\n".join(f"listen={one}" for one in listens),
+            listens="\n".join(lines),
+            tls_port=self.tls_port,
+            reload_port=self.reload_port,
         )
 
     # Processes

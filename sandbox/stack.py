@@ -57,13 +57,18 @@ def up(sandbox: Sandbox, console: Console) -> int:
         return status
     console.print(f"[dim]{time.monotonic() - began:.0f} s[/]\n")
     outputs = workspace.cli.outputs(secrets=True)
+    at_gandi = _hosts(workspace)[0] == "gandi"
     if "trunkAcl" in outputs:
         console.print("[bold]sip[/]     Kamailio on these addresses, with the trunk ACL")
         if missing := sip_edge.start(DIRECTORY, outputs):
             console.print(f"[yellow]no SIP proxy[/]: {escape(missing)}", highlight=False)
+        else:
+            console.print("[bold]tls[/]     a certificate for 5061 by a real ACME CA, Pebble, over this cloud's DNS")
+            if missing := sip_edge.certify(sandbox, DIRECTORY, outputs, at_gandi=at_gandi):
+                why = f"{escape(missing)}; 5061 has a certificate of its own"
+                console.print(f"[yellow]no CA[/]: {why}", highlight=False)
     console.print(ip_inventory_table(outputs["ipInventory"]))
     next_steps.write_psql(workspace, outputs["database"])
-    at_gandi = _hosts(workspace)[0] == "gandi"
     steps = next_steps.of_one_stack(sandbox, outputs, at_gandi=at_gandi, proxy=sip_edge.runs(DIRECTORY))
     next_steps.show(console, steps)
     return 0

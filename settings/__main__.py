@@ -12,9 +12,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from command_line import run
-from engine.dns_hosts import TOKENS
 from settings import Settings, config_key
 from settings.all_regions import GlobalSettings
+from settings.secret_texts import SECRETS
 from settings.stack import Stack
 
 HEADER = """# Settings
@@ -82,18 +82,17 @@ def _default(field: FieldInfo, inner: type[BaseModel] | None) -> str:
 def reference() -> str:
     """The whole page."""
     common = [config_key(str(field.alias)) for name, field in Stack.model_fields.items() if name != "project"]
-    common += map(config_key, TOKENS)
+    common += map(config_key, SECRETS)
     of_region = (each for each in rows(Settings))
     own = tuple(config_key(name) for name in Settings.elsewhere)
     of_global = (each for each in rows(GlobalSettings) if each[0].startswith(own))
     role_global = GLOBAL.format(common=", ".join(f"`{key}`" for key in common))
-    return HEADER + TABLE + _lines(of_region) + _lines(_tokens()) + role_global + TABLE + _lines(of_global)
+    return HEADER + TABLE + _lines(of_region) + _lines(_secrets()) + role_global + TABLE + _lines(of_global)
 
 
-def _tokens() -> Iterator[tuple[str, str, str, str]]:
-    for field, host in TOKENS.items():
-        meaning = f"{host.title}'s access token, as a secret (docs/dns.md); empty: {host.variable} from the environment"
-        yield config_key(field), "text", "", meaning
+def _secrets() -> Iterator[tuple[str, str, str, str]]:
+    for field, secret in SECRETS.items():
+        yield config_key(field), "text", "", secret.meaning
 
 
 def _lines(found: Iterable[tuple[str, str, str, str]]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ from settings.inventory_site import InventorySite
 from settings.problems import refuse
 from settings.rules import Rule
 from settings.stack import ROLE, Stack
+from settings.tls_rules import names_are_below_the_domain
 
 
 class RegionShare(Section):
@@ -23,10 +24,10 @@ class RegionShare(Section):
     stack: StackName = Field(
         description="its fully qualified stack name: organization/project/stack (`pulumi stack ls --all`)"
     )
-    priority: Annotated[int, Field(ge=0, le=65535)] = Field(
-        10, description="lowest first; regions of the same priority share calls by weight"
+    priority: int = Field(
+        10, ge=0, le=65535, description="lowest first; regions of the same priority share calls by weight"
     )
-    weight: Annotated[int, Field(ge=0, le=65535)] = Field(50, description="share among regions of the same priority")
+    weight: int = Field(50, ge=0, le=65535, description="share among regions of the same priority")
     state: Literal["active", "drained"] = Field(
         "active", description="`drained`: the shared names no longer include it; its addresses and its own names stay"
     )
@@ -88,6 +89,7 @@ RULES: tuple[Rule, ...] = (
     _weights_are_not_all_zero,
     _names_are_shared,
     _the_host_can_decide,
+    names_are_below_the_domain,
 )
 
 

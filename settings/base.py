@@ -6,31 +6,33 @@ import re
 from datetime import date
 from decimal import Decimal
 from ipaddress import IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from settings.problems import LONGEST_NAME, form, no_time, refuse, show
 
+
+def like(pattern: str, words: str, *, of_hosts: bool = False, **more: Any) -> Any:
+    """A field whose text has this form (`problems.form`); `more`: its other constraints."""
+    return Field(pattern=form(pattern, words, of_hosts=of_hosts), **more)
+
+
 # Names of compute resources: RFC 1035 labels (docs.cloud.google.com/compute/docs/naming-resources).
 Name = Annotated[
     str,
-    Field(
-        pattern=form(
-            r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$",
-            "use lower-case letters, digits and hyphens, a letter first, no hyphen last, 63 at most",
-        )
+    like(
+        r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$",
+        "use lower-case letters, digits and hyphens, a letter first, no hyphen last, 63 at most",
     ),
 ]
-Region = Annotated[str, Field(pattern=form(r"^[a-z]+-[a-z]+[0-9]{1,2}$", "write a region as us-central1"))]
+Region = Annotated[str, like(r"^[a-z]+-[a-z]+[0-9]{1,2}$", "write a region as us-central1")]
 ProjectId = Annotated[
     str,
-    Field(
-        pattern=form(
-            r"^([a-z][-a-z0-9.]{0,40}:)?[a-z][-a-z0-9]{4,28}[a-z0-9]$",
-            "use the project's id: lower-case letters, digits and hyphens, a letter first, 6 to 30",
-        )
+    like(
+        r"^([a-z][-a-z0-9.]{0,40}:)?[a-z][-a-z0-9]{4,28}[a-z0-9]$",
+        "use the project's id: lower-case letters, digits and hyphens, a letter first, 6 to 30",
     ),
 ]
 # One label of a host name (RFC 1123, section 2.1), and a whole domain. The last label is letters only, or an A-label
@@ -39,53 +41,43 @@ HOST_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 DOMAIN = rf"({HOST_LABEL}\.)+([a-z]{{2,63}}|xn--[a-z0-9]([-a-z0-9]{{0,57}}[a-z0-9])?)"
 HostLabel = Annotated[
     str,
-    Field(
-        pattern=form(
-            f"^{HOST_LABEL}$",
-            "use lower-case letters, digits and hyphens, no hyphen first or last, 63 at most",
-            of_hosts=True,
-        )
+    like(
+        f"^{HOST_LABEL}$",
+        "use lower-case letters, digits and hyphens, no hyphen first or last, 63 at most",
+        of_hosts=True,
     ),
 ]
 Domain = Annotated[
     str,
-    Field(
-        pattern=form(
-            f"^{DOMAIN}$",
-            "write a domain as voice.example.com: lower-case letters, digits and hyphens between dots; the last label"
-            " letters only, or an xn-- form; other scripts in their xn-- form",
-            of_hosts=True,
-        ),
+    like(
+        f"^{DOMAIN}$",
+        "write a domain as voice.example.com: lower-case letters, digits and hyphens between dots; the last label"
+        " letters only, or an xn-- form; other scripts in their xn-- form",
+        of_hosts=True,
         max_length=LONGEST_NAME,
     ),
 ]
 # Accepted by both Google Cloud and Kubernetes: the labels are set on addresses and on Services.
 LabelKey = Annotated[
     str,
-    Field(
-        pattern=form(
-            r"^[a-z]([-_a-z0-9]{0,61}[a-z0-9])?$",
-            "use lower-case letters, digits, - and _, a letter first, a letter or digit last, 63 at most",
-        )
+    like(
+        r"^[a-z]([-_a-z0-9]{0,61}[a-z0-9])?$",
+        "use lower-case letters, digits, - and _, a letter first, a letter or digit last, 63 at most",
     ),
 ]
 LabelValue = Annotated[
     str,
-    Field(
-        pattern=form(
-            r"^([a-z0-9]([-_a-z0-9]{0,61}[a-z0-9])?)?$",
-            "use lower-case letters, digits, - and _, a letter or digit first and last, 63 at most",
-        )
+    like(
+        r"^([a-z0-9]([-_a-z0-9]{0,61}[a-z0-9])?)?$",
+        "use lower-case letters, digits, - and _, a letter or digit first and last, 63 at most",
     ),
 ]
 # Kubernetes: IANA service names (RFC 6335, section 5.1).
 PortName = Annotated[
     str,
-    Field(
-        pattern=form(
-            r"^[a-z]([-a-z0-9]{0,13}[a-z0-9])?$",
-            "use lower-case letters, digits and hyphens, a letter first, no hyphen last, 15 at most",
-        )
+    like(
+        r"^[a-z]([-a-z0-9]{0,13}[a-z0-9])?$",
+        "use lower-case letters, digits and hyphens, a letter first, no hyphen last, 15 at most",
     ),
 ]
 # Same pattern as in the database (sql/0002_trunks.sql, "ban_is_plain").
@@ -98,20 +90,14 @@ TRUNK = form(
 # A fully qualified stack name, as the engine writes it: organization/project/stack.
 StackName = Annotated[
     str,
-    Field(
-        pattern=form(
-            r"^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$",
-            "write it in full: organization/project/stack",
-        )
+    like(
+        r"^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$",
+        "write it in full: organization/project/stack",
     ),
 ]
 Ban = Annotated[
     str,
-    Field(
-        pattern=form(
-            f"^{BAN}$", "use letters, digits, dots, underscores and hyphens, a letter or digit first, 32 at most"
-        )
-    ),
+    like(f"^{BAN}$", "use letters, digits, dots, underscores and hyphens, a letter or digit first, 32 at most"),
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[int, Field(ge=1, le=86400)]
@@ -120,10 +106,8 @@ Text = Annotated[str, AfterValidator(no_time)]
 # Text for people: one line, no control characters.
 Line = Annotated[
     str,
-    Field(
-        min_length=1,
-        max_length=80,
-        pattern=form(r"^[^\x00-\x1f\x7f-\x9f]+$", "write one line of text, without control characters"),
+    like(
+        r"^[^\x00-\x1f\x7f-\x9f]+$", "write one line of text, without control characters", min_length=1, max_length=80
     ),
     AfterValidator(no_time),
 ]

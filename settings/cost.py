@@ -53,13 +53,12 @@ class Cost(Section):
     load_balancer: Money = Field(Decimal("18.00"), description="USD per LoadBalancer")
     nat_gateway: Money = Field(Decimal("40.00"), description="USD per gateway")
     data_processing: Money = Field(Decimal("10.00"), description="USD, estimate")
+    cloud_armor: Money = Field(
+        Decimal("200.00"), description="USD for Cloud Armor Enterprise, where `protection.mode` needs it"
+    )
     before: Money = Field(Decimal("0.00"), description="USD, what the network cost before")
     compute: dict[Line, Money] = Field({}, description="USD by name, for compute beside the network")
-    customers: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(
-        0, description="number of customers, for the cost per customer"
-    )
-    nat_vms: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
-        0, description="VMs behind the gateway, for the list price"
-    )
+    customers: int = Field(0, ge=0, le=1_000_000_000, description="number of customers, for the cost per customer")
+    nat_vms: int = Field(0, ge=0, le=1_000_000, description="VMs behind the gateway, for the list price")
     nat_gib: Money | None = Field(None, description="measured GiB a month through NAT")
     load_balancer_gib: Money | None = Field(None, description="measured GiB a month through the LoadBalancers")

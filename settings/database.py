@@ -12,6 +12,7 @@ from pydantic import ValidationInfo as Info
 from settings.base import EachOnce, Name, Range, Section, StackName, Text
 from settings.principal import Principal
 from settings.problems import form, refuse, show
+from settings.rules import rule
 
 SQL_NAME = form(
     r"^[a-z_][a-z0-9_]{0,62}$", "use lower-case letters, digits and underscores, no digit first, 63 at most"
@@ -24,21 +25,19 @@ PEERING_SERVICE = "servicenetworking.googleapis.com"
 class Disk(Section):
     """The instance's disk. With autoresize, the cloud decides its size."""
 
-    size_gb: Annotated[int, Field(ge=10, le=65_536)] = Field(10, description="initial size in GB")
+    size_gb: int = Field(10, ge=10, le=65_536, description="initial size in GB")
     type: Literal["PD_SSD", "PD_HDD"] = Field("PD_SSD", description="kind of disk")
     autoresize: bool = Field(True, description="grow automatically when nearly full")
-    limit_gb: Annotated[int, Field(ge=0, le=65_536)] = Field(0, description="limit of autoresize in GB; 0: no limit")
+    limit_gb: int = Field(0, ge=0, le=65_536, description="limit of autoresize in GB; 0: no limit")
 
-    @field_validator("limit_gb")
-    @classmethod
-    def _limit_leaves_room(cls, limit: int, info: Info) -> int:
-        if 0 < limit < info.data.get("size_gb", 0):
+    @rule
+    def _limit_leaves_room(cls, limit_gb: int, size_gb: int = 0, autoresize: bool = True) -> None:
+        if 0 < limit_gb < size_gb:
             raise refuse("smaller than the disk", "raise database.disk.limitGb, or use 0 for no limit")
-        if limit and info.data.get("autoresize") is False:
+        if limit_gb and not autoresize:
             raise refuse(
                 "a limit for a disk that does not grow", "set database.disk.autoresize: true, or remove limitGb"
             )
-        return limit
 
 
 class Backups(Section):
@@ -50,25 +49,23 @@ class Backups(Section):
         pattern=form(r"^([01][0-9]|2[0-3]):[0-5][0-9]$", "write it as 03:00, from 00:00 to 23:59"),
         description="UTC, HH:MM",
     )
-    retained: Annotated[int, Field(ge=1, le=365)] = Field(7, description="backups kept")
+    retained: int = Field(7, ge=1, le=365, description="backups kept")
     point_in_time_recovery: bool = Field(True, description="keep write-ahead logs")
-    log_retention_days: Annotated[int, Field(ge=1, le=35)] = Field(
-        7, description="days of write-ahead logs kept; more than 7 with edition ENTERPRISE_PLUS only"
+    log_retention_days: int = Field(
+        7, ge=1, le=35, description="days of write-ahead logs kept; more than 7 with edition ENTERPRISE_PLUS only"
     )
 
-    @field_validator("point_in_time_recovery")
-    @classmethod
-    def _recovery_needs_backups(cls, recovery: bool, info: Info) -> bool:
-        if recovery and info.data.get("enabled") is False:
+    @rule
+    def _recovery_needs_backups(cls, point_in_time_recovery: bool, enabled: bool) -> None:
+        if point_in_time_recovery and not enabled:
             raise refuse("point-in-time recovery needs backups", "set database.backups.enabled: true")
-        return recovery
 
 
 class Maintenance(Section):
     """When Google may restart the instance."""
 
-    day: Annotated[int, Field(ge=1, le=7)] = Field(7, description="1 Monday to 7 Sunday")
-    hour: Annotated[int, Field(ge=0, le=23)] = Field(4, description="UTC")
+    day: int = Field(7, ge=1, le=7, description="1 Monday to 7 Sunday")
+    hour: int = Field(4, ge=0, le=23, description="UTC")
     track: Literal["canary", "stable", "week5"] = Field("stable", description="how early updates are installed")
 
 
@@ -91,46 +88,36 @@ class DatabaseNetwork(Section):
     )
     authorised: dict[Name, Range] = Field({}, description="name to range that may reach the public address")
 
-    @field_validator("private_network")
-    @classmethod
-    def _reachable(cls, network: str | None, info: Info) -> str | None:
-        if network is None and info.data.get("public") is False:
+    @rule
+    def _reachable(cls, private_network: str | None, public: bool) -> None:
+        if private_network is None and not public:
             raise refuse("neither a public nor a private address: no client could reach it", "set one of them")
-        return network
 
-    @field_validator("peering_range")
-    @classmethod
-    def _a_range_peers_with_a_network(cls, peering_range: str | None, info: Info) -> str | None:
-        if peering_range and info.data.get("private_network", "") is None:
+    @rule
+    def _a_range_peers_with_a_network(cls, peering_range: str | None, private_network: str | None) -> None:
+        if peering_range and private_network is None:
             raise refuse("a peering range without a private network", "add database.network.privateNetwork")
-        return peering_range
 
-    @field_validator("authorised")
-    @classmethod
-    def _ranges_are_ipv4(cls, ranges: dict[str, str]) -> dict[str, str]:
-        for name, authorised in ranges.items():
-            if ":" in authorised:
+    @rule
+    def _ranges_are_ipv4(cls, authorised: dict[str, str]) -> None:
+        for name, each in authorised.items():
+            if ":" in each:
                 raise refuse(f"{show(name)} is IPv6: the public address is IPv4", "name its IPv4 range")
-        return ranges
 
-    @field_validator("authorised")
-    @classmethod
-    def _ranges_are_public(cls, ranges: dict[str, str]) -> dict[str, str]:
+    @rule
+    def _ranges_are_public(cls, authorised: dict[str, str]) -> None:
         """Cloud SQL: "Non-routable or private authorized network (10.0.0.0/8)"."""
-        for name, authorised in ranges.items():
-            if ":" not in authorised and any(ip_network(authorised).overlaps(each) for each in PRIVATE):
+        for name, each in authorised.items():
+            if ":" not in each and any(ip_network(each).overlaps(private) for private in PRIVATE):
                 raise refuse(
                     f"{show(name)} is a private range: clients reach the public address from public addresses",
                     "name the range behind the NAT, or use database.network.privateNetwork",
                 )
-        return ranges
 
-    @field_validator("authorised")
-    @classmethod
-    def _ranges_need_a_public_address(cls, ranges: dict[str, str], info: Info) -> dict[str, str]:
-        if ranges and info.data.get("public") is False:
+    @rule
+    def _ranges_need_a_public_address(cls, authorised: dict[str, str], public: bool) -> None:
+        if authorised and not public:
             raise refuse("authorised ranges without a public address", "remove them, or set public: true")
-        return ranges
 
 
 class ReplicaOf(Section):
@@ -203,10 +190,8 @@ class Database(Section):
         """The instance's name, with an `x` for each random character."""
         return f"{self.instance}-{'x' * SUFFIX}" if self.unique_name else self.instance
 
-    @field_validator("tier")
-    @classmethod
-    def _edition_has_the_tier(cls, tier: str, info: Info) -> str:
-        edition = info.data.get("edition")
+    @rule
+    def _edition_has_the_tier(cls, tier: str, edition: str = "") -> None:
         if tier in SHARED_CORE and edition == "ENTERPRISE_PLUS":
             raise refuse("shared-core machines need edition ENTERPRISE", "set database.edition: ENTERPRISE")
         of_plus = tier.startswith(OF_ENTERPRISE_PLUS)
@@ -225,13 +210,11 @@ class Database(Section):
                 "a machine of edition ENTERPRISE_PLUS",
                 "use db-custom-CPUS-MEGABYTES, or set database.edition: ENTERPRISE_PLUS",
             )
-        return tier
 
-    @field_validator("tier")
-    @classmethod
-    def _custom_machines_can_be_had(cls, tier: str) -> str:
+    @rule
+    def _custom_machines_can_be_had(cls, tier: str) -> None:
         if not tier.startswith("db-custom-"):
-            return tier
+            return
         found = CUSTOM.fullmatch(tier)
         if found is None:
             raise refuse("not a custom machine", "write it as db-custom-2-7680: CPUs and MB of memory")
@@ -243,18 +226,15 @@ class Database(Section):
                 f"{memory} MB with {cpus} CPUs",
                 f"use a multiple of {MEMORY_STEP} MB, {LEAST_MEMORY} or more, and 0.9 to 6.5 GB a CPU",
             )
-        return tier
 
-    @field_validator("disk")
-    @classmethod
-    def _machine_takes_the_disk(cls, disk: Disk, info: Info) -> Disk:
-        if info.data.get("edition") == "ENTERPRISE_PLUS" and disk.type == "PD_HDD":
+    @rule
+    def _machine_takes_the_disk(cls, disk: Disk, edition: str = "", tier: str = "") -> None:
+        if edition == "ENTERPRISE_PLUS" and disk.type == "PD_HDD":
             raise refuse("edition ENTERPRISE_PLUS has no HDD", "set database.disk.type: PD_SSD")
-        if info.data.get("tier", "").startswith(ON_HYPERDISK):
+        if tier.startswith(ON_HYPERDISK):
             raise refuse(
                 "C4A machines need Hyperdisk, which is not supported here", "use db-perf-optimized-N-2 or a larger one"
             )
-        return disk
 
     @field_validator("flags", mode="before")
     @classmethod
@@ -268,26 +248,20 @@ class Database(Section):
                 )
         return flags
 
-    @field_validator("flags")
-    @classmethod
-    def _iam_has_a_setting(cls, flags: dict[str, str]) -> dict[str, str]:
+    @rule
+    def _iam_has_a_setting(cls, flags: dict[str, str]) -> None:
         if IAM_FLAG in flags:
             raise refuse(f"{IAM_FLAG} has a setting of its own", "set database.iamAuthentication, and remove the flag")
-        return flags
 
-    @field_validator("backups")
-    @classmethod
-    def _standby_needs_backups(cls, backups: Backups, info: Info) -> Backups:
-        if info.data.get("availability") == "REGIONAL" and not backups.point_in_time_recovery:
+    @rule
+    def _standby_needs_backups(cls, backups: Backups, availability: str) -> None:
+        if availability == "REGIONAL" and not backups.point_in_time_recovery:
             raise refuse("REGIONAL needs backups and point-in-time recovery", "turn both on")
-        return backups
 
-    @field_validator("backups")
-    @classmethod
-    def _edition_keeps_logs(cls, backups: Backups, info: Info) -> Backups:
-        if info.data.get("edition") == "ENTERPRISE" and backups.log_retention_days > 7:
+    @rule
+    def _edition_keeps_logs(cls, backups: Backups, edition: str) -> None:
+        if edition == "ENTERPRISE" and backups.log_retention_days > 7:
             raise refuse("edition ENTERPRISE keeps write-ahead logs for 7 days at most", "keep 7 days, or less")
-        return backups
 
     @field_validator("backups", "maintenance")
     @classmethod
@@ -300,11 +274,11 @@ class Database(Section):
             )
         return given
 
-    @field_validator("iam_users")
-    @classmethod
-    def _users_need_iam(cls, users: tuple[str, ...], info: Info) -> tuple[str, ...]:
-        if users and info.data.get("iam_authentication") is False:
+    @rule
+    def _users_need_iam(
+        cls, iam_users: tuple[str, ...], iam_authentication: bool = True, replica_of: ReplicaOf | None = None
+    ) -> None:
+        if iam_users and not iam_authentication:
             raise refuse("IAM users while IAM authentication is off", "set database.iamAuthentication: true")
-        if users and info.data.get("replica_of"):
+        if iam_users and replica_of:
             raise refuse("a replica has the same users as its owner", "name them in the owner's database.iamUsers")
-        return users

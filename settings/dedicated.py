@@ -13,32 +13,26 @@ from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
-from pydantic import ValidationInfo as Info
 
 from inventory.address import Status
 from inventory.endpoint import TRANSPORT_OF_ROLE
-from settings.base import TRUNK, Ban, Day, HostLabel, Name, Section
+from settings.base import TRUNK, Ban, Day, HostLabel, Name, Section, like
 from settings.ingress import Ingress
-from settings.lifecycle import in_order, required_after
-from settings.problems import form, refuse
+from settings.lifecycle import after_its_announcement, in_order
+from settings.problems import refuse
+from settings.rules import rule
 
 # `sip-<key>-udp-ip` is a name at the cloud as well.
 Key = Annotated[
     str,
-    Field(
-        pattern=form(
-            r"^[a-z]([-a-z0-9]{0,46}[a-z0-9])?$",
-            "use lower-case letters, digits and hyphens, a letter first, no hyphen last, 48 at most",
-        )
+    like(
+        r"^[a-z]([-a-z0-9]{0,46}[a-z0-9])?$",
+        "use lower-case letters, digits and hyphens, a letter first, no hyphen last, 48 at most",
     ),
 ]
 TrunkName = Annotated[
     str,
-    Field(
-        pattern=form(
-            TRUNK, "as in its trunk file: lower-case letters, digits, points, hyphens and underscores, 63 at most"
-        )
-    ),
+    like(TRUNK, "as in its trunk file: lower-case letters, digits, points, hyphens and underscores, 63 at most"),
 ]
 # Each customer has a block of the pods' ports, one for each role in this order.
 ROLES = tuple(TRANSPORT_OF_ROLE)
@@ -77,29 +71,18 @@ class DedicatedCustomer(Section):
     )
     dns_name: HostLabel | None = Field(None, description="label below dns.domain that resolves to it; absent: none")
 
-    @field_validator("tcp")
-    @classmethod
-    def _something_answers(cls, tcp: OwnListener | None, info: Info) -> OwnListener | None:
-        if tcp is None and "udp" in info.data and info.data["udp"] is None:
+    @rule
+    def _something_answers(cls, tcp: OwnListener | None, udp: OwnListener | None) -> None:
+        if tcp is None and udp is None:
             raise refuse("neither UDP nor TCP", "leave udp out for a UDP LoadBalancer, or write tcp: {}")
-        return tcp
 
-    @field_validator("active_on")
-    @classmethod
-    def _active_after_its_announcement(cls, day: date | None, info: Info) -> date | None:
-        return in_order(required_after(day, info, "announced_on"), info)
+    _active_after_its_announcement = field_validator("active_on")(after_its_announcement)
+    _drains_after_it_was_active = field_validator("drained_on")(in_order)
 
-    @field_validator("drained_on")
-    @classmethod
-    def _drains_after_it_was_active(cls, day: date | None, info: Info) -> date | None:
-        return in_order(day, info)
-
-    @field_validator("dns_name")
-    @classmethod
-    def _no_name_leads_to_what_drains(cls, label: str | None, info: Info) -> str | None:
-        if label and info.data.get("drained_on"):
+    @rule
+    def _no_name_leads_to_what_drains(cls, dns_name: str | None, drained_on: date | None) -> None:
+        if dns_name and drained_on:
             raise refuse("it drains, but this name still resolves to it", "remove dnsName, or remove drainedOn")
-        return label
 
 
 @dataclass(frozen=True)
@@ -127,24 +110,19 @@ class DedicatedListener:
 
 def listeners(dedicated: Mapping[str, DedicatedCustomer], ingress: Ingress) -> Iterator[DedicatedListener]:
     """Every LoadBalancer of every dedicated customer, UDP before TCP."""
-    shared: tuple[tuple[Literal["UDP", "TCP"], Mapping[str, int]], ...] = (
-        ("UDP", ingress.udp.ports),
-        ("TCP", ingress.tcp.ports),
-    )
     for key, customer in dedicated.items():
-        for (protocol, ports), own in zip(shared, (customer.udp, customer.tcp), strict=True):
-            if own is None:
-                continue
-            service = own.service or f"sip-{key}-{protocol.lower()}"
-            yield DedicatedListener(
-                key=key,
-                settings=customer,
-                protocol=protocol,
-                service=service,
-                address=own.address or f"{service}-ip",
-                ports=ports,
-                targets={role: customer.target_port + ROLES.index(role) for role in ports},
-            )
+        for (protocol, shared), own in zip(ingress.listeners.items(), (customer.udp, customer.tcp), strict=True):
+            if own:
+                service = own.service or f"sip-{key}-{protocol.lower()}"
+                yield DedicatedListener(
+                    key=key,
+                    settings=customer,
+                    protocol=protocol,
+                    service=service,
+                    address=own.address or f"{service}-ip",
+                    ports=shared.ports,
+                    targets={role: customer.target_port + ROLES.index(role) for role in shared.ports},
+                )
 
 
 def refuse_clashes(

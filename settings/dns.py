@@ -13,6 +13,7 @@ from pydantic import ValidationInfo as Info
 from engine.dns_hosts import HOSTS
 from settings.base import Domain, HostLabel, Name, Section
 from settings.problems import LONGEST_NAME, refuse
+from settings.rules import rule
 
 # RFC 3986, section 3: scheme and authority only, without user information or path.
 PLACE = re.compile(r"(?P<scheme>https?)://(?P<host>[a-z0-9.-]+|\[[0-9a-f:]+\])(:(?P<port>[0-9]{1,5}))?")
@@ -29,19 +30,17 @@ class Zone(Section):
         None, description="sign the zone; the DS records are in the output `dns`; absent: leave it as it is"
     )
 
-    @field_validator("dnssec")
-    @classmethod
-    def _only_the_owner_signs(cls, dnssec: bool | None, info: Info) -> bool | None:
-        if dnssec and info.data.get("manage") is False:
+    @rule
+    def _only_the_owner_signs(cls, dnssec: bool | None, manage: bool) -> None:
+        if dnssec and not manage:
             raise refuse("a zone that is not managed here cannot be signed here", "ask its owner, or set manage: true")
-        return dnssec
 
 
 class SrvWeights(Section):
     """RFC 2782: lowest priority first, weight shares among equals."""
 
-    priority: Annotated[int, Field(ge=0, le=65535)] = Field(10, description="lowest first")
-    weight: Annotated[int, Field(ge=0, le=65535)] = Field(50, description="share among equals")
+    priority: int = Field(10, ge=0, le=65535, description="lowest first")
+    weight: int = Field(50, ge=0, le=65535, description="share among equals")
 
 
 class DnsNames(Section):
@@ -70,20 +69,18 @@ class Gandi(Section):
     adopt: bool = Field(
         False, description="overwrite other data that Gandi has under our names; otherwise that is an error"
     )
-    deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
-        60, description="how long a request is retried while the API is busy or does not answer"
+    deadline_seconds: int = Field(
+        60, ge=1, le=3600, description="how long a request is retried while the API is busy or does not answer"
     )
 
-    @field_validator("api")
-    @classmethod
-    def _token_stays_secret(cls, api: str) -> str:
+    @rule
+    def _token_stays_secret(cls, api: str) -> None:
         """The token is sent in a header: only over TLS or to this machine."""
         place = PLACE.fullmatch(api)
         if place is None or not 0 < int(place["port"] or 443) <= 65535:
             raise refuse("not the base URL of an API", "write it as https://api.gandi.net, without a path")
         if place["scheme"] == "http" and not _is_this_machine(place["host"].strip("[]")):
             raise refuse("the token would be sent in clear text", "use https://")
-        return api
 
 
 def refuse_unowned_zone(zone: Zone | None) -> None:
@@ -138,47 +135,37 @@ class Dns(Section):
         """The backends that host the zone; first the one that the parent zone should delegate to."""
         return _hosts(self.backend)
 
-    @field_validator("zone")
-    @classmethod
-    def _cloud_dns_has_a_zone(cls, zone: Zone | None, info: Info) -> Zone | None:
-        backend: str = info.data.get("backend", "")
+    @rule
+    def _cloud_dns_has_a_zone(cls, zone: Zone | None, backend: str) -> None:
         at_cloud_dns = "cloud-dns" in _hosts(backend)
         if zone is None and at_cloud_dns:
             raise refuse(f"backend `{backend}` needs the zone's name", "add dns.zone.name")
-        if zone and backend and not at_cloud_dns:
+        if zone and not at_cloud_dns:
             raise refuse(
                 f"a zone at Cloud DNS, but the backend is `{backend}`", "remove dns.zone, or use backend: both"
             )
-        return zone
 
-    @field_validator("names")
-    @classmethod
-    def _names_fit_below_the_domain(cls, names: DnsNames, info: Info) -> DnsNames:
-        domain = info.data.get("domain", "")
+    @rule
+    def _names_fit_below_the_domain(cls, names: DnsNames, domain: str = "") -> None:
         longest = max((names.primary, names.udp, names.tcp, "_sips._tcp"), key=len)
         if len(f"{longest}.{domain}") > LONGEST_NAME:
             raise refuse(
                 f"{longest} and the domain form a name of more than {LONGEST_NAME} characters", "make it shorter"
             )
-        return names
 
-    @field_validator("scope")
-    @classmethod
-    def _a_zone_has_one_owner(cls, scope: Scope, info: Info) -> Scope:
+    @rule
+    def _a_zone_has_one_owner(cls, scope: Scope, zone: Zone | None = None) -> None:
         if scope != "domain":
-            refuse_unowned_zone(info.data.get("zone"))
-        return scope
+            refuse_unowned_zone(zone)
 
-    @field_validator("ttl_seconds")
-    @classmethod
-    def _every_host_accepts_it(cls, ttl: int, info: Info) -> int:
-        for host in (HOSTS[each] for each in _hosts(info.data.get("backend", ""))):
-            if ttl < host.least_ttl:
+    @rule
+    def _every_host_accepts_it(cls, ttl_seconds: int, backend: str) -> None:
+        for host in (HOSTS[each] for each in _hosts(backend)):
+            if ttl_seconds < host.least_ttl:
                 raise refuse(
                     f"below {host.least_ttl} s, the least that {host.title} accepts",
                     f"use {host.least_ttl} or more; with dns.backend: cloud-dns less is possible",
                 )
-        return ttl
 
 
 def _hosts(backend: str) -> Sequence[str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
-from pydantic import ValidationInfo as Info
 
-from settings.base import Name, Region, Section
-from settings.problems import form, refuse
+from settings.base import Name, Region, Section, like
+from settings.problems import refuse
+from settings.rules import rule
 
 # docs.cloud.google.com/compute/docs/reference/rest/v1/healthChecks, `sourceRegions` and `checkIntervalSec`.
 SOURCES = 3
@@ -25,10 +25,7 @@ class Probe(Section):
         description="three Google Cloud regions to probe from, preferably those nearest to customers"
     )
     path: (
-        Annotated[
-            str, Field(pattern=form(r"^/[!-~]*$", "write it as /health: a slash first, no blanks"), max_length=1024)
-        ]
-        | None
+        Annotated[str, like(r"^/[!-~]*$", "write it as /health: a slash first, no blanks", max_length=1024)] | None
     ) = Field(
         None,
         description="path that proxies answer with 200 on their `ws` port; absent: a TCP connection to the `sip` port",
@@ -38,20 +35,15 @@ class Probe(Section):
     unhealthy_after: Times = Field(2, description="consecutive failures after which an address is left out")
     healthy_after: Times = Field(2, description="consecutive successes after which it returns")
 
-    @field_validator("source_regions")
-    @classmethod
-    def _three_of_them(cls, regions: tuple[str, ...]) -> tuple[str, ...]:
-        if len(regions) != SOURCES or len(set(regions)) != SOURCES:
+    @rule
+    def _three_of_them(cls, source_regions: tuple[str, ...]) -> None:
+        if len(source_regions) != SOURCES or len(set(source_regions)) != SOURCES:
             raise refuse("Cloud DNS probes from exactly three regions", "name three different ones")
-        return regions
 
-    @field_validator("timeout_seconds")
-    @classmethod
-    def _one_probe_at_a_time(cls, timeout: int, info: Info) -> int:
-        interval = info.data.get("interval_seconds")
-        if interval is not None and timeout > interval:
-            raise refuse(f"longer than the interval of {interval} s", f"use {interval} or less")
-        return timeout
+    @rule
+    def _one_probe_at_a_time(cls, timeout_seconds: int, interval_seconds: int) -> None:
+        if timeout_seconds > interval_seconds:
+            raise refuse(f"longer than the interval of {interval_seconds} s", f"use {interval_seconds} or less")
 
 
 class Routing(Section):
@@ -80,18 +72,15 @@ class Routing(Section):
             )
         return udp
 
-    @field_validator("probe")
-    @classmethod
-    def _what_is_probed_is_asked_for(cls, probe: Probe | None, info: Info) -> Probe | None:
-        tcp = info.data.get("tcp")
-        if probe is None and tcp not in (None, "fixed"):
+    @rule
+    def _what_is_probed_is_asked_for(cls, probe: Probe | None, tcp: str) -> None:
+        if probe is None and tcp != "fixed":
             raise refuse(
                 f"`tcp: {tcp}` leaves out regions that do not answer, which needs a health check",
                 "add routing.probe with its sourceRegions",
             )
         if probe and tcp == "fixed":
             raise refuse("a probe that is not used", "set routing.tcp to failover or geo, or remove the probe")
-        return probe
 
     @property
     def is_fixed(self) -> bool:

@@ -19,6 +19,7 @@ from settings.lifecycle import (
     required_after,
 )
 from settings.problems import refuse
+from settings.rules import rule
 
 
 class Slot(Section):
@@ -87,10 +88,15 @@ DYNAMIC_AT_LEAST, DYNAMIC_MINIMUM_AT_MOST, DYNAMIC_MAXIMUM_AT_MOST = 32, 32_768,
 SLOTS_AT_MOST = 300  # manual addresses of one gateway (docs.cloud.google.com/nat/quota)
 
 
-def _powers_beside(ports: int, most: int) -> list[int]:
-    """The nearest allowed powers of two, below and above."""
-    below = 1 << (max(ports, 1).bit_length() - 1)
-    return sorted({min(max(each, DYNAMIC_AT_LEAST), most) for each in (below, 2 * below)})
+def _refuse_no_power(ports: int | None, most: int) -> None:
+    """Of dynamic ports; the remedy names the nearest powers of two that are allowed, below and above."""
+    if ports and (ports & (ports - 1) or not DYNAMIC_AT_LEAST <= ports <= most):
+        below = 1 << (ports.bit_length() - 1)
+        near = sorted({min(max(each, DYNAMIC_AT_LEAST), most) for each in (below, 2 * below)})
+        raise refuse(
+            f"with dynamic ports it must be a power of two from {DYNAMIC_AT_LEAST} to {most}",
+            "use " + " or ".join(map(str, near)),
+        )
 
 
 class Egress(Section):
@@ -110,23 +116,18 @@ class Egress(Section):
     )
     max_ports_per_vm: PortsPerVm | None = Field(None, description="with dynamic ports: maximum for one VM")
     timeouts: NatTimeouts = Field(NatTimeouts(), description="idle timeouts")
-    ports_per_call: Annotated[int, Field(ge=1, le=64)] = Field(
-        2, description="ports that one call uses, for the capacity figures"
-    )
+    ports_per_call: int = Field(2, ge=1, le=64, description="ports that one call uses, for the capacity figures")
     vendor_ports: Annotated[tuple[Port, ...], EachOnce] = Field((5060,), min_length=1, description="vendors' SIP ports")
 
-    @field_validator("slots")
-    @classmethod
-    def _something_is_active(cls, slots: dict[str, Slot]) -> dict[str, Slot]:
+    @rule
+    def _something_is_active(cls, slots: dict[str, Slot]) -> None:
         if not any(slot.state is Status.ACTIVE for slot in slots.values()):
             raise refuse("no active slot: every outgoing call would fail", "set one slot to active")
         if len(slots) > SLOTS_AT_MOST:
             raise refuse(f"{len(slots)} addresses on one gateway", f"the cloud allows {SLOTS_AT_MOST} at most")
-        return slots
 
-    @field_validator("slots")
-    @classmethod
-    def _replacements_are_there(cls, slots: dict[str, Slot]) -> dict[str, Slot]:
+    @rule
+    def _replacements_are_there(cls, slots: dict[str, Slot]) -> None:
         lasting = {name for name, slot in slots.items() if slot.state.state.calls in (Calls.NOT_YET, Calls.NEW)}
         for name, slot in slots.items():
             if wrong := sorted(set(slot.replaced_by) - (lasting - {name})):
@@ -135,37 +136,43 @@ class Egress(Section):
                     "name an announced or active slot",
                 )
         refuse_circle({name: slot.replaced_by for name, slot in slots.items()})
-        return slots
 
-    @field_validator("endpoint_independent_mapping")
-    @classmethod
-    def _mapping_excludes_dynamic_ports(cls, mapping: bool, info: Info) -> bool:
-        if mapping and info.data.get("dynamic_ports"):
+    @rule
+    def _mapping_excludes_dynamic_ports(cls, endpoint_independent_mapping: bool, dynamic_ports: bool) -> None:
+        if endpoint_independent_mapping and dynamic_ports:
             raise refuse("endpoint-independent mapping and dynamic ports exclude each other", "turn one of them off")
-        return mapping
 
-    @field_validator("min_ports_per_vm", "max_ports_per_vm")
-    @classmethod
-    def _ports_fit_the_allocation(cls, ports: int | None, info: Info) -> int | None:
-        dynamic = info.data.get("dynamic_ports")
-        if ports is None or dynamic is None:
-            return ports
-        if info.field_name == "max_ports_per_vm" and not dynamic:
-            raise refuse("a maximum without dynamic ports", "set egress.dynamicPorts: true, or remove the maximum")
-        most = DYNAMIC_MINIMUM_AT_MOST if info.field_name == "min_ports_per_vm" else DYNAMIC_MAXIMUM_AT_MOST
-        if dynamic and (ports & (ports - 1) or not DYNAMIC_AT_LEAST <= ports <= most):
-            raise refuse(
-                f"with dynamic ports it must be a power of two from {DYNAMIC_AT_LEAST} to {most}",
-                "use " + " or ".join(str(each) for each in _powers_beside(ports, most)),
-            )
-        if not dynamic and ports > PORTS_OF_ONE_VM:
+    @rule
+    def _minimum_fits_the_allocation(cls, min_ports_per_vm: int | None, dynamic_ports: bool) -> None:
+        if dynamic_ports:
+            _refuse_no_power(min_ports_per_vm, DYNAMIC_MINIMUM_AT_MOST)
+        elif min_ports_per_vm and min_ports_per_vm > PORTS_OF_ONE_VM:
             raise refuse("more ports than one VM can get from one address", f"use {PORTS_OF_ONE_VM} or less")
-        least = info.data.get("min_ports_per_vm")
-        if info.field_name == "max_ports_per_vm" and ports <= (least or 32):
+
+    @rule
+    def _maximum_fits_the_allocation(
+        cls, max_ports_per_vm: int | None, dynamic_ports: bool, min_ports_per_vm: int | None = None
+    ) -> None:
+        if max_ports_per_vm and not dynamic_ports:
+            raise refuse("a maximum without dynamic ports", "set egress.dynamicPorts: true, or remove the maximum")
+        _refuse_no_power(max_ports_per_vm, DYNAMIC_MAXIMUM_AT_MOST)
+        if max_ports_per_vm and max_ports_per_vm <= (min_ports_per_vm or 32):
             raise refuse("not above the minimum", "raise egress.maxPortsPerVm")
-        return ports
 
     @property
     def default_min_ports_per_vm(self) -> int:
         """The cloud's default when a gateway has no minimum: 64, or 32 with dynamic port allocation."""
         return 32 if self.dynamic_ports else 64
+
+    @property
+    def most_ports_of_a_vm(self) -> int:
+        """Source ports that one VM can have: a power of two, at most 57,344 from one address; with dynamic ports
+        65,536 unless there is a maximum (docs.cloud.google.com/nat/docs/ports-and-addresses)."""
+        if self.dynamic_ports:
+            return self.max_ports_per_vm or 65_536
+        return min(1 << ((self.min_ports_per_vm or self.default_min_ports_per_vm) - 1).bit_length(), PORTS_OF_ONE_VM)
+
+    @property
+    def active(self) -> list[str]:
+        """Names of the active slots."""
+        return [name for name, slot in self.slots.items() if slot.state is Status.ACTIVE]

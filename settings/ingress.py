@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
@@ -11,8 +12,15 @@ from pydantic import ValidationInfo as Info
 
 from inventory.address import Status
 from settings.base import Day, EachOnce, Line, Name, Port, PortName, Range, Seconds, Section, Text
-from settings.lifecycle import NoticeOverride, in_order, override_shortens_something, required_after
+from settings.lifecycle import (
+    NoticeOverride,
+    after_its_announcement,
+    in_order,
+    override_shortens_something,
+    required_after,
+)
 from settings.problems import form, refuse, show
+from settings.rules import rule
 
 
 class Cluster(Section):
@@ -31,27 +39,23 @@ class Cluster(Section):
         None, min_length=1, max_length=253, description="context of your kubeconfig, for access `kubeconfig`"
     )
 
-    @field_validator("name")
-    @classmethod
-    def _gke_needs_a_name(cls, name: str | None, info: Info) -> str | None:
-        if info.data.get("access") == "gke" and name is None:
+    @rule
+    def _gke_needs_a_name(cls, name: str | None, access: str) -> None:
+        if access == "gke" and name is None:
             raise refuse("access `gke` needs the cluster's name", "add cluster.name")
-        if info.data.get("access") == "kubeconfig" and name is not None:
+        if access == "kubeconfig" and name is not None:
             raise refuse(
                 "access `kubeconfig` does not use the cluster's name", "remove cluster.name, or use access: gke"
             )
-        return name
 
-    @field_validator("context")
-    @classmethod
-    def _kubeconfig_needs_a_context(cls, context: str | None, info: Info) -> str | None:
-        if info.data.get("access") == "kubeconfig" and context is None:
+    @rule
+    def _kubeconfig_needs_a_context(cls, context: str | None, access: str) -> None:
+        if access == "kubeconfig" and context is None:
             raise refuse("access `kubeconfig` needs a context", "add cluster.context (`kubectl config get-contexts`)")
-        if info.data.get("access") == "gke" and context is not None:
+        if access == "gke" and context is not None:
             raise refuse(
                 "access `gke` does not use a kubeconfig context", "remove cluster.context, or use access: kubeconfig"
             )
-        return context
 
 
 class Ipv6(Section):
@@ -98,36 +102,28 @@ class PublicListener(Section):
     notice_override: NoticeOverride | None = Field(None, description="for less notice than noticeDays")
     ipv6: Ipv6 = Field(Ipv6(), description="its IPv6 address, where there is an ipv6Subnetwork")
 
-    @field_validator("active_on")
-    @classmethod
-    def _active_after_its_announcement(cls, day: date | None, info: Info) -> date | None:
-        return in_order(required_after(day, info, "announced_on"), info)
-
+    _active_after_its_announcement = field_validator("active_on")(after_its_announcement)
     _notice = field_validator("notice_override")(override_shortens_something)
 
-    @field_validator("ports")
-    @classmethod
-    def _ports_are_usable(cls, ports: dict[str, int]) -> dict[str, int]:
+    @rule
+    def _ports_are_usable(cls, ports: dict[str, int]) -> None:
         _no_port_twice(ports)
         if unknown := set(ports) - {"sip", "sips", "ws", "wss"}:
             raise refuse(f"unknown port role {show(min(unknown))}", "the roles are sip, sips, ws and wss")
         if "sip" not in ports:
             raise refuse("no port for plain SIP", "add sip: 5060")
-        return ports
 
 
 class UdpListener(PublicListener):
     """The UDP LoadBalancer: plain SIP only."""
 
-    @field_validator("ports")
-    @classmethod
-    def _udp_carries_plain_sip_only(cls, ports: dict[str, int]) -> dict[str, int]:
+    @rule
+    def _udp_carries_plain_sip_only(cls, ports: dict[str, int]) -> None:
         if over_tcp := sorted(set(ports) & {"sips", "ws", "wss"}):
             raise refuse(
                 f"{', '.join(over_tcp)} runs over TCP (RFC 3261 section 26.2.1, RFC 7118), not UDP",
                 "move it to ingress.tcp.ports",
             )
-        return ports
 
 
 class InternalListener(Section):
@@ -136,13 +132,11 @@ class InternalListener(Section):
     service: Name = Field(description="name of the Service")
     ports: dict[PortName, Port] = Field(description="port name to TCP port")
 
-    @field_validator("ports")
-    @classmethod
-    def _ports_are_usable(cls, ports: dict[str, int]) -> dict[str, int]:
+    @rule
+    def _ports_are_usable(cls, ports: dict[str, int]) -> None:
         _no_port_twice(ports)
         if not ports:
             raise refuse("a Service needs a port", "name one, or leave ingress.internal out")
-        return ports
 
 
 class AnnouncedIngress(Section):
@@ -203,11 +197,24 @@ class Ingress(Section):
     affinity_seconds: Seconds = Field(
         10_800, description="ClientIP session affinity: a customer stays on one proxy pod"
     )
-    address_timeout_seconds: Annotated[int, Field(ge=10, le=3600)] = Field(
-        300, description="how long `pulumi up` waits for a LoadBalancer's address before it fails"
+    address_timeout_seconds: int = Field(
+        300, ge=10, le=3600, description="how long `pulumi up` waits for a LoadBalancer's address before it fails"
     )
     source_ranges: Annotated[tuple[Range, ...], EachOnce] = Field(
         (), description="the only sources that the cloud's firewall admits; empty: all, and the trunk ACL alone decides"
+    )
+    admit: Literal["everybody", "customers"] = Field(
+        "everybody",
+        description="whom the cloud's firewall lets reach the shared ingress. `everybody`: all, or sourceRanges;"
+        " `customers`: the ranges of the trunk files, Google's checkers and admitAlso (docs/protection.md)",
+    )
+    admit_also: Annotated[tuple[Range, ...], EachOnce] = Field(
+        (), description="further ranges that `admit: customers` lets in, such as the machine that runs `verify`"
+    )
+    admit_at_most: Annotated[int, Field(ge=1, le=5000)] = Field(
+        1000,
+        description="how many ranges `admit: customers` may make, neighbours joined; Compute Engine takes 5000 in a"
+        " firewall rule, and every node filters by each",
     )
     ipv6_subnetwork: Text | None = Field(
         None,
@@ -220,34 +227,57 @@ class Ingress(Section):
     announced: dict[Name, AnnouncedIngress] = Field({}, description="announced addresses, at most one per LoadBalancer")
     internal: InternalListener | None = Field(None, description="the internal Service")
 
-    @field_validator("ipv6_subnetwork")
-    @classmethod
-    def _both_families_are_pinned(cls, subnetwork: str | None, info: Info) -> str | None:
-        if subnetwork and info.data.get("pinning") == "loadBalancerIP":
+    @rule
+    def _both_families_are_pinned(cls, ipv6_subnetwork: str | None, pinning: str) -> None:
+        if ipv6_subnetwork and pinning == "loadBalancerIP":
             raise refuse(
                 "loadBalancerIP pins one address only: the IPv6 address would be published and never answer",
                 "use ingress.pinning: annotation, or leave IPv6 out",
             )
-        return subnetwork
 
-    @field_validator("tcp")
-    @classmethod
-    def _udp_and_tcp_are_apart(cls, tcp: PublicListener, info: Info) -> PublicListener:
-        udp: PublicListener | None = info.data.get("udp")
-        if udp and udp.service == tcp.service:
+    @rule
+    def _one_list_of_sources(cls, admit: str, source_ranges: tuple[str, ...]) -> None:
+        if admit == "customers" and source_ranges:
+            raise refuse(
+                "ingress.sourceRanges would be a second list of the only sources",
+                "move what is to be admitted beside the customers to ingress.admitAlso, and remove sourceRanges",
+            )
+
+    @rule
+    def _only_beside_customers(cls, admit_also: tuple[str, ...], admit: str) -> None:
+        if admit_also and admit == "everybody":
+            raise refuse("everybody is admitted already", "set ingress.admit: customers, or remove admitAlso")
+
+    @rule
+    def _every_family_has_a_range(cls, ipv6_subnetwork: str | None, source_ranges: tuple[str, ...]) -> None:
+        """GKE takes a family without a range for all of its sources (kubernetes/ingress-gce, `IPv6ServiceSourceRanges`
+        in pkg/utils)."""
+        given = {ip_network(each).version for each in source_ranges}
+        served = {4, 6} if ipv6_subnetwork else {4}
+        if given and (open_ := sorted(served - given)):
+            raise refuse(
+                f"ingress.sourceRanges has no IPv{open_[0]} range: GKE would admit every IPv{open_[0]} source",
+                f"add the IPv{open_[0]} ranges to ingress.sourceRanges",
+            )
+
+    @rule
+    def _udp_and_tcp_are_apart(cls, tcp: PublicListener, udp: PublicListener) -> None:
+        if udp.service == tcp.service:
             raise refuse(
                 "one Service for UDP and TCP: it stays <pending> forever on GKE before 1.36",
                 "give ingress.udp and ingress.tcp a Service each",
             )
-        if udp and udp.address == tcp.address:
+        if udp.address == tcp.address:
             raise refuse("one address for UDP and TCP", "reserve an address for each")
-        return tcp
 
-    @field_validator("announced")
-    @classmethod
-    def _announced_are_apart(cls, announced: dict[str, AnnouncedIngress], info: Info) -> dict[str, AnnouncedIngress]:
-        for protocol, key in (("UDP", "udp"), ("TCP", "tcp")):
-            listener: PublicListener | None = info.data.get(key)
+    @rule
+    def _announced_are_apart(
+        cls,
+        announced: dict[str, AnnouncedIngress],
+        udp: PublicListener | None = None,
+        tcp: PublicListener | None = None,
+    ) -> None:
+        for protocol, listener in (("UDP", udp), ("TCP", tcp)):
             if listener and listener.address in announced:
                 raise refuse(f"{listener.address} is both active and announced", "remove it from ingress.announced")
             coming = [name for name, address in announced.items() if address.protocol == protocol]
@@ -257,7 +287,6 @@ class Ingress(Section):
                     " only",
                     f"announce one address for {protocol}",
                 )
-        return announced
 
     @field_validator("udp", "tcp", "announced")
     @classmethod
@@ -303,10 +332,9 @@ class Ingress(Section):
         """Names of all reserved addresses, active and announced, those of IPv6 included."""
         return {name for name, _ in self.lives}
 
-    @field_validator("internal")
-    @classmethod
-    def _internal_is_apart(cls, internal: InternalListener | None, info: Info) -> InternalListener | None:
-        public = {listener.service for listener in map(info.data.get, ("udp", "tcp")) if listener}
-        if internal and internal.service in public:
+    @rule
+    def _internal_is_apart(
+        cls, internal: InternalListener | None, udp: PublicListener | None = None, tcp: PublicListener | None = None
+    ) -> None:
+        if internal and any(internal.service == each.service for each in (udp, tcp) if each):
             raise refuse("this Service is already a LoadBalancer", "give ingress.internal a Service of its own")
-        return internal

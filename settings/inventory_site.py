@@ -9,8 +9,9 @@ from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
 from inventory.site import BASE_URL
-from settings.base import Section
-from settings.problems import form, refuse
+from settings.base import Section, like
+from settings.problems import refuse
+from settings.rules import rule
 
 # docs.cloud.google.com/storage/docs/buckets, "Naming": a name with dots is a domain, checked label by label.
 BUCKET = re.compile(r"(?=.{3,222}$)[a-z0-9]([-_a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-_a-z0-9]{0,61}[a-z0-9])?)*")
@@ -24,41 +25,28 @@ class InventorySite(Section):
     bucket: str | None = Field(None, description="its globally unique name; absent: no site is published")
     location: (
         Annotated[
-            str,
-            Field(
-                pattern=form(r"^[A-Za-z]+[-A-Za-z0-9]*$", "write a region as us-central1, or EU, US, ASIA"),
-                max_length=40,
-            ),
+            str, like(r"^[A-Za-z]+[-A-Za-z0-9]*$", "write a region as us-central1, or EU, US, ASIA", max_length=40)
         ]
         | None
     ) = Field(None, description="its location; absent: the region. It cannot be changed later")
     base_url: (
-        Annotated[
-            str,
-            Field(
-                pattern=form(BASE_URL, "write it as https://ips.example.com/, with a slash at the end"), max_length=200
-            ),
-        ]
+        Annotated[str, like(BASE_URL, "write it as https://ips.example.com/, with a slash at the end", max_length=200)]
         | None
     ) = Field(None, description="public URL of the site; absent: https://storage.googleapis.com/BUCKET/")
-    keep_days: Annotated[int, Field(ge=1, le=3650)] = Field(
-        365, description="how long earlier versions of files are kept"
-    )
+    keep_days: int = Field(365, ge=1, le=3650, description="how long earlier versions of files are kept")
 
-    @field_validator("bucket")
-    @classmethod
-    def _the_cloud_takes_the_name(cls, name: str | None) -> str | None:
-        if name is None:
-            return None
-        too_long = "." not in name and len(name) > LONGEST_WITHOUT_DOTS
-        if too_long or not BUCKET.fullmatch(name) or AN_ADDRESS.fullmatch(name):
+    @rule
+    def _the_cloud_takes_the_name(cls, bucket: str | None) -> None:
+        if bucket is None:
+            return
+        too_long = "." not in bucket and len(bucket) > LONGEST_WITHOUT_DOTS
+        if too_long or not BUCKET.fullmatch(bucket) or AN_ADDRESS.fullmatch(bucket):
             raise refuse(
                 "not a bucket's name",
                 "3 to 63 lowercase letters, digits, - and _, a letter or digit at both ends; dots only in a domain",
             )
-        if name.startswith("goog") or "google" in name or "g00gle" in name:
+        if bucket.startswith("goog") or "google" in bucket or "g00gle" in bucket:
             raise refuse("a bucket cannot be named after Google", "choose another name")
-        return name
 
     @field_validator("location", "base_url")
     @classmethod

@@ -85,6 +85,11 @@ def required_after(day: date | None, info: Info, *earlier: str) -> date | None:
     return day
 
 
+def after_its_announcement(day: date | None, info: Info) -> date | None:
+    """Refuse an address that became active before its announcement, or without a date."""
+    return in_order(required_after(day, info, "announced_on"), info)
+
+
 def override_shortens_something(override: NoticeOverride | None, info: Info) -> NoticeOverride | None:
     """Refuse a notice override where there is no notice period."""
     days = info.data.get("announced_on"), info.data.get("active_on")

@@ -78,8 +78,6 @@ def show_key(part: str) -> str:
 
 
 _FORMS: dict[str, str] = {}
-
-
 _FORMS_OF_HOSTS = set[str]()
 
 
@@ -119,25 +117,35 @@ def problem_of(found: Mapping[str, Any]) -> Problem:
     return Problem(key, value, *_in_our_words(found["type"], found["msg"], context, found["input"]))
 
 
-def _in_our_words(  # noqa: PLR0911, PLR0912 (a table)
+_NUMBER = ("not a number", "write a bare number, such as 12.50; the unit is in the setting's description")
+_WHOLE_NUMBER = ("not a whole number", "write a bare number; the unit is in the setting's name")
+_GROUP = ("not a group of settings", "write its keys indented below it")
+_LIST = ("not a list", "write it as [a, b], or each item on a line below it, after a hyphen")
+# What is wrong and the remedy, by pydantic's type of error.
+_WORDS: Mapping[str, tuple[str, str]] = {
+    "extra_forbidden": (UNKNOWN, "check the spelling; docs/settings.md lists every key"),
+    "missing": ("this setting is required", "add it; docs/settings.md explains it"),
+    "bool_type": ("neither true nor false", "write true or false, without quotes"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), _WHOLE_NUMBER),
+    **dict.fromkeys(("finite_number", "decimal_parsing", "decimal_type", "decimal_whole_digits"), _NUMBER),
+    **dict.fromkeys(("model_type", "dict_type", "model_attributes_type"), _GROUP),
+    **dict.fromkeys(("tuple_type", "list_type"), _LIST),
+}
+
+
+def _in_our_words(  # noqa: PLR0911 (a table)
     kind: str, message: str, context: Mapping[str, Any], given: object
 ) -> tuple[str, str]:
+    if known := _WORDS.get(kind):
+        return known
+    what = "character" if isinstance(given, str) else "item"
     match kind:
-        case "extra_forbidden":
-            return UNKNOWN, "check the spelling; docs/settings.md lists every key"
-        case "missing":
-            return "this setting is required", "add it; docs/settings.md explains it"
         case "literal_error" | "enum":
             return "not one of the known values", f"use {_choices(context['expected'])}"
-        case "int_type" | "int_parsing" | "int_from_float":
-            return "not a whole number", "write a bare number; the unit is in the setting's name"
         case "greater_than_equal" | "greater_than":
-            least = context.get("ge", context.get("gt"))
-            return "too small", f"use {least} or more" if "ge" in context else f"use more than {least}"
+            return "too small", f"use {context['ge']} or more" if "ge" in context else f"use more than {context['gt']}"
         case "less_than_equal" | "less_than":
             return "too large", f"use {context.get('le', context.get('lt'))} or less"
-        case "bool_type":
-            return "neither true nor false", "write true or false, without quotes"
         case "string_type":
             return _not_text(given)
         case "string_pattern_mismatch":
@@ -146,24 +154,13 @@ def _in_our_words(  # noqa: PLR0911, PLR0912 (a table)
             right = _as_it_may_be(str(given), context["pattern"])
             hint = f"write it as {show(right)}; " if right else ""
             return "not a valid name here", f"{hint}{_FORMS.get(context['pattern'], 'docs/settings.md describes it')}"
-        case "model_type" | "dict_type" | "model_attributes_type":
-            return "not a group of settings", "write its keys indented below it"
-        case "finite_number" | "decimal_parsing" | "decimal_type" | "decimal_whole_digits":
-            return "not a number", "write a bare number, such as 12.50; the unit is in the setting's description"
         case "too_short" | "string_too_short":
-            return _too_short(context["min_length"], "character" if isinstance(given, str) else "item")
+            least = context["min_length"]
+            wrong = f"at least {least} {what}{'' if least == 1 else 's'} needed"
+            return wrong, f"give {least} or more; docs/settings.md describes this setting"
         case "too_long" | "string_too_long":
-            what = "characters" if isinstance(given, str) else "items"
-            return "too long", f"use {context['max_length']} {what} or less"
-        case "tuple_type" | "list_type":
-            return "not a list", "write it as [a, b], or each item on a line below it, after a hyphen"
-        case _:
-            return message[:1].lower() + message[1:], "docs/settings.md describes this setting"
-
-
-def _too_short(least: int, what: str) -> tuple[str, str]:
-    wrong = f"at least {least} {what}{'' if least == 1 else 's'} needed"
-    return wrong, f"give {least} or more; docs/settings.md describes this setting"
+            return "too long", f"use {context['max_length']} {what}s or less"
+    return message[:1].lower() + message[1:], "docs/settings.md describes this setting"
 
 
 # The engine parses an unquoted date or time in the YAML as a time and passes it on in Go's format.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from inventory.address import Direction, Status
+from settings.alerts import channels_have_tokens, prober_has_an_image, tokens_are_secrets_of_channels
 from settings.cost import Quotas
 from settings.database import LONGEST_CONNECTION, Database
 from settings.dedicated import DedicatedCustomer, listeners, refuse_clashes
@@ -15,8 +16,9 @@ from settings.lifecycle import refuse_circle, refuse_short_notice
 from settings.problems import refuse, show
 from settings.retired import RetiredAddress
 from settings.rules import Given, Rule
+from settings.tls_rules import RULES as TLS_RULES
 from settings.trunk_acl import TrunkAcl
-from settings.way_to_database import refuse_no_way
+from settings.way_to_database import the_database_can_be_reached
 
 
 def _provider_has_the_same_region(region: str, given: Given) -> None:
@@ -66,8 +68,21 @@ def _only_the_owner_writes(trunk_acl: TrunkAcl, database: Database) -> None:
         )
 
 
-def _the_database_can_be_reached(trunk_acl: TrunkAcl, database: Database) -> None:
-    refuse_no_way(trunk_acl, database)
+def _admitted_customers_are_in_files(ingress: Ingress, trunk_acl: TrunkAcl, database: Database) -> None:
+    if ingress.admit == "everybody":
+        return
+    if database.replica_of:
+        raise refuse(
+            f"ingress.admit: customers needs the trunk files, and they are those of {database.replica_of.stack}: its"
+            " customers would be added to the trunk ACL before this region's firewall admits them",
+            "set ingress.admit: everybody in this region",
+        )
+    if not trunk_acl.manage or trunk_acl.trunks is None:
+        raise refuse(
+            "ingress.admit: customers needs trunk files: ranges that only the portal writes are not known here, and"
+            " their customers would be dropped in silence",
+            "set trunkAcl.manage: true and trunkAcl.trunks, or ingress.admit: everybody",
+        )
 
 
 def _the_owner_knows_whose_they_are(dedicated: Mapping[str, DedicatedCustomer], database: Database) -> None:
@@ -204,7 +219,8 @@ RULES: tuple[Rule, ...] = (
     _egress_has_its_own_addresses,
     _cloud_sql_takes_the_name,
     _only_the_owner_writes,
-    _the_database_can_be_reached,
+    the_database_can_be_reached,
+    _admitted_customers_are_in_files,
     _the_owner_knows_whose_they_are,
     _dedicated_customers_are_enforced,
     _dedicated_customers_are_apart,
@@ -214,4 +230,8 @@ RULES: tuple[Rule, ...] = (
     _replacements_make_no_circle,
     _an_address_is_retired_once,
     _the_project_may_have_it_all,
+    *TLS_RULES,
+    prober_has_an_image,
+    channels_have_tokens,
+    tokens_are_secrets_of_channels,
 )

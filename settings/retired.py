@@ -12,6 +12,7 @@ from inventory.address import Direction, Kind
 from settings.base import Address, Ban, Day, EachOnce, Line, Name, Port, Section
 from settings.lifecycle import DATES, NoticeOverride, in_order, override_shortens_something, required_after
 from settings.problems import refuse
+from settings.rules import rule
 
 HOLDERS = {Direction.INBOUND: Kind.LOAD_BALANCER, Direction.OUTBOUND: Kind.NAT}
 
@@ -37,21 +38,15 @@ class RetiredAddress(Section):
     notice_override: NoticeOverride | None = Field(None, description="why its notice was shorter than noticeDays")
     replaced_by: Annotated[tuple[Name, ...], EachOnce] = Field((), description="names of the addresses that replace it")
 
-    @field_validator("direction")
-    @classmethod
-    def _kind_carries_the_direction(cls, direction: Direction, info: Info) -> Direction:
-        kind: Kind | None = info.data.get("kind")
-        if kind and kind is not HOLDERS[direction]:
+    @rule
+    def _kind_carries_the_direction(cls, direction: Direction, kind: Kind) -> None:
+        if kind is not HOLDERS[direction]:
             raise refuse(
                 f"a {kind} has no {direction} addresses: LoadBalancers are inbound, NAT gateways outbound",
                 f"correct kind or direction: {HOLDERS[direction]} goes with {direction}",
             )
-        return direction
 
-    @field_validator("active_on")
-    @classmethod
-    def _active_after_its_announcement(cls, day: date | None, info: Info) -> date | None:
-        return in_order(day, info)
+    _active_after_its_announcement = field_validator("active_on")(in_order)
 
     @field_validator("drained_on")
     @classmethod

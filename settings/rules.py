@@ -1,19 +1,35 @@
-"""Rules that span settings: functions whose parameters name what they need, in any order of the fields.
+"""Rules that span settings: functions whose parameters name what they need.
 
 The first parameter is the setting that the rule checks and for which it reports a problem; the others are what it is
-compared with. A rule raises `problems.refuse(...)`. Rules within one group are validators of its model.
+compared with. A rule raises `problems.refuse(...)`. Rules of a stack (`broken`) need its settings in any order; rules
+within one group (`rule`) are methods of its model and compare a field with earlier ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any
 
+from pydantic import ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 Rule = Callable[..., None]
+
+
+def rule(check: Rule) -> Any:
+    """A rule within one group, as a method of its model. It runs if every field that it names is valid; where a
+    parameter has a default, that stands for an invalid field."""
+    field_name, *others = list(signature(check).parameters.values())[1:]
+    needs = {each.name for each in others if each.default is Parameter.empty}
+
+    def run(cls: type, value: object, info: ValidationInfo) -> object:
+        if info.data.keys() >= needs:
+            check(cls, value, **{each.name: info.data[each.name] for each in others if each.name in info.data})
+        return value
+
+    return field_validator(field_name.name)(classmethod(run))
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,16 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from engine.dns_hosts import TOKENS
 from settings.plain_yaml import YamlError, compose, plain
 from settings.problems import PROJECT, Problem, SettingsError, show, show_key
+from settings.secret_texts import SECRETS
 
 FORM = "write it as a stack's own file: `config:` and below it keys that begin with `warp-edge:`"
 DEEPEST = 12
 NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./-]{0,99}")
 LARGEST = 1_000_000  # bytes
 # The engine passes defaults of Pulumi.yaml on as the stack's own, and a stack's identity cannot be shared.
-EACH_ITS_OWN = ("role", "shared", "region", "protect", "noticeDays", "regions", *TOKENS)
+EACH_ITS_OWN = ("role", "shared", "region", "protect", "noticeDays", "regions", *SECRETS)
 
 
 def read(name: str, folder: Path) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic import ValidationInfo as Info
 from pydantic_core import from_json
 
-from engine.dns_hosts import TOKENS
 from settings import shared
 from settings.base import Labels, ProjectId, Section
 from settings.contact import Contact
@@ -30,17 +29,20 @@ from settings.problems import (
     show,
 )
 from settings.rules import Given, Rule, broken
+from settings.secret_texts import SECRETS
+from settings.tls import Tls
 
 PROGRAM = Path(__file__).resolve().parent.parent  # `shared` is relative to it, as is `trunkAcl.trunks`
 ROLE = "`region`: one region's edge; `global`: the names that all regions share (docs/regions.md)"
 DEFAULT_ROLE = "region"
-TEXTS = (PROJECT_KEY, "region", "role", "shared", *TOKENS)
+# Never shown, whether or not they are marked as secrets.
+ALWAYS_HIDDEN = (*SECRETS, "alertTokens")
+TEXTS = (PROJECT_KEY, "region", "role", "shared", *SECRETS)
 
 
 class Stack(Section):
     """Settings of every stack, whatever its role. `elsewhere`: settings that only stacks of the other role have;
-    `rules`: rules that span settings. Tokens of DNS hosts (`engine.dns_hosts.TOKENS`) are settings too, but only the
-    hosts' providers read them."""
+    `rules`: rules that span settings. Secrets (`secret_texts.SECRETS`) are settings too, but no model holds them."""
 
     elsewhere: ClassVar[frozenset[str]]
     rules: ClassVar[tuple[Rule, ...]] = ()
@@ -58,6 +60,11 @@ class Stack(Section):
         Contact(), description="whom vendors and customers ask; published in the inventory, on sheets and guides"
     )
     inventory_site: InventorySite = Field(InventorySite(), description="the inventory as a web site")
+    tls: Tls | None = Field(
+        None,
+        description="certificate of the SIP proxies (docs/certificates.md); a stack of role `global` has the CAA"
+        " records; absent: none of it",
+    )
 
     @classmethod
     def parse(cls, config: Mapping[str, str], secret_keys: Collection[str] = (), folder: Path = PROGRAM) -> Self:
@@ -68,7 +75,7 @@ class Stack(Section):
         """
         own = {field: _value(field, config[key]) for field, key in cls._keys(config).items() if key in config}
         own = {field: value for field, value in own.items() if not cls._is_unset(field, value)}
-        tokens = {field: own.pop(field) for field in TOKENS if field in own}
+        tokens = {field: own.pop(field) for field in SECRETS if field in own}
         cls._refuse_another_role(own)
         name = own.get("shared")
         below = shared.read(name, folder) if isinstance(name, str) and name else {}
@@ -87,7 +94,7 @@ class Stack(Section):
             return settings
         places = [str(each.alias) for each in _fields(cls)]
         found.sort(key=lambda each: places.index(field_of(each)) if field_of(each) in places else len(places))
-        secret = {_storable(key) for key in secret_keys} | set(map(config_key, TOKENS))
+        secret = {_storable(key) for key in secret_keys} | set(map(config_key, ALWAYS_HIDDEN))
         raise SettingsError([cls._in_place(_problem(each, secret, below, own)) for each in found])
 
     @field_validator("*")
@@ -108,7 +115,8 @@ class Stack(Section):
     def _is_unset(cls, field: str, value: Any) -> bool:
         """The engine adds defaults of Pulumi.yaml: an empty group or text for settings that only some stacks have."""
         return value in ({}, "") and (
-            field in cls.elsewhere or any(each.alias == field and each.is_required() for each in _fields(cls))
+            field in cls.elsewhere
+            or any(each.alias == field and (each.is_required() or each.default is None) for each in _fields(cls))
         )
 
     @classmethod
@@ -163,9 +171,7 @@ def _in_clear(tokens: Mapping[str, str], given: Given) -> Iterator[Mapping[str, 
     """A complaint about each token that is no secret."""
     for field, token in tokens.items():
         if token and config_key(field) not in given.secret_keys:
-            remedy = (
-                f"revoke it at {TOKENS[field].title}, create a new one, and run `pulumi config set --secret {field}`"
-            )
+            remedy = f"{SECRETS[field].replace}, and run `pulumi config set --secret {field}`"
             refusal = {"wrong": "a token in clear text, in a file that many can read", "remedy": remedy}
             yield {"type": "refused", "loc": (field,), "input": token, "ctx": refusal}
 

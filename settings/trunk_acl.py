@@ -6,12 +6,13 @@ from ipaddress import ip_address, ip_network
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
-from pydantic import ValidationInfo as Info
 
 import trunk_removal
-from settings.base import Address, Ban, EachOnce, Name, Port, Section, Text
+from settings.acl_protection import CallLimits, Capture, UnknownSources
+from settings.base import Address, Ban, EachOnce, Name, Port, Section, Text, like
 from settings.principal import Principal
 from settings.problems import form, refuse, show
+from settings.rules import rule
 from trunk_removal import Allowed
 
 
@@ -30,42 +31,35 @@ class Reach(Section):
         description="sign in as this IAM principal instead of database.user; with access `connector`, or `proxy`"
         " started with --auto-iam-authn. It must be a user of the instance (database.iamUsers)",
     )
-    deadline_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
-        120, description="how long to wait for a database that does not accept connections yet"
+    deadline_seconds: int = Field(
+        120, ge=1, le=3600, description="how long to wait for a database that does not accept connections yet"
     )
-    lock_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
-        60, description="how long to wait for another run's lock, or a table's"
-    )
-    statement_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(600, description="timeout of a single statement")
+    lock_seconds: int = Field(60, ge=1, le=3600, description="how long to wait for another run's lock, or a table's")
+    statement_seconds: int = Field(600, ge=1, le=86_400, description="timeout of a single statement")
 
-    @field_validator("proxy_port")
-    @classmethod
-    def _proxy_has_a_port(cls, port: int | None, info: Info) -> int | None:
-        if info.data.get("access") == "proxy" and port is None:
+    @rule
+    def _proxy_has_a_port(cls, proxy_port: int | None, access: str) -> None:
+        if access == "proxy" and proxy_port is None:
             raise refuse("access `proxy` needs the proxy's port", "add trunkAcl.reach.proxyPort")
-        access = info.data.get("access")
-        if access in ("direct", "connector") and port is not None:
+        if access != "proxy" and proxy_port is not None:
             raise refuse(
                 f"access `{access}` does not use a proxy", "use trunkAcl.reach.access: proxy, or remove proxyPort"
             )
-        return port
 
-    @field_validator("iam_user")
-    @classmethod
-    def _iam_needs_a_go_between(cls, user: str | None, info: Info) -> str | None:
-        if user and info.data.get("access") == "direct":
+    @rule
+    def _iam_needs_a_go_between(cls, iam_user: str | None, access: str) -> None:
+        if iam_user and access == "direct":
             raise refuse(
                 "IAM sign-in without a proxy or connector",
                 "use trunkAcl.reach.access: connector (or proxy), or leave iamUser out",
             )
-        return user
 
 
 class Limits(Section):
     """Limits on entries that the database itself enforces."""
 
-    widest_ipv4: Annotated[int, Field(ge=8, le=32)] = Field(20, description="shortest IPv4 prefix of one entry")
-    widest_ipv6: Annotated[int, Field(ge=16, le=128)] = Field(40, description="shortest IPv6 prefix of one entry")
+    widest_ipv4: int = Field(20, ge=8, le=32, description="shortest IPv4 prefix of one entry")
+    widest_ipv6: int = Field(40, ge=16, le=128, description="shortest IPv6 prefix of one entry")
     allow_reserved: Annotated[tuple[str, ...], EachOnce] = Field(
         (),
         description="ranges in which entries are accepted although IANA reserves them (special-purpose, multicast)",
@@ -85,18 +79,19 @@ class Limits(Section):
 class Confirmed(Section):
     """One removal that is meant, as the refusal of it words it."""
 
-    entries: Annotated[int, Field(ge=0)] = Field(description="how many entries are removed")
+    entries: int = Field(ge=0, description="how many entries are removed")
     bans: Annotated[tuple[Ban, ...], EachOnce] = Field(description="every customer that loses any entry")
 
 
 class Removals(Section):
     """How much one update may take out of the trunk files before it asks for a confirmation."""
 
-    customers: Annotated[int, Field(ge=0)] = Field(
-        0, description="customers that may be removed entirely without confirmation"
-    )
-    percent: Annotated[int, Field(ge=0, le=100)] = Field(
-        10, description="per cent of all entries that may be removed without confirmation; one entry always may"
+    customers: int = Field(0, ge=0, description="customers that may be removed entirely without confirmation")
+    percent: int = Field(
+        10,
+        ge=0,
+        le=100,
+        description="per cent of all entries that may be removed without confirmation; one entry always may",
     )
     confirmed: Confirmed | None = Field(None, description="the intended removal; remove this key after the update")
 
@@ -129,24 +124,16 @@ class SignIn(Section):
         description="false: the credentials before the last `rotation` no longer sign in; true again before the next",
     )
 
-    @field_validator("readers")
-    @classmethod
-    def _the_acl_can_be_read(cls, readers: tuple[str, ...], info: Info) -> tuple[str, ...]:
-        if not readers and info.data.get("passwords") is False:
+    @rule
+    def _the_acl_can_be_read(cls, readers: tuple[str, ...], passwords: bool) -> None:
+        if not readers and not passwords:
             raise refuse("no role could read the ACL", "name a reader, or set trunkAcl.signIn.passwords: true")
-        return readers
 
 
-Quantity = Annotated[str, Field(pattern=form(r"^[0-9]+(m|[KMGT]i?)?$", "write it as 50m of a CPU or 128Mi of memory"))]
-
-
+Quantity = Annotated[str, like(r"^[0-9]+(m|[KMGT]i?)?$", "write it as 50m of a CPU or 128Mi of memory")]
 Image = Annotated[
     str,
-    Field(
-        min_length=1,
-        max_length=512,
-        pattern=form(r"^\S+$", "write it as registry.example.com/warp-acl-reloader:1, no blanks"),
-    ),
+    like(r"^\S+$", "write it as registry.example.com/warp-acl-reloader:1, no blanks", min_length=1, max_length=512),
 ]
 
 
@@ -169,8 +156,8 @@ class Reloader(Section):
         description="name of the headless Service by which it finds every proxy pod; declared by this program",
     )
     port: Port = Field(9061, description="the proxies' port for the reloader's calls, UDP and TCP (`kamailio/rpc.cfg`)")
-    replicas: Annotated[int, Field(ge=1, le=3)] = Field(
-        2, description="one calls the proxies, the others take over within seconds when its node is lost"
+    replicas: int = Field(
+        2, ge=1, le=3, description="one calls the proxies, the others take over within seconds when its node is lost"
     )
     network_policies: bool = Field(
         False,
@@ -187,12 +174,10 @@ class Reloader(Section):
         None, description="where trunkAcl.signIn.passwords is false: what signs in by IAM for the reloader"
     )
 
-    @field_validator("service")
-    @classmethod
-    def _two_services(cls, service: str, info: Info) -> str:
-        if service == info.data.get("name"):
+    @rule
+    def _two_services(cls, service: str, name: str) -> None:
+        if service == name:
             raise refuse("the reloader's own Service has this name", "choose another, such as kamailio-rpc")
-        return service
 
 
 class Enforcement(Section):
@@ -213,6 +198,18 @@ class Enforcement(Section):
         description="how long the tables serve with which a proxy started while the database was away; after that it"
         " answers 503 (kamailio/README.md)",
     )
+    token_rotation: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        0,
+        description="raise it by one for a new RPC token; the reloader goes on with the previous one at proxies that"
+        " were not restarted (docs/secrets.md)",
+    )
+    call_limits: CallLimits | None = Field(
+        None, description="absent: the limits of trunks are not enforced (kamailio/README.md, Limits of trunks)"
+    )
+    unknown_sources: UnknownSources | None = Field(
+        None, description="absent: every request of a source that is not listed is answered with 403"
+    )
+    capture: Capture | None = Field(None, description="absent: no SIP message is copied to a collector")
     reloader: Reloader | None = Field(None, description="absent: the proxies are not notified of changes")
 
 
@@ -234,20 +231,14 @@ class TrunkAcl(Section):
     removals: Removals = Field(Removals(), description="what may vanish from the trunk files unconfirmed")
     owner: Annotated[
         str,
-        Field(
-            pattern=form(
-                r"^[a-z][-a-z0-9]{0,62}$", "use lower-case letters, digits and hyphens, a letter first, 63 at most"
-            )
-        ),
+        like(r"^[a-z][-a-z0-9]{0,62}$", "use lower-case letters, digits and hyphens, a letter first, 63 at most"),
     ] = Field("warp-edge", description="marks the rows that come from trunk files; other rows are left alone")
     enforcement: Enforcement | None = Field(None, description="resources in the cluster; absent: none")
 
-    @field_validator("enforcement")
-    @classmethod
-    def _iam_needs_a_sidecar(cls, enforcement: Enforcement | None, info: Info) -> Enforcement | None:
-        sign_in: SignIn | None = info.data.get("sign_in")
-        if enforcement is None or sign_in is None:
-            return enforcement
+    @rule
+    def _iam_needs_a_sidecar(cls, enforcement: Enforcement | None, sign_in: SignIn) -> None:
+        if enforcement is None:
+            return
         reloader = enforcement.reloader
         proxy = reloader.database_proxy if reloader else None
         if sign_in.passwords:
@@ -268,11 +259,8 @@ class TrunkAcl(Section):
                 if proxy is None
                 else "set trunkAcl.enforcement.address: 127.0.0.1",
             )
-        return enforcement
 
-    @field_validator("owner")
-    @classmethod
-    def _not_the_portals(cls, owner: str) -> str:
+    @rule
+    def _not_the_portals(cls, owner: str) -> None:
         if owner == "portal":
             raise refuse("reserved for the portal: its rows would be removed", "choose another, such as warp-edge")
-        return owner

@@ -13,15 +13,15 @@ CERTIFICATES = "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"
 SWITCH_ON = "set database.iamAuthentication: true"
 
 
-def refuse_no_way(acl: TrunkAcl, database: Database) -> None:
+def the_database_can_be_reached(trunk_acl: TrunkAcl, database: Database) -> None:
     """Refuse access that cannot work: for `pulumi up` where the ACL is applied, for the SIP proxies where it is
     read."""
-    if acl.manage:
-        _refuse_for_pulumi(acl, database)
-    if acl.manage or database.replica_of:
-        _refuse_for_principals(acl.sign_in, database)
-        if acl.enforcement:
-            _refuse_for_proxies(acl.enforcement, acl.sign_in, database)
+    if trunk_acl.manage:
+        _refuse_for_pulumi(trunk_acl, database)
+    if trunk_acl.manage or database.replica_of:
+        _refuse_for_principals(trunk_acl.sign_in, database)
+        if trunk_acl.enforcement:
+            _refuse_for_proxies(trunk_acl.enforcement, trunk_acl.sign_in, database)
 
 
 def _refuse_for_pulumi(acl: TrunkAcl, database: Database) -> None:

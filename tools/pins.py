@@ -41,7 +41,8 @@ PLACES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("local_cloud/kubernetes/provider.py", r'^VERSION: Final = "(.+)"$'),
     ),
     "pulumi-random": (package("pulumi-random"), ("local_cloud/random_provider.py", r'^VERSION: Final = "(.+)"$')),
-    "psycopg": (package("psycopg[binary]"), ("pyproject.toml", r'^reloader = \["psycopg\[binary\]==([\w.]+)"\]$')),
+    # In the program and in the group of the image: both places are found by the one pattern.
+    **{name: (package(name),) for name in ("psycopg[binary]", "cryptography", "dnspython", "requests")},
     "Go": (("tools/engine/go.mod", r"^go (\S+)$"), ("README.md", r"\bGo (\d[\d.]*) or newer")),
 }
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import dns.exception
+import dns.name
 import dns.resolver
 from rich.console import Console
 from rich.progress import Progress
@@ -77,10 +78,10 @@ async def _look(
     async with asyncio.TaskGroup() as group:
         if Part.DNS in parts:
             authorities = list(servers_of(chosen.authority, authority=True))
-            group.create_task(dns_checks(checks, promise, resolvers, authorities))
+            group.create_task(dns_checks(checks, promise, resolvers, authorities, chosen.retired))
         for work in sip_checks(checks, promise, caller) if Part.SIP in parts else ():
             group.create_task(work)
-        for work in tls_checks(checks, promise, caller) if Part.TLS in parts else ():
+        for work in tls_checks(checks, promise, caller, resolvers[0]) if Part.TLS in parts else ():
             group.create_task(work)
 
 
@@ -163,6 +164,10 @@ def _parser() -> argparse.ArgumentParser:
         "--authority", action="append", type=_place, default=[], metavar="HOST[:PORT]",
         help="query this as a name server of the zone; may be repeated (those of the delegation)",
     )  # fmt: skip
+    parser.add_argument(
+        "--retired", action="append", type=_host, default=[], metavar="NAME",
+        help="a name that was given up: it must lead to none of our addresses; may be repeated",
+    )  # fmt: skip
     parser.add_argument("--source", type=_address, help="source address of SIP and TLS")
     parser.add_argument(
         "--expect", type=_status, default=answering.ANY, metavar="200|403|any",
@@ -188,6 +193,13 @@ def _place(text: str) -> Place:
     raise argparse.ArgumentTypeError(
         f"{text!r} is not an address with an optional port: 192.0.2.53, 127.0.0.1:5300, [2001:db8::53]:53"
     )
+
+
+def _host(text: str) -> str:
+    try:
+        return dns.name.from_text(text).to_text(omit_final_dot=True).lower()
+    except (dns.exception.DNSException, ValueError):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a DNS name") from None
 
 
 def _address(text: str) -> str:

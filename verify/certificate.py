@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from verify.finding import Judgement, Verdict, judged, one_line
 
@@ -21,12 +22,14 @@ _SIP_URI = re.compile(r"sip:([^@;?/:]+)(?::\d+)?", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Certificate:
-    """`names`: the domains it is valid for. `untrusted`: why its chain is not trusted; empty: it is."""
+    """`names`: the domains it is valid for. `untrusted`: why its chain is not trusted; empty: it is. `issuer`: the
+    organisation of the CA; empty: it has none."""
 
     names: tuple[str, ...]
     begins: datetime
     ends: datetime
     untrusted: str = ""
+    issuer: str = ""
 
 
 class UnreadableCertificateError(Exception):
@@ -37,9 +40,16 @@ def read(der: bytes, untrusted: str) -> Certificate:
     """Parse a server's certificate. Raises `UnreadableCertificateError`."""
     try:
         found = x509.load_der_x509_certificate(der)
-        return Certificate(_names(found), found.not_valid_before_utc, found.not_valid_after_utc, untrusted)
+        return Certificate(
+            _names(found), found.not_valid_before_utc, found.not_valid_after_utc, untrusted, _issuer(found)
+        )
     except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise UnreadableCertificateError(one_line(str(error))) from None
+
+
+def _issuer(found: x509.Certificate) -> str:
+    organisations = found.issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    return str(organisations[0].value) if organisations else ""
 
 
 def _names(found: x509.Certificate) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from dns.rdtypes.ANY.NS import NS
 from verify import records, servers, signatures
 from verify.checks import Checks, Look
 from verify.finding import Judgement, Part, Subject, Verdict, one_line
-from verify.promise import ADDRESS_TYPES, Promise, RecordSet, address_of, texts
+from verify.promise import ADDRESS_TYPES, SERVICES, Promise, RecordSet, address_of, texts
 from verify.servers import Place, Server, ask, lookup
 
 # Limits per delegation and per name server: more is never needed, and would let others keep us busy.
@@ -26,9 +26,14 @@ MOST_PLACES = 4
 
 
 async def dns_checks(
-    checks: Checks, promise: Promise, resolvers: Sequence[Server], authorities: Sequence[Server]
+    checks: Checks,
+    promise: Promise,
+    resolvers: Sequence[Server],
+    authorities: Sequence[Server],
+    retired: Sequence[str] = (),
 ) -> None:
-    """All checks of names. `authorities`, if given, are used instead of the delegated name servers."""
+    """All checks of names. `authorities`, if given, are used instead of the delegated name servers; `retired`: names
+    that were given up."""
     for problem in promise.contradictions():
         expected = "names that resolve to active ingress addresses"
         checks.settled(
@@ -36,7 +41,7 @@ async def dns_checks(
             Judgement(Verdict.BROKEN, problem, "run `pulumi up`, and read its outputs again"),
         )
     async with asyncio.TaskGroup() as group:
-        names = Names(group, checks, promise, resolvers[0])
+        names = Names(group, checks, promise, resolvers[0], tuple(dict.fromkeys(retired)))
         for server in resolvers:
             names.ask_all(server)
             for name in promise.foreign_targets:
@@ -52,12 +57,16 @@ class Names:
     checks: Checks
     promise: Promise
     resolver: Server
+    retired: tuple[str, ...] = ()
 
     def ask_all(self, server: Server) -> None:
         """Every record set that has to exist, and those that must not."""
         for expected in (*self.promise.records, *self.promise.absences):
             subject = Subject(Part.DNS, expected.what, server.name, one_line(expected.expected))
             self._begin(subject, partial(self._record_set, server, expected))
+        for name in self.retired:
+            subject = Subject(Part.DNS, f"{one_line(name)} (retired)", server.name, "no address or name of ours")
+            self._begin(subject, partial(self._retired, server, name))
 
     def ask_target(self, server: Server, name: str) -> None:
         """An SRV target that is not among our record sets."""
@@ -138,6 +147,13 @@ class Names:
         answered = await ask(server, expected.name, expected.type)
         reply = servers.reply(answered, expected.name, expected.type)
         return records.judge(expected, reply, self.promise.standing, authority=server.authority)
+
+    async def _retired(self, server: Server, name: str) -> Judgement:
+        """A name that was given up, and the services below it."""
+        replies = await lookup(server, name, ADDRESS_TYPES)
+        for service in SERVICES:
+            replies += await lookup(server, f"{service}.{name}", ("SRV",))
+        return records.judge_retired(replies, self.promise)
 
 
 async def _leads(server: Server, name: str) -> Judgement:

@@ -1,4 +1,4 @@
-"""Every endpoint of the inventory: SIP OPTIONS and certificates; and that no egress address answers SIP."""
+"""Every endpoint of the inventory: SIP OPTIONS, certificates and CAA; and that no egress address answers SIP."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from functools import partial
 from typing import Any
 
 from inventory.endpoint import Endpoint
-from verify import answering, certificate, tls
+from verify import answering, caa, certificate, tls
 from verify.checks import Checks
 from verify.finding import Judgement, Part, Subject, Verdict, one_line
 from verify.promise import Promise
+from verify.servers import Server
 from verify.sip import NoWayError, Peer, SilentError, SipError, bracketed, options
 
 # How long without an answer counts as silence: three retransmissions.
@@ -59,23 +60,35 @@ def sip_checks(checks: Checks, promise: Promise, caller: Caller) -> Iterator[Wor
             yield checks.check(subject, _looking(partial(_silence, peer)))
 
 
-def tls_checks(checks: Checks, promise: Promise, caller: Caller) -> Iterator[Work]:
-    """The certificate of every TLS endpoint, for each name that clients connect to."""
+def tls_checks(checks: Checks, promise: Promise, caller: Caller, resolver: Server) -> Iterator[Work]:
+    """The certificate of every TLS endpoint, for each name that clients connect to, and whether its CA may renew it."""
+    lookup = caa.Lookup(resolver)
     for way in promise.endpoints:
         names = [promise.domain] if way.nameless else [way.server.lower(), promise.domain]
         for name in dict.fromkeys(names) if way.transport == "TLS" else ():
-            expected = f"{name}, trusted, {caller.expiry_days} days left"
-            subject = Subject(Part.TLS, f"certificate for {name}", _where(way), expected)
-            yield checks.check(subject, _looking(partial(_certificate, caller, way, name)))
+            yield _certificate(checks, caller, lookup, way, name)
 
 
-async def _certificate(caller: Caller, way: Endpoint, name: str) -> Judgement:
-    shown = await tls.show(caller.towards(way), name, caller.trust)
-    try:
-        found = certificate.read(shown.der, shown.untrusted)
-    except certificate.UnreadableCertificateError as error:
-        return Judgement(Verdict.BROKEN, f"no readable certificate: {error}", certificate.RENEW)
-    return certificate.judge(found, name, caller.now, caller.expiry_days, shown.milliseconds)
+async def _certificate(checks: Checks, caller: Caller, lookup: caa.Lookup, way: Endpoint, name: str) -> None:
+    issuers: list[str] = []
+
+    async def certificate_shown() -> Judgement:
+        shown = await tls.show(caller.towards(way), name, caller.trust)
+        try:
+            found = certificate.read(shown.der, shown.untrusted)
+        except certificate.UnreadableCertificateError as error:
+            return Judgement(Verdict.BROKEN, f"no readable certificate: {error}", certificate.RENEW)
+        issuers.append(found.issuer)
+        return certificate.judge(found, name, caller.now, caller.expiry_days, shown.milliseconds)
+
+    async def renewal() -> Judgement:
+        return caa.judge(issuers[0], await lookup.of(name))
+
+    expected = f"{name}, trusted, {caller.expiry_days} days left"
+    await checks.check(Subject(Part.TLS, f"certificate for {name}", _where(way), expected), _looking(certificate_shown))
+    if issuers:
+        expected = "the CA in use may issue"
+        await checks.check(Subject(Part.TLS, f"CAA of {name}", lookup.resolver.name, expected), renewal)
 
 
 def _where(way: Endpoint) -> str:

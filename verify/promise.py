@@ -30,6 +30,7 @@ from refusal import Refusal
 from verify.finding import one_line
 
 ADDRESS_TYPES = ("A", "AAAA")
+SERVICES = ("_sip._udp", "_sip._tcp", "_sips._tcp")
 T = TypeVar("T", bound=Published)
 
 
@@ -84,22 +85,26 @@ class Promise:
         """Record sets that would mislead clients if they existed: the other family of our names, other SIP services."""
         present = {(each.name, each.type) for each in self.records}
         names = dict.fromkeys(each.name for each in self.records if each.type in ADDRESS_TYPES)
-        services = [f"{service}.{self.base}" for service in ("_sip._udp", "_sip._tcp", "_sips._tcp")]
+        services = [f"{service}.{self.base}" for service in SERVICES]
         wanted = [(name, type_) for name in names for type_ in ADDRESS_TYPES]
         wanted += [(service, "SRV") for service in services] + [(self.base, "NAPTR")]
         return tuple(RecordSet(name, type_) for name, type_ in wanted if (name, type_) not in present)
 
     @property
+    def names(self) -> frozenset[str]:
+        """Our names that have an address."""
+        return frozenset(each.name for each in self.records if each.type in ADDRESS_TYPES)
+
+    @property
     def foreign_targets(self) -> tuple[str, ...]:
         """SRV targets without a record set in this promise."""
-        own = {each.name for each in self.records if each.type in ADDRESS_TYPES}
         targets = [
             data.target.to_text(omit_final_dot=True).lower()
             for each in self.records
             for data in sorted(each.data)
             if isinstance(data, SRV)
         ]
-        return tuple(name for name in dict.fromkeys(targets) if name not in own)
+        return tuple(name for name in dict.fromkeys(targets) if name not in self.names)
 
     def contradictions(self) -> Iterator[str]:
         """Contradictions inside the outputs, with which no answer could be right."""

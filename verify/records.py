@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import dns.rdata
 from dns.rdtypes.IN.NAPTR import NAPTR
+from dns.rdtypes.IN.SRV import SRV
 
 from verify.finding import Judgement, Verdict, judged, one_line
-from verify.promise import RecordSet, address_of, texts
+from verify.promise import Promise, RecordSet, address_of, texts
 
 # A name server with a lower TTL than published breaks the promise only below this value: above it, resolvers query
 # rarely enough for callers not to notice. Not a host's limit: Gandi accepts no less, Cloud DNS does, and a lower
@@ -71,7 +72,7 @@ def _answer(reply: Reply, authority: bool) -> Problems:
 
 
 def _data(expected: RecordSet, reply: Reply, standing: Mapping[str, str], authority: bool) -> Problems:
-    if reply.cname:
+    if reply.cname and expected.type != "CNAME":
         # RFC 2782: a target must not be an alias; RFC 2181 section 10.1: an alias has no other data.
         yield Verdict.BROKEN, f"an alias of {one_line(reply.cname)}", f"remove the CNAME; {PUT_BACK}"
         return
@@ -111,6 +112,21 @@ def _ttl(expected: RecordSet, reply: Reply, authority: bool) -> Problems:
         yield Verdict.BROKEN, f"{shown}, below {least} s", PUT_BACK
     else:
         yield Verdict.WARNING, shown, PUT_BACK
+
+
+def judge_retired(replies: Sequence[Reply], promise: Promise) -> Judgement:
+    """A name that was given up: callers who still have it must not reach us, nor whoever has our retired addresses."""
+    if problem := next((each.problem for each in replies if each.problem), ""):
+        return Judgement(Verdict.BROKEN, problem, "check that this server runs and can be reached from here")
+    found = frozenset(data for each in replies for data in each.data)
+    shown = ", ".join(each for each in (texts(found), *(f"an alias of {r.cname}" for r in replies if r.cname)) if each)
+    leads = [f"{address}, {promise.standing[address]}" for each in sorted(found)
+             if (address := address_of(each)) in promise.standing]  # fmt: skip
+    targets = [data.target.to_text() for data in sorted(found) if isinstance(data, SRV)]
+    targets += [each.cname for each in replies if each.cname]
+    leads += [name for each in targets if (name := each.rstrip(".").lower()) in promise.names]
+    problems = [(Verdict.BROKEN, f"it still leads to {one_line(each)}", "remove its records") for each in leads]
+    return judged(one_line(shown) or "nothing", dict.fromkeys(problems), replies[0].milliseconds)
 
 
 def is_delegated_elsewhere(delegated: Set[str], own: Set[str]) -> bool:

@@ -23,10 +23,12 @@ while IFS= read -r file; do
     tests/unit/format_readers.py | tests/unit/device_models.py) need database test-sip ;;
     tests/unit/firewall_probe.py | tests/unit/test_devices.py | tests/unit/test_formats.py) need database ;;
     tests/unit/test_sheets.py | tests/unit/test_site.py) need database ;;
+    tests/unit/promtool.py) need test-sip ;;
     tests/unit/cloud.py | tests/unit/recording.py) need database engine ;;
     tests/unit/test_global_stack.py) need engine ;;
     tests/unit/review_golden/*) need engine ;;
     tests/unit/* | tests/processes/*) ;;
+    tests/sandbox/zone_server.py) need sandbox-tests test-sip ;;
     tests/local_cloud/* | tests/sandbox/*) need sandbox-tests ;;
     tests/database/*) need database ;;
     tests/sip/*) need test-sip ;;

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import pulumi
 
-from components.cloud_dns.routing import health_check, routing_policy
-from components.dns_host import HostedZone, SipDnsArgs
+from components.dns_host import HostedZone, Probed, SipDnsArgs
 from components.look_up import Sought, look_up
 from components.sdk import google
 from components.sdk.resource import Properties
 from engine.refusal import RefusedError
+from inventory.dns_routing import Policy, Routing, Target
 from inventory.endpoint import Record
 from settings.dns import Dns, Zone
 
@@ -20,13 +20,11 @@ class Host:
     """Google Cloud DNS."""
 
     def __init__(self, component: pulumi.Resource, name: str, args: SipDnsArgs) -> None:
-        self._component = component
-        self._name = name
-        self._args = args
+        self._component, self._name, self._args = component, name, args
         self._zone = _of_cloud_dns(args.dns)
         self._zone_name: pulumi.Input[str] = self._zone.name
         options = pulumi.ResourceOptions(parent=component)  # not protected: the cloud keeps what a policy uses
-        self._check = health_check(f"{name}-probe", args.probed, options) if args.probed else None
+        self._check = _health_check(f"{name}-probe", args.probed, options) if args.probed else None
 
     def zone(self) -> HostedZone:
         """See `ZoneHost`. Key signing keys are looked up once the zone is signed."""
@@ -44,10 +42,11 @@ class Host:
                 "dnsName": f"{self._args.dns.domain}.",
                 "description": "WARP SIP edge",
                 "visibility": "public",
-                "dnssecConfig": _dnssec(settings.dnssec),
+                # None keeps what the zone has: that is how an adopted zone stays untouched.
+                "dnssecConfig": None if settings.dnssec is None else {"state": "on" if settings.dnssec else "off"},
                 "labels": self._args.labels,
             },
-            self._options(),
+            pulumi.ResourceOptions(parent=self._component, protect=self._args.protect),
         )
         self._zone_name = zone.name
         return HostedZone(zone.name_servers, self._ds_records(zone) if settings.dnssec else unsigned)
@@ -63,7 +62,7 @@ class Host:
                 "type": record.type,
                 "ttl": self._args.dns.ttl_seconds,
                 "rrdatas": None if routing else record.values(self._args.addresses),
-                "routingPolicy": routing_policy(routing, self._check) if routing else None,
+                "routingPolicy": _routing_policy(routing, self._check) if routing else None,
             },
             # Of a name and type there is one set at a time, and left alone the plugin makes the new one first: the API
             # answers 409. (A health check that a policy gets is such a replacement.)
@@ -79,9 +78,6 @@ class Host:
             return [key["dsRecord"] for key in found.get("keySigningKeys") or () if key.get("dsRecord")]
 
         return zone.id.apply(ask)
-
-    def _options(self) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(parent=self._component, protect=self._args.protect)
 
 
 def look_up_zone(dns: Dns) -> Sequence[str] | None:
@@ -120,8 +116,44 @@ def _of_cloud_dns(dns: Dns) -> Zone:
     return dns.zone
 
 
-def _dnssec(signed: bool | None) -> Properties | None:
-    """None keeps what the zone has: that is how an adopted zone stays untouched."""
-    if signed is None:
-        return None
-    return {"state": "on" if signed else "off"}
+def _health_check(name: str, probed: Probed, options: pulumi.ResourceOptions) -> google.HealthCheck:
+    """Probes whichever address it is asked about: Cloud DNS takes that from the record sets."""
+    probe, port = probed.probe, probed.port
+    return google.HealthCheck(
+        name,
+        {
+            "name": probe.name,
+            "description": "Which region's SIP over TCP answers",
+            "sourceRegions": list(probe.source_regions),
+            "checkIntervalSec": probe.interval_seconds,
+            "timeoutSec": probe.timeout_seconds,
+            "unhealthyThreshold": probe.unhealthy_after,
+            "healthyThreshold": probe.healthy_after,
+            "tcpHealthCheck": None if probe.path else {"port": port},
+            "httpHealthCheck": {"port": port, "requestPath": probe.path} if probe.path else None,
+        },
+        options,
+    )
+
+
+def _routing_policy(routing: Routing, check: google.HealthCheck | None) -> Properties:
+    """A record set's policy (docs.cloud.google.com/dns/docs/routing-policies-overview). One address an item: where a
+    zone is signed, health checks allow no more.
+
+    A failover has something to fail over to; with one region left it is a geolocation policy of that region. It keeps
+    its health check all the same: without it, the plugin would replace the record set, and the name be gone meanwhile.
+    """
+    if not routing.probed:
+        return {"geos": [{"location": at.location, "rrdatas": [at.address]} for at in routing.targets]}
+    if check is None:
+        raise AssertionError("the settings let a probed policy through without a probe")
+    first, *others = routing.targets
+    if routing.policy is Policy.FAILOVER and others:
+        backups = [_probed(each) for each in others]
+        failover = {"primary": {"externalEndpoints": [first.address]}, "backupGeos": backups}
+        return {"healthCheck": check.id, "primaryBackup": failover}
+    return {"healthCheck": check.id, "geos": [_probed(each) for each in routing.targets]}
+
+
+def _probed(target: Target) -> Properties:
+    return {"location": target.location, "healthCheckedTargets": {"externalEndpoints": [target.address]}}

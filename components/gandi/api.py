@@ -56,7 +56,8 @@ class Api:
         """The present record set of this name and type; None if there is none."""
         answer = self._ask("GET", record, _path(record))
         if answer.status == 404:
-            self._see_domain(record)
+            # Of the record set or of the domain: only the first means that there is no record set.
+            self._refuse(record, self._ask("GET", record, _domain_path(record)))
             return None
         self._refuse(record, answer)
         found = answer.body
@@ -72,18 +73,13 @@ class Api:
         if record.ttl < LEAST_TTL:
             raise self._told(record, f"TTL {record.ttl} s is less than {LEAST_TTL} s", f"use {LEAST_TTL} s or more")
         body = {"rrset_ttl": record.ttl, "rrset_values": list(record.values)}
-        answer = self._ask("PUT", record, _path(record), body)
-        self._refuse(record, answer)
+        self._refuse(record, self._ask("PUT", record, _path(record), body))
 
     def delete(self, record: RecordSet) -> None:
         """Remove the record set, if there is one."""
         answer = self._ask("DELETE", record, _path(record))
         if answer.status != 404:
             self._refuse(record, answer)
-
-    def _see_domain(self, record: RecordSet) -> None:
-        """404 may refer to the record set or to the domain: only the first means that there is no record set."""
-        self._refuse(record, self._ask("GET", record, _domain_path(record)))
 
     def _ask(self, method: Method, record: RecordSet, path: str, body: Mapping[str, Any] | None = None) -> _Answer:
         """The API's answer, after retries while it is busy."""

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pulumi
+from pulumi.dynamic import Resource
 
 from components.dns_host import HostedZone, SipDnsArgs
-from components.gandi.record_set import GandiRecordSet, GandiRecordSetArgs
+from components.gandi.provider import GandiRecordSetProvider
 from inventory.endpoint import Record
+
+
+class GandiRecordSet(Resource, module="warp", name="GandiRecordSet"):
+    """`pulumi-python:dynamic/warp:GandiRecordSet`, a whole record set. The names are part of the state; properties as
+    Cloud DNS's."""
+
+    def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions) -> None:
+        super().__init__(GandiRecordSetProvider(), name, dict(props), opts)
 
 
 class Host:
@@ -27,13 +37,15 @@ class Host:
         dns = self._args.dns
         GandiRecordSet(
             name,
-            GandiRecordSetArgs(
-                dns.domain,
-                record.name,
-                record.type,
-                dns.ttl_seconds,
-                record.values(self._args.addresses),
-                dns.gandi,
-            ),
+            {
+                "domain": dns.domain,
+                "name": record.name,
+                "type": record.type,
+                "ttl": dns.ttl_seconds,
+                "rrdatas": record.values(self._args.addresses),
+                "api": dns.gandi.api,
+                "adopt": dns.gandi.adopt,
+                "deadlineSeconds": dns.gandi.deadline_seconds,
+            },
             pulumi.ResourceOptions(parent=owner, protect=self._args.protect),
         )

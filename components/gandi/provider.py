@@ -74,7 +74,7 @@ class GandiRecordSetProvider(ResourceProvider):
             api.put(wanted)
         elif not there.same_as(wanted):
             raise Refusal(f"{wanted} already exists with {there.data}, not {wanted.data}", ADOPT)
-        return CreateResult(_identity(props), _outputs(props))
+        return CreateResult(f"{wanted.domain}/{wanted.label}/{wanted.type}", _outputs(props))
 
     def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
         """Replace the state's record set, or create it."""
@@ -125,11 +125,6 @@ class GandiRecordSetProvider(ResourceProvider):
         from components.gandi.api import Api  # noqa: PLC0415
 
         return Api(props["api"], self._token, float(props["deadlineSeconds"]))
-
-
-def _identity(props: Mapping[str, Any]) -> str:
-    record = _record(props)
-    return f"{record.domain}/{record.label}/{record.type}"
 
 
 def _outputs(props: Mapping[str, Any]) -> Props:

@@ -9,60 +9,47 @@ from components.sdk.resource import KUBERNETES, Known, Resource
 from engine import tokens
 
 
-class Service(Resource, token=tokens.SERVICE, package=KUBERNETES, constant={"apiVersion": "v1", "kind": "Service"}):
+class Service(Resource, token=tokens.SERVICE, package=KUBERNETES):
     """A Service."""
 
 
-class ConfigMap(
-    Resource, token=tokens.CONFIG_MAP, package=KUBERNETES, constant={"apiVersion": "v1", "kind": "ConfigMap"}
-):
+class ConfigMap(Resource, token=tokens.CONFIG_MAP, package=KUBERNETES):
     """A ConfigMap."""
 
     metadata = Known[Mapping[str, Any]]("metadata")
     data = Known[Mapping[str, str]]("data")
 
 
-class Secret(
-    Resource,
-    token=tokens.KUBERNETES_SECRET,
-    package=KUBERNETES,
-    constant={"apiVersion": "v1", "kind": "Secret"},
-    secret=("data", "stringData"),
-):
+class Secret(Resource, token=tokens.KUBERNETES_SECRET, package=KUBERNETES, secret=("data", "stringData")):
     """A Secret."""
 
     metadata = Known[Mapping[str, Any]]("metadata")
 
 
-class Deployment(
-    Resource, token=tokens.DEPLOYMENT, package=KUBERNETES, constant={"apiVersion": "apps/v1", "kind": "Deployment"}
-):
+class Deployment(Resource, token=tokens.DEPLOYMENT, package=KUBERNETES):
     """A Deployment. Its `spec` is validated against the published schema (tests/unit/test_manifests.py)."""
 
 
-class NetworkPolicy(
-    Resource,
-    token=tokens.NETWORK_POLICY,
-    package=KUBERNETES,
-    constant={"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"},
-):
+class ServiceAccount(Resource, token=tokens.SERVICE_ACCOUNT, package=KUBERNETES):
+    """A ServiceAccount."""
+
+
+class Role(Resource, token=tokens.ROLE, package=KUBERNETES):
+    """A Role of a namespace."""
+
+
+class RoleBinding(Resource, token=tokens.ROLE_BINDING, package=KUBERNETES):
+    """A RoleBinding."""
+
+
+class NetworkPolicy(Resource, token=tokens.NETWORK_POLICY, package=KUBERNETES):
     """A NetworkPolicy."""
 
 
-class PodDisruptionBudget(
-    Resource,
-    token=tokens.DISRUPTION_BUDGET,
-    package=KUBERNETES,
-    constant={"apiVersion": "policy/v1", "kind": "PodDisruptionBudget"},
-):
+class PodDisruptionBudget(Resource, token=tokens.DISRUPTION_BUDGET, package=KUBERNETES):
     """A PodDisruptionBudget."""
 
 
-class PodMonitoring(
-    Resource,
-    token=tokens.POD_MONITORING,
-    package=KUBERNETES,
-    constant={"apiVersion": "monitoring.googleapis.com/v1", "kind": "PodMonitoring"},
-):
+class PodMonitoring(Resource, token=tokens.POD_MONITORING, package=KUBERNETES):
     """A PodMonitoring of Google Cloud's Managed Service for Prometheus: a custom resource, which the cluster only knows
     with managed collection (github.com/GoogleCloudPlatform/prometheus-engine, doc/api.md)."""

@@ -25,7 +25,9 @@ class Known(Generic[T]):
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __get__(self, resource: Resource, _owner: type[Resource] | None = None) -> pulumi.Output[T]:
+    def __get__(
+        self, resource: pulumi.CustomResource, _owner: type[pulumi.CustomResource] | None = None
+    ) -> pulumi.Output[T]:
         found: pulumi.Output[T] = resource.__dict__[self.name]
         return found
 
@@ -33,8 +35,8 @@ class Known(Generic[T]):
 class Resource(pulumi.CustomResource):
     """A resource of a plugin, with inputs under the names of its schema; None is not set.
 
-    Class arguments: `token`, the type in the state; `package`, of the plugin; `constant`, inputs of all resources of
-    the type; `secret`, properties that are secret as inputs and outputs.
+    Class arguments: `token`, the type in the state, from which `apiVersion` and `kind` of Kubernetes' resources follow;
+    `package`, of the plugin; `secret`, properties that are secret as inputs and outputs.
     """
 
     token: ClassVar[str]
@@ -43,16 +45,12 @@ class Resource(pulumi.CustomResource):
     _secret: ClassVar[tuple[str, ...]]
     _known: ClassVar[tuple[str, ...]]
 
-    def __init_subclass__(
-        cls,
-        *,
-        token: str,
-        package: str,
-        constant: Mapping[str, str] | None = None,
-        secret: Sequence[str] = (),
-    ) -> None:
+    def __init_subclass__(cls, *, token: str, package: str, secret: Sequence[str] = ()) -> None:
         super().__init_subclass__()
-        cls.token, cls._package, cls._constant, cls._secret = token, package, constant or {}, tuple(secret)
+        cls.token, cls._package, cls._secret = token, package, tuple(secret)
+        _, version, kind = token.split(":")
+        constant = {"apiVersion": version.removeprefix("core/"), "kind": kind}
+        cls._constant = constant if package == KUBERNETES else {}
         cls._known = tuple(each.name for each in vars(cls).values() if isinstance(each, Known))
 
     def __init__(self, name: str, inputs: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:

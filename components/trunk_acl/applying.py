@@ -26,7 +26,7 @@ def apply(props: Props, owner_before: str | None = None) -> None:
         rows: dict[str, str] | None = props.get("trunks")
 
         def then() -> None:
-            limits = props["limits"]
+            limits, allowed = props["limits"], _allowed(props.get("removals"))
             entries.set_limits(
                 connection, int(limits["widestIpv4"]), int(limits["widestIpv6"]), limits["allowReserved"]
             )
@@ -39,11 +39,11 @@ def apply(props: Props, owner_before: str | None = None) -> None:
                 if rows is None:
                     owners.refuse_left_trunks(connection, props["owner"])
                 else:
-                    entries.reconcile(
-                        connection, props["owner"], rows, props["places"], _allowed(props.get("removals"))
-                    )
+                    entries.reconcile(connection, props["owner"], rows, props["places"], allowed)
                 dedicated.reconcile(connection, props["owner"], own)
             forget_changes(connection)
+            if props.get("filesOnly"):
+                owners.refuse_others(connection, props["owner"])
             dedicated.refuse_unreserved(connection)
 
         migrator.migrate(connection, _wishes(props), then)
@@ -56,9 +56,12 @@ def found(props: Props) -> Props:
         drift = migrator.drift(connection, _wishes(props))
         outs = {**props, "drift": drift}
         if not any(line.startswith("migration ") for line in drift):
+            if props.get("filesOnly") and (others := owners.others(connection, props["owner"])):
+                outs["drift"] = [*drift, f"rows of others, whose callers the firewall drops: {others}"]
             if props.get("trunks") is not None:
                 outs["trunks"] = entries.read(connection, props["owner"])
-            outs["limits"] = _limits(connection)
+            four, six, allowed = entries.limits(connection)
+            outs["limits"] = {"widestIpv4": four, "widestIpv6": six, "allowReserved": allowed}
             outs.pop("dedicated", None)
             if own := dedicated.read(connection, props["owner"]):
                 outs["dedicated"] = own
@@ -129,8 +132,3 @@ def _allowed(props: Mapping[str, Any] | None) -> Allowed:
     meant = props.get("confirmed")  # what is null is left out
     confirmed = Confirmed(int(meant["entries"]), tuple(meant["bans"])) if meant else None
     return Allowed(int(props["customers"]), int(props["percent"]), confirmed)
-
-
-def _limits(connection: Connection) -> Props:
-    four, six, allowed = entries.limits(connection)
-    return {"widestIpv4": four, "widestIpv6": six, "allowReserved": allowed}

@@ -112,11 +112,6 @@ def differences(before: Mapping[str, Thing], now: Mapping[str, Thing]) -> list[s
     ]
 
 
-def _matters(extra: Thing) -> bool:
-    """Whether something that is not recorded can change who gets in, or what can be written."""
-    return extra.kind in (*TAKEN_AWAY, *REFUSED) or extra.definition.startswith("CREATE UNIQUE INDEX ")
-
-
 def repair(connection: Connection) -> list[str]:
     """Put back what differs from the record, in one transaction; what differed, one line each.
 
@@ -207,4 +202,7 @@ def _birth(thing: Thing) -> tuple[int, int]:
 
 
 def _extra(before: Mapping[str, Thing], now: Mapping[str, Thing]) -> list[Thing]:
-    return [thing for name, thing in now.items() if name not in before and _matters(thing)]
+    """What is not recorded, and can change who gets in or what can be written."""
+    extra = (thing for name, thing in now.items() if name not in before)
+    kinds = (*TAKEN_AWAY, *REFUSED)
+    return [each for each in extra if each.kind in kinds or each.definition.startswith("CREATE UNIQUE INDEX ")]

@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import psycopg
-
-from components.trunk_acl.lock import Connection
-from refusal import Refusal
+from components.trunk_acl.lock import Connection, Cursor
+from refusal import Refusal, some
 
 # Name of the reserved address -> its `ban`, `address`, `service` and, if it is one trunk's, `trunk`; `active: false`
 # where somebody switched it off.
@@ -45,16 +43,13 @@ def reconcile(connection: Connection, owner: str, wanted: Rows) -> int:
 
     Raises `Refusal` for an unknown BAN or trunk and for an address that has another keeper; then nothing is changed.
     """
-    rows = [
-        (name, row["ban"], row["address"], row["service"], row.get("trunk")) for name, row in sorted(wanted.items())
-    ]
     values = {"owner": owner}
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(_WANTED)
         with cursor.copy("COPY pg_temp.wanted_dedicated FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
-        _refuse(cursor, owner)
+            for name, row in sorted(wanted.items()):
+                copy.write_row((name, row["ban"], row["address"], row["service"], row.get("trunk")))
+        _refuse(cursor, owner, _BEFORE)
         # An address can change its customer: list and row change one after the other.
         cursor.execute("SET CONSTRAINTS accounts.customer_dedicated_ips_reserved DEFERRED")
         # Removals first: an address may move from one name to another in one go.
@@ -63,49 +58,15 @@ def reconcile(connection: Connection, owner: str, wanted: Rows) -> int:
             cursor.execute(statement, values)
         written += sum(cursor.execute(each, values).rowcount for each in (_CHANGE, _ADD))
         cursor.execute("SET CONSTRAINTS accounts.customer_dedicated_ips_reserved IMMEDIATE")
-        _refuse_unknown_trunks(cursor)
+        _refuse(cursor, owner, _AFTER)
     return written
 
 
-def _refuse(cursor: psycopg.Cursor[tuple[Any, ...]], owner: str) -> None:
-    if unknown := cursor.execute(_UNKNOWN).fetchone():
-        raise Refusal(
-            f"no such customer in accounts.customers: BAN {unknown[0]} of dedicated address {unknown[1]}",
-            "create the customer first, or correct ban under warp-edge:dedicated",
-        )
-    if taken := cursor.execute(_TAKEN, {"owner": owner}).fetchone():
-        address, name, other, ban = taken
-        raise Refusal(
-            f"dedicated address {name} ({address}) is in accounts.customer_dedicated_ips already: {other} keeps it"
-            f" for BAN {ban}",
-            "an address has one keeper: remove that row, or the customer from warp-edge:dedicated",
-        )
-    if taken := cursor.execute(_LISTED, {"owner": owner}).fetchone():
-        address, name, other, ban = taken
-        raise Refusal(
-            f"dedicated address {name} ({address}) is in trunk_acl.dedicated_addresses already: the stack with"
-            f" trunkAcl.owner {other} reserves it for BAN {ban}",
-            f"remove the customer from warp-edge:dedicated of either stack; if {other} is no stack any more:"  # noqa: S608
-            f" DELETE FROM trunk_acl.dedicated_addresses WHERE owner = '{other}'",
-        )
-    if left := cursor.execute(_LEFT, {"owner": owner}).fetchone():
-        address, name, other, ban = left
-        raise Refusal(
-            f"dedicated address {name} ({address}) of BAN {ban} drains, leaves or changes its customer, but {other}"
-            " keeps a row for it in accounts.customer_dedicated_ips",
-            f"remove that row first: DELETE FROM accounts.customer_dedicated_ips WHERE address = '{address}'",  # noqa: S608
-        )
-
-
-def _refuse_unknown_trunks(cursor: psycopg.Cursor[tuple[Any, ...]]) -> None:
-    """Of all rows: the trunks of the files are written already, and the trunk of another's row may have left them."""
-    if row := cursor.execute(_UNKNOWN_TRUNK).fetchone():
-        name, address, ban, trunk, keeper = row
-        raise Refusal(
-            f"dedicated address {name} ({address}), kept by {keeper}, is of trunk {trunk}, and BAN {ban} has no such"
-            " trunk",
-            "keep the trunk in its file, or correct trunk under warp-edge:dedicated; a row of the portal: there",
-        )
+def _refuse(cursor: Cursor, owner: str, reasons: tuple[tuple[str, str, str], ...]) -> None:
+    """Raise `Refusal` for the first of the queries that finds something."""
+    for query, wrong, remedy in reasons:
+        if row := cursor.execute(query.encode(), {"owner": owner}).fetchone():
+            raise Refusal(wrong.format(*row), remedy.format(*row))
 
 
 def refuse_unreserved(connection: Connection) -> None:
@@ -114,12 +75,11 @@ def refuse_unreserved(connection: Connection) -> None:
     rows = connection.execute(_UNRESERVED).fetchall()
     if not rows:
         return
-    shown = [f"{address} ({name}, BAN {ban}, kept by {keeper})" for address, name, ban, keeper in rows[:SHOWN]]
-    more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+    shown = [f"{address} ({name}, BAN {ban}, kept by {keeper})" for address, name, ban, keeper in rows]
     addresses = ", ".join(f"'{row[0]}'" for row in rows)
     raise Refusal(
         "accounts.customer_dedicated_ips lets all calls in at addresses that no stack reserves for these customers, or"
-        f" that drain: {', '.join(shown)}{more}. Trunks and the stack's own rows are written",
+        f" that drain: {some(shown, SHOWN)}. Trunks and the stack's own rows are written",
         "if the address is the customer's, put it under warp-edge:dedicated with its ban (docs/dedicated.md) and remove"  # noqa: S608
         " the row; otherwise switch it off: UPDATE accounts.customer_dedicated_ips SET active = false WHERE"
         f" address IN ({addresses})",
@@ -136,25 +96,60 @@ ORDER BY 1, d.id
 _WANTED = """
 CREATE TEMP TABLE wanted_dedicated (name text, ban text, address inet, service text, trunk text) ON COMMIT DROP
 """
-_UNKNOWN = """
+# What stands in the way: a query, what is wrong, and the remedy, with the columns of the first row that is found.
+_BEFORE = (
+    (
+        """
 SELECT w.ban, w.name FROM pg_temp.wanted_dedicated AS w
 WHERE NOT EXISTS (SELECT FROM accounts.customers AS c WHERE c.ban = w.ban) ORDER BY 1, 2 LIMIT 1
-"""
-_TAKEN = """
+        """,
+        "no such customer in accounts.customers: BAN {0} of dedicated address {1}",
+        "create the customer first, or correct ban under warp-edge:dedicated",
+    ),
+    (
+        """
 SELECT host(d.address), w.name, d.owner, d.ban FROM pg_temp.wanted_dedicated AS w
 JOIN accounts.customer_dedicated_ips AS d ON d.address = w.address AND d.owner <> %(owner)s ORDER BY 1 LIMIT 1
-"""
-_LISTED = """
+        """,
+        "dedicated address {1} ({0}) is in accounts.customer_dedicated_ips already: {2} keeps it for BAN {3}",
+        "an address has one keeper: remove that row, or the customer from warp-edge:dedicated",
+    ),
+    (
+        """
 SELECT host(l.address), w.name, l.owner, l.ban FROM pg_temp.wanted_dedicated AS w
 JOIN trunk_acl.dedicated_addresses AS l ON l.address = w.address AND l.owner <> %(owner)s ORDER BY 1 LIMIT 1
-"""
-_LEFT = """
+        """,
+        "dedicated address {1} ({0}) is in trunk_acl.dedicated_addresses already: the stack with trunkAcl.owner {2}"
+        " reserves it for BAN {3}",
+        "remove the customer from warp-edge:dedicated of either stack; if {2} is no stack any more:"
+        " DELETE FROM trunk_acl.dedicated_addresses WHERE owner = '{2}'",
+    ),
+    (
+        """
 SELECT host(l.address), l.name, d.owner, l.ban FROM trunk_acl.dedicated_addresses AS l
 JOIN accounts.customer_dedicated_ips AS d ON d.address = l.address AND d.ban = l.ban AND d.owner <> %(owner)s
 WHERE l.owner = %(owner)s AND NOT EXISTS (
     SELECT FROM pg_temp.wanted_dedicated AS w WHERE w.address = l.address AND w.ban = l.ban
 ) ORDER BY 1 LIMIT 1
-"""
+        """,
+        "dedicated address {1} ({0}) of BAN {3} drains, leaves or changes its customer, but {2} keeps a row for it in"
+        " accounts.customer_dedicated_ips",
+        "remove that row first: DELETE FROM accounts.customer_dedicated_ips WHERE address = '{0}'",
+    ),
+)
+# Of all rows: the trunks of the files are written already, and the trunk of another's row may have left them.
+_AFTER = (
+    (
+        """
+SELECT d.gcp_address_name, host(d.address), d.ban, d.trunk, d.owner FROM accounts.customer_dedicated_ips AS d
+WHERE d.trunk IS NOT NULL AND NOT EXISTS (
+    SELECT FROM accounts.trunk_groups AS g WHERE g.ban = d.ban AND g.name = d.trunk
+) ORDER BY d.address LIMIT 1
+        """,
+        "dedicated address {0} ({1}), kept by {4}, is of trunk {3}, and BAN {2} has no such trunk",
+        "keep the trunk in its file, or correct trunk under warp-edge:dedicated; a row of the portal: there",
+    ),
+)
 _REMOVE = """
 DELETE FROM accounts.customer_dedicated_ips AS d
 WHERE d.owner = %(owner)s AND NOT EXISTS (SELECT FROM pg_temp.wanted_dedicated AS w WHERE w.address = d.address)
@@ -181,12 +176,6 @@ _ADD = """
 INSERT INTO accounts.customer_dedicated_ips (ban, address, gcp_address_name, gcp_service_name, trunk, owner)
 SELECT w.ban, w.address, w.name, w.service, w.trunk, %(owner)s FROM pg_temp.wanted_dedicated AS w
 WHERE NOT EXISTS (SELECT FROM accounts.customer_dedicated_ips AS d WHERE d.address = w.address)
-"""
-_UNKNOWN_TRUNK = """
-SELECT d.gcp_address_name, host(d.address), d.ban, d.trunk, d.owner FROM accounts.customer_dedicated_ips AS d
-WHERE d.trunk IS NOT NULL AND NOT EXISTS (
-    SELECT FROM accounts.trunk_groups AS g WHERE g.ban = d.ban AND g.name = d.trunk
-) ORDER BY d.address LIMIT 1
 """
 _UNRESERVED = """
 SELECT host(d.address), d.gcp_address_name, d.ban, d.owner FROM accounts.customer_dedicated_ips AS d

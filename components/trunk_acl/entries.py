@@ -6,17 +6,20 @@ Rows of another owner (the portal's) are neither read nor touched; they are in t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import ip_network
 
 import psycopg
 
-from components.trunk_acl.lock import Connection
+from components.trunk_acl.lock import Connection, Cursor
 from components.trunk_acl.places import of_range, of_trunk
-from refusal import Refusal
+from refusal import Refusal, some
 from trunk_removal import Allowed, Removal, removal, unconfirmed
 from trunk_text import by_trunk, header
+
+_Where = Callable[[str, str], str]  # range and BAN -> ` (trunks/a.yaml:9)`; empty where it is in no file
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,10 @@ def read(connection: Connection, owner: str, bans: Sequence[str] | None = None) 
         _READ, {"owner": owner, "bans": bans}
     ):
         first = header(name, auth_type, calls_per_second, concurrent_calls, active=active)
-        found.setdefault(ban, []).append((name, f"{first}{_spelt(entries)}"))
+        # PostgreSQL writes the end of some IPv6 addresses as IPv4, `::ffff:0.0.0.0/96`.
+        ranges = _IPV4_AT_THE_END.sub(lambda match: str(ip_network(match[0])), entries or "")
+        found.setdefault(ban, []).append((name, f"{first}{ranges}"))
     return {ban: "\n".join(text for _, text in sorted(found[ban])) for ban in sorted(found)}
-
-
-def _spelt(entries: str | None) -> str:
-    """PostgreSQL writes the end of some IPv6 addresses as IPv4, `::ffff:0.0.0.0/96`."""
-    return _IPV4_AT_THE_END.sub(lambda match: str(ip_network(match[0])), entries or "")
 
 
 def reconcile(
@@ -53,7 +53,7 @@ def reconcile(
 ) -> Reconciled:
     """Make the rows of `owner` exactly these, all or nothing.
 
-    `wanted`: BAN -> text of its trunks (`trunk_text.texts`). `places`: where all is declared (`places.py`), for
+    `wanted`: BAN -> text of its trunks (`trunk_text.py`). `places`: where all is declared (`places.py`), for
     errors. `allowed`: what may be removed, None for anything. Raises `Refusal` for more than that, for an unknown BAN,
     for a range that the database refuses, and for a trunk that cannot go because others keep entries in it; then
     nothing is changed.
@@ -65,7 +65,7 @@ def reconcile(
         _refuse_unknown_customers(cursor, places)
         if allowed and (words := unconfirmed(_removal(connection, owner, wanted), allowed)):
             raise Refusal(*words)
-        values = {"owner": owner}
+        values, where = {"owner": owner}, partial(_where, places, wanted)
         _refuse_shared_trunks(cursor, owner)
         # Removals first: a range may move from one trunk or customer to another in one go.
         removed = cursor.execute(_REMOVE_ENTRIES, values).rowcount + cursor.execute(_REMOVE_TRUNKS, values).rowcount
@@ -75,14 +75,13 @@ def reconcile(
                 added = cursor.execute(_ADD_TRUNKS, values).rowcount + cursor.execute(_ADD_ENTRIES, values).rowcount
         except psycopg.errors.ExclusionViolation as error:
             raise Refusal(
-                _overlap(cursor, error, places, wanted), "a range has one customer: take it from the other first"
+                _overlap(cursor, error, where), "a range has one customer: take it from the other first"
             ) from None
         except psycopg.errors.CheckViolation as error:
-            raise Refusal(_unfit(error, places, wanted), error.diag.message_hint or "correct the trunk file") from None
+            raise Refusal(_unfit(error, where), error.diag.message_hint or "correct the trunk file") from None
         except psycopg.errors.UniqueViolation as error:
-            raise Refusal(
-                _taken(cursor, error, places, wanted), "the portal keeps it: remove it there, or from the trunk file"
-            ) from None
+            wrong = _taken(cursor, error, places, where)
+            raise Refusal(wrong, "the portal keeps it: remove it there, or from the trunk file") from None
     return Reconciled(added, changed, removed)
 
 
@@ -127,7 +126,7 @@ def limits(connection: Connection) -> tuple[int, int, list[str]]:
     return row or (0, 0, [])
 
 
-def _copy(cursor: psycopg.Cursor[tuple[object, ...]], wanted: Mapping[str, str]) -> None:
+def _copy(cursor: Cursor, wanted: Mapping[str, str]) -> None:
     cursor.execute(_WANTED)
     with cursor.copy("COPY pg_temp.wanted_trunks FROM STDIN") as copy:
         for trunk, _ in by_trunk(wanted):
@@ -151,21 +150,20 @@ def _removal(connection: Connection, owner: str, wanted: Mapping[str, str]) -> R
     return replace(found, total=row[0] if row else 0)
 
 
-def _refuse_unknown_customers(cursor: psycopg.Cursor[tuple[object, ...]], places: Mapping[str, str]) -> None:
+def _refuse_unknown_customers(cursor: Cursor, places: Mapping[str, str]) -> None:
     rows = cursor.execute(
         "SELECT DISTINCT w.ban FROM pg_temp.wanted_trunks AS w"
         " WHERE NOT EXISTS (SELECT FROM accounts.customers AS c WHERE c.ban = w.ban) ORDER BY 1"
     ).fetchall()
     if rows:
-        listed = ", ".join(f"{ban} ({places.get(str(ban), 'in no file')})" for (ban,) in rows[:5])
-        more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
+        listed = [f"{ban} ({places.get(str(ban), 'in no file')})" for (ban,) in rows]
         raise Refusal(
-            f"no such customer in accounts.customers: BAN {listed}{more}",
+            f"no such customer in accounts.customers: BAN {some(listed, 5)}",
             "create the customer first, or correct the BAN in the trunk file",
         )
 
 
-def _refuse_shared_trunks(cursor: psycopg.Cursor[tuple[object, ...]], owner: str) -> None:
+def _refuse_shared_trunks(cursor: Cursor, owner: str) -> None:
     """A trunk that leaves the files while others' entries are in it: those would have no trunk any more."""
     rows = cursor.execute(_SHARED, {"owner": owner}).fetchall()
     if rows:
@@ -180,44 +178,34 @@ def _refuse_shared_trunks(cursor: psycopg.Cursor[tuple[object, ...]], owner: str
         )
 
 
-def _overlap(
-    cursor: psycopg.Cursor[tuple[object, ...]],
-    error: psycopg.Error,
-    places: Mapping[str, str],
-    wanted: Mapping[str, str],
-) -> str:
+def _overlap(cursor: Cursor, error: psycopg.Error, where: _Where) -> str:
     """`Key (cidr, ban)=(a, x) conflicts with existing key (cidr, ban)=(b, y).`"""
     keys = [part.partition(")")[0] for part in (error.diag.message_detail or "").split("=(")[1:]]
     if len(keys) != 2:
         return error.diag.message_primary or str(error)
     (range_, ban), (other, other_ban) = (key.split(", ") for key in keys)
-    where, keeper = _where(range_, ban, places, wanted), _keeper(cursor, other)
-    return f"BAN {ban}{where}: {range_} overlaps {other} of BAN {other_ban}{keeper}"
+    return f"BAN {ban}{where(range_, ban)}: {range_} overlaps {other} of BAN {other_ban}{_keeper(cursor, other)}"
 
 
-def _unfit(error: psycopg.Error, places: Mapping[str, str], wanted: Mapping[str, str]) -> str:
+def _unfit(error: psycopg.Error, where: _Where) -> str:
     """The primary message says why, `range refused: a is ...`, and the detail `BAN x`."""
     who, why = error.diag.message_detail or "", error.diag.message_primary or ""
     range_ = why.removeprefix("range refused: ").partition(" ")[0]
-    return f"{who}{_where(range_, who.removeprefix('BAN '), places, wanted)}: {why}"
+    return f"{who}{where(range_, who.removeprefix('BAN '))}: {why}"
 
 
-def _taken(
-    cursor: psycopg.Cursor[tuple[object, ...]],
-    error: psycopg.Error,
-    places: Mapping[str, str],
-    wanted: Mapping[str, str],
-) -> str:
+def _taken(cursor: Cursor, error: psycopg.Error, places: Mapping[str, str], where: _Where) -> str:
     """`Key (cidr)=(a) already exists.` or `Key (ban, name)=(x, y) already exists.`"""
     what = (error.diag.message_detail or error.diag.message_primary or "").removeprefix("Key ").rstrip(".")
     first, _, trunk = what.partition("=(")[2].partition(")")[0].partition(", ")
+    wrong = f"a row that trunk files do not keep is in the way: {what}"
+    if not trunk:
+        return f"{wrong}{where(first, '')}{_keeper(cursor, first)}"
     place = of_trunk(places, first, trunk)
-    where = (f" ({place})" if place else "") if trunk else _where(first, "", places, wanted)
-    keeper = "" if trunk else _keeper(cursor, first)
-    return f"a row that trunk files do not keep is in the way: {what}{where}{keeper}"
+    return f"{wrong} ({place})" if place else wrong
 
 
-def _keeper(cursor: psycopg.Cursor[tuple[object, ...]], range_: str) -> str:
+def _keeper(cursor: Cursor, range_: str) -> str:
     """The trunk that has this range now: for operators. Empty when it is one of this update's own."""
     row = cursor.execute(
         "SELECT g.name, i.owner FROM accounts.trunk_ips AS i JOIN accounts.trunk_groups AS g ON g.id = i.trunk_group_id"
@@ -227,17 +215,16 @@ def _keeper(cursor: psycopg.Cursor[tuple[object, ...]], range_: str) -> str:
     return f", trunk {row[0]}, kept by {row[1]}" if row else ""
 
 
-def _where(range_: str, ban: str, places: Mapping[str, str], wanted: Mapping[str, str]) -> str:
+def _where(places: Mapping[str, str], wanted: Mapping[str, str], range_: str, ban: str) -> str:
     """Of a range as PostgreSQL writes it, or else of its customer."""
     try:
-        place = of_range(places, wanted, ip_network(range_))
+        place = of_range(places, wanted, ip_network(range_)) or of_trunk(places, ban)
     except ValueError:
-        place = ""
-    place = place or of_trunk(places, ban)
+        place = of_trunk(places, ban)
     return f" ({place})" if place else ""
 
 
-# cidr sorts as `trunk_text.texts` does: by family, then by first address, then by length.
+# cidr sorts as in the texts: by family, then by first address, then by length.
 _READ = """
 SELECT g.ban, g.name, g.auth_type, g.calls_per_second, g.concurrent_calls, g.active, string_agg(
     E'\\n  ' || i.cidr::text || CASE WHEN i.active THEN '' ELSE ' off' END, '' ORDER BY i.cidr

@@ -12,6 +12,7 @@ import psycopg
 from refusal import Refusal
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+Cursor = psycopg.Cursor[tuple[Any, ...]]
 
 KEY = 0x7761727061636C  # "warpacl"
 POLL_SECONDS = 0.2
@@ -24,7 +25,7 @@ def held(connection: Connection, seconds: float) -> Iterator[None]:
     Raises `Refusal` that names the holder after `seconds`. The connection must be in autocommit.
     """
     deadline = time.monotonic() + seconds
-    while not _take(connection):
+    while connection.execute("SELECT pg_try_advisory_lock(%s)", (KEY,)).fetchone() != (True,):
         if time.monotonic() > deadline:
             raise Refusal(
                 f"another run works on the trunk ACL: {_holder(connection)}; waited {seconds:g} s",
@@ -36,11 +37,6 @@ def held(connection: Connection, seconds: float) -> Iterator[None]:
     finally:
         if not connection.closed and not connection.broken:
             connection.execute("SELECT pg_advisory_unlock(%s)", (KEY,))
-
-
-def _take(connection: Connection) -> bool:
-    row = connection.execute("SELECT pg_try_advisory_lock(%s)", (KEY,)).fetchone()
-    return bool(row and row[0])
 
 
 def _holder(connection: Connection) -> str:

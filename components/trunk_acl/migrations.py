@@ -11,36 +11,29 @@ from pathlib import Path
 from refusal import Refusal
 
 FOLDER = Path(__file__).with_name("sql")
+_BACK = "put the file back as it was; a change of the schema is a new file with the next number"
 _FILE = re.compile(r"(?P<version>\d{4})_(?P<name>[a-z][a-z0-9_]*)\.sql")
 
 
 @dataclass(frozen=True)
-class Migration:
-    """One SQL file. `sha256` is of its bytes, in hexadecimal."""
+class Applied:
+    """One row of the database's registry. `sha256` is of the file's bytes, in hexadecimal."""
 
     version: int
     name: str
     sha256: str
-    sql: str
 
     @property
     def file(self) -> str:
-        """Its file name."""
+        """The file's name."""
         return f"{self.version:04}_{self.name}.sql"
 
 
 @dataclass(frozen=True)
-class Applied:
-    """One row of the database's registry."""
+class Migration(Applied):
+    """One SQL file."""
 
-    version: int
-    name: str
-    sha256: str
-
-    @property
-    def file(self) -> str:
-        """The file it was applied from."""
-        return f"{self.version:04}_{self.name}.sql"
+    sql: str
 
 
 def load(folder: Path = FOLDER) -> tuple[Migration, ...]:
@@ -79,15 +72,12 @@ def pending(known: Sequence[Migration], applied: Sequence[Applied]) -> tuple[Mig
             )
         if file is None or file.name != row.name:
             here = f"; here {row.version:04} is {file.file}" if file else ""
-            raise Refusal(
-                f"the database has migration {row.file}, which is not here{here}",
-                "put the file back as it was; a change of the schema is a new file with the next number",
-            )
+            raise Refusal(f"the database has migration {row.file}, which is not here{here}", _BACK)
         if file.sha256 != row.sha256:
             raise Refusal(
                 f"migration {row.file} was edited after it was applied (SHA-256 {row.sha256[:12]} then,"
                 f" {file.sha256[:12]} now)",
-                "put the file back as it was; a change of the schema is a new file with the next number",
+                _BACK,
             )
     versions = [row.version for row in applied]
     if versions != list(range(1, len(versions) + 1)):

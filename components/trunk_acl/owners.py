@@ -49,6 +49,38 @@ def refuse_left_trunks(connection: Connection, owner: str) -> None:
         )
 
 
+def refuse_others(connection: Connection, owner: str) -> None:
+    """Where the cloud's firewall admits only the customers of the trunk files, others keep no trunks and entries.
+    Raises `Refusal` with their counts. After the files' own rows were written: a revocation does not wait for this."""
+    if words := others(connection, owner):
+        raise Refusal(
+            f"ingress.admit is customers, but the database has rows that are not in the trunk files: {words}; the"
+            " firewall would drop their callers in silence, and is left as it was",
+            "move these rows to the trunk files, or set ingress.admit: everybody",
+        )
+
+
+def others(connection: Connection, owner: str) -> str:
+    """Who else keeps trunks and entries, and how many: `portal: 1 trunk, 2 entries`; empty if there is none."""
+    rows = connection.execute(_OTHERS, {"owner": owner}).fetchall()
+    return "; ".join(
+        f"{other}: " + ", ".join(f"{n} {what if n == 1 else plural}" for n, what, plural in _named(trunks, entries))
+        for other, trunks, entries in rows
+    )
+
+
+def _named(trunks: int, entries: int) -> list[tuple[int, str, str]]:
+    return [each for each in ((trunks, "trunk", "trunks"), (entries, "entry", "entries")) if each[0]]
+
+
+_OTHERS = """
+SELECT owner, sum(trunks)::bigint, sum(entries)::bigint FROM (
+    SELECT owner, 1 AS trunks, 0 AS entries FROM accounts.trunk_groups WHERE owner <> %(owner)s
+    UNION ALL SELECT owner, 0, 1 FROM accounts.trunk_ips WHERE owner <> %(owner)s
+) AS kept GROUP BY owner ORDER BY owner
+"""
+
+
 def _count(connection: Connection, owner: str) -> dict[str, int]:
     counts = ", ".join(f"(SELECT count(*) FROM {table} WHERE owner = %(owner)s)" for table in _TABLES.values())  # noqa: S608
     row = connection.execute(f"SELECT {counts}".encode(), {"owner": owner}).fetchone()

@@ -1,7 +1,7 @@
 """Where trunks and their ranges stand in the files, for the errors of the database, which knows no files.
 
 Strings, because they are inputs of the resource: BAN -> `trunks/a.yaml:1`, its first trunk; `BAN trunk` ->
-`trunks/a.yaml:9`, a tab, `13-15 20`: the trunk, and the lines of its ranges as its text has them (`trunk_text.texts`).
+`trunks/a.yaml:9`, a tab, `13-15 20`: the trunk, and the lines of its ranges as its text has them (`trunk_text.py`).
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ Props = dict[str, Any]
 COMPARED = (
     "instance", "database", "host", "user", "password", "serverCa", "reach", "migrations", "createCustomers", "signIn",
     "readerPassword", "secondReaderPassword", "writerPassword", "limits", "owner", "trunks", "dedicated",
+    "filesOnly",
 )  # fmt: skip
 # Another instance or database has another ACL.
 IDENTITY = ("instance", "database")

@@ -106,11 +106,7 @@ def _told(target: Target, reason: str) -> Refusal:
 def _attempt(target: Target, stack: ExitStack, deadline: float) -> Callable[[], Connection]:
     if target.access == "connector":
         return _by_connector(target, deadline)
-    parameters: dict[str, Any] = {
-        "host": target.host,
-        "port": target.port,
-        "sslmode": "verify-ca",
-    }
+    parameters: dict[str, Any] = {"host": target.host, "port": target.port, "sslmode": "verify-ca"}
     if target.access == "proxy":
         # The proxy encrypts; its own port is on this machine alone.
         parameters = {"host": PROXY_HOST, "port": target.port, "sslmode": "disable"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from components.trunk_acl.provider import TrunkAclProvider
 from components.trunk_acl.trunk_files import TrunkFiles, TrunkFilesError, read
 from engine.refusal import RefusedError
 from engine.tokens import TRUNK_ACL_SCHEMA
+from settings import Settings
 from settings.principal import database_user
 from settings.trunk_acl import Removals, TrunkAcl
 from trunk_removal import Allowed, is_confirmed, removal, unconfirmed
@@ -27,22 +28,8 @@ from trunk_text import changes, count, summary
 POSTGRESQL_PORT = 5432
 
 
-@dataclass(frozen=True)
-class TrunkAclSchemaArgs:
-    """`files`: the customers' trunks, None when the portal alone keeps them; `dedicated`: customers' own addresses."""
-
-    acl: TrunkAcl
-    database: TrunkDatabase
-    files: TrunkFiles | None
-    protect: bool
-    dedicated: DedicatedIngress | None = None
-
-
 class _TrunkAcl(Resource, module="warp", name="TrunkAcl"):
     """`pulumi-python:dynamic/warp:TrunkAcl`. The names are part of the state."""
-
-    instance: pulumi.Output[str]
-    user: pulumi.Output[str]
 
     def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions) -> None:
         super().__init__(TrunkAclProvider(), name, dict(props), opts)
@@ -70,7 +57,9 @@ class TrunkAclSchema(pulumi.ComponentResource):
     Stands up the ACL's schema by its migrations, the roles `warp_acl_reader` and `warp_acl_writer` with generated
     passwords, the rows of the trunk files, and those of customers' dedicated addresses. It deliberately does not manage
     `accounts.customers`, which is the billing system's (a new database may get a minimal one), nor the rows that the
-    portal writes; and it never drops anything, also when it is deleted.
+    portal writes; and it never drops anything, also when it is deleted. `files`: the customers' trunks, None when the
+    portal alone keeps them; `dedicated`: customers' own addresses; `files_only`: rows of others are refused; `after`:
+    what has to be there first.
 
     Outputs: `reader`, `writer` (roles that sign in), `reader_password`, `writer_password` (secret; empty when they sign
     in by IAM), `counts` (customers, trunks and entries of the trunk files).
@@ -82,11 +71,21 @@ class TrunkAclSchema(pulumi.ComponentResource):
     writer_password: pulumi.Output[str]
     counts: Mapping[str, int]
 
-    def __init__(self, name: str, args: TrunkAclSchemaArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        database: TrunkDatabase,
+        files: TrunkFiles | None,
+        *,
+        dedicated: DedicatedIngress | None,
+        files_only: bool = False,
+        after: Sequence[pulumi.Resource] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
         super().__init__(TRUNK_ACL_SCHEMA, name, None, opts)
-        self._name = name
-        self._args = args
-        acl, database, files = args.acl, args.database, args.files
+        self._name, self._settings = name, settings
+        acl = settings.trunk_acl
         credentials = self._reader_credentials()
         self.reader_password = credentials.current
         self.writer_password = self._password("writer")
@@ -131,11 +130,13 @@ class TrunkAclSchema(pulumi.ComponentResource):
                 "trunks": files.customers if files else None,
                 "places": files.places if files else {},
                 # Left out where there is none, as in stacks of before.
-                "dedicated": (args.dedicated.rows() if args.dedicated else None) or None,
+                "dedicated": (dedicated.rows() if dedicated else None) or None,
+                # Left out where others may keep rows, as in stacks of before.
+                "filesOnly": files_only or None,
                 "removals": asdict(acl.removals.allowed) if acl.removals != Removals() else None,
             },
             # Users of the instance that roles are given to must be there; they are the database component's.
-            pulumi.ResourceOptions(parent=self, protect=args.protect, depends_on=[database]),
+            pulumi.ResourceOptions(parent=self, protect=settings.protect, depends_on=[database, *after]),
         )
         # After the rows are there: nobody gets credentials for a schema that is not.
         self.reader = applied.id.apply(lambda _: credentials.name)
@@ -146,7 +147,7 @@ class TrunkAclSchema(pulumi.ComponentResource):
     def _reader_credentials(self) -> _Credentials:
         """Those of every rotation are a resource of their own: the last two, and for ever the first, which may be
         locked in the state."""
-        sign_in = self._args.acl.sign_in
+        sign_in = self._settings.trunk_acl.sign_in
         if not sign_in.passwords:
             return _Credentials(READER, pulumi.Output.from_input(""), None, passwords=False)
         generated = {0: self._password("reader")}
@@ -157,14 +158,14 @@ class TrunkAclSchema(pulumi.ComponentResource):
         return _Credentials(login(sign_in.rotation), current, previous if sign_in.keep_previous else None)
 
     def _password(self, role: str, rotation: int = 0) -> pulumi.Output[str]:
-        if not self._args.acl.sign_in.passwords:
+        if not self._settings.trunk_acl.sign_in.passwords:
             return pulumi.Output.from_input("")
         generated = random.RandomPassword(
             f"{self._name}-{role}-password" + (f"-{rotation}" if rotation else ""),
             length=PASSWORD_LENGTH,
             special=False,
             # Those of rotations come and go.
-            opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect and not rotation),
+            opts=pulumi.ResourceOptions(parent=self, protect=self._settings.protect and not rotation),
         )
         return pulumi.Output.secret(generated.result)
 
@@ -222,8 +223,4 @@ def _refuse_unconfirmed(before: Mapping[str, str], after: Mapping[str, str], all
 def _counts(files: TrunkFiles | None) -> dict[str, int]:
     customers = files.customers if files else {}
     found = count(customers.values())
-    return {
-        "customers": len(customers),
-        "trunks": found.trunks,
-        "entries": found.ranges + found.off,
-    }
+    return {"customers": len(customers), "trunks": found.trunks, "entries": found.ranges + found.off}

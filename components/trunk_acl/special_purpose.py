@@ -11,6 +11,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cache
 from ipaddress import ip_network
+from operator import attrgetter
 
 from components.trunk_acl import migrations, ranges
 from settings.trunk_acl import Limits
@@ -34,15 +35,8 @@ def blocks() -> dict[int, tuple[Block, ...]]:
     """IP version -> its reserved ranges, sorted, none inside another."""
     newest = next(each.sql for each in reversed(migrations.load()) if _FILLS in each.sql)
     found = [Block(ip_network(range_), name, source) for range_, name, source in _ROW.findall(newest)]
-    return {
-        version: tuple(
-            sorted(
-                (each for each in found if each.range.version == version),
-                key=lambda each: int(each.range.network_address),
-            )
-        )
-        for version in (4, 6)
-    }
+    found.sort(key=lambda each: int(each.range.network_address))
+    return {version: tuple(each for each in found if each.range.version == version) for version in (4, 6)}
 
 
 class Fitness:
@@ -51,12 +45,10 @@ class Fitness:
     def __init__(self, limits: Limits) -> None:
         self._widest = {4: limits.widest_ipv4, 6: limits.widest_ipv6}
         self._allowed = [ip_network(text) for text in limits.allow_reserved]
-        self._firsts = {
-            version: [int(each.range.network_address) for each in listed] for version, listed in blocks().items()
-        }
-        self._lasts = {
-            version: [int(each.range.broadcast_address) for each in listed] for version, listed in blocks().items()
-        }
+        self._firsts, self._lasts = (
+            {version: [int(end(each.range)) for each in listed] for version, listed in blocks().items()}
+            for end in (attrgetter("network_address"), attrgetter("broadcast_address"))
+        )
 
     def unfit(self, version: int, first: int, length: int) -> str | None:
         """The first reason why a range (`ranges.Range`) cannot be an entry, None when it can."""
@@ -76,8 +68,4 @@ class Fitness:
 
 
 def _inside(inner: Network, outer: Network) -> bool:
-    return (
-        inner.version == outer.version
-        and inner.prefixlen >= outer.prefixlen
-        and int(outer.network_address) <= int(inner.network_address) <= int(outer.broadcast_address)
-    )
+    return inner.version == outer.version and inner.subnet_of(outer)  # type: ignore[arg-type]

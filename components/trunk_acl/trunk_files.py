@@ -61,7 +61,7 @@ class TrunkFilesError(Exception):
 
 @dataclass(frozen=True)
 class TrunkFiles:
-    """`customers`: BAN to the text of its trunks (`trunk_text.texts`). `places`: where they stand (`places.py`)."""
+    """`customers`: BAN to the text of its trunks (`trunk_text.py`). `places`: where they stand (`places.py`)."""
 
     customers: dict[str, str]
     places: dict[str, str]

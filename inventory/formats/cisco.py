@@ -46,7 +46,7 @@ def cisco_acl(selection: Selection) -> str:
         "address: remove it when your own list has the lines above.",
     ]
     loopback = "::1" if six else "127.0.0.1"
-    return lines(*(f"! {each}" for each in head), *_replaced(found, f"object-group {kind}", "host", loopback), "!")
+    return lines(*(f"! {each}" for each in head), *_replaced(found, f"object-group {kind}", "host", loopback))
 
 
 def cisco_asa(selection: Selection) -> str:
@@ -64,7 +64,7 @@ def cisco_asa(selection: Selection) -> str:
             for protocol, port in service.flows
         ),
     ]
-    return lines(*(f"! {each}" for each in head), *_replaced(found, "object-group network", "network-object host"), "!")
+    return lines(*(f"! {each}" for each in head), *_replaced(found, "object-group network", "network-object host"))
 
 
 def _name(selection: Selection, service: Service, suffix: str = "") -> str:
@@ -130,7 +130,6 @@ def cube_trusted_list(selection: Selection) -> str:
         " ip address trusted list",
         *trusted,
         *(f"  no ipv4 {address} 255.255.255.255" for address in selection.retired),
-        "!",
     )
 
 
@@ -143,6 +142,7 @@ CISCO = (
         FOR_ONE_SIDE,
         one_family=True,
         customers_too=True,
+        comment="!",
     ),
     Format(
         "cisco-asa",
@@ -151,6 +151,7 @@ CISCO = (
         cisco_asa,
         FOR_ONE_SIDE,
         customers_too=True,
+        comment="!",
     ),
     Format(
         "cube",
@@ -160,5 +161,6 @@ CISCO = (
         FOR_ANYBODY,
         one_family=True,
         ipv4_only=True,
+        comment="!",
     ),
 )

@@ -89,6 +89,7 @@ FIREWALLS = (
         nftables,
         FOR_ONE_SIDE,
         customers_too=True,
+        comment="#",
     ),
     Format(
         "iptables",
@@ -98,5 +99,6 @@ FIREWALLS = (
         FOR_ONE_SIDE,
         one_family=True,
         customers_too=True,
+        comment="#",
     ),
 )

@@ -27,7 +27,8 @@ def mikrotik(selection: Selection) -> str:
         calls(selection),
         f"/import FILE: afterwards the lists named {own}-... have these addresses and no others. No address that stays",
         "is missing at any moment, and nothing else is changed.",
-        f"Once, after the first import (on a router: chain=forward for chain={chain}):",
+        f"Once, after the first import (on a router: chain=forward for chain={chain}; without place-before=0 if the",
+        "menu has no rule yet, because there is no number 0 then):",
         *(
             f"  /{MENUS[family]} firewall filter add chain={chain} {side}-address-list={name} protocol={protocol}"
             f" dst-port={','.join(ports)} action=accept place-before=0"
@@ -107,6 +108,7 @@ ROUTERS = (
         mikrotik,
         FOR_ONE_SIDE,
         customers_too=True,
+        comment="#",
     ),
     Format(
         "juniper",

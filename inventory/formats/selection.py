@@ -116,7 +116,8 @@ def file_of(file: str, family: Family) -> str:
 class Format:
     """One form. `file`: its name on the site; `audiences`: whom it can be for, first whom it is for by default;
     `one_family`: it takes IPv4 or IPv6, and the site has a file for each; `ipv4_only`: never IPv6; `customers_too`: the
-    site has one for customers as well, who open a firewall to us."""
+    site has one for customers as well, who open a firewall to us; `comment`: what begins a comment, for the last line,
+    without which a file is truncated. Formats that end with a bracket of their own need none."""
 
     name: str
     file: str
@@ -126,6 +127,7 @@ class Format:
     one_family: bool = False
     ipv4_only: bool = False
     customers_too: bool = False
+    comment: str = ""
 
     def select(
         self,
@@ -138,7 +140,8 @@ class Format:
         if audience not in self.audiences:
             raise NothingToListError(f"{self.name} is not for {audience}: it is for {' or '.join(self.audiences)}")
         family = family or (4 if self.one_family else None)
-        return self.render(Selection(inventories, audience, family, self.one_family))
+        text = self.render(Selection(inventories, audience, family, self.one_family))
+        return text + lines(f"{self.comment} End of WARP {audience.label} addresses") if self.comment else text
 
 
 def visible_to(customer: str | None, found: Sequence[PublishedInventory]) -> list[PublishedInventory]:

@@ -95,7 +95,8 @@ def asterisk(selection: Selection) -> str:
         selection.heading,
         f"Replace /etc/asterisk/{name}.conf by this file each time. Once: `#include {name}.conf` at the end of",
         "pjsip.conf (FreePBX: of pjsip_custom.conf), and an endpoint (FreePBX: a trunk) named warp.",
-        "After each update: asterisk -rx 'pjsip reload'",
+        # `pjsip reload` is an alias of cli_aliases.conf, which not every system has; this module's sections are these.
+        "After each update: asterisk -rx 'module reload res_pjsip_endpoint_identifier_ip.so'",
         *(["IPv6 needs a transport bound to [::]."] if any(":" in each.address for each in selection.living) else []),
     )
     matches = (f"match={address.cidr} ; {described(address)}" for address in selection.living)
@@ -139,9 +140,37 @@ def freeswitch(selection: Selection) -> str:
 
 
 VOICE = (
-    Format("kamailio", "kamailio-address.list", "address_file of Kamailio's permissions module", kamailio, FOR_ANYBODY),
-    Format("kamailio-sql", "kamailio-address.sql", "rows of Kamailio's table `address`", kamailio_sql, FOR_ANYBODY),
-    Format("opensips-sql", "opensips-address.sql", "rows of OpenSIPS' table `address`", opensips_sql, FOR_ANYBODY),
-    Format("asterisk", "asterisk-pjsip.conf", "identify section for Asterisk and FreePBX", asterisk, FOR_ANYBODY),
+    Format(
+        "kamailio",
+        "kamailio-address.list",
+        "address_file of Kamailio's permissions module",
+        kamailio,
+        FOR_ANYBODY,
+        comment="#",
+    ),
+    Format(
+        "kamailio-sql",
+        "kamailio-address.sql",
+        "rows of Kamailio's table `address`",
+        kamailio_sql,
+        FOR_ANYBODY,
+        comment="--",
+    ),
+    Format(
+        "opensips-sql",
+        "opensips-address.sql",
+        "rows of OpenSIPS' table `address`",
+        opensips_sql,
+        FOR_ANYBODY,
+        comment="--",
+    ),
+    Format(
+        "asterisk",
+        "asterisk-pjsip.conf",
+        "identify section for Asterisk and FreePBX",
+        asterisk,
+        FOR_ANYBODY,
+        comment=";",
+    ),
     Format("freeswitch", "freeswitch-acl.conf.xml", "network list for acl.conf.xml", freeswitch, FOR_ANYBODY),
 )

@@ -209,6 +209,16 @@ class Views:
         (row,) = self._rows("SELECT hosts, subnets, prefixes, dedicated FROM kamailio.acl_counts", ())
         return dict(zip(COUNTED, row, strict=True))
 
+    def limits(self, trunks: Iterable[str]) -> dict[str, str]:
+        """`calls a second|calls at a time` of every one of these trunks (`trunk|BAN`) that exists."""
+        query: LiteralString = "SELECT key_name, key_value FROM kamailio.trunk_limits WHERE key_name = ANY (%s)"
+        return {str(name): str(value) for name, value in self._rows(query, (list(trunks),))}
+
+    def limited(self) -> int:
+        """How many trunks have limits."""
+        ((rows,),) = self._rows("SELECT count(*) FROM kamailio.trunk_limits", ())
+        return int(rows)
+
     def give_up(self) -> None:
         """The database does not answer: whoever waits for it gets `DatabaseDown` now."""
         if (connection := self._connection) is not None:

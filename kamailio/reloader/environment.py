@@ -43,6 +43,7 @@ class Settings:
     reload_seconds: float
     snapshot: Path | None
     snapshot_seconds: float
+    token_before: str = field(default="", repr=False)
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -51,34 +52,37 @@ class Settings:
         if table not in TABLES:
             raise SettingError(f"WARP_ACL_TABLE is {table!r}; it must be one of {', '.join(TABLES)}")
         return cls(
-            database_url=_needed(environment, "WARP_ACL_DB_URL", "the Secret with the reader's credentials has it"),
-            token=_needed(environment, "WARP_ACL_RPC_TOKEN", "the Secret of the proxies' RPC token has it"),
+            database_url=needed(environment, "WARP_ACL_DB_URL", "the Secret with the reader's credentials has it"),
+            token=needed(environment, "WARP_ACL_RPC_TOKEN", "the Secret of the proxies' RPC token has it"),
             proxies=tuple(
-                _endpoint("WARP_ACL_PROXIES", one, environment.get("WARP_ACL_RPC_PORT", RPC_PORT))
-                for one in _needed(environment, "WARP_ACL_PROXIES", "the name of the headless Service").split(",")
+                endpoint("WARP_ACL_PROXIES", one, environment.get("WARP_ACL_RPC_PORT", RPC_PORT))
+                for one in needed(environment, "WARP_ACL_PROXIES", "the name of the headless Service").split(",")
             ),
             table=TABLES[table],
-            status=_endpoint(
+            status=endpoint(
                 "WARP_ACL_STATUS_LISTEN", environment.get("WARP_ACL_STATUS_LISTEN", EVERYWHERE), STATUS_PORT
             ),
-            quiet_seconds=_seconds(environment, "WARP_ACL_QUIET_SECONDS", 0.1),
-            poll_seconds=_seconds(environment, "WARP_ACL_POLL_SECONDS", 2),
-            full_seconds=_seconds(environment, "WARP_ACL_FULL_SECONDS", 300),
-            watch_seconds=_seconds(environment, "WARP_ACL_WATCH_SECONDS", 5),
-            reload_seconds=_seconds(environment, "WARP_ACL_RELOAD_SECONDS", 180),
+            quiet_seconds=seconds(environment, "WARP_ACL_QUIET_SECONDS", 0.1),
+            poll_seconds=seconds(environment, "WARP_ACL_POLL_SECONDS", 2),
+            full_seconds=seconds(environment, "WARP_ACL_FULL_SECONDS", 300),
+            watch_seconds=seconds(environment, "WARP_ACL_WATCH_SECONDS", 5),
+            reload_seconds=seconds(environment, "WARP_ACL_RELOAD_SECONDS", 180),
             snapshot=Path(file) if (file := environment.get("WARP_ACL_SNAPSHOT_FILE", "").strip()) else None,
             snapshot_seconds=3600 * _positive(environment, "WARP_ACL_SNAPSHOT_HOURS", 24, "hours"),
+            token_before=environment.get("WARP_ACL_RPC_TOKEN_BEFORE", "").strip(),
         )
 
 
-def _needed(environment: Mapping[str, str], name: str, remedy: str) -> str:
+def needed(environment: Mapping[str, str], name: str, remedy: str) -> str:
+    """A variable that has to be set. Raises `SettingError` with that remedy."""
     value = environment.get(name, "").strip()
     if not value:
         raise SettingError(f"{name} is not set; {remedy}")
     return value
 
 
-def _endpoint(name: str, text: str, usual: str) -> Endpoint:
+def endpoint(name: str, text: str, usual: str) -> Endpoint:
+    """HOST or HOST:PORT of a variable. Raises `SettingError`."""
     host, colon, port = text.strip().rpartition(":")
     if not colon:
         host, port = port, usual
@@ -87,7 +91,8 @@ def _endpoint(name: str, text: str, usual: str) -> Endpoint:
     return Endpoint(host.strip("[]"), int(port))
 
 
-def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+def seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+    """Seconds above 0. Raises `SettingError`."""
     return _positive(environment, name, default, "seconds")
 
 

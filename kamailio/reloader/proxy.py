@@ -11,11 +11,12 @@ import threading
 import time
 from typing import Any, Protocol
 
+from kamailio.reloader import limits
 from kamailio.reloader.database import DatabaseDown
 from kamailio.reloader.environment import Endpoint, Settings
 from kamailio.reloader.rpc import Refused, RpcError
 from kamailio.reloader.status import Status
-from kamailio.reloader.tables import Caller, incomplete
+from kamailio.reloader.tables import Caller, incomplete, sizes
 from kamailio.reloader.work import EVERYTHING, NOTHING, Network, Work
 
 log = logging.getLogger("reloader")
@@ -33,6 +34,8 @@ TABLES_READ = "warp_acl_proxy_tables_timestamp_seconds"
 GONE_ALREADY, TOO_SOON = "not found", "ongoing reload"
 # rpc.cfg's.
 BUSY = "another call is being done"
+# Of ip_auth.cfg, trunk_limits.cfg and unknown.cfg; a proxy has those of the fragments that it was started with.
+COUNTED = ("accepted", "rejected", "no_table", "limited", "silenced")
 
 
 class Source(Protocol):
@@ -44,6 +47,12 @@ class Source(Protocol):
     def counts(self) -> dict[str, int]:
         """Rows that a complete load of each part has."""
 
+    def limits(self, trunks: frozenset[str]) -> dict[str, str]:
+        """The limits of every one of these trunks that exists."""
+
+    def limited(self) -> int:
+        """How many trunks have limits."""
+
 
 class Proxy:
     """One address that answers RPC. It begins with everything to do."""
@@ -53,6 +62,7 @@ class Proxy:
         self._table = settings.table
         self._todo, self._changed, self._ended = EVERYTHING, threading.Condition(), False
         self._up_since = ""
+        self._limits, self._refusals = False, -1.0
         self._pause = 0.0
         self._alert = ""
         self._answered_at, self._silent = time.monotonic(), False
@@ -151,14 +161,34 @@ class Proxy:
         up_since = str(self._ask("core.uptime")["up_since"])
         restarted = self._up_since not in ("", up_since)
         if self._up_since != up_since:
+            self._limits = any(table["name"] == limits.TABLE for table in self._ask("htable.listTables"))
+            self._refusals = -1.0
             self._look_for_a_snapshot()
         self._up_since = up_since
-        counted = self._ask("stats.fetchn", "warp_acl_rejected", "warp_acl_no_table")
-        for name in ("warp_acl_rejected", "warp_acl_no_table"):
-            self._set(name, float(counted[f"script.{name}"]))
+        self._look_at_counters()
         if restarted:
             log.info("%s was restarted", self.where)
         return EVERYTHING if restarted else NOTHING
+
+    def _look_at_counters(self) -> None:
+        counted = self._ask("stats.fetchn", *(f"warp_acl_{name}" for name in COUNTED))
+        found = {name: float(counted[each]) for name in COUNTED if (each := f"script.warp_acl_{name}") in counted}
+        for name in ("rejected", "no_table"):
+            self._set(f"warp_acl_{name}", found[name])
+        refusals = found.pop("limited", 0.0)
+        for name, value in found.items():
+            self._set(f"warp_acl_{name}_total", value)
+        # Trunk by trunk only where there is something new.
+        if self._limits and refusals != self._refusals:
+            listed = limits.refusals(self._ask("htable.dump", limits.REFUSALS))
+            with self._changed:
+                if not self._ended:
+                    self._status.replace(
+                        "warp_acl_limited_total",
+                        str(self.where),
+                        [({"limit": limit, "trunk": trunk}, count) for limit, trunk, count in listed],
+                    )
+            self._refusals = refusals
 
     def _look_for_a_snapshot(self) -> None:
         """Whether its tables are those of a snapshot, and of when; kamailio/start.py says so in `dedicated`."""
@@ -174,13 +204,19 @@ class Proxy:
     def _do(self, work: Work) -> None:
         label = str(self.where)
         values = self._source.values(work.hosts) if work.hosts and self._table.single_hosts else {}
+        todo = list(self._table.calls(work, values))
+        if self._limits:
+            trunks = self._source.limits(work.limits) if work.limits else {}
+            # First: a new trunk has its limits before it has an entry.
+            todo = [*limits.calls(work, trunks), *todo]
         began, now = time.monotonic(), time.time()
         reloaded = 0
-        for method, *parameters in self._table.calls(work, values):
+        for method, *parameters in todo:
             self._call(method, *parameters)
             reloaded += method.lower().endswith("reload")
         taken = time.monotonic() - began
-        log.info("%s: %d single hosts, %d reloads in %.3f s", label, len(work.hosts), reloaded, taken)
+        singly = len(work.hosts), len(work.limits)
+        log.info("%s: %d single hosts, %d single limits, %d reloads in %.3f s", label, *singly, reloaded, taken)
         if reloaded:
             self._add("warp_acl_reloads_total")
             self._set("warp_acl_reload_seconds", taken)
@@ -210,6 +246,9 @@ class Proxy:
         label = str(self.where)
         counted = self._source.counts()
         held = self._table.counts(self._rpc)
+        if self._limits:
+            counted |= {limits.PART: self._source.limited()}
+            held |= {limits.PART: sizes(self._rpc)[limits.TABLE]}
         lines = incomplete(self._table, held, counted)
         self._to_count = bool(lines) and self._more_arrives()
         if self._to_count:
@@ -218,7 +257,7 @@ class Proxy:
             self._doubt = counted
             self.add(EVERYTHING)
             return
-        for part in self._table.parts:
+        for part in held:
             self._set("warp_acl_rows", held[part], part=part, side="proxy")
             self._set("warp_acl_rows", counted[part], part=part, side="database")
         self._set("warp_acl_proxy_complete", not lines)

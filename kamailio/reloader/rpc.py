@@ -25,11 +25,16 @@ class Rpc:
     (rpc.cfg does one call at a time, but proxies keep the fragment that they were started with, and two reloads at a
     time can crash Kamailio.) So HTTP is tried where a datagram is refused, or where none was answered for `seconds`,
     the longest reload, since this was made; never after an answered one.
+
+    `before`: the token before the last rotation, empty for none. A proxy takes the one that it was started with, and
+    does nothing with the other; so the other is tried where one is refused.
     """
 
-    def __init__(self, host: str, port: int, token: str, seconds: float, *, over_http: bool = False) -> None:
+    def __init__(
+        self, host: str, port: int, token: str, seconds: float, *, over_http: bool = False, before: str = ""
+    ) -> None:
         self.host, self.port, self.seconds = host, port, seconds
-        self._token = token
+        self._token, self._other = token, before
         self._over_http, self._takes_datagrams = over_http, False
         self._http_from = monotonic() + seconds
 
@@ -37,7 +42,7 @@ class Rpc:
         """The call's result. Raises `Refused` for an error of Kamailio's, `RpcError` when there is no answer."""
         body = json.dumps({"jsonrpc": "2.0", "method": method, "params": list(parameters), "id": 1})
         try:
-            answer = self._answer(body, seconds or self.seconds)
+            answer = self._with_either_token(body, seconds or self.seconds)
         except datagram.NotAnswered as failure:
             self._over_http = not self._over_http and not self._takes_datagrams and monotonic() > self._http_from
             raise RpcError(f"{method}: no answer: {failure}") from None
@@ -52,6 +57,15 @@ class Rpc:
         if "error" in said:
             raise Refused(f"{method}: {said['error'].get('message', said['error'])}")
         return said.get("result")
+
+    def _with_either_token(self, body: str, seconds: float) -> str:
+        try:
+            return self._answer(body, seconds)
+        except datagram.NotAllowed:
+            if not self._other:
+                raise
+            self._token, self._other = self._other, self._token
+            return self._answer(body, seconds)
 
     def _answer(self, body: str, seconds: float) -> str:
         if not self._over_http:

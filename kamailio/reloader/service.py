@@ -131,7 +131,8 @@ class Service:
         found, complete = resolve(self._settings.proxies)
         for where in found - self._proxies.keys():
             log.info("%s is there", where)
-            rpc = Rpc(where.host, where.port, self._settings.token, self._settings.reload_seconds)
+            settings = self._settings
+            rpc = Rpc(where.host, where.port, settings.token, settings.reload_seconds, before=settings.token_before)
             self._proxies[where] = Proxy(where, rpc, self._views, self._status, self._settings)
             self._proxies[where].start()
         for where in self._proxies.keys() - found if complete else ():

@@ -19,6 +19,7 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
+from kamailio.reloader import limits
 from kamailio.reloader.database import DatabaseDown, Listener, connect, cut, words
 from kamailio.reloader.environment import Settings
 from kamailio.reloader.status import Status
@@ -134,7 +135,11 @@ class Keeper:
         try:
             with contextlib.closing(connection):
                 connection.execute(BEGIN)
-                return {view: _part(connection, view) for view in self._settings.table.views}
+                views = [*self._settings.table.views]
+                # Of a database that the stack has not updated yet there are no limits.
+                if connection.execute("SELECT to_regclass(%s)", (f"kamailio.{limits.TABLE}",)).fetchone() != (None,):
+                    views.append(limits.TABLE)
+                return {view: _part(connection, view) for view in views}
         except psycopg.Error as error:
             raise DatabaseDown(words(error)) from None
         finally:

@@ -14,7 +14,7 @@ import http.server
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -40,13 +40,19 @@ HELP: Mapping[str, str] = {
     "warp_acl_proxy_tables_timestamp_seconds": "gauge when the proxy's tables were read from the database: Unix time",
     "warp_acl_rejected": "gauge requests of unknown sources that the proxy answered with 403 since it was started",
     "warp_acl_no_table": "gauge requests that the proxy answered with 503 for want of a table since it was started",
+    "warp_acl_accepted_total": "counter requests of customers that the proxy accepted; 0 again when it is started",
+    "warp_acl_rejected_total": "counter requests of unknown sources that the proxy answered with 403",
+    "warp_acl_no_table_total": "counter requests that the proxy answered with 503 for want of a table",
+    "warp_acl_silenced_total": "counter requests of unknown sources that the proxy did not answer any more",
+    "warp_acl_limited_total": "counter calls that the proxy refused, by trunk (BAN/name) and limit",
 }
 
 
 @dataclass
 class Status:
-    """Numbers by name and labels; any thread may change them."""
+    """Numbers by name and labels; any thread may change them. `described`: the kind of each name and its meaning."""
 
+    described: Mapping[str, str] = field(default_factory=lambda: HELP)
     _values: dict[tuple[str, Labels], float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _turned: float = field(default_factory=time.monotonic)
@@ -61,6 +67,13 @@ class Status:
         with self._lock:
             place = name, tuple(sorted(labels.items()))
             self._values[place] = self._values.get(place, 0) + 1
+
+    def replace(self, name: str, proxy: str, values: Iterable[tuple[Mapping[str, str], float]]) -> None:
+        """All numbers of that name of a proxy's: those that are not among these are gone."""
+        with self._lock:
+            kept = {at: value for at, value in self._values.items() if at[0] != name or ("proxy", proxy) not in at[1]}
+            new = {(name, tuple(sorted({**labels, "proxy": proxy}.items()))): value for labels, value in values}
+            self._values = kept | new
 
     def forget(self, proxy: str) -> None:
         """A proxy that is gone has no numbers."""
@@ -82,12 +95,24 @@ class Status:
         with self._lock:
             return self.alive and self._values.get(("warp_acl_database_up", ())) == 1
 
+    # What `/readyz` says while it is not.
+    unready = "the database does not answer"
+
+    def drop(self, name: str, **labels: str) -> None:
+        """Numbers of that name with these labels are there no more."""
+        with self._lock:
+            self._values = {
+                place: value
+                for place, value in self._values.items()
+                if place[0] != name or not labels.items() <= dict(place[1]).items()
+            }
+
     def text(self) -> str:
         """All numbers, as Prometheus reads them."""
         with self._lock:
             values = sorted(self._values.items())
         lines = []
-        for name, described in HELP.items():
+        for name, described in self.described.items():
             kind, _, words = described.partition(" ")
             lines += [f"# HELP {name} {words}", f"# TYPE {name} {kind}"]
             for (owner, labels), value in values:
@@ -119,7 +144,7 @@ def serve(status: Status, where: Endpoint, token: str, kept: Kept | None = None)
             elif self.path == "/healthz":
                 self._send(200 if status.alive else 503, "ok\n" if status.alive else "the main loop stands still\n")
             elif self.path == "/readyz":
-                self._send(200 if status.ready else 503, "ok\n" if status.ready else "the database does not answer\n")
+                self._send(200 if status.ready else 503, "ok\n" if status.ready else f"{status.unready}\n")
             elif self.path == "/snapshot":
                 self._send_snapshot()
             else:

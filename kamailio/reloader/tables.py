@@ -64,9 +64,9 @@ class Mtree(Table):
 
     def counts(self, rpc: Caller) -> dict[str, int]:
         """Counted by the modules themselves."""
-        sizes = _sizes(rpc)
+        items = sizes(rpc)
         trees = {tree["table"]: tree["item"]["nritems"] for tree in rpc.call("mtree.summary")}
-        return {"hosts": sizes["acl_hosts"], "prefixes": trees["acl_prefixes"], "dedicated": sizes["dedicated"]}
+        return {"hosts": items["acl_hosts"], "prefixes": trees["acl_prefixes"], "dedicated": items["dedicated"]}
 
 
 class Permissions(Table):
@@ -91,7 +91,7 @@ class Permissions(Table):
     def counts(self, rpc: Caller) -> dict[str, int]:
         """It counts nothing itself, so ranges are listed. Hosts are not: what does not fit fails the reload."""
         listed = rpc.call("permissions.subnetDump")
-        return {"subnets": len(listed or ()), "dedicated": _sizes(rpc)["dedicated"]}
+        return {"subnets": len(listed or ()), "dedicated": sizes(rpc)["dedicated"]}
 
 
 TABLES: Mapping[str, Table] = {table.name: table for table in (Mtree(), Permissions())}
@@ -100,12 +100,13 @@ TABLES: Mapping[str, Table] = {table.name: table for table in (Mtree(), Permissi
 def incomplete(table: Table, held: Mapping[str, int], counted: Mapping[str, int]) -> list[str]:
     """One line for each part of which a proxy holds another number of rows than the database has."""
     lines = []
-    for part in table.parts:
+    for part in held:
         if held[part] != counted[part]:
             remedy = table.remedies.get(part, "see the proxy's log for what the reload could not take")
             lines.append(f"holds {held[part]} of {counted[part]} {part}; {remedy}")
     return lines
 
 
-def _sizes(rpc: Caller) -> dict[str, int]:
+def sizes(rpc: Caller) -> dict[str, int]:
+    """Items of every hash table."""
     return {table["name"]: table["all"] for table in rpc.call("htable.stats")}

@@ -1,8 +1,8 @@
 """Cloud Armor at the edge of a region's network: security policies, their rules, and the service that attaches them.
 
 Rules: docs.cloud.google.com/armor/docs/advanced-network-ddos and .../network-edge-policies. Messages marked "own
-wording" are not the API's, which are not documented. A simplification: every project is enrolled in Cloud Armor
-Enterprise, without which Google refuses advanced protection.
+wording" are not the API's, which are not documented. A new project has the tier CA_STANDARD, with which Google refuses
+advanced protection.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from local_cloud.values import Props
 
 POLICY: Final = "gcp:compute/regionSecurityPolicy:RegionSecurityPolicy"
 RULE: Final = "gcp:compute/regionSecurityPolicyRule:RegionSecurityPolicyRule"
+TIER: Final = "gcp:compute/projectCloudArmorTier:ProjectCloudArmorTier"
+TIERS: Final = ("CA_STANDARD", "CA_ENTERPRISE_PAYGO", "CA_ENTERPRISE_ANNUAL")
 SERVICE: Final = "gcp:compute/networkEdgeSecurityService:NetworkEdgeSecurityService"
 NETWORK_TYPE: Final = "CLOUD_ARMOR_NETWORK"
 DEFAULT_PRIORITY: Final = 2_147_483_647
@@ -53,6 +55,38 @@ def _rule(at: str) -> str:
     """
 
 
+class ProjectCloudArmorTier(ResourceType):
+    """Which Cloud Armor a project pays for. Every project has one; the plugin's deletion only forgets it."""
+
+    token = TIER
+    noun = "ProjectCloudArmorTier"
+    key_format = "projects/{project}"
+    import_formats = ("{project}",)
+    shape = Shape.parse(f"root: cloudArmorTier:{'|'.join(TIERS)}* deletionPolicy~% project!~")
+
+    def refuse_existing(self, tx: Transaction, planned: Props) -> None:
+        """Setting it again is no conflict."""
+
+    def create(self, planned: Props) -> Props:
+        with self.cloud.change() as tx:
+            tx.drop(TIER, self.key(planned))
+            tx.create(TIER, self.key(planned), self.stored(planned))
+            return planned
+
+    def read(self, values: Props) -> Props | None:
+        with self.cloud.change() as tx:
+            tx.record("read", TIER, self.key(values))
+            return {"project": values["project"], "cloudArmorTier": _tier(tx, values["project"])}
+
+    def delete(self, values: Props) -> None:
+        """The API has no deletion."""
+
+
+def _tier(tx: Transaction, project: str) -> str:
+    body = tx.get(TIER, f"projects/{project}")
+    return str(body["cloudArmorTier"]) if body else TIERS[0]
+
+
 class RegionSecurityPolicy(ResourceType):
     """A region's policy: protection of the whole region, or rules for what it is attached to."""
 
@@ -83,6 +117,7 @@ class RegionSecurityPolicy(ResourceType):
     def make(self, tx: Transaction, planned: Props) -> Props:
         path, number = self.key(planned), numeric_id(tx)
         _refuse(_policy_problems(planned))
+        _refuse_without_enterprise(tx, planned)
         default = {"action": "allow", "priority": DEFAULT_PRIORITY, "description": "default rule"}
         return {
             **planned,
@@ -96,6 +131,7 @@ class RegionSecurityPolicy(ResourceType):
     def change(self, tx: Transaction, body: Props, planned: Props) -> Props:
         after = {**body, **planned}
         _refuse(_policy_problems(after))
+        _refuse_without_enterprise(tx, after)
         if _protects(after) and (rules := _rules_of(tx, self.key(body))):
             _refuse(
                 [f"a policy with advanced protection of a region must not have rules; it has {rules[0]['priority']}"]
@@ -208,6 +244,12 @@ class NetworkEdgeSecurityService(ResourceType):
         if policy.get("type") != NETWORK_TYPE:
             _refuse([f"{name_of(path)} is not of type {NETWORK_TYPE}"])
         return body
+
+
+def _refuse_without_enterprise(tx: Transaction, policy: Props) -> None:
+    """Own wording."""
+    if _protects(policy) and (tier := _tier(tx, policy["project"])) == TIERS[0]:
+        _refuse([f"advanced network DDoS protection requires Cloud Armor Enterprise; the project's tier is {tier}"])
 
 
 def _protects(policy: Props) -> bool:

@@ -145,6 +145,21 @@ def get_project(cloud: Cloud, settings: Settings, given: Props) -> Props:
     }
 
 
+# Three of about sixty (docs.cloud.google.com/monitoring/uptime-checks/using-uptime-checks, "List uptime-check server IP
+# addresses").
+CHECKERS: Final = (
+    ("USA_IOWA", "Iowa", "35.186.144.97"),
+    ("EUROPE", "Belgium", "35.187.242.246"),
+    ("ASIA_PACIFIC", "Singapore", "2600:1900:4080:133::"),
+)
+
+
+def get_uptime_check_ips(_cloud: Cloud, _settings: Settings, given: Props) -> Props:
+    _arguments("gcp:monitoring/getUptimeCheckIPs:getUptimeCheckIPs", given, set())
+    checkers = [{"region": region, "location": place, "ipAddress": ip} for region, place, ip in CHECKERS]
+    return {"uptimeCheckIps": checkers, "id": "uptime_check_ips_id"}
+
+
 FUNCTIONS: Final[Mapping[str, Function]] = {
     "gcp:compute/getAddress:getAddress": get_address,
     "gcp:compute/getRouter:getRouter": get_router,
@@ -152,5 +167,6 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "gcp:container/getCluster:getCluster": get_cluster,
     "gcp:dns/getKeys:getKeys": get_keys,
     "gcp:dns/getManagedZone:getManagedZone": get_managed_zone,
+    "gcp:monitoring/getUptimeCheckIPs:getUptimeCheckIPs": get_uptime_check_ips,
     "gcp:organizations/getProject:getProject": get_project,
 }

@@ -12,10 +12,16 @@ from local_cloud.gcp.addresses import Address, GlobalAddress
 from local_cloud.gcp.alerting import AlertPolicy, NotificationChannel
 from local_cloud.gcp.credentials import Account, CaExternalAccountKey, Secret
 from local_cloud.gcp.dns_zones import ManagedZone, RecordSet
-from local_cloud.gcp.edge_protection import NetworkEdgeSecurityService, RegionSecurityPolicy, RegionSecurityPolicyRule
+from local_cloud.gcp.edge_protection import (
+    NetworkEdgeSecurityService,
+    ProjectCloudArmorTier,
+    RegionSecurityPolicy,
+    RegionSecurityPolicyRule,
+)
 from local_cloud.gcp.firewalls import Firewall
 from local_cloud.gcp.functions import FUNCTIONS
 from local_cloud.gcp.health_checks import HealthCheck
+from local_cloud.gcp.iam_members import ServiceAccountMember, ZoneMember
 from local_cloud.gcp.log_metrics import Metric
 from local_cloud.gcp.monitoring import Dashboard, UptimeCheckConfig
 from local_cloud.gcp.networks import Network, Subnetwork
@@ -90,6 +96,7 @@ class GcpProvider(BridgedProvider):
                 Bucket,
                 BucketObject,
                 BucketIAMMember,
+                ProjectCloudArmorTier,
                 RegionSecurityPolicy,
                 RegionSecurityPolicyRule,
                 NetworkEdgeSecurityService,
@@ -102,6 +109,8 @@ class GcpProvider(BridgedProvider):
                 Account,
                 Secret,
                 CaExternalAccountKey,
+                ZoneMember,
+                ServiceAccountMember,
             )
         ]
         types += [one(cloud, servers) for one in (DatabaseInstance, Database, User)]

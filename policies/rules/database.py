@@ -8,10 +8,18 @@ from pydantic import Field
 
 from engine.tokens import INSTANCE
 from policies.declared import UNKNOWN, Declared, at, items
-from policies.rule import Finding, InProduction, Level, Options, ResourceRule, Unjudged, Violation
-from policies.rules.ranges import is_the_world
-
-ENCRYPTED = frozenset({"ENCRYPTED_ONLY", "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"})
+from policies.rule import (
+    Finding,
+    InProduction,
+    Level,
+    Options,
+    ResourceRule,
+    Unjudged,
+    Violation,
+    expected,
+    in_production,
+)
+from policies.rules.firewall import is_the_world
 
 
 class Tier(InProduction):
@@ -35,34 +43,19 @@ def _open_networks(instance: Declared, _: Options) -> Iterator[Finding]:
             yield Violation(f"{value} may connect")
 
 
-def _tls_only(instance: Declared, _: Options) -> Iterator[Finding]:
-    path = "settings.ipConfiguration.sslMode"
-    mode = instance.at(path)
-    if mode is UNKNOWN:
-        yield Unjudged(path)
-    elif mode not in ENCRYPTED:
-        yield Violation(f"sslMode is {mode or 'absent, which allows clear-text connections'}")
+_BACKED_UP = in_production(
+    expected("settings.backupConfiguration.enabled", (True,), "no daily backups"),
+    expected("settings.backupConfiguration.pointInTimeRecoveryEnabled", (True,), "no point-in-time recovery"),
+)
 
 
 def _backups(instance: Declared, options: InProduction) -> Iterator[Finding]:
-    if not options.production or instance.at("masterInstanceName"):
-        return  # a read replica cannot have backups: its owner has them
-    for key, missing in (
-        ("enabled", "no daily backups"),
-        ("pointInTimeRecoveryEnabled", "no point-in-time recovery"),
-    ):
-        path = f"settings.backupConfiguration.{key}"
-        value = instance.at(path)
-        if value is UNKNOWN:
-            yield Unjudged(path)
-        elif value is not True:
-            yield Violation(missing)
+    if not instance.at("masterInstanceName"):  # a read replica cannot have backups: its owner has them
+        yield from _BACKED_UP(instance, options)
 
 
 def _tier(instance: Declared, options: Tier) -> Iterator[Finding]:
     tier = instance.at("settings.tier")
-    if not options.production:
-        return
     if tier is UNKNOWN:
         yield Unjudged("settings.tier")
     elif tier in options.shared_core:
@@ -96,7 +89,12 @@ RULES = (
         "a password in clear text can be read on the way, also inside a VPC",
         "set warp-edge:database.sslMode to ENCRYPTED_ONLY",
         _INSTANCE,
-        check=_tls_only,
+        check=expected(
+            "settings.ipConfiguration.sslMode",
+            ("ENCRYPTED_ONLY", "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"),
+            "sslMode is {}",
+            "absent, which allows clear-text connections",
+        ),
     ),
     ResourceRule(
         "database-backups",
@@ -115,7 +113,7 @@ RULES = (
         _INSTANCE,
         level=Level.ADVISORY,
         options=Tier,
-        check=_tier,
+        check=in_production(_tier),
     ),
     ResourceRule(
         "database-private-address",

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from engine.dns_hosts import HOSTS
 from engine.tokens import ADDRESS, RECORD_SET, RECORD_SETS, SERVICE, STACK
-from policies.declared import UNKNOWN, Declared, items, leaves
+from engine.values import leaves
+from policies.declared import UNKNOWN, Declared, items
 from policies.rule import Finding, Options, ResourceRule, StackRule, Unjudged, Violation
 from policies.rules.ingress import addresses, is_load_balancer, protocols
 
@@ -23,8 +24,8 @@ class Ttl(Options):
     least_seconds: Annotated[int, Field(ge=1)] = Field(
         max(each.least_ttl for each in HOSTS.values()), description="minimum that Gandi accepts"
     )
-    cloud_dns_least_seconds: Annotated[int, Field(ge=1)] = Field(
-        1, description="minimum at Cloud DNS, which accepts any; with 0 every call would need a query"
+    cloud_dns_least_seconds: int = Field(
+        1, ge=1, description="minimum at Cloud DNS, which accepts any; with 0 every call would need a query"
     )
 
 
@@ -67,7 +68,9 @@ def _srv_target(record: Declared, stack: Sequence[Declared], options: Elsewhere)
         yield Unjudged("rrdatas")
     if kind != "SRV" or data is UNKNOWN:
         return
-    domain = _domain(record.at("name"))
+    # `_sip._udp.ringer.tel.` -> `ringer.tel.`
+    service = record.at("name")
+    domain = "" if service is UNKNOWN else _full(".".join(_full(service).split(".")[2:]))
     for value in items(data):
         if value is UNKNOWN:
             yield Unjudged("rrdatas")
@@ -166,11 +169,6 @@ def _is_primary(record: Declared, label: str) -> bool:
 def _full(name: Any) -> str:
     """A name in comparable form: lower case (RFC 4343), with its final dot."""
     return f"{str(name).lower().removesuffix('.')}."
-
-
-def _domain(service: Any) -> str:
-    """`_sip._udp.ringer.tel.` -> `ringer.tel.`"""
-    return "" if service is UNKNOWN else _full(".".join(_full(service).split(".")[2:]))
 
 
 RULES = (

@@ -10,7 +10,18 @@ from pydantic import Field
 from engine.tokens import NAT
 from inventory.capacity import EgressCapacity
 from policies.declared import UNKNOWN, Declared, items
-from policies.rule import Finding, InProduction, Level, Options, ResourceRule, StackRule, Unjudged, Violation
+from policies.rule import (
+    Finding,
+    InProduction,
+    Level,
+    Options,
+    ResourceRule,
+    StackRule,
+    Unjudged,
+    Violation,
+    expected,
+    in_production,
+)
 
 Count = Annotated[int, Field(ge=1)]
 # docs.cloud.google.com/nat/docs/ports-and-addresses
@@ -28,40 +39,20 @@ class Headroom(Options):
 
     peak_calls: Count = Field(64_000, description="concurrent calls at the planned peak")
     ports_per_call: Count = Field(2, description="ports per call, same as warp-edge:egress.portsPerCall")
-    spare_slots: Annotated[int, Field(ge=0)] = Field(
-        1, description="active addresses that may be missing at the peak, for instance while one drains"
+    spare_slots: int = Field(
+        1, ge=0, description="active addresses that may be missing at the peak, for instance while one drains"
     )
 
 
 class Share(Options):
     """A VM's share of the gateway's ports."""
 
-    vms: Annotated[int, Field(ge=0)] = Field(
-        0, description="VMs that send calls through the gateway; 0: not known, not checked"
-    )
+    vms: int = Field(0, ge=0, description="VMs that send calls through the gateway; 0: not known, not checked")
     peak_calls: Count = Field(64_000, description="as in nat-capacity-headroom")
     ports_per_call: Count = Field(2, description="as in nat-capacity-headroom")
 
 
-def _manual_only(nat: Declared, _: Options) -> Iterator[Finding]:
-    option = nat.at("natIpAllocateOption")
-    if option is UNKNOWN:
-        yield Unjudged("natIpAllocateOption")
-    elif option != "MANUAL_ONLY":
-        yield Violation(f"natIpAllocateOption is {option or 'absent, which means AUTO_ONLY'}")
-
-
-def _logging(nat: Declared, _: Options) -> Iterator[Finding]:
-    enabled = nat.at("logConfig.enable")
-    if enabled is UNKNOWN:
-        yield Unjudged("logConfig.enable")
-    elif enabled is not True:
-        yield Violation("logging is off")
-
-
 def _active_slots(nat: Declared, options: ActiveSlots) -> Iterator[Finding]:
-    if not options.production:
-        return
     active = _active(nat)
     if active is None:
         yield Unjudged("natIps")
@@ -122,7 +113,9 @@ RULES = (
         "vendors whitelist our addresses; an address that the cloud adds automatically is not on their lists",
         "set natIpAllocateOption to MANUAL_ONLY and give the reserved addresses in natIps",
         _NAT,
-        check=_manual_only,
+        check=expected(
+            "natIpAllocateOption", ("MANUAL_ONLY",), "natIpAllocateOption is {}", "absent, which means AUTO_ONLY"
+        ),
     ),
     ResourceRule(
         "nat-logging",
@@ -130,7 +123,7 @@ RULES = (
         "a gateway without free ports drops calls, and only its log says so",
         "set logConfig.enable to true; filter ERRORS_ONLY is enough",
         _NAT,
-        check=_logging,
+        check=expected("logConfig.enable", (True,), "logging is off"),
     ),
     ResourceRule(
         "nat-active-slots",
@@ -139,7 +132,7 @@ RULES = (
         "announce one more slot under warp-edge:egress.slots, then make it active (docs/addresses.md)",
         _NAT,
         options=ActiveSlots,
-        check=_active_slots,
+        check=in_production(_active_slots),
     ),
     ResourceRule(
         "nat-capacity-headroom",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import ip_network
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -10,9 +11,10 @@ from pydantic import Field
 from engine.tokens import FIREWALL, FIREWALL_POLICY_RULES, SERVICE
 from policies.declared import UNKNOWN, Declared, at, items
 from policies.rule import Finding, Options, ResourceRule, Unjudged, Violation
-from policies.rules.ingress import is_load_balancer
-from policies.rules.ranges import is_the_world
+from policies.rules.ingress import of_load_balancers
 
+# The widest range that a registry allocates to one network; wider ones are large parts of the Internet.
+WIDEST = {4: 8, 6: 16}
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
@@ -30,6 +32,15 @@ class OpenPorts(Options):
         if not first.isdigit() or not (last or first).isdigit():
             return False
         return all(port in allowed for port in range(int(first), min(int(last or first), 65_536) + 1))
+
+
+def is_the_world(value: Any) -> bool:
+    """Whether a range is as good as the whole Internet. An invalid range is not judged here: the cloud refuses it."""
+    try:
+        network = ip_network(str(value).strip(), strict=False)
+    except ValueError:
+        return False
+    return network.prefixlen < WIDEST[network.version]
 
 
 def _open_to_the_world(resource: Declared, options: OpenPorts) -> Iterator[Finding]:
@@ -63,12 +74,9 @@ def _policy_rule(rule: Declared, options: OpenPorts) -> Iterator[Finding]:
     yield from _judge(rule.at("match.srcIpRanges"), opened, "match.srcIpRanges", "match.layer4Configs", options)
 
 
+@of_load_balancers
 def _service(service: Declared, options: OpenPorts) -> Iterator[Finding]:
     """GKE creates firewall rules for LoadBalancer Services; without source ranges they are open to the world."""
-    if not (balancer := is_load_balancer(service)):
-        if balancer is None:
-            yield Unjudged("spec.type")
-        return
     ranges = service.at("spec.loadBalancerSourceRanges") or ["0.0.0.0/0"]
     opened = [
         (UNKNOWN if port is UNKNOWN else at(port, "protocol") or "TCP", [at(port, "port")])

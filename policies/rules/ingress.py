@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from engine.tokens import ADDRESS, GLOBAL_ADDRESS, SERVICE
 from policies.declared import UNKNOWN, Declared, at, items
-from policies.rule import Finding, Options, ResourceRule, StackRule, Unjudged, Violation
+from policies.rule import Finding, Options, ResourceRule, StackRule, Unjudged, Violation, expected
 
 # docs.cloud.google.com/kubernetes-engine/docs/concepts/service-load-balancer-parameters
 PINNED_BY_NAME = "networking.gke.io/load-balancer-ip-addresses"
@@ -29,10 +29,19 @@ def protocols(service: Declared) -> set[Any]:
     return {UNKNOWN if port is UNKNOWN else at(port, "protocol") or "TCP" for port in items(ports)}
 
 
+def of_load_balancers(check: Callable[..., Iterator[Finding]]) -> Callable[..., Iterator[Finding]]:
+    """A check of Services of type LoadBalancer alone."""
+
+    def judged(service: Declared, *others: Any) -> Iterator[Finding]:
+        if balancer := is_load_balancer(service):
+            yield from check(service, *others)
+        elif balancer is None:
+            yield Unjudged("spec.type")
+
+    return judged
+
+
 def _one_protocol(service: Declared, _: Options) -> Iterator[Finding]:
-    if not (balancer := is_load_balancer(service)):
-        yield from _unjudged_type(balancer)
-        return
     found = protocols(service)
     known = sorted(found - {UNKNOWN})
     if len(known) > 1:
@@ -41,31 +50,15 @@ def _one_protocol(service: Declared, _: Options) -> Iterator[Finding]:
         yield Unjudged("spec.ports")
 
 
-def _source_address(service: Declared, _: Options) -> Iterator[Finding]:
-    if not (balancer := is_load_balancer(service)):
-        yield from _unjudged_type(balancer)
-        return
-    policy = service.at("spec.externalTrafficPolicy")
-    if policy is UNKNOWN:
-        yield Unjudged("spec.externalTrafficPolicy")
-    elif policy != "Local":
-        yield Violation(f"externalTrafficPolicy is {policy or 'absent, which means Cluster'}")
-
-
 def _mend_source_address(inputs: dict[str, Any], _: Options) -> bool:
     spec = inputs.get("spec")
-    if not isinstance(spec, dict) or spec.get("type") != "LoadBalancer":
-        return False
-    if spec.get("externalTrafficPolicy") == "Local":
+    if not isinstance(spec, dict) or spec.get("type") != "LoadBalancer" or spec.get("externalTrafficPolicy") == "Local":
         return False
     spec["externalTrafficPolicy"] = "Local"
     return True
 
 
 def _pinned(service: Declared, _: Options) -> Iterator[Finding]:
-    if not (balancer := is_load_balancer(service)):
-        yield from _unjudged_type(balancer)
-        return
     annotations = service.at("metadata.annotations")
     address = service.at("spec.loadBalancerIP")
     if annotations is UNKNOWN:
@@ -88,9 +81,6 @@ def _pinned(service: Declared, _: Options) -> Iterator[Finding]:
 
 
 def _reserved(service: Declared, stack: Sequence[Declared], _: Options) -> Iterator[Finding]:
-    if not (balancer := is_load_balancer(service)):
-        yield from _unjudged_type(balancer)
-        return
     reserved = [each for each in stack if each.type in (ADDRESS, GLOBAL_ADDRESS)]
     annotations = service.at("metadata.annotations")
     names = UNKNOWN if annotations is UNKNOWN else (annotations or {}).get(PINNED_BY_NAME)
@@ -134,11 +124,6 @@ def addresses(service: Declared, stack: Sequence[Declared]) -> list[Any]:
     return [UNKNOWN] if given is UNKNOWN else [at(each, "ip") for each in items(given)]
 
 
-def _unjudged_type(balancer: bool | None) -> Iterator[Finding]:
-    if balancer is None:
-        yield Unjudged("spec.type")
-
-
 RULES = (
     ResourceRule(
         "one-protocol-per-load-balancer",
@@ -146,7 +131,7 @@ RULES = (
         "on GKE before 1.36 a Service that mixes UDP and TCP stays <pending> forever",
         "declare one Service per protocol, as warp-edge:ingress.udp and warp-edge:ingress.tcp do",
         frozenset({SERVICE}),
-        check=_one_protocol,
+        check=of_load_balancers(_one_protocol),
     ),
     ResourceRule(
         "source-address-kept",
@@ -154,7 +139,14 @@ RULES = (
         "customers are identified by source address; with any other policy the proxy sees a node's address instead",
         "set spec.externalTrafficPolicy to Local; on a live Service in a maintenance window (docs/adopt.md)",
         frozenset({SERVICE}),
-        check=_source_address,
+        check=of_load_balancers(
+            expected(
+                "spec.externalTrafficPolicy",
+                ("Local",),
+                "externalTrafficPolicy is {}",
+                "absent, which means Cluster",
+            )
+        ),
         mend=_mend_source_address,
     ),
     ResourceRule(
@@ -163,7 +155,7 @@ RULES = (
         "customers configure the address once; an address that the cloud chose is lost with the Service",
         f"reserve an address and name it in the annotation {PINNED_BY_NAME}, with a loadBalancerClass",
         frozenset({SERVICE}),
-        check=_pinned,
+        check=of_load_balancers(_pinned),
     ),
     StackRule(
         "load-balancer-address-reserved",
@@ -172,6 +164,6 @@ RULES = (
         "declare the address here (warp-edge:ingress.udp.address, .tcp.address), or pin the Service to one that is",
         frozenset({SERVICE}),
         reads=frozenset({ADDRESS, GLOBAL_ADDRESS}),
-        check=_reserved,
+        check=of_load_balancers(_reserved),
     ),
 )

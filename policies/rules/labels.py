@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from engine.tokens import ADDRESS, BUCKET, GLOBAL_ADDRESS, INSTANCE, SERVICE, ZONE
-from policies.declared import UNKNOWN, Declared
+from policies.declared import UNKNOWN, Declared, at
 from policies.rule import Finding, Options, ResourceRule, Unjudged, Violation
 
 # Path of the labels, for each type that has labels.
@@ -48,19 +48,12 @@ def _labelled(resource: Declared, options: Labels) -> Iterator[Finding]:
 def mend_labels(inputs: dict[str, Any], options: Labels) -> bool:
     """Add missing labels whose value is configured. Resources without any labels, and different values, are not
     fixed."""
-    place = next((where for where in dict.fromkeys(WHERE.values()) if isinstance(_inside(inputs, where), dict)), None)
-    labels = _inside(inputs, place) if place else None
+    found = (at(inputs, where) for where in dict.fromkeys(WHERE.values()))
+    labels = next((each for each in found if isinstance(each, dict)), None)
     missing = {key: value for key, value in options.required.items() if value and labels and key not in labels}
     if labels and missing:
         labels.update(missing)
     return bool(missing)
-
-
-def _inside(inputs: dict[str, Any], path: str) -> Any:
-    value: Any = inputs
-    for step in path.split("."):
-        value = value.get(step) if isinstance(value, dict) else None
-    return value
 
 
 RULES = (

@@ -5,27 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.tokens import ADDRESS, BUCKET, DATABASE, GLOBAL_ADDRESS, INSTANCE, NAT, ZONE
-from policies.declared import UNKNOWN, Declared
-from policies.rule import Finding, InProduction, ResourceRule, Unjudged, Violation
+from policies.declared import Declared
+from policies.rule import Check, Finding, InProduction, ResourceRule, Violation, expected, in_production
 
 
-def _protected(resource: Declared, options: InProduction) -> Iterator[Finding]:
-    if options.production and not resource.protect:
+def _protected(resource: Declared, _: InProduction) -> Iterator[Finding]:
+    if not resource.protect:
         yield Violation("it is not protected: removing it from the program would delete it")
 
 
-def _deletion_locks(instance: Declared, options: InProduction) -> Iterator[Finding]:
-    if not options.production:
-        return
-    for path, whose in (
-        ("deletionProtection", "the plugin's"),
-        ("settings.deletionProtectionEnabled", "the cloud's"),
-    ):
-        locked = instance.at(path)
-        if locked is UNKNOWN:
-            yield Unjudged(path)
-        elif locked is not True:
-            yield Violation(f"{whose} deletion lock is off ({path})")
+def _lock(path: str, whose: str) -> Check:
+    return expected(path, (True,), f"{whose} deletion lock is off ({path})")
 
 
 RULES = (
@@ -36,7 +26,7 @@ RULES = (
         "leave warp-edge:protect at true; to delete a single resource, first run: pulumi state unprotect URN",
         frozenset({ADDRESS, GLOBAL_ADDRESS, NAT, INSTANCE, DATABASE, ZONE, BUCKET}),
         options=InProduction,
-        check=_protected,
+        check=in_production(_protected),
     ),
     ResourceRule(
         "database-deletion-locks",
@@ -45,6 +35,8 @@ RULES = (
         "leave warp-edge:protect at true, which sets deletionProtection and settings.deletionProtectionEnabled",
         frozenset({INSTANCE}),
         options=InProduction,
-        check=_deletion_locks,
+        check=in_production(
+            _lock("deletionProtection", "the plugin's"), _lock("settings.deletionProtectionEnabled", "the cloud's")
+        ),
     ),
 )

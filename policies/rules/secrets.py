@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import Field
 
-from policies.declared import UNKNOWN, Declared, leaves
+from engine.values import leaves
+from policies.declared import UNKNOWN, Declared
 from policies.rule import Finding, Level, Options, ResourceRule, Unjudged, Violation
 from secret_text import SHAPES
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from engine.tokens import BUCKET, BUCKET_BINDING, BUCKET_MEMBER
 from policies.declared import UNKNOWN, Declared, items
-from policies.rule import Finding, Options, ResourceRule, Unjudged, Violation
+from policies.rule import Finding, Options, ResourceRule, Unjudged, Violation, expected
 
 EVERYBODY = ("allUsers", "allAuthenticatedUsers")
 READING = ("roles/storage.objectViewer", "roles/storage.legacyObjectReader")
@@ -25,22 +25,6 @@ def _read_only(grant: Declared, _: Options) -> Iterator[Finding]:
             yield Violation(f"{member} has {role}")
 
 
-def _versioned(bucket: Declared, _: Options) -> Iterator[Finding]:
-    yield from _must_be_on(bucket, "versioning.enabled", "versioning is off")
-
-
-def _uniform(bucket: Declared, _: Options) -> Iterator[Finding]:
-    yield from _must_be_on(bucket, "uniformBucketLevelAccess", "single objects can have their own ACLs")
-
-
-def _must_be_on(bucket: Declared, path: str, otherwise: str) -> Iterator[Finding]:
-    value = bucket.at(path)
-    if value is UNKNOWN:
-        yield Unjudged(path)
-    elif value is not True:
-        yield Violation(f"{otherwise} ({path})")
-
-
 RULES = (
     ResourceRule(
         "bucket-public-read-only",
@@ -56,7 +40,7 @@ RULES = (
         "a wrong file has to be reverted, and what was published when has to be provable",
         "set versioning.enabled to true",
         frozenset({BUCKET}),
-        check=_versioned,
+        check=expected("versioning.enabled", (True,), "versioning is off (versioning.enabled)"),
     ),
     ResourceRule(
         "bucket-uniform-access",
@@ -64,6 +48,8 @@ RULES = (
         "ACLs of single objects do not show up in reviews",
         "set uniformBucketLevelAccess to true",
         frozenset({BUCKET}),
-        check=_uniform,
+        check=expected(
+            "uniformBucketLevelAccess", (True,), "single objects can have their own ACLs (uniformBucketLevelAccess)"
+        ),
     ),
 )

@@ -12,11 +12,11 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from benchmarks.trunk_texts import Trunk, texts
 from components.trunk_acl import entries, migrations, migrator, reach, roles
 from components.trunk_acl.lock import Connection
 from local_cloud.postgres import PostgresServer
 from trunk_removal import Allowed
-from trunk_text import Trunk, texts
 
 HOST = "127.91.5.1"
 USER, PASSWORD = "warp", 'pa\'ss \\ wörd "%s" $1'

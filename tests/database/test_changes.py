@@ -71,7 +71,7 @@ def hearing(acl: Database) -> Iterator[Hearing]:
         f"{ENTRIES} owner = 'x' WHERE NOT active",
         "DELETE FROM accounts.trunk_ips WHERE NOT active",
         "DELETE FROM accounts.trunk_ips WHERE cidr = '34.7.7.0/24'",
-        f"{TRUNKS} calls_per_second = 7, concurrent_calls = 70, owner = 'x'",
+        f"{TRUNKS} calls_per_second = calls_per_second, concurrent_calls = concurrent_calls, owner = 'x'",
         f"{TRUNKS} auth_type = 'BOTH'",
         f"{TRUNKS} active = active",
         f"{TRUNKS} active = false WHERE name = 'no such trunk'",
@@ -90,6 +90,10 @@ def test_what_alters_no_decision_is_not_announced(hearing: Hearing, statement: s
         (f"{ENTRIES} active = false", ["34.1.2.0/24"]),
         (f"{ENTRIES} cidr = '34.1.2.0/25' WHERE active", ["34.1.2.0/24 34.1.2.0/25"]),
         ("DELETE FROM accounts.trunk_ips", ["34.1.2.0/24"]),
+        (f"{TRUNKS} calls_per_second = 7, owner = 'x'", [f"limits main|{CUSTOMERS[0]} other|{OTHER}"]),
+        (f"{TRUNKS} concurrent_calls = 70 WHERE name = 'main'", [f"limits main|{CUSTOMERS[0]}"]),
+        (f"{TRUNKS} concurrent_calls = 70, active = false WHERE name = 'main'", ["all"]),
+        ("DELETE FROM accounts.trunk_groups WHERE name = 'other'", [f"limits other|{OTHER}"]),
         (f"{TRUNKS} auth_type = 'DIGEST'", ["all"]),
         (f"{TRUNKS} active = false WHERE name = 'main'", ["all"]),
         (f"{TRUNKS} name = 'renamed' WHERE name = 'main'", ["all"]),
@@ -107,6 +111,7 @@ def test_what_alters_a_decision_is_announced_as_narrowly_as_it_can_be(
 
 def test_an_entry_that_moves_to_another_trunk_of_its_customer_is_announced(hearing: Hearing) -> None:
     trunk = hearing.acl.add_trunk(name="second")
+    assert hearing.heard() == [f"limits second|{CUSTOMERS[0]}"]
     assert hearing.of(f"{ENTRIES} trunk_group_id = {trunk} WHERE active") == ["34.1.2.0/24"]
 
 
@@ -119,6 +124,26 @@ def test_entries_go_singly_up_to_fifty(hearing: Hearing) -> None:
     (payload,) = hearing.of(insert.format(5, 50))
     assert len(payload.split()) == 50
     assert hearing.of(insert.format(6, 51)) == ["all"]
+
+
+def test_limits_go_singly_up_to_fifty(hearing: Hearing) -> None:
+    insert = (
+        "INSERT INTO accounts.trunk_groups (ban, name, calls_per_second, concurrent_calls)"
+        " SELECT ban, '{}' || n, 1, 1 FROM accounts.trunk_groups, generate_series(1, {}) AS n WHERE name = 'main'"
+    )
+    (payload,) = hearing.of(insert.format("a", 50))
+    assert payload.startswith("limits ")
+    assert len(payload.split()) == 51
+    assert hearing.of(insert.format("b", 51)) == ["limits"]
+
+
+def test_limits_are_a_view_for_kamailio(acl: Database) -> None:
+    acl.do(f"{TRUNKS} calls_per_second = 7, concurrent_calls = 70 WHERE id = {acl.add_trunk(active=False)}")
+    with acl.connect("warp_acl_reader") as reader:
+        rows = reader.execute(
+            "SELECT key_name, key_type, value_type, key_value, expires FROM kamailio.trunk_limits"
+        ).fetchall()
+    assert rows == [(f"main|{CUSTOMERS[0]}", 0, 0, "7|70", 0)]
 
 
 def test_an_update_of_the_stack_that_changes_nothing_announces_nothing(hearing: Hearing) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 import psycopg
 
+from benchmarks.trunk_texts import texts
 from components.trunk_acl import migrations
 from tests.database import processes
 from tests.database.servers import CUSTOMERS, Database
 from tests.database.test_kills import NEW
 from tests.database.test_provider import props_of
-from trunk_text import texts
 
 RUNS = 8
 KNOWN = migrations.load()

@@ -7,12 +7,12 @@ from typing import Any
 import psycopg
 import pytest
 
+from benchmarks.trunk_texts import texts
 from components.trunk_acl import dedicated, migrations
 from refusal import Refusal
 from tests.database.servers import CUSTOMERS, Database, wishes
 from tests.database.test_entries import trunk
 from tests.database.test_provider import PROVIDER, Calls, props_of
-from trunk_text import texts
 
 FIRST, SECOND, THIRD = CUSTOMERS[:3]
 ROWS = (

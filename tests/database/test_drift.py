@@ -117,8 +117,8 @@ REFUSED = {
         r"column accounts\.trunk_ips\.active was changed by hand.*is `gone`",
     ),
     "a column of another type": (
-        "ALTER TABLE accounts.trunk_groups ALTER calls_per_second TYPE bigint",
-        r"column accounts\.trunk_groups\.calls_per_second was changed.*`integer NOT NULL` and is `bigint NOT NULL`",
+        "ALTER TABLE accounts.trunk_groups ALTER created_at TYPE timestamp",
+        r"column accounts\.trunk_groups\.created_at was changed.*`timestamp with time zone.* and is `timestamp without",
     ),
     "a dropped table": (
         "DROP TABLE accounts.customer_dedicated_ips CASCADE",

@@ -8,12 +8,12 @@ from ipaddress import ip_network
 
 import pytest
 
+from benchmarks.trunk_texts import Entry, Trunk, texts
 from components.trunk_acl import entries
 from components.trunk_acl.entries import Reconciled
 from refusal import Refusal
 from tests.database.servers import CUSTOMERS, Database
 from trunk_removal import Allowed, Confirmed
-from trunk_text import Entry, Trunk, texts
 
 FIRST, SECOND, THIRD = CUSTOMERS[:3]
 PLACES = {FIRST: "trunks/a.yaml:1", SECOND: "trunks/b.yaml:7"}

@@ -15,13 +15,13 @@ from ipaddress import ip_network
 
 import pytest
 
+from benchmarks.trunk_texts import Entry, Trunk, texts
 from components.trunk_acl import catalogue, entries, migrations, migrator
 from components.trunk_acl.lock import Connection
 from tests.cases import PROFILE, THOROUGH
 from tests.database import processes
 from tests.database.killing_relay import KillingRelay
 from tests.database.servers import CUSTOMERS, Database, Server, wishes
-from trunk_text import Entry, Trunk, texts
 
 # A walk through all statements takes a process for each: on the other server it is for the nightly run.
 KINDS = pytest.mark.parametrize(

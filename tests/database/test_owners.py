@@ -10,12 +10,12 @@ from typing import Any
 import psycopg
 import pytest
 
+from benchmarks.trunk_texts import texts
 from components.trunk_acl import dedicated, entries, patience
 from refusal import Refusal
 from tests.database.servers import CUSTOMERS, Database, Server
 from tests.database.test_entries import rows, trunk
 from tests.database.test_provider import PROVIDER, Calls, props_of
-from trunk_text import texts
 
 FIRST, SECOND, THIRD = CUSTOMERS[:3]
 DEDICATED = {"sip-acme-udp-ip": {"ban": FIRST, "address": "34.9.9.9", "service": "sip-acme-udp"}}
@@ -30,6 +30,41 @@ SELECT owner, count(*) FROM (
 
 def without(props: dict[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in props.items() if name != key}
+
+
+# --- the firewall admits only the customers of the files --------------------------------------------------------------
+
+FILES_ONLY = {"filesOnly": True}
+
+
+def test_rows_of_others_are_refused_where_the_firewall_admits_only_the_files(empty: Database) -> None:
+    """After the files' own rows: a revocation does not wait until somebody has moved the portal's."""
+    id_, outs = Calls.create(props_of(empty, **FILES_ONLY))
+    portal = empty.add_trunk(FIRST, "portal")
+    for range_ in ("34.8.0.0/24", "34.8.1.0/24"):
+        empty.add_entry(portal, range_)
+    empty.reconcile([trunk(FIRST, "other", "34.9.0.0/24")], owner="api")
+    found = Calls.read(id_, outs)
+    words = "api: 1 trunk, 1 entry; portal: 1 trunk, 2 entries"
+    assert found["drift"] == [f"rows of others, whose callers the firewall drops: {words}"]
+    assert PROVIDER.diff(id_, found, props_of(empty, **FILES_ONLY)).changes
+    less = texts([trunk(FIRST, "main")])
+    with pytest.raises(Refusal) as refused:
+        Calls.update(id_, outs, props_of(empty, trunks=less, removals={"customers": 1, "percent": 100}, **FILES_ONLY))
+    assert f"rows that are not in the trunk files: {words}; the firewall would drop" in str(refused.value)
+    assert empty.owner_of("34.1.0.1") is None, "the entry that left the files is gone"
+    assert empty.owner_of("34.8.0.1") == FIRST
+    Calls.update(id_, outs, props_of(empty))
+
+
+def test_an_entry_of_the_portal_in_a_trunk_of_the_files_is_a_row_of_others(empty: Database) -> None:
+    id_, outs = Calls.create(props_of(empty, **FILES_ONLY))
+    (main,) = empty.ask("SELECT id FROM accounts.trunk_groups WHERE name = 'main'")
+    empty.add_entry(main, "34.8.0.0/24")
+    with pytest.raises(Refusal, match="portal: 1 entry; the firewall"):
+        Calls.update(id_, outs, props_of(empty, **FILES_ONLY))
+    empty.do("DELETE FROM accounts.trunk_ips WHERE owner = 'portal'")
+    assert Calls.read(id_, Calls.update(id_, outs, props_of(empty, **FILES_ONLY)))["drift"] == []
 
 
 # --- another owner ----------------------------------------------------------------------------------------------------

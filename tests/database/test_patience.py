@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 import pytest
 
+from benchmarks.trunk_texts import trunks
 from components.trunk_acl import entries, migrator, patience
 from components.trunk_acl.lock import Connection
 from refusal import Refusal
 from tests.database.conftest import Happening
 from tests.database.servers import CUSTOMERS, USER, Database, wishes
 from tests.database.test_migrator import KNOWN, PRODUCTION_LIKE, TOP, migration
-from trunk_text import trunks
 
 FIRST, SECOND = CUSTOMERS[:2]
 WRITE = "UPDATE accounts.customers SET name = 'changed' WHERE ban = '100001'"

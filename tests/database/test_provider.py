@@ -20,6 +20,7 @@ import pytest
 import trustme
 from pulumi.dynamic import ConfigureRequest
 
+from benchmarks.trunk_texts import texts
 from components.trunk_acl import migrations
 from components.trunk_acl.provider import TrunkAclProvider
 from refusal import Refusal
@@ -33,7 +34,6 @@ from tests.database.servers import (
     Server,
 )
 from tests.database.test_entries import trunk
-from trunk_text import texts
 
 FIRST, SECOND = CUSTOMERS[:2]
 SECRETS = (PASSWORD, READER_PASSWORD, WRITER_PASSWORD)

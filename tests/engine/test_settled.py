@@ -91,6 +91,22 @@ def test_a_whole_update_mends_both(fresh: Stack) -> None:
     )
 
 
+ALERTS = {
+    "manage": True,
+    "channels": {"noc": {"type": "email", "to": "noc@example.com"}},
+    "probe": {"expected": 403},
+}
+
+
+def test_alerts_metrics_and_prober_are_made_by_one_update_and_settle(fresh: Stack) -> None:
+    """And are gone by one, channels in use included."""
+    fresh.set(ALERTS, "warp-edge:alerts")
+    assert set(fresh.changes().values()) == {"create"}
+    assert "nothing is left to do" in page(after_update(fresh.cli))
+    fresh.set({}, "warp-edge:alerts")
+    assert set(fresh.changes().values()) == {"delete"}
+
+
 def test_outputs_that_an_older_program_wrote_in_a_targeted_update_are_refused(fresh: Stack, tmp_path: Path) -> None:
     """The same words as the engine leaves them in the state."""
     state = fresh.state()

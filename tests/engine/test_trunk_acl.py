@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +14,12 @@ from typing import Any
 
 import psycopg
 import pytest
+import yaml
 
 from components.trunk_acl import migrations
+from engine.tokens import ARMOR_TIER as TIER
+from engine.tokens import SECURITY_POLICY as POLICY
+from engine.tokens import SERVICE
 from sandbox import Sandbox
 from tests.engine.conftest import Stack, operations
 from tests.stacks import ROOT, stack_config
@@ -268,3 +274,115 @@ def test_no_secret_is_in_the_state_or_in_anything_printed(acl: Edge) -> None:
     for text in printed:
         assert not any(secret in text for secret in secrets)
     assert "postgres://warp_acl_reader" not in acl.state()
+
+
+SERVICES = ("ingress-tcp", "ingress-udp")
+ENTERPRISE = {"project": "warp-sandbox", "cloudArmorTier": "CA_ENTERPRISE_PAYGO"}
+
+
+def admitted(cloud: Sandbox) -> list[str] | None:
+    """By the firewall, customers' only: both Services have the same."""
+    found = [
+        cloud.resource(SERVICE, f"kamailio-sip-{each}")["spec"].get("loadBalancerSourceRanges")
+        for each in ("udp", "tcp")
+    ]
+    assert found[0] == found[1]
+    return found[0] and [each for each in found[0] if each.startswith("127.")]
+
+
+def test_the_firewall_admits_customers_after_the_acl_was_checked_and_new_ones_before_it_has_them(
+    acl: Edge, cloud: Sandbox
+) -> None:
+    for old, new in (("auth: BOTH", "auth: IP_ACL"), ("auth: DIGEST", "auth: DIGEST\n  active: false")):
+        acl.edit(acl.trunk_file, old, new)
+    acl.set("customers", "warp-edge:ingress", "admit")
+    refused = acl.failing("up", "--yes", "--skip-preview")
+    assert "rows that are not in the trunk files: portal: 1 trunk, 1 entry" in refused
+    assert "Traceback" not in refused
+    assert admitted(cloud) is None, "the portal's customers are not dropped"
+
+    with acl.session("writer") as portal:
+        portal.execute("DELETE FROM accounts.trunk_ips WHERE cidr = '127.0.20.0/24'")
+        portal.execute("DELETE FROM accounts.trunk_groups WHERE name = 'by-portal'")
+    done = [name for name in acl.changes() if name in (ROWS, *SERVICES)]
+    assert (done[0], sorted(done[1:])) == (ROWS, [*SERVICES]), "it closes after the trunk ACL"
+    (last,) = re.findall(r"127\.0\.9\.0/\d+", acl.trunk_file.read_text())
+    closed = ["127.0.0.2/31", "127.0.1.0/24", "127.0.3.0/25", last]
+    assert admitted(cloud) == closed
+
+    acl.edit(acl.trunk_file, last, "127.0.10.0/24")
+    done = [name for name in acl.changes() if name in (ROWS, *SERVICES)]
+    assert (done[-1], sorted(done[:-1])) == (ROWS, [*SERVICES]), "it opens before the trunk ACL"
+    assert admitted(cloud) == [*closed, "127.0.10.0/24"]
+
+    acl.set({"mode": "preview"}, "warp-edge:protection")
+    assert "needs Cloud Armor Enterprise, and project warp-sandbox has CA_STANDARD" in acl.failing("preview")
+    cloud.put(lambda tx: tx.put(TIER, "projects/warp-sandbox", ENTERPRISE))
+    protection = {f"edge-protection{each}": "create" for each in ("", "-policy", "-service")}
+    done_now = acl.changes()
+    assert done_now.items() >= {**protection, **dict.fromkeys(SERVICES, "update")}.items()
+    assert admitted(cloud) == [*closed[:-1], "127.0.10.0/24"], "what the last one left is closed by the next"
+    assert acl.planned() == {"edge-protection-tier": "read"}, "which is no change"
+
+    acl.set({"mode": "off"}, "warp-edge:protection")
+    acl.up()
+    assert not cloud.resources(POLICY)
+    assert cloud.resource(TIER, "projects/warp-sandbox") == ENTERPRISE, "reading it is not owning it"
+
+
+def test_generated_passwords_and_the_token_are_changed_as_the_page_about_secrets_says(acl: Edge) -> None:
+    names = ("database-password", "trunk-acl-writer-password")
+    resources = json.loads(acl.state())["deployment"]["resources"]
+    urns = {each["urn"].rsplit("::", 1)[1]: each["urn"] for each in resources}
+    before = acl.output("database")["password"], acl.output("trunkAcl")["writerPassword"]
+    acl.set(1, "warp-edge:trunkAcl", "enforcement", "tokenRotation")
+    printed = acl.up("--json", *(f"--replace={urns[name]}" for name in names))
+    done = operations(printed)
+    assert done["acl-enforcement-token-1"] == "create"
+    assert "acl-enforcement-token" not in done, "the reloader has it for proxies that were not restarted"
+    assert done["acl-enforcement-credentials"] == done["acl-enforcement-reloader"] == "update"
+    after = acl.output("database")["password"], acl.output("trunkAcl")["writerPassword"]
+    assert not set(before) & set(after)
+    for user in ("", "writer"):
+        with acl.session(user) as session:
+            assert session.execute("SELECT count(*) FROM accounts.trunk_groups").fetchone()
+    assert not [each for each in (*before, *after) if each in printed]
+    acl._outputs["database"]["password"], acl._outputs["trunkAcl"]["writerPassword"] = before
+    for user in ("", "writer"):
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"), acl.session(user):
+            pass
+    acl._outputs.clear()
+    assert acl.planned() == {}
+
+
+SECRET, CERTIFICATE = "kubernetes:core/v1:Secret", "warp-core/warp-tls"
+# As the API has them: base64.
+WRITTEN = {"tls.crt": "dGhlIGNoYWlu", "tls.key": "dGhlIGtleSBvZiB0aGUgY2VydGlmaWNhdGU="}
+TLS_TOKEN = "a-token-of-the-renewer"
+
+
+def test_what_the_renewer_wrote_survives_refresh_and_updates_and_is_no_text_of_the_state(
+    acl: Edge, cloud: Sandbox
+) -> None:
+    subprocess.run(
+        ["pulumi", "--cwd", str(acl.workspace.project), "config", "set", "--secret", "tlsDnsToken"],
+        env=os.environ | acl.workspace.environment, input=TLS_TOKEN, text=True, capture_output=True, check=True,
+    )  # fmt: skip
+    written = yaml.safe_load((acl.workspace.project / "Pulumi.sandbox.yaml").read_text())["config"]
+    acl.set(written["warp-edge:tlsDnsToken"], "warp-edge:tlsDnsToken")
+    acl.set({"issuer": "letsEncrypt", "challenge": {"host": "gandi"}}, "warp-edge:tls")
+    assert acl.changes()["tls-certificate"] == "create"
+    empty = cloud.resource(SECRET, CERTIFICATE)
+    assert empty
+    assert not empty.body.get("data")
+    cloud.set(SECRET, CERTIFICATE, "data", WRITTEN)
+    acl.cli.text("refresh", "--stack", acl.cli.stack, "--yes", "--skip-preview")
+    assert acl.planned() == {}
+    acl.set({**acl.config["warp-edge:labels"], "team": "voice"}, "warp-edge:labels")
+    assert acl.changes()["tls-certificate"] == "update"
+    filled = cloud.resource(SECRET, CERTIFICATE)
+    assert filled
+    assert filled.body["data"] == WRITTEN
+    assert filled.body["metadata"]["uid"] == empty.body["metadata"]["uid"]
+    assert filled.body["metadata"]["labels"]["team"] == "voice"
+    assert not [text for text in (*WRITTEN.values(), "the key of the certificate", TLS_TOKEN) if text in acl.state()]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local_cloud.gcp.edge_protection import DEFAULT_PRIORITY, POLICY, RULE, SERVICE
+from local_cloud.gcp.edge_protection import DEFAULT_PRIORITY, POLICY, RULE, SERVICE, TIER
 from local_cloud.gcp.firewalls import FIREWALL
 from tests.local_cloud.plugin import Invalid, Plugin, Refused, Resource
 
@@ -20,6 +20,11 @@ ALLOW_SIP: dict[str, Any] = {
 }
 
 
+@pytest.fixture
+def enterprise(gcp: Plugin) -> Resource:
+    return gcp.create(TIER, "tier", {"cloudArmorTier": "CA_ENTERPRISE_PAYGO"})
+
+
 def policy(gcp: Plugin, name: str, **inputs: Any) -> Resource:
     return gcp.create(POLICY, name, {"name": name, **ARMOR, **inputs})
 
@@ -29,6 +34,7 @@ def rule(gcp: Plugin, policy: str, **inputs: Any) -> Resource:
     return gcp.create(RULE, "rule", given)
 
 
+@pytest.mark.usefixtures("enterprise")
 def test_a_policy_protects_a_region_and_cannot_go_while_it_does(gcp: Plugin) -> None:
     made = policy(gcp, "ddos", ddosProtectionConfig={"ddosProtection": "ADVANCED"})
     assert made.id == f"{PATH}/ddos"
@@ -44,6 +50,27 @@ def test_a_policy_protects_a_region_and_cannot_go_while_it_does(gcp: Plugin) -> 
     assert gcp.read(made) is None
 
 
+@pytest.mark.parametrize("mode", ["ADVANCED", "ADVANCED_PREVIEW"])
+def test_advanced_protection_needs_a_tier_that_a_new_project_does_not_have(gcp: Plugin, mode: str) -> None:
+    found = gcp.adopt(TIER, "projects/warp-sandbox")
+    assert (found.id, found.outputs["cloudArmorTier"]) == ("projects/warp-sandbox", "CA_STANDARD")
+    wanted = {"ddosProtectionConfig": {"ddosProtection": mode}}
+    with pytest.raises(Refused, match="requires Cloud Armor Enterprise"):
+        policy(gcp, "ddos", **wanted)
+    made = policy(gcp, "ddos", ddosProtectionConfig={"ddosProtection": "STANDARD"})
+    with pytest.raises(Refused, match="requires Cloud Armor Enterprise"):
+        gcp.update(made, {**made.inputs, **wanted})
+
+
+def test_the_tier_is_a_setting_of_the_project_and_outlives_the_resource(gcp: Plugin, enterprise: Resource) -> None:
+    assert enterprise.id == "projects/warp-sandbox"
+    gcp.delete(enterprise)
+    assert gcp.adopt(TIER, "warp-sandbox").outputs["cloudArmorTier"] == "CA_ENTERPRISE_PAYGO"
+    gcp.create(TIER, "tier", {"cloudArmorTier": "CA_STANDARD"})
+    assert gcp.adopt(TIER, "projects/warp-sandbox").outputs["cloudArmorTier"] == "CA_STANDARD"
+
+
+@pytest.mark.usefixtures("enterprise")
 def test_a_policy_that_protects_a_region_has_no_rules_of_its_own(gcp: Plugin) -> None:
     policy(gcp, "ddos", ddosProtectionConfig={"ddosProtection": "ADVANCED"})
     with pytest.raises(Refused, match="must not have rules"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 import pytest
@@ -109,3 +110,9 @@ def test_drawing_values_is_no_operation_on_the_cloud(random: Plugin, cloud: Clou
     random.create(PASSWORD, "password", {"length": 20})
     with cloud.view() as tx:
         assert tx.log() == []
+
+
+def test_the_uptime_checkers_are_single_addresses_of_both_families(gcp: Plugin) -> None:
+    found = gcp.invoke("gcp:monitoring/getUptimeCheckIPs:getUptimeCheckIPs")["uptimeCheckIps"]
+    assert {ipaddress.ip_address(each["ipAddress"]).version for each in found} == {4, 6}
+    assert all(each["region"] and each["location"] for each in found)

@@ -149,6 +149,8 @@ FORCE_NEW = {
         "kmsKeyName metadata name source storageClass"
     ),
     "gcp:storage/bucketIAMMember:BucketIAMMember": "bucket condition member role",
+    "gcp:dns/dnsManagedZoneIamMember:DnsManagedZoneIamMember": "condition managedZone member project role",
+    "gcp:serviceaccount/iAMMember:IAMMember": "condition member role serviceAccountId",
     "gcp:compute/globalAddress:GlobalAddress": (
         "address addressType description ipVersion name network prefixLength project purpose"
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -17,10 +18,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from dns.dnssectypes import Algorithm
 
+from inventory.outputs import with_digest
 from local_cloud.dns_server import DnsServer, RecordData, ZoneData
 from tests.promises import ANNOUNCED, NAME_SERVERS, NAT, RETIRED, TCP, UDP, ZONE, outputs
 from tests.sandbox.zone_server import Zone, serving
+from verify import caa
 from verify.__main__ import main
+from verify.servers import Place, Server
 
 Json = dict[str, Any]
 Run = Callable[..., tuple[int, Json]]
@@ -66,12 +70,81 @@ def test_the_sandboxs_own_name_server_keeps_the_promise_it_was_given(run: Run) -
     server = DnsServer("127.0.0.1", 0, lambda: [data])
     server.start()
     try:
-        status, report = run(server.port)
+        status, report = run(server.port, "--retired", "old.ringer.tel")
+        relevant = asyncio.run(_caa_of("sip.ringer.tel", server.port))
     finally:
         server.stop()
+    # Neither name has any; it is no resolver, and refuses what is above its zone.
+    assert (relevant.owner, relevant.problem) == ("tel", "it answers REFUSED")
     assert (status, broken(report), report["holds"]) == (0, {}, True)
-    # Six record sets and four that must not exist, at two servers; the delegation and the parent's DS.
-    assert report["counts"] == {"broken": 0, "warning": 0, "unchecked": 0, "holds": 22}
+    # Six record sets, four that must not exist and a retired name, at two servers; the delegation and the parent's DS.
+    assert report["counts"] == {"broken": 0, "warning": 0, "unchecked": 0, "holds": 24}
+
+
+SIX = "2001:db8::10"
+
+
+@pytest.mark.parametrize(
+    ("answered", "finding"),
+    [([SIX], ""), ([], f"nothing; missing: {SIX}"), (["2001:db8::66"], "2001:db8::66, which is not in the inventory")],
+)
+def test_an_ipv6_address_that_is_promised_is_answered_and_no_other(run: Run, answered: list[str], finding: str) -> None:
+    promised = outputs()
+    inventory, six = promised["ipInventory"], {"address": SIX, "name": "kamailio-sip-udp-ip-ipv6"}
+    (udp,) = [each for each in inventory["addresses"] if each["name"] == "kamailio-sip-udp-ip"]
+    promised["ipInventory"] = with_digest(inventory | {"addresses": [*inventory["addresses"], udp | six]})
+    promised["dns"]["records"].append({"name": "sip.ringer.tel", "type": "AAAA", "ttl": 300, "data": [SIX]})
+    serves = zone()
+    serves.answers["sip.ringer.tel", "AAAA"] = answered
+    with serving(serves) as port:
+        status, report = run(port, promised=promised)
+    assert status == (3 if finding else 0)
+    judged = [each["found"] for each in report["findings"] if each["what"] == "sip.ringer.tel AAAA"]
+    assert len(judged) == 2
+    assert all(finding in each for each in judged)
+
+
+async def _caa_of(name: str, port: int) -> caa.Relevant:
+    return await caa.Lookup(Server("the sandbox's", (Place("127.0.0.1", port),))).of(name)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "finding"),
+    [
+        (lambda z: None, ""),
+        (lambda z: z.rcodes.update({("old.ringer.tel", "A"): "NXDOMAIN"}), ""),
+        (lambda z: z.answers.update({("old.ringer.tel", "A"): ["192.0.2.66"]}), ""),
+        (lambda z: z.answers.update({("old.ringer.tel", "A"): [UDP]}), f"it still leads to {UDP}, active"),
+        (lambda z: z.answers.update({("old.ringer.tel", "A"): [RETIRED]}), f"it still leads to {RETIRED}, retired"),
+        (lambda z: z.aliases.update({"old.ringer.tel": "SIP.ringer.tel."}), "it still leads to sip.ringer.tel"),
+        (
+            lambda z: z.answers.update({("_sip._udp.old.ringer.tel", "SRV"): ["10 50 5060 sip-udp.ringer.tel."]}),
+            "it still leads to sip-udp.ringer.tel",
+        ),
+        (lambda z: z.silent.update({("old.ringer.tel", "A")}), "no answer in time"),
+    ],
+)
+def test_a_name_that_was_given_up_leads_to_no_address_or_name_of_ours(
+    run: Run, spoil: Callable[[Zone], object], finding: str
+) -> None:
+    left = zone()
+    spoil(left)
+    with serving(left) as port:
+        status, report = run(port, "--retired", "OLD.ringer.tel.")
+    judged = {
+        each["where"].split()[0]: each for each in report["findings"] if each["what"] == "old.ringer.tel (retired)"
+    }
+    assert set(judged) == {"resolver", "authority"}
+    for each in judged.values():
+        assert (each["verdict"] == "broken", finding in each["found"]) == (bool(finding), True)
+    assert status == (3 if finding else 0)
+
+
+def test_a_retired_name_has_to_be_a_name(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(9, "--retired", "a..b")
+    assert ended.value.code == 2
+    assert "--retired: 'a..b' is not a DNS name" in capsys.readouterr().err
 
 
 def test_every_record_set_is_asked_at_the_resolver_and_at_the_authority_by_itself(run: Run) -> None:

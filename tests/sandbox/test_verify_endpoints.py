@@ -18,6 +18,7 @@ import trustme
 from inventory.outputs import with_digest
 from tests.promises import outputs
 from tests.sandbox.sip_servers import Behaviour, Servers, answer, servers
+from tests.sandbox.zone_server import Zone, serving
 from verify.__main__ import main
 from verify.endpoint_checks import _looking, _options
 from verify.finding import Judgement, Verdict
@@ -45,7 +46,12 @@ def run(loopback: Servers, authority: trustme.CA, tmp_path: Path, capsys: pytest
     (tmp_path / "ca.pem").write_bytes(authority.cert_pem.bytes())
 
     def verified(
-        *options: str, sip: int = 9, sips: int = 9, nat: tuple[str, ...] = (), more: Sequence[Json] = ()
+        *options: str,
+        sip: int = 9,
+        sips: int = 9,
+        nat: tuple[str, ...] = (),
+        more: Sequence[Json] = (),
+        zone: Zone | None = None,
     ) -> tuple[int, Json]:
         place = loopback.network
         promised = outputs(f"{place}.1", f"{place}.2", nat, ports={"sip": sip, "sips": sips})
@@ -53,7 +59,10 @@ def run(loopback: Servers, authority: trustme.CA, tmp_path: Path, capsys: pytest
         promised["ipInventory"] = with_digest({**inventory, "endpoints": [*inventory["endpoints"], *more]})
         (tmp_path / "outputs.json").write_text(json.dumps(promised))
         usual = ["--outputs", str(tmp_path / "outputs.json"), "--json", "--ca", str(tmp_path / "ca.pem")]
-        status = main([*usual, *options])
+        with serving(zone or Zone({})) as resolver:
+            status = main(
+                [*usual, *(options if "--resolver" in options else ["--resolver", f"127.0.0.1:{resolver}", *options])]
+            )
         return status, json.loads(capsys.readouterr().out)
 
     return verified
@@ -244,6 +253,70 @@ def test_a_name_that_is_missing_for_the_domain_alone_is_named(
     assert status == 3
     assert found(report)["certificate for sip-tcp.ringer.tel"][0] == "holds"
     assert "not for ringer.tel" in found(report)["certificate for ringer.tel"][1]
+
+
+# CAA: the CA of these certificates has the organisation `trustme v...`.
+
+
+@pytest.mark.parametrize(
+    ("records", "organisation", "verdict", "finding"),
+    [
+        ({}, "Let's Encrypt", "holds", "no CAA record: any CA may issue"),
+        ({"ringer.tel": ['0 issue "letsencrypt.org"']}, "Let's Encrypt", "holds", "ringer.tel: 0 issue"),
+        (
+            {"ringer.tel": ['0 issue "letsencrypt.org; accounturi=https://a.example/1; validationmethods=dns-01"']},
+            "Let's Encrypt",
+            "holds",
+            "accounturi",
+        ),
+        ({"ringer.tel": ['0 issue "digicert.com"']}, "Let's Encrypt", "broken", "Let's Encrypt, may not issue"),
+        ({"ringer.tel": ['0 issue ";"']}, "trustme", "broken", "no CA may issue"),
+        ({"ringer.tel": ['0 issue "not a domain!"']}, "Let's Encrypt", "broken", "no CA may issue"),
+        ({"ringer.tel": ['0 issuewild ";"', '0 iodef "mailto:a@b.example"']}, "Let's Encrypt", "holds", "iodef"),
+        ({"ringer.tel": ['128 tbs "x"', '0 issue "letsencrypt.org"']}, "Let's Encrypt", "broken", "critical property"),
+        ({"ringer.tel": ['0 issue "example.com"']}, "trustme", "unchecked", "is not one whose domains are known"),
+        # The nearest set counts, and no other.
+        (
+            {"sip-tcp.ringer.tel": ['0 issue "pki.goog"'], "ringer.tel": ['0 issue "letsencrypt.org"']},
+            "Let's Encrypt",
+            "broken",
+            "sip-tcp.ringer.tel: 0 issue",
+        ),
+        ({"tel": ['0 issue "pki.goog"']}, "Google Trust Services", "holds", "tel: 0 issue"),
+    ],
+)
+def test_the_ca_in_use_may_issue_by_the_nearest_caa_records(
+    run: Run, loopback: Servers, tmp_path: Path, records: dict[str, list[str]], organisation: str, verdict: str,
+    finding: str,
+) -> None:  # fmt: skip
+    authority = trustme.CA(organization_name=organisation)
+    (tmp_path / "this-ca.pem").write_bytes(authority.cert_pem.bytes())
+    port = loopback.tcp(answer, tls=context(authority, *NAMES))
+    zone = Zone({(name, "CAA"): data for name, data in records.items()})
+    status, report = run("--only", "tls", "--ca", str(tmp_path / "this-ca.pem"), sips=port, zone=zone)
+    judged = found(report)["CAA of sip-tcp.ringer.tel"]
+    assert judged[0] == verdict
+    assert finding in judged[1]
+    assert status == (3 if verdict == "broken" else 0)
+    above = [f"{'.'.join(labels)}" for labels in (["sip-tcp", "ringer", "tel"], ["ringer", "tel"], ["tel"])]
+    asked = [name for (name, kind), _ in zone.asked if kind == "CAA"]
+    nearest = next((number for number, name in enumerate(above) if name in records), len(above) - 1)
+    assert set(above[: nearest + 1]) <= set(asked) <= set(above)
+
+
+def test_a_caa_lookup_that_fails_is_a_warning_and_an_alias_has_the_records_of_its_target(
+    run: Run, loopback: Servers, authority: trustme.CA
+) -> None:
+    port = loopback.tcp(answer, tls=context(authority, *NAMES))
+    failing = Zone({}, rcodes={("sip-tcp.ringer.tel", "CAA"): "SERVFAIL"})
+    status, report = run("--only", "tls", sips=port, zone=failing)
+    assert found(report)["CAA of sip-tcp.ringer.tel"] == ("warning", "CAA of sip-tcp.ringer.tel: it answers SERVFAIL")
+    assert found(report)["CAA of ringer.tel"][0] == "holds"
+    assert status == 0
+    alias = Zone({("edge.example", "CAA"): ['0 issue ";"']}, aliases={"sip-tcp.ringer.tel": "edge.example."})
+    status, report = run("--only", "tls", sips=port, zone=alias)
+    assert found(report)["CAA of sip-tcp.ringer.tel"] == ("broken", 'sip-tcp.ringer.tel: 0 issue ";"; no CA may issue')
+    assert status == 3
 
 
 def test_plain_text_on_the_tls_port_is_no_tls(run: Run, loopback: Servers) -> None:

@@ -47,6 +47,8 @@ class Zone:
             reply.header.rcode = getattr(RCODE, self.rcodes[key])
         elif target := self.aliases.get(key[0]):
             reply.add_answer(*RR.fromZone(f"{key[0]}. {self.ttl} CNAME {target}"))
+            for text in self.answers.get((target.rstrip("."), kind), []):
+                reply.add_answer(*RR.fromZone(f"{target} {self.ttl} {kind} {text}"))
         else:
             for text in self.answers.get(key, []):
                 reply.add_answer(*RR.fromZone(f"{key[0]}. {self.ttl} {kind} {text}"))

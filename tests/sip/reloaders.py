@@ -23,21 +23,25 @@ class Reloader:
     proxy: SipProxy
     number: int
     database: Database
+    tokens: tuple[str, str] | None = None  # new and before; otherwise the proxy's
+    beside: tuple[SipProxy, ...] = ()  # further proxies that it calls
     process: subprocess.Popen[bytes] = field(init=False)
 
     def __post_init__(self) -> None:
-        token, authority = self.proxy.rpc()._token, self.log_file.with_suffix(".pem")
+        token, before = self.tokens or (self.proxy.rpc()._token, "")
+        authority = self.log_file.with_suffix(".pem")
         authority.write_text(self.database.authority)
         environment = {
             "PATH": os.defpath,
             # Ended with the proxy, too.
             GUEST_MARK: str(self.proxy.directory.absolute()),
             "WARP_ACL_RPC_TOKEN": token,
+            "WARP_ACL_RPC_TOKEN_BEFORE": before,
             **self.database.access(self.database.host, self.database.port),
             "PGSSLMODE": "verify-ca",
             "PGSSLROOTCERT": str(authority),
             "WARP_ACL_TABLE": self.proxy.table,
-            "WARP_ACL_PROXIES": f"{self.proxy.tcp_address}:{self.proxy.rpc_port}",
+            "WARP_ACL_PROXIES": ",".join(f"{each.tcp_address}:{each.rpc_port}" for each in (self.proxy, *self.beside)),
             "WARP_ACL_STATUS_LISTEN": self.place,
             "WARP_ACL_WATCH_SECONDS": "1",
         }

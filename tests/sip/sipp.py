@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+CALLED = "sip:probe@[remote_ip]:[remote_port];transport=[transport]"
 HEAD = """{method} sip:probe@[remote_ip]:[remote_port];transport=[transport] SIP/2.0
       Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
       From: <sip:probe@[local_ip]>;tag=[call_number]
@@ -56,3 +57,38 @@ def call(
     assert done.returncode == 0, (
         f"sipp from {source}: {method} was not answered with {status} {headers}: {errors[:600]}"
     )
+
+
+def calls_at_a_rate(folder: Path, place: tuple[str, int], source: str, rate: int, calls: int) -> None:
+    """So many calls over UDP, so many a second, each let in (200, ACK, BYE) or refused (503, ACK). Fails for any other
+    answer."""
+    steps = _send("INVITE", 1, more=' retrans="500"') + '<recv response="100" optional="true"/>\n'
+    steps += '<recv response="503" optional="true" next="refused"/>\n<recv response="200" rrs="true"/>\n'
+    steps += _send("ACK", 1, "[peer_tag_param]") + _send("BYE", 2, "[peer_tag_param]", ' retrans="500"')
+    # In the call: to the callee, through what recorded a route.
+    for method, number in (("ACK", 1), ("BYE", 2)):
+        steps = steps.replace(f"{method} {CALLED}", f"{method} [next_url]")
+        steps = steps.replace(f"CSeq: {number} {method}", f"[routes]\n      CSeq: {number} {method}")
+    steps += '<recv response="200" next="end"/>\n<label id="refused"/>\n'
+    # Of the same transaction as the INVITE, seven steps ago: RFC 3261, 17.1.1.3.
+    steps += _send("ACK", 1, "[peer_tag_param]").replace("[branch]", "[branch-7]") + '<label id="end"/>\n'
+    file = folder / "rate.xml"
+    file.write_text(f'<?xml version="1.0"?><scenario name="rate">\n{steps}</scenario>\n')
+    address, port = place
+    command = ["sipp", "-sf", str(file), "-i", source, "-t", "u1", "-r", str(rate), "-m", str(calls), "-l", str(calls)]
+    command += [
+        "-deadcall_wait",
+        "0",
+        "-timeout",
+        "60s",
+        "-timeout_error",
+        "-nostdin",
+        "-trace_err",
+        "-error_file",
+        str(folder / "errors"),
+    ]
+    done = subprocess.run(
+        [*command, f"{address}:{port}"], cwd=folder, capture_output=True, text=True, timeout=90, check=False
+    )
+    errors = (folder / "errors").read_text() if (folder / "errors").exists() else done.stderr
+    assert done.returncode == 0, f"sipp from {source}: {errors[:600]}"

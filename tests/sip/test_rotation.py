@@ -6,13 +6,15 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
+from unittest.mock import patch
 
 import psycopg
 import pytest
 
 from components.trunk_acl import migrations, migrator, roles
 from components.trunk_acl.logins import READER, SECOND_READER
-from sandbox.sip_proxy import Database
+from kamailio.reloader.rpc import Rpc, RpcError
+from sandbox.sip_proxy import Database, SipProxy
 from tests.sip.acl import READER_PASSWORD, Acl
 from tests.sip.conftest import ProxyMaker
 from tests.sip.edge import KNOWN, UNKNOWN, Edge, seconds_until
@@ -113,8 +115,46 @@ def test_no_proxy_misses_a_change_while_credentials_are_changed(
     assert_harmless(watch)
 
 
-def started(edge: Edge, number: int, database: Database, ended: ExitStack) -> Reloader:
-    reloader = Reloader(edge.proxy, number, database)
+def test_no_proxy_misses_a_change_while_the_rpc_token_is_changed(
+    own_acl: Acl, table: str, new_proxy: ProxyMaker, ended: ExitStack
+) -> None:
+    acl, new = own_acl, "f" * 32
+    proxy = new_proxy(table, acl, reload=False)
+    proxy.proxy.start()
+    old = proxy.proxy.rpc()._token
+    reloaders = [started(proxy, 0, acl.database, ended)]
+    seconds_until(lambda: reloaders[0].leads, 20)
+    with proxy.watched() as watch:
+        # 1. `pulumi up` has replaced the Secret, and then the reloaders; the proxies still have the old token.
+        reloaders.append(started(proxy, 1, acl.database, ended, (new, old)))
+        assert_changes_arrive(acl, proxy)
+        reloaders[0].stop()
+        seconds_until(lambda: reloaders[1].leads and reloaders[1].ready, TAKEN_OVER)
+        assert_changes_arrive(acl, proxy)
+        # 2. The proxies are restarted, one by one.
+        rolled = new_proxy(table, acl, reload=False)
+        with patch("sandbox.sip_proxy.secrets.token_urlsafe", lambda _: new):
+            rolled.proxy.start()
+        assert rolled.proxy.rpc()._token == new
+        reloaders[1].stop()
+        reloaders.append(started(proxy, 2, acl.database, ended, (new, old), rolled.proxy))
+        seconds_until(lambda: reloaders[2].leads and reloaders[2].ready, TAKEN_OVER)
+        for each in (rolled, proxy):
+            assert_changes_arrive(acl, each)
+        with pytest.raises(RpcError, match="refuses the token"):
+            Rpc(rolled.proxy.tcp_address, rolled.proxy.rpc_port, old, 5).call("core.uptime")
+    assert_harmless(watch)
+
+
+def started(
+    edge: Edge,
+    number: int,
+    database: Database,
+    ended: ExitStack,
+    tokens: tuple[str, str] | None = None,
+    *beside: SipProxy,
+) -> Reloader:
+    reloader = Reloader(edge.proxy, number, database, tokens, beside)
     ended.callback(reloader.stop)
     return reloader.started()
 

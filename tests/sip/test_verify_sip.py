@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.promises import outputs
+from tests.sandbox.zone_server import Zone, serving
 from tests.sip.acl import Acl
 from tests.sip.conftest import ProxyMaker
 from tests.sip.edge import KNOWN, UNKNOWN, Edge, seconds_until
@@ -28,7 +29,9 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         promised = outputs(proxy.udp_address, proxy.tcp_address, ())
         (tmp_path / "outputs.json").write_text(json.dumps(promised))
         parts = ["--only", "sip", "--only", "tls", "--ca", str(proxy.authority_file)]
-        status = main(["--outputs", str(tmp_path / "outputs.json"), "--json", *parts, *options])
+        with serving(Zone({})) as resolver:
+            places = ["--resolver", f"127.0.0.1:{resolver}"]
+            status = main(["--outputs", str(tmp_path / "outputs.json"), "--json", *places, *parts, *options])
         report: dict[str, Any] = json.loads(capsys.readouterr().out)
         return status, {each["what"]: each["found"] for each in report["findings"]}
 

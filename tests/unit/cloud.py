@@ -27,6 +27,8 @@ class Cloud(pulumi.runtime.Mocks):
     def __init__(self, project: str = "warp-prod", addresses: dict[str, str] | None = None) -> None:
         self.project = project
         self.addresses = dict(addresses or {})
+        self.armor_tier: str | None = "CA_ENTERPRISE_PAYGO"
+        self.checkers = ["35.187.242.246", "2600:1900:4180:dba9::"]
         self.invocations: list[tuple[str, dict[str, Any]]] = []
         self._hosts, self._hosts_ipv6 = count(1), count(1)
 
@@ -46,10 +48,20 @@ class Cloud(pulumi.runtime.Mocks):
                     "publicIpAddress": "34.42.208.57",
                     "privateIpAddress": "10.126.0.3",
                 }
+            case "gcp:monitoring/notificationChannel:NotificationChannel":
+                number = f"projects/{self.project}/notificationChannels/1"
+                return number, inputs | {"name": number}
+            case "gcp:monitoring/uptimeCheckConfig:UptimeCheckConfig":
+                return f"{args.name}-id", inputs | {"uptimeCheckId": f"{args.name}-x1"}
             case "random:index/randomPassword:RandomPassword":
                 return "none", inputs | {"result": PASSWORD}
             case "random:index/randomId:RandomId":
                 return "q83v", inputs | {"hex": "abcdef"}
+            case "gcp:compute/regionSecurityPolicy:RegionSecurityPolicy":
+                path = f"projects/{self.project}/regions/{inputs['region']}/securityPolicies/{name}"
+                return path, inputs | {"selfLink": f"{COMPUTE}/{path}"}
+            case "gcp:compute/projectCloudArmorTier:ProjectCloudArmorTier":
+                return f"projects/{self.project}", {"cloudArmorTier": self.armor_tier}
             case _:
                 return f"{args.name}-id", inputs
 
@@ -63,6 +75,8 @@ class Cloud(pulumi.runtime.Mocks):
                 return {"keySigningKeys": [{"dsRecord": DS_RECORD}]}, []
             case "gcp:dns/getManagedZone:getManagedZone":
                 return {"nameServers": NAME_SERVERS}, []
+            case "gcp:monitoring/getUptimeCheckIPs:getUptimeCheckIPs":
+                return {"uptimeCheckIps": [{"ipAddress": each, "region": "USA"} for each in self.checkers]}, []
             case unknown:
                 raise AssertionError(f"the program asked the cloud for {unknown}")
 

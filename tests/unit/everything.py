@@ -25,6 +25,12 @@ DEDICATED: dict[str, Any] = {
         "announcedOn": "2025-01-01", "activeOn": "2025-02-01", "drainedOn": "2026-02-01",
     },
 }  # fmt: skip
+ALERTS: dict[str, Any] = {
+    "manage": True,
+    "channels": {"noc": {"type": "email", "to": "noc@example.com"}},
+    "existingChannels": ["projects/warp-sandbox/notificationChannels/7"],
+    "probe": {"targets": {"east": {"address": "34.1.9.1"}}},
+}
 CHANGES: tuple[tuple[tuple[str, ...], Any], ...] = (
     (("warp-edge:quotas",), {"staticAddresses": 40, "forwardingRules": 40}),
     (("warp-edge:noticeDays",), 14),
@@ -71,6 +77,8 @@ CHANGES: tuple[tuple[tuple[str, ...], Any], ...] = (
     (("warp-edge:database", "iamUsers"), ["ann@example.com"]),
     (("warp-edge:dns", "backend"), "both"),
     (("warp-edge:dns", "naptr"), True),
+    (("warp-edge:protection",), {"mode": "advanced"}),
+    (("warp-edge:alerts",), ALERTS),
 )  # fmt: skip
 # Of all that is reserved, so that no IP depends on the order in which the SDK's threads ask.
 ADDRESSES = LIVE_ADDRESSES | {

@@ -12,6 +12,7 @@ import ipaddress
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import sqlite3
@@ -26,6 +27,8 @@ from xml.etree import ElementTree
 import botocore.session  # type: ignore[import-untyped]
 import hcl2
 import pytest
+import yaml
+from azure.mgmt.network import models as azure
 from botocore.validate import ParamValidator  # type: ignore[import-untyped]
 
 from tests.unit.device_models import Device, Junos, RouterOs, asa, router
@@ -101,8 +104,8 @@ def reader_of(new: Callable[[], Device]) -> Reader:
 def read_cube(text: str) -> list[str]:
     """`voice service voip`, `ip address trusted list`, then lines `ipv4 ADDRESS MASK` (Cisco IOS Voice Command
     Reference, "ip address trusted list")."""
-    service, trusted, *entries, end = [line for line in text.splitlines() if not line.startswith("! ")]
-    assert (service, trusted, end) == ("voice service voip", " ip address trusted list", "!")
+    service, trusted, *entries = [line for line in text.splitlines() if not line.startswith("! ")]
+    assert (service, trusted) == ("voice service voip", " ip address trusted list")
     found = [re.fullmatch(r"  (no )?ipv4 (\S+) (\S+)", line) for line in entries]
     return ranges(*(f"{each[2]}/{each[3]}" for each in found if (each or pytest.fail(text)) and not each[1]))
 
@@ -226,6 +229,8 @@ def valid_call(operation: str, body: Any) -> None:
     problems = ParamValidator().validate(body, shape)
     assert not problems.has_errors(), problems.generate_report()
     for key, value in body.items():
+        if key == "TagSpecifications":  # checked above; a key and a value have at most 127 and 255 characters
+            continue
         for entry in value if isinstance(value, list) else ():
             assert set(entry) <= set(shape.members[key].member.members)
             assert len(entry.get("Description", "")) <= 255
@@ -265,9 +270,9 @@ def updated_prefix_list(text: str, entries: list[str]) -> tuple[list[str], int]:
 
 
 def read_aws_update(text: str) -> list[str]:
-    """Of a list that has yesterday's address and one of today's."""
-    (first, *_) = re.findall(r'"Cidr": "(.*)"', text)
-    return ranges(*updated_prefix_list(text, ["203.0.113.99/32", first])[0])
+    """Of a list that has yesterday's address and one of today's, if there is any."""
+    today = re.findall(r'"Cidr": "(.*)"', text)[:1]
+    return ranges(*updated_prefix_list(text, ["203.0.113.99/32", *today])[0])
 
 
 def read_gcp(text: str) -> list[str]:
@@ -289,11 +294,85 @@ def read_gcp(text: str) -> list[str]:
     return list(dict.fromkeys(ranges(*found)))
 
 
-def read_terraform(text: str) -> list[str]:
+def read_address_group(text: str) -> list[str]:
+    """Flags in YAML (gcloud topic flags-file), and what an address group takes: up to its capacity, of one family."""
+    (flag,), (items,) = zip(*yaml.safe_load(text).items(), strict=True)
+    assert flag == "--items"
+    assert 1 <= len(items) <= 100
+    assert len({ipaddress.ip_network(each).version for each in items}) == 1
+    return ranges(*(each for each in items if not ipaddress.ip_network(each).is_loopback))
+
+
+def azure_rules(text: str, priorities: dict[str, int]) -> dict[str, Any]:
+    """The security rules that a deployment of this template puts, by name, as Azure's own model has them."""
+    template = json.loads(text)
+    assert set(template) == {"$schema", "contentVersion", "metadata", "parameters", "resources"}
+    assert template["parameters"] == {"nsg": {"type": "string"}, "priorities": {"type": "object"}}
+    kind, found = "Microsoft.Network/networkSecurityGroups/securityRules", dict[str, Any]()
+    for resource in template["resources"]:
+        assert set(resource) == {"type", "apiVersion", "name", "dependsOn", "properties"}
+        assert resource["type"] == kind
+        name = re.fullmatch(r"\[format\('\{0\}/([\w-]{1,80})', parameters\('nsg'\)\)\]", resource["name"])
+        assert name
+        before = [f"[resourceId('{kind}', parameters('nsg'), '{each}')]" for each in list(found)[-1:]]
+        assert resource["dependsOn"] == before
+        body = dict(resource["properties"])
+        assert body["priority"] == f"[parameters('priorities')['{name[1]}']]"
+        body["priority"] = priorities[name[1]]
+        # Unknown arguments are refused.
+        rule = azure.SecurityRulePropertiesFormat(
+            **{re.sub("[A-Z]", lambda c: f"_{c[0].lower()}", key): value for key, value in body.items()}
+        )
+        assert rule.as_dict() == body
+        azure.SecurityRuleProtocol(rule.protocol)
+        azure.SecurityRuleDirection(rule.direction)
+        azure.SecurityRuleAccess(rule.access)
+        assert len(rule.description or "") <= 140
+        assert 100 <= rule.priority <= 4096
+        prefixes = rule.source_address_prefixes or rule.destination_address_prefixes or []
+        # ResourceCannotContainAddressPrefixesFromDifferentAddressFamilies
+        assert len({ipaddress.ip_network(each).version for each in prefixes}) == 1
+        found[name[1]] = rule
+    return found
+
+
+def azure_usage(text: str) -> dict[str, int]:
+    """The priorities in the command that the template gives."""
+    usage = json.loads(text)["metadata"]["usage"]
+    command = shlex.split(usage)
+    assert command[:4] == ["az", "deployment", "group", "create"]
+    assert command[4::2][:3] == ["--resource-group", "--template-file", "--parameters"]
+    priorities: dict[str, int] = json.loads(command[-1].removeprefix("priorities="))
+    assert len(set(priorities.values())) == len(priorities)
+    return priorities
+
+
+def read_azure(text: str) -> list[str]:
+    rules = azure_rules(text, azure_usage(text)).values()
+    found = [each for rule in rules for each in rule.source_address_prefixes or rule.destination_address_prefixes]
+    return ranges(*dict.fromkeys(found))
+
+
+def terraform_locals(text: str) -> tuple[list[str], dict[str, dict[str, Any]]]:
+    """The ranges, and the rules by key."""
     (block,) = hcl2.loads(text)["locals"]
-    ((name, value),) = [item for item in block.items() if not item[0].startswith("__")]
-    assert re.fullmatch(r"warp_(egress|ingress|edge)_cidrs", name)
-    return ranges(*(each.strip('"') for each in value))
+    cidrs, rules = (value for name, value in block.items() if re.fullmatch(r"warp_(egress|ingress|edge)_\w+", name))
+    plain = {
+        key.strip('"'): {name: value.strip('"') if isinstance(value, str) else value for name, value in rule.items()}
+        for key, rule in rules.items()
+    }
+    return [each.strip('"') for each in cidrs], plain
+
+
+def read_terraform(text: str) -> list[str]:
+    cidrs, rules = terraform_locals(text)
+    for key, rule in rules.items():
+        assert set(rule) == {"ipv4", "ipv6", "protocol", "port"}
+        (cidr,) = [rule[each] for each in ("ipv4", "ipv6") if rule[each] not in (None, "null")]
+        assert rule["ipv6" if ":" in cidr else "ipv4"] == cidr
+        assert key == f"{cidr} {rule['protocol']} {rule['port']}"
+    assert {key.partition(" ")[0] for key in rules} == set(cidrs)
+    return ranges(*cidrs)
 
 
 READERS: dict[str, Reader] = {
@@ -313,5 +392,7 @@ READERS: dict[str, Reader] = {
     "aws-prefix-list": read_aws,
     "aws-prefix-list-update": read_aws_update,
     "gcp-firewall": read_gcp,
+    "gcp-address-group": read_address_group,
+    "azure-nsg": read_azure,
     "terraform": read_terraform,
 }

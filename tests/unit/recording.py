@@ -110,10 +110,12 @@ def declare(
     before: GatewayUse | None = None,
     serving: frozenset[str] = frozenset(),
     cloud: Cloud | None = None,
+    admitted: tuple[frozenset[str], ...] = (),
 ) -> Edge:
     """Run the whole program with a stack's configuration.
 
-    `before`: what the gateway used until now; `serving`: names of the addresses at which LoadBalancers answered.
+    `before`: what the gateway used until now; `serving`: names of the addresses at which LoadBalancers answered;
+    `admitted`: source ranges of each of the shared ones.
     """
     answering = cloud or Cloud(str(config["gcp:project"]), LIVE_ADDRESSES)
     with patch.dict(os.environ, {"PULUMI_CONFIG": json.dumps(as_engine_gives_it(config))}):
@@ -121,7 +123,7 @@ def declare(
 
         def as_when_run() -> None:
             hook = pulumi.ErrorHook("explain-pending", explain_pending)
-            edge_program.build(edge_program.load(), Record(before, serving), hook)
+            edge_program.build(edge_program.load(), Record(before, serving, admitted=admitted), hook)
 
         return run(as_when_run, answering)
 

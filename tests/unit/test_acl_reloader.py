@@ -23,7 +23,7 @@ from kamailio.reloader.proxy import Proxy
 from kamailio.reloader.rpc import Refused, RpcError
 from kamailio.reloader.status import HELP, STALE_SECONDS, Status, serve
 from kamailio.reloader.tables import TABLES, incomplete
-from kamailio.reloader.work import EVERYTHING, MOST_SINGLE_HOSTS, NOTHING, Network, Work, name, work_for
+from kamailio.reloader.work import EVERYTHING, MOST_SINGLE, NOTHING, Network, Work, name, work_for
 from tests.cases import cases
 
 ENVIRONMENT = {
@@ -45,6 +45,13 @@ def test_dedicated_addresses_load_no_entries() -> None:
     assert work_for("dedicated") == Work(dedicated=True)
 
 
+def test_limits_are_looked_up_one_by_one() -> None:
+    assert work_for("limits main|ACME a.b_c-1|b.B_-9") == Work(limits=frozenset({"main|ACME", "a.b_c-1|b.B_-9"}))
+    many = "limits " + " ".join(f"t{n}|ACME" for n in range(MOST_SINGLE + 1))
+    for payload in ("limits", many, "limits main", "limits main|ACME x|y|z", "limits Main|ACME"):
+        assert work_for(payload) == Work(all_limits=True)
+
+
 def test_a_range_loads_the_ranges() -> None:
     assert work_for("192.0.2.0/24") == Work(ranges=True)
     assert work_for("192.0.2.1/32 2001:db8::/48") == Work(hosts=frozenset({FOUR}), ranges=True)
@@ -62,14 +69,15 @@ def test_no_payload_is_an_error_or_nothing(payload: str) -> None:
 
 
 def test_many_hosts_are_one_reload() -> None:
-    hosts = [f"10.{n // 250}.{n % 250}.1/32" for n in range(MOST_SINGLE_HOSTS + 1)]
-    assert len(work_for(" ".join(hosts[:-1])).hosts) == MOST_SINGLE_HOSTS
+    hosts = [f"10.{n // 250}.{n % 250}.1/32" for n in range(MOST_SINGLE + 1)]
+    assert len(work_for(" ".join(hosts[:-1])).hosts) == MOST_SINGLE
     assert work_for(" ".join(hosts[:-1])) | work_for(hosts[-1]) == Work(all_hosts=True)
 
 
-works = st.builds(Work, st.frozensets(st.sampled_from([FOUR, SIX])), st.booleans(), st.booleans(), st.booleans()).map(
-    lambda work: NOTHING | work
-)
+works = st.builds(
+    Work, st.frozensets(st.sampled_from([FOUR, SIX])), st.booleans(), st.booleans(), st.booleans(),
+    st.frozensets(st.sampled_from(["main|ACME", "six|ACME"])), st.booleans(),
+).map(lambda work: NOTHING | work)  # fmt: skip
 
 
 @given(works, works, works)
@@ -129,6 +137,9 @@ class FakeProxy:
         self.hosts = 3
         self.failures: dict[str, list[RpcError]] = {}
         self.snapshot_taken: int | None = None
+        # Of a proxy with trunk_limits.cfg: how many limits it holds, and what it refused.
+        self.limits: int | None = None
+        self.refused: dict[str, int] = {}
 
     def call(self, method: str, *parameters: str, seconds: float | None = None) -> Any:
         self.asked.append((method, *parameters))
@@ -139,10 +150,21 @@ class FakeProxy:
         return {
             "htable.get": {"item": {"name": "taken", "value": self.snapshot_taken}},
             "core.uptime": {"up_since": self.up_since},
-            "stats.fetchn": {"script.warp_acl_rejected": 7, "script.warp_acl_no_table": 0},
-            "htable.stats": [{"name": "acl_hosts", "all": self.hosts}, {"name": "dedicated", "all": 1}],
+            "stats.fetchn": {
+                "script.warp_acl_accepted": 9, "script.warp_acl_rejected": 7, "script.warp_acl_no_table": 0,
+                **({} if self.limits is None else {"script.warp_acl_limited": sum(self.refused.values())}),
+            },
+            "htable.stats": [
+                {"name": "acl_hosts", "all": self.hosts}, {"name": "dedicated", "all": 1},
+                *([] if self.limits is None else [{"name": "trunk_limits", "all": self.limits}]),
+            ],
+            "htable.listTables": [{"name": "acl_hosts"}, *([] if self.limits is None else [{"name": "trunk_limits"}])],
+            "htable.dump": [
+                {"entry": 1, "size": 1, "slot": [{"name": name, "value": count, "type": "int"}]}
+                for name, count in self.refused.items()
+            ],
             "mtree.summary": [{"table": "acl_prefixes", "item": {"nritems": 5}}],
-        }.get(method, "Ok")
+        }.get(method, "Ok")  # fmt: skip
 
     def reloads(self) -> list[str]:
         return [call[0] for call in self.asked if call[0].endswith("reload")]
@@ -161,6 +183,12 @@ class FakeDatabase:
         if self.down:
             raise DatabaseDown("no database")
         return dict(self.rows)
+
+    def limits(self, trunks: frozenset[str]) -> dict[str, str]:
+        return {trunk: "50|500" for trunk in trunks if trunk == "main|ACME"}
+
+    def limited(self) -> int:
+        return 2
 
 
 @pytest.fixture
@@ -185,6 +213,75 @@ def proxy(kamailio: FakeProxy, database: FakeDatabase, status: Status, monkeypat
     proxy = Proxy(Endpoint("192.0.2.9", 9061), kamailio, database, status, Settings.read(ENVIRONMENT))
     proxy._todo = NOTHING
     return proxy
+
+
+def test_limits_are_set_singly_where_a_proxy_has_them(proxy: Proxy, kamailio: FakeProxy) -> None:
+    proxy.turn(work_for("limits main|ACME gone|ACME"))
+    assert not [call for call in kamailio.asked if "trunk_limits" in call]
+    kamailio.limits, kamailio.up_since = 2, "Tuesday"  # restarted, with the fragment
+    proxy.turn(work_for("limits main|ACME gone|ACME"))
+    assert kamailio.reloads() == ["htable.reload", "htable.reload", "mtree.reload", "htable.reload"]
+    assert ("htable.reload", "trunk_limits") in kamailio.asked
+    before = len(kamailio.asked)
+    proxy.turn(work_for("limits main|ACME gone|ACME"))
+    assert [call for call in kamailio.asked[before:] if call[0].startswith("htable.")] == [
+        ("htable.delete", "trunk_limits", "gone|ACME"),
+        ("htable.sets", "trunk_limits", "main|ACME", "50|500"),
+    ]
+    assert not proxy._todo
+
+
+def test_missing_limits_are_an_alert(
+    proxy: Proxy, kamailio: FakeProxy, status: Status, caplog: pytest.LogCaptureFixture
+) -> None:
+    kamailio.limits = 1
+    proxy.turn(EVERYTHING)
+    assert proxy._todo == EVERYTHING  # once more, to be sure
+    proxy._todo = NOTHING
+    proxy.turn(EVERYTHING)
+    assert "holds 1 of 2 limits" in caplog.text
+    kamailio.limits = 2
+    proxy.turn(EVERYTHING)
+    assert 'warp_acl_proxy_complete{proxy="192.0.2.9:9061"} 1' in status.text()
+    assert 'warp_acl_rows{part="limits",proxy="192.0.2.9:9061",side="proxy"} 2' in status.text()
+
+
+def limited(status: Status) -> set[str]:
+    return {line for line in status.text().splitlines() if line.startswith("warp_acl_limited_total{")}
+
+
+def test_what_limits_refused_is_reported_by_trunk_and_fetched_only_when_there_is_more(
+    proxy: Proxy, kamailio: FakeProxy, status: Status
+) -> None:
+    def dumps() -> int:
+        return sum(call[0] == "htable.dump" for call in kamailio.asked)
+
+    kamailio.limits, kamailio.refused = 2, {"callsPerSecond|main|ACME": 3, "concurrentCalls|main|ACME": 4}
+    proxy.turn(NOTHING)
+    proxy.turn(NOTHING)
+    assert dumps() == 1
+    assert limited(status) == {
+        'warp_acl_limited_total{limit="callsPerSecond",proxy="192.0.2.9:9061",trunk="ACME/main"} 3',
+        'warp_acl_limited_total{limit="concurrentCalls",proxy="192.0.2.9:9061",trunk="ACME/main"} 4',
+    }
+    kamailio.refused["callsPerSecond|main|ACME"] = 5
+    proxy.turn(NOTHING)
+    assert dumps() == 2
+    assert 'warp_acl_limited_total{limit="callsPerSecond",proxy="192.0.2.9:9061",trunk="ACME/main"} 5' in limited(
+        status
+    )
+    # Restarted: nothing is left of the counts of before.
+    kamailio.refused, kamailio.up_since = {}, "Tuesday"
+    proxy.turn(NOTHING)
+    assert limited(status) == set()
+
+
+def test_a_proxy_with_fragments_of_before_has_the_counters_that_it_has(proxy: Proxy, status: Status) -> None:
+    proxy.turn(NOTHING)
+    text = status.text()
+    assert 'warp_acl_accepted_total{proxy="192.0.2.9:9061"} 9' in text
+    assert 'warp_acl_rejected_total{proxy="192.0.2.9:9061"} 7' in text
+    assert "warp_acl_silenced_total{" not in text
 
 
 def test_a_proxy_begins_with_everything_to_do(kamailio: FakeProxy, database: FakeDatabase, status: Status) -> None:
@@ -464,9 +561,9 @@ def test_the_database_is_back_within_ten_seconds() -> None:
 # What Prometheus and the cluster's probes read
 
 
-def read(text: str) -> dict[str, Metric]:
-    """By Prometheus' own parser; it raises where a line is wrong."""
-    return {family.name: family for family in text_string_to_metric_families(text)}
+def read(text: str) -> list[Metric]:
+    """By Prometheus' own parser; it raises where a line is wrong. It takes `_total` off a counter's name."""
+    return list(text_string_to_metric_families(text))
 
 
 def test_prometheus_reads_every_number_with_its_type_and_help(status: Status) -> None:
@@ -477,13 +574,14 @@ def test_prometheus_reads_every_number_with_its_type_and_help(status: Status) ->
         else:
             status.set(number, 1.5, proxy='a "quoted" name\\with\nmore')
     found = read(status.text())
-    assert {family.type for family in found.values()} == {"gauge", "counter"}
-    assert {sample.name for family in found.values() for sample in family.samples} == set(HELP)
-    for family in found.values():
+    assert {family.type for family in found} == {"gauge", "counter"}
+    assert sorted(sample.name for family in found for sample in family.samples) == sorted(HELP)
+    for family in found:
         assert family.documentation
         assert len(family.samples) == 1
         assert (family.type == "counter") == family.samples[0].name.endswith("_total")
-    assert found["warp_acl_proxy_up"].samples[0].labels == {"proxy": 'a "quoted" name\\with\nmore'}
+    (up,) = (family for family in found if family.name == "warp_acl_proxy_up")
+    assert up.samples[0].labels == {"proxy": 'a "quoted" name\\with\nmore'}
 
 
 def test_it_is_ready_while_the_database_answers_and_the_main_loop_turns(

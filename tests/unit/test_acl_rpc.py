@@ -69,8 +69,15 @@ class Kamailio:
     """Takes datagrams as rpc.cfg does; drops the first ones, and answers with `answer` in parts of `size`."""
 
     def __init__(
-        self, answer: str = "", size: int = 8000, lost: int = 0, status: str = "200 OK", copies: int = 1
+        self,
+        answer: str = "",
+        size: int = 8000,
+        lost: int = 0,
+        status: str = "200 OK",
+        copies: int = 1,
+        token: str = "",
     ) -> None:
+        self.token = token
         self.answer, self.size, self.lost, self.status, self.copies = answer, size, lost, status, copies
         self.calls: list[str] = []
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -91,7 +98,9 @@ class Kamailio:
                 if len(self.calls) <= self.lost:
                     continue
                 start = int(fields["X-WARP-From"])
-                answer = f"SIP/2.0 {self.status}\r\nCall-ID: {fields['Call-ID']}\r\nCSeq: {fields['CSeq']}\r\n"
+                right = not self.token or fields["Authorization"] == f"Bearer {self.token}"
+                status = self.status if right else "403 Forbidden"
+                answer = f"SIP/2.0 {status}\r\nCall-ID: {fields['Call-ID']}\r\nCSeq: {fields['CSeq']}\r\n"
                 answer += f"X-WARP-Length: {len(self.answer)}\r\n\r\n"
                 # Of another call, which is not taken for ours.
                 other = f"SIP/2.0 200 OK\r\nCall-ID: another\r\nCSeq: {fields['CSeq']}\r\nX-WARP-Length: 1\r\n\r\n1"
@@ -136,6 +145,23 @@ def test_a_proxy_that_refuses_the_token_is_told_without_it(datagrams: Callable[.
     with pytest.raises(RpcError, match="refuses the token") as failure:
         Rpc("127.0.0.1", kamailio.port, "secrettoken", 20).call("core.uptime")
     assert "secrettoken" not in str(failure.value)
+
+
+def test_a_proxy_gets_the_token_that_it_was_started_with(datagrams: Callable[..., Kamailio]) -> None:
+    """While the token is changed, until it is restarted; and then the new one."""
+    kamailio = datagrams(answer='{"result": "Ok"}', token="old")
+    rpc = Rpc("127.0.0.1", kamailio.port, "new", 20, before="old")
+    for token, calls in (("old", 2), ("old", 1), ("new", 2), ("new", 1)):
+        kamailio.token = token
+        kamailio.calls.clear()
+        assert rpc.call("core.uptime") == "Ok"
+        assert len(kamailio.calls) == calls, "the one that was taken last is tried first"
+    kamailio.token = "another"
+    with pytest.raises(RpcError, match="refuses the token") as failure:
+        rpc.call("core.uptime")
+    assert not {"old", "new"} & set(str(failure.value).split())
+    with pytest.raises(RpcError, match="refuses the token"):
+        Rpc("127.0.0.1", kamailio.port, "new", 20).call("core.uptime")
 
 
 def test_a_proxy_that_takes_no_datagrams_is_called_over_http(rpc: Rpc, monkeypatch: pytest.MonkeyPatch) -> None:

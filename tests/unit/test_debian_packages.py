@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -57,12 +58,39 @@ def test_the_tests_database_is_production_s_major_version_and_starts_no_cluster(
 
 def test_the_sip_proxy_of_the_tests_starts_no_service() -> None:
     by_name = {one.name: one for one in debian_packages.NEEDED_BY_TESTS}
-    assert {"kamailio", "kamailio-postgres-modules", "kamailio-tls-modules", "sip-tester"} <= by_name.keys()
+    assert {
+        "kamailio",
+        "kamailio-postgres-modules",
+        "kamailio-tls-modules",
+        "kamailio-websocket-modules",
+        "sip-tester",
+    } <= by_name.keys()
     setting = by_name["kamailio"].setting
     # systemd.unit(5): a drop-in, and a condition that is never met
     assert setting is not None
     assert (setting.path.parent.name, setting.path.suffix) == ("kamailio.service.d", ".conf")
     assert setting.content.splitlines()[-2:] == ["[Unit]", "ConditionPathExists=/nonexistent"]
+
+
+def test_prometheus_starts_no_service(tmp_path: Path) -> None:
+    (prometheus,) = (one for one in debian_packages.NEEDED_BY_TESTS if one.name == "prometheus")
+    setting = prometheus.setting
+    assert setting is not None
+    # policy-rc.d(8): invoke-rc.d and deb-systemd-invoke ask it before any action.
+    assert (str(setting.path), setting.content.splitlines()[-1]) == ("/usr/sbin/policy-rc.d", "exit 101")
+    here = Setting(tmp_path / "policy-rc.d", setting.content, setting.mode)
+    with debian_packages.settings_in_place([package(tmp_path, "a", here)]):
+        assert subprocess.run([here.path], check=False).returncode == 101
+    assert not here.path.exists()
+
+
+def test_a_setting_that_the_system_has_stays_as_it_is(tmp_path: Path) -> None:
+    """Containers have a policy-rc.d of their own."""
+    path = tmp_path / "policy-rc.d"
+    path.write_text("theirs")
+    with debian_packages.settings_in_place([package(tmp_path, "a", Setting(path, "ours"))]):
+        assert path.read_text() == "theirs"
+    assert path.read_text() == "theirs"
 
 
 def test_what_happens_without_several_packages_is_said_once(tmp_path: Path) -> None:

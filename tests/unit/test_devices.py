@@ -13,6 +13,7 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import cisco_acl
@@ -22,7 +23,7 @@ from inventory.formats import FORMATS, Audience, Family, NothingToListError
 from inventory.site.files import FORMS
 from tests.unit.device_models import Cube, Device, Flow, Junos, RouterOs, asa, commented, cube, router
 from tests.unit.firewall_probe import KNOWN, MACHINE, probe, run, run_steps
-from tests.unit.format_readers import read_asterisk, tool
+from tests.unit.format_readers import ranges, read_asterisk, read_kamailio, tool
 from tests.unit.published import Json, address, signed
 from tests.unit.test_formats import render
 from tests.unit.test_sheets import cells, html_page
@@ -30,6 +31,7 @@ from tests.unit.test_site import site
 
 VENDORS, CUSTOMERS = Audience.VENDORS, Audience.CUSTOMERS
 SIDES = (VENDORS, CUSTOMERS)
+ANYBODY = (*SIDES, Audience.EVERYBODY)
 
 
 def inventory(*addresses: Json) -> Json:
@@ -84,13 +86,14 @@ BOTH = "UDP/TCP"
 
 def promised(document: Json, to: Audience, family: Family | None = None) -> set[Flow]:
     """What the inventory says: of a UDP address to which customers send, TCP too (RFC 3261, section 18.1.1)."""
-    direction = "outbound" if to is VENDORS else "inbound"
+    directions = {VENDORS: ("outbound",), CUSTOMERS: ("inbound",)}.get(to, ("outbound", "inbound"))
     return {
         (each["address"], protocol.lower(), port)
         for each in document["addresses"]
-        if each["direction"] == direction and each["status"] != "retired"
+        if each["direction"] in directions and each["status"] != "retired"
         and family in (None, 6 if ":" in each["address"] else 4)
-        for protocol in (BOTH if (to, each["protocol"]) == (CUSTOMERS, "UDP") else each["protocol"]).split("/")
+        for inward_udp in [(each["direction"], each["protocol"]) == ("inbound", "UDP")]
+        for protocol in (BOTH if inward_udp else each["protocol"]).split("/")
         for port in each["ports"]
     }  # fmt: skip
 
@@ -325,30 +328,30 @@ def test_junos_replaces_its_prefix_lists(to: Audience) -> None:
     evolved("juniper", Junos(), to)
 
 
-def test_cube_trusts_what_is_ours_and_no_more_what_was() -> None:
+@pytest.mark.parametrize("to", ANYBODY)
+def test_cube_trusts_what_is_ours_and_no_more_what_was(to: Audience) -> None:
     device = cube()
     assert isinstance(device, Cube)
     own = device.trusted()
-    # The inventory does not know what was announced and withdrawn, and the list cannot be replaced: the head says so.
-    withdrawn = {"ipv4 198.51.100.9 255.255.255.255"}
-    for _ in range(2):
-        device.load(render("cube", FIRST))
-        ours = {f"ipv4 {ip} 255.255.255.255" for ip, _, _ in promised(FIRST, VENDORS, 4)}
-        assert device.trusted() == own | ours
-    for _ in range(2):
-        device.load(render("cube", SECOND))
-        ours = {f"ipv4 {ip} 255.255.255.255" for ip, _, _ in promised(SECOND, VENDORS, 4)}
-        assert device.trusted() == own | ours | withdrawn
-    assert "show ip address trusted list" in render("cube", SECOND)
-    six = {ip for ip, _, _ in promised(SECOND, VENDORS, 6)}
-    assert set(commented(render("cube", SECOND), "!")) == six, "the list has IPv4 only"
+    # The list cannot be replaced. What was announced and withdrawn goes once it is published as retired.
+    withdrawn = {ip for ip, _, _ in promised(FIRST, to, 4)} - {each["address"] for each in SECOND["addresses"]}
+    for document, left in ((FIRST, set[str]()), (FIRST, set[str]()), (SECOND, withdrawn), (SECOND, withdrawn)):
+        device.load(render("cube", document, to=to))
+        trusted = {f"ipv4 {ip} 255.255.255.255" for ip in {ip for ip, _, _ in promised(document, to, 4)} | left}
+        assert device.trusted() == own | trusted
+    gone = [each | {"status": "retired"} for each in FIRST["addresses"] if each["address"] in withdrawn]
+    device.load(render("cube", inventory(*SECOND["addresses"], *gone), to=to))
+    assert device.trusted() == own | {f"ipv4 {ip} 255.255.255.255" for ip, _, _ in promised(SECOND, to, 4)}
+    assert "show ip address trusted list" in render("cube", SECOND, to=to)
+    six = {ip for ip, _, _ in promised(SECOND, to, 6)}
+    assert set(commented(render("cube", SECOND, to=to), "!")) == six, "the list has IPv4 only"
 
 
 def accepted(to: Audience, document: Json) -> set[str]:
     return {ip for ip, _, _ in promised(document, to)}
 
 
-@pytest.mark.parametrize("to", SIDES)
+@pytest.mark.parametrize("to", ANYBODY)
 @pytest.mark.parametrize(("name", "columns"), [("kamailio-sql", "ip_addr, tag"), ("opensips-sql", "ip, context_info")])
 def test_a_table_of_peers_keeps_all_that_is_not_ours(name: str, columns: str, to: Audience) -> None:
     """tests/database/test_peer_tables.py has the same on PostgreSQL with Kamailio's own schema."""
@@ -379,15 +382,29 @@ def test_a_table_of_peers_keeps_all_that_is_not_ours(name: str, columns: str, to
     base.close()
 
 
-@pytest.mark.parametrize("to", SIDES)
+@pytest.mark.parametrize("to", ANYBODY)
+def test_kamailio_accepts_what_the_inventory_has_after_each_update(to: Audience, tmp_path: Path) -> None:
+    """As the head says: the whole file is made anew of the reader's own and ours, and loaded."""
+    own, everything = "1 203.0.113.90 32 0 carrier\n", Audience.EVERYBODY
+    asked = sorted(accepted(everything, FIRST) | accepted(everything, SECOND) | {"203.0.113.90", "203.0.113.91"})
+    for number, document in enumerate((FIRST, SECOND)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        found = read_kamailio(own + render("kamailio", document, to=to), folder, asked)
+        assert sorted(found) == sorted(ranges(*accepted(to, document), "203.0.113.90"))
+
+
+@pytest.mark.parametrize("to", ANYBODY)
 def test_asterisk_gets_both_families_in_a_file_of_its_own(to: Audience) -> None:
     for document in (FIRST, SECOND):
         text = render("asterisk", document, to=to)
         assert {each.partition("/")[0] for each in read_asterisk(text)} == accepted(to, document)
         assert f"`#include warp-{to.label}.conf`" in text
+        # res_pjsip_endpoint_identifier_ip.c, reload_module: the identify sections, and nothing else of pjsip.
+        assert "; After each update: asterisk -rx 'module reload res_pjsip_endpoint_identifier_ip.so'" in text
 
 
-@pytest.mark.parametrize("to", SIDES)
+@pytest.mark.parametrize("to", ANYBODY)
 @pytest.mark.parametrize("name", ["addresses", "cidrs"])
 def test_a_plain_list_is_one_that_firewalls_fetch(name: str, to: Audience) -> None:
     """pfSense and OPNsense (URL table), Palo Alto (external dynamic list of type IP), FortiGate (IP address threat

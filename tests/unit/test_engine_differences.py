@@ -13,6 +13,8 @@ ADDRESS = "gcp:compute/address:Address"
 NAT = "gcp:compute/routerNat:RouterNat"
 ROUTER = "gcp:compute/router:Router"
 SERVICE = "kubernetes:core/v1:Service"
+SECURITY_POLICY = "gcp:compute/regionSecurityPolicy:RegionSecurityPolicy"
+EDGE_SECURITY_SERVICE = "gcp:compute/networkEdgeSecurityService:NetworkEdgeSecurityService"
 ZONE = "gcp:dns/managedZone:ManagedZone"
 RECORD = "gcp:dns/recordSet:RecordSet"
 GANDI_RECORD = "pulumi-python:dynamic/warp:GandiRecordSet"
@@ -37,6 +39,8 @@ INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
         (SERVICE, "spec.selector", Effect.CUTS),
         (SERVICE, "spec.selector.app", Effect.CUTS),
         (SERVICE, "spec.loadBalancerSourceRanges[0]", Effect.ACCESS),
+        (SECURITY_POLICY, "ddosProtectionConfig.ddosProtection", Effect.ACCESS),
+        (EDGE_SECURITY_SERVICE, "securityPolicy", Effect.ACCESS),
         (SERVICE, 'metadata.annotations["networking.gke.io/load-balancer-ip-addresses"]', Effect.CUTS),
         (SERVICE, 'metadata.annotations["cloud.google.com/l4-rbs"]', Effect.CUTS),
         (SERVICE, "spec.ipFamilies", Effect.CUTS),

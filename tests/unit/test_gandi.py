@@ -67,6 +67,11 @@ def test_gandi_knows_names_by_what_stands_before_the_domain(name: str, label: st
         ("AAAA", ["2001:db8::1"], ["2001:0DB8:0:0::1"]),
         ("SRV", ["10 50 5060 sip-udp.ringer.tel."], ["10 50 5060 sip-udp"]),
         ("SRV", ["10 50 5060 sip-udp.ringer.tel."], ["10  50 5060 SIP-UDP.Ringer.tel."]),
+        (
+            "CAA",
+            ['0 issue "letsencrypt.org; a=b"', '0 issuewild ";"'],
+            ['0  issuewild ";"', '0 issue "letsencrypt.org; a=b"'],
+        ),
         ("NAPTR", ['1 50 "s" "SIP+D2U" "" _sip._udp.ringer.tel.'], ["1 50 s SIP+D2U '' _sip._udp".replace("''", '""')]),
         ("TXT", ['"one two"'], ["one two"]),
         ("CNAME", ["sip"], ["sip.ringer.tel."]),

@@ -10,6 +10,7 @@ import pytest
 
 from tests.stacks import Config, changed, stack_config, without_site
 from tests.unit.recording import declare_once
+from tests.unit.tls import AT_GANDI, with_tls
 
 SANDBOX = without_site(stack_config("sandbox"))
 
@@ -18,7 +19,7 @@ LIVE_VERSION = "1.33"
 
 def dual_stack() -> Config:
     config = changed(SANDBOX, ("warp-edge:ingress", "ipv6Subnetwork"), "dual")
-    return changed(config, ("warp-edge:ingress", "sourceRanges"), ["192.0.2.0/24"])
+    return changed(config, ("warp-edge:ingress", "sourceRanges"), ["192.0.2.0/24", "2001:db8::/32"])
 
 
 def by_iam() -> Config:
@@ -35,6 +36,7 @@ CONFIGURATIONS = {
     "sandbox": SANDBOX,
     "dual stack": dual_stack(),
     "by IAM": by_iam(),
+    "TLS": with_tls(AT_GANDI),
 }
 
 
@@ -51,7 +53,12 @@ ACL_OBJECTS = [
     "ConfigMap", "Deployment", "NetworkPolicy", "NetworkPolicy", "PodDisruptionBudget", "PodMonitoring", "Secret",
     "Service", "Service",
 ]  # fmt: skip
+TLS_OBJECTS = [
+    "ConfigMap", "Deployment", "NetworkPolicy", "PodMonitoring", "Role", "RoleBinding", "Secret", "Secret",
+    "ServiceAccount",
+]  # fmt: skip
 KINDS = {"prod": ["Service"] * 3, "sandbox": [*ACL_OBJECTS, *["Service"] * 3]}
+KINDS["TLS"] = sorted([*KINDS["sandbox"], *TLS_OBJECTS])
 # A custom resource: not Kubernetes' own, so not in its published schema. Its definition, in short.
 POD_MONITORING = {
     "type": "object",
@@ -84,7 +91,8 @@ POD_MONITORING = {
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_the_clusters_version_takes_every_object(name: str) -> None:
+def test_the_clusters_version_takes_every_object(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", '["warp-edge:tlsDnsToken"]')
     declared = manifests(CONFIGURATIONS[name])
     assert sorted(each["kind"] for each in declared) == KINDS.get(name, KINDS["sandbox"])
     for manifest in declared:

@@ -13,7 +13,12 @@ from sandbox.stack import asked
 
 OUTPUTS: dict[str, Any] = {
     "dns": {"domain": "ringer.tel"},
-    "customerEndpoints": {"endpoints": [{"address": "127.77.0.2"}]},
+    "customerEndpoints": {
+        "endpoints": [
+            {"transport": "UDP", "address": "127.77.0.2", "port": 5060},
+            {"transport": "TLS", "address": "127.77.0.3", "port": 5061},
+        ]
+    },
 }
 CLOUD, GANDI = ("127.0.0.1", 5300), ("127.0.0.1", 41000)
 
@@ -26,7 +31,10 @@ def commands(*, at_gandi: bool = False, proxy: bool = True) -> str:
 def test_an_answer_is_promised_where_a_proxy_runs_and_nowhere_else() -> None:
     assert "sip-options 127.77.0.2 --from 127.0.0.2  200" in commands()
     assert "403" in commands()
+    looks = "openssl s_client -connect 127.77.0.3:5061 -servername ringer.tel -CAfile .sandbox/sip/sip-ca.pem"
+    assert (looks in commands()) == bool(shutil.which("openssl"))
     without = commands(proxy=False)
+    assert "openssl" not in without
     assert "200" not in without
     assert "403" not in without
     assert "SIP" not in without

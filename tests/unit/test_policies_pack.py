@@ -241,8 +241,10 @@ def test_names_are_not_given_twice() -> None:
 def test_everything_is_mandatory_but_what_the_live_edge_does_not_have() -> None:
     assert {each.name for each in engine().info.policies if each.enforcementLevel == proto.ADVISORY} == {
         "nat-ports-per-vm",
+        "tls-has-a-certificate",
         "database-tier",
         "database-private-address",
+        "ddos-protection",
         "exceptions-in-force",
     }
 

@@ -1,4 +1,4 @@
-"""The reloader's image, without an engine that builds images: its Dockerfile's steps, done by hand."""
+"""The image of reloader and renewer, without an engine that builds images: its Dockerfile's steps, done by hand."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from packaging.requirements import Requirement
 from tests.stacks import ROOT
 
 DOCKERFILE = ROOT / "kamailio" / "reloader" / "Dockerfile"
+GROUP = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]["reloader"]
 REQUIREMENTS = ROOT / "kamailio" / "reloader" / "requirements.txt"
 
 
@@ -47,19 +49,27 @@ def test_the_base_is_one_version_and_nothing_runs_as_root() -> None:
     assert instructions["USER"] == ["10001"]
 
 
-def test_what_is_copied_is_all_that_the_reloader_imports(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("module", "says"),
+    [
+        (
+            "kamailio.reloader",
+            "reloader: WARP_ACL_DB_URL is not set; the Secret with the reader's credentials has it\n",
+        ),
+        ("kamailio.renewer", "renewer: WARP_TLS_CONFIG is not set; it is the path of the JSON file\n"),
+        ("verify.prober", "prober: WARP_PROBE_CONFIG is not set; it is the path of the JSON file\n"),
+    ],
+)
+def test_what_is_copied_is_all_that_is_imported(tmp_path: Path, module: str, says: str) -> None:
     """It starts, and says what it misses of its environment."""
     copied(tmp_path)
     # The image's own interpreter has the requirements; this one has them, and the program's folder is out of its sight.
     done = subprocess.run(
         [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, '{tmp_path}/app'); import runpy;"
-         " runpy.run_module('kamailio.reloader', run_name='__main__', alter_sys=True)"],
+         f" runpy.run_module('{module}', run_name='__main__', alter_sys=True)"],
         cwd=tmp_path, env={"PATH": os.defpath}, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
-    assert (done.returncode, done.stderr) == (
-        2,
-        "reloader: WARP_ACL_DB_URL is not set; the Secret with the reader's credentials has it\n",
-    )
+    assert (done.returncode, done.stderr) == (2, says)
 
 
 def test_all_that_is_installed_is_in_the_requirements_with_hashes() -> None:
@@ -69,7 +79,7 @@ def test_all_that_is_installed_is_in_the_requirements_with_hashes() -> None:
     pinned = {line.split("==")[0]: line for line in text.splitlines() if re.match(r"^[\w-]+==", line)}
     for entry in re.split(r"\n(?=\w)", text)[1:]:
         assert "--hash=sha256:" in entry, entry
-    todo, needed = ["psycopg[binary]"], set[str]()
+    todo, needed = list(GROUP), set[str]()
     while todo:
         given = Requirement(todo.pop())
         name = given.name.lower().replace("_", "-")

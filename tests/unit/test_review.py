@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from review.audience import Audience
 from review.markdown import markdown
-from review.preview import Preview, UnreadableError, read
+from review.preview import read
 from review.report import Report, report
 from tests.stacks import as_engine_gives_it, changed, stack_config
-from tests.unit.commands import called_with_bytes
 from tests.unit.published import LIVE
 from tests.unit.review_events import (
     ACL,
@@ -334,58 +331,6 @@ def test_what_is_adopted_and_not_published_yet_does_not_appear_anew() -> None:
     assert {each.seen_by for each in found.addresses} <= {Audience.NOBODY}
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "error: no such stack",
-        "[]",
-        "{}",
-        '{"sequence": 0}\n{"sequence": 1, "resourcePreEvent": {',
-        '{"sequence": 0, "preludeEvent": {"config": {}}}',
-        '{"steps": [{"op": "create"}]}',
-        '{"steps": [{"op": "create", "urn": "nonsense"}]}',
-        '{"steps": 1}',
-        '{"sequence": 0, "resourcePreEvent": []}',
-        "[" * 100_000,
-        # Half a character; the engine writes whole ones.
-        '{"sequence": 0, "diagnosticEvent": {"severity": "error", "message": "\\ud800", "urn": "\\ud800"}}',
-    ],
-)
-def test_what_is_no_whole_preview_is_refused(text: str) -> None:
-    with pytest.raises(UnreadableError):
-        read(text)
-
-
-def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return called_with_bytes("review", *arguments, given=stdin)
-
-
-@pytest.mark.parametrize("stdin", [b"", b"\xff\xfe", b'{"sequence": 0}', b"error: no such stack\n"])
-def test_unreadable_input_ends_with_two_and_a_remedy_and_no_report(stdin: bytes) -> None:
-    done = run(stdin=stdin)
-    assert (done.returncode, done.stdout) == (2, b"")
-    assert b"  -> PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true pulumi preview --json" in done.stderr
-    assert b"Traceback" not in done.stderr
-
-
-def test_a_missing_file_and_outputs_that_are_none_are_refused_too(tmp_path: Path) -> None:
-    assert run("--preview", str(tmp_path / "none")).returncode == 2
-    outputs = tmp_path / "outputs.json"
-    outputs.write_text("[1]")
-    done = run("--outputs", str(outputs), stdin=streamed().encode())
-    assert done.returncode == 2
-    assert b"it is not an object of outputs\n  -> pulumi stack output --json" in done.stderr
-
-
-def test_a_marker_is_the_first_line_and_nothing_but_a_comment() -> None:
-    done = run("--marker", "<!-- warp-edge review: prod -->", stdin=streamed().encode())
-    assert done.returncode == 0
-    assert done.stdout.startswith(b"<!-- warp-edge review: prod -->\n## Preview")
-    for wrong in ("prod", "<!-- a --> <b>", "<!-- a --><!-- b -->", "<!-- \n -->"):
-        assert run("--marker", wrong, stdin=streamed().encode()).returncode == 2
-
-
 def test_the_same_preview_gives_the_same_report_whatever_order_the_engine_shows_it_in() -> None:
     events = [
         step("create", RECORD, "b", None, {"name": "b.", "type": "A", "rrdatas": ["192.0.2.1"], "ttl": 300}),
@@ -406,11 +351,6 @@ def test_a_preview_of_thousands_of_changes_fits_into_a_comment() -> None:
     page = text_of(reported(*many))
     assert len(page.encode("utf-16-le")) // 2 < 65_536
     assert page.endswith("Run the preview for the complete report.**\n")
-
-
-def test_a_preview_is_read_line_by_line_also_between_other_lines() -> None:
-    lines = streamed(step("create", RECORD, "r", None, {"name": "r."})).splitlines()
-    assert isinstance(read("\n".join(["warning: a plugin says hello", *lines, ""])), Preview)
 
 
 OBJECT = "gcp:storage/bucketObject:BucketObject"

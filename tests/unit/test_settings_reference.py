@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.dns_hosts import TOKENS
 from settings import Settings, SettingsError
 from settings.all_regions import GlobalSettings
+from settings.secret_texts import SECRETS
 from tests.stacks import ROOT, Config, as_engine_gives_it, stack_config
 from tests.unit.commands import called
 from tests.unit.test_settings import LEAST
@@ -19,7 +19,7 @@ NEEDED = {"region", "cluster", "ingress", "egress", "dns", "database"}
 ROLE_GLOBAL = {"regions", "routing"}
 OPTIONAL = {
     "role", "shared", "protect", "labels", "noticeDays", "contact", "inventorySite", "legacy", "cost", "trunkAcl",
-    "dedicated", "quotas",
+    "dedicated", "protection", "quotas", "tls", "alerts", "alertTokens",
 }  # fmt: skip
 REFERENCE = (ROOT / "docs" / "settings.md").read_text()
 # Their keys are people's own.
@@ -27,11 +27,11 @@ FREE = ("warp-edge:labels", "warp-edge:legacy", "warp-edge:regions")
 
 
 def test_pulumi_yaml_declares_exactly_the_keys_that_the_settings_read() -> None:
-    assert set(DECLARED) - set(TOKENS) == NEEDED | OPTIONAL | ROLE_GLOBAL
+    assert set(DECLARED) - set(SECRETS) == NEEDED | OPTIONAL | ROLE_GLOBAL
     of_region = {field.alias for field in Settings.model_fields.values()}
     of_global = {field.alias for field in GlobalSettings.model_fields.values()}
     assert of_region == NEEDED | OPTIONAL | {"gcp:project"}
-    assert of_region | of_global == set(DECLARED) - set(TOKENS) | {"gcp:project"}
+    assert of_region | of_global == set(DECLARED) - set(SECRETS) | {"gcp:project"}
     assert of_global - of_region == ROLE_GLOBAL
 
 
@@ -66,6 +66,8 @@ def test_pulumi_yaml_has_the_types_of_the_settings() -> None:
         "protect": "boolean",
         "noticeDays": "integer",
         "gandiToken": "string",
+        "tlsDnsToken": "string",
+        "tlsHmacKey": "string",
     }
     assert all(declared["description"] for declared in DECLARED.values())
 

@@ -12,7 +12,9 @@ import pytest
 from components import acl_enforcement
 from components.trunk_acl.schema import refuse_skipped_rotation, trunk_files
 from components.trunk_acl.trunk_files import TrunkFiles
+from engine import record
 from engine.refusal import RefusedError
+from engine.tokens import ACL_ENFORCEMENT
 from plan.import_ids import import_ids
 from settings import Settings, SettingsError
 from settings.trunk_acl import Confirmed, Removals, TrunkAcl
@@ -437,3 +439,45 @@ def test_a_rotation_that_does_not_keep_the_login_in_use_is_refused() -> None:
 def test_one_step_and_a_first_deployment_are_not_refused(before: int | None, now: int) -> None:
     config = with_acl("signIn", value={"rotation": now})
     refuse_skipped_rotation(Settings.parse(as_engine_gives_it(config)).trunk_acl, before)
+
+
+# --- the RPC token ----------------------------------------------------------------------------------------------------
+
+
+def with_token(rotation: int) -> Edge:
+    return declare(with_acl("enforcement", "tokenRotation", value=rotation), cloud=Passwords("warp-sandbox"))
+
+
+def tokens(edge: Edge) -> tuple[Any, Any]:
+    given = edge.named("acl-enforcement-credentials").inputs["stringData"]
+    return given.get("WARP_ACL_RPC_TOKEN"), given.get("WARP_ACL_RPC_TOKEN_BEFORE")
+
+
+def test_after_a_rotation_the_reloader_has_the_token_of_before_too() -> None:
+    name = "of-acl-enforcement-token"
+    assert [tokens(with_token(number)) for number in range(3)] == [
+        (name, None), (f"{name}-1", name), (f"{name}-2", f"{name}-1"),
+    ]  # fmt: skip
+    hidden = with_token(1).named("acl-enforcement-credentials").clear
+    assert hidden["stringData"] == HIDDEN
+
+
+@pytest.mark.parametrize(("before", "now"), [(0, 2), (1, 0), (3, 1)])
+def test_a_token_that_no_proxy_would_take_is_refused(before: int, now: int) -> None:
+    enforcement = Settings.parse(as_engine_gives_it(with_acl("enforcement", "tokenRotation", value=now))).enforcement
+    with pytest.raises(RefusedError, match=f"tokenRotation goes from {before} to {now}: .*\n?.*set it to {before + 1}"):
+        acl_enforcement.refuse_skipped_token(enforcement, before)
+    for fine in (None, now, now - 1):
+        acl_enforcement.refuse_skipped_token(enforcement, fine)
+    acl_enforcement.refuse_skipped_token(None, before)
+
+
+@pytest.mark.parametrize(("names", "found"), [((), None), (("token",), 0), (("token-9", "token-10"), 10)])
+def test_the_record_has_the_rotation_of_the_token(
+    names: tuple[str, ...], found: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    urn = f"urn:pulumi:s::p::{ACL_ENFORCEMENT}${PASSWORD}::acl-enforcement-"
+    state = {f"{urn}{name}": {"type": PASSWORD, "outputs": {}} for name in (*names, "tokens-of-others")}
+    monkeypatch.setattr(record, "_read", lambda *_: state)
+    monkeypatch.setattr("pulumi.get_organization", lambda: "o")
+    assert record.last_update().token == found

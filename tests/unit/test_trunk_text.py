@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from trunk_text import Change, Count, Entry, Trunk, changes, summary, texts, trunks
+from benchmarks.trunk_texts import Entry, Trunk, texts, trunks
+from trunk_text import Change, Count, changes, summary
 
 bans = some.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", fullmatch=True)
 names = some.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True)

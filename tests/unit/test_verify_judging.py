@@ -41,6 +41,15 @@ def test_the_right_answer_holds() -> None:
     assert judged(a(UDP)) == Judgement(Verdict.HOLDS, UDP)
 
 
+def test_a_challenge_that_is_delegated_is_an_alias_and_of_the_right_name() -> None:
+    name, target = "_acme-challenge.ringer.tel", "ringer.tel.acme.example.net."
+    expected = RecordSet(name, "CNAME", rdata("CNAME", target), 300)
+    right = Reply(authoritative=True, cname=target, data=rdata("CNAME", target), ttl=300)
+    assert judged(right, expected).verdict is Verdict.HOLDS
+    wrong = Reply(authoritative=True, cname="x.example.net.", data=rdata("CNAME", "x.example.net."), ttl=300)
+    assert judged(wrong, expected).verdict is Verdict.BROKEN
+
+
 @pytest.mark.parametrize(
     ("reply", "reported", "remedy"),
     [

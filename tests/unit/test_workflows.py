@@ -58,9 +58,9 @@ esac"""
 def test_the_linter_is_built_once_for_its_pins(pinned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{pinned / 'bin'}:{os.environ['PATH']}")
     for _ in range(2):
-        assert actionlint.build(pinned) == pinned / ".engine" / "actionlint" / "actionlint"
+        assert actionlint.LINTER.build(pinned) == pinned / ".engine" / "actionlint" / "actionlint"
     (pinned / "tools" / "actionlint" / "go.sum").write_text("another sum\n")
-    actionlint.build(pinned)
+    actionlint.LINTER.build(pinned)
     builds = (pinned / "bin" / "go.builds").read_text().splitlines()
     assert len(builds) == 2
     assert "-mod=readonly" in builds[0]
@@ -69,7 +69,7 @@ def test_the_linter_is_built_once_for_its_pins(pinned: Path, monkeypatch: pytest
 def test_without_go_the_linter_says_what_to_install(pinned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(pinned))
     with pytest.raises(steps.BootstrapError, match=r"no `go` on PATH; install Go 1\.25\.11 or newer"):
-        actionlint.build(pinned)
+        actionlint.LINTER.build(pinned)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(GITHUB)))

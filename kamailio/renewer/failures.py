@@ -1,0 +1,36 @@
+"""Why an attempt failed: one of a few causes, which are a metric's label, and a line of words."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+Cause = Literal[
+    "ca-unreachable",
+    "rate-limited",
+    "account",
+    "authorization",
+    "dns-host",
+    "propagation",
+    "caa",
+    "secret",
+    "proxy",
+]
+CAUSES: Final[tuple[Cause, ...]] = (
+    "ca-unreachable",
+    "rate-limited",
+    "account",
+    "authorization",
+    "dns-host",
+    "propagation",
+    "caa",
+    "secret",
+    "proxy",
+)
+
+
+class Failure(Exception):
+    """What went wrong, and with what. `retry_after`: seconds for which the other side wants no further request."""
+
+    def __init__(self, cause: Cause, words: str, retry_after: float = 0) -> None:
+        super().__init__(words)
+        self.cause, self.retry_after = cause, retry_after

@@ -1,0 +1,172 @@
+"""One certificate: account, order, challenges, chain. The record is saved after every step, so that a crash loses none.
+
+A crash before the order is saved leaves one that the CA forgets; after it, the next attempt continues the order with
+the same key, whatever the CA has done with it meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from acme import messages
+
+from kamailio.renewer import certificate
+from kamailio.renewer.authority import Authority, OrderLostError, UnknownAccountError, dns_challenge
+from kamailio.renewer.configuration import Configuration
+from kamailio.renewer.dns_host import DnsHost, Waits
+from kamailio.renewer.failures import Failure
+from kamailio.renewer.propagation import NameServers, challenge_name
+from kamailio.renewer.record import Order, Record
+
+log = logging.getLogger("renewer")
+
+FIRST_LOOK, LONGEST_LOOK = 0.5, 15.0
+Challenge = tuple[messages.AuthorizationResource, messages.ChallengeBody]
+# An account or an order that the CA forgot is made anew; more than both at once is no accident.
+BEGINNINGS: Final = 3
+
+
+class Issuer:
+    """An attempt. `save` keeps a record and raises `Failure` where it cannot."""
+
+    def __init__(
+        self,
+        *,
+        configuration: Configuration,
+        authority: Authority,
+        host: DnsHost,
+        servers: NameServers,
+        save: Callable[[Record], None],
+        waits: Waits,
+        propagation_seconds: float,
+    ) -> None:
+        self._configuration, self._authority, self._host, self._servers = configuration, authority, host, servers
+        self._save, self._waits, self._propagation_seconds = save, waits, propagation_seconds
+
+    def issue(self, record: Record) -> tuple[certificate.Pair, Record]:
+        """The certificate, and the record without its order; the caller writes both in one go. Raises `Failure`."""
+        fresh = False
+        for _ in range(BEGINNINGS):
+            try:
+                signed_in = self._authority.sign_in(record)
+                if signed_in != record:
+                    record = signed_in
+                    self._save(record)
+                    log.info("account %s; a CAA record with accounturi has to name this one", record.uri)
+                if not record.order or set(record.order.names) != set(self._configuration.names):
+                    record, fresh = self._begin(record), True
+                return self._finish(record)
+            except UnknownAccountError as unknown:
+                log.warning("account %s is not there any more: %s; registering its key again", record.uri, unknown)
+                record = replace(record, uri="", order=None)
+            except OrderLostError as lost:
+                if fresh or not record.order:
+                    raise
+                log.warning("order %s cannot be continued: %s", record.order.uri, lost)
+                record = self._forget(record)
+            self._save(record)
+        raise Failure("account", "the CA forgets the account again and again")
+
+    def _begin(self, record: Record) -> Record:
+        record = self._forget(record)
+        key = certificate.new_key(self._configuration.key)
+        order = self._authority.place(self._configuration.names, key)
+        record = replace(record, order=order)
+        self._save(record)
+        log.info("order %s for %s", order.uri, ", ".join(order.names))
+        return record
+
+    def _forget(self, record: Record) -> Record:
+        """Without its order, and without what was published for that."""
+        if record.order:
+            self._withdraw(record.order)
+        return replace(record, order=None)
+
+    def _finish(self, record: Record) -> tuple[certificate.Pair, Record]:
+        order = record.order
+        assert order is not None
+        try:
+            if todo := self._to_answer(order):
+                values = tuple((self._place(each), self._authority.validation(challenge)) for each, challenge in todo)
+                # Before they are published: after a crash it is known what has to be removed.
+                order = replace(order, published=tuple(dict.fromkeys((*order.published, *values))))
+                self._save(replace(record, order=order))
+                self._publish(values)
+                self._answer(todo)
+            pair = self._checked(self._authority.finished(order), order.key)
+        except Failure as failure:
+            self._withdraw(order)
+            if failure.cause in ("authorization", "caa"):
+                # The CA has given the order up with its authorization.
+                self._save(replace(record, order=None))
+            raise
+        self._withdraw(order)
+        return pair, replace(record, order=None, failures=0, not_before=0)
+
+    def _to_answer(self, order: Order) -> list[Challenge]:
+        """Of the authorizations that are not valid yet: a CA reuses those of earlier orders."""
+        found = []
+        for each in self._authority.authorizations(order):
+            if each.body.status == messages.STATUS_PENDING:
+                found.append((each, dns_challenge(each)))
+            elif each.body.status != messages.STATUS_VALID:
+                name = each.body.identifier.value
+                raise OrderLostError("authorization", f"{name}: the authorization is {each.body.status.name}")
+        return found
+
+    def _place(self, authorization: messages.AuthorizationResource) -> str:
+        return challenge_name(authorization.body.identifier.value, self._configuration.challenge_domain)
+
+    def _publish(self, values: tuple[tuple[str, str], ...]) -> None:
+        """Write every value, and wait until all name servers give them."""
+        if self._configuration.challenge_domain:
+            for name in self._configuration.names:
+                self._servers.delegated(name, challenge_name(name, self._configuration.challenge_domain))
+        for name, value in values:
+            self._host.add(name, value)
+        left, pause, lacks = self._propagation_seconds, FIRST_LOOK, "nothing"
+        for name, value in values:
+            while lacks := self._lacking(name, value):
+                if left <= 0:
+                    raise Failure("propagation", f"not within {self._propagation_seconds:.0f} s: {lacks}")
+                self._waits(min(pause, left))
+                left, pause = left - pause, min(LONGEST_LOOK, pause * 2)
+                # Another region may have replaced it at a host without preconditions.
+                self._host.add(name, value)
+        for name, value in values:
+            self._host.add(name, value)
+
+    def _lacking(self, name: str, value: str) -> str:
+        try:
+            return self._servers.lacking(name, value)
+        except Failure as failure:
+            return str(failure)
+
+    def _answer(self, challenges: list[Challenge]) -> None:
+        for authorization, challenge in challenges:
+            # One in `processing` was answered before a crash.
+            if challenge.status == messages.STATUS_PENDING:
+                self._authority.answer(authorization, challenge)
+        for authorization, _ in challenges:
+            self._authority.validated(authorization)
+
+    def _withdraw(self, order: Order) -> None:
+        """What stays is untidy and harmless: no reason to fail."""
+        for name, value in order.published:
+            try:
+                self._host.remove(name, value)
+            except Failure as failure:
+                log.warning("%s: the TXT value %s was not removed: %s", name, value, failure)
+
+    def _checked(self, chain: bytes, key: str) -> certificate.Pair:
+        """A chain that is not for the key or the names goes nowhere."""
+        try:
+            pair = certificate.read(chain, key.encode())
+        except ValueError as wrong:
+            raise OrderLostError("authorization", f"the CA's answer: {wrong}") from None
+        if lacks := pair.lacks(self._configuration.names):
+            raise OrderLostError("authorization", f"the CA's certificate is not for {', '.join(lacks)}")
+        return pair

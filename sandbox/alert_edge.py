@@ -1,0 +1,316 @@
+"""A small edge for alerts: database, SIP proxy, reloader, SIP prober and a Prometheus that scrapes them, on loopback.
+
+Nothing of `make up` is needed or touched. Every process ends with the context; what a crash left is ended by the next
+start in the same folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, LiteralString
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from alerts.definition import of_pods
+from alerts.definitions import ALERTS
+from alerts.metrics import METRICS, Exporter, named
+from alerts.rules import rule_file
+from components.trunk_acl import migrations, migrator, roles
+from local_cloud import marks
+from local_cloud.layout import GUEST_MARK
+from local_cloud.postgres import PostgresServer
+from sandbox.layout import SandboxError
+from sandbox.sip_proxy import ROOT, Database, SipProxy, require_kamailio
+from settings.alerts import Thresholds
+
+OWNER, OWNER_PASSWORD = "warp", "ownerpassword"
+READER, READER_PASSWORD = "warp_acl_reader", "readerpassword"
+BAN, TRUNK, LIMITED_TRUNK = "100001", "main", "limited"
+# Every alert on limits has something to read (kamailio/README.md).
+PROTECTION: Final = """#!define WARP_CALLS_PER_SECOND
+#!define WARP_CONCURRENT_CALLS
+#!define WARP_UNKNOWN_ANSWERS 10
+#!substdef "!WARP_UNKNOWN_SECONDS!60!g"
+"""
+FACTOR: Final = 1 / 30  # five minutes become ten seconds
+SCRAPE: Final = "1s"
+FULL_SECONDS: Final = 3  # the reloader loads everything this often, instead of 300 s
+ACL_AGE: Final = 10  # and a table is stale after this, instead of 900 s
+START_SECONDS: Final = 60.0
+LABELS: Final = {"cluster": "sandbox", "location": "us-central1", "namespace": "warp-core"}
+MATCHERS: Final = of_pods(region="us-central1", namespace="warp-core", cluster="sandbox")
+VALUES: Final[Mapping[str, object]] = {**Thresholds().values(), "pods": MATCHERS, "aclAgeSeconds": ACL_AGE}
+PLACES: Final = {"reloader": "30:9062", "prober": "31:9064"}
+# Google's metrics are not here.
+OWN: Final = [
+    each for each in ALERTS if all(METRICS[name].exporter is not Exporter.GOOGLE for name in named(each.expression))
+]
+
+
+def require_prometheus() -> str:
+    """Path of the program. Raises `SandboxError` with the installation command."""
+    if found := shutil.which("prometheus"):
+        return found
+    raise SandboxError("Prometheus is not installed; as root: apt-get install --no-install-recommends prometheus")
+
+
+@dataclass
+class AlertEdge:
+    """`network`: the first three numbers of loopback addresses that are free. `running` starts and ends it."""
+
+    folder: Path
+    network: str
+    server: PostgresServer = field(init=False)
+    proxy: SipProxy = field(init=False)
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.server = PostgresServer(self.folder / "pg", f"{self.network}.1", 5432, require_tls=True, flags={})
+
+    @property
+    def prober_address(self) -> str:
+        """From which the prober asks."""
+        return "127.0.0.1"
+
+    @property
+    def customer(self) -> str:
+        """An address of a trunk that may have one call a second."""
+        return f"{self.network}.55"
+
+    @property
+    def stranger(self) -> str:
+        """An address that is in no trunk."""
+        return f"{self.network}.66"
+
+    # Life
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[AlertEdge]:
+        """All of it, until nothing fires. Raises `SandboxError`."""
+        require_kamailio()
+        prometheus = require_prometheus()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._end_leftovers()
+        try:
+            self._start_database()
+            self.proxy = SipProxy(
+                self.folder / "sip",
+                f"{self.network}.10",
+                f"{self.network}.11",
+                self._database(),
+                reload=False,
+                protection=PROTECTION,
+            )
+            self.proxy.start()
+            self.start_reloader()
+            self.start_prober()
+            self._start_prometheus(prometheus)
+            self.until(lambda: self.all_up() and not self.firing(), "every target is up and nothing fires")
+            yield self
+        finally:
+            self._end_leftovers()
+
+    def _end_leftovers(self) -> None:
+        for process in self.processes.values():
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+            process.wait()
+        self.processes.clear()
+        marks.end(marks.marked(GUEST_MARK, str(self.folder.absolute()), below=True), (signal.SIGKILL, 10.0))
+        self.server.destroy()
+
+    # What scenarios break
+
+    def start_reloader(self) -> None:
+        """As the cluster starts a pod."""
+        self._start("reloader", "kamailio.reloader", self._reloader_environment())
+
+    def start_prober(self, promised: str = "") -> None:
+        """The same. `promised`: what the inventory has as the address of a name; empty: what it resolves to."""
+        self._start("prober", "verify.prober", self._prober_environment(promised))
+
+    def stop(self, name: str) -> None:
+        """End a process at once, as a lost node does."""
+        process = self.processes.pop(name)
+        process.kill()
+        process.wait()
+
+    def freeze_proxy(self, number: signal.Signals) -> None:
+        """SIGSTOP or SIGCONT to Kamailio: it hangs, and its sockets stay open."""
+        for pid in marks.marked(GUEST_MARK, str(self.proxy.directory.absolute())):
+            if marks.name_of(pid).startswith("kamailio"):
+                os.kill(pid, number)
+
+    def do(self, statement: LiteralString | bytes, *parameters: Any) -> list[TupleRow]:
+        """A statement of the database's owner; its rows."""
+        with psycopg.connect(
+            host=self.server.host, port=self.server.port, dbname="warp", user=OWNER, password=OWNER_PASSWORD,
+            sslmode="require", autocommit=True,
+        ) as connection:  # fmt: skip
+            cursor = connection.execute(statement, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def add(self, address: str, trunk: str = TRUNK) -> None:
+        """To the trunk."""
+        self.do(
+            "INSERT INTO accounts.trunk_ips (trunk_group_id, ban, cidr)"
+            " SELECT id, ban, %s::cidr FROM accounts.trunk_groups WHERE ban = %s AND name = %s",
+            address, BAN, trunk,
+        )  # fmt: skip
+
+    def remove(self, address: str) -> None:
+        """From it."""
+        self.do("DELETE FROM accounts.trunk_ips WHERE cidr = %s::cidr", address)
+
+    # What Prometheus knows
+
+    def ask(self, path: str, **parameters: str) -> Any:
+        """`data` of an answer of its API."""
+        url = f"http://{self.network}.20:9090/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return json.loads(answer.read())["data"]
+        except OSError as error:
+            raise SandboxError(f"Prometheus does not answer: {error}; see {self.folder}/prometheus.log") from None
+
+    def firing(self) -> dict[str, list[dict[str, str]]]:
+        """Alert to the labels of each of its series that fires."""
+        found: dict[str, list[dict[str, str]]] = {}
+        for each in self.ask("alerts")["alerts"]:
+            if each["state"] == "firing":
+                found.setdefault(each["labels"]["alertname"], []).append(each["labels"])
+        return found
+
+    def exported(self, metric: str) -> bool:
+        """Whether any target describes it, with or without a series."""
+        return bool(self.ask("metadata", metric=metric))
+
+    def all_up(self) -> bool:
+        """Whether every target was scraped, and has said all that it will."""
+        try:
+            targets = self.ask("targets")["activeTargets"]
+            return all(each["health"] == "up" for each in targets) and bool(
+                self.ask("query", query="warp_acl_proxy_complete == 1")["result"]
+            )
+        except SandboxError:
+            return False
+
+    def until(self, met: Callable[[], bool], what: str, most: float = START_SECONDS) -> float:
+        """Seconds until it is met. Raises `SandboxError` when it takes longer."""
+        began = time.monotonic()
+        if not marks.within(most, met):
+            raise SandboxError(f"not within {most:.0f} s: {what}; firing: {', '.join(self.firing()) or 'nothing'}")
+        return time.monotonic() - began
+
+    # Parts
+
+    def _start_database(self) -> None:
+        self.server.start()
+        self.server.create_database("warp", "UTF8", "C.UTF-8")
+        self.server.create_user(OWNER, OWNER_PASSWORD)
+        wishes = migrator.Wishes(
+            migrations.load(), [roles.reader(READER_PASSWORD, ()), roles.writer(None, ())], create_customers=True
+        )
+        with psycopg.connect(
+            host=self.server.host, port=self.server.port, dbname="warp", user=OWNER, password=OWNER_PASSWORD,
+            sslmode="require", autocommit=True,
+        ) as connection:  # fmt: skip
+            migrator.migrate(connection, wishes)
+        self.do("INSERT INTO trunk_acl.allowed_ranges VALUES ('127.0.0.0/8')")
+        self.do("INSERT INTO accounts.customers (ban) VALUES (%s)", BAN)
+        for trunk, address, calls in ((TRUNK, self.prober_address, 100), (LIMITED_TRUNK, self.customer, 1)):
+            self.do(
+                "INSERT INTO accounts.trunk_groups (ban, name, auth_type, calls_per_second, concurrent_calls)"
+                " VALUES (%s, %s, 'IP_ACL', %s, 1000)",
+                BAN, trunk, calls,
+            )  # fmt: skip
+            self.add(address, trunk)
+
+    def _database(self) -> Database:
+        return Database(self.server.host, self.server.port, "warp", READER, READER_PASSWORD, self.server.server_ca)
+
+    def _reloader_environment(self) -> dict[str, str]:
+        authority = self.folder / "database-ca.pem"
+        authority.write_text(self.server.server_ca)
+        return {
+            "WARP_ACL_RPC_TOKEN": self.proxy.token,
+            **self._database().access(self.server.host, self.server.port),
+            "PGSSLMODE": "verify-ca",
+            "PGSSLROOTCERT": str(authority),
+            "PGCONNECT_TIMEOUT": "5",
+            "WARP_ACL_PROXIES": f"{self.proxy.tcp_address}:{self.proxy.rpc_port}",
+            "WARP_ACL_STATUS_LISTEN": self._place("reloader"),
+            "WARP_ACL_WATCH_SECONDS": "1",
+            "WARP_ACL_FULL_SECONDS": str(FULL_SECONDS),
+        }
+
+    def _prober_environment(self, promised: str) -> dict[str, str]:
+        proxy, config = self.proxy, self.folder / "probe.json"
+        ways = (
+            ("udp", proxy.udp_address, proxy.port),
+            ("tcp", proxy.tcp_address, proxy.port),
+            ("tls", proxy.tcp_address, proxy.tls_port),
+        )
+        targets = [
+            {"name": f"{address}:{port}", "address": address, "port": port, "transport": transport}
+            for transport, address, port in ways
+        ]
+        found = {str(each[4][0]) for each in socket.getaddrinfo("localhost", None)}
+        names = {"localhost": [promised] if promised else sorted(found)}
+        document = {"targets": targets, "names": names, "everySeconds": 1, "expected": 200}
+        config.write_text(json.dumps(document))
+        return {"WARP_PROBE_CONFIG": str(config), "WARP_PROBE_LISTEN": self._place("prober")}
+
+    def _place(self, name: str) -> str:
+        return f"{self.network}.{PLACES[name]}"
+
+    def _start(self, name: str, module: str, environment: Mapping[str, str]) -> None:
+        self._spawn(name, [sys.executable, "-m", module], {"PATH": os.defpath, **environment})
+
+    def _start_prometheus(self, program: str) -> None:
+        jobs = [
+            {"job_name": name, "static_configs": [{"targets": [self._place(name)], "labels": dict(LABELS)}]}
+            for name in ("reloader", "prober")
+        ]
+        config = {
+            "global": {"scrape_interval": SCRAPE, "scrape_timeout": SCRAPE, "evaluation_interval": SCRAPE},
+            "rule_files": ["rules.json"],
+            "scrape_configs": jobs,
+        }
+        rules = rule_file(OWN, VALUES, factor=FACTOR, interval=SCRAPE)
+        (self.folder / "rules.json").write_text(json.dumps(rules, indent=1))
+        (self.folder / "prometheus.json").write_text(json.dumps(config, indent=1))
+        shutil.rmtree(self.folder / "series", ignore_errors=True)
+        command = [
+            program,
+            f"--config.file={self.folder / 'prometheus.json'}",
+            f"--storage.tsdb.path={self.folder / 'series'}",
+            f"--web.listen-address={self.network}.20:9090",
+        ]
+        self._spawn("prometheus", command, {"PATH": os.defpath})
+
+    def _spawn(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**environment, GUEST_MARK: str(self.folder.absolute())},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )

@@ -1,0 +1,318 @@
+"""Limits of trunks, enforced by a real Kamailio from a real database: calls a second and calls at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kamailio.reloader.proxy import BUSY
+from kamailio.reloader.rpc import Refused
+from local_cloud.postgres import PostgresServer
+from sandbox.sip_proxy import SipProxy
+from tests.sip.acl import Acl, migrated
+from tests.sip.conftest import NETWORK, filled
+from tests.sip.edge import Edge, seconds_until
+from tests.sip.sipp import calls_at_a_rate
+from tests.sip.test_start import LONGEST, away, with_snapshot
+from verify.sip import Answer, Peer, request
+
+BOTH = "#!define WARP_CALLS_PER_SECOND\n#!define WARP_CONCURRENT_CALLS\n"
+TRANSPORTS = ("udp", "tcp", "tls")
+ENDLESS = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Counting(SipProxy):
+    """What comes to the limits and what passes them, in each second of the proxy's own clock: $Ts is one for a message.
+    And a callee who can be busy."""
+
+    def _configuration(self, folder: Path) -> str:
+        tables = "".join(f'modparam("htable", "htable", "{name}=>size=8;initval=0")\n' for name in ("came", "passed"))
+        counted = {name: f"$var(n) = $shtinc({name}=>$Ts);" for name in ("came", "passed")}
+        text = super()._configuration(folder).replace("\nrequest_route {", f"\n{tables}\nrequest_route {{", 1)
+        callee = '        append_to_reply("X-WARP-BAN: $hdr(X-WARP-BAN)'
+        busy = '        if ($hdr(X-Callee) == "busy") { sl_send_reply("486", "Busy Here"); exit; }\n'
+        text = text.replace(callee, busy + callee)
+        call = "    route(WARP_TRUNK_LIMITS);\n"
+        return text.replace(
+            call,
+            f"    if (method == INVITE) {{ {counted['came']} }}\n{call}"
+            f"    if (method == INVITE) {{ {counted['passed']} }}\n",
+        )
+
+
+@pytest.fixture(scope="module")
+def limits_acl(server: PostgresServer) -> Acl:
+    return filled(migrated(server, "limits"))
+
+
+@pytest.fixture(scope="module")
+def limited(limits_acl: Acl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+    """The proxy that most tests call through; each has a trunk of its own."""
+    proxy = Counting(
+        tmp_path_factory.mktemp("limited"), f"{NETWORK}.60", f"{NETWORK}.61", limits_acl.database, protection=BOTH
+    )
+    proxy.start()
+    yield Edge(proxy)
+    proxy.stop()
+
+
+def asked(edge: Edge, *call: Any) -> Any:
+    """The answer, when the reloader's call is done. (A number has to be one: Kamailio takes "5" for 0.)"""
+    while True:
+        try:
+            return edge.proxy.rpc(10).call(*call)
+        except Refused as refused:
+            if BUSY not in str(refused):
+                raise
+
+
+def items(edge: Edge, table: str) -> dict[str, int | str]:
+    return {item["name"]: item["value"] for entry in asked(edge, "htable.dump", table) or () for item in entry["slot"]}
+
+
+def trunk(acl: Acl, edge: Edge, name: str, source: str, a_second: int, at_a_time: int) -> None:
+    acl.do(
+        "INSERT INTO accounts.trunk_groups (ban, name, calls_per_second, concurrent_calls) VALUES ('ACME', %s, %s, %s)",
+        name, a_second, at_a_time,
+    )  # fmt: skip
+    acl.add("ACME", name, source)
+    seconds_until(lambda: edge.status(source.split("/")[0]) == 200, LONGEST)
+
+
+def change(acl: Acl, name: str, **columns: int) -> None:
+    for column, value in columns.items():
+        if column == "calls_per_second":
+            acl.do("UPDATE accounts.trunk_groups SET calls_per_second = %s WHERE name = %s", value, name)
+        else:
+            acl.do("UPDATE accounts.trunk_groups SET concurrent_calls = %s WHERE name = %s", value, name)
+
+
+def contact(source: str) -> str:
+    return f"Contact: <sip:probe@{source}:5099>\r\n"
+
+
+def invite(edge: Edge, source: str, transport: str = "udp") -> Answer:
+    return edge.ask(source, "INVITE", transport, contact(source))
+
+
+@dataclasses.dataclass
+class Phone:
+    """Over UDP, with what a call needs after its first answer."""
+
+    edge: Edge
+    source: str
+
+    def __post_init__(self) -> None:
+        self.place = self.edge.place("udp")
+        self.text = request("INVITE", Peer(*self.place, "udp", self.source), contact(self.source))
+        self.socket = socket.socket(type=socket.SOCK_DGRAM)
+        self.socket.bind((self.source, 0))
+        self.socket.settimeout(20)
+        self.answer = ""
+
+    def send(self, text: str) -> None:
+        self.socket.sendto(text.encode(), self.place)
+
+    def final(self, number: str) -> str:
+        """The final answer to a request with this CSeq."""
+        while True:
+            answer = self.socket.recv(65535).decode()
+            if not answer.startswith("SIP/2.0 1") and f"CSeq: {number}\r\n" in answer:
+                return answer
+
+    def call(self) -> int:
+        self.send(self.text)
+        self.answer = self.final("1 INVITE")
+        return int(self.answer.split()[1])
+
+    def within(self, method: str, number: int, *, routed: bool = True) -> str:
+        """A request in the call."""
+        routes = re.findall(r"^Record-Route: (.*)\r$", self.answer, re.MULTILINE)
+        (target,) = re.findall(r"^Contact: <(.*)>\r$", self.answer, re.MULTILINE)
+        (to,) = re.findall(r"^To: (.*)\r$", self.answer, re.MULTILINE)
+        lines = self.text.splitlines()
+        lines[0] = f"{method} {target} SIP/2.0"
+        lines = [f"To: {to}" if line.startswith("To:") else line for line in lines]
+        lines = [f"CSeq: {number} {method}" if line.startswith("CSeq:") else line for line in lines]
+        lines = [re.sub(r"branch=z9hG4bK", f"branch=z9hG4bK{number}{method}", line) for line in lines]
+        if routed:
+            lines[2:2] = [f"Route: {route}" for route in reversed(routes)]
+        return "\r\n".join(lines) + "\r\n\r\n"
+
+    def hang_up(self) -> None:
+        self.send(self.within("ACK", 1))
+        self.send(self.within("BYE", 2))
+        assert self.final("2 BYE").startswith("SIP/2.0 200 ")
+
+    def __enter__(self) -> Phone:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+
+def in_each_second(edge: Edge, before: tuple[dict[str, Any], dict[str, Any]]) -> dict[str, tuple[int, int]]:
+    """How many calls came, and how many passed, since then."""
+    came, passed = items(edge, "came"), items(edge, "passed")
+    return {
+        second: (number, int(passed.get(second, 0)) - before[1].get(second, 0))
+        for second, count in came.items()
+        if (number := int(count) - before[0].get(second, 0))
+    }
+
+
+def test_as_many_calls_a_second_as_the_trunk_has_and_no_more(limits_acl: Acl, limited: Edge, tmp_path: Path) -> None:
+    """At 400 calls a second, of which 200 are let in: in every second exactly what the limit says."""
+    most, rate = 200, 400
+    trunk(limits_acl, limited, "fast", "127.0.60.1", most, ENDLESS)
+    for attempt in range(5):
+        before = items(limited, "came"), items(limited, "passed")
+        calls_at_a_rate(tmp_path, limited.place("udp"), "127.0.60.1", rate, 1000)
+        seconds = in_each_second(limited, before)
+        # sipp may repeat one, which comes and passes again and is no call.
+        assert sum(came for came, _ in seconds.values()) >= 1000
+        if any(came > most for came, _ in seconds.values()):
+            break
+        assert attempt < 4, f"the machine is too slow for {rate} calls a second: {seconds}"
+    refused = items(limited, "warp_limited")["callsPerSecond|fast|ACME"]
+    assert int(refused) == sum(came - passed for came, passed in seconds.values())
+    for came, passed in seconds.values():
+        assert min(came, most) <= passed <= min(came, most) * 1.05
+
+
+def test_calls_a_second_are_counted_across_transports_and_workers(limits_acl: Acl, limited: Edge) -> None:
+    most = 4
+    trunk(limits_acl, limited, "mixed", "127.0.61.0/24", most, ENDLESS)
+    before = items(limited, "came"), items(limited, "passed")
+    answers = [invite(limited, f"127.0.61.{n}", TRANSPORTS[n % 3]) for n in range(60)]
+    seconds = in_each_second(limited, before)
+    assert all(passed == min(came, most) for came, passed in seconds.values()), seconds
+    assert {answer.status for answer in answers} == {200, 503}
+    assert {answer.headers.get("retry-after") for answer in answers} == {None, "1"}
+    assert all(("retry-after" in answer.headers) == (answer.status == 503) for answer in answers)
+
+
+def test_calls_at_a_time_are_counted_across_transports_and_one_that_ends_makes_room(
+    limits_acl: Acl, limited: Edge
+) -> None:
+    trunk(limits_acl, limited, "narrow", "127.0.62.1", ENDLESS, 3)
+    with Phone(limited, "127.0.62.1") as phone:
+        assert phone.call() == 200
+        assert [invite(limited, "127.0.62.1", transport).status for transport in ("tcp", "tls")] == [200, 200]
+        for transport in TRANSPORTS:
+            answer = invite(limited, "127.0.62.1", transport)
+            assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        # What belongs to a call goes through, also where no call would; also without the Route.
+        phone.send(phone.within("INVITE", 5, routed=False))
+        assert phone.final("5 INVITE").startswith("SIP/2.0 200 ")
+        assert limited.status("127.0.62.1") == 200
+        phone.hang_up()
+    assert invite(limited, "127.0.62.1").status == 200
+    assert invite(limited, "127.0.62.1").status == 503
+    # Other trunks of the same customer have their own.
+    assert invite(limited, "127.0.0.2").status == 200
+    assert items(limited, "warp_limited")["concurrentCalls|narrow|ACME"] == 4
+    name = f'warp_acl_limited_total{{limit="concurrentCalls",proxy="{NETWORK}.61:9061",trunk="ACME/narrow"}}'
+    seconds_until(lambda: limited.metrics().get(name) == 4, LONGEST)
+
+
+def test_a_call_that_fails_makes_room(limits_acl: Acl, limited: Edge) -> None:
+    trunk(limits_acl, limited, "fails", "127.0.66.1", ENDLESS, 1)
+    busy = contact("127.0.66.1") + "X-Callee: busy\r\n"
+    assert [limited.ask("127.0.66.1", "INVITE", more=busy).status for _ in range(4)] == [486] * 4
+    assert [invite(limited, "127.0.66.1").status for _ in range(2)] == [200, 503]
+
+
+def test_calls_are_counted_again_where_their_number_is_too_large(limits_acl: Acl, limited: Edge) -> None:
+    trunk(limits_acl, limited, "drift", "127.0.67.1", ENDLESS, 3)
+    assert invite(limited, "127.0.67.1").status == 200
+    asked(limited, "htable.seti", "warp_calls", "drift|ACME", 1000)
+    # At most once a second.
+    seconds_until(lambda: invite(limited, "127.0.67.1").status == 200, LONGEST)
+    assert [invite(limited, "127.0.67.1").status for _ in range(2)] == [200, 503]
+    assert items(limited, "warp_calls")["drift|ACME"] == 3
+
+
+def test_a_call_that_is_repeated_counts_once(limits_acl: Acl, limited: Edge) -> None:
+    trunk(limits_acl, limited, "again", "127.0.63.1", ENDLESS, 2)
+    change(limits_acl, "again", calls_per_second=1)
+    seconds_until(lambda: items(limited, "trunk_limits")["again|ACME"] == "1|2", LONGEST)
+    with Phone(limited, "127.0.63.1") as phone:
+        assert phone.call() == 200
+        for _ in range(5):
+            assert phone.call() == 200
+    assert asked(limited, "dlg.profile_get_size", "warp_calls", "again|ACME") == 1
+    assert not [name for name in items(limited, "warp_limited") if "again" in name]
+
+
+def test_a_refused_call_that_is_repeated_gets_the_same_answer(limits_acl: Acl, limited: Edge) -> None:
+    trunk(limits_acl, limited, "full", "127.0.64.1", ENDLESS, 1)
+    with Phone(limited, "127.0.64.1") as first, Phone(limited, "127.0.64.1") as second:
+        assert first.call() == 200
+        assert second.call() == 503
+        first.hang_up()
+        assert second.call() == 503
+    assert items(limited, "warp_limited")["concurrentCalls|full|ACME"] == 1
+
+
+def test_a_changed_limit_is_set_without_a_reload(limits_acl: Acl, limited: Edge) -> None:
+    trunk(limits_acl, limited, "grows", "127.0.65.1", ENDLESS, 1)
+    assert [invite(limited, "127.0.65.1").status for _ in range(2)] == [200, 503]
+    reloads = limited.metric("warp_acl_reloads_total")
+    change(limits_acl, "grows", concurrent_calls=2)
+    seconds_until(lambda: invite(limited, "127.0.65.1").status == 200, LONGEST)
+    assert invite(limited, "127.0.65.1").status == 503
+    change(limits_acl, "grows", concurrent_calls=1)
+    seconds_until(lambda: items(limited, "trunk_limits")["grows|ACME"] == f"{ENDLESS}|1", LONGEST)
+    limits_acl.remove("127.0.65.1")
+    limits_acl.do("DELETE FROM accounts.trunk_groups WHERE name = 'grows'")
+    seconds_until(lambda: "grows|ACME" not in items(limited, "trunk_limits"), LONGEST)
+    assert limited.metric("warp_acl_reloads_total") == reloads
+    assert limited.metric("warp_acl_proxy_complete") == 1
+
+
+def test_a_call_without_a_contact_is_refused_because_it_could_not_be_counted(limited: Edge) -> None:
+    assert limited.ask("127.0.0.2", "INVITE").status == 400
+
+
+def test_settings_divide_a_limit_choose_the_answer_and_end_calls_whose_end_is_not_seen(
+    own_acl: Acl, tmp_path: Path
+) -> None:
+    """Two share a limit of 3: two calls each."""
+    settings = BOTH + "#!define WARP_LIMITED_FORBIDDEN\n#!define WARP_PROXIES_SHARE 2\n"
+    settings += '#!substdef "!WARP_LONGEST_CALL!1!g"\n'
+    proxy = SipProxy(
+        tmp_path / "sip", f"{NETWORK}.62", f"{NETWORK}.63", own_acl.database, protection=settings, reload=False
+    )
+    change(own_acl, "main", calls_per_second=ENDLESS, concurrent_calls=3)
+    try:
+        proxy.start()
+        edge = Edge(proxy)
+        # On a slow machine the first may be over before the third.
+        seconds_until(lambda: invite(edge, "127.0.0.2").status == 403, LONGEST)
+        assert items(edge, "warp_limited") == {"concurrentCalls|main|ACME": 1}
+        assert asked(edge, "dlg.profile_get_size", "warp_calls", "main|ACME") <= 2
+        seconds_until(lambda: invite(edge, "127.0.0.2").status == 200, LONGEST)
+    finally:
+        proxy.stop()
+
+
+def test_limits_are_in_the_snapshot(own_acl: Acl, tmp_path: Path) -> None:
+    change(own_acl, "main", calls_per_second=ENDLESS, concurrent_calls=1)
+    proxy = SipProxy(tmp_path / "sip", f"{NETWORK}.64", f"{NETWORK}.65", own_acl.database, protection=BOTH)
+    edge = Edge(proxy)
+    try:
+        with_snapshot(edge)
+        with away(own_acl):
+            seconds_until(lambda: edge.metric("warp_acl_database_up") == 0, LONGEST)
+            proxy.restart_kamailio()
+            assert [invite(edge, "127.0.0.2").status for _ in range(2)] == [200, 503]
+    finally:
+        proxy.stop()

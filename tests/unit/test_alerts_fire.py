@@ -1,0 +1,264 @@
+"""Every alert in the real Prometheus: silent while all is well, firing when it is not, and silent again."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from alerts.definition import scaled
+from alerts.definitions import ALERTS, BY_NAME
+from alerts.metrics import METRICS, named
+from tests.unit.promtool import (
+    GATEWAY,
+    PODS,
+    SQL,
+    STEP,
+    VALUES,
+    Counter,
+    Course,
+    Series,
+    gauge,
+    judged,
+    require_promtool,
+    run,
+)
+
+NAT = {**GATEWAY, "router_id": "1"}
+UPTIME = {"monitored_resource": "uptime_url", "host": "34.1.2.1", "check_id": "sip-1"}
+PROBED = {**PODS, "target": "34.1.2.1:5060", "transport": "udp"}
+PROXY = {**PODS, "proxy": "10.0.0.1:9061"}
+YEAR = 31_536_000.0
+
+
+def google(name: str, labels: Mapping[str, str], course: Course) -> Series:
+    (metric,) = [each for each in METRICS.values() if each.source == name]
+    return Series(metric.name, labels, course)
+
+
+def nat(path: str, course: Course, **labels: str) -> Series:
+    return google(f"router.googleapis.com/nat/{path}", {**NAT, **labels}, course)
+
+
+def sql(path: str, course: Course, **labels: str) -> Series:
+    return google(f"cloudsql.googleapis.com/database/{path}", {**SQL, **labels}, course)
+
+
+def check(location: str, good: float, bad: float) -> Series:
+    labels = {**UPTIME, "checker_location": location}
+    return google("monitoring.googleapis.com/uptime_check/check_passed", labels, gauge(good, bad))
+
+
+@dataclass(frozen=True)
+class Case:
+    """`labels`: of the one series that fires."""
+
+    alert: str
+    series: tuple[Series, ...]
+    labels: Mapping[str, str]
+    what: str = ""
+
+
+GATEWAY_NAME, DATABASE_ID = {"gateway_name": "warp-nat"}, {"database_id": "warp-prod:warp-db"}
+BY_PROXY = {"proxy": "10.0.0.1:9061"}
+NONE: dict[str, str] = {}
+STANDS_STILL: Course = lambda second, bad: 3600.0 if bad else float(second)  # noqa: E731
+LOG = (
+    # Another gateway, and another reason, are not ours.
+    nat("dropped_sent_packets_count", Counter(5, 5), reason="OUT_OF_RESOURCES", gateway_name="other"),
+    nat("dropped_sent_packets_count", Counter(5, 5), reason="ENDPOINT_INDEPENDENCE_CONFLICT"),
+)
+REJECTED = Series("warp_acl_rejected_total", PROXY, Counter(1, 3))
+CASES = (
+    Case(
+        "NatPacketsDropped",
+        (*LOG, nat("dropped_sent_packets_count", Counter(0, 0.1), reason="OUT_OF_RESOURCES")),
+        GATEWAY_NAME,
+    ),
+    Case("NatAllocationFailed", (nat("nat_allocation_failed", gauge(0, 1)),), GATEWAY_NAME),
+    Case(
+        "NatVmPortsNearEnd",
+        (nat("port_usage", gauge(800, 830)), nat("port_usage", gauge(10, 20), ip_protocol="6")),
+        GATEWAY_NAME,
+    ),
+    Case(
+        "NatPoolNearEnd",
+        tuple(nat("allocated_ports", gauge(50_000, 60_000), nat_ip=f"34.1.1.{host}") for host in (1, 2)),
+        GATEWAY_NAME,
+    ),
+    Case(
+        "EgressAddressUnknown",
+        (
+            nat("allocated_ports", gauge(64, 64), nat_ip="34.1.1.1"),
+            # A dot in the inventory's address is not any character.
+            nat("allocated_ports", gauge(0, 64), nat_ip="34.101.1"),
+        ),
+        {"nat_ip": "34.101.1"},
+    ),
+    Case(
+        "IngressUnreachable",
+        (check("eur", 1, 0), check("usa-iowa", 1, 0), check("apac", 1, 1), check("usa-oregon", 0, 1)),
+        {"check_id": "sip-1"},
+    ),
+    Case(
+        "SipProbeFailed",
+        (
+            Series("warp_sip_probe_success", PROBED, gauge(1, 0)),
+            Series("warp_sip_probe_success", PROBED | {"transport": "tcp"}, gauge(1, 1)),
+            # Another region's, in the same project.
+            Series("warp_sip_probe_success", PROBED | {"location": "us-east1"}, gauge(0, 0)),
+        ),
+        {"target": "34.1.2.1:5060", "transport": "udp"},
+    ),
+    Case("SipProbeMissing", (Series("warp_sip_probe_success", PROBED, gauge(1, None)),), {"namespace": "warp-core"}),
+    Case(
+        "NameMoved",
+        (Series("warp_dns_probe_success", {**PODS, "host": "sip.ringer.tel"}, gauge(1, 0)),),
+        {"host": "sip.ringer.tel"},
+    ),
+    Case(
+        "CertificateNearEnd",
+        (
+            Series("warp_tls_not_after_seconds", PODS, gauge(YEAR, 0.29 * YEAR)),
+            Series("warp_tls_not_before_seconds", PODS, gauge(0, -0.71 * YEAR)),
+        ),
+        NONE,
+    ),
+    Case(
+        "CertificateNotServed",
+        (
+            Series("warp_tls_not_after_seconds", PODS, gauge(YEAR, YEAR)),
+            Series("warp_tls_served_not_after_seconds", PROXY, gauge(YEAR, YEAR / 2)),
+            Series("warp_tls_served_not_after_seconds", PROXY | {"proxy": "other"}, gauge(YEAR, YEAR)),
+        ),
+        BY_PROXY,
+    ),
+    Case(
+        "CertificateRenewalFails",
+        (Series("warp_tls_last_failure", {**PODS, "cause": "propagation"}, gauge(0, 1)),),
+        {"cause": "propagation"},
+    ),
+    Case("AclStale", (Series("warp_acl_proxy_tables_timestamp_seconds", PROXY, STANDS_STILL),), BY_PROXY),
+    Case("AclIncomplete", (Series("warp_acl_proxy_complete", PROXY, gauge(1, 0)),), BY_PROXY),
+    Case("RequestsWithoutTable", (Series("warp_acl_no_table_total", PROXY, Counter(0, 0.1)),), BY_PROXY),
+    Case(
+        "ProxyUnreachable",
+        (
+            Series("warp_acl_proxy_up", PROXY | {"instance": "a"}, gauge(1, 0)),
+            Series("warp_acl_proxy_up", PROXY | {"proxy": "other"}, gauge(1, 1)),
+        ),
+        BY_PROXY,
+    ),
+    Case(
+        "NoReloader",
+        tuple(
+            Series("warp_acl_leading", {**PODS, "instance": each}, gauge(lead, 0))
+            for each, lead in (("a", 1), ("b", 0))
+        ),
+        NONE,
+        "none leads",
+    ),
+    Case("NoReloader", (Series("warp_acl_leading", PODS, gauge(1, None)),), NONE, "none is there"),
+    Case("UnauthorisedAttempts", (REJECTED, Series("warp_acl_silenced_total", PROXY, Counter(0, 15))), NONE),
+    Case(
+        "TrunkLimitHit",
+        (
+            Series("warp_acl_proxy_up", PROXY, gauge(1, 1)),
+            Series(
+                "warp_acl_limited_total", {**PROXY, "trunk": "acme/main", "limit": "callsPerSecond"}, Counter(0.01, 1)
+            ),
+        ),
+        {"trunk": "acme/main", "limit": "callsPerSecond"},
+    ),
+    Case(
+        "DatabaseUnreachable",
+        tuple(Series("warp_acl_database_up", {**PODS, "instance": each}, gauge(1, 0)) for each in ("a", "b")),
+        NONE,
+    ),
+    Case("DatabaseDown", (sql("up", gauge(1, 0)),), DATABASE_ID, "reported as down"),
+    Case("DatabaseDown", (sql("up", gauge(1, None)),), DATABASE_ID, "nothing is reported"),
+    Case(
+        "DatabaseConnections",
+        tuple(sql("postgresql/num_backends", gauge(9, 11), database=each) for each in ("warp", "postgres")),
+        DATABASE_ID,
+    ),
+    Case("DatabaseDisk", (sql("disk/utilization", gauge(0.84, 0.86)),), DATABASE_ID),
+    Case("ReplicaLag", (sql("replication/replica_lag", gauge(59, 61)),), DATABASE_ID),
+    Case("ReplicaNotReplicating", (sql("replication/replica_lag", gauge(0, -1)),), DATABASE_ID),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.alert} {case.what}".strip())
+def test_it_is_silent_then_fires_then_resolves(case: Case, tmp_path: Path) -> None:
+    assert judged(tmp_path, BY_NAME[case.alert], case.series, case.labels) == ""
+
+
+def test_every_alert_has_a_case_and_its_series_are_the_metrics_that_it_reads() -> None:
+    assert [each.name for each in ALERTS] == list(dict.fromkeys(case.alert for case in CASES))
+    for case in CASES:
+        assert {each.metric for each in case.series} == named(BY_NAME[case.alert].expression)
+        for each in case.series:
+            assert set(each.labels) <= METRICS[each.metric].labels, f"{each.metric} has no such label"
+            assert (METRICS[each.metric].kind == "counter") == isinstance(each.course, Counter)
+
+
+def test_promtool_objects_to_an_alert_that_never_fires(tmp_path: Path) -> None:
+    case = next(each for each in CASES if each.alert == "AclStale")
+    deaf = replace(BY_NAME["AclStale"], expression=f"{BY_NAME['AclStale'].expression} + 1e9")
+    assert "exp" in judged(tmp_path, deaf, case.series, case.labels)
+
+
+@pytest.mark.parametrize(("rate", "fires"), [(34, False), (36, True)])
+def test_unauthorised_attempts_are_compared_with_the_usual(rate: int, fires: bool, tmp_path: Path) -> None:
+    """3 a second for a day: 5 + 10 * 3 are not unusual."""
+    alert, minutes = BY_NAME["UnauthorisedAttempts"], 26 * 60
+    counted = [3 * 60 * minute for minute in range(minutes)]
+    counted += [counted[-1] + rate * 60 * minute for minute in range(1, 15)]
+    labels = ",".join(f'{name}="{value}"' for name, value in PROXY.items())
+    series = {"series": f"warp_acl_rejected_total{{{labels}}}", "values": " ".join(map(str, counted))}
+    tests = [
+        {
+            "expr": 'count(ALERTS{alertstate="firing"})',
+            "eval_time": f"{minutes + 12}m",
+            "exp_samples": [{"labels": "{}", "value": 1}] if fires else [],
+        }
+    ]
+    assert run(tmp_path, [alert], [series], tests, step=60) == ""
+
+
+def test_the_first_refusals_of_a_limit_count_and_neither_another_reloader_nor_a_gap_is_one(tmp_path: Path) -> None:
+    """A counter that begins with 50 has no increase; one that another pod goes on with has none either."""
+    labels = ",".join(
+        f'{name}="{value}"' for name, value in {**PROXY, "trunk": "a/b", "limit": "callsPerSecond"}.items()
+    )
+    series = [
+        {"series": f'warp_acl_limited_total{{{labels},instance="{pod}"}}', "values": values}
+        for pod, values in (("old", "_x9 50x20 _x60"), ("new", "_x29 50x20 _x19 50x60"))
+    ]
+    known = ",".join(f'{name}="{value}"' for name, value in PROXY.items())
+    series.append({"series": f"warp_acl_proxy_up{{{known}}}", "values": "1x50 _x18 1x60"})
+    firing = 'count(ALERTS{alertstate="firing"})'
+    tests = [
+        {"expr": firing, "eval_time": f"{minute}m", "exp_samples": [{"labels": "{}", "value": 1}] if fires else []}
+        for minute, fires in ((8, False), (12, True), (20, False), (32, False), (72, False), (90, False))
+    ]
+    assert run(tmp_path, [BY_NAME["TrunkLimitHit"]], series, tests, step=60) == ""
+
+
+def test_the_rule_file_is_one(tmp_path: Path) -> None:
+    """All of it, as written for a Prometheus; scaled, too."""
+    for factor in (1, 0.01):
+        assert run(tmp_path, [replace(each) for each in ALERTS], [], []) == ""
+        (tmp_path / "scaled.yml").write_text((tmp_path / "rules.yml").read_text())
+        done = subprocess.run([require_promtool(), "check", "rules", "scaled.yml"], cwd=tmp_path, check=False)
+        assert done.returncode == 0, factor
+
+
+def test_scaling_touches_durations_alone() -> None:
+    expression = BY_NAME["UnauthorisedAttempts"].filled(VALUES)
+    short = scaled(expression, 1 / 30)
+    assert short.replace("[10s]", "[5m]").replace("[2880s]", "[1d]").replace("offset 120s", "offset 1h") == expression
+    assert STEP == 30
