@@ -93,6 +93,11 @@ def customer_guide(selection: Selection) -> Document:
             ("Answer", "Meaning", "What to do"),
             [
                 (
+                    "400 Bad Contact",
+                    "An INVITE without a valid Contact header field.",
+                    "Correct it in your system (RFC 3261, section 8.1.1.8).",
+                ),
+                (
                     "403 Forbidden",
                     "We do not accept the call. If every request gets it, its source address is not one that we have"
                     " for you: often the outside address of a NAT, or a new line.",
