@@ -62,16 +62,7 @@ class TlsCertificate(pulumi.ComponentResource):
         assert tls
         names = certificate_names(settings)
         if acl and tls.issuer and enforcement and enforcement.reloader:
-            renewal = Renewal(
-                tls,
-                names,
-                settings.dns,
-                settings.project,
-                settings.ingress,
-                enforcement.reloader,
-                enforcement.token_rotation > 0,
-                settings.labels,
-            )
+            renewal = Renewal(settings, tls, enforcement.reloader, names, rotated=enforcement.token_rotation > 0)
             self._declare(renewal, acl)
         self.register_outputs({"secret": tls.secret, "names": list(names)})
 
@@ -145,7 +136,8 @@ class TlsCertificate(pulumi.ComponentResource):
 
     def _let_it_change_records(self, renewal: Renewal) -> None:
         """At Cloud DNS: the pod acts as a Google service account, which may change the records of one zone."""
-        account, project = renewal.tls.service_account or "", renewal.project
+        account, project = renewal.tls.service_account or "", self._settings.project
+        pod_of = f"{self._settings.ingress.namespace}/{renewal.tls.name}"
         ZoneMember(
             f"{self._name}-zone",
             {
@@ -161,7 +153,7 @@ class TlsCertificate(pulumi.ComponentResource):
             {
                 "serviceAccountId": f"projects/{_project_of(account)}/serviceAccounts/{account}",
                 "role": MAY_ACT_AS,
-                "member": f"serviceAccount:{project}.svc.id.goog[{renewal.ingress.namespace}/{renewal.tls.name}]",
+                "member": f"serviceAccount:{project}.svc.id.goog[{pod_of}]",
             },
             self._options(),
         )

@@ -6,7 +6,7 @@ What it does is in `kamailio/renewer/`. It runs the reloader's image.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ import pulumi
 
 from components.acl_enforcement import RPC_KEY, RPC_KEY_BEFORE
 from components.workload import DNS_PORT, Workload, both, pods
+from settings import Settings
 from settings.dns import Dns
 from settings.ingress import Ingress
 from settings.tls import Tls
@@ -36,22 +37,29 @@ METADATA = (("169.254.169.254/32", 80), ("169.254.169.252/32", 988))
 
 @dataclass(frozen=True)
 class Renewal:
-    """All that the renewer is configured with. `names`: the domain first; `rotated`: whether there is an RPC token of
-    before."""
+    """All that the renewer is configured with; `tls` and `reloader` are those of `settings`. `names`: the domain first;
+    `rotated`: whether there is an RPC token of before."""
 
+    settings: Settings
     tls: Tls
-    names: Sequence[str]
-    dns: Dns
-    project: str
-    ingress: Ingress
     reloader: Reloader
+    names: Sequence[str]
     rotated: bool
-    labels: Mapping[str, str]
+
+    @property
+    def dns(self) -> Dns:
+        """The zone."""
+        return self.settings.dns
+
+    @property
+    def ingress(self) -> Ingress:
+        """The proxies."""
+        return self.settings.ingress
 
     @property
     def workload(self) -> Workload:
         """What it is in the cluster."""
-        return Workload(self.tls.name, self.ingress.namespace, self.labels, STATUS_PORT)
+        return Workload(self.tls.name, self.ingress.namespace, self.settings.labels, STATUS_PORT)
 
     @property
     def at_cloud_dns(self) -> bool:
@@ -80,7 +88,7 @@ def configuration(of: Renewal) -> dict[str, str]:
         host = {
             "host": "cloudDns",
             "api": "https://dns.googleapis.com",
-            "project": of.project,
+            "project": of.settings.project,
             "zone": of.zone,
             "domain": domain,
         }

@@ -107,7 +107,9 @@ def test_kamailio_gets_its_fragments_and_the_databases_authority() -> None:
 def test_the_limit_per_source_is_for_the_ports_that_callers_reach() -> None:
     def ports(edge: Edge) -> str:
         (line,) = re.findall(
-            r"^define PORTS = \{ (.*) \}$", one(edge, CONFIG_MAP).inputs["data"]["limits.nft"], re.MULTILINE
+            r"^define PORTS = \{ (.*) \}$",
+            edge.named("acl-enforcement-fragments").inputs["data"]["limits.nft"],
+            re.MULTILINE,
         )
         return str(line)
 
