@@ -13,7 +13,7 @@ import pulumi
 import optional
 import outputs
 from components.acl_enforcement import AclEnforcement, AclEnforcementArgs, refuse_skipped_token
-from components.admission import Admission, admission
+from components.admission import admission
 from components.cloud_dns.host import look_up_zone
 from components.cluster import kubernetes
 from components.database import TrunkDatabase
@@ -22,7 +22,7 @@ from components.dns import SipDns
 from components.dns_host import SipDnsArgs, look_before_caa
 from components.egress import NatEgressPool
 from components.ingress import SipIngress, refuse_cut
-from components.load_balancer import WayIn, explain_pending
+from components.load_balancer import Admission, WayIn, explain_pending
 from components.trunk_acl.schema import TrunkAclSchema, refuse_skipped_rotation, trunk_files
 from components.trunk_acl.trunk_files import TrunkFiles
 from engine.record import OwnersReader, Record, last_update, outputs_of, owners_reader
