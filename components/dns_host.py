@@ -74,5 +74,5 @@ def look_before_caa(dns: Dns, tls: Tls) -> None:
     `RefusedError` for a zone whose DNSSEC chain is broken."""
     from components.dns_chain import look  # noqa: PLC0415 - a DNS library, which other stacks do without
 
-    if advice := look(dns.domain, tls.name_servers):
+    if advice := look(dns.domain, tls.resolvers):
         pulumi.log.warn(advice)

@@ -65,8 +65,8 @@ class Record:
     def anew(self) -> Record:
         """Another account; what is known of the certificate, and of how often there was one, stays."""
         return replace(
-            new(), directory=self.directory, attempted=self.attempted, issued=self.issued, successes=self.successes, source=self.source,
-            leftover=self._published(),
+            new(), directory=self.directory, attempted=self.attempted, issued=self.issued, successes=self.successes,
+            source=self.source, leftover=self._published(),
         )  # fmt: skip
 
     def _published(self) -> tuple[tuple[str, str], ...]:
