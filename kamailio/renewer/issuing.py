@@ -111,6 +111,7 @@ class Issuer:
                     # Before they are published: after a crash it is known what has to be removed.
                     order = replace(order, published=tuple(dict.fromkeys((*order.published, *values))))
                     self._save(replace(record, order=order))
+                    self._look_at_delegations(todo)
                     self._publish(values)
                     self._answer(todo)
                 pair = self._checked(self._authority.finished(order), order.key)
@@ -126,6 +127,8 @@ class Issuer:
         """Of the authorizations that are not valid yet: a CA reuses those of earlier orders."""
         found = []
         for each in self._authority.authorizations(order):
+            if each.body.identifier.value not in order.names:
+                raise OrderLostError("authorization", f"{each.body.identifier.value} is not a name of the order")
             if each.body.status == messages.STATUS_PENDING:
                 found.append((each, dns_challenge(each)))
             elif each.body.status != messages.STATUS_VALID:
@@ -136,11 +139,14 @@ class Issuer:
     def _place(self, authorization: messages.AuthorizationResource) -> str:
         return challenge_name(authorization.body.identifier.value, self._configuration.challenge_domain)
 
+    def _look_at_delegations(self, challenges: list[Challenge]) -> None:
+        if domain := self._configuration.challenge_domain:
+            for authorization, _ in challenges:
+                name = authorization.body.identifier.value
+                self._servers.delegated(name, challenge_name(name, domain))
+
     def _publish(self, values: tuple[tuple[str, str], ...]) -> None:
         """Write every value, and wait until all name servers give them."""
-        if self._configuration.challenge_domain:
-            for name in self._configuration.names:
-                self._servers.delegated(name, challenge_name(name, self._configuration.challenge_domain))
         self._add(values)
         left, pause, lacks = self._propagation_seconds, FIRST_LOOK, "nothing"
         for name, value in values:

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from kamailio.renewer import certificate, hosts, patience, record
@@ -88,6 +89,7 @@ class Service:
                 self._attempt(kept, due)
             else:
                 self._well()
+            self._tidy()
         except ChangedError:
             log.info("the Secret was changed by another one; looking again")
         except Failure as failure:
@@ -204,6 +206,19 @@ class Service:
         """Made for each attempt: nonces of before are worth nothing after days."""
         return Authority(self._settings.configuration, self._settings.hmac_file, self._wait)
 
+    def _issuer(self, good_until: datetime | None = None) -> Issuer:
+        configuration = self._settings.configuration
+        return Issuer(
+            configuration=configuration,
+            authority=self._authority(),
+            host=hosts.of(configuration, self._wait),
+            servers=NameServers(configuration.name_servers, self._wait),
+            save=self._save,
+            waits=self._wait,
+            propagation_seconds=self._settings.propagation_seconds,
+            good_until=good_until,
+        )
+
     def _attempt(self, kept: Record, due: Due) -> None:
         if patience.waits(kept, time.time(), changed=due.changed):
             if kept.cause:
@@ -217,19 +232,10 @@ class Service:
         kept = replace(kept, failures=kept.failures + 1, not_before=now + pause, attempted=now)
         self._save(kept)
         configuration = self._settings.configuration
-        issuer = Issuer(
-            configuration=configuration,
-            authority=self._authority(),
-            host=hosts.of(configuration, self._wait),
-            servers=NameServers(configuration.name_servers, self._wait),
-            save=self._save,
-            waits=self._wait,
-            propagation_seconds=self._settings.propagation_seconds,
-            good_until=self._pair.ends if self._pair and not due.changed else None,
-        )
+        good_until = self._pair.ends if self._pair and not due.changed else None
         try:
             with anything("the attempt"):
-                pair, done = issuer.issue(kept)
+                pair, done = self._issuer(good_until).issue(kept)
             done = replace(patience.succeeded(done, pair, time.time()), source=configuration.source)
             self._write({CHAIN: pair.chain, KEY: pair.key, ACCOUNT: done.json()})
         except Failure as failure:
@@ -241,8 +247,12 @@ class Service:
         log.info("a certificate until %s for %s", pair.ends, ", ".join(configuration.names))
         self._has(pair, since=0)
         self._well()
-        if done.leftover:
-            self._save(issuer.tidied(done))
+
+    def _tidy(self) -> None:
+        """Once the certificate is in the Secret: the values that were published for it are taken away, also those that
+        an earlier pod did not come to."""
+        if self._record and self._record.leftover:
+            self._save(self._issuer().tidied(self._record))
 
     def _failed(self, failure: Failure) -> None:
         assert self._record is not None

@@ -153,6 +153,22 @@ def test_a_stack_with_caa_records_looks_before_it_declares_anything(server: Serv
         declare(with_tls(tls))
 
 
+def test_the_preview_says_which_cas_are_locked_out(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", said.append)
+    caa: dict[str, list[str]] = {"accountUris": [ACCOUNT]}
+    declare(with_tls(AT_CLOUD_DNS | {"caa": caa, "resolvers": [server.place]}))
+    assert said == [
+        "CAA: no CA but letsencrypt.org can issue certificates, and no CA can issue wildcard certificates for any name"
+        " of ringer.tel, the web site's too; list other CAs in tls.caa.others and tls.caa.wildcards"
+        " (docs/certificates.md)"
+    ]
+    said.clear()
+    caa |= {"others": ["pki.goog"], "wildcards": ["pki.goog"]}
+    declare(with_tls(AT_CLOUD_DNS | {"caa": caa, "resolvers": [server.place]}))
+    assert said == []
+
+
 def test_a_stack_without_caa_records_asks_nobody(server: Server) -> None:
     declare(with_tls(AT_CLOUD_DNS | {"resolvers": [server.place]}))
     assert server.asked == []
