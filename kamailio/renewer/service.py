@@ -259,12 +259,14 @@ class Service:
         self._status.failed()
         earliest = time.time() + min(failure.retry_after, patience.LONGEST_RETRY_AFTER)
         kept = replace(self._record, cause=failure.cause, not_before=max(earliest, self._record.not_before))
-        left = kept.not_before - time.time()
-        self._tell(failure, f"; failure {kept.failures} in a row, the next attempt in {left:.0f} s")
-        if isinstance(failure, ChangedError):
-            # It is read again first; the time of the next attempt is in it already.
-            raise failure
-        self._save(kept)
+        try:
+            # Read again first, where another one wrote it; the time of the next attempt is in it already.
+            if isinstance(failure, ChangedError):
+                raise failure
+            self._save(kept)
+        finally:
+            left = kept.not_before - time.time()
+            self._tell(failure, f"; failure {kept.failures} in a row, the next attempt in {left:.0f} s")
 
     def _save(self, kept: Record) -> None:
         self._write({ACCOUNT: kept.json()})
