@@ -48,7 +48,7 @@ def everything() -> Iterator[Result]:
         trunks = _trunks_by_address(folder / "trunks")
         config["warp-edge:trunkAcl"]["trunks"] = str(trunks)
         plain.prepare(config)
-        full.prepare(_with_everything(config))
+        full.prepare(_with_everything(config, "{}:{}".format(*ours.dns_endpoint())))
         for each in (plain, full):
             _up(each)
         sizes = {each: len(each.cli.preview().steps) for each in (plain, full)}
@@ -77,7 +77,7 @@ def _trunks_by_address(folder: Path) -> Path:
     return folder
 
 
-def _with_everything(config: dict[str, Any]) -> dict[str, Any]:
+def _with_everything(config: dict[str, Any], name_server: str) -> dict[str, Any]:
     more = copy.deepcopy(config)
     more["warp-edge:ingress"]["admit"] = "customers"
     more["warp-edge:trunkAcl"]["enforcement"] |= {
@@ -96,6 +96,8 @@ def _with_everything(config: dict[str, Any]) -> dict[str, Any]:
             "issuer": "letsEncrypt",
             "contact": ["noc@example.com"],
             "serviceAccount": f"{RENEWER}@{config['gcp:project']}.iam.gserviceaccount.com",
+            "nameServers": [name_server],
+            "caa": {"accountUris": ["https://acme-v02.api.letsencrypt.org/acme/acct/1"]},
         },
     }
 
