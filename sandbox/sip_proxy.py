@@ -34,6 +34,7 @@ from local_cloud import marks
 from local_cloud.layout import GUEST_MARK
 from local_cloud.postgres.account import Account, private_file
 from sandbox.layout import SandboxError
+from sandbox.sip_proxy_configuration import CONFIGURATION
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 # What `certificates.py` keeps, for as long as the proxy runs.
@@ -41,66 +42,6 @@ CERTIFICATES: Final = "certificates"
 PACKAGES: Final = ("kamailio", "kamailio-postgres-modules", "kamailio-tls-modules")
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 10.0
-
-CONFIGURATION: Final = """#!KAMAILIO
-# Written by sandbox/sip_proxy.py: the minimum that the fragments need around them.
-#!substdef "!WARP_RPC_DATAGRAMS!udp:{tcp}:{rpc_port}!g"
-#!substdef "!WARP_RPC_LISTEN!tcp:{tcp}:{rpc_port}!g"
-#!substdef "!WARP_RPC_PORT!{rpc_port}!g"
-#!substdef "!WARP_TLS_LISTEN!tls:{tcp}:{tls_port}!g"
-#!substdef "!WARP_TLS_RELOAD_LISTEN!tcp:{tcp}:{reload_port}!g"
-#!substdef "!WARP_TLS_RELOAD_PORT!{reload_port}!g"
-#!substdef "!WARP_TLS_CONFIG!{folder}/tls.cfg!g"
-{defines}
-debug=2
-log_stderror=yes
-children=2
-{listens}
-import_file "{folder}/{dedicated}"
-loadmodule "textops.so"
-include_file "{folder}/tls_listen.cfg"
-include_file "{folder}/ip_auth.cfg"
-include_file "{folder}/rpc.cfg"
-include_file "{folder}/trunk_limits.cfg"
-include_file "{folder}/hep.cfg"
-
-#!ifdef WARP_CONCURRENT_CALLS
-# Calls are counted where they go through: to a callee who is this proxy again.
-listen=udp:{udp}:{callee_port}
-#!endif
-
-request_route {{
-#!ifdef WARP_CONCURRENT_CALLS
-    if ($Rp == {callee_port}) {{
-        append_to_reply("X-WARP-BAN: $hdr(X-WARP-BAN)\\r\\nX-WARP-Trunk: $hdr(X-WARP-Trunk)\\r\\n");
-        append_to_reply("Contact: <sip:callee@callee.invalid>\\r\\n");
-        sl_send_reply("200", "OK");
-        exit;
-    }}
-    if ($tt != $null && loose_route()) {{
-        t_relay_to_udp("{udp}", "{callee_port}");
-        exit;
-    }}
-#!endif
-    route(IP_AUTH);
-    route(WARP_CAPTURE);
-    route(WARP_TRUNK_LIMITS);
-    if (is_method("ACK")) {{
-        exit;
-    }}
-#!ifdef WARP_CONCURRENT_CALLS
-    if (method == INVITE) {{
-        remove_hf_re("^X-WARP-");
-        append_hf("X-WARP-BAN: $avp(warp_ban)\\r\\nX-WARP-Trunk: $avp(warp_trunk)\\r\\n");
-        record_route();
-        t_relay_to_udp("{udp}", "{callee_port}");
-        exit;
-    }}
-#!endif
-    append_to_reply("X-WARP-BAN: $avp(warp_ban)\\r\\nX-WARP-Trunk: $avp(warp_trunk)\\r\\n");
-    sl_send_reply("200", "OK");
-}}
-"""
 
 
 @dataclass(frozen=True)
@@ -236,6 +177,14 @@ class SipProxy:
             return False
 
     # Inspection
+
+    def place(self, transport: str) -> tuple[str, int]:
+        """Address and port of `udp`, `tcp` or `tls`."""
+        return {
+            "udp": (self.udp_address, self.port),
+            "tcp": (self.tcp_address, self.port),
+            "tls": (self.tcp_address, self.tls_port),
+        }[transport]
 
     def rpc(self, seconds: float = 2.0, *, over_http: bool = False) -> Rpc:
         """The proxy's own RPC, as the reloader uses it."""

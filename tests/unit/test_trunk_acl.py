@@ -12,6 +12,7 @@ import pytest
 from components import acl_enforcement
 from components.trunk_acl.schema import refuse_skipped_rotation, trunk_files
 from components.trunk_acl.trunk_files import TrunkFiles
+from components.workload import checksum
 from engine import record
 from engine.refusal import RefusedError
 from engine.tokens import ACL_ENFORCEMENT
@@ -106,7 +107,9 @@ def test_kamailio_gets_its_fragments_and_the_databases_authority() -> None:
 def test_the_limit_per_source_is_for_the_ports_that_callers_reach() -> None:
     def ports(edge: Edge) -> str:
         (line,) = re.findall(
-            r"^define PORTS = \{ (.*) \}$", one(edge, CONFIG_MAP).inputs["data"]["limits.nft"], re.MULTILINE
+            r"^define PORTS = \{ (.*) \}$",
+            edge.named("acl-enforcement-fragments").inputs["data"]["limits.nft"],
+            re.MULTILINE,
         )
         return str(line)
 
@@ -166,8 +169,8 @@ def test_no_password_can_be_tried_on_the_secrets_checksum() -> None:
     found = acl_enforcement.keyed_checksum(environment)
     other = acl_enforcement.keyed_checksum({**environment, acl_enforcement.RPC_KEY: "two"})
     plain = {
-        acl_enforcement.checksum(environment),
-        acl_enforcement.checksum({**environment, acl_enforcement.RPC_KEY: ""}),
+        checksum(environment),
+        checksum({**environment, acl_enforcement.RPC_KEY: ""}),
     }
     assert len({found, other, *plain}) == 4
 
