@@ -74,39 +74,43 @@ def start(proxy: SipProxy, wish: Wish) -> str:
     return ""
 
 
-def run(wish: Wish) -> None:
-    """Until it is stopped."""
-    directory = Path(wish.directory)
-    folder = directory / CERTIFICATES
-    proxy = SipProxy(directory, "", wish.host, Database("", 0, "", "", "", ""))
-    secret = SecretApi(folder / "account", wish.host)
-    secret.followers.append(lambda data: _follow(proxy, data))
-    pebble = Pebble(folder / "pebble", wish.host, wish.name_server)
-    pebble.start()
-    dns = dict(wish.dns)
-    environment = {**os.environ, "WARP_ACL_RPC_TOKEN": proxy.token}
-    if dns["host"] == "cloudDns":
-        api = DnsApi(Cloud(Path(wish.cloud)), wish.host)
-        dns["api"], environment["GCE_METADATA_HOST"] = f"http://{api.place}", api.place
-    else:
-        _private(folder / "token", wish.token)
-        environment["WARP_TLS_GANDI_TOKEN_FILE"] = str(folder / "token")
-    configuration = {
-        "directory": pebble.directory,
-        "directoryRoots": str(pebble.roots),
-        "contact": ["mailto:noc@example.com"],
-        "profile": PROFILE,
-        "key": "rsa2048",
-        "names": list(wish.names),
-        "renewAtRemaining": 0.33,
-        "dns": dns,
-        "nameServers": [wish.name_server],
-        "secret": {"namespace": NAMESPACE, "name": NAME},
-    }
-    (folder / "renewer.json").write_text(json.dumps(configuration, indent=1))
-    renewer = subprocess.Popen(
-        [sys.executable, "-m", "kamailio.renewer"], cwd=ROOT, stdin=subprocess.DEVNULL,
-        env=environment | {
+class Issuing:
+    """What the renewer of a proxy talks to, and its configuration: a CA that has yet to be started, and a Secret that
+    the proxy's files follow."""
+
+    def __init__(self, wish: Wish) -> None:
+        directory = Path(wish.directory)
+        self.folder, self._wish = directory / CERTIFICATES, wish
+        self.proxy = SipProxy(directory, "", wish.host, Database("", 0, "", "", "", ""))
+        self.secret = SecretApi(self.folder / "account", wish.host)
+        self.secret.followers.append(lambda data: _follow(self.proxy, data))
+        self.pebble = Pebble(self.folder / "pebble", wish.host, wish.name_server)
+
+    def environment(self) -> dict[str, str]:
+        """Write the renewer's files; the variables that name them."""
+        wish, folder, dns = self._wish, self.folder, dict(self._wish.dns)
+        more: dict[str, str] = {}
+        if dns["host"] == "cloudDns":
+            api = DnsApi(Cloud(Path(wish.cloud)), wish.host)
+            dns["api"], more["GCE_METADATA_HOST"] = f"http://{api.place}", api.place
+        else:
+            _private(folder / "token", wish.token)
+            more["WARP_TLS_GANDI_TOKEN_FILE"] = str(folder / "token")
+        configuration = {
+            "directory": self.pebble.directory,
+            "directoryRoots": str(self.pebble.roots),
+            "contact": ["mailto:noc@example.com"],
+            "profile": PROFILE,
+            "key": "rsa2048",
+            "names": list(wish.names),
+            "renewAtRemaining": 0.33,
+            "dns": dns,
+            "nameServers": [wish.name_server],
+            "secret": {"namespace": NAMESPACE, "name": NAME},
+        }
+        (folder / "renewer.json").write_text(json.dumps(configuration, indent=1))
+        return more | {
+            "WARP_ACL_RPC_TOKEN": self.proxy.token,
             "WARP_TLS_CONFIG": str(folder / "renewer.json"),
             "WARP_ACL_PROXIES": wish.host,
             "WARP_TLS_STATUS_LISTEN": f"{wish.host}:{STATUS_PORT}",
@@ -114,14 +118,25 @@ def run(wish: Wish) -> None:
             "WARP_TLS_WATCH_SECONDS": "5",
             "WARP_TLS_MOUNT_SECONDS": "0.5",
             "KUBERNETES_SERVICE_HOST": wish.host,
-            "KUBERNETES_SERVICE_PORT": str(secret.port),
-        },
-    )  # fmt: skip
-    authority = pebble.issuer()
+            "KUBERNETES_SERVICE_PORT": str(self.secret.port),
+        }
+
+
+def run(wish: Wish) -> None:
+    """Until it is stopped."""
+    issuing = Issuing(wish)
+    issuing.pebble.start()
+    renewer = subprocess.Popen(
+        [sys.executable, "-m", "kamailio.renewer"],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | issuing.environment(),
+    )
+    authority = issuing.pebble.issuer()
     while renewer.poll() is None and not _verifies(wish, authority):
         time.sleep(0.1)
-    proxy.authority_file.write_text(authority)
-    (folder / "ready").touch()
+    issuing.proxy.authority_file.write_text(authority)
+    (issuing.folder / "ready").touch()
     renewer.wait()
 
 
