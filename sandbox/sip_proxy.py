@@ -34,6 +34,7 @@ from local_cloud import marks
 from local_cloud.layout import GUEST_MARK
 from local_cloud.postgres.account import Account, private_file
 from sandbox.layout import SandboxError
+from sandbox.sip_configuration import CONFIGURATION, configuration
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 # What `certificates.py` keeps, for as long as the proxy runs.
@@ -41,66 +42,6 @@ CERTIFICATES: Final = "certificates"
 PACKAGES: Final = ("kamailio", "kamailio-postgres-modules", "kamailio-tls-modules")
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 10.0
-
-CONFIGURATION: Final = """#!KAMAILIO
-# Written by sandbox/sip_proxy.py: the minimum that the fragments need around them.
-#!substdef "!WARP_RPC_DATAGRAMS!udp:{tcp}:{rpc_port}!g"
-#!substdef "!WARP_RPC_LISTEN!tcp:{tcp}:{rpc_port}!g"
-#!substdef "!WARP_RPC_PORT!{rpc_port}!g"
-#!substdef "!WARP_TLS_LISTEN!tls:{tcp}:{tls_port}!g"
-#!substdef "!WARP_TLS_RELOAD_LISTEN!tcp:{tcp}:{reload_port}!g"
-#!substdef "!WARP_TLS_RELOAD_PORT!{reload_port}!g"
-#!substdef "!WARP_TLS_CONFIG!{folder}/tls.cfg!g"
-{defines}
-debug=2
-log_stderror=yes
-children=2
-{listens}
-import_file "{folder}/{dedicated}"
-loadmodule "textops.so"
-include_file "{folder}/tls_listen.cfg"
-include_file "{folder}/ip_auth.cfg"
-include_file "{folder}/rpc.cfg"
-include_file "{folder}/trunk_limits.cfg"
-include_file "{folder}/hep.cfg"
-
-#!ifdef WARP_CONCURRENT_CALLS
-# Calls are counted where they go through: to a callee who is this proxy again.
-listen=udp:{udp}:{callee_port}
-#!endif
-
-request_route {{
-#!ifdef WARP_CONCURRENT_CALLS
-    if ($Rp == {callee_port}) {{
-        append_to_reply("X-WARP-BAN: $hdr(X-WARP-BAN)\\r\\nX-WARP-Trunk: $hdr(X-WARP-Trunk)\\r\\n");
-        append_to_reply("Contact: <sip:callee@callee.invalid>\\r\\n");
-        sl_send_reply("200", "OK");
-        exit;
-    }}
-    if ($tt != $null && loose_route()) {{
-        t_relay_to_udp("{udp}", "{callee_port}");
-        exit;
-    }}
-#!endif
-    route(IP_AUTH);
-    route(WARP_CAPTURE);
-    route(WARP_TRUNK_LIMITS);
-    if (is_method("ACK")) {{
-        exit;
-    }}
-#!ifdef WARP_CONCURRENT_CALLS
-    if (method == INVITE) {{
-        remove_hf_re("^X-WARP-");
-        append_hf("X-WARP-BAN: $avp(warp_ban)\\r\\nX-WARP-Trunk: $avp(warp_trunk)\\r\\n");
-        record_route();
-        t_relay_to_udp("{udp}", "{callee_port}");
-        exit;
-    }}
-#!endif
-    append_to_reply("X-WARP-BAN: $avp(warp_ban)\\r\\nX-WARP-Trunk: $avp(warp_trunk)\\r\\n");
-    sl_send_reply("200", "OK");
-}}
-"""
 
 
 @dataclass(frozen=True)
@@ -321,7 +262,7 @@ class SipProxy:
             TLS: tls_profiles(f"{folder}/tls").encode(),
             **({DEDICATED: self.dedicated.encode()} if self.dedicated else {}),
             **({PROTECTION: self.protection.encode()} if self.protection else {}),
-            "kamailio.cfg": self._configuration(folder).encode(),
+            "kamailio.cfg": configuration(self, folder).encode(),
             "database-ca.pem": self.database.authority.encode(),
         }
         for name, content in files.items():
@@ -343,35 +284,6 @@ class SipProxy:
         link = data.with_suffix(".link")
         link.symlink_to(data)
         link.replace(folder / "tls")
-
-    def _configuration(self, folder: Path) -> str:
-        defines = ["#!define WARP_TABLE_PERMISSIONS"] if self.table == "permissions" else []
-        defines += [f'#!substdef "!WARP_DEDICATED_LISTEN!{self.udp_address}!g"']
-        defines += [f'#!substdef "!{name}!{value}!g"' for name, value in self.substitutions]
-        listens = [
-            f"udp:{self.udp_address}:{self.port}",
-            f"tcp:{self.tcp_address}:{self.port}",
-            *self.also_listen,
-        ]
-        # Kamailio 5.6: what serves TLS is one worker (kamailio/tls_listen.cfg), so plain TCP has its own.
-        lines = (("socket_workers=2\n" if one.startswith("tcp:") else "") + f"listen={one}" for one in listens)
-        if self.wss_port:
-            defines += ["#!define WARP_WITH_WEBSOCKET"]
-            defines += [f'#!substdef "!WARP_WSS_LISTEN!tls:{self.tcp_address}:{self.wss_port}!g"']
-        else:
-            defines += ["#!define WARP_NO_WSS"]
-        return CONFIGURATION.format(
-            udp=self.udp_address,
-            tcp=self.tcp_address,
-            rpc_port=self.rpc_port,
-            callee_port=self.callee_port,
-            folder=folder,
-            dedicated=DEDICATED,
-            defines="\n".join(defines),
-            listens="\n".join(lines),
-            tls_port=self.tls_port,
-            reload_port=self.reload_port,
-        )
 
     # Processes
 
