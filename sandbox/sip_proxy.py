@@ -79,6 +79,7 @@ class SipProxy:
     `names`: those that customers look up, all in the certificate (RFC 5922).
     `dedicated`: the fragment with the sockets of dedicated addresses, as the stack outputs it.
     `protection`: the fragment with the settings of limits and capture, as the stack publishes it.
+    `rpc_token`: the one that the stack generated; empty: the proxy gets one of its own at each start.
     `snapshot_hours`: how long a snapshot serves that Kamailio started from; None: it starts with the database only.
     """
 
@@ -99,6 +100,7 @@ class SipProxy:
     names: tuple[str, ...] = ()
     dedicated: str = ""
     protection: str = ""
+    rpc_token: str = field(default="", repr=False)
     substitutions: tuple[tuple[str, str], ...] = ()
     reload: bool = True
     snapshot_hours: float | None = 24
@@ -118,7 +120,7 @@ class SipProxy:
         self.directory.mkdir(parents=True, exist_ok=True)
         account = _account()
         folder = self._make_folder(account)
-        token = secrets.token_urlsafe(32)
+        token = self.rpc_token or secrets.token_urlsafe(32)
         self._write_files(folder, account)
         private_file(
             self._record, json.dumps({"folder": str(folder), "wanted": self._wanted(), "token": token}).encode()
@@ -235,9 +237,8 @@ class SipProxy:
 
     def _wanted(self) -> str:
         """What the running processes were made from, in one word."""
-        return hashlib.sha256(
-            f"{self!r}{sorted((fragments() | fragments(TLS_FRAGMENTS)).items())}{CONFIGURATION}".encode()
-        ).hexdigest()
+        texts = sorted((fragments() | fragments(TLS_FRAGMENTS)).items())
+        return hashlib.sha256(f"{self!r}{self.rpc_token}{texts}{CONFIGURATION}".encode()).hexdigest()
 
     def _make_folder(self, account: Account) -> Path:
         """A folder that the proxy's system user can access and whose path has no space: Kamailio's `include_file` reads

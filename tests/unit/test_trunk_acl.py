@@ -18,7 +18,7 @@ from engine.tokens import ACL_ENFORCEMENT
 from plan.import_ids import import_ids
 from settings import Settings, SettingsError
 from settings.trunk_acl import Confirmed, Removals, TrunkAcl
-from tests.stacks import Config, as_engine_gives_it, changed, stack_config, without_site
+from tests.stacks import Config, as_engine_gives_it, changed, stack_config, without_site, without_tls
 from tests.unit.cloud import Cloud
 from tests.unit.everything import ADDRESSES, BEFORE, everything
 from tests.unit.recording import HIDDEN, Declared, Edge, declare, declare_once
@@ -31,7 +31,7 @@ SERVICE = "kubernetes:core/v1:Service"
 
 
 def with_acl(*path: str, value: Any = True, stack: str = "sandbox") -> Config:
-    config = changed(without_site(stack_config(stack)), ("warp-edge:trunkAcl", "manage"), True)
+    config = changed(without_tls(without_site(stack_config(stack))), ("warp-edge:trunkAcl", "manage"), True)
     return changed(config, ("warp-edge:trunkAcl", *path), value) if path else config
 
 
