@@ -106,7 +106,9 @@ def test_kamailio_gets_its_fragments_and_the_databases_authority() -> None:
 def test_the_limit_per_source_is_for_the_ports_that_callers_reach() -> None:
     def ports(edge: Edge) -> str:
         (line,) = re.findall(
-            r"^define PORTS = \{ (.*) \}$", one(edge, CONFIG_MAP).inputs["data"]["limits.nft"], re.MULTILINE
+            r"^define PORTS = \{ (.*) \}$",
+            edge.named("acl-enforcement-fragments").inputs["data"]["limits.nft"],
+            re.MULTILINE,
         )
         return str(line)
 
@@ -119,7 +121,7 @@ def test_the_limit_per_source_is_for_the_ports_that_callers_reach() -> None:
 
 def test_the_readers_credentials_are_in_the_secret_and_nowhere_else() -> None:
     edge = declare(stack_config("sandbox"))  # with its site: files that everybody reads
-    secret = one(edge, SECRET)
+    secret = edge.named("acl-enforcement-credentials")
     assert secret.clear["stringData"] == HIDDEN or secret.clear["stringData"]["WARP_ACL_DB_URL"] == HIDDEN
     url = secret.inputs["stringData"]["WARP_ACL_DB_URL"]
     assert url.startswith("postgres://warp_acl_reader:")
