@@ -46,11 +46,9 @@ RENEWER, CERTIFICATE = "warp-tls-renewer", f"{CLUSTER}/{NAMESPACE}/warp-tls"
 @pytest.fixture(scope="module")
 def declared() -> list[tuple[str, dict[str, Any]]]:
     """Every object in the cluster that the program declares for stack `sandbox`: type and manifest."""
-    found = [(each.type, dict(each.clear)) for each in stood_up("sandbox").resources]
-    objects_ = [
-        (type_, given) for type_, given in found if type_ in (CONFIG_MAP, SECRET, DEPLOYMENT, ROLE, ROLE_BINDING)
-    ]
-    for _, given in objects_:
+    kinds = (CONFIG_MAP, SECRET, DEPLOYMENT, ROLE, ROLE_BINDING)
+    found = [(each.type, dict(each.clear)) for each in stood_up("sandbox").resources if each.type in kinds]
+    for _, given in found:
         if given["metadata"]["name"] == "warp-acl" and "stringData" in given:  # hidden in a test's record
             given["stringData"] = {"WARP_ACL_RPC_TOKEN": RPC_TOKEN}
     return found
