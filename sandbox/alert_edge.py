@@ -20,25 +20,20 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, LiteralString
-
-import psycopg
-from psycopg.rows import TupleRow
+from typing import Any, Final
 
 from alerts.definition import of_pods
 from alerts.definitions import ALERTS
 from alerts.metrics import METRICS, Exporter, named
 from alerts.rules import rule_file
-from components.trunk_acl import migrations, migrator, roles
 from local_cloud import marks
 from local_cloud.layout import GUEST_MARK
 from local_cloud.postgres import PostgresServer
+from sandbox.acl import Acl, migrated
 from sandbox.layout import SandboxError
-from sandbox.sip_proxy import ROOT, Database, SipProxy, require_kamailio
+from sandbox.sip_proxy import ROOT, SipProxy, require_kamailio
 from settings.alerts import Thresholds
 
-OWNER, OWNER_PASSWORD = "warp", "ownerpassword"
-READER, READER_PASSWORD = "warp_acl_reader", "readerpassword"
 BAN, TRUNK, LIMITED_TRUNK = "100001", "main", "limited"
 # Every alert on limits has something to read (kamailio/README.md).
 PROTECTION: Final = """#!define WARP_CALLS_PER_SECOND
@@ -75,6 +70,7 @@ class AlertEdge:
     folder: Path
     network: str
     server: PostgresServer = field(init=False)
+    acl: Acl = field(init=False)
     proxy: SipProxy = field(init=False)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -111,7 +107,7 @@ class AlertEdge:
                 self.folder / "sip",
                 f"{self.network}.10",
                 f"{self.network}.11",
-                self._database(),
+                self.acl.database,
                 reload=False,
                 protection=PROTECTION,
             )
@@ -154,27 +150,6 @@ class AlertEdge:
         for pid in marks.marked(GUEST_MARK, str(self.proxy.directory.absolute())):
             if marks.name_of(pid).startswith("kamailio"):
                 os.kill(pid, number)
-
-    def do(self, statement: LiteralString | bytes, *parameters: Any) -> list[TupleRow]:
-        """A statement of the database's owner; its rows."""
-        with psycopg.connect(
-            host=self.server.host, port=self.server.port, dbname="warp", user=OWNER, password=OWNER_PASSWORD,
-            sslmode="require", autocommit=True,
-        ) as connection:  # fmt: skip
-            cursor = connection.execute(statement, parameters)
-            return cursor.fetchall() if cursor.description else []
-
-    def add(self, address: str, trunk: str = TRUNK) -> None:
-        """To the trunk."""
-        self.do(
-            "INSERT INTO accounts.trunk_ips (trunk_group_id, ban, cidr)"
-            " SELECT id, ban, %s::cidr FROM accounts.trunk_groups WHERE ban = %s AND name = %s",
-            address, BAN, trunk,
-        )  # fmt: skip
-
-    def remove(self, address: str) -> None:
-        """From it."""
-        self.do("DELETE FROM accounts.trunk_ips WHERE cidr = %s::cidr", address)
 
     # What Prometheus knows
 
@@ -220,35 +195,18 @@ class AlertEdge:
 
     def _start_database(self) -> None:
         self.server.start()
-        self.server.create_database("warp", "UTF8", "C.UTF-8")
-        self.server.create_user(OWNER, OWNER_PASSWORD)
-        wishes = migrator.Wishes(
-            migrations.load(), [roles.reader(READER_PASSWORD, ()), roles.writer(None, ())], create_customers=True
-        )
-        with psycopg.connect(
-            host=self.server.host, port=self.server.port, dbname="warp", user=OWNER, password=OWNER_PASSWORD,
-            sslmode="require", autocommit=True,
-        ) as connection:  # fmt: skip
-            migrator.migrate(connection, wishes)
-        self.do("INSERT INTO trunk_acl.allowed_ranges VALUES ('127.0.0.0/8')")
-        self.do("INSERT INTO accounts.customers (ban) VALUES (%s)", BAN)
+        self.acl = migrated(self.server, "warp")
+        self.acl.customer(BAN)
         for trunk, address, calls in ((TRUNK, self.prober_address, 100), (LIMITED_TRUNK, self.customer, 1)):
-            self.do(
-                "INSERT INTO accounts.trunk_groups (ban, name, auth_type, calls_per_second, concurrent_calls)"
-                " VALUES (%s, %s, 'IP_ACL', %s, 1000)",
-                BAN, trunk, calls,
-            )  # fmt: skip
-            self.add(address, trunk)
-
-    def _database(self) -> Database:
-        return Database(self.server.host, self.server.port, "warp", READER, READER_PASSWORD, self.server.server_ca)
+            self.acl.trunk(BAN, trunk, calls_per_second=calls, concurrent_calls=1000)
+            self.acl.add(BAN, trunk, address)
 
     def _reloader_environment(self) -> dict[str, str]:
         authority = self.folder / "database-ca.pem"
         authority.write_text(self.server.server_ca)
         return {
             "WARP_ACL_RPC_TOKEN": self.proxy.token,
-            **self._database().access(self.server.host, self.server.port),
+            **self.acl.database.access(self.server.host, self.server.port),
             "PGSSLMODE": "verify-ca",
             "PGSSLROOTCERT": str(authority),
             "PGCONNECT_TIMEOUT": "5",
@@ -259,15 +217,11 @@ class AlertEdge:
         }
 
     def _prober_environment(self, promised: str) -> dict[str, str]:
-        proxy, config = self.proxy, self.folder / "probe.json"
-        ways = (
-            ("udp", proxy.udp_address, proxy.port),
-            ("tcp", proxy.tcp_address, proxy.port),
-            ("tls", proxy.tcp_address, proxy.tls_port),
-        )
+        config = self.folder / "probe.json"
         targets = [
             {"name": f"{address}:{port}", "address": address, "port": port, "transport": transport}
-            for transport, address, port in ways
+            for transport in ("udp", "tcp", "tls")
+            for address, port in (self.proxy.place(transport),)
         ]
         found = {str(each[4][0]) for each in socket.getaddrinfo("localhost", None)}
         names = {"localhost": [promised] if promised else sorted(found)}

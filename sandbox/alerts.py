@@ -24,7 +24,7 @@ from rich.table import Table
 from alerts.definitions import BY_NAME
 from alerts.metrics import named
 from command_line import run
-from sandbox.alert_edge import LABELS, AlertEdge
+from sandbox.alert_edge import BAN, LABELS, TRUNK, AlertEdge
 from sandbox.layout import SandboxError
 from verify.sip import Peer, request
 
@@ -101,19 +101,19 @@ def _without_database(edge: AlertEdge) -> Iterator[None]:
 @contextlib.contextmanager
 def _without_a_view(edge: AlertEdge) -> Iterator[None]:
     """The proxy cannot read one of the views: it keeps its table, and answers."""
-    edge.do("REVOKE SELECT ON kamailio.acl_hosts FROM warp_acl_reader")
+    edge.acl.do("REVOKE SELECT ON kamailio.acl_hosts FROM warp_acl_reader")
     yield
-    edge.do("GRANT SELECT ON kamailio.acl_hosts TO warp_acl_reader")
+    edge.acl.do("GRANT SELECT ON kamailio.acl_hosts TO warp_acl_reader")
 
 
 @contextlib.contextmanager
 def _empty_view(edge: AlertEdge) -> Iterator[None]:
     """The view has no row, not even the one that says it is there: the proxy loads a table that is none."""
-    ((definition,),) = edge.do("SELECT pg_get_viewdef('kamailio.acl_hosts'::regclass)")
+    ((definition,),) = edge.acl.do("SELECT pg_get_viewdef('kamailio.acl_hosts'::regclass)")
     body, view = str(definition).rstrip("; \n"), "CREATE OR REPLACE VIEW kamailio.acl_hosts AS"
-    edge.do(f"{view} SELECT * FROM ({body}) AS was WHERE false".encode())  # noqa: S608 - the view's own definition
+    edge.acl.do(f"{view} SELECT * FROM ({body}) AS was WHERE false".encode())  # noqa: S608 - the view's own definition
     yield
-    edge.do(f"{view} {body}".encode())
+    edge.acl.do(f"{view} {body}".encode())
 
 
 @contextlib.contextmanager
@@ -128,9 +128,9 @@ def _hanging_proxy(edge: AlertEdge) -> Iterator[None]:
 @contextlib.contextmanager
 def _prober_unknown(edge: AlertEdge) -> Iterator[None]:
     """Every TCP check stays green, and every call gets a 403."""
-    edge.remove(edge.prober_address)
+    edge.acl.remove(edge.prober_address)
     yield
-    edge.add(edge.prober_address)
+    edge.acl.add(BAN, TRUNK, edge.prober_address)
 
 
 @contextlib.contextmanager

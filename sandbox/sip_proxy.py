@@ -34,7 +34,7 @@ from local_cloud import marks
 from local_cloud.layout import GUEST_MARK
 from local_cloud.postgres.account import Account, private_file
 from sandbox.layout import SandboxError
-from sandbox.sip_configuration import CONFIGURATION, configuration
+from sandbox.sip_proxy_configuration import CONFIGURATION, configuration
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 # What `certificates.py` keeps, for as long as the proxy runs.
@@ -179,6 +179,14 @@ class SipProxy:
             return False
 
     # Inspection
+
+    def place(self, transport: str) -> tuple[str, int]:
+        """Address and port of `udp`, `tcp` or `tls`."""
+        return {
+            "udp": (self.udp_address, self.port),
+            "tcp": (self.tcp_address, self.port),
+            "tls": (self.tcp_address, self.tls_port),
+        }[transport]
 
     def rpc(self, seconds: float = 2.0, *, over_http: bool = False) -> Rpc:
         """The proxy's own RPC, as the reloader uses it."""

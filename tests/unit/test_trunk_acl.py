@@ -12,6 +12,7 @@ import pytest
 from components import acl_enforcement
 from components.trunk_acl.schema import refuse_skipped_rotation, trunk_files
 from components.trunk_acl.trunk_files import TrunkFiles
+from components.workload import checksum
 from engine import record
 from engine.refusal import RefusedError
 from engine.tokens import ACL_ENFORCEMENT
@@ -168,8 +169,8 @@ def test_no_password_can_be_tried_on_the_secrets_checksum() -> None:
     found = acl_enforcement.keyed_checksum(environment)
     other = acl_enforcement.keyed_checksum({**environment, acl_enforcement.RPC_KEY: "two"})
     plain = {
-        acl_enforcement.checksum(environment),
-        acl_enforcement.checksum({**environment, acl_enforcement.RPC_KEY: ""}),
+        checksum(environment),
+        checksum({**environment, acl_enforcement.RPC_KEY: ""}),
     }
     assert len({found, other, *plain}) == 4
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sandbox.sip_proxy import SipProxy
 
 CONFIGURATION: Final = """#!KAMAILIO
-# Written by sandbox/sip_configuration.py: the minimum that the fragments need around them.
+# Written by sandbox/sip_proxy.py: the minimum that the fragments need around them.
 #!substdef "!WARP_RPC_DATAGRAMS!udp:{tcp}:{rpc_port}!g"
 #!substdef "!WARP_RPC_LISTEN!tcp:{tcp}:{rpc_port}!g"
 #!substdef "!WARP_RPC_PORT!{rpc_port}!g"
