@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -12,7 +13,10 @@ from local_cloud.dns_server import DnsServer, ZoneData
 from local_cloud.gandi import zones
 from local_cloud.gandi.server import GandiServer
 from local_cloud.layout import GANDI_TOKEN
-from sandbox.certificates import Issuing, Wish
+from sandbox.certificates import follow, variables_on_loopback
+from sandbox.declared_pod import private
+from sandbox.pebble import PROFILE, Pebble
+from sandbox.secret_api import SecretApi
 from sandbox.sip_proxy import CERTIFICATES, SipProxy
 
 DOMAIN: Final = "ringer.tel"
@@ -35,17 +39,24 @@ class AlertCertificate:
             self._parts.callback(each.stop)
         with self._cloud.view() as tx:
             token = tx.setting(GANDI_TOKEN)
-        wish = Wish(
-            directory=str(proxy.directory),
-            host=proxy.tcp_address,
-            names=(DOMAIN,),
-            name_server=f"127.0.0.1:{names.port}",
-            cloud="",
-            dns={"host": "gandi", "api": f"http://127.0.0.1:{gandi.port}/v5", "zone": DOMAIN},
-            token=token,
-        )
-        self._issuing = Issuing(wish)
-        self._authority, self._secret = self._issuing.pebble, self._issuing.secret
+        self._folder, self._proxy = folder, proxy
+        self._secret = SecretApi(folder / "account", proxy.tcp_address)
+        self._secret.followers.append(lambda data: follow(proxy, data))
+        self._authority = Pebble(folder / "pebble", proxy.tcp_address, f"127.0.0.1:{names.port}")
+        private(folder / "token", token.encode())
+        configuration = {
+            "directory": self._authority.directory,
+            "directoryRoots": str(self._authority.roots),
+            "contact": ["mailto:noc@example.com"],
+            "profile": PROFILE,
+            "key": "rsa2048",
+            "names": [DOMAIN],
+            "renewAtRemaining": 0.33,
+            "dns": {"host": "gandi", "api": f"http://127.0.0.1:{gandi.port}/v5", "zone": DOMAIN},
+            "nameServers": [f"127.0.0.1:{names.port}"],
+            "secret": {"namespace": self._secret.namespace, "name": self._secret.name},
+        }
+        (folder / "renewer.json").write_text(json.dumps(configuration, indent=1))
         self._parts.callback(self._secret.stop)
         self._parts.callback(self._authority.stop)
         self._leaves = False
@@ -59,8 +70,13 @@ class AlertCertificate:
 
     def environment(self) -> dict[str, str]:
         """The renewer's."""
-        # It looks often, and is soon there after the CA is.
-        return self._issuing.environment() | {"WARP_TLS_WATCH_SECONDS": "1", "WARP_TLS_RETRY_SECONDS": "0.5"}
+        return variables_on_loopback(self._folder, self._proxy.tcp_address, self._secret.port) | {
+            "WARP_ACL_RPC_TOKEN": self._proxy.token,
+            "WARP_TLS_GANDI_TOKEN_FILE": str(self._folder / "token"),
+            # It looks often, and is soon there after the CA is.
+            "WARP_TLS_WATCH_SECONDS": "1",
+            "WARP_TLS_RETRY_SECONDS": "0.5",
+        }
 
     @contextlib.contextmanager
     def without_authority(self) -> Iterator[threading.Event]:
