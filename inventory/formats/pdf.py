@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, zip_longest
 from urllib.parse import urljoin
 
 from fpdf import FPDF, ViewerPreferences
@@ -124,8 +124,7 @@ class _Writer:
         yield from self.heading(document.title, TITLE, 0, 0)
         for line in document.about:
             yield from self.paragraph(line, TEXT, colour=GREY)
-        following = [*document.blocks[1:], None]
-        for block, after in zip(document.blocks, following, strict=True):
+        for block, after in zip_longest(document.blocks, document.blocks[1:]):
             level, font, gap = (2, BELOW, 8.0) if block.below else (1, HEADING, 14.0)
             yield from self.heading(block.heading, font, level, gap)
             more = bool(block.rows or block.links or block.listing or (after and after.below))
@@ -279,17 +278,21 @@ class _Writer:
 
     def lines(self, text: str, font: Font, width: float) -> list[str]:
         """Text in lines: broken between words, host names after a point, words longer than an address anywhere."""
-        found, line = [], ""
+        found, line, filled = [], "", 0.0
+        blank = self.width(" ", font)
         for word in latin(text).split():
-            start = " " if line else ""
-            if line and self.width(f"{line} {word}", font) > width:
+            # The standard fonts have no kerning here: a line is as wide as its pieces.
+            sizes = [(piece, self.width(piece, font)) for piece in pieces(word)]
+            if line and filled + blank + sum(size for _, size in sizes) > width:
                 found.append(line)
-                line, start = "", ""
-            for piece in pieces(word):
-                if line and self.width(f"{line}{start}{piece}", font) > width:
+                line, filled = "", 0.0
+            elif line:
+                line, filled = f"{line} ", filled + blank
+            for piece, size in sizes:
+                if line and filled + size > width:
                     found.append(line)
-                    line, start = "", ""
-                line, start = f"{line}{start}{piece}", ""
+                    line, filled = "", 0.0
+                line, filled = f"{line}{piece}", filled + size
         return [*found, line]
 
     def width(self, text: str, font: Font) -> float:
