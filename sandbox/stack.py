@@ -116,11 +116,11 @@ def outputs() -> int:
 
 
 def site(console: Console) -> int:
-    """Write the site's files, byte for byte as the stack uploads them to its bucket."""
+    """Write the site's files, byte for byte as the stack (`inventorySite.pdf` is on) uploads them to its bucket."""
     found = _outputs()
     base_url = ((found.get("inventorySite") or {}).get("url") or "").removesuffix(INDEX)
     try:
-        files = render(reading.read(json.dumps(found)), base_url)
+        files = render(reading.read(json.dumps(found)), base_url, pdf=True)
         folder.replace(SITE, files)
     except Refusal as error:
         raise SandboxError(f"{error.wrong}\n  -> move it away") from None
