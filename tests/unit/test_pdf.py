@@ -17,7 +17,7 @@ from pypdf import PdfReader
 
 from inventory.address import Direction
 from inventory.formats import FORMATS, Audience, Selection, guides, sheets
-from inventory.formats.pdf import BOTTOM, LEFT, TOP, WIDTH, as_pdf, folded, latin
+from inventory.formats.pdf import BOTTOM, FOOT, LEFT, TOP, WIDTH, as_pdf, folded, latin
 from inventory.formats.prose import Block, Document, as_html
 from inventory.reading import read
 from tests.site.inventories import CROWD
@@ -63,7 +63,7 @@ def shown(page: Any) -> list[Shown]:
     found = []
 
     def visit(text: str, _cm: Any, tm: list[float], font: Any, size: float) -> None:
-        if text.strip() and tm[5] > PAPER[1] - BOTTOM - 3:
+        if text.strip() and abs(tm[5] - (PAPER[1] - FOOT)) > 1:
             found.append(Shown(text.strip(), tm[4], tm[5], size, "Courier" in str(font["/BaseFont"])))
 
     page.extract_text(visitor_text=visit)
@@ -127,6 +127,19 @@ def test_a_wide_table_has_columns_that_do_not_touch() -> None:
             for left, right in pairwise(row):
                 figures = sum(character.isdigit() for character in left.text)
                 assert left.x + left.size * (0.2 * len(left.text) + 0.356 * figures) < right.x
+
+
+def test_addresses_in_many_columns_are_smaller_and_not_broken() -> None:
+    rows = [
+        [f"2001:db8:ffff:eeee:dddd:cccc:{row}:{column}" for column in range(1000, 1004)] for row in range(1000, 1003)
+    ]
+    pdf = as_pdf(Document("Wide", [], [Block("Wide", "", ["Address"] * 4, rows)], []))
+    (page,) = reader(pdf).pages
+    found = [each for each in shown(page) if each.text.startswith("2001:")]
+    assert [each.text for each in found] == [address for row in rows for address in row]
+    assert {5 <= each.size < 8.5 for each in found} == {True}
+    for left, right in pairwise(found):
+        assert left.y != right.y or left.x + 0.45 * left.size * len(left.text) < right.x
 
 
 def test_free_text_has_the_letters_of_western_languages_and_something_readable_of_others() -> None:
