@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pulumi
 
+import optional
 import outputs
 from components.acl_enforcement import AclEnforcement, AclEnforcementArgs, refuse_skipped_token
 from components.admission import admission
@@ -21,9 +22,10 @@ from components.dns import SipDns
 from components.dns_host import SipDnsArgs, look_before_caa
 from components.egress import NatEgressPool
 from components.ingress import SipIngress, refuse_cut
-from components.load_balancer import WayIn, explain_pending
+from components.load_balancer import Admission, WayIn, explain_pending
 from components.trunk_acl.schema import TrunkAclSchema, refuse_skipped_rotation, trunk_files
-from engine.record import Record, last_update, outputs_of, owners_reader
+from components.trunk_acl.trunk_files import TrunkFiles
+from engine.record import OwnersReader, Record, last_update, outputs_of, owners_reader
 from engine.refusal import RefusedError, not_reported_yet
 from inventory.outputs import Inventory
 from plan import plan
@@ -52,27 +54,44 @@ def load() -> Settings | GlobalSettings:
         raise pulumi.RunError(str(error)) from None
 
 
-def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | None = None) -> None:
-    """Declare the edge and export the outputs. `before`: the record of the last update."""
-    region, labels, protect, retired = settings.region, settings.labels, settings.protect, settings.retired
-    # All checks run before any resource is declared: resources declared before a refusal would still be created.
+class Checked(NamedTuple):
+    """What the checks found. `owners`: the reader of the trunk ACL that another stack applies; None: there is none."""
+
+    files: TrunkFiles | None
+    admission: Admission | None
+    owners: OwnersReader | None
+    name_servers: Sequence[str] | None
+
+
+def check(settings: Settings, before: Record) -> Checked:
+    """All checks, before any resource: one declared before a refusal would still be created. Raises `RefusedError`."""
     files = trunk_files(settings.trunk_acl, Path(__file__).parent, before.trunks)
     refuse_skipped_rotation(settings.trunk_acl, before.rotation)
     refuse_skipped_token(settings.enforcement, before.token)
-    refuse_cut(settings.ingress, before.serving, retired)
-    refuse_dedicated_cut(settings.dedicated_listeners, before.dedicated, retired)
+    refuse_cut(settings.ingress, before.serving, settings.retired)
+    refuse_dedicated_cut(settings.dedicated_listeners, before.dedicated, settings.retired)
     replica = settings.database.replica_of
     owners = owners_reader(replica.stack) if replica and settings.enforcement else None
     name_servers = look_up_zone(settings.dns)
-    _refuse_too_many_names(settings)
+    try:
+        certificate_names(settings)
+    except Refusal as error:
+        raise RefusedError(error.wrong, error.remedy) from None
     if settings.tls and settings.tls.caa and settings.dns.scope == "domain":
         look_before_caa(settings.dns, settings.tls)
     admitted = admission(settings.ingress, files, before.admitted, settings.project)
+    return Checked(files, admitted, owners, name_servers)
+
+
+def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | None = None) -> None:
+    """Declare the edge and export the outputs. `before`: the record of the last update."""
+    region, labels, protect = settings.region, settings.labels, settings.protect
+    checked = check(settings, before)
     promised = plan(settings)
     cluster = kubernetes("cluster", settings.cluster, settings.project, region)
+    in_cluster = pulumi.ResourceOptions(providers=[cluster])
     egress = NatEgressPool("egress", settings, before.gateway)
     way = WayIn(settings.ingress, region, labels, protect, on_failure)
-    in_cluster = pulumi.ResourceOptions(providers=[cluster])
     dedicated = None
     if settings.dedicated:
         dedicated = DedicatedIngress("dedicated", settings.dedicated_listeners, way, in_cluster)
@@ -81,18 +100,24 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     def trunk_acl(*after: pulumi.Resource) -> TrunkAclSchema | None:
         if not settings.trunk_acl.manage:
             return None
-        only = admitted is not None
-        return TrunkAclSchema("trunk-acl", settings, database, files, dedicated=dedicated, files_only=only, after=after)
+        only = checked.admission is not None
+        return TrunkAclSchema(
+            "trunk-acl", settings, database, checked.files, dedicated=dedicated, files_only=only, after=after
+        )
 
-    ingress, acl = _ingress_and_acl(replace(way, admission=admitted), in_cluster, trunk_acl)
+    ingress, acl = _ingress_and_acl(replace(way, admission=checked.admission), in_cluster, trunk_acl)
     addresses = {**ingress.addresses, **egress.addresses, **(dedicated.by_name if dedicated else {})}
-    dns = SipDns(
-        "dns",
-        SipDnsArgs(
-            settings.dns, promised.records, addresses, labels, protect, dedicated=dedicated, name_servers=name_servers
-        ),
+    zone = SipDnsArgs(
+        settings.dns,
+        promised.records,
+        addresses,
+        labels,
+        protect,
+        dedicated=dedicated,
+        name_servers=checked.name_servers,
     )
-    reader = acl or owners
+    dns = SipDns("dns", zone)
+    reader = acl or checked.owners
     enforced = None
     if reader and settings.enforcement:
         enforced = AclEnforcement(
@@ -109,48 +134,15 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
             ),
             in_cluster,
         )
-    if settings.tls:
-        # Imported here to keep previews of other stacks fast.
-        from components.tls_certificate import TlsCertificate  # noqa: PLC0415
-
-        TlsCertificate("tls", settings, enforced, dns, in_cluster)
-    protection = None
-    if settings.protection.declared:
-        # Imported here to keep previews of other stacks fast.
-        from components.edge_protection import EdgeProtection  # noqa: PLC0415
-
-        protection = EdgeProtection("edge-protection", settings)
+    optional.certificate(settings, enforced, dns, in_cluster)
+    protection = optional.protection(settings)
     inventory = outputs.inventory(promised, ingress, egress, dedicated)
     everybodys = outputs.inventory(promised, ingress, egress)
-    site = None
-    if settings.inventory_site.bucket:
-        # Imported here to keep previews of other stacks fast.
-        from components.inventory_site import InventorySite, InventorySiteArgs  # noqa: PLC0415
-
-        site = InventorySite(
-            "inventory-site",
-            InventorySiteArgs(
-                settings.inventory_site, everybodys.apply(Inventory.ip_inventory), region, labels, protect
-            ),
-        )
+    published = everybodys.apply(Inventory.ip_inventory)
+    site = optional.inventory_site(settings.inventory_site, published, region, labels, protect=protect)
     edge = outputs.Edge(addresses, egress, dns, database, acl, reader, inventory, everybodys, site, protection)
     publish(outputs.of(settings, promised, edge))
-    if settings.alerts.manage:
-        _alert(settings, edge, promised, in_cluster)
-
-
-def _alert(settings: Settings, edge: outputs.Edge, promised: Inventory, in_cluster: pulumi.ResourceOptions) -> None:
-    # Imported here to keep previews of other stacks fast.
-    from components.edge_alerts import EdgeAlerts, EdgeAlertsArgs  # noqa: PLC0415
-
-    EdgeAlerts("alerts", EdgeAlertsArgs(settings, promised, edge.addresses, edge.database), in_cluster)
-
-
-def _refuse_too_many_names(settings: Settings) -> None:
-    try:
-        certificate_names(settings)
-    except Refusal as error:
-        raise RefusedError(error.wrong, error.remedy) from None
+    optional.alerts(settings, promised, addresses, database, in_cluster)
 
 
 def _ingress_and_acl(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pulumi
 
+import optional
 from components.cloud_dns.host import look_up_zone
 from components.dns import SipDns
 from components.dns_host import Probed, SipDnsArgs, look_before_caa
@@ -64,18 +65,13 @@ def build(settings: GlobalSettings, outputs_of: Outputs) -> None:
             "records": several.all_records(regions, records, settings.dns.ttl_seconds),
         },
     }
-    if settings.inventory_site.bucket:
-        from components.inventory_site import InventorySite, InventorySiteArgs  # noqa: PLC0415 - as in __main__.py
-
-        site = InventorySite(
-            "inventory-site",
-            InventorySiteArgs(
-                settings.inventory_site,
-                pulumi.Output.from_input(inventory),
-                settings.inventory_site.location or "",
-                settings.labels,
-                settings.protect,
-            ),
-        )
+    site = optional.inventory_site(
+        settings.inventory_site,
+        pulumi.Output.from_input(inventory),
+        settings.inventory_site.location or "",
+        settings.labels,
+        protect=settings.protect,
+    )
+    if site:
         exported["inventorySite"] = {"schema": SCHEMA, "url": site.url}
     publish(exported)

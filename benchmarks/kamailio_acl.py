@@ -25,23 +25,20 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import LiteralString
 
-import psycopg
-
 from benchmarks.measuring import Result
-from components.trunk_acl import migrations, migrator, roles
 from kamailio import FRAGMENTS
 from kamailio.reloader.tables import TABLES
 from kamailio.reloader.work import EVERYTHING
 from local_cloud.postgres import PostgresServer
 from local_cloud.postgres.account import Account
-from sandbox.sip_proxy import Database, SipProxy, require_kamailio
+from sandbox.acl import Acl, migrated
+from sandbox.sip_proxy import SipProxy, require_kamailio
 from verify.sip import Peer, request
 
 USUAL_SIZE = 100_000
 ROUNDS, ASKED_A_ROUND, RELOADS = 30, 100, 3
 HOST, RANGE, MISS = "127.0.0.2", "127.0.1.7", "127.0.99.9"
 NETWORK = "127.96.0"
-PASSWORD = "benchmarkpassword"  # noqa: S105
 REFERENCE = "without ACL"
 
 
@@ -92,7 +89,8 @@ def run(size: int = USUAL_SIZE, others: Path | None = None) -> Iterator[Decision
         server = PostgresServer(folder / "pg", f"{NETWORK}.1", 5432, require_tls=True, flags={"max_wal_size": "8GB"})
         server.start()
         stack.callback(server.destroy)
-        _load(server, size)
+        acl = migrated(server, "bench")
+        _load(acl, size)
         proxies = {}
         wanted: list[tuple[str, str, Path | None]] = [
             (REFERENCE, "mtree", None),
@@ -106,7 +104,7 @@ def run(size: int = USUAL_SIZE, others: Path | None = None) -> Iterator[Decision
                 folder / str(number),
                 f"{NETWORK}.{10 + number}",
                 f"{NETWORK}.{20 + number}",
-                Database(server.host, server.port, "bench", "warp_acl_reader", PASSWORD, server.server_ca),
+                acl.database,
                 table=table,
                 reload=False,
                 start_seconds=600,
@@ -125,23 +123,11 @@ def run(size: int = USUAL_SIZE, others: Path | None = None) -> Iterator[Decision
         yield from _reloads({table: proxies[table] for table in TABLES}, size)
 
 
-def _load(server: PostgresServer, size: int) -> None:
-    server.create_database("bench", "UTF8", "C.UTF-8")
-    server.create_user("warp", PASSWORD)
-    wishes = migrator.Wishes(
-        migrations.load(), [roles.reader(PASSWORD, ()), roles.writer(None, ())], create_customers=True
-    )
+def _load(acl: Acl, size: int) -> None:
     began = time.monotonic()
-    with psycopg.connect(
-        host=server.host, dbname="bench", user="warp", password=PASSWORD, sslmode="require", autocommit=True
-    ) as connection:
-        migrator.migrate(connection, wishes)
-        connection.execute("SET search_path = public")
-        connection.execute("INSERT INTO accounts.customers VALUES ('BENCH')")
-        connection.execute(
-            "INSERT INTO accounts.trunk_groups (ban, name, calls_per_second, concurrent_calls)"
-            " VALUES ('BENCH', 'main', 1, 1)"
-        )
+    acl.customer("BENCH")
+    acl.trunk("BENCH", "main")
+    with acl.connection() as connection:
         # Checks and audit are not measured.
         connection.execute("ALTER TABLE accounts.trunk_ips DISABLE TRIGGER USER")
         into: LiteralString = "INSERT INTO accounts.trunk_ips (trunk_group_id, ban, cidr) SELECT 1, 'BENCH', "

@@ -31,10 +31,9 @@ from benchmarks.measuring import Result
 from kamailio.reloader.rpc import Refused
 from local_cloud.postgres import PostgresServer
 from local_cloud.postgres.account import Account
+from sandbox.acl import Acl, migrated
+from sandbox.sip_phone import Phone
 from sandbox.sip_proxy import SipProxy, require_kamailio
-from tests.sip.acl import Acl, migrated
-from tests.sip.edge import Edge
-from tests.sip.test_trunk_limits import Phone
 
 NETWORK = "127.97.0"
 SETTINGS = "#!define WARP_CALLS_PER_SECOND\n#!define WARP_CONCURRENT_CALLS\n#!define WARP_UNKNOWN_ANSWERS 10\n"
@@ -46,7 +45,7 @@ ROUNDS, CALLS_A_ROUND, CHANGES, SOURCES = 30, 40, 20, 200_000
 TIMED = {
     "auth": ("kamailio.cfg", "    route(IP_AUTH);\n"),
     "limits": ("kamailio.cfg", LIMITED),
-    "transaction": ("trunk_limits.cfg", "    t_check_trans();\n"),
+    "transaction": ("trunk_limits.cfg", "    t_check_trans();\n#!ifdef WARP_CALLS_PER_SECOND\n"),
     "dialog": (
         "trunk_limits.cfg",
         """    if (dlg_manage() && set_dlg_profile("warp_calls", "$var(warp_text)")) {
@@ -105,7 +104,7 @@ def run() -> Iterator[Decision | Result]:
         server.start()
         stack.callback(server.destroy)
         acl = _filled(migrated(server, "bench"))
-        edges = {}
+        proxies = {}
         for number, kind in enumerate(("limited", "reference", "timed")):
             proxy = _Proxy(
                 folder / str(number),
@@ -119,30 +118,26 @@ def run() -> Iterator[Decision | Result]:
             )
             proxy.start()
             stack.callback(proxy.stop)
-            edges[kind] = Edge(proxy)
-        yield from _parts(edges["timed"])
-        yield from _calls(edges["limited"], edges["reference"])
-        yield _changes(acl, edges["limited"])
-        _flood(edges["limited"])
+            proxies[kind] = proxy
+        yield from _parts(proxies["timed"])
+        yield from _calls(proxies["limited"], proxies["reference"])
+        yield _changes(acl, proxies["limited"])
+        _flood(proxies["limited"])
 
 
 def _filled(acl: Acl) -> Acl:
     acl.customer("BENCH")
     for name, source, most in TRUNKS:
-        acl.do(
-            "INSERT INTO accounts.trunk_groups (ban, name, calls_per_second, concurrent_calls)"
-            " VALUES ('BENCH', %s, %s, %s)",
-            name, ENDLESS, most,
-        )  # fmt: skip
+        acl.trunk("BENCH", name, calls_per_second=ENDLESS, concurrent_calls=most)
         acl.add("BENCH", name, source)
     return acl
 
 
-def _parts(edge: Edge) -> Iterator[Result]:
+def _parts(proxy: SipProxy) -> Iterator[Result]:
     """Means of all calls, in microseconds."""
     for _ in range(TIMED_CALLS):
-        _call(edge, TRUNKS[0][1], 200)
-    found = re.findall(r"timer (\w+) .*GB: .*/([\d.]+)\]", edge.proxy.log_file.read_text())
+        _call(proxy, TRUNKS[0][1], 200)
+    found = re.findall(r"timer (\w+) .*GB: .*/([\d.]+)\]", proxy.log_file.read_text())
     means = {name: float(mean) for name, mean in found}  # the last of each
     auth, transaction, dialog = means["auth"], means["transaction"], means["dialog"]
     rest = means["limits"] - transaction - dialog
@@ -154,7 +149,7 @@ def _parts(edge: Edge) -> Iterator[Result]:
         yield Result(f"{name} / IP_AUTH, us", round(mean / auth, 2), round(mean, 1), round(auth, 1), TIMED_CALLS)
 
 
-def _calls(limited: Edge, reference: Edge) -> Iterator[Decision]:
+def _calls(limited: SipProxy, reference: SipProxy) -> Iterator[Decision]:
     taken: dict[str, list[float]] = {name: [] for name in (*(trunk[0] for trunk in TRUNKS), REFERENCE)}
     for name, source, most in TRUNKS[1:]:
         for _ in range(most if name == "full" else FULL):
@@ -176,9 +171,9 @@ def _calls(limited: Edge, reference: Edge) -> Iterator[Decision]:
         yield Decision(f"{words} / {REFERENCE}", ratio, p50[name], p99[name], p50[REFERENCE], p99[REFERENCE], calls)
 
 
-def _call(edge: Edge, source: str, expected: int, *, ends: bool = True) -> float:
+def _call(proxy: SipProxy, source: str, expected: int, *, ends: bool = True) -> float:
     """Seconds from the INVITE to its final answer."""
-    with Phone(edge, source) as phone:
+    with Phone(proxy.place("udp"), source) as phone:
         began = time.perf_counter()
         status = phone.call()
         taken = time.perf_counter() - began
@@ -189,14 +184,14 @@ def _call(edge: Edge, source: str, expected: int, *, ends: bool = True) -> float
     return taken
 
 
-def _changes(acl: Acl, edge: Edge) -> Result:
+def _changes(acl: Acl, proxy: SipProxy) -> Result:
     """From COMMIT of a trunk's other limit to the value in the proxy. The reference is the bound of two seconds."""
     taken = []
     for number in range(CHANGES):
         acl.do("UPDATE accounts.trunk_groups SET concurrent_calls = %s WHERE name = 'usual'", ENDLESS + number + 1)
         began = time.perf_counter()
         while (
-            _rpc(edge, "htable.get", "trunk_limits", "usual|BENCH")["item"]["value"]
+            _rpc(proxy, "htable.get", "trunk_limits", "usual|BENCH")["item"]["value"]
             != f"{ENDLESS}|{ENDLESS + number + 1}"
         ):
             time.sleep(0.002)
@@ -205,25 +200,25 @@ def _changes(acl: Acl, edge: Edge) -> Result:
     return Result("a changed limit in effect / 2 s", round(median(taken) / 2, 3), round(median(taken), 3), 2, CHANGES)
 
 
-def _flood(edge: Edge) -> None:
+def _flood(proxy: SipProxy) -> None:
     """One request each from many sources that are not listed."""
-    before = _rpc(edge, "core.shmmem")["real_used"]
-    text = Phone(edge, "127.0.99.9").text.encode()
+    before = _rpc(proxy, "core.shmmem")["real_used"]
+    text = Phone(proxy.place("udp"), "127.0.99.9").text.encode()
     began = time.monotonic()
     for number in range(SOURCES):
         with socket.socket(type=socket.SOCK_DGRAM) as ours:
             ours.bind((f"127.{110 + number // 62_500}.{number // 250 % 250}.{number % 250 + 1}", 0))
-            ours.sendto(text, edge.place("udp"))
+            ours.sendto(text, proxy.place("udp"))
     seconds = time.monotonic() - began
-    counters = {table["name"]: table["all"] for table in _rpc(edge, "htable.stats")}["warp_unknown"]
-    grown = (_rpc(edge, "core.shmmem")["real_used"] - before) / 1e6
+    counters = {table["name"]: table["all"] for table in _rpc(proxy, "htable.stats")}["warp_unknown"]
+    grown = (_rpc(proxy, "core.shmmem")["real_used"] - before) / 1e6
     print(f"{SOURCES} sources in {seconds:.0f} s: {counters} counters, {grown:.1f} MB more", file=sys.stderr)
 
 
-def _rpc(edge: Edge, *call: str) -> Any:
+def _rpc(proxy: SipProxy, *call: str) -> Any:
     while True:
         try:
-            return edge.proxy.rpc(10).call(*call)
+            return proxy.rpc(10).call(*call)
         except Refused:
             continue
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from itertools import groupby
 
+import trunk_text
 from trunk_text import OFF, Network, by_trunk, header
 
 
@@ -19,15 +20,9 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Trunk:
-    """One SIP trunk of a customer. `auth_type`: IP_ACL, DIGEST or BOTH."""
+class Trunk(trunk_text.Trunk):
+    """One SIP trunk of a customer, whole."""
 
-    ban: str
-    name: str
-    auth_type: str
-    calls_per_second: int
-    concurrent_calls: int
-    active: bool
     entries: tuple[Entry, ...]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -22,6 +21,7 @@ from components.dedicated_ingress import DedicatedIngress
 from components.sdk.kubernetes import ConfigMap, Secret
 from components.sdk.resource import Properties
 from components.trunk_acl.schema import POSTGRESQL_PORT
+from components.workload import canonical, checksum
 from engine.refusal import RefusedError
 from engine.tokens import ACL_ENFORCEMENT
 from settings.ingress import Ingress
@@ -31,7 +31,7 @@ from settings.trunk_acl import Enforcement, SignIn
 
 AUTHORITY = "server-ca.pem"
 RPC_KEY = "WARP_ACL_RPC_TOKEN"
-RPC_KEY_BEFORE = f"{RPC_KEY}_BEFORE"  # for the reloader: a proxy takes the one that it was started with
+RPC_KEY_BEFORE = f"{RPC_KEY}_BEFORE"  # for those who call: a proxy takes the one that it was started with
 
 
 class AclReader(Protocol):
@@ -255,19 +255,10 @@ def _secret_checksum(environment: Mapping[str, pulumi.Input[str]]) -> pulumi.Out
     return pulumi.Output.secret(pulumi.Output.all(**environment).apply(keyed_checksum))
 
 
-def checksum(data: Mapping[str, str]) -> str:
-    """SHA-256 of a ConfigMap's content, in hexadecimal."""
-    return hashlib.sha256(_canonical(data)).hexdigest()
-
-
 def keyed_checksum(environment: Mapping[str, str]) -> str:
     """HMAC-SHA-256 of the Secret's content, in hexadecimal, keyed with the generated token in it.
 
     Users who can read a Deployment may not be allowed to read the Secret, and could try passwords on a plain hash. The
     key is random and only in the Secret. The checksum is also secret in state and preview.
     """
-    return hmac.new(environment[RPC_KEY].encode(), _canonical(environment), hashlib.sha256).hexdigest()
-
-
-def _canonical(data: Mapping[str, str]) -> bytes:
-    return json.dumps(data, sort_keys=True).encode()
+    return hmac.new(environment[RPC_KEY].encode(), canonical(environment), hashlib.sha256).hexdigest()

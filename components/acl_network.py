@@ -17,24 +17,22 @@ from typing import Any
 import pulumi
 
 from components.trunk_acl.schema import POSTGRESQL_PORT
+from components.workload import DNS_PORT, PROTOCOLS, Workload, both, pods
 
 Opening = tuple[str, int]  # protocol and port
-PROTOCOLS = ("UDP", "TCP")
-DNS_PORT, LAST_PORT = 53, 65535
+LAST_PORT = 65535
 # Cilium refuses a rule with more (github.com/cilium/cilium/pull/17315).
 MOST_PORTS_OF_A_RULE = 40
 
 
 @dataclass(frozen=True)
 class Network:
-    """`proxies`, `reloader`: labels of their pods; `rpc`, `status`: the port of each; `openings`: ports of the proxies'
-    pods that have callers; `reload`: the proxies' port for reloads of the certificate, and `renewer`: labels of the
-    pods that call it."""
+    """`proxies`: labels of their pods; `rpc`: their port for it; `openings`: their ports that have callers; `reload`:
+    that for reloads of the certificate, and `renewer`: labels of the pods that call it."""
 
     proxies: Mapping[str, str]
-    reloader: Mapping[str, str]
+    reloader: Workload
     rpc: int
-    status: int
     openings: tuple[Opening, ...]
     reload: int | None = None
     renewer: Mapping[str, str] | None = None
@@ -55,7 +53,7 @@ def of_proxies(network: Network) -> dict[str, Any]:
         "podSelector": {"matchLabels": network.proxies},
         "policyTypes": ["Ingress"],
         "ingress": [
-            {"from": [pods(network.reloader)], "ports": both(network.rpc)},
+            {"from": [pods(network.reloader.chosen)], "ports": both(network.rpc)},
             *renewer,
             {"ports": list(_all_but(network.closed))},
             *(
@@ -69,33 +67,18 @@ def of_proxies(network: Network) -> dict[str, Any]:
 def of_reloader(network: Network, database: pulumi.Output[str] | None) -> dict[str, Any]:
     """It answers on its status port, and reaches DNS (wherever the cluster has it), the database's address and the
     proxies. `database` is None for a pod with a database proxy of its own, which reaches Google's APIs as well."""
-    answers = {
-        "podSelector": {"matchLabels": network.reloader},
-        "ingress": [{"ports": [{"protocol": "TCP", "port": network.status}]}],
-    }
     if database is None:
-        return answers | {"policyTypes": ["Ingress"]}
-    return answers | {
-        "policyTypes": ["Ingress", "Egress"],
-        "egress": [
+        return network.reloader.answers(None)
+    return network.reloader.answers(
+        [
             {"ports": both(DNS_PORT)},
             {
                 "to": [{"ipBlock": {"cidr": database.apply(_only)}}],
                 "ports": [{"protocol": "TCP", "port": POSTGRESQL_PORT}],
             },
             {"to": [pods(network.proxies)], "ports": both(network.rpc)},
-        ],
-    }
-
-
-def pods(labels: Mapping[str, str]) -> dict[str, Any]:
-    """A peer: the pods with these labels."""
-    return {"podSelector": {"matchLabels": labels}}
-
-
-def both(port: int) -> list[dict[str, Any]]:
-    """A port over UDP and TCP."""
-    return [{"protocol": protocol, "port": port} for protocol in PROTOCOLS]
+        ]
+    )
 
 
 def _all_but(closed: Collection[int]) -> Iterator[dict[str, Any]]:

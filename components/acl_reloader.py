@@ -14,18 +14,15 @@ import pulumi
 
 from components import acl_database_proxy, acl_snapshot
 from components.acl_network import Network, Opening, of_proxies, of_reloader
-from components.load_balancer import SKIP_WAIT
-from components.sdk.kubernetes import Deployment, NetworkPolicy, PodDisruptionBudget, PodMonitoring, Service
-from components.sdk.resource import Properties
+from components.sdk.kubernetes import NetworkPolicy, PodDisruptionBudget
+from components.workload import SECURITY, Workload, headless_service
 from settings.ingress import Ingress
 from settings.tls import Tls
 from settings.trunk_acl import Reloader
 
 # Where the ConfigMap is mounted (kamailio/README.md).
 MOUNTED = "/etc/kamailio/warp"
-NOBODY = 65534
 STATUS_PORT = 9062  # /metrics for Prometheus, /healthz, /readyz, /snapshot
-SCRAPE_INTERVAL = "30s"
 # A node that is lost keeps its pods for 300 s by default. Another reloader leads by then; this one is to be replaced.
 EVICTED_AFTER_SECONDS = 5
 
@@ -52,123 +49,72 @@ class ReloaderArgs:
 
 def declare_reloader(name: str, args: ReloaderArgs, opts: pulumi.ResourceOptions) -> None:
     """Declare its resources; their logical names begin with `name`."""
-    reloader, namespace = args.reloader, args.ingress.namespace
-    chosen = {"app": reloader.name}
-    Service(
-        f"{name}-proxies",
-        {
-            "metadata": _metadata(args, reloader.service, {SKIP_WAIT: "true"}),
-            "spec": {
-                "clusterIP": "None",
-                # A SIP proxy may be unready because it has no table yet.
-                "publishNotReadyAddresses": True,
-                "selector": args.ingress.selector,
-                "ports": [
-                    {"name": "rpc", "port": reloader.port, "targetPort": reloader.port, "protocol": "TCP"},
-                ],
-            },
-        },
-        opts,
+    reloader, ingress = args.reloader, args.ingress
+    workload = Workload(reloader.name, ingress.namespace, args.labels, STATUS_PORT)
+    # A SIP proxy may be unready because it has no table yet.
+    headless_service(
+        f"{name}-proxies", workload.metadata(reloader.service), ingress.selector, {"rpc": reloader.port}, opts
     )
-    acl_snapshot.declare_service(name, _metadata(args, reloader.name), chosen, STATUS_PORT, opts)
-    Deployment(
+    # By which a proxy finds every reloader: when the database is away, and no reloader is ready.
+    headless_service(f"{name}-snapshot", workload.metadata(), workload.chosen, {"status": STATUS_PORT}, opts)
+    workload.deploy(
         f"{name}-reloader",
-        {
-            # An image that cannot be pulled must not block the edge; the proxies keep their table.
-            "metadata": _metadata(args, reloader.name, {SKIP_WAIT: "true"}),
-            "spec": {
-                "replicas": reloader.replicas,
-                # One at a time: the other takes over. A new one that the database refuses ends the update.
-                "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
-                "selector": {"matchLabels": chosen},
-                "template": {
-                    "metadata": {"labels": {**args.labels, **chosen}, "annotations": args.checksums},
-                    "spec": _pod(args, chosen, f"{reloader.service}.{namespace}.svc"),
-                },
-            },
-        },
+        _pod(args, workload),
+        args.checksums,
         opts,
+        replicas=reloader.replicas,
+        # One at a time: the other takes over. A new one that the database refuses ends the update.
+        strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
     )
     if reloader.replicas > 1:
         PodDisruptionBudget(
             f"{name}-disruptions",
             {
-                "metadata": _metadata(args, reloader.name),
-                "spec": {"maxUnavailable": 1, "selector": {"matchLabels": chosen}},
+                "metadata": workload.metadata(),
+                "spec": {"maxUnavailable": 1, "selector": {"matchLabels": workload.chosen}},
             },
             opts,
         )
     if reloader.network_policies:
         tls = args.tls
         network = Network(
-            args.ingress.selector,
-            chosen,
+            ingress.selector,
+            workload,
             reloader.port,
-            STATUS_PORT,
             tuple(args.openings),
             tls.reload_port if tls else None,
             {"app": tls.name} if tls and tls.issuer else None,
         )
-        for role, metadata, spec in (
-            ("proxies", _metadata(args, reloader.service), of_proxies(network)),
-            (
-                "reloader",
-                _metadata(args, reloader.name),
-                of_reloader(network, None if reloader.database_proxy else args.database),
-            ),
-        ):
-            NetworkPolicy(f"{name}-{role}-network", {"metadata": metadata, "spec": spec}, opts)
-    if reloader.pod_monitoring:
-        PodMonitoring(
-            f"{name}-monitoring",
-            {
-                "metadata": _metadata(args, reloader.name),
-                "spec": {
-                    "selector": {"matchLabels": chosen},
-                    "endpoints": [{"port": "status", "path": "/metrics", "interval": SCRAPE_INTERVAL}],
-                },
-            },
+        NetworkPolicy(
+            f"{name}-proxies-network",
+            {"metadata": workload.metadata(reloader.service), "spec": of_proxies(network)},
             opts,
         )
+        reached = None if reloader.database_proxy else args.database
+        workload.restrict(f"{name}-reloader-network", of_reloader(network, reached), opts)
+    if reloader.pod_monitoring:
+        workload.monitor(f"{name}-monitoring", opts)
 
 
-def _pod(args: ReloaderArgs, chosen: Mapping[str, str], proxies: str) -> dict[str, Any]:
-    reloader = args.reloader
-    container: dict[str, Any] = {
-        "name": "reloader",
-        "image": reloader.image,
+def _pod(args: ReloaderArgs, workload: Workload) -> dict[str, Any]:
+    reloader, chosen = args.reloader, workload.chosen
+    container = {
+        # One that hangs keeps the lease: it is ended a minute after its last sign of life.
+        **workload.container("reloader", reloader.image, cpu=reloader.cpu, memory=reloader.memory),
         "envFrom": [{"secretRef": {"name": args.secret}}],
         "env": [
-            {"name": "WARP_ACL_PROXIES", "value": proxies},
+            {"name": "WARP_ACL_PROXIES", "value": f"{reloader.service}.{workload.namespace}.svc"},
             {"name": "WARP_ACL_RPC_PORT", "value": str(reloader.port)},
             {"name": "WARP_ACL_TABLE", "value": args.table},
             {"name": "WARP_ACL_STATUS_LISTEN", "value": f"0.0.0.0:{STATUS_PORT}"},
             *acl_snapshot.environment(args.snapshot_hours),
         ],
-        "ports": [{"name": "status", "containerPort": STATUS_PORT}],
-        # One that hangs keeps the lease: it is ended a minute after its last sign of life.
-        "livenessProbe": {"httpGet": {"path": "/healthz", "port": "status"}, "periodSeconds": 10},
-        "readinessProbe": {"httpGet": {"path": "/readyz", "port": "status"}, "periodSeconds": 5},
-        "resources": {
-            "requests": {"cpu": reloader.cpu, "memory": reloader.memory},
-            "limits": {"memory": reloader.memory},
-        },
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": NOBODY,
-            "readOnlyRootFilesystem": True,
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
         "volumeMounts": [{"name": "fragments", "mountPath": MOUNTED, "readOnly": True}, acl_snapshot.MOUNT],
     }
     return {
         "containers": [
             container,
-            *acl_database_proxy.containers(
-                reloader.database_proxy, args.database_instance, container["securityContext"]
-            ),
+            *acl_database_proxy.containers(reloader.database_proxy, args.database_instance, SECURITY),
         ],
         **acl_database_proxy.service_account(reloader),
         "volumes": [{"name": "fragments", "configMap": {"name": args.config_map}}, acl_snapshot.VOLUME],
@@ -198,13 +144,4 @@ def _spread(over: str, otherwise: str, chosen: Mapping[str, str]) -> dict[str, A
         "whenUnsatisfiable": otherwise,
         "labelSelector": {"matchLabels": chosen},
         "matchLabelKeys": ["pod-template-hash"],
-    }
-
-
-def _metadata(args: ReloaderArgs, name: str, annotations: Mapping[str, str] | None = None) -> Properties:
-    return {
-        "name": name,
-        "namespace": args.ingress.namespace,
-        "labels": args.labels,
-        "annotations": annotations,
     }

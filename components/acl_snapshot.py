@@ -6,14 +6,6 @@ In memory: it has customers' addresses, and a container that restarts finds it a
 
 from __future__ import annotations
 
-from typing import Any
-
-import pulumi
-
-from components.load_balancer import SKIP_WAIT
-from components.sdk.kubernetes import Service
-from components.sdk.resource import Properties
-
 FOLDER = "/var/lib/warp-acl"
 MOUNT = {"name": "snapshot", "mountPath": FOLDER}
 # A million entries take 20 MB, two files for a moment.
@@ -31,23 +23,3 @@ def environment(hours: int) -> list[dict[str, str]]:
 def url(service: str, namespace: str, port: int) -> str:
     """Where a proxy that starts reads it."""
     return f"http://{service}.{namespace}.svc:{port}/snapshot"
-
-
-def declare_service(
-    name: str, metadata: Properties, pods: dict[str, Any], port: int, opts: pulumi.ResourceOptions
-) -> None:
-    """The headless Service by which a proxy finds every reloader. `metadata` is without annotations."""
-    Service(
-        f"{name}-snapshot",
-        {
-            "metadata": {**metadata, "annotations": {SKIP_WAIT: "true"}},
-            "spec": {
-                "clusterIP": "None",
-                # It is needed when the database is away, and no reloader is ready then.
-                "publishNotReadyAddresses": True,
-                "selector": pods,
-                "ports": [{"name": "status", "port": port, "targetPort": port, "protocol": "TCP"}],
-            },
-        },
-        opts,
-    )

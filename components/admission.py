@@ -2,7 +2,7 @@
 
 The ranges of the trunk files become `loadBalancerSourceRanges` of both Services. A customer's range is admitted by the
 firewall before the trunk ACL has it, and leaves it after the ACL: what the ACL accepts is never dropped on the way
-(docs/protection.md, docs/adr/0048-firewall-opens-before-the-acl.md).
+(docs/protection.md, docs/adr/0044-firewall-opens-before-the-acl.md).
 """
 
 from __future__ import annotations

@@ -11,10 +11,8 @@ from typing import Any
 
 import pulumi
 
-from components.acl_network import DNS_PORT
-from components.load_balancer import SKIP_WAIT
-from components.sdk.kubernetes import ConfigMap, Deployment, NetworkPolicy, PodMonitoring
-from components.sdk.resource import Properties
+from components.sdk.kubernetes import ConfigMap
+from components.workload import DNS_PORT, Workload, both, pods
 from inventory.endpoint import Endpoint
 from inventory.outputs import Inventory
 from settings import Settings
@@ -22,8 +20,6 @@ from settings.alerts import Probe
 
 STATUS_PORT = 9064
 FOLDER, FILE = "/etc/warp-probe", "probe.json"
-SCRAPE_INTERVAL = "30s"
-NOBODY = 65534
 TRANSPORTS = {"UDP": "udp", "TCP": "tcp", "TLS": "tls"}  # as endpoints have them, and the prober
 PROTOCOLS = {"udp": "UDP", "tcp": "TCP", "tls": "TCP"}
 
@@ -41,46 +37,12 @@ class ProberArgs:
 def declare_prober(name: str, args: ProberArgs, opts: pulumi.ResourceOptions) -> None:
     """Declare its resources; their logical names begin with `name`."""
     text = pulumi.Output.all(**_wanted(args)).apply(lambda found: configuration(args, found))
-    chosen = {"app": args.probe.name}
-    ConfigMap(f"{name}-probe", {"metadata": _metadata(args), "data": {FILE: text}}, opts)
-    Deployment(
-        f"{name}-prober",
-        {
-            "metadata": _metadata(args, {SKIP_WAIT: "true"}),
-            "spec": {
-                "replicas": 1,
-                "selector": {"matchLabels": chosen},
-                "template": {
-                    "metadata": {
-                        "labels": {**args.settings.labels, **chosen},
-                        # A pod reads the file only at its start.
-                        "annotations": {"checksum/config": text.apply(_checksum)},
-                    },
-                    "spec": _pod(args),
-                },
-            },
-        },
-        opts,
-    )
-    NetworkPolicy(
-        f"{name}-prober-network",
-        {
-            "metadata": _metadata(args),
-            "spec": text.apply(lambda known: network_policy(args, chosen, known)),
-        },
-        opts,
-    )
-    PodMonitoring(
-        f"{name}-prober-monitoring",
-        {
-            "metadata": _metadata(args),
-            "spec": {
-                "selector": {"matchLabels": chosen},
-                "endpoints": [{"port": "status", "path": "/metrics", "interval": SCRAPE_INTERVAL}],
-            },
-        },
-        opts,
-    )
+    workload = Workload(args.probe.name, args.settings.ingress.namespace, args.settings.labels, STATUS_PORT)
+    ConfigMap(f"{name}-probe", {"metadata": workload.metadata(), "data": {FILE: text}}, opts)
+    workload.deploy(f"{name}-prober", _pod(args, workload), {"checksum/config": text.apply(_checksum)}, opts)
+    reached = text.apply(lambda known: workload.answers(list(_reached(args, known))))
+    workload.restrict(f"{name}-prober-network", reached, opts)
+    workload.monitor(f"{name}-prober-monitoring", opts)
 
 
 def endpoints(args: ProberArgs) -> list[Endpoint]:
@@ -115,30 +77,21 @@ def configuration(args: ProberArgs, found: Mapping[str, str]) -> str:
     return json.dumps(document, indent=1, sort_keys=True)
 
 
-def network_policy(args: ProberArgs, chosen: Mapping[str, str], text: str) -> dict[str, Any]:
-    """It answers on its status port, and reaches DNS, its targets, and the SIP proxies' pods: the node sends packets
-    for a LoadBalancer's address straight to a pod, and the policy is applied to where they arrive."""
+def _reached(args: ProberArgs, text: str) -> Iterator[dict[str, Any]]:
+    """DNS, its targets, and the SIP proxies' pods: the node sends packets for a LoadBalancer's address straight to a
+    pod, and the policy is applied to where they arrive."""
     targets: Sequence[Mapping[str, Any]] = json.loads(text)["targets"]
     ports = sorted({(PROTOCOLS[each["transport"]], each["port"]) for each in targets})
-    return {
-        "podSelector": {"matchLabels": chosen},
-        "policyTypes": ["Ingress", "Egress"],
-        "ingress": [{"ports": [{"protocol": "TCP", "port": STATUS_PORT}]}],
-        "egress": [
-            {"ports": [{"protocol": protocol, "port": DNS_PORT} for protocol in ("UDP", "TCP")]},
-            {
-                "to": [{"podSelector": {"matchLabels": args.settings.ingress.selector}}],
-                "ports": [{"protocol": protocol, "port": port} for protocol, port in ports],
-            },
-            *(
-                {
-                    "to": [{"ipBlock": {"cidr": str(ipaddress.ip_network(each["address"]))}}],
-                    "ports": [{"protocol": PROTOCOLS[each["transport"]], "port": each["port"]}],
-                }
-                for each in targets
-            ),
-        ],
+    yield {"ports": both(DNS_PORT)}
+    yield {
+        "to": [pods(args.settings.ingress.selector)],
+        "ports": [{"protocol": protocol, "port": port} for protocol, port in ports],
     }
+    for each in targets:
+        yield {
+            "to": [{"ipBlock": {"cidr": str(ipaddress.ip_network(each["address"]))}}],
+            "ports": [{"protocol": PROTOCOLS[each["transport"]], "port": each["port"]}],
+        }
 
 
 def _wanted(args: ProberArgs) -> dict[str, pulumi.Output[str]]:
@@ -163,46 +116,21 @@ def _target(address: str, port: int, transport: str, server: str | None) -> dict
     return found | ({"serverName": server} if server else {})
 
 
-def _pod(args: ProberArgs) -> dict[str, Any]:
+def _pod(args: ProberArgs, workload: Workload) -> dict[str, Any]:
     probe, enforcement = args.probe, args.settings.trunk_acl.enforcement
     image = probe.image or (enforcement.reloader.image if enforcement and enforcement.reloader else None)
-    alive = {"httpGet": {"path": "/healthz", "port": "status"}, "periodSeconds": 10}
+    usual = workload.container("prober", image, cpu=probe.cpu, memory=probe.memory)
+    container = {
+        **usual,
+        "readinessProbe": usual["livenessProbe"],
+        "command": ["python", "-m", "verify.prober"],
+        "env": [{"name": "WARP_PROBE_CONFIG", "value": f"{FOLDER}/{FILE}"}],
+        "volumeMounts": [{"name": "config", "mountPath": FOLDER, "readOnly": True}],
+    }
     return {
-        "containers": [
-            {
-                "name": "prober",
-                "image": image,
-                "command": ["python", "-m", "verify.prober"],
-                "env": [{"name": "WARP_PROBE_CONFIG", "value": f"{FOLDER}/{FILE}"}],
-                "ports": [{"name": "status", "containerPort": STATUS_PORT}],
-                "livenessProbe": alive,
-                "readinessProbe": alive,
-                "resources": {
-                    "requests": {"cpu": probe.cpu, "memory": probe.memory},
-                    "limits": {"memory": probe.memory},
-                },
-                "securityContext": {
-                    "runAsNonRoot": True,
-                    "runAsUser": NOBODY,
-                    "readOnlyRootFilesystem": True,
-                    "allowPrivilegeEscalation": False,
-                    "capabilities": {"drop": ["ALL"]},
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
-                "volumeMounts": [{"name": "config", "mountPath": FOLDER, "readOnly": True}],
-            }
-        ],
+        "containers": [container],
         "volumes": [{"name": "config", "configMap": {"name": probe.name}}],
         "automountServiceAccountToken": False,
-    }
-
-
-def _metadata(args: ProberArgs, annotations: Mapping[str, str] | None = None) -> Properties:
-    return {
-        "name": args.probe.name,
-        "namespace": args.settings.ingress.namespace,
-        "labels": args.settings.labels,
-        "annotations": annotations,
     }
 
 

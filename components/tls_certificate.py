@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pulumi
 
 from components.acl_enforcement import AclEnforcement
-from components.acl_reloader import SCRAPE_INTERVAL
-from components.load_balancer import SKIP_WAIT
 from components.sdk.google import ServiceAccountMember, ZoneMember
 from components.sdk.kubernetes import (
     ConfigMap,
-    Deployment,
-    NetworkPolicy,
-    PodMonitoring,
     Role,
     RoleBinding,
     Secret,
     ServiceAccount,
 )
-from components.sdk.resource import Properties
 from components.tls_renewer import (
     GANDI_TOKEN,
     HMAC_KEY,
     Renewal,
-    checksum,
     configuration,
     network_policy,
     pod,
 )
+from components.workload import checksum
 from engine.tokens import TLS_CERTIFICATE
 from plan.certificate import certificate_names
 from settings import Settings
@@ -68,17 +62,17 @@ class TlsCertificate(pulumi.ComponentResource):
         assert tls
         names = certificate_names(settings)
         if acl and tls.issuer and enforcement and enforcement.reloader:
-            renewal = Renewal(tls, names, settings.dns, settings.project, settings.ingress, enforcement.reloader)
+            renewal = Renewal(settings, tls, enforcement.reloader, names, rotated=enforcement.token_rotation > 0)
             self._declare(renewal, acl)
         self.register_outputs({"secret": tls.secret, "names": list(names)})
 
     def _declare(self, renewal: Renewal, acl: AclEnforcement) -> None:
-        name, tls = self._name, renewal.tls
+        name, tls, workload = self._name, renewal.tls, renewal.workload
         Secret(
             f"{name}-certificate",
             # `data` is the renewer's. A refresh reads it into the state, where it is a secret, and the plugin replaces
             # a Secret whose data changes: the certificate would be deleted.
-            {"metadata": self._metadata(tls.secret), "type": "Opaque"},
+            {"metadata": workload.metadata(tls.secret), "type": "Opaque"},
             self._options(protect=self._settings.protect, ignore_changes=["data", "stringData"]),
         )
         if renewal.at_cloud_dns:
@@ -86,13 +80,13 @@ class TlsCertificate(pulumi.ComponentResource):
         acts_as = {ACTS_AS: tls.service_account} if tls.service_account else None
         account = ServiceAccount(
             f"{name}-account",
-            {"metadata": self._metadata(tls.name, acts_as), "automountServiceAccountToken": False},
+            {"metadata": workload.metadata(annotations=acts_as), "automountServiceAccountToken": False},
             self._options(),
         )
         role = Role(
             f"{name}-role",
             {
-                "metadata": self._metadata(tls.name),
+                "metadata": workload.metadata(),
                 "rules": [
                     {
                         "apiGroups": [""],
@@ -107,7 +101,7 @@ class TlsCertificate(pulumi.ComponentResource):
         binding = RoleBinding(
             f"{name}-binding",
             {
-                "metadata": self._metadata(tls.name),
+                "metadata": workload.metadata(),
                 "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": tls.name},
                 "subjects": [
                     {"kind": "ServiceAccount", "name": tls.name, "namespace": self._settings.ingress.namespace},
@@ -116,10 +110,10 @@ class TlsCertificate(pulumi.ComponentResource):
             self._options(depends_on=[role, account]),
         )
         files = configuration(renewal)
-        ConfigMap(f"{name}-configuration", {"metadata": self._metadata(tls.name), "data": files}, self._options())
+        ConfigMap(f"{name}-configuration", {"metadata": workload.metadata(), "data": files}, self._options())
         credentials = _credentials(renewal)
         if credentials:
-            metadata = self._metadata(f"{tls.name}-credentials")
+            metadata = workload.metadata(f"{tls.name}-credentials")
             Secret(f"{name}-credentials", {"metadata": metadata, "stringData": credentials}, self._options())
         checksums: dict[str, pulumi.Input[str]] = {
             "checksum/config": checksum(files),
@@ -128,39 +122,22 @@ class TlsCertificate(pulumi.ComponentResource):
         if credentials:
             found = pulumi.Output.all(**credentials).apply(checksum)
             checksums["checksum/credentials"] = pulumi.Output.secret(found)
-        Deployment(
+        workload.deploy(
             f"{name}-renewer",
-            {
-                # An image that cannot be pulled must not block the edge; the proxies keep their certificate.
-                "metadata": self._metadata(tls.name, {SKIP_WAIT: "true"}),
-                "spec": {
-                    "replicas": 1,
-                    "strategy": {"type": "Recreate"},  # two at a time would order two certificates
-                    "selector": {"matchLabels": renewal.chosen},
-                    "template": {
-                        "metadata": {
-                            "labels": {**self._settings.labels, **renewal.chosen},
-                            "annotations": checksums,
-                        },
-                        "spec": pod(renewal, acl.secret, tuple(credentials)),
-                    },
-                },
-            },
+            pod(renewal, acl.secret, tuple(credentials)),
+            checksums,
             self._options(depends_on=[binding]),
+            strategy={"type": "Recreate"},  # two at a time would order two certificates
         )
         if renewal.reloader.network_policies:
-            policy = {"metadata": self._metadata(tls.name), "spec": network_policy(renewal)}
-            NetworkPolicy(f"{name}-network", policy, self._options())
+            workload.restrict(f"{name}-network", network_policy(renewal), self._options())
         if renewal.reloader.pod_monitoring:
-            spec = {
-                "selector": {"matchLabels": renewal.chosen},
-                "endpoints": [{"port": "status", "path": "/metrics", "interval": SCRAPE_INTERVAL}],
-            }
-            PodMonitoring(f"{name}-monitoring", {"metadata": self._metadata(tls.name), "spec": spec}, self._options())
+            workload.monitor(f"{name}-monitoring", self._options())
 
     def _let_it_change_records(self, renewal: Renewal) -> None:
         """At Cloud DNS: the pod acts as a Google service account, which may change the records of one zone."""
-        account, project = renewal.tls.service_account or "", renewal.project
+        account, project = renewal.tls.service_account or "", self._settings.project
+        pod_of = f"{self._settings.ingress.namespace}/{renewal.tls.name}"
         ZoneMember(
             f"{self._name}-zone",
             {
@@ -176,7 +153,7 @@ class TlsCertificate(pulumi.ComponentResource):
             {
                 "serviceAccountId": f"projects/{_project_of(account)}/serviceAccounts/{account}",
                 "role": MAY_ACT_AS,
-                "member": f"serviceAccount:{project}.svc.id.goog[{renewal.ingress.namespace}/{renewal.tls.name}]",
+                "member": f"serviceAccount:{project}.svc.id.goog[{pod_of}]",
             },
             self._options(),
         )
@@ -191,14 +168,6 @@ class TlsCertificate(pulumi.ComponentResource):
         return pulumi.ResourceOptions(
             parent=self, protect=protect, ignore_changes=ignore_changes, depends_on=depends_on
         )
-
-    def _metadata(self, name: str, annotations: Mapping[str, str] | None = None) -> Properties:
-        return {
-            "name": name,
-            "namespace": self._settings.ingress.namespace,
-            "labels": self._settings.labels,
-            "annotations": annotations,
-        }
 
 
 def _credentials(renewal: Renewal) -> dict[str, pulumi.Output[str]]:

@@ -5,17 +5,17 @@ What it does is in `kamailio/renewer/`. It runs the reloader's image.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import pulumi
 
-from components.acl_network import DNS_PORT, both, pods
-from components.acl_reloader import NOBODY
+from components.acl_enforcement import RPC_KEY, RPC_KEY_BEFORE
+from components.workload import DNS_PORT, Workload, both, pods
+from settings import Settings
 from settings.dns import Dns
 from settings.ingress import Ingress
 from settings.tls import Tls
@@ -27,7 +27,6 @@ CONFIGURATION, ROOTS = "renewer.json", "directory-roots.pem"
 MOUNTED, CREDENTIALS = "/etc/warp-tls", "/run/secrets/warp-tls"
 GANDI_TOKEN, HMAC_KEY = "gandi-token", "eab-hmac-key"
 VARIABLES = {GANDI_TOKEN: "WARP_TLS_GANDI_TOKEN_FILE", HMAC_KEY: "WARP_TLS_EAB_HMAC_FILE"}
-RPC_KEY = "WARP_ACL_RPC_TOKEN"
 HTTPS = 443
 # Control planes: GKE's answers on 443, others on 6443. A policy sees the address behind the Service `kubernetes`.
 API_PORTS = (HTTPS, 6443)
@@ -38,19 +37,29 @@ METADATA = (("169.254.169.254/32", 80), ("169.254.169.252/32", 988))
 
 @dataclass(frozen=True)
 class Renewal:
-    """All that the renewer is configured with. `names`: the domain first; `sips`: the proxies' TLS port."""
+    """All that the renewer is configured with; `tls` and `reloader` are those of `settings`. `names`: the domain first;
+    `rotated`: whether there is an RPC token of before."""
 
+    settings: Settings
     tls: Tls
-    names: Sequence[str]
-    dns: Dns
-    project: str
-    ingress: Ingress
     reloader: Reloader
+    names: Sequence[str]
+    rotated: bool
 
     @property
-    def chosen(self) -> dict[str, str]:
-        """Labels of its pod."""
-        return {"app": self.tls.name}
+    def dns(self) -> Dns:
+        """The zone."""
+        return self.settings.dns
+
+    @property
+    def ingress(self) -> Ingress:
+        """The proxies."""
+        return self.settings.ingress
+
+    @property
+    def workload(self) -> Workload:
+        """What it is in the cluster."""
+        return Workload(self.tls.name, self.ingress.namespace, self.settings.labels, STATUS_PORT)
 
     @property
     def at_cloud_dns(self) -> bool:
@@ -79,7 +88,7 @@ def configuration(of: Renewal) -> dict[str, str]:
         host = {
             "host": "cloudDns",
             "api": "https://dns.googleapis.com",
-            "project": of.project,
+            "project": of.settings.project,
             "zone": of.zone,
             "domain": domain,
         }
@@ -105,31 +114,21 @@ def configuration(of: Renewal) -> dict[str, str]:
 def pod(of: Renewal, rpc_secret: pulumi.Input[str], credentials: Sequence[str]) -> dict[str, Any]:
     """The pod's spec. `rpc_secret`: Secret with the proxies' RPC token; `credentials`: files of its own Secret."""
     reloader, tls = of.reloader, of.tls
-    container: dict[str, Any] = {
-        "name": "renewer",
-        "image": reloader.image,
+    container = {
+        **of.workload.container("renewer", reloader.image, cpu=tls.cpu, memory=tls.memory),
         "command": ["python", "-m", "kamailio.renewer"],
         "env": [
             {"name": "WARP_TLS_CONFIG", "value": f"{MOUNTED}/{CONFIGURATION}"},
             {"name": "WARP_ACL_PROXIES", "value": f"{reloader.service}.{of.ingress.namespace}.svc"},
             {"name": "WARP_TLS_RPC_PORT", "value": str(tls.reload_port)},
             {"name": "WARP_TLS_PORT", "value": str(of.shown_at)},
-            # This one key alone: the Secret has the database's password as well.
-            {"name": RPC_KEY, "valueFrom": {"secretKeyRef": {"name": rpc_secret, "key": RPC_KEY}}},
+            # These keys alone: the Secret has the database's password as well.
+            *(
+                {"name": key, "valueFrom": {"secretKeyRef": {"name": rpc_secret, "key": key}}}
+                for key in (RPC_KEY, *([RPC_KEY_BEFORE] if of.rotated else ()))
+            ),
             *({"name": VARIABLES[each], "value": f"{CREDENTIALS}/{each}"} for each in credentials),
         ],
-        "ports": [{"name": "status", "containerPort": STATUS_PORT}],
-        "livenessProbe": {"httpGet": {"path": "/healthz", "port": "status"}, "periodSeconds": 10},
-        "readinessProbe": {"httpGet": {"path": "/readyz", "port": "status"}, "periodSeconds": 5},
-        "resources": {"requests": {"cpu": tls.cpu, "memory": tls.memory}, "limits": {"memory": tls.memory}},
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": NOBODY,
-            "readOnlyRootFilesystem": True,
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
         "volumeMounts": [
             {"name": "configuration", "mountPath": MOUNTED, "readOnly": True},
             {"name": "temporary", "mountPath": "/tmp"},  # noqa: S108
@@ -158,11 +157,8 @@ def network_policy(of: Renewal) -> dict[str, Any]:
     metadata = [
         {"to": [{"ipBlock": {"cidr": cidr}}], "ports": [{"protocol": "TCP", "port": port}]} for cidr, port in METADATA
     ]
-    return {
-        "podSelector": {"matchLabels": of.chosen},
-        "policyTypes": ["Ingress", "Egress"],
-        "ingress": [{"ports": [{"protocol": "TCP", "port": STATUS_PORT}]}],
-        "egress": [
+    return of.workload.answers(
+        [
             {"ports": [each for port in asked for each in both(port)]},
             {"ports": [{"protocol": "TCP", "port": port} for port in https]},
             *(metadata if of.at_cloud_dns else ()),
@@ -170,10 +166,5 @@ def network_policy(of: Renewal) -> dict[str, Any]:
                 "to": [pods(of.ingress.selector)],
                 "ports": [{"protocol": "TCP", "port": port} for port in (tls.reload_port, of.shown_at)],
             },
-        ],
-    }
-
-
-def checksum(data: Mapping[str, str]) -> str:
-    """SHA-256, in hexadecimal. Of credentials as well: they are random, and long enough not to be guessed."""
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+        ]
+    )

@@ -119,7 +119,7 @@ def _differences(step: Mapping[str, Any]) -> Iterator[Difference]:
     kubernetes = type_token.startswith(KUBERNETES)
     leaves = changed_leaves(sides, reported, kubernetes=kubernetes)
     for leaf in leaves:
-        effect, words = effect_of(type_token, leaf.path, (leaf.before, leaf.after))
+        effect, words = effect_of(step["urn"], leaf.path, (leaf.before, leaf.after))
         yield Difference(effect, known_as(step), leaf.path, *_shown(leaf.before, leaf.after), words)
     if leaves:
         return

@@ -25,6 +25,7 @@ class Effect(Enum):
     RESTARTS = "may restart the database"
     UNKNOWN = "effect not known here: read the cloud's documentation first"
     RELOADER = "restarts the reloader of the trunk ACL"
+    BESIDE = "restarts a pod that no call depends on"
     LATER = "no effect until the SIP proxies are restarted"
     NONE = "no effect on traffic"
 
@@ -118,6 +119,10 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         Rule(r"securityPolicy", Effect.ACCESS, "what Google's edge drops during an attack"),
         Rule(r"description", Effect.NONE, "read by people"),
     ),
+    **dict.fromkeys(
+        (tokens.ALERT_POLICY, tokens.NOTIFICATION_CHANNEL, tokens.UPTIME_CHECK, tokens.DASHBOARD),
+        (Rule(r".+", Effect.NONE, "what operators are alerted of, and how"),),
+    ),
     tokens.POD_MONITORING: (Rule(r"spec", Effect.NONE, "how metrics are read"), _LABELS),
     tokens.ROLE: (Rule(r"rules", Effect.NONE, "what the certificate's renewer may do"), _LABELS),
     tokens.ROLE_BINDING: (
@@ -193,15 +198,40 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         ),
     ),
 }
+
+
+def _of_pods(who: str, meanwhile: str) -> Mapping[str, tuple[Rule, ...]]:
+    """Of a component whose pods no call depends on: `who` they are, and what is so while they restart."""
+    return {
+        tokens.CONFIG_MAP: (Rule(r"(data|binaryData)", Effect.BESIDE, f"the configuration of {who}"),),
+        tokens.KUBERNETES_SECRET: (Rule(r"(data|stringData)", Effect.BESIDE, f"how {who} signs in"),),
+        tokens.DEPLOYMENT: (Rule(r"spec\.(template|replicas|strategy)", Effect.BESIDE, f"{who}; {meanwhile}"),),
+        tokens.NETWORK_POLICY: (Rule(r"spec", Effect.NONE, f"what {who} reaches"),),
+    }
+
+
+# By component and type, before those by type alone.
+_OF_COMPONENT: Mapping[str, Mapping[str, tuple[Rule, ...]]] = {
+    tokens.TLS_CERTIFICATE: _of_pods("the certificate's renewer", "the proxies keep their certificate meanwhile"),
+    tokens.EDGE_ALERTS: _of_pods("the SIP prober", "nothing is probed meanwhile"),
+}
 _OF_ANY = (
     Rule(r"(labels|deletionPolicy)", Effect.NONE, "housekeeping"),
     Rule(r"__provider", Effect.NONE, "how a dynamic provider does it"),
 )
 
 
-def effect_of(type_token: str, path: str, values: tuple[Any, Any] | None = None) -> tuple[Effect, str]:
-    """What a change of `path` does, and the words for it; `values`: before and after, where they are known."""
-    for rule in (*RULES.get(type_token, ()), *_OF_ANY):
+def effect_of(urn: str, path: str, values: tuple[Any, Any] | None = None) -> tuple[Effect, str]:
+    """What a change of the resource's `path` does, and the words for it; `values`: before and after, where they are
+    known."""
+    type_token = tokens.type_of(urn)
+    own = [
+        rule
+        for component, rules in _OF_COMPONENT.items()
+        if tokens.within(urn, component)
+        for rule in rules.get(type_token, ())
+    ]
+    for rule in (*own, *RULES.get(type_token, ()), *_OF_ANY):
         fits = rule.when is None or (values is not None and rule.when(*values))
         if fits and re.match(rf"{rule.path}(\b|$)", path):
             return rule.effect, rule.words

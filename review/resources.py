@@ -38,6 +38,9 @@ SEEN_BY = {
     **dict.fromkeys((tokens.SERVICE_ACCOUNT, tokens.ROLE, tokens.ROLE_BINDING), Audience.NOBODY),
     **dict.fromkeys((tokens.ZONE_MEMBER, tokens.SERVICE_ACCOUNT_MEMBER), Audience.NOBODY),
 }
+# Nor by a customer when one is deleted.
+_OPERATORS = frozenset((tokens.ALERT_POLICY, tokens.NOTIFICATION_CHANNEL, tokens.UPTIME_CHECK, tokens.DASHBOARD))
+SEEN_BY |= dict.fromkeys(_OPERATORS, Audience.NOBODY)
 # Effect of deleting or replacing a resource of this type.
 _LOST = {
     **dict.fromkeys((tokens.INSTANCE, tokens.DATABASE), (Effect.CUTS, "without the trunk ACL no customer can call")),
@@ -138,7 +141,7 @@ def _seen_by(step: Step, operation: Operation, effects: tuple[Effected, ...]) ->
         # A new address without a published entry is not visible; published ones are reported with the inventory.
         usual = next((who for component, who in _BY_COMPONENT.items() if within(step.urn, component)), usual)
         return Audience.NOBODY if operation is Operation.CREATE and usual is not Audience.ANYBODY else usual
-    if step.type == tokens.SERVICE and not _is_load_balancer(step):
+    if step.type in _OPERATORS or (step.type == tokens.SERVICE and not _is_load_balancer(step)):
         return Audience.NOBODY
     if usual is Audience.NOBODY and operation in (Operation.REPLACE, Operation.DELETE):
         return Audience.CUSTOMERS

@@ -1,4 +1,5 @@
-"""A small edge for alerts: database, SIP proxy, reloader, SIP prober and a Prometheus that scrapes them, on loopback.
+"""A small edge for alerts: database, SIP proxy with a certificate of a real CA's, its reloader and renewer, SIP prober,
+and a Prometheus that scrapes them, on loopback.
 
 Nothing of `make up` is needed or touched. Every process ends with the context; what a crash left is ended by the next
 start in the same folder.
@@ -20,25 +21,23 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, LiteralString
-
-import psycopg
-from psycopg.rows import TupleRow
+from typing import Any, Final
 
 from alerts.definition import of_pods
 from alerts.definitions import ALERTS
 from alerts.metrics import METRICS, Exporter, named
 from alerts.rules import rule_file
-from components.trunk_acl import migrations, migrator, roles
 from local_cloud import marks
 from local_cloud.layout import GUEST_MARK
 from local_cloud.postgres import PostgresServer
+from sandbox.acl import Acl, migrated
+from sandbox.alert_certificate import SHORT_LIFE, AlertCertificate
+from sandbox.certificates import STATUS_PORT
 from sandbox.layout import SandboxError
-from sandbox.sip_proxy import ROOT, Database, SipProxy, require_kamailio
+from sandbox.pebble import Pebble
+from sandbox.sip_proxy import ROOT, SipProxy, require_kamailio
 from settings.alerts import Thresholds
 
-OWNER, OWNER_PASSWORD = "warp", "ownerpassword"
-READER, READER_PASSWORD = "warp_acl_reader", "readerpassword"
 BAN, TRUNK, LIMITED_TRUNK = "100001", "main", "limited"
 # Every alert on limits has something to read (kamailio/README.md).
 PROTECTION: Final = """#!define WARP_CALLS_PER_SECOND
@@ -47,6 +46,9 @@ PROTECTION: Final = """#!define WARP_CALLS_PER_SECOND
 #!substdef "!WARP_UNKNOWN_SECONDS!60!g"
 """
 FACTOR: Final = 1 / 30  # five minutes become ten seconds
+# What lasts hours because a certificate lasts weeks is shortened as the certificate is.
+BY_LIFE: Final = frozenset(("CertificateNearEnd", "CertificateRenewalFails"))
+LIFE_FACTOR: Final = SHORT_LIFE / Pebble.seconds
 SCRAPE: Final = "1s"
 FULL_SECONDS: Final = 3  # the reloader loads everything this often, instead of 300 s
 ACL_AGE: Final = 10  # and a table is stale after this, instead of 900 s
@@ -54,7 +56,9 @@ START_SECONDS: Final = 60.0
 LABELS: Final = {"cluster": "sandbox", "location": "us-central1", "namespace": "warp-core"}
 MATCHERS: Final = of_pods(region="us-central1", namespace="warp-core", cluster="sandbox")
 VALUES: Final[Mapping[str, object]] = {**Thresholds().values(), "pods": MATCHERS, "aclAgeSeconds": ACL_AGE}
-PLACES: Final = {"reloader": "30:9062", "prober": "31:9064"}
+PLACES: Final = {"reloader": "30:9062", "prober": "31:9064", "renewer": f"11:{STATUS_PORT}"}
+# What everything has said when it is ready: the proxy has its table, and serves the CA's certificate.
+SAID: Final = ("warp_acl_proxy_complete == 1", "warp_tls_served_not_after_seconds == on () warp_tls_not_after_seconds")
 # Google's metrics are not here.
 OWN: Final = [
     each for each in ALERTS if all(METRICS[name].exporter is not Exporter.GOOGLE for name in named(each.expression))
@@ -75,7 +79,9 @@ class AlertEdge:
     folder: Path
     network: str
     server: PostgresServer = field(init=False)
+    acl: Acl = field(init=False)
     proxy: SipProxy = field(init=False)
+    certificate: AlertCertificate | None = None
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -111,11 +117,13 @@ class AlertEdge:
                 self.folder / "sip",
                 f"{self.network}.10",
                 f"{self.network}.11",
-                self._database(),
+                self.acl.database,
                 reload=False,
                 protection=PROTECTION,
             )
             self.proxy.start()
+            self.certificate = AlertCertificate(self.proxy)
+            self._start("renewer", "kamailio.renewer", self.certificate.environment())
             self.start_reloader()
             self.start_prober()
             self._start_prometheus(prometheus)
@@ -130,6 +138,8 @@ class AlertEdge:
             process.kill()
             process.wait()
         self.processes.clear()
+        if self.certificate:
+            self.certificate.stop()
         marks.end(marks.marked(GUEST_MARK, str(self.folder.absolute()), below=True), (signal.SIGKILL, 10.0))
         self.server.destroy()
 
@@ -154,27 +164,6 @@ class AlertEdge:
         for pid in marks.marked(GUEST_MARK, str(self.proxy.directory.absolute())):
             if marks.name_of(pid).startswith("kamailio"):
                 os.kill(pid, number)
-
-    def do(self, statement: LiteralString | bytes, *parameters: Any) -> list[TupleRow]:
-        """A statement of the database's owner; its rows."""
-        with psycopg.connect(
-            host=self.server.host, port=self.server.port, dbname="warp", user=OWNER, password=OWNER_PASSWORD,
-            sslmode="require", autocommit=True,
-        ) as connection:  # fmt: skip
-            cursor = connection.execute(statement, parameters)
-            return cursor.fetchall() if cursor.description else []
-
-    def add(self, address: str, trunk: str = TRUNK) -> None:
-        """To the trunk."""
-        self.do(
-            "INSERT INTO accounts.trunk_ips (trunk_group_id, ban, cidr)"
-            " SELECT id, ban, %s::cidr FROM accounts.trunk_groups WHERE ban = %s AND name = %s",
-            address, BAN, trunk,
-        )  # fmt: skip
-
-    def remove(self, address: str) -> None:
-        """From it."""
-        self.do("DELETE FROM accounts.trunk_ips WHERE cidr = %s::cidr", address)
 
     # What Prometheus knows
 
@@ -203,8 +192,8 @@ class AlertEdge:
         """Whether every target was scraped, and has said all that it will."""
         try:
             targets = self.ask("targets")["activeTargets"]
-            return all(each["health"] == "up" for each in targets) and bool(
-                self.ask("query", query="warp_acl_proxy_complete == 1")["result"]
+            return all(each["health"] == "up" for each in targets) and all(
+                self.ask("query", query=each)["result"] for each in SAID
             )
         except SandboxError:
             return False
@@ -220,35 +209,18 @@ class AlertEdge:
 
     def _start_database(self) -> None:
         self.server.start()
-        self.server.create_database("warp", "UTF8", "C.UTF-8")
-        self.server.create_user(OWNER, OWNER_PASSWORD)
-        wishes = migrator.Wishes(
-            migrations.load(), [roles.reader(READER_PASSWORD, ()), roles.writer(None, ())], create_customers=True
-        )
-        with psycopg.connect(
-            host=self.server.host, port=self.server.port, dbname="warp", user=OWNER, password=OWNER_PASSWORD,
-            sslmode="require", autocommit=True,
-        ) as connection:  # fmt: skip
-            migrator.migrate(connection, wishes)
-        self.do("INSERT INTO trunk_acl.allowed_ranges VALUES ('127.0.0.0/8')")
-        self.do("INSERT INTO accounts.customers (ban) VALUES (%s)", BAN)
+        self.acl = migrated(self.server, "warp")
+        self.acl.customer(BAN)
         for trunk, address, calls in ((TRUNK, self.prober_address, 100), (LIMITED_TRUNK, self.customer, 1)):
-            self.do(
-                "INSERT INTO accounts.trunk_groups (ban, name, auth_type, calls_per_second, concurrent_calls)"
-                " VALUES (%s, %s, 'IP_ACL', %s, 1000)",
-                BAN, trunk, calls,
-            )  # fmt: skip
-            self.add(address, trunk)
-
-    def _database(self) -> Database:
-        return Database(self.server.host, self.server.port, "warp", READER, READER_PASSWORD, self.server.server_ca)
+            self.acl.trunk(BAN, trunk, calls_per_second=calls, concurrent_calls=1000)
+            self.acl.add(BAN, trunk, address)
 
     def _reloader_environment(self) -> dict[str, str]:
         authority = self.folder / "database-ca.pem"
         authority.write_text(self.server.server_ca)
         return {
             "WARP_ACL_RPC_TOKEN": self.proxy.token,
-            **self._database().access(self.server.host, self.server.port),
+            **self.acl.database.access(self.server.host, self.server.port),
             "PGSSLMODE": "verify-ca",
             "PGSSLROOTCERT": str(authority),
             "PGCONNECT_TIMEOUT": "5",
@@ -259,15 +231,11 @@ class AlertEdge:
         }
 
     def _prober_environment(self, promised: str) -> dict[str, str]:
-        proxy, config = self.proxy, self.folder / "probe.json"
-        ways = (
-            ("udp", proxy.udp_address, proxy.port),
-            ("tcp", proxy.tcp_address, proxy.port),
-            ("tls", proxy.tcp_address, proxy.tls_port),
-        )
+        config = self.folder / "probe.json"
         targets = [
             {"name": f"{address}:{port}", "address": address, "port": port, "transport": transport}
-            for transport, address, port in ways
+            for transport in ("udp", "tcp", "tls")
+            for address, port in (self.proxy.place(transport),)
         ]
         found = {str(each[4][0]) for each in socket.getaddrinfo("localhost", None)}
         names = {"localhost": [promised] if promised else sorted(found)}
@@ -284,15 +252,17 @@ class AlertEdge:
     def _start_prometheus(self, program: str) -> None:
         jobs = [
             {"job_name": name, "static_configs": [{"targets": [self._place(name)], "labels": dict(LABELS)}]}
-            for name in ("reloader", "prober")
+            for name in PLACES
         ]
         config = {
             "global": {"scrape_interval": SCRAPE, "scrape_timeout": SCRAPE, "evaluation_interval": SCRAPE},
-            "rule_files": ["rules.json"],
+            "rule_files": ["rules.json", "rules-by-life.json"],
             "scrape_configs": jobs,
         }
-        rules = rule_file(OWN, VALUES, factor=FACTOR, interval=SCRAPE)
-        (self.folder / "rules.json").write_text(json.dumps(rules, indent=1))
+        for name, by_life, factor in (("rules", False, FACTOR), ("rules-by-life", True, LIFE_FACTOR)):
+            alerts = [each for each in OWN if (each.name in BY_LIFE) is by_life]
+            rules = rule_file(alerts, VALUES, factor=factor, interval=SCRAPE)
+            (self.folder / f"{name}.json").write_text(json.dumps(rules, indent=1))
         (self.folder / "prometheus.json").write_text(json.dumps(config, indent=1))
         shutil.rmtree(self.folder / "series", ignore_errors=True)
         command = [

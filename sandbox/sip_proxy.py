@@ -34,6 +34,7 @@ from local_cloud import marks
 from local_cloud.layout import GUEST_MARK
 from local_cloud.postgres.account import Account, private_file
 from sandbox.layout import SandboxError
+from sandbox.sip_proxy_configuration import CONFIGURATION
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 # What `certificates.py` keeps, for as long as the proxy runs.
@@ -41,66 +42,6 @@ CERTIFICATES: Final = "certificates"
 PACKAGES: Final = ("kamailio", "kamailio-postgres-modules", "kamailio-tls-modules")
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 10.0
-
-CONFIGURATION: Final = """#!KAMAILIO
-# Written by sandbox/sip_proxy.py: the minimum that the fragments need around them.
-#!substdef "!WARP_RPC_DATAGRAMS!udp:{tcp}:{rpc_port}!g"
-#!substdef "!WARP_RPC_LISTEN!tcp:{tcp}:{rpc_port}!g"
-#!substdef "!WARP_RPC_PORT!{rpc_port}!g"
-#!substdef "!WARP_TLS_LISTEN!tls:{tcp}:{tls_port}!g"
-#!substdef "!WARP_TLS_RELOAD_LISTEN!tcp:{tcp}:{reload_port}!g"
-#!substdef "!WARP_TLS_RELOAD_PORT!{reload_port}!g"
-#!substdef "!WARP_TLS_CONFIG!{folder}/tls.cfg!g"
-{defines}
-debug=2
-log_stderror=yes
-children=2
-{listens}
-import_file "{folder}/{dedicated}"
-loadmodule "textops.so"
-include_file "{folder}/tls_listen.cfg"
-include_file "{folder}/ip_auth.cfg"
-include_file "{folder}/rpc.cfg"
-include_file "{folder}/trunk_limits.cfg"
-include_file "{folder}/hep.cfg"
-
-#!ifdef WARP_CONCURRENT_CALLS
-# Calls are counted where they go through: to a callee who is this proxy again.
-listen=udp:{udp}:{callee_port}
-#!endif
-
-request_route {{
-#!ifdef WARP_CONCURRENT_CALLS
-    if ($Rp == {callee_port}) {{
-        append_to_reply("X-WARP-BAN: $hdr(X-WARP-BAN)\\r\\nX-WARP-Trunk: $hdr(X-WARP-Trunk)\\r\\n");
-        append_to_reply("Contact: <sip:callee@callee.invalid>\\r\\n");
-        sl_send_reply("200", "OK");
-        exit;
-    }}
-    if ($tt != $null && loose_route()) {{
-        t_relay_to_udp("{udp}", "{callee_port}");
-        exit;
-    }}
-#!endif
-    route(IP_AUTH);
-    route(WARP_CAPTURE);
-    route(WARP_TRUNK_LIMITS);
-    if (is_method("ACK")) {{
-        exit;
-    }}
-#!ifdef WARP_CONCURRENT_CALLS
-    if (method == INVITE) {{
-        remove_hf_re("^X-WARP-");
-        append_hf("X-WARP-BAN: $avp(warp_ban)\\r\\nX-WARP-Trunk: $avp(warp_trunk)\\r\\n");
-        record_route();
-        t_relay_to_udp("{udp}", "{callee_port}");
-        exit;
-    }}
-#!endif
-    append_to_reply("X-WARP-BAN: $avp(warp_ban)\\r\\nX-WARP-Trunk: $avp(warp_trunk)\\r\\n");
-    sl_send_reply("200", "OK");
-}}
-"""
 
 
 @dataclass(frozen=True)
@@ -138,6 +79,7 @@ class SipProxy:
     `names`: those that customers look up, all in the certificate (RFC 5922).
     `dedicated`: the fragment with the sockets of dedicated addresses, as the stack outputs it.
     `protection`: the fragment with the settings of limits and capture, as the stack publishes it.
+    `rpc_token`: the one that the stack generated; empty: the proxy gets one of its own at each start.
     `snapshot_hours`: how long a snapshot serves that Kamailio started from; None: it starts with the database only.
     """
 
@@ -158,6 +100,7 @@ class SipProxy:
     names: tuple[str, ...] = ()
     dedicated: str = ""
     protection: str = ""
+    rpc_token: str = field(default="", repr=False)
     substitutions: tuple[tuple[str, str], ...] = ()
     reload: bool = True
     snapshot_hours: float | None = 24
@@ -177,7 +120,7 @@ class SipProxy:
         self.directory.mkdir(parents=True, exist_ok=True)
         account = _account()
         folder = self._make_folder(account)
-        token = secrets.token_urlsafe(32)
+        token = self.rpc_token or secrets.token_urlsafe(32)
         self._write_files(folder, account)
         private_file(
             self._record, json.dumps({"folder": str(folder), "wanted": self._wanted(), "token": token}).encode()
@@ -237,6 +180,14 @@ class SipProxy:
 
     # Inspection
 
+    def place(self, transport: str) -> tuple[str, int]:
+        """Address and port of `udp`, `tcp` or `tls`."""
+        return {
+            "udp": (self.udp_address, self.port),
+            "tcp": (self.tcp_address, self.port),
+            "tls": (self.tcp_address, self.tls_port),
+        }[transport]
+
     def rpc(self, seconds: float = 2.0, *, over_http: bool = False) -> Rpc:
         """The proxy's own RPC, as the reloader uses it."""
         return Rpc(self.tcp_address, self.rpc_port, self.token, seconds, over_http=over_http)
@@ -294,9 +245,8 @@ class SipProxy:
 
     def _wanted(self) -> str:
         """What the running processes were made from, in one word."""
-        return hashlib.sha256(
-            f"{self!r}{sorted((fragments() | fragments(TLS_FRAGMENTS)).items())}{CONFIGURATION}".encode()
-        ).hexdigest()
+        texts = sorted((fragments() | fragments(TLS_FRAGMENTS)).items())
+        return hashlib.sha256(f"{self!r}{self.rpc_token}{texts}{CONFIGURATION}".encode()).hexdigest()
 
     def _make_folder(self, account: Account) -> Path:
         """A folder that the proxy's system user can access and whose path has no space: Kamailio's `include_file` reads
@@ -334,25 +284,12 @@ class SipProxy:
         proxy serves it after `tls.reload`."""
         self._mount(Path(self._recorded()["folder"]), _account(), certificate)
 
-    def _mount(self, folder: Path, account: Account, certificate: Certificate) -> None:
-        data = Path(tempfile.mkdtemp(prefix="tls-", dir=folder))
-        account.own(data)
-        for name, content in (("tls.crt", certificate.chain), ("tls.key", certificate.key)):
-            private_file(data / name, content)
-            account.own(data / name)
-        link = data.with_suffix(".link")
-        link.symlink_to(data)
-        link.replace(folder / "tls")
-
     def _configuration(self, folder: Path) -> str:
+        """Its text. `folder`: where the fragments are."""
         defines = ["#!define WARP_TABLE_PERMISSIONS"] if self.table == "permissions" else []
         defines += [f'#!substdef "!WARP_DEDICATED_LISTEN!{self.udp_address}!g"']
         defines += [f'#!substdef "!{name}!{value}!g"' for name, value in self.substitutions]
-        listens = [
-            f"udp:{self.udp_address}:{self.port}",
-            f"tcp:{self.tcp_address}:{self.port}",
-            *self.also_listen,
-        ]
+        listens = [f"udp:{self.udp_address}:{self.port}", f"tcp:{self.tcp_address}:{self.port}", *self.also_listen]
         # Kamailio 5.6: what serves TLS is one worker (kamailio/tls_listen.cfg), so plain TCP has its own.
         lines = (("socket_workers=2\n" if one.startswith("tcp:") else "") + f"listen={one}" for one in listens)
         if self.wss_port:
@@ -372,6 +309,16 @@ class SipProxy:
             tls_port=self.tls_port,
             reload_port=self.reload_port,
         )
+
+    def _mount(self, folder: Path, account: Account, certificate: Certificate) -> None:
+        data = Path(tempfile.mkdtemp(prefix="tls-", dir=folder))
+        account.own(data)
+        for name, content in (("tls.crt", certificate.chain), ("tls.key", certificate.key)):
+            private_file(data / name, content)
+            account.own(data / name)
+        link = data.with_suffix(".link")
+        link.symlink_to(data)
+        link.replace(folder / "tls")
 
     # Processes
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from pulumi_engine import go_problem
-from steps import BootstrapError, digest, only_one, parse_version, read_stamp, run, say, write_stamp
+from pulumi_engine import find_go
+from steps import digest, only_one, read_stamp, run, say, write_stamp
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class GoTool:
             return executable
         with only_one(engine / f"{self.name}.lock"):
             if not executable.exists() or read_stamp(stamp).get("pins") != self.pins(root):
-                go = self.find_go(root)
+                go = find_go(root / self.module / "go.mod", self.what)
                 say(f"Building {self.name} from its pinned Go module into .engine (once, half a minute).")
                 stamp.unlink(missing_ok=True)
                 log.unlink(missing_ok=True)
@@ -49,23 +46,3 @@ class GoTool:
                 )
                 write_stamp(stamp, {"pins": self.pins(root)})
         return executable
-
-    def find_go(self, root: Path) -> str:
-        """A Go that can build it."""
-        module = (root / self.module / "go.mod").read_text(encoding="utf-8")
-        found = re.search(r"^go (\S+)$", module, re.MULTILINE)
-        needed = parse_version(found.group(1)) if found else None
-        if needed is None:
-            raise BootstrapError(f"{self.module}/go.mod has no line `go VERSION`; restore it from the repository")
-        remedy = f"install Go {'.'.join(map(str, needed))} or newer and put it on PATH"
-        go = shutil.which("go")
-        if go is None:
-            raise BootstrapError(f"{self.what} is a Go program and there is no `go` on PATH; {remedy}")
-        env = {**os.environ, "GOWORK": "off"}
-        version, toolchain = (
-            subprocess.run([go, *words], capture_output=True, text=True, check=False, cwd="/", env=env).stdout
-            for words in (["version"], ["env", "GOTOOLCHAIN"])
-        )
-        if problem := go_problem(needed, parse_version(version), toolchain.strip()):
-            raise BootstrapError(f"{self.name} cannot be built with {go}: {problem}; {remedy}")
-        return go

@@ -106,12 +106,12 @@ def engine_is_current(root: Path) -> bool:
     return read_stamp(root / ".engine" / "bin" / "stamp.json").get("pins") == engine_digest(root / "tools")
 
 
-def needed_go(go_mod: str) -> Version:
+def needed_go(go_mod: str, file: str = "tools/engine/go.mod") -> Version:
     """The Go version that the pinned modules require."""
     match = re.search(r"^go (\S+)$", go_mod, re.MULTILINE)
     version = parse_version(match.group(1)) if match else None
     if version is None:
-        raise BootstrapError("tools/engine/go.mod has no line `go VERSION`; restore it from the repository")
+        raise BootstrapError(f"{file} has no line `go VERSION`; restore it from the repository")
     return version
 
 
@@ -127,23 +127,25 @@ def go_problem(needed: Version, have: Version | None, toolchain: str) -> str | N
 
 def check_go(root: Path) -> str:
     """Find a Go that can build the engine, before any long step."""
-    needed = needed_go((root / "tools" / "engine" / "go.mod").read_text(encoding="utf-8"))
-    remedy = (
-        f"install Go {show_version(needed)} or newer and put it on PATH, "
-        f"or install Pulumi {show_version(MIN_PULUMI)} or newer, which needs no Go"
-    )
+    instead = f", or install Pulumi {show_version(MIN_PULUMI)} or newer, which needs no Go"
+    return find_go(root / "tools" / "engine" / "go.mod", "the engine", instead)
+
+
+def find_go(go_mod: Path, what: str, instead: str = "") -> str:
+    """A Go that can build this module, `what` in words. `instead`: another remedy than a newer Go."""
+    needed = needed_go(go_mod.read_text(encoding="utf-8"), f"tools/{go_mod.parent.name}/go.mod")
+    remedy = f"install Go {show_version(needed)} or newer and put it on PATH{instead}"
     go = shutil.which("go")
     if go is None:
-        raise BootstrapError(f"the engine has to be built and there is no `go` on PATH; {remedy}")
+        raise BootstrapError(f"{what} has to be built and there is no `go` on PATH; {remedy}")
     # Outside a module's folder: inside one, Go would already try to switch to the version that its go.mod requires.
     env = {**os.environ, "GOWORK": "off"}
     version, toolchain = (
         subprocess.run([go, *words], capture_output=True, text=True, check=False, cwd="/", env=env).stdout
         for words in (["version"], ["env", "GOTOOLCHAIN"])
     )
-    problem = go_problem(needed, parse_version(version), toolchain.strip())
-    if problem:
-        raise BootstrapError(f"the engine cannot be built with {go}: {problem}; {remedy}")
+    if problem := go_problem(needed, parse_version(version), toolchain.strip()):
+        raise BootstrapError(f"{what} cannot be built with {go}: {problem}; {remedy}")
     return go
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import requests
 
 from kamailio.renewer.configuration import CloudDns
-from kamailio.renewer.dns_host import TIMEOUT, TTL, Waits, ask, bare, quoted
+from kamailio.renewer.dns_host import TIMEOUT, TTL, DnsHost, Waits, ask, bare, quoted
 from kamailio.renewer.failures import Failure
 
 WRITES: Final = 8
@@ -26,7 +26,7 @@ FRESH_SECONDS: Final = 60.0
 BAD_REQUEST: Final = 400
 
 
-class CloudDnsHost:
+class CloudDnsHost(DnsHost):
     """A managed zone."""
 
     def __init__(self, zone: CloudDns, waits: Waits, now: Callable[[], float]) -> None:
@@ -38,15 +38,8 @@ class CloudDnsHost:
         """The TXT values of a name."""
         return [bare(each) for each in (self._record_set(name) or {}).get("rrdatas", ())]
 
-    def add(self, name: str, value: str) -> None:
-        """Once the change is accepted it is in the zone, though not yet at every name server."""
-        self._change(name, lambda there: [*there, value] if value not in there else there)
-
-    def remove(self, name: str, value: str) -> None:
-        """The record set goes with its last value."""
-        self._change(name, lambda there: [each for each in there if each != value])
-
-    def _change(self, name: str, wanted: Callable[[list[str]], list[str]]) -> None:
+    def change(self, name: str, wanted: Callable[[list[str]], list[str]]) -> None:
+        """Once a change is accepted it is in the zone, though not yet at every name server."""
         for _ in range(WRITES):
             old = self._record_set(name)
             there = [bare(each) for each in (old or {}).get("rrdatas", ())]

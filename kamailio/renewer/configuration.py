@@ -76,6 +76,7 @@ class Settings:
     watch_seconds: float
     retry_seconds: float
     propagation_seconds: float
+    token_before: str = field(default="", repr=False)
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -108,6 +109,7 @@ class Settings:
             watch_seconds=seconds(environment, "WARP_TLS_WATCH_SECONDS", 60),
             retry_seconds=seconds(environment, "WARP_TLS_RETRY_SECONDS", 60),
             propagation_seconds=seconds(environment, "WARP_TLS_PROPAGATION_SECONDS", 900),
+            token_before=environment.get("WARP_ACL_RPC_TOKEN_BEFORE", "").strip(),
         )
 
 

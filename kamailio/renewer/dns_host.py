@@ -6,8 +6,9 @@ CA find its value among others'.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import requests
 
@@ -23,17 +24,25 @@ TOO_MANY, SERVER_ERROR = 429, 500
 Waits = Callable[[float], None]
 
 
-class DnsHost(Protocol):
+class DnsHost(ABC):
     """One zone. Names are absolute, without the final dot. Everything raises `Failure` of cause `dns-host`."""
 
+    @abstractmethod
     def values(self, name: str) -> list[str]:
         """The TXT values of a name."""
 
+    @abstractmethod
+    def change(self, name: str, wanted: Callable[[list[str]], list[str]]) -> None:
+        """Replace the TXT values of a name by what `wanted` makes of them, also beside other writers. The record set
+        goes with its last value."""
+
     def add(self, name: str, value: str) -> None:
         """Once it returns, the value stood there after it was written."""
+        self.change(name, lambda there: [*there, value] if value not in there else there)
 
     def remove(self, name: str, value: str) -> None:
         """Others' values stay."""
+        self.change(name, lambda there: [each for each in there if each != value])
 
 
 def ask(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 Cause = Literal[
     "ca-unreachable",
@@ -15,17 +15,7 @@ Cause = Literal[
     "secret",
     "proxy",
 ]
-CAUSES: Final[tuple[Cause, ...]] = (
-    "ca-unreachable",
-    "rate-limited",
-    "account",
-    "authorization",
-    "dns-host",
-    "propagation",
-    "caa",
-    "secret",
-    "proxy",
-)
+CAUSES: Final[tuple[Cause, ...]] = get_args(Cause)
 
 
 class Failure(Exception):

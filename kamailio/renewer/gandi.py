@@ -13,7 +13,7 @@ from typing import Any, Final
 import requests
 
 from kamailio.renewer.configuration import Gandi
-from kamailio.renewer.dns_host import TTL, Waits, ask, bare, quoted
+from kamailio.renewer.dns_host import TTL, DnsHost, Waits, ask, bare, quoted
 from kamailio.renewer.failures import Failure
 
 WRITES: Final = 8
@@ -22,7 +22,7 @@ APART: Final = (0.05, 0.5)
 OK, CREATED, NO_CONTENT, NOT_FOUND = 200, 201, 204, 404
 
 
-class GandiHost:
+class GandiHost(DnsHost):
     """A zone there, with a personal access token."""
 
     def __init__(self, zone: Gandi, waits: Waits) -> None:
@@ -36,15 +36,8 @@ class GandiHost:
         except (ValueError, LookupError, TypeError, AttributeError):
             raise Failure("dns-host", f"Gandi's answer for {name} TXT is not one of its API; see `dns.api`") from None
 
-    def add(self, name: str, value: str) -> None:
-        """Until it stands there."""
-        self._change(name, lambda there: [*there, value] if value not in there else there)
-
-    def remove(self, name: str, value: str) -> None:
-        """Until it stands there no more. The record set goes with its last value."""
-        self._change(name, lambda there: [each for each in there if each != value])
-
-    def _change(self, name: str, wanted: Callable[[list[str]], list[str]]) -> None:
+    def change(self, name: str, wanted: Callable[[list[str]], list[str]]) -> None:
+        """Each write is read again, until nothing is left to do."""
         for _ in range(WRITES):
             there = self.values(name)
             values = wanted(there)

@@ -134,7 +134,8 @@ class Proxies:
     def _reload(self, where: Endpoint) -> str:
         """What the proxy said against it, if anything."""
         # Made anew: it goes over to datagrams after a silence, and the worker of TLS takes none.
-        rpc = Rpc(where.host, where.port, self._settings.token, RELOAD_SECONDS, over_http=True)
+        settings = self._settings
+        rpc = Rpc(where.host, where.port, settings.token, RELOAD_SECONDS, over_http=True, before=settings.token_before)
         try:
             rpc.call("tls.reload")
         except RpcError as error:

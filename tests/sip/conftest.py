@@ -17,8 +17,8 @@ import pytest
 
 from local_cloud.postgres import PostgresServer
 from sandbox import SandboxError
+from sandbox.acl import Acl, migrated
 from sandbox.sip_proxy import SipProxy, require_kamailio
-from tests.sip.acl import Acl, migrated
 from tests.sip.edge import Edge, seconds_until
 
 NETWORK = f"127.{100 + os.getpid() % 100}.{os.getpid() // 100 % 250}"

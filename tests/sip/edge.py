@@ -25,12 +25,7 @@ class Edge:
     proxy: SipProxy
 
     def place(self, transport: str) -> tuple[str, int]:
-        proxy = self.proxy
-        return {
-            "udp": (proxy.udp_address, proxy.port),
-            "tcp": (proxy.tcp_address, proxy.port),
-            "tls": (proxy.tcp_address, proxy.tls_port),
-        }[transport]
+        return self.proxy.place(transport)
 
     def ask(
         self, source: str, method: str = "OPTIONS", transport: str = "udp", more: str = "", port: int = 0

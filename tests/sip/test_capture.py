@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.acl import Acl
 from sandbox.sip_proxy import SipProxy
-from tests.sip.acl import Acl
 from tests.sip.conftest import NETWORK
 from tests.sip.edge import KNOWN, UNKNOWN, Edge
 

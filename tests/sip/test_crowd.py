@@ -13,7 +13,7 @@ import pytest
 
 from kamailio.reloader import datagram
 from kamailio.reloader.rpc import Refused, RpcError
-from tests.sip.acl import Acl
+from sandbox.acl import Acl
 from tests.sip.conftest import ProxyMaker
 from tests.sip.edge import KNOWN, SOON, UNKNOWN, Edge, seconds_until
 from verify.sip import Peer, request

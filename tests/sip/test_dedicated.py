@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.sip.acl import Acl
+from sandbox.acl import Acl
 from tests.sip.conftest import SAID
 from tests.sip.edge import KNOWN, SOON, UNKNOWN, Edge, seconds_until
 

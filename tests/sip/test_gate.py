@@ -19,7 +19,7 @@ import trustme
 
 from kamailio.gate import AwayError, Database, Gate
 from kamailio.snapshot import Part, Snapshot
-from tests.sip.acl import Acl
+from sandbox.acl import Acl
 
 ROWS = b"192.0.2.1\t0\t0\tmain|A\\\\B\\tC\t0\t\\N\n192.0.2.2\t0\t0\t\t0\t\\N\n"
 HOSTS = Part(

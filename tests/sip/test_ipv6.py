@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.sip.acl import Acl
+from sandbox.acl import Acl
 from tests.sip.edge import SOON, Edge, seconds_until
 
 

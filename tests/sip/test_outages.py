@@ -14,7 +14,7 @@ import pytest
 
 from kamailio.reloader.rpc import Refused, Rpc, RpcError
 from sandbox import SandboxError
-from tests.sip.acl import Acl
+from sandbox.acl import Acl
 from tests.sip.conftest import ProxyMaker
 from tests.sip.edge import KNOWN, SOON, UNKNOWN, Edge, seconds_until
 from tests.sip.test_reloading import NEW, assert_harmless

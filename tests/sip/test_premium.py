@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import pytest
 
 import kamailio
+from sandbox.acl import Acl
 from sandbox.sip_edge import of_stack
 from sandbox.sip_probe import ask
-from tests.sip.acl import Acl
 from tests.sip.conftest import NETWORK, ProxyMaker
 from tests.sip.edge import Edge
 from verify.sip import Answer, Peer, request

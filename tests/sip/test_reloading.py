@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sip.acl import Acl
+from sandbox.acl import Acl
 from tests.sip.conftest import ProxyMaker
 from tests.sip.edge import ENOUGH, KNOWN, SOON, UNKNOWN, Edge, Watch, seconds_until
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from local_cloud.postgres import PostgresServer
-from tests.sip.acl import Acl
+from sandbox.acl import Acl
 from tests.sip.conftest import NETWORK, ProxyMaker
 from tests.sip.edge import KNOWN, SOON, Edge, seconds_until
 

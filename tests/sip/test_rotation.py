@@ -14,8 +14,8 @@ import pytest
 from components.trunk_acl import migrations, migrator, roles
 from components.trunk_acl.logins import READER, SECOND_READER
 from kamailio.reloader.rpc import Rpc, RpcError
+from sandbox.acl import READER_PASSWORD, Acl
 from sandbox.sip_proxy import Database, SipProxy
-from tests.sip.acl import READER_PASSWORD, Acl
 from tests.sip.conftest import ProxyMaker
 from tests.sip.edge import KNOWN, UNKNOWN, Edge, seconds_until
 from tests.sip.reloaders import Reloader

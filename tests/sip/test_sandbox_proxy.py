@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from sandbox import SandboxError, sip_proxy
+from sandbox.acl import Acl
 from sandbox.sip_probe import options
-from tests.sip.acl import Acl
 from tests.sip.conftest import ProxyMaker
 from tests.sip.edge import KNOWN, UNKNOWN
 from tests.sip.test_reloading import kill_kamailio

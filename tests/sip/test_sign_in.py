@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 
 from components.trunk_acl import migrations, migrator, roles
+from sandbox.acl import READER_PASSWORD, Acl
 from sandbox.sip_proxy import Database
-from tests.sip.acl import READER_PASSWORD, Acl
 from tests.sip.conftest import ProxyMaker
 from tests.sip.edge import KNOWN, SOON, UNKNOWN, seconds_until
 from tests.sip.test_start import LONGEST, away, with_snapshot

@@ -11,8 +11,8 @@ import pytest
 
 from kamailio.reloader.proxy import TOO_SOON
 from kamailio.reloader.rpc import Refused
+from sandbox.acl import Acl
 from sandbox.sip_proxy import Database, SipProxy
-from tests.sip.acl import Acl
 from tests.sip.conftest import NETWORK, ProxyMaker
 from tests.sip.edge import KNOWN, SOON, UNKNOWN, Edge, seconds_until
 from tests.sip.silence import Link, standing_still

@@ -16,7 +16,7 @@ import pytest
 from kamailio.reloader.proxy import BUSY, TOO_SOON
 from kamailio.reloader.rpc import Refused
 from kamailio.snapshot import Snapshot, seal, unseal
-from tests.sip.acl import Acl
+from sandbox.acl import Acl
 from tests.sip.conftest import NETWORK, ProxyMaker
 from tests.sip.edge import KNOWN, SOON, UNKNOWN, Edge, seconds_until
 from tests.sip.silence import standing_still

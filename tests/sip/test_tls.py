@@ -13,8 +13,8 @@ import pytest
 import trustme
 
 from kamailio.reloader.rpc import Refused
+from sandbox.acl import Acl
 from sandbox.sip_proxy import Certificate, SipProxy
-from tests.sip.acl import Acl
 from tests.sip.conftest import ProxyMaker
 from tests.sip.edge import KNOWN, UNKNOWN, Edge
 from verify.sip import Peer, request

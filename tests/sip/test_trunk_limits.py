@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,14 @@ import pytest
 from kamailio.reloader.proxy import BUSY
 from kamailio.reloader.rpc import Refused
 from local_cloud.postgres import PostgresServer
+from sandbox.acl import Acl, migrated
+from sandbox.sip_phone import Phone, contact
 from sandbox.sip_proxy import SipProxy
-from tests.sip.acl import Acl, migrated
 from tests.sip.conftest import NETWORK, filled
 from tests.sip.edge import Edge, seconds_until
 from tests.sip.sipp import calls_at_a_rate
 from tests.sip.test_start import LONGEST, away, with_snapshot
-from verify.sip import Answer, Peer, request
+from verify.sip import Answer
 
 BOTH = "#!define WARP_CALLS_PER_SECOND\n#!define WARP_CONCURRENT_CALLS\n"
 TRANSPORTS = ("udp", "tcp", "tls")
@@ -97,68 +97,8 @@ def change(acl: Acl, name: str, **columns: int) -> None:
             acl.do("UPDATE accounts.trunk_groups SET concurrent_calls = %s WHERE name = %s", value, name)
 
 
-def contact(source: str) -> str:
-    return f"Contact: <sip:probe@{source}:5099>\r\n"
-
-
 def invite(edge: Edge, source: str, transport: str = "udp") -> Answer:
     return edge.ask(source, "INVITE", transport, contact(source))
-
-
-@dataclasses.dataclass
-class Phone:
-    """Over UDP, with what a call needs after its first answer."""
-
-    edge: Edge
-    source: str
-
-    def __post_init__(self) -> None:
-        self.place = self.edge.place("udp")
-        self.text = request("INVITE", Peer(*self.place, "udp", self.source), contact(self.source))
-        self.socket = socket.socket(type=socket.SOCK_DGRAM)
-        self.socket.bind((self.source, 0))
-        self.socket.settimeout(20)
-        self.answer = ""
-
-    def send(self, text: str) -> None:
-        self.socket.sendto(text.encode(), self.place)
-
-    def final(self, number: str) -> str:
-        """The final answer to a request with this CSeq."""
-        while True:
-            answer = self.socket.recv(65535).decode()
-            if not answer.startswith("SIP/2.0 1") and f"CSeq: {number}\r\n" in answer:
-                return answer
-
-    def call(self) -> int:
-        self.send(self.text)
-        self.answer = self.final("1 INVITE")
-        return int(self.answer.split()[1])
-
-    def within(self, method: str, number: int, *, routed: bool = True) -> str:
-        """A request in the call."""
-        routes = re.findall(r"^Record-Route: (.*)\r$", self.answer, re.MULTILINE)
-        (target,) = re.findall(r"^Contact: <(.*)>\r$", self.answer, re.MULTILINE)
-        (to,) = re.findall(r"^To: (.*)\r$", self.answer, re.MULTILINE)
-        lines = self.text.splitlines()
-        lines[0] = f"{method} {target} SIP/2.0"
-        lines = [f"To: {to}" if line.startswith("To:") else line for line in lines]
-        lines = [f"CSeq: {number} {method}" if line.startswith("CSeq:") else line for line in lines]
-        lines = [re.sub(r"branch=z9hG4bK", f"branch=z9hG4bK{number}{method}", line) for line in lines]
-        if routed:
-            lines[2:2] = [f"Route: {route}" for route in reversed(routes)]
-        return "\r\n".join(lines) + "\r\n\r\n"
-
-    def hang_up(self) -> None:
-        self.send(self.within("ACK", 1))
-        self.send(self.within("BYE", 2))
-        assert self.final("2 BYE").startswith("SIP/2.0 200 ")
-
-    def __enter__(self) -> Phone:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
 
 
 def in_each_second(edge: Edge, before: tuple[dict[str, Any], dict[str, Any]]) -> dict[str, tuple[int, int]]:
@@ -207,7 +147,7 @@ def test_calls_at_a_time_are_counted_across_transports_and_one_that_ends_makes_r
     limits_acl: Acl, limited: Edge
 ) -> None:
     trunk(limits_acl, limited, "narrow", "127.0.62.1", ENDLESS, 3)
-    with Phone(limited, "127.0.62.1") as phone:
+    with Phone(limited.place("udp"), "127.0.62.1") as phone:
         assert phone.call() == 200
         assert [invite(limited, "127.0.62.1", transport).status for transport in ("tcp", "tls")] == [200, 200]
         for transport in TRANSPORTS:
@@ -248,7 +188,7 @@ def test_a_call_that_is_repeated_counts_once(limits_acl: Acl, limited: Edge) -> 
     trunk(limits_acl, limited, "again", "127.0.63.1", ENDLESS, 2)
     change(limits_acl, "again", calls_per_second=1)
     seconds_until(lambda: items(limited, "trunk_limits")["again|ACME"] == "1|2", LONGEST)
-    with Phone(limited, "127.0.63.1") as phone:
+    with Phone(limited.place("udp"), "127.0.63.1") as phone:
         assert phone.call() == 200
         for _ in range(5):
             assert phone.call() == 200
@@ -258,7 +198,7 @@ def test_a_call_that_is_repeated_counts_once(limits_acl: Acl, limited: Edge) -> 
 
 def test_a_refused_call_that_is_repeated_gets_the_same_answer(limits_acl: Acl, limited: Edge) -> None:
     trunk(limits_acl, limited, "full", "127.0.64.1", ENDLESS, 1)
-    with Phone(limited, "127.0.64.1") as first, Phone(limited, "127.0.64.1") as second:
+    with Phone(limited.place("udp"), "127.0.64.1") as first, Phone(limited.place("udp"), "127.0.64.1") as second:
         assert first.call() == 200
         assert second.call() == 503
         first.hang_up()

@@ -10,8 +10,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from sandbox.acl import Acl
 from sandbox.sip_proxy import Database
-from tests.sip.acl import Acl
 from tests.sip.conftest import ProxyMaker
 from tests.sip.edge import SOON, Edge, seconds_until
 from tests.sip.reloaders import Reloader

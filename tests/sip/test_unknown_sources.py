@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from local_cloud.postgres import PostgresServer
+from sandbox.acl import Acl, migrated
 from sandbox.sip_proxy import SipProxy
-from tests.sip.acl import Acl, migrated
 from tests.sip.conftest import NETWORK, filled
 from tests.sip.edge import KNOWN, UNKNOWN, Edge, seconds_until
 from tests.sip.test_start import LONGEST

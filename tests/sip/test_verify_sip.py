@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from sandbox.acl import Acl
 from tests.promises import outputs
 from tests.sandbox.zone_server import Zone, serving
-from tests.sip.acl import Acl
 from tests.sip.conftest import ProxyMaker
 from tests.sip.edge import KNOWN, UNKNOWN, Edge, seconds_until
 from tests.sip.test_outages import emptied, reloaded

@@ -16,8 +16,8 @@ from inventory.formats.prose import Block, Document, as_html
 from inventory.reading import read
 from tests.site.conftest import Scheme
 from tests.site.test_page import DESK, LINES, PHONE, opened
+from tests.stacks import ROOT
 from tests.unit.published import EUROPE, LIVE, Json, signed
-from tests.unit.state_goldens import FOLDER
 
 SHEETS = ("vendor-sheet-html", "customer-sheet-html")
 DOCUMENTS = (*SHEETS, "vendor-guide", "customer-guide")
@@ -56,7 +56,7 @@ def headings(pdf: bytes) -> list[tuple[str, float]]:
 
 @pytest.mark.parametrize("name", SHEETS)
 def test_the_sheet_of_production_is_one_page(browser: Browser, name: str) -> None:
-    production = json.loads((FOLDER / "prod.json").read_text())["outputs"]["ipInventory"]
+    production = json.loads((ROOT / "tests/unit/state_golden/prod.json").read_text())["outputs"]["ipInventory"]
     with document(browser, rendered(name, signed(production | {"contact": CONTACT}))) as pdf:
         assert pages(pdf) == 1
 

@@ -15,6 +15,7 @@ LIVE_ADDRESSES = {
     "warp-nat-ip-2": "35.223.15.88",
     "warp-nat-ip-3": "136.111.96.47",
 }
+SUBNETWORK = "projects/warp-prod/regions/us-central1/subnetworks/dual-stack"
 PASSWORD = "generated-and-never-to-be-read"
 NAME_SERVERS = [f"ns-cloud-a{number}.googledomains.com." for number in (1, 2, 3, 4)]
 DS_RECORD = "12345 8 2 0000000000000000000000000000000000000000000000000000000000000000"

@@ -6,8 +6,7 @@ from typing import Any
 
 from engine.record import GatewayUse
 from tests.stacks import Config, changed, stack_config
-from tests.unit.cloud import LIVE_ADDRESSES
-from tests.unit.test_ingress import SUBNETWORK
+from tests.unit.cloud import LIVE_ADDRESSES, SUBNETWORK
 
 COMING = {"announcedOn": "2026-01-01", "activeOn": "2026-06-01"}
 RETIRED = {

@@ -16,9 +16,8 @@ from engine.refusal import RefusedError
 from engine.tokens import DEDICATED_INGRESS, SERVICE, SIP_INGRESS
 from settings import Settings, SettingsError
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config, without_site
-from tests.unit.cloud import Cloud
+from tests.unit.cloud import SUBNETWORK, Cloud
 from tests.unit.recording import Edge, declare
-from tests.unit.test_ingress import SUBNETWORK
 
 ACL = "pulumi-python:dynamic/warp:TrunkAcl"
 TRUNK = (

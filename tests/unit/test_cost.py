@@ -13,8 +13,8 @@ from plan.cost import Counts, cents, count, monthly_cost
 from settings import Settings
 from settings.cost import Cost
 from tests.stacks import Config, as_engine_gives_it, changed, stack_config
+from tests.unit.cloud import SUBNETWORK
 from tests.unit.everything import everything
-from tests.unit.test_ingress import SUBNETWORK
 
 LIVE = Counts(ingress_addresses=2, nat_addresses=3, announced_addresses=0, load_balancers=2)
 

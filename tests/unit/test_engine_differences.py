@@ -84,7 +84,7 @@ INSTANCE = "gcp:sql/databaseInstance:DatabaseInstance"
     ],
 )
 def test_a_property_that_is_known_says_what_changing_it_does(type_token: str, path: str, effect: Effect) -> None:
-    found, words = effect_of(type_token, path)
+    found, words = effect_of(urn(type_token, "it"), path)
     assert found is effect
     assert words
 
@@ -107,7 +107,7 @@ def test_a_property_that_is_known_says_what_changing_it_does(type_token: str, pa
     ],
 )
 def test_a_property_that_no_rule_knows_is_never_called_harmless(type_token: str, path: str) -> None:
-    assert effect_of(type_token, path) == (Effect.UNKNOWN, "")
+    assert effect_of(urn(type_token, "it"), path) == (Effect.UNKNOWN, "")
 
 
 PINNED = 'metadata.annotations["networking.gke.io/load-balancer-ip-addresses"]'
@@ -140,7 +140,7 @@ PINNED = 'metadata.annotations["networking.gke.io/load-balancer-ip-addresses"]'
 def test_what_joins_cuts_nothing_and_what_leaves_does(
     type_token: str, path: str, before: Any, after: Any, effect: Effect
 ) -> None:
-    assert effect_of(type_token, path, (before, after))[0] is effect
+    assert effect_of(urn(type_token, "it"), path, (before, after))[0] is effect
 
 
 def urn(type_token: str, name: str, component: str = "warp:edge:NatEgressPool") -> str:

@@ -9,7 +9,7 @@ from components.load_balancer import ServicePort, explain_pending, load_balancer
 from engine.refusal import RefusedError
 from settings.ingress import Ingress
 from tests.stacks import Config, changed, stack_config, without_site
-from tests.unit.cloud import Cloud
+from tests.unit.cloud import SUBNETWORK, Cloud
 from tests.unit.recording import Declared, Edge, declare, declare_once, run
 
 SANDBOX = without_site(stack_config("sandbox"))
@@ -17,7 +17,6 @@ SANDBOX = without_site(stack_config("sandbox"))
 ADDRESS = "gcp:compute/address:Address"
 SERVICE = "kubernetes:core/v1:Service"
 BY_NAME = "networking.gke.io/load-balancer-ip-addresses"
-SUBNETWORK = "projects/warp-prod/regions/us-central1/subnetworks/dual-stack"
 
 
 def services(edge: Edge) -> dict[str, Declared]:

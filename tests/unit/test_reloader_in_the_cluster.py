@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from components.acl_network import Network, of_proxies
+from components.workload import Workload
 from tests.stacks import changed
 from tests.unit.cloud import Cloud
 from tests.unit.everything import ADDRESSES, BEFORE, everything
@@ -21,6 +22,7 @@ BUDGET = "kubernetes:policy/v1:PodDisruptionBudget"
 MONITORING = "kubernetes:monitoring.googleapis.com/v1:PodMonitoring"
 RELOADER, KAMAILIO, STRANGER = {"app": "warp-acl-reloader"}, {"app": "kamailio"}, {"app": "portal"}
 RPC, STATUS = 9061, 9062
+WORKLOAD = Workload("warp-acl-reloader", "warp-core", {}, STATUS)
 
 
 def reloader(key: str, value: Any) -> Edge:
@@ -111,7 +113,7 @@ def test_sip_stays_open_where_the_network_plugin_knows_no_ranges() -> None:
 
 def test_however_many_ports_there_are_a_rule_has_no_more_than_cilium_takes() -> None:
     many = tuple(("TCP", 20_000 + number) for number in range(130))
-    network = Network(KAMAILIO, RELOADER, 20_007, STATUS, many)
+    network = Network(KAMAILIO, WORKLOAD, 20_007, many)
     policy = {"spec": of_proxies(network)}
     assert max(len(rule["ports"]) for rule in policy["spec"]["ingress"]) == 40
     closed = {
@@ -124,7 +126,7 @@ def test_however_many_ports_there_are_a_rule_has_no_more_than_cilium_takes() -> 
 
 @pytest.mark.parametrize("rpc", [1, 65535])
 def test_the_rpc_port_may_be_the_first_or_the_last(rpc: int) -> None:
-    network = Network(KAMAILIO, RELOADER, rpc, STATUS, ())
+    network = Network(KAMAILIO, WORKLOAD, rpc, ())
     policy = {"spec": of_proxies(network)}
     open_ports = [
         port

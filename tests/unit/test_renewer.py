@@ -67,7 +67,10 @@ def test_what_the_stack_writes_is_read(tmp_path: Path) -> None:
     assert (read.configuration.external_account, read.hmac_file) == ("k", Path("/hmac"))
     assert read.proxies == (Endpoint("warp-core.warp-core.svc", 9064),)
     assert (read.tls_port, read.api_server, read.status.port) == (5061, "https://10.0.0.1:443", 9063)
-    assert "secret-token" not in repr(read)
+    assert read.token_before == ""
+    rotated = settings(tmp_path, WARP_ACL_RPC_TOKEN_BEFORE="earlier-token\n")
+    assert rotated.token_before == "earlier-token"
+    assert "-token" not in repr(read) + repr(rotated)
 
 
 @pytest.mark.parametrize(

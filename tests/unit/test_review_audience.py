@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from engine.tokens import (
+    ACL_ENFORCEMENT,
+    ALERT_POLICY,
+    DASHBOARD,
+    EDGE_ALERTS,
+    NETWORK_POLICY,
+    NOTIFICATION_CHANNEL,
+    TLS_CERTIFICATE,
+    UPTIME_CHECK,
+)
 from review.audience import Audience
 from review.markdown import markdown
 from review.report import Report, report
@@ -121,6 +132,46 @@ def test_what_the_proxies_read_has_known_effects(type_: str, before: Json, after
     found = reported(step("update", type_, "it", OBJECT | before, OBJECT | after))
     assert not found.visible
     assert words in markdown(found)
+
+
+TEMPLATE = {"spec": {"template": {"metadata": {"annotations": {"checksum/config": "a"}}}}}
+DENIED: Json = {"spec": {"policyTypes": ["Egress"]}}
+
+
+@pytest.mark.parametrize(("type_", "before"), [(CONFIG_MAP, {"data": {"x.json": "{}"}}), (DEPLOYMENT, TEMPLATE)])
+@pytest.mark.parametrize(
+    ("component", "who"), [(TLS_CERTIFICATE, "the certificate's renewer"), (EDGE_ALERTS, "the SIP prober")]
+)
+def test_pods_that_no_call_depends_on_are_described_in_words_of_their_own(
+    type_: str, before: Json, component: str, who: str
+) -> None:
+    after = json.loads(json.dumps(before).replace('"a"', '"b"').replace('"{}"', '"[]"'))
+    found = reported(step("update", type_, "it", OBJECT | before, OBJECT | after, parent=f"{component}$"))
+    page = markdown(found)
+    assert not found.visible
+    assert "restarts a pod that no call depends on: " in page
+    assert who in page
+    assert "reloader" not in page
+    assert "Kamailio" not in page
+
+
+@pytest.mark.parametrize("component", [TLS_CERTIFICATE, EDGE_ALERTS])
+def test_what_such_a_pod_reaches_is_not_who_reaches_the_proxies(component: str) -> None:
+    after = {"spec": {"policyTypes": ["Ingress", "Egress"]}}
+    policies = [
+        step("update", NETWORK_POLICY, "it", OBJECT | DENIED, OBJECT | after, parent=f"{each}$")
+        for each in (component, ACL_ENFORCEMENT)
+    ]
+    assert [reported(each).visible for each in policies] == [False, True]
+
+
+@pytest.mark.parametrize("type_", [ALERT_POLICY, NOTIFICATION_CHANNEL, UPTIME_CHECK, DASHBOARD])
+@pytest.mark.parametrize(
+    ("op", "before", "after"), [("create", None, NAMED), ("update", NAMED, {"name": "b"}), ("delete", NAMED, None)]
+)
+def test_alerts_are_seen_by_operators_alone(type_: str, op: str, before: Json | None, after: Json | None) -> None:
+    found = reported(step(op, type_, "it", before, after, parent=f"{EDGE_ALERTS}$"))
+    assert not found.visible
 
 
 @pytest.mark.parametrize("type_", [CONFIG_MAP, KUBERNETES_SECRET, DEPLOYMENT])

@@ -122,9 +122,19 @@ def test_the_pod_knows_the_rpc_token_and_not_the_database() -> None:
     spec = pod(at_gandi())
     (container,) = spec["containers"]
     assert "envFrom" not in container
-    references = [each["valueFrom"]["secretKeyRef"] for each in container["env"] if "valueFrom" in each]
-    assert references == [{"name": "warp-acl", "key": "WARP_ACL_RPC_TOKEN"}]
+    assert references(container) == [{"name": "warp-acl", "key": "WARP_ACL_RPC_TOKEN"}]
     assert not [each for each in container["env"] if "DB" in each["name"]]
+
+
+def references(container: dict[str, Any]) -> list[dict[str, str]]:
+    return [each["valueFrom"]["secretKeyRef"] for each in container["env"] if "valueFrom" in each]
+
+
+def test_after_a_rotation_the_pod_knows_the_rpc_token_of_before_too() -> None:
+    (container,) = pod(changed(at_gandi(), ("warp-edge:trunkAcl", "enforcement", "tokenRotation"), 1))["containers"]
+    assert references(container) == [
+        {"name": "warp-acl", "key": key} for key in ("WARP_ACL_RPC_TOKEN", "WARP_ACL_RPC_TOKEN_BEFORE")
+    ]
 
 
 def test_another_credential_or_configuration_restarts_it() -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from kamailio.renewer.authority import Authority
 from sandbox.secret_api import SecretApi
-from tests.sip.renewals import CHALLENGE, RPC_TOKEN, Renewer, Zones
+from tests.sip.certificates.conftest import PROXY
+from tests.sip.renewals import CHALLENGE, RPC_TOKEN, Renewer, TlsProxy, Zones, served
 from tests.stacks import ROOT
 
 
@@ -22,10 +23,12 @@ def test_a_pod_that_is_stopped_in_the_middle_ends_at_once_and_the_next_one_goes_
 ) -> None:
     """A process, as in a cluster: while it waits for DNS."""
     renewer.settings()
+    # Another pod of this machine may have the usual port on every address.
+    status = {"WARP_TLS_STATUS_LISTEN": f"{PROXY}:19063"}
     zones.held = zones.now()
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "kamailio.renewer"], cwd=ROOT, env=os.environ | renewer.variables,
+            [sys.executable, "-m", "kamailio.renewer"], cwd=ROOT, env=os.environ | renewer.variables | status,
             stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         renewer.until(lambda: zones.values(CHALLENGE) or process.poll() is not None)
@@ -42,6 +45,17 @@ def test_a_pod_that_is_stopped_in_the_middle_ends_at_once_and_the_next_one_goes_
     assert zones.values(CHALLENGE) == []
     log = (renewer.pebble.folder / "pebble.log").read_text()
     assert log.count(f"Order {order.rpartition('/')[2]} is fully authorized") == 1
+
+
+def test_a_proxy_with_the_rpc_token_of_before_a_rotation_gets_the_certificate(
+    renewer: Renewer, proxy: TlsProxy
+) -> None:
+    """It takes the token that it was started with."""
+    renewer.environment = {"WARP_ACL_RPC_TOKEN": "another", "WARP_ACL_RPC_TOKEN_BEFORE": RPC_TOKEN}
+    renewer.start()
+    renewer.until(lambda: proxy.reloads and served(PROXY) == renewer.pair().leaf)
+    assert renewer.metric(f'warp_tls_reloads_total{{proxy="{PROXY}:9064"}}') == 1
+    assert "warp_tls_last_failure{" not in renewer.status.text()
 
 
 class Crash(BaseException):

@@ -11,10 +11,10 @@ from cryptography import x509
 
 from kamailio.renewer import issuing
 from kamailio.renewer.gandi import GandiHost
+from sandbox.acl import Acl
 from sandbox.pebble import Pebble
 from sandbox.secret_api import SecretApi
 from sandbox.sip_proxy import Certificate, SipProxy
-from tests.sip.acl import Acl
 from tests.sip.certificates.conftest import HOST, PROXY
 from tests.sip.conftest import ProxyMaker
 from tests.sip.edge import seconds_until

@@ -39,7 +39,7 @@ class Acl:
         ) as connection:  # fmt: skip
             yield connection
 
-    def do(self, statement: LiteralString, *parameters: Any) -> list[TupleRow]:
+    def do(self, statement: LiteralString | bytes, *parameters: Any) -> list[TupleRow]:
         with self.connection() as connection:
             cursor = connection.execute(statement, parameters)
             return cursor.fetchall() if cursor.description else []
@@ -47,11 +47,13 @@ class Acl:
     def customer(self, ban: str) -> None:
         self.do("INSERT INTO accounts.customers (ban) VALUES (%s) ON CONFLICT DO NOTHING", ban)
 
-    def trunk(self, ban: str, name: str, auth_type: str = "IP_ACL") -> None:
+    def trunk(
+        self, ban: str, name: str, auth_type: str = "IP_ACL", *, calls_per_second: int = 10, concurrent_calls: int = 100
+    ) -> None:
         self.do(
             "INSERT INTO accounts.trunk_groups (ban, name, auth_type, calls_per_second, concurrent_calls)"
-            " VALUES (%s, %s, %s, 10, 100)",
-            ban, name, auth_type,
+            " VALUES (%s, %s, %s, %s, %s)",
+            ban, name, auth_type, calls_per_second, concurrent_calls,
         )  # fmt: skip
 
     def add(self, ban: str, trunk: str, *ranges: str) -> None:
