@@ -284,16 +284,6 @@ class SipProxy:
         proxy serves it after `tls.reload`."""
         self._mount(Path(self._recorded()["folder"]), _account(), certificate)
 
-    def _mount(self, folder: Path, account: Account, certificate: Certificate) -> None:
-        data = Path(tempfile.mkdtemp(prefix="tls-", dir=folder))
-        account.own(data)
-        for name, content in (("tls.crt", certificate.chain), ("tls.key", certificate.key)):
-            private_file(data / name, content)
-            account.own(data / name)
-        link = data.with_suffix(".link")
-        link.symlink_to(data)
-        link.replace(folder / "tls")
-
     def _configuration(self, folder: Path) -> str:
         """Its text. `folder`: where the fragments are."""
         defines = ["#!define WARP_TABLE_PERMISSIONS"] if self.table == "permissions" else []
@@ -319,6 +309,16 @@ class SipProxy:
             tls_port=self.tls_port,
             reload_port=self.reload_port,
         )
+
+    def _mount(self, folder: Path, account: Account, certificate: Certificate) -> None:
+        data = Path(tempfile.mkdtemp(prefix="tls-", dir=folder))
+        account.own(data)
+        for name, content in (("tls.crt", certificate.chain), ("tls.key", certificate.key)):
+            private_file(data / name, content)
+            account.own(data / name)
+        link = data.with_suffix(".link")
+        link.symlink_to(data)
+        link.replace(folder / "tls")
 
     # Processes
 
