@@ -34,7 +34,7 @@ from local_cloud import marks
 from local_cloud.layout import GUEST_MARK
 from local_cloud.postgres.account import Account, private_file
 from sandbox.layout import SandboxError
-from sandbox.sip_proxy_configuration import CONFIGURATION, configuration
+from sandbox.sip_proxy_configuration import CONFIGURATION
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 # What `certificates.py` keeps, for as long as the proxy runs.
@@ -271,7 +271,7 @@ class SipProxy:
             TLS: tls_profiles(f"{folder}/tls").encode(),
             **({DEDICATED: self.dedicated.encode()} if self.dedicated else {}),
             **({PROTECTION: self.protection.encode()} if self.protection else {}),
-            "kamailio.cfg": configuration(self, folder).encode(),
+            "kamailio.cfg": self._configuration(folder).encode(),
             "database-ca.pem": self.database.authority.encode(),
         }
         for name, content in files.items():
@@ -283,6 +283,32 @@ class SipProxy:
         """Change the files as Kubernetes does where a Secret is mounted: both at once, by a link that is renamed. The
         proxy serves it after `tls.reload`."""
         self._mount(Path(self._recorded()["folder"]), _account(), certificate)
+
+    def _configuration(self, folder: Path) -> str:
+        """Its text. `folder`: where the fragments are."""
+        defines = ["#!define WARP_TABLE_PERMISSIONS"] if self.table == "permissions" else []
+        defines += [f'#!substdef "!WARP_DEDICATED_LISTEN!{self.udp_address}!g"']
+        defines += [f'#!substdef "!{name}!{value}!g"' for name, value in self.substitutions]
+        listens = [f"udp:{self.udp_address}:{self.port}", f"tcp:{self.tcp_address}:{self.port}", *self.also_listen]
+        # Kamailio 5.6: what serves TLS is one worker (kamailio/tls_listen.cfg), so plain TCP has its own.
+        lines = (("socket_workers=2\n" if one.startswith("tcp:") else "") + f"listen={one}" for one in listens)
+        if self.wss_port:
+            defines += ["#!define WARP_WITH_WEBSOCKET"]
+            defines += [f'#!substdef "!WARP_WSS_LISTEN!tls:{self.tcp_address}:{self.wss_port}!g"']
+        else:
+            defines += ["#!define WARP_NO_WSS"]
+        return CONFIGURATION.format(
+            udp=self.udp_address,
+            tcp=self.tcp_address,
+            rpc_port=self.rpc_port,
+            callee_port=self.callee_port,
+            folder=folder,
+            dedicated=DEDICATED,
+            defines="\n".join(defines),
+            listens="\n".join(lines),
+            tls_port=self.tls_port,
+            reload_port=self.reload_port,
+        )
 
     def _mount(self, folder: Path, account: Account, certificate: Certificate) -> None:
         data = Path(tempfile.mkdtemp(prefix="tls-", dir=folder))

@@ -1,14 +1,8 @@
-"""The SIP proxy's `kamailio.cfg`: the minimum that the fragments need around them. Pure."""
+"""The SIP proxy's `kamailio.cfg`: the minimum that the fragments need around them."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-from kamailio import DEDICATED
-
-if TYPE_CHECKING:
-    from sandbox.sip_proxy import SipProxy
+from typing import Final
 
 CONFIGURATION: Final = """#!KAMAILIO
 # Written by sandbox/sip_proxy.py: the minimum that the fragments need around them.
@@ -76,30 +70,3 @@ request_route {{
     sl_send_reply("200", "OK");
 }}
 """
-
-
-def configuration(proxy: SipProxy, folder: Path) -> str:
-    """Its text. `folder`: where the fragments are."""
-    defines = ["#!define WARP_TABLE_PERMISSIONS"] if proxy.table == "permissions" else []
-    defines += [f'#!substdef "!WARP_DEDICATED_LISTEN!{proxy.udp_address}!g"']
-    defines += [f'#!substdef "!{name}!{value}!g"' for name, value in proxy.substitutions]
-    listens = [f"udp:{proxy.udp_address}:{proxy.port}", f"tcp:{proxy.tcp_address}:{proxy.port}", *proxy.also_listen]
-    # Kamailio 5.6: what serves TLS is one worker (kamailio/tls_listen.cfg), so plain TCP has its own.
-    lines = (("socket_workers=2\n" if one.startswith("tcp:") else "") + f"listen={one}" for one in listens)
-    if proxy.wss_port:
-        defines += ["#!define WARP_WITH_WEBSOCKET"]
-        defines += [f'#!substdef "!WARP_WSS_LISTEN!tls:{proxy.tcp_address}:{proxy.wss_port}!g"']
-    else:
-        defines += ["#!define WARP_NO_WSS"]
-    return CONFIGURATION.format(
-        udp=proxy.udp_address,
-        tcp=proxy.tcp_address,
-        rpc_port=proxy.rpc_port,
-        callee_port=proxy.callee_port,
-        folder=folder,
-        dedicated=DEDICATED,
-        defines="\n".join(defines),
-        listens="\n".join(lines),
-        tls_port=proxy.tls_port,
-        reload_port=proxy.reload_port,
-    )

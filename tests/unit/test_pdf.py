@@ -20,8 +20,7 @@ from inventory.formats import FORMATS, Audience, Selection, guides, sheets
 from inventory.formats.pdf import BOTTOM, LEFT, TOP, WIDTH, as_pdf, folded, latin
 from inventory.formats.prose import Block, Document, as_html
 from inventory.reading import read
-from tests.site.inventories import CROWD
-from tests.unit.published import EUROPE, HOSTILE, LIVE, NAT, Json, hostile, signed
+from tests.unit.published import CROWD, EUROPE, HOSTILE, LIVE, NAT, Json, hostile, signed
 from tests.unit.state_goldens import FOLDER
 from tests.unit.test_formats import render
 from tests.unit.test_sheets import html_page
