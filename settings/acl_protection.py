@@ -12,6 +12,13 @@ from settings.base import Address, Port, Section
 from settings.problems import refuse
 
 
+class DedicatedLimits(Section):
+    """Limits of each customer at dedicated addresses of no trunk, for callers without an entry."""
+
+    calls_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = Field(50, description="calls in a second of the clock")
+    concurrent_calls: Annotated[int, Field(ge=1, le=1_000_000)] = Field(500, description="calls at a time")
+
+
 class CallLimits(Section):
     """Enforcement of the limits that each trunk has in the trunk ACL (`kamailio/trunk_limits.cfg`)."""
 
@@ -28,6 +35,9 @@ class CallLimits(Section):
     )
     longest_call_hours: Annotated[int, Field(ge=1, le=168)] = Field(
         4, description="a call whose end was not seen counts for so long; one that goes on longer is not counted then"
+    )
+    dedicated: DedicatedLimits = Field(
+        DedicatedLimits(), description="of each customer, for calls to its dedicated addresses that are of no trunk"
     )
 
     @field_validator("concurrent_calls")

@@ -102,21 +102,6 @@ def _dedicated_customers_are_enforced(dedicated: Mapping[str, DedicatedCustomer]
         )
 
 
-def _dedicated_customers_have_their_limits(
-    dedicated: Mapping[str, DedicatedCustomer], trunk_acl: TrunkAcl
-) -> None:
-    if not (trunk_acl.enforcement and trunk_acl.enforcement.call_limits):
-        return
-    for key, customer in dedicated.items():
-        # A draining address accepts no source without an entry.
-        if customer.trunk is None and customer.drained_on is None:
-            raise refuse(
-                f"a caller at {key}'s addresses without an entry is of no trunk, so trunkAcl.enforcement.callLimits would"
-                " not hold there",
-                f"name the trunk that has these calls, as {key}.trunk; or remove callLimits",
-            )
-
-
 def _dedicated_customers_are_apart(
     dedicated: Mapping[str, DedicatedCustomer],
     *,
@@ -238,7 +223,6 @@ RULES: tuple[Rule, ...] = (
     _admitted_customers_are_in_files,
     _the_owner_knows_whose_they_are,
     _dedicated_customers_are_enforced,
-    _dedicated_customers_have_their_limits,
     _dedicated_customers_are_apart,
     _no_dedicated_name_is_the_regions,
     _retired_addresses_fit_the_living,

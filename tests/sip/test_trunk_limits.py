@@ -336,6 +336,28 @@ def test_settings_divide_a_limit_choose_the_answer_and_end_calls_whose_end_is_no
         proxy.stop()
 
 
+def test_a_dedicated_address_of_no_trunk_has_limits_too(own_acl: Acl, tmp_path: Path) -> None:
+    own_acl.dedicate("BETA", "34.1.2.3")
+    port = 5070
+    proxy = SipProxy(
+        tmp_path / "sip",
+        f"{NETWORK}.68",
+        f"{NETWORK}.69",
+        own_acl.database,
+        protection=BOTH + f'#!substdef "!WARP_DEDICATED_LIMITS!{ENDLESS}|2!g"\n',
+        also_listen=(f"udp:{NETWORK}.68:{port} advertise 34.1.2.3:5060",),
+        reload=False,
+    )
+    try:
+        proxy.start()
+        edge = Edge(proxy)
+        sources = (UNKNOWN, "127.0.99.10", "127.0.99.11")
+        assert [edge.ask(one, "INVITE", more=contact(one), port=port).status for one in sources] == [200, 200, 503]
+        assert items(edge, "warp_limited") == {"concurrentCalls|dedicated|BETA": 1}
+    finally:
+        proxy.stop()
+
+
 def test_limits_are_in_the_snapshot(own_acl: Acl, tmp_path: Path) -> None:
     change(own_acl, "main", calls_per_second=ENDLESS, concurrent_calls=1)
     proxy = SipProxy(tmp_path / "sip", f"{NETWORK}.64", f"{NETWORK}.65", own_acl.database, protection=BOTH)

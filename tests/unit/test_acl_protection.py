@@ -14,7 +14,7 @@ from tests.unit.recording import declare
 from tests.unit.test_trunk_acl import with_acl
 
 EVERYTHING: dict[str, Any] = {
-    "callLimits": {"proxies": 3, "forbidden": True, "retryAfterSeconds": 7, "longestCallHours": 2},
+    "callLimits": {"proxies": 3, "forbidden": True, "retryAfterSeconds": 7, "longestCallHours": 2, "dedicated": {"callsPerSecond": 7}},
     "unknownSources": {"answers": 5, "seconds": 30},
     "capture": {"collector": "fd00::5", "id": 77},
 }
@@ -42,6 +42,7 @@ def test_they_become_a_fragment() -> None:
         "#!define WARP_LIMITED_FORBIDDEN",
         '#!substdef "!WARP_RETRY_AFTER!7!g"',
         '#!substdef "!WARP_LONGEST_CALL!7200!g"',
+        '#!substdef "!WARP_DEDICATED_LIMITS!7|500!g"',
         "#!define WARP_UNKNOWN_ANSWERS 5",
         '#!substdef "!WARP_UNKNOWN_SECONDS!30!g"',
         '#!substdef "!WARP_CAPTURE_TO!sip:[fd00::5]:9060!g"',
@@ -51,6 +52,7 @@ def test_they_become_a_fragment() -> None:
         "#!define WARP_CALLS_PER_SECOND",
         '#!substdef "!WARP_RETRY_AFTER!1!g"',
         '#!substdef "!WARP_LONGEST_CALL!14400!g"',
+        '#!substdef "!WARP_DEDICATED_LIMITS!50|500!g"',
     ]
 
 

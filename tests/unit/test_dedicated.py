@@ -388,17 +388,6 @@ def test_dedicated_addresses_without_enforcement_are_refused(acl: dict[str, Any]
     assert remedy == "set trunkAcl.manage: true and trunkAcl.enforcement: {}"
 
 
-def test_limits_of_trunks_beside_an_address_of_no_trunk_are_refused() -> None:
-    limited = {"manage": True, "enforcement": {"callLimits": {}}}
-    gone = {"ban": "100001", "targetPort": 15060, "drainedOn": "2026-01-02"}
-    ((key, wrong, remedy),) = refusals(with_dedicated({"beta": BETA, "acme": ACME}, trunkAcl=limited))
-    assert key == "warp-edge:dedicated"
-    assert wrong.startswith("a caller at acme's addresses without an entry is of no trunk, so trunkAcl.enforcement.callL")
-    assert remedy == "name the trunk that has these calls, as acme.trunk; or remove callLimits"
-    assert settings_of(with_dedicated({"acme": gone, "beta": BETA}, trunkAcl=limited))
-    assert settings_of(with_dedicated({"acme": ACME}, trunkAcl={"manage": True, "enforcement": {}}))
-
-
 # --- quotas -----------------------------------------------------------------------------------------------------------
 
 
