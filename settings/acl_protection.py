@@ -15,7 +15,9 @@ from settings.problems import refuse
 class DedicatedLimits(Section):
     """Limits of each customer at dedicated addresses of no trunk, for callers without an entry."""
 
-    calls_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = Field(50, description="calls in a second of the clock")
+    calls_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        50, description="calls in a second of the clock"
+    )
     concurrent_calls: Annotated[int, Field(ge=1, le=1_000_000)] = Field(500, description="calls at a time")
 
 
@@ -72,6 +74,6 @@ class Capture(Section):
         except ValueError:
             raise refuse(
                 "not an address; Kamailio looks a name up for every message, and answers no call while DNS does not",
-                "write the collector's address, as 10.0.0.5: the clusterIP of its Service, or an internal LoadBalancer's",
+                "write the collector's address, as 10.0.0.5: its Service's clusterIP, or an internal LoadBalancer's",
             ) from None
         return collector

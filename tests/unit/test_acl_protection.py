@@ -14,7 +14,13 @@ from tests.unit.recording import declare
 from tests.unit.test_trunk_acl import with_acl
 
 EVERYTHING: dict[str, Any] = {
-    "callLimits": {"proxies": 3, "forbidden": True, "retryAfterSeconds": 7, "longestCallHours": 2, "dedicated": {"callsPerSecond": 7}},
+    "callLimits": {
+        "proxies": 3,
+        "forbidden": True,
+        "retryAfterSeconds": 7,
+        "longestCallHours": 2,
+        "dedicated": {"callsPerSecond": 7},
+    },
     "unknownSources": {"answers": 5, "seconds": 30},
     "capture": {"collector": "fd00::5", "id": 77},
 }
