@@ -95,7 +95,6 @@ class _Writer:
         pdf.set_auto_page_break(False)
         pdf.set_compression(False)
         pdf.core_fonts_encoding = ENCODING
-        pdf.str_alias_nb_pages = ""  # `{nb}` is no more than text
         pdf.set_title(document.title)
         pdf.set_author("WARP")
         pdf.set_producer("fpdf2")
