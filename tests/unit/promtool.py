@@ -31,6 +31,8 @@ VALUES: dict[str, object] = {
     "gateway": of_gateway(region="us-central1", name="warp-nat"),
     "database": "warp-prod:warp-db",
     "checks": any_of(["sip-1", "sips-2"]),
+    "uptime_window": "300s",
+    "databaseConnections": 20,
     "egress": any_of(["34.1.1.1", "34.1.1.2"]),
     "ports_of_a_vm": 1024,
     "ports_of_the_pool": 2 * 64_512,
@@ -56,8 +58,7 @@ class Series:
                 counted += value * STEP
                 value = counted
             values.append("_" if value is None else repr(value))
-        labels = ",".join(f'{name}="{value}"' for name, value in self.labels.items())
-        return {"series": f"{self.metric}{{{labels}}}", "values": " ".join(values)}
+        return {"series": _series(self.metric, self.labels), "values": " ".join(values)}
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,27 @@ def judged(folder: Path, alert: Alert, series: Iterable[Series], labels: Mapping
         for at, fires in moments
     ]
     return run(folder, [alert], [each.written(alert.hold) for each in series], tests)
+
+
+def fires(
+    folder: Path, alert: Alert, series: Iterable[tuple[str, Mapping[str, str], str]], moments: Mapping[int, bool]
+) -> str:
+    """What promtool objects to. `series`: metric, labels, and values, one a minute; `moments`: minute to whether one
+    alert fires then."""
+    given = [{"series": _series(metric, labels), "values": values} for metric, labels, values in series]
+    tests = [
+        {
+            "expr": 'count(ALERTS{alertstate="firing"})',
+            "eval_time": f"{minute}m",
+            "exp_samples": [{"labels": "{}", "value": 1}] if firing else [],
+        }
+        for minute, firing in moments.items()
+    ]
+    return run(folder, [alert], given, tests, step=60)
+
+
+def _series(metric: str, labels: Mapping[str, str]) -> str:
+    return metric + "{" + ",".join(f'{name}="{value}"' for name, value in labels.items()) + "}"
 
 
 def run(
