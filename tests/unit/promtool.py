@@ -106,10 +106,14 @@ def judged(folder: Path, alert: Alert, series: Iterable[Series], labels: Mapping
 
 
 def fires(
-    folder: Path, alert: Alert, series: Iterable[tuple[str, Mapping[str, str], str]], moments: Mapping[int, bool]
+    folder: Path,
+    alert: Alert,
+    series: Iterable[tuple[str, Mapping[str, str], str]],
+    moments: Mapping[int, bool],
+    every: int = STEP,
 ) -> str:
     """What promtool objects to. `series`: metric, labels, and values, one a minute; `moments`: minute to whether one
-    alert fires then."""
+    alert fires then; `every`: seconds between evaluations."""
     given = [{"series": _series(metric, labels), "values": values} for metric, labels, values in series]
     tests = [
         {
@@ -119,7 +123,7 @@ def fires(
         }
         for minute, firing in moments.items()
     ]
-    return run(folder, [alert], given, tests, step=60)
+    return run(folder, [alert], given, tests, step=60, every=every)
 
 
 def _series(metric: str, labels: Mapping[str, str]) -> str:
@@ -127,12 +131,17 @@ def _series(metric: str, labels: Mapping[str, str]) -> str:
 
 
 def run(
-    folder: Path, alerts: Iterable[Alert], series: list[dict[str, str]], tests: list[dict[str, Any]], step: int = STEP
+    folder: Path,
+    alerts: Iterable[Alert],
+    series: list[dict[str, str]],
+    tests: list[dict[str, Any]],
+    step: int = STEP,
+    every: int = STEP,
 ) -> str:
     """Let promtool run the tests. Returns what it objects to."""
-    (folder / "rules.yml").write_text(json.dumps(rule_file(alerts, VALUES)))
+    (folder / "rules.yml").write_text(json.dumps(rule_file(alerts, VALUES, interval=f"{every}s")))
     group = {"interval": f"{step}s", "input_series": series, "promql_expr_test": tests}
-    document = {"rule_files": ["rules.yml"], "evaluation_interval": f"{STEP}s", "tests": [group]}
+    document = {"rule_files": ["rules.yml"], "evaluation_interval": f"{every}s", "tests": [group]}
     (folder / "tests.yml").write_text(json.dumps(document))
     done = subprocess.run(
         [require_promtool(), "test", "rules", "tests.yml"],
