@@ -107,7 +107,7 @@ def _site(found: list[PublishedInventory], chosen: argparse.Namespace) -> int:
     if chosen.base_url and not re.fullmatch(BASE_URL, chosen.base_url):
         raise Refusal(f"--base-url {chosen.base_url!r} is not a site's URL", "write it as https://ips.example.com/")
     try:
-        files = render(found, chosen.base_url)
+        files = render(found, chosen.base_url, pdf=True)
         folder.replace(chosen.out, files)
     except NothingToListError as error:
         raise Refusal(str(error), "leave the old file out") from None
@@ -129,6 +129,8 @@ def _render(found: list[PublishedInventory], chosen: argparse.Namespace) -> int:
         raise Refusal(
             str(error), "choose with --for and --ip, a customer with --customer, or render the regions one by one"
         ) from None
+    if text.startswith("%PDF-") and sys.stdout.isatty():
+        raise Refusal(f"{chosen.format} is not for a terminal", f"write it to a file: > {FORMATS[chosen.format].file}")
     sys.stdout.write(text)
     return 0
 

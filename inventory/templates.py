@@ -27,6 +27,17 @@ LONGEST_UNBROKEN = 8  # `G.729`, which is no host name
 LONGEST_FIGURE = len("[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]:65535,")
 
 
+def pieces(word: str) -> list[str]:
+    """A word's parts, between which a line may end: an address or a date is never broken, a host name only after a
+    point, a word longer than any address anywhere, if there is no point or hyphen to end a line after."""
+    if len(word) > LONGEST_FIGURE:
+        parts = re.split(r"(?<=[.-])(?=\w)", word)
+        return [piece for part in parts for piece in ([part] if len(part) <= LONGEST_UNBROKEN * 3 else part)]
+    if _FIGURE.fullmatch(word) or len(word) <= LONGEST_UNBROKEN:
+        return [word]
+    return re.split(r"(?<=\.)(?=\w)", word)
+
+
 def unbroken(text: str) -> Markup:
     """Text whose addresses and dates are never broken at a line's end (class `figure`), while host names may be after a
     point, and words longer than any address (class `long`) anywhere. Escaped, and printable.
@@ -38,9 +49,7 @@ def unbroken(text: str) -> Markup:
             return Markup('<span class="long">{}</span>').format(word)
         if _FIGURE.fullmatch(word):
             return Markup('<span class="figure">{}</span>').format(word)
-        if len(word) <= LONGEST_UNBROKEN:
-            return escape(word)
-        return Markup(re.sub(r"\.(?=\w)", ".<wbr>", escape(word)))  # noqa: S704 - escaped
+        return Markup("<wbr>").join(escape(piece) for piece in pieces(word))
 
     return Markup(" ").join(shown(word) for word in printable(text).split(" "))
 

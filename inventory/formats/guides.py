@@ -17,6 +17,7 @@ from inventory.formats.selection import Audience, Format, NothingToListError, Se
 from inventory.formats.sheets import (
     MEDIA,
     about,
+    day,
     egress_of,
     endpoints_of,
     firewall,
@@ -123,7 +124,9 @@ def customer_guide(selection: Selection) -> Document:
         ),
         _whom_to_ask(selection),
     ]
-    return Document("Customer guide: connect your telephone system", about(selection), blocks, footer(selection))
+    return Document(
+        "Customer guide: connect your telephone system", about(selection), blocks, footer(selection), day(selection)
+    )
 
 
 def _set_ups(selection: Selection) -> Iterator[Block]:
@@ -189,7 +192,7 @@ def vendor_guide(selection: Selection) -> Document:
         MEDIA,
         _whom_to_ask(selection),
     ]
-    return Document("Vendor guide: take our calls", about(selection), blocks, footer(selection))
+    return Document("Vendor guide: take our calls", about(selection), blocks, footer(selection), day(selection))
 
 
 def _transports(selection: Selection) -> str:

@@ -60,7 +60,9 @@ class Download:
     missing: str | None
 
 
-def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mapping[str, str]) -> str:
+def page(
+    inventories: Sequence[PublishedInventory], ranges: Json, forms: Sequence[files.Form], missing: Mapping[str, str]
+) -> str:
     """The complete document. `missing`: path of a format to the reason why it could not be written."""
     regions = [_region(each) for each in inventories]
     rows = [row for region in regions for row in (*region.egress, *region.ingress)]
@@ -82,8 +84,9 @@ def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mappi
         changed=last_change(inventories),
         contacts=list(dict.fromkeys(each.contact for each in inventories if each.contact)),
         printed=[each for each in ("vendor", "customer") if f"formats/{each}-guide.html" not in missing],
+        pdf=any(form.path in files.PDFS for form in forms),
         changes=[event for event in events(inventories) if not event.coming],
-        downloads={audience: _downloads(audience, missing) for audience in Audience},
+        downloads={audience: _downloads(audience, forms, missing) for audience in Audience},
         files=files,
         token=ranges["syncToken"],
         created=ranges["createDate"][: len("2026-01-31")],
@@ -121,10 +124,10 @@ def _soonest(row: Row) -> tuple[date, str, str]:
     return row.day or date.max, row.address.region, row.address.address
 
 
-def _downloads(audience: Audience, missing: Mapping[str, str]) -> list[Download]:
+def _downloads(audience: Audience, forms: Sequence[files.Form], missing: Mapping[str, str]) -> list[Download]:
     return [
         Download(form.path, _name(form), FORMATS[form.format].about.replace("`", ""), missing.get(form.path))
-        for form in files.FORMS
+        for form in forms
         if form.audience is audience
     ]
 
