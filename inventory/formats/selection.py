@@ -46,12 +46,14 @@ class NothingToListError(Exception):
 @dataclass(frozen=True)
 class Selection:
     """One request: inventories, audience, and family. `one_of_two`: there is a file for each family, so that the one of
-    a family that has ended is loaded as well, to take its addresses away."""
+    a family that has ended is loaded as well, to take its addresses away. `site`: the public URL, with a slash at the
+    end, for links in documents that are sent on; empty if it is not known."""
 
     inventories: tuple[PublishedInventory, ...]
     audience: Audience
     family: Family | None = None
     one_of_two: bool = False
+    site: str = ""
 
     @cached_property
     def everything(self) -> list[Address]:
@@ -89,6 +91,11 @@ class Selection:
         others: dict[Family | None, Family] = {4: 6, 6: 4}
         other = others.get(self.family)
         return other if other and Selection(self.inventories, self.audience, other)._in_use else None
+
+    @cached_property
+    def customer(self) -> str | None:
+        """The BAN of the customer whose dedicated addresses are shown; None: the public ones alone."""
+        return next((a.customer for inventory in self.inventories for a in inventory.addresses if a.customer), None)
 
     @property
     def regions(self) -> str:
@@ -134,13 +141,14 @@ class Format:
         inventories: tuple[PublishedInventory, ...],
         audience: Audience | None = None,
         family: Family | None = None,
+        site: str = "",
     ) -> str:
         """The complete text. Raises `NothingToListError` if it would be empty."""
         audience = audience or self.audiences[0]
         if audience not in self.audiences:
             raise NothingToListError(f"{self.name} is not for {audience}: it is for {' or '.join(self.audiences)}")
         family = family or (4 if self.one_family else None)
-        text = self.render(Selection(inventories, audience, family, self.one_family))
+        text = self.render(Selection(inventories, audience, family, self.one_family, site))
         return text + lines(f"{self.comment} End of WARP {audience.label} addresses") if self.comment else text
 
 

@@ -27,7 +27,7 @@ def render(found: Sequence[PublishedInventory], base_url: str = "") -> dict[str,
     missing: dict[str, str] = {}
     for form in files.FORMS:
         try:
-            formats[form.path] = FORMATS[form.format].select(inventories, form.audience, form.family)
+            formats[form.path] = FORMATS[form.format].select(inventories, form.audience, form.family, base_url)
         except NothingToListError as error:
             missing[form.path] = str(error)
     ranges = ip_ranges(inventories)
