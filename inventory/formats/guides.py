@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inventory.address import Status
+from inventory.endpoint import Endpoint
 from inventory.formats import telephone_systems as systems
 from inventory.formats.cisco import CISCO
 from inventory.formats.firewalls import FIREWALLS
@@ -19,10 +20,10 @@ from inventory.formats.sheets import (
     about,
     day,
     egress_of,
-    endpoints_of,
     firewall,
     footer,
     servers,
+    ways_in,
     whitelist,
 )
 from inventory.formats.voice import VOICE
@@ -45,12 +46,13 @@ WHAT_TO_DO = {
     Status.RETIRED: ("No longer ours: somebody else may have it.", "Remove it."),
 }
 COPY = "Load the file from our site, which is linked above each list: lines that are copied from paper may be broken."
+RENDER = "python -m inventory render"
 
 
 def customer_guide(selection: Selection) -> Document:
     """Onboarding: from the first packet to the first call."""
     where = servers(selection)
-    first = next((way for each in selection.inventories for way in endpoints_of(each)), None)
+    ways = _ways(selection)
     blocks = [
         Block(
             "Before the first call",
@@ -60,32 +62,25 @@ def customer_guide(selection: Selection) -> Document:
         ),
         where,
         *firewall(selection),
-        Block(
-            "Firewall rules as files",
-            "For your calls to us, and for ours to you. More formats are on our site.",
-            links=[
-                (path, f"{device}, {direction}")
-                for name, device in RULES.items()
-                for path, direction in (
-                    (f"customers/{LISTS[name].file}", "your calls to us"),
-                    (LISTS[name].file, "our calls to you"),
-                )
-            ],
-            below=True,
-        ),
+        _files(selection),
         MEDIA,
-        *(_set_ups(selection) if first else ()),
+        *(_set_ups(selection, ways) if ways else ()),
         Block(
             "Test",
-            "From the system whose address you gave us, send an OPTIONS request. Any answer but those below shows that"
-            " your packets reach us, that our answers reach you, and that we know your address. Then call a number"
-            " that you can answer.",
+            "Your system sends us OPTIONS requests. Look at the answer itself: 200 OK shows that your packets reach us,"
+            " that our answers reach you, and that we know your address. FreeSWITCH's UP, Cisco's active and, without"
+            " qualify_2xx_only, Asterisk's Avail show no more than that something answers: they come with our 403 too."
+            " Then call a number that you can answer.",
             ("With", "Command", "Right"),
             [
-                ("Asterisk", "asterisk -rx 'pjsip show contacts'", "Avail"),
-                ("FreeSWITCH", "fs_cli -x 'sofia status gateway warp'", "Status UP"),
-                ("Cisco CUBE", "show dial-peer voice summary", "keepalive: active"),
-                *([("Any system", f"sipsak -v -s sip:{systems.host(first)}:{first.port}", "a reply")] if first else ()),
+                ("Asterisk", "asterisk -rx 'pjsip set logger on', then its console", "SIP/2.0 200 OK"),
+                ("FreeSWITCH", "fs_cli -x 'sofia profile external siptrace on', then its log", "SIP/2.0 200 OK"),
+                ("Cisco CUBE", "debug ccsip messages, then terminal monitor", "SIP/2.0 200 OK"),
+                *(
+                    ("Any system", systems.sipsak(way), "SIP/2.0 200 OK, and then 0")
+                    for way in ways[:1]
+                    if way.transport in ("UDP", "TCP")
+                ),
             ],
         ),
         Block(
@@ -129,18 +124,64 @@ def customer_guide(selection: Selection) -> Document:
     )
 
 
-def _set_ups(selection: Selection) -> Iterator[Block]:
-    ways = tuple(way for each in selection.inventories for way in endpoints_of(each))
-    way = ways[0]
-    callers = Selection(selection.inventories, Audience.VENDORS)
+def _ways(selection: Selection) -> list[Endpoint]:
+    """The server of the examples and the one to fall back to, both of one region, and a customer's own if there are."""
+    found = ways_in(selection)
+    own = [each for each in found if each[1].customer] or found
+    return systems.servers([way for region, way in own if region == own[0][0]])
+
+
+def _region(selection: Selection, way: Endpoint) -> str:
+    return next(region for region, each in ways_in(selection) if each == way)
+
+
+def _files(selection: Selection) -> Block:
+    """The rules as files of the site, which has no dedicated addresses: a customer with some gets files of its own."""
+    rules = [
+        (LISTS[name], device, audience, words)
+        for name, device in RULES.items()
+        for audience, words in ((Audience.CUSTOMERS, "your calls to us"), (Audience.VENDORS, "our calls to you"))
+    ]
+    heading, text = "Firewall rules as files", "For your calls to us, and for ours to you."
+    if selection.customer:
+        own = f"{RENDER} --customer {selection.customer} --for"
+        return Block(
+            heading,
+            f"{text} They have addresses that are yours alone, so they are not on our site: ask us for them. We make them"
+            " with these commands.",
+            ("For", "Command"),
+            [(f"{device}, {words}", f"{own} {to} --format {form.name}") for form, device, to, words in rules],
+            below=True,
+        )
+    links = [
+        (f"customers/{form.file}" if to is Audience.CUSTOMERS else form.file, f"{device}, {words}")
+        for form, device, to, words in rules
+    ]
+    return Block(heading, f"{text} More formats are on our site.", links=links, below=True)
+
+
+def _set_ups(selection: Selection, ways: list[Endpoint]) -> Iterator[Block]:
+    callers = Selection(selection.inventories, Audience.VENDORS, site=selection.site)
+    if len(regions := list(dict.fromkeys(region for region, _ in ways_in(selection)))) > 1:
+        yield Block(
+            "Which region",
+            f"We have servers in {', '.join(regions)}. The examples have those of {_region(selection, ways[0])}; for"
+            " another region, put its servers from the table above in their place. Our calls to you come from the"
+            " addresses of all regions.",
+        )
     yield Block("Asterisk", "The trunk, and the list of addresses from which our calls to you come.")
-    yield _listed(systems.asterisk_trunk(way), "The trunk")
+    yield _listed(systems.asterisk_trunk(ways), "The trunk")
     yield from _list(LISTS["asterisk"], callers, "Our calls to you")
-    yield Block("FreeSWITCH", "The gateway, and the list of addresses from which our calls to you come.")
-    yield _listed(systems.freeswitch_gateway(way), "The gateway")
+    yield Block(
+        "FreeSWITCH",
+        "The gateway, and the list of addresses from which our calls to you come. They come to port 5060. As FreeSWITCH"
+        " is delivered (vanilla), the profile internal listens there, and external on 5080: the list belongs to the"
+        " profile that listens on 5060, the gateway to either.",
+    )
+    yield _listed(systems.freeswitch_gateway(ways), "The gateway")
     yield from _list(LISTS["freeswitch"], callers, "Our calls to you")
-    yield Block("Cisco CUBE", "The dial peer, and the trusted addresses from which our calls to you come.")
-    yield _listed(systems.cube_dial_peer(way), "The dial peer")
+    yield Block("Cisco CUBE", "The dial peers, and the trusted addresses from which our calls to you come.")
+    yield _listed(systems.cube_dial_peers(ways), "The dial peers")
     yield from _list(LISTS["cube"], callers, "Our calls to you")
     yield Block(
         "FreePBX, 3CX and other systems with forms",
@@ -218,9 +259,14 @@ def _list(form: Format, selection: Selection, heading: str) -> Iterator[Block]:
         text = form.select(selection.inventories, selection.audience)
     except NothingToListError:
         return
+    if selection.customer:  # whose files are not on the site
+        yield Block(heading, listing=text.splitlines(), below=True)
+        return
     links = [(form.file, "this list as a file")]
     if form.one_family and not form.ipv4_only and Selection(selection.inventories, selection.audience, 4).other_family:
         links.append((file_of(form.file, 6), "the same for IPv6"))
+    if form.name == "kamailio":
+        links.append((LISTS["kamailio-sql"].file, "its rows, if your peers are in a database"))
     yield Block(heading, listing=text.splitlines(), links=links, below=True)
 
 

@@ -85,12 +85,18 @@ def servers(selection: Selection) -> Block:
         f"Codecs: {', '.join(sheet_texts.CODECS)}. DTMF: {sheet_texts.DTMF}."
         f" Authentication: {sheet_texts.AUTHENTICATION}.",
         ("Region", "Role", "Server", "Address", "Transport"),
-        [
-            (inventory.region, way.role, way.server, sheet_texts.socket(way), way.transport)
-            for inventory in selection.inventories
-            for way in endpoints_of(inventory)
-        ],
+        [(region, way.role, way.server, sheet_texts.socket(way), way.transport) for region, way in ways_in(selection)],
     )
+
+
+def ways_in(selection: Selection) -> list[tuple[str, Endpoint]]:
+    """Every endpoint with its region, the customer's own first. An inventory of several regions has it by address."""
+    found = [
+        (next((a.region for a in inventory.addresses if a.address == way.address), inventory.region), way)
+        for inventory in selection.inventories
+        for way in endpoints_of(inventory)
+    ]
+    return sorted(found, key=lambda each: each[1].customer is None)
 
 
 def firewall(selection: Selection) -> list[Block]:
@@ -132,7 +138,7 @@ def endpoints_of(inventory: PublishedInventory) -> list[Endpoint]:
     if inventory.endpoints:
         return list(inventory.endpoints)
     return [
-        Endpoint("SIP", address.address, address.address, address.ports[0], protocol)
+        Endpoint("SIP", address.address, address.address, address.ports[0], protocol, address.customer)
         for address in inventory.addresses
         if address.direction is Direction.INBOUND and address.status is Status.ACTIVE
         for protocol in address.protocols
