@@ -21,7 +21,9 @@ from inventory.formats.sheets import (
     egress_of,
     firewall,
     footer,
+    retired,
     servers,
+    shortened,
     ways_in,
     whitelist,
 )
@@ -116,6 +118,8 @@ def customer_guide(selection: Selection) -> Document:
                 ),
             ],
         ),
+        *shortened([*selection.living, *egress_of(selection)]),
+        *retired(selection),
         _whom_to_ask(selection),
     ]
     return Document("Customer guide: connect your telephone system", about(selection), blocks, footer(selection))
@@ -190,7 +194,6 @@ def _set_ups(selection: Selection, ways: list[Endpoint]) -> Iterator[Block]:
 
 def vendor_guide(selection: Selection) -> Document:
     """Integration: what to let in, and how it stays right."""
-    notice = min((each.notice_days for each in selection.inventories if each.notice_days), default=None)
     ports = sorted({port for address in selection.living for port in address.ports})
     blocks = [
         whitelist(selection),
@@ -203,8 +206,7 @@ def vendor_guide(selection: Selection) -> Document:
         ),
         Block(
             "How changes are announced",
-            (f"A new address is announced at least {notice} days before its first call. " if notice else "")
-            + "Subscribe to the feed, or let a program fetch your device's file once an hour: send the ETag of the last"
+            f"{_notice(selection)} Subscribe to the feed, or let a program fetch your device's file once an hour: send the ETag of the last"
             " answer as If-None-Match, load the file if it is new, and keep the last one if it cannot be read.",
             links=[
                 ("../feed.xml", "Atom feed: an entry for every change, with its date and what to do"),
@@ -228,9 +230,26 @@ def vendor_guide(selection: Selection) -> Document:
             [_capture(selection, ports)],
         ),
         MEDIA,
+        *shortened(selection.living),
+        *retired(selection),
         _whom_to_ask(selection),
     ]
     return Document("Vendor guide: take our calls", about(selection), blocks, footer(selection))
+
+
+def _notice(selection: Selection) -> str:
+    """What is promised, in the region with the least; of one without a promise, that there is none."""
+    days = {each.notice_days or 0 for each in selection.inventories}
+    less = " Where one had less, it is below, with the reason." if shortened(selection.living) else ""
+    if days == {0}:
+        return f"A new address is announced before its first call.{less}"
+    if len(days) == 1:
+        return f"A new address is announced at least {min(days)} days before its first call.{less}"
+    words = (
+        f"{each.region} {f'at least {each.notice_days} days' if each.notice_days else 'without a promised time'}"
+        for each in selection.inventories
+    )
+    return f"A new address is announced before its first call: {', '.join(words)}.{less}"
 
 
 def _transports(selection: Selection) -> str:

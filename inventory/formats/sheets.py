@@ -27,8 +27,8 @@ def vendor_sheet(selection: Selection) -> Document:
         whitelist(selection),
         Block("As an ACL", listing=[f"allow from {address.cidr}" for address in selection.living]),
         MEDIA,
-        *_shortened(selection.living),
-        *_retired(selection),
+        *shortened(selection.living),
+        *retired(selection),
     ]
     return Document("Vendor sheet: addresses of our calls", about(selection), blocks, footer(selection))
 
@@ -39,8 +39,8 @@ def customer_sheet(selection: Selection) -> Document:
         servers(selection),
         *firewall(selection),
         MEDIA,
-        *_shortened([*selection.living, *egress_of(selection)]),
-        *_retired(selection),
+        *shortened([*selection.living, *egress_of(selection)]),
+        *retired(selection),
     ]
     return Document("Customer sheet: how to reach us", about(selection), blocks, footer(selection))
 
@@ -139,7 +139,8 @@ def endpoints_of(inventory: PublishedInventory) -> list[Endpoint]:
     ]
 
 
-def _shortened(addresses: Sequence[Address]) -> list[Block]:
+def shortened(addresses: Sequence[Address]) -> list[Block]:
+    """Addresses that come with less notice than promised; no block without any."""
     rows = [
         (a.address, f"{a.announced_on} to {a.active_on}", a.notice_reason)
         for a in addresses
@@ -149,7 +150,8 @@ def _shortened(addresses: Sequence[Address]) -> list[Block]:
     return [Block("Shortened notice", text, ("Address", "Notice", "Reason"), rows)] if rows else []
 
 
-def _retired(selection: Selection) -> list[Block]:
+def retired(selection: Selection) -> list[Block]:
+    """What is to be removed; no block without any."""
     gone = [address for address in selection.everything if not address.published]
     rows = [(a.address, str(a.retired_on or ""), ", ".join(a.replaced_by)) for a in gone]
     text = "No longer ours: please remove them."

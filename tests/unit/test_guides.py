@@ -24,6 +24,7 @@ from tests.unit.published import (
     HOSTILE,
     LIVE,
     NAT,
+    RETIRED,
     TCP,
     UDP,
     Json,
@@ -303,6 +304,25 @@ def test_a_vendor_is_told_what_to_do_in_every_state() -> None:
     assert list(found)[1:] == [str(status) for status in Status]
     for status in Status:
         assert ("Remove" in found[status]) == (not status.state.listed)
+
+
+def test_a_vendor_guide_promises_no_more_notice_than_there_is() -> None:
+    found = guide("vendor-guide", LIVE, EUROPE)
+    assert "at least 30 days before its first call. Where one had less, it is below, with the reason." in words(
+        found["How changes are announced"]
+    )
+    assert ["198.51.100.1", "2026-01-01 to 2026-01-08", "the carrier asked for it"] in cells(found["Shortened notice"])
+    assert "Where one had less" not in words(guide("vendor-guide")["How changes are announced"])
+    for none in ({"noticeDays": 0}, {"noticeDays": None}):
+        soon = signed({key: value for key, value in (EUROPE | none).items() if value is not None})
+        told = words(guide("vendor-guide", LIVE, soon)["How changes are announced"])
+        assert "us-central1 at least 30 days, europe-west4 without a promised time." in told
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_a_guide_lists_what_is_to_be_removed(name: str) -> None:
+    gone = cells(guide(name)["Retired"])[1:]
+    assert [row[0] for row in gone] == [RETIRED[name == "customer-guide"]]
 
 
 def test_a_capture_shows_every_address() -> None:
