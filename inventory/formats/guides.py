@@ -6,6 +6,7 @@ Every list in them is the file of its format, so that what a guide shows is what
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urljoin
 
 from inventory.address import Status
 from inventory.endpoint import Endpoint
@@ -148,17 +149,26 @@ def _files(selection: Selection) -> Block:
         own = f"{RENDER} --customer {selection.customer} --for"
         return Block(
             heading,
-            f"{text} They have addresses that are yours alone, so they are not on our site: ask us for them. We make them"
-            " with these commands.",
+            f"{text} They have addresses that are yours alone, so they are not on our site: ask us for them. We make"
+            " them with these commands.",
             ("For", "Command"),
             [(f"{device}, {words}", f"{own} {to} --format {form.name}") for form, device, to, words in rules],
             below=True,
         )
-    links = [
-        (f"customers/{form.file}" if to is Audience.CUSTOMERS else form.file, f"{device}, {words}")
-        for form, device, to, words in rules
-    ]
+    links = _at(
+        selection,
+        *(
+            (f"customers/{form.file}" if to is Audience.CUSTOMERS else form.file, f"{device}, {words}")
+            for form, device, to, words in rules
+        ),
+    )
     return Block(heading, f"{text} More formats are on our site.", links=links, below=True)
+
+
+def _at(selection: Selection, *links: tuple[str, str]) -> list[tuple[str, str]]:
+    """Links from the folder `formats`, with the site's URL if that is known: on paper nothing can be followed."""
+    base = selection.site and f"{selection.site}formats/"
+    return [(urljoin(base, path), about) for path, about in links]
 
 
 def _set_ups(selection: Selection, ways: list[Endpoint]) -> Iterator[Block]:
@@ -206,13 +216,15 @@ def vendor_guide(selection: Selection) -> Document:
         ),
         Block(
             "How changes are announced",
-            f"{_notice(selection)} Subscribe to the feed, or let a program fetch your device's file once an hour: send the ETag of the last"
-            " answer as If-None-Match, load the file if it is new, and keep the last one if it cannot be read.",
-            links=[
+            f"{_notice(selection)} Subscribe to the feed, or let a program fetch your device's file once an hour: send"
+            " the ETag of the last answer as If-None-Match, load the file if it is new, and keep the last one if it"
+            " cannot be read.",
+            links=_at(
+                selection,
                 ("../feed.xml", "Atom feed: an entry for every change, with its date and what to do"),
                 ("../index.html", "the page with all addresses, and what changed"),
                 ("../ip-ranges.json", "all ranges, for programs; syncToken changes when anything does"),
-            ],
+            ),
         ),
         Block("Worked lists", f"Each file says in its first lines how it is loaded. {COPY}"),
         *(block for name, heading in WORKED.items() for block in _list(LISTS[name], selection, heading)),
@@ -283,7 +295,7 @@ def _list(form: Format, selection: Selection, heading: str) -> Iterator[Block]:
         links.append((file_of(form.file, 6), "the same for IPv6"))
     if form.name == "kamailio":
         links.append((LISTS["kamailio-sql"].file, "its rows, if your peers are in a database"))
-    yield Block(heading, listing=text.splitlines(), links=links, below=True)
+    yield Block(heading, listing=text.splitlines(), links=_at(selection, *links), below=True)
 
 
 def _whom_to_ask(selection: Selection) -> Block:

@@ -54,6 +54,7 @@ def about(selection: Selection) -> list[str]:
         if day
         else "Initial issue, before the first dated change of an address.",
         *([f"Questions and faults: {'; '.join(found)}"] if found else []),
+        *([f"All addresses, and every change of them: {selection.site}index.html"] if selection.site else []),
     ]
 
 

@@ -56,8 +56,8 @@ def asterisk_trunk(ways: Sequence[Endpoint]) -> str:
     return lines(
         "; Once, in pjsip.conf: calls to us are Dial(PJSIP/NUMBER@warp), ours to you arrive in context from-warp.",
         *([f";{dialled}"] if dialled else []),
-        "; qualify_2xx_only: Asterisk from 20.12, 21.7 and 22.2 on. Leave it out in older ones, where a refusal counts as",
-        "; available.",
+        "; qualify_2xx_only: Asterisk from 20.12, 21.7 and 22.2 on. Leave it out in older ones, for which a refusal is",
+        "; an answer like any other.",
         *(line for name, way in zip(NAMES, ways, strict=False) for line in _asterisk(name, way)),
     )
 

@@ -28,7 +28,7 @@ def kamailio(selection: Selection) -> str:
     group, address, prefix length, source port, tag."""
     head = (
         selection.heading,
-        "Only if `permissions` has no db_url: with an address_file it reads no database, which cuts off the peers in it.",
+        "Only if `permissions` has no db_url: with an address_file it reads no database, and cuts off the peers there.",
         "Else load kamailio-address.sql.",
         "With peers of your own, put both into one file, because `permissions` reads one: cat OWN FILE > address.list",
         'modparam("permissions", "address_file", "/etc/kamailio/address.list")',

@@ -60,8 +60,9 @@ class Download:
     missing: str | None
 
 
-def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mapping[str, str]) -> str:
-    """The complete document. `missing`: path of a format to the reason why it could not be written."""
+def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mapping[str, str], base_url: str) -> str:
+    """The complete document. `missing`: path of a format to the reason why it could not be written; `base_url`: of the
+    site, for paper, which has no address line."""
     regions = [_region(each) for each in inventories]
     rows = [row for region in regions for row in (*region.egress, *region.ingress)]
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
@@ -82,7 +83,9 @@ def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mappi
         changed=last_change(inventories),
         contacts=list(dict.fromkeys(each.contact for each in inventories if each.contact)),
         printed=[each for each in ("vendor", "customer") if f"formats/{each}-guide.html" not in missing],
-        changes=[event for event in events(inventories) if not event.coming],
+        # Announcements are changes too: the feed links every event to its place here.
+        changes=sorted(events(inventories), key=lambda event: event.updated, reverse=True),
+        base_url=base_url,
         downloads={audience: _downloads(audience, missing) for audience in Audience},
         files=files,
         token=ranges["syncToken"],

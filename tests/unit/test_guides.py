@@ -97,6 +97,18 @@ def test_links_of_a_guide_lead_to_files_of_the_site(name: str) -> None:
         assert not files[path].startswith(b"not available"), link
 
 
+@pytest.mark.parametrize("name", [*GUIDES, "vendor-sheet-html", "customer-sheet-html"])
+def test_on_paper_it_says_where_the_site_is(name: str) -> None:
+    files = site(LIVE, EUROPE, base_url="https://ips.example.com/a")
+    page = html_page(files[f"formats/{FORMATS[name].file.removeprefix('formats/')}"].decode())
+    assert "All addresses, and every change of them: https://ips.example.com/a/index.html" in words(page)
+    for link in page.iter("a"):
+        assert words(link) == link.get("href"), "what is printed"
+        assert link.get("href").removeprefix("https://ips.example.com/a/") in files
+    assert len(list(page.iter("a"))) == 0 or name in GUIDES
+    assert "This page: https://ips.example.com/a/" in words(html_page(files["index.html"].decode()))
+
+
 # --- Worked set-ups. ---
 
 

@@ -264,6 +264,17 @@ def test_what_is_to_come_stands_first_and_then_the_newest() -> None:
     ]
 
 
+def test_every_entry_of_the_feed_leads_to_its_place_on_the_page() -> None:
+    page = site(LIVE, EUROPE, ASIA)["index.html"].decode()
+    changes = re.findall(r'<li id="([^"]+)">', page)
+    for entry in feed(LIVE, EUROPE, ASIA).entries:
+        assert entry.link.rpartition("#")[2] in changes
+    (announced,) = [each for each in changes if each.endswith("198.51.100.1-announced")]
+    shown = page[page.index(f'<li id="{announced}">') :].partition("</li>")[0]
+    assert "2026-01-01" in shown, "the day of the announcement"
+    assert "from 2026-01-08" in shown
+
+
 def test_an_address_has_an_entry_for_every_state_that_it_reached() -> None:
     life = {"announcedOn": "2025-01-01", "activeOn": "2025-02-01", "drainedOn": "2026-02-01", "retiredOn": "2026-03-01"}
     entries = feed(with_address(ASIA, "a", status="retired", **life)).entries
