@@ -66,6 +66,7 @@ def customer_guide(selection: Selection) -> Document:
         *firewall(selection),
         _files(selection),
         MEDIA,
+        *_other_ways(selection),
         *(_set_ups(selection, ways) if ways else ()),
         Block(
             "Test",
@@ -131,6 +132,43 @@ def _ways(selection: Selection) -> list[Endpoint]:
     found = ways_in(selection)
     own = [each for each in found if each[1].customer] or found
     return systems.servers([way for region, way in own if region == own[0][0]])
+
+
+def _other_ways(selection: Selection) -> list[Block]:
+    """What else a customer may send by: by the transports that there are, and by name alone."""
+    found = {way.transport for _, way in ways_in(selection)}
+    domains = dict.fromkeys(each.domain for each in selection.inventories if each.domain)
+    rows = [
+        *(
+            [
+                (
+                    "TLS",
+                    "SIP over TLS, version 1.2 or later. The certificate has the server's name as in the table, and the"
+                    " domain's: verify it. You need no certificate: we know you by your address.",
+                ),
+                ("SRTP", "TLS encrypts the signalling alone. Ask us before you require encrypted media."),
+            ]
+            if found & {"TLS", "WSS"}
+            else []
+        ),
+        *(
+            [("WS, WSS", "SIP over WebSocket (RFC 7118), which browsers speak. The systems below do not call by it.")]
+            if found & {"WS", "WSS"}
+            else []
+        ),
+        *(
+            [
+                (
+                    "Domain",
+                    f"A system that looks up SRV records (RFC 3263) can have {' or '.join(domains)} as its server,"
+                    " without a port. It then finds servers, ports and transports by itself.",
+                )
+            ]
+            if domains and not selection.customer
+            else []
+        ),
+    ]
+    return [Block("Other ways to send calls", "", ("What", "How"), rows)] if rows else []
 
 
 def _region(selection: Selection, way: Endpoint) -> str:
@@ -231,13 +269,16 @@ def vendor_guide(selection: Selection) -> Document:
         Block(
             "What a test call looks like",
             "An INVITE from any address of the list, from any source port, to your SIP port. We use no registration and"
-            " no password: answer it as you answer a call of ours. If it does not arrive, look on your side:",
+            f" no password: answer it as you answer a call of ours. Ask us for one, and for what this guide does not"
+            f" have, before the first call: {_desk(selection)}. If it does not arrive, look on your side:",
             ("Field", "Value"),
             [
                 ("Source address", ", ".join(dict.fromkeys(address.address for address in selection.living))),
                 ("Source port", "any: it is that of a NAT"),
                 ("Destination port", ", ".join(map(str, ports))),
                 ("Transport", _transports(selection)),
+                ("Codecs, DTMF", "as the SDP of the INVITE offers; ask which"),
+                ("Number format, and caller in From and P-Asserted-Identity", "not the same for every vendor: ask"),
             ],
             [_capture(selection, ports)],
         ),
@@ -296,6 +337,11 @@ def _list(form: Format, selection: Selection, heading: str) -> Iterator[Block]:
     if form.name == "kamailio":
         links.append((LISTS["kamailio-sql"].file, "its rows, if your peers are in a database"))
     yield Block(heading, listing=text.splitlines(), links=_at(selection, *links), below=True)
+
+
+def _desk(selection: Selection) -> str:
+    found = dict.fromkeys(str(each.contact) for each in selection.inventories if each.contact)
+    return "; ".join(found) or "the person at WARP who sent you this guide"
 
 
 def _whom_to_ask(selection: Selection) -> Block:

@@ -69,7 +69,7 @@ def whitelist(selection: Selection) -> Block:
         f"WARP{f' ({domains})' if domains else ''}, wholesale termination. Please accept inbound SIP"
         f" ({protocols} {ports}) from all of them: any may be the source of an INVITE, from any source port.",
         ("Address", "Region", "Status", "Remark"),
-        [(a.address, a.region, str(a.status), sheet_texts.when(a)) for a in living],
+        [(a.address, a.region, str(a.status), _remark(a)) for a in living],
     )
 
 
@@ -97,14 +97,20 @@ def ways_in(selection: Selection) -> list[tuple[str, Endpoint]]:
 def firewall(selection: Selection) -> list[Block]:
     """What a customer's firewall lets out and in."""
     ingress = [address for address in selection.living if address.direction is Direction.INBOUND]
-    announced = [sheet_texts.coming(address) for address in ingress if address.coming]
     return [
         Block(
             "Your firewall, outbound",
             "",
-            ("To", "Protocol", "Ports", "Region", "Status"),
+            ("To", "Protocol", "Ports", "Region", "Status", "Remark"),
             [
-                (a.address, "/".join(a.opened), ", ".join(str(port) for port in a.ports), a.region, str(a.status))
+                (
+                    a.address,
+                    "/".join(a.opened),
+                    ", ".join(str(port) for port in a.ports),
+                    a.region,
+                    str(a.status),
+                    _remark(a),
+                )
                 for a in ingress
             ],
         ),
@@ -112,10 +118,14 @@ def firewall(selection: Selection) -> list[Block]:
             "Your firewall, inbound",
             "Our calls to you come from these addresses.",
             ("From", "Protocol", "Region", "Status", "Remark"),
-            [(a.cidr, "/".join(a.opened), a.region, str(a.status), sheet_texts.when(a)) for a in egress_of(selection)],
+            [(a.cidr, "/".join(a.opened), a.region, str(a.status), _remark(a)) for a in egress_of(selection)],
         ),
-        *([Block("Announced", listing=announced)] if announced else []),
     ]
+
+
+def _remark(address: Address) -> str:
+    """Beside the status."""
+    return sheet_texts.when(address).removeprefix(address.status).lstrip(": ")
 
 
 def egress_of(selection: Selection) -> list[Address]:

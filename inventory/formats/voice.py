@@ -118,7 +118,8 @@ def freeswitch(selection: Selection) -> str:
         selection.heading,
         f"Replace conf/acl/{name}.xml by this file each time. Once, inside of network-lists in",
         'autoload_configs/acl.conf.xml, in angle brackets: X-PRE-PROCESS cmd="include" data="../acl/*.xml"/',
-        f'and in the SIP profile: <param name="apply-inbound-acl" value="{name}"/>',
+        "and in the SIP profile that listens on port 5060 (as delivered: internal):",
+        f'<param name="apply-inbound-acl" value="{name}"/>',
         "After each update: fs_cli -x reloadacl",
     )
     # A line with these words and without a bracket before them is dropped, and its address with it.

@@ -112,12 +112,9 @@ def _row(address: Address) -> Row:
 
 def _note(address: Address) -> str:
     """What to know and to do, beside the status."""
-    if not address.status.state.remark:
-        return f"since {address.day}" if address.day else ""
-    if address.coming and address.direction is Direction.INBOUND:
-        return f"will answer {address.start}, open your firewall to it now"
     # The status stands beside it already.
-    return sheet_texts.when(address).removeprefix(address.status).lstrip(": ")
+    remark = sheet_texts.when(address).removeprefix(address.status).lstrip(": ")
+    return remark or (f"since {address.day}" if address.day else "")
 
 
 def _soonest(row: Row) -> tuple[date, str, str]:

@@ -318,6 +318,34 @@ def test_a_vendor_is_told_what_to_do_in_every_state() -> None:
         assert ("Remove" in found[status]) == (not status.state.listed)
 
 
+def test_a_customer_learns_of_every_transport_and_of_the_domain() -> None:
+    wss = endpoint("wss", "sip-tcp.ringer.tel", TCP, 8443, "WSS")
+    told = rows(
+        guide("customer-guide", signed(LIVE | {"endpoints": [*LIVE["endpoints"], wss]}))["Other ways to send calls"]
+    )
+    assert list(told) == ["What", "TLS", "SRTP", "WS, WSS", "Domain"]
+    assert "version 1.2 or later" in told["TLS"]
+    assert "can have ringer.tel as its server" in told["Domain"]
+    # The same of every proxy of ours.
+    assert set(re.findall(r"^method = (\S+)$", (ROOT / "kamailio/tls.cfg").read_text(), re.M)) == {"TLSv1.2+"}
+    plain = signed(LIVE | {"endpoints": LIVE["endpoints"][:1]})
+    assert list(rows(guide("customer-guide", plain)["Other ways to send calls"])) == ["What", "Domain"]
+
+
+def test_freeswitch_learns_which_profile_takes_our_calls() -> None:
+    found = guide("customer-guide")
+    assert "the list belongs to the profile that listens on 5060" in words(found["FreeSWITCH"])
+    assert "the SIP profile that listens on port 5060" in render("freeswitch", LIVE)
+
+
+def test_a_vendor_learns_how_to_get_a_test_call_and_what_to_ask() -> None:
+    told = words(guide("vendor-guide", signed(LIVE | {"contact": CONTACT}))["What a test call looks like"])
+    assert f"before the first call: {', '.join(CONTACT.values())}." in told
+    assert {"Codecs, DTMF", "Number format, and caller in From and P-Asserted-Identity"} <= set(
+        rows(guide("vendor-guide")["What a test call looks like"])
+    )
+
+
 def test_a_vendor_guide_promises_no_more_notice_than_there_is() -> None:
     found = guide("vendor-guide", LIVE, EUROPE)
     assert "at least 30 days before its first call. Where one had less, it is below, with the reason." in words(

@@ -292,6 +292,10 @@ def test_entries_say_what_it_means_and_what_to_do() -> None:
     assert "Less notice than promised: the carrier asked for it" in reported["Announced: 198.51.100.1"]
     assert "open your firewall to it now" in reported["Announced: 192.0.2.2"]
     assert "keep it in your list" in reported["Draining: 198.51.100.3"]
+    leaving = with_address(EUROPE, "eu-udp", status="draining", drainedOn="2026-02-01")
+    (inward,) = [each for each in feed(leaving).entries if each.title.startswith("Draining: 192.0.2.1,")]
+    assert "Send no new calls to it" in inward.content[0].value
+    assert "come from it" not in inward.content[0].value
     assert "remove it from your lists" in reported["Retired: 198.51.100.4"]
     assert f"Replaced by {', '.join(NAT)}." in reported[f"Retired: {RETIRED[0]}"]
     assert "the day was not written down" in reported[f"Retired: {RETIRED[0]}"]
@@ -300,7 +304,9 @@ def test_entries_say_what_it_means_and_what_to_do() -> None:
 def test_a_state_without_a_date_is_reported_while_it_lasts() -> None:
     undated = with_address(EUROPE, "eu-new", announcedOn=None, activeOn=None, noticeOverride=None)
     (entry,) = [each for each in feed(undated).entries if "198.51.100.1," in each.title]
-    assert (entry.title, entry.updated) == ("Announced: 198.51.100.1, europe-west4", "1970-01-01T00:00:00Z")
+    assert (entry.title, entry.updated) == ("Announced: 198.51.100.1, europe-west4", "2025-12-31T00:00:00Z")
+    assert not feed(LIVE).entries, "where no day is known, no entry can have one"
+    assert not [each for each in feed(LIVE, EUROPE).entries if each.updated < "2025"]
     assert "will be used soon" in entry.content[0].value
     assert not [each for each in feed(LIVE).entries if "In use" in each.title], "that is no news"
 
