@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[object]]] = {
     "kamailio_acl": kamailio_acl.run,
     "kamailio_limits": kamailio_limits.run,
     "preview": preview.run,
+    "everything": preview.everything,
     "processes": processes.run,
     "dynamic_providers": dynamic_providers.run,
     "dedicated": dedicated.run,

@@ -7,20 +7,15 @@ processor time of engine and program (less affected by load), and the memory of 
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import yaml
 
-from benchmarks.measuring import Result
-from engine.cli import Cli, EngineError
+from benchmarks.measuring import Result, alternately, compared
+from engine.cli import Cli
 from sandbox import Sandbox
 from sandbox.aside import sandbox_aside
 from sandbox.workspace import ROOT, Workspace
@@ -35,15 +30,6 @@ COMMANDS = {
     "preview": ("preview", "--expect-no-changes"),
     "up": ("up", "--yes", "--skip-preview", "--expect-no-changes"),
 }
-
-
-@dataclass(frozen=True)
-class Spent:
-    """Resources used by one command: seconds, processor seconds, and MiB of its largest process."""
-
-    seconds: float
-    processor: float
-    memory: float
 
 
 def run() -> Iterator[Result]:
@@ -68,10 +54,10 @@ def _against(ours: Sandbox, folder: Path, theirs: Sandbox, other: Path) -> Itera
         bare.configure(_bare(config, (resources - 2) // 2))  # the stack and the cluster's provider count too
         _up(bare)
         for name, command in COMMANDS.items():
-            turns = _alternately(edge, bare, command)
+            turns = alternately(edge, bare, command, RUNS)
             what = f"{name}, no change, {customers} dedicated customers / bare program with as many resources"
             for field, shown in (("seconds", ""), ("processor", ": processor time"), ("memory", ": MiB")):
-                result = _result(what + shown, resources, *([getattr(s, field) for s in side] for side in turns))
+                result = compared(what + shown, resources, *([getattr(s, field) for s in side] for side in turns))
                 yield result
                 _growth(result, before)
 
@@ -84,33 +70,6 @@ def _growth(now: Result, before: dict[str, Result]) -> None:
         ours, theirs = (now.median - last.median) / more, (now.reference_median - last.reference_median) / more
         print(f"{kind}, {last.size} to {now.size}: {1000 * ours:.1f} / {1000 * theirs:.1f} (1/1000)", file=sys.stderr)
     before[kind] = now
-
-
-def _alternately(edge: Workspace, bare: Workspace, command: tuple[str, ...]) -> tuple[list[Spent], list[Spent]]:
-    """One warm-up run of each, then alternately."""
-    _spent(edge, command)
-    _spent(bare, command)
-    turns = [(_spent(bare, command), _spent(edge, command)) for _ in range(RUNS)]
-    return [mine for _, mine in turns], [reference for reference, _ in turns]
-
-
-def _spent(workspace: Workspace, command: tuple[str, ...]) -> Spent:
-    """`wait4` reports on all processes that the command waited for; for memory, the largest."""
-    began = time.perf_counter()
-    engine = subprocess.Popen(
-        [str(workspace.wrapper), "--non-interactive", *command, "--stack", workspace.stack], stdout=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(engine.pid, 0)
-    seconds = time.perf_counter() - began
-    engine.returncode = os.waitstatus_to_exitcode(status)
-    if engine.returncode:
-        raise EngineError(f"pulumi {command[0]}", f"exit status {engine.returncode}")
-    return Spent(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
-
-
-def _result(name: str, size: int, ours: list[float], theirs: list[float]) -> Result:
-    mine, reference = median(ours), median(theirs)
-    return Result(name, round(mine / reference, 3), round(mine, 3), round(reference, 3), size)
 
 
 def _up(workspace: Workspace) -> None:

@@ -45,7 +45,7 @@ ROUNDS, CALLS_A_ROUND, CHANGES, SOURCES = 30, 40, 20, 200_000
 TIMED = {
     "auth": ("kamailio.cfg", "    route(IP_AUTH);\n"),
     "limits": ("kamailio.cfg", LIMITED),
-    "transaction": ("trunk_limits.cfg", "    t_check_trans();\n"),
+    "transaction": ("trunk_limits.cfg", "    t_check_trans();\n#!ifdef WARP_CALLS_PER_SECOND\n"),
     "dialog": (
         "trunk_limits.cfg",
         """    if (dlg_manage() && set_dlg_profile("warp_calls", "$var(warp_text)")) {

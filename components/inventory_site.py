@@ -12,7 +12,7 @@ from components.sdk.google import Bucket, BucketIAMMember, BucketObject
 from engine.tokens import INVENTORY_SITE
 from inventory.json_values import Json
 from inventory.reading import read
-from inventory.site.files import FILES, INDEX, content_type
+from inventory.site.files import FILES, INDEX, PDFS, content_type
 from settings.inventory_site import InventorySite as Site
 
 # Short: readers poll by the minute, which is cheap with ETags.
@@ -73,8 +73,8 @@ class InventorySite(pulumi.ComponentResource):
             {"bucket": bucket.name, "role": "roles/storage.objectViewer", "member": "allUsers"},
             pulumi.ResourceOptions(parent=self),
         )
-        files = args.inventory.apply(lambda inventory: rendered(inventory, site.url))
-        for path in FILES:
+        files = args.inventory.apply(lambda inventory: rendered(inventory, site.url, pdf=site.pdf))
+        for path in (*FILES, *(PDFS if site.pdf else ())):
             BucketObject(
                 f"{name}-{path}",
                 {
@@ -91,8 +91,9 @@ class InventorySite(pulumi.ComponentResource):
         self.register_outputs({"url": self.url})
 
 
-def rendered(inventory: Json, base_url: str) -> dict[str, str]:
+def rendered(inventory: Json, base_url: str, *, pdf: bool) -> dict[str, str]:
     """Path to text, rendered from the published JSON, as for all other readers."""
     from inventory.site.render import render  # noqa: PLC0415 - nobody else waits for it
 
-    return {path: content.decode() for path, content in render(read(json.dumps(inventory)), base_url).items()}
+    files = render(read(json.dumps(inventory)), base_url, pdf=pdf)
+    return {path: content.decode() for path, content in files.items()}

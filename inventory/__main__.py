@@ -113,7 +113,7 @@ def _site(found: list[PublishedInventory], chosen: argparse.Namespace, base_url:
     from inventory.site.render import render  # noqa: PLC0415
 
     try:
-        files = render(found, base_url)
+        files = render(found, base_url, pdf=True)
         folder.replace(chosen.out, files)
     except NothingToListError as error:
         raise Refusal(str(error), "leave the old file out") from None
@@ -135,6 +135,8 @@ def _render(found: list[PublishedInventory], chosen: argparse.Namespace, base_ur
         raise Refusal(
             str(error), "choose with --for and --ip, a customer with --customer, or render the regions one by one"
         ) from None
+    if text.startswith("%PDF-") and sys.stdout.isatty():
+        raise Refusal(f"{chosen.format} is not for a terminal", f"write it to a file: > {FORMATS[chosen.format].file}")
     sys.stdout.write(text)
     return 0
 

@@ -29,6 +29,22 @@ LONGEST_UNBROKEN = 8  # `G.729`, which is no host name
 LONGEST_FIGURE = len("[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]:65535,")
 
 
+def pieces(word: str) -> list[str]:
+    """A word's parts, between which a line may end: an address or a date is never broken, a host name only after a
+    point, a word longer than any address anywhere, if there is no point or hyphen to end a line after."""
+    if len(word) > LONGEST_FIGURE:
+        parts = re.split(r"(?<=[.-])(?=\w)", word)
+        return [piece for part in parts for piece in ([part] if len(part) <= LONGEST_UNBROKEN * 3 else part)]
+    if _FIGURE.fullmatch(word) or len(word) <= LONGEST_UNBROKEN:
+        return [word]
+    return _points(word)
+
+
+def _points(word: str) -> list[str]:
+    """Its parts after each point before a letter: never inside of an address or a number."""
+    return re.split(r"(?<=\.)(?=[^\W\d])", word)
+
+
 def unbroken(text: str) -> Markup:
     """Text whose addresses and dates are never broken at a line's end (class `figure`), whatever surrounds them, while
     host names may be after a point, and words longer than any address (class `long`) anywhere. Escaped, and printable.
@@ -38,19 +54,16 @@ def unbroken(text: str) -> Markup:
     def figure(word: str) -> Markup:
         return Markup('<span class="figure">{}</span>').format(word)
 
-    def after_points(word: str) -> Markup:
-        return Markup("<wbr>").join(map(escape, re.split(r"(?<=\.)(?=[^\W\d])", word)))
-
     def shown(word: str) -> Markup:
         if len(word) > LONGEST_FIGURE:
             return Markup('<span class="long">{}</span>').format(word)
         if _FIGURE.fullmatch(word):
             return figure(word)
-        if len(word) <= LONGEST_UNBROKEN:
-            return escape(word)
         # Every second part is an address.
-        parts = _ADDRESS.split(word)
-        return Markup("").join(figure(part) if place % 2 else after_points(part) for place, part in enumerate(parts))
+        parts = enumerate(_ADDRESS.split(word))
+        return Markup("").join(
+            figure(part) if place % 2 else Markup("<wbr>").join(map(escape, _points(part))) for place, part in parts
+        )
 
     return Markup(" ").join(shown(word) for word in printable(text).split(" "))
 

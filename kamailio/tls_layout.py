@@ -186,9 +186,7 @@ def _check_files(config: Path) -> None:
                 " it is mounted, it is still empty: see the renewer's log for why nothing was issued yet"
             ) from None
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
-            pair["certificate"], pair["private_key"], password=lambda: ""
-        )
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(pair["certificate"], pair["private_key"], lambda: "")
     except (ssl.SSLError, ValueError, OSError) as error:
         reason = getattr(error, "reason", None) or str(error)
         raise LayoutError(

@@ -1,4 +1,5 @@
-"""A small edge for alerts: database, SIP proxy, reloader, SIP prober and a Prometheus that scrapes them, on loopback.
+"""A small edge for alerts: database, SIP proxy with a certificate of a real CA's, its reloader and renewer, SIP prober,
+and a Prometheus that scrapes them, on loopback.
 
 Nothing of `make up` is needed or touched. Every process ends with the context; what a crash left is ended by the next
 start in the same folder.
@@ -30,7 +31,10 @@ from local_cloud import marks
 from local_cloud.layout import GUEST_MARK
 from local_cloud.postgres import PostgresServer
 from sandbox.acl import Acl, migrated
+from sandbox.alert_certificate import SHORT_LIFE, AlertCertificate
+from sandbox.certificates import STATUS_PORT
 from sandbox.layout import SandboxError
+from sandbox.pebble import Pebble
 from sandbox.sip_proxy import ROOT, SipProxy, require_kamailio
 from settings.alerts import Thresholds
 
@@ -42,6 +46,9 @@ PROTECTION: Final = """#!define WARP_CALLS_PER_SECOND
 #!substdef "!WARP_UNKNOWN_SECONDS!60!g"
 """
 FACTOR: Final = 1 / 30  # five minutes become ten seconds
+# What lasts hours because a certificate lasts weeks is shortened as the certificate is.
+BY_LIFE: Final = frozenset(("CertificateNearEnd", "CertificateRenewalFails"))
+LIFE_FACTOR: Final = SHORT_LIFE / Pebble.seconds
 SCRAPE: Final = "1s"
 FULL_SECONDS: Final = 3  # the reloader loads everything this often, instead of 300 s
 ACL_AGE: Final = 10  # and a table is stale after this, instead of 900 s
@@ -49,7 +56,9 @@ START_SECONDS: Final = 60.0
 LABELS: Final = {"cluster": "sandbox", "location": "us-central1", "namespace": "warp-core"}
 MATCHERS: Final = of_pods(region="us-central1", namespace="warp-core", cluster="sandbox")
 VALUES: Final[Mapping[str, object]] = {**Thresholds().values(), "pods": MATCHERS, "aclAgeSeconds": ACL_AGE}
-PLACES: Final = {"reloader": "30:9062", "prober": "31:9064"}
+PLACES: Final = {"reloader": "30:9062", "prober": "31:9064", "renewer": f"11:{STATUS_PORT}"}
+# What everything has said when it is ready: the proxy has its table, and serves the CA's certificate.
+SAID: Final = ("warp_acl_proxy_complete == 1", "warp_tls_served_not_after_seconds == on () warp_tls_not_after_seconds")
 # Google's metrics are not here.
 OWN: Final = [
     each for each in ALERTS if all(METRICS[name].exporter is not Exporter.GOOGLE for name in named(each.expression))
@@ -72,6 +81,7 @@ class AlertEdge:
     server: PostgresServer = field(init=False)
     acl: Acl = field(init=False)
     proxy: SipProxy = field(init=False)
+    certificate: AlertCertificate | None = None
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -112,6 +122,8 @@ class AlertEdge:
                 protection=PROTECTION,
             )
             self.proxy.start()
+            self.certificate = AlertCertificate(self.proxy)
+            self._start("renewer", "kamailio.renewer", self.certificate.environment())
             self.start_reloader()
             self.start_prober()
             self._start_prometheus(prometheus)
@@ -126,6 +138,8 @@ class AlertEdge:
             process.kill()
             process.wait()
         self.processes.clear()
+        if self.certificate:
+            self.certificate.stop()
         marks.end(marks.marked(GUEST_MARK, str(self.folder.absolute()), below=True), (signal.SIGKILL, 10.0))
         self.server.destroy()
 
@@ -178,8 +192,8 @@ class AlertEdge:
         """Whether every target was scraped, and has said all that it will."""
         try:
             targets = self.ask("targets")["activeTargets"]
-            return all(each["health"] == "up" for each in targets) and bool(
-                self.ask("query", query="warp_acl_proxy_complete == 1")["result"]
+            return all(each["health"] == "up" for each in targets) and all(
+                self.ask("query", query=each)["result"] for each in SAID
             )
         except SandboxError:
             return False
@@ -238,15 +252,17 @@ class AlertEdge:
     def _start_prometheus(self, program: str) -> None:
         jobs = [
             {"job_name": name, "static_configs": [{"targets": [self._place(name)], "labels": dict(LABELS)}]}
-            for name in ("reloader", "prober")
+            for name in PLACES
         ]
         config = {
             "global": {"scrape_interval": SCRAPE, "scrape_timeout": SCRAPE, "evaluation_interval": SCRAPE},
-            "rule_files": ["rules.json"],
+            "rule_files": ["rules.json", "rules-by-life.json"],
             "scrape_configs": jobs,
         }
-        rules = rule_file(OWN, VALUES, factor=FACTOR, interval=SCRAPE)
-        (self.folder / "rules.json").write_text(json.dumps(rules, indent=1))
+        for name, by_life, factor in (("rules", False, FACTOR), ("rules-by-life", True, LIFE_FACTOR)):
+            alerts = [each for each in OWN if (each.name in BY_LIFE) is by_life]
+            rules = rule_file(alerts, VALUES, factor=factor, interval=SCRAPE)
+            (self.folder / f"{name}.json").write_text(json.dumps(rules, indent=1))
         (self.folder / "prometheus.json").write_text(json.dumps(config, indent=1))
         shutil.rmtree(self.folder / "series", ignore_errors=True)
         command = [

@@ -1,7 +1,7 @@
 """`make alerts`: what each alert is about is done for real, and a real Prometheus shows it fire and resolve.
 
-Durations are shortened (`alert_edge.FACTOR`), expressions and thresholds are those of the definitions. A scenario is a
-line of `SCENARIOS`.
+Durations are shortened (`alert_edge.FACTOR`, `LIFE_FACTOR`), expressions and thresholds are those of the definitions. A
+scenario is a line of `SCENARIOS`.
 """
 
 from __future__ import annotations
@@ -149,6 +149,17 @@ def _another_address(edge: AlertEdge) -> Iterator[None]:
     edge.start_prober()
 
 
+@contextlib.contextmanager
+def _without_authority(edge: AlertEdge) -> Iterator[None]:
+    assert edge.certificate is not None
+    with edge.certificate.without_authority() as gone:
+        edge.until(gone.is_set, "the renewer has written a certificate of a short life")
+        yield
+        # Not only near its end, but because of that.
+        in_vain = 'warp_tls_last_failure{cause="ca-unreachable"} == 1'
+        edge.until(lambda: bool(edge.ask("query", query=in_vain)["result"]), "the renewer has asked the CA in vain")
+
+
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario("SipProbeFailed", "the prober's address leaves the trunk ACL: 403, while TCP connects", _prober_unknown),
     Scenario("SipProbeMissing", "the prober is killed", _without_prober),
@@ -160,6 +171,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("AclStale", "the proxy may no longer read a view: its table stays, and ages", _without_a_view),
     Scenario("NoReloader", "the reloader is killed", _without_reloader),
     Scenario("DatabaseUnreachable", "the database is stopped", _without_database),
+    Scenario(
+        "CertificateNearEnd", "the CA is gone when the renewer wants another certificate of it", _without_authority
+    ),
 )
 
 
@@ -199,7 +213,7 @@ def main() -> int:
     outcomes = []
     with tempfile.TemporaryDirectory(prefix="warp-alerts-") as folder:
         Path(folder).chmod(0o755)
-        print("Starting database, SIP proxy, reloader, prober and Prometheus ...", flush=True)
+        print("Starting database, CA, SIP proxy, renewer, reloader, prober and Prometheus ...", flush=True)
         with AlertEdge(Path(folder) / "edge", f"127.97.{os.getpid() % 250}").running() as edge:
             for each in chosen:
                 print(f"{each.alert}: {each.done} ...", flush=True)

@@ -1,14 +1,21 @@
-"""The certificate of the sandbox's SIP proxy: the renewer as production runs it, with a real CA and what it talks to.
+"""The certificate of the sandbox's SIP proxy: the renewer that the stack declared, with a real CA and what it talks to.
 
-Pebble validates at the sandbox's name server; the renewer writes its TXT values at Gandi's API or Cloud DNS's, its
-Secret is one of `secret_api.py`, and the proxy's mounted files follow that. All of it runs as long as the proxy, whose
-mark its processes have: what stops the proxy stops them. `python -m sandbox.certificates FILE` is the process.
+Command, environment, files and rights are those of the pod that the stack declared in the local cloud's cluster
+(`declared_pod.py`, `declared_secret.py`). On loopback only these differ, all of them in `on_loopback` and `run`: where
+the CA is and how its own certificate is checked, the name server, Cloud DNS's API and the metadata server; the proxies,
+the Kubernetes API and its ServiceAccount files; paths of mounted files, the status port's address, and how often it
+looks, because a Secret is mounted here at once.
+
+Pebble validates at the sandbox's name server. All of it runs as long as the proxy, whose mark its processes have: what
+stops the proxy stops them. `python -m sandbox.certificates FILE` is the process.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -19,48 +26,64 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from local_cloud import marks
 from local_cloud.cloud import Cloud
 from local_cloud.gcp.dns_api import DnsApi
 from local_cloud.layout import GUEST_MARK
+from sandbox.declared_pod import Pod, declared, private
+from sandbox.declared_secret import DeclaredSecret
 from sandbox.layout import SandboxError
-from sandbox.pebble import PROFILE, Pebble, built
-from sandbox.secret_api import NAME, NAMESPACE, SecretApi
+from sandbox.pebble import RENEWAL_MARK, Pebble, built
 from sandbox.sip_proxy import CERTIFICATES, ROOT, Certificate, Database, SipProxy
 
 ISSUE_SECONDS: Final = 90.0
 STATUS_PORT: Final = 9063
+CONFIGURATION: Final = "WARP_TLS_CONFIG"
+CLOUD_DNS: Final = "cloudDns"
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What the process is told. `directory`: the proxy's folder; `name_server`: HOST:PORT; `cloud`: the cloud's file.
+    """What the process is started with. `directory`: the proxy's folder; `cloud`: the cloud's file.
 
-    `dns`: as the renewer's configuration has it, `api` empty for Cloud DNS, which is served here; `token`: Gandi's.
+    `cluster`, `namespace`, `deployment`: where the renewer is declared; `secret`: the one that the proxy mounts.
+    `name_servers`: HOST:PORT of each host of the zone, by its name in the renewer's configuration.
     """
 
     directory: str
     host: str
-    names: tuple[str, ...]
-    name_server: str
     cloud: str
-    dns: Mapping[str, str]
-    token: str
+    cluster: str
+    namespace: str
+    deployment: str
+    secret: str
+    name_servers: Mapping[str, str]
+
+    def pod(self, cloud: Cloud) -> Pod:
+        """Raises `SandboxError` where the stack declares none."""
+        with cloud.view() as tx:
+            pod = declared(tx, f"{self.cluster}/{self.namespace}", self.deployment)
+        if pod is None:
+            raise SandboxError(f"the stack declares no renewer: there is no Deployment {self.deployment}")
+        return pod
 
 
 def start(proxy: SipProxy, wish: Wish) -> str:
     """Have the proxy serve a certificate of Pebble's, unless it does. The reason in one line where it cannot."""
     folder = proxy.directory / CERTIFICATES
-    if (folder / "ready").exists():
-        return ""
-    folder.mkdir(exist_ok=True)
     try:
+        template = wish.pod(Cloud(Path(wish.cloud))).template
         built()
     except SandboxError as missing:
+        stop(proxy)
         return str(missing)
+    wanted = json.dumps({**asdict(wish), "template": template}).encode()
     file = folder / "wish.json"
-    file.touch(0o600)
-    file.write_text(json.dumps(asdict(wish)))
-    environment = {**os.environ, GUEST_MARK: str(proxy.directory.absolute())}
+    if _runs(folder) and (folder / "ready").exists() and file.read_bytes() == wanted:
+        return ""
+    stop(proxy)
+    private(file, wanted)
+    environment = {**os.environ, GUEST_MARK: str(proxy.directory.absolute()), RENEWAL_MARK: str(folder.absolute())}
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "sandbox.certificates", str(file)],
@@ -74,85 +97,122 @@ def start(proxy: SipProxy, wish: Wish) -> str:
     return ""
 
 
+def stop(proxy: SipProxy) -> None:
+    """End the renewer and the CA; the proxy goes on with the certificate that it has."""
+    folder = proxy.directory / CERTIFICATES
+    marks.end(_processes(folder), (signal.SIGTERM, 10.0), (signal.SIGKILL, 10.0))
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _processes(folder: Path) -> list[int]:
+    return list(marks.marked(RENEWAL_MARK, str(folder.absolute())))
+
+
+def _runs(folder: Path) -> bool:
+    return bool(_processes(folder))
+
+
+def on_loopback(
+    configuration: Mapping[str, Any], *, directory: str, roots: str, name_server: str, cloud_dns: str
+) -> dict[str, Any]:
+    """The renewer's configuration with addresses of this machine. Gandi's API has its own in the stack's settings."""
+    dns: dict[str, Any] = configuration["dns"]
+    return {
+        **configuration,
+        "directory": directory,
+        "directoryRoots": roots,
+        "nameServers": [name_server],
+        "dns": {**dns, "api": cloud_dns} if dns["host"] == CLOUD_DNS else dns,
+    }
+
+
 def run(wish: Wish) -> None:
     """Until it is stopped."""
     directory = Path(wish.directory)
-    folder = directory / CERTIFICATES
+    folder, cloud = directory / CERTIFICATES, Cloud(Path(wish.cloud))
     proxy = SipProxy(directory, "", wish.host, Database("", 0, "", "", "", ""))
-    secret = SecretApi(folder / "account", wish.host)
-    secret.followers.append(lambda data: _follow(proxy, data))
-    pebble = Pebble(folder / "pebble", wish.host, wish.name_server)
+    pod = wish.pod(cloud)
+    environment = pod.mount(folder / "pod")
+    configuration = json.loads(Path(environment[CONFIGURATION]).read_text())
+    dns = configuration["dns"]
+    name_server = wish.name_servers[dns["host"]]
+    pebble = Pebble(folder / "pebble", wish.host, name_server)
     pebble.start()
-    dns = dict(wish.dns)
-    environment = {**os.environ, "WARP_ACL_RPC_TOKEN": proxy.token}
-    if dns["host"] == "cloudDns":
-        api = DnsApi(Cloud(Path(wish.cloud)), wish.host)
-        dns["api"], environment["GCE_METADATA_HOST"] = f"http://{api.place}", api.place
-    else:
-        _private(folder / "token", wish.token)
-        environment["WARP_TLS_GANDI_TOKEN_FILE"] = str(folder / "token")
-    configuration = {
-        "directory": pebble.directory,
-        "directoryRoots": str(pebble.roots),
-        "contact": ["mailto:noc@example.com"],
-        "profile": PROFILE,
-        "key": "rsa2048",
-        "names": list(wish.names),
-        "renewAtRemaining": 0.33,
-        "dns": dns,
-        "nameServers": [wish.name_server],
-        "secret": {"namespace": NAMESPACE, "name": NAME},
-    }
-    (folder / "renewer.json").write_text(json.dumps(configuration, indent=1))
+    secret = DeclaredSecret(
+        folder / "account", wish.host, wish.namespace, wish.secret,
+        cloud=cloud, cluster=wish.cluster, account=pod.account,
+    )  # fmt: skip
+    secret.empty()
+    secret.followers.append(lambda data: follow(proxy, data))
+    google = DnsApi(cloud, wish.host)
+    here = on_loopback(
+        configuration, directory=pebble.directory, roots=str(pebble.roots), name_server=name_server,
+        cloud_dns=f"http://{google.place}",
+    )  # fmt: skip
+    private(folder / "renewer.json", json.dumps(here, indent=1).encode())
     renewer = subprocess.Popen(
-        [sys.executable, "-m", "kamailio.renewer"], cwd=ROOT, stdin=subprocess.DEVNULL,
-        env=environment | {
-            "WARP_TLS_CONFIG": str(folder / "renewer.json"),
-            "WARP_ACL_PROXIES": wish.host,
-            "WARP_TLS_STATUS_LISTEN": f"{wish.host}:{STATUS_PORT}",
-            "WARP_TLS_SERVICE_ACCOUNT": str(folder / "account"),
-            "WARP_TLS_WATCH_SECONDS": "5",
-            "WARP_TLS_MOUNT_SECONDS": "0.5",
-            "KUBERNETES_SERVICE_HOST": wish.host,
-            "KUBERNETES_SERVICE_PORT": str(secret.port),
+        [sys.executable, *pod.command[1:]], cwd=ROOT, stdin=subprocess.DEVNULL,
+        env={
+            **_ours(),
+            **environment,
+            **variables_on_loopback(folder, wish.host, secret.port),
+            "GCE_METADATA_HOST": google.place,
         },
     )  # fmt: skip
     authority = pebble.issuer()
-    while renewer.poll() is None and not _verifies(wish, authority):
+    while renewer.poll() is None and not _verifies(wish, configuration["names"][0], authority):
         time.sleep(0.1)
-    proxy.authority_file.write_text(authority)
-    (folder / "ready").touch()
-    renewer.wait()
+    if renewer.poll() is None:
+        proxy.authority_file.write_text(authority)
+        (folder / "ready").touch()
+        renewer.wait()
+        (folder / "ready").unlink(missing_ok=True)
 
 
-def _follow(proxy: SipProxy, data: Mapping[str, bytes]) -> None:
+def variables_on_loopback(folder: Path, host: str, api_port: int) -> dict[str, str]:
+    """Of a renewer whose configuration and ServiceAccount files are in this folder, beside a proxy at this address."""
+    return {
+        CONFIGURATION: str(folder / "renewer.json"),
+        "WARP_ACL_PROXIES": host,
+        "WARP_TLS_STATUS_LISTEN": f"{host}:{STATUS_PORT}",
+        "WARP_TLS_SERVICE_ACCOUNT": str(folder / "account"),
+        "WARP_TLS_WATCH_SECONDS": "5",
+        "WARP_TLS_MOUNT_SECONDS": "0.5",
+        "KUBERNETES_SERVICE_HOST": host,
+        "KUBERNETES_SERVICE_PORT": str(api_port),
+    }
+
+
+def _ours() -> dict[str, str]:
+    """What is no variable of a pod: by which processes are found, and where Python finds its modules."""
+    kept = ("PATH", "HOME", "LANG", "PYTHONPATH", "VIRTUAL_ENV", GUEST_MARK, RENEWAL_MARK)
+    return {name: os.environ[name] for name in kept if name in os.environ}
+
+
+def follow(proxy: SipProxy, data: Mapping[str, bytes]) -> None:
     """As the kubelet."""
     if "tls.crt" in data and "tls.key" in data:
         proxy.put_certificate(Certificate(data["tls.crt"], data["tls.key"]))
 
 
-def _verifies(wish: Wish, authority: str) -> bool:
+def _verifies(wish: Wish, domain: str, authority: str) -> bool:
     """Whether a caller who trusts that CA, and no other, takes the proxy for the domain."""
     context = ssl.create_default_context(cadata=authority)
     try:
         with (
             socket.create_connection((wish.host, 5061), 5) as plain,
-            context.wrap_socket(plain, server_hostname=wish.names[0]),
+            context.wrap_socket(plain, server_hostname=domain),
         ):
             return True
     except OSError:
         return False
 
 
-def _private(file: Path, text: str) -> None:
-    file.touch(0o600)
-    file.write_text(text)
-
-
 def main(arguments: list[str]) -> int:
     """The process of `start`."""
     given: dict[str, Any] = json.loads(Path(arguments[0]).read_text())
-    run(Wish(**given | {"names": tuple(given["names"])}))
+    given.pop("template")
+    run(Wish(**given))
     return 1
 
 

@@ -28,6 +28,8 @@ START_SECONDS: Final = 30.0
 # As Let's Encrypt calls it.
 PROFILE: Final = "tlsserver"
 PORT, MANAGEMENT_PORT = 14000, 15000
+# An environment variable by which a renewer and its CA are found: the folder of both.
+RENEWAL_MARK: Final = "WARP_EDGE_RENEWAL"
 
 
 def built() -> Path:
@@ -85,6 +87,7 @@ class Pebble:
             "PATH": os.defpath,
             # What ends the process that started it ends it as well.
             GUEST_MARK: os.environ.get(GUEST_MARK, str(self.folder.absolute())),
+            RENEWAL_MARK: os.environ.get(RENEWAL_MARK, str(self.folder.absolute())),
             # Without its pauses and faults, which are made at random.
             "PEBBLE_VA_NOSLEEP": "1",
             "PEBBLE_WFE_NONCEREJECT": "0",

@@ -47,6 +47,8 @@ PREMIUM = {
 def settings_of(stack: str, shipped: Mapping[str, Any], owner: str = "") -> dict[str, Any]:
     """A stack's settings, based on those of stack `sandbox`. `owner`: the first stack's database, once it is up."""
     config = copy.deepcopy(dict(shipped))
+    # What would use them runs beside `make up` alone: a proxy of a region has a certificate of its own.
+    config.pop("warp-edge:tls", None)
     names = config["warp-edge:dns"]
     names["zone"] = {**names["zone"], "manage": stack == STACKS[0]}
     if stack != STACKS[0]:

@@ -1,16 +1,19 @@
 """What a renewer's pod has of its cluster: one Secret at an API that enforces a Role, and what follows the Secret.
 
-Kubernetes' own words and codes: kubernetes.io/docs/reference/using-api/api-concepts.
+Kubernetes' own words and codes: kubernetes.io/docs/reference/using-api/api-concepts; rules of a Role:
+.../reference/access-authn-authz/rbac. Here Secret and rights are this object's; `declared_secret.py` has those of a
+cluster.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 import secrets
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,7 +22,24 @@ from typing import Any, Final
 import trustme
 
 NAMESPACE, NAME = "warp-core", "warp-tls"
-PATH: Final = f"/api/v1/namespaces/{NAMESPACE}/secrets/{NAME}"
+PATH: Final = re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)/secrets/(?P<name>[^/]+)")
+VERBS: Final = {"GET": "get", "PATCH": "patch"}
+Rule = Mapping[str, Any]  # of a Role
+
+
+def allowed(rules: Sequence[Rule], verb: str, name: str) -> bool:
+    """Whether any of these rules lets a Secret of this name be accessed so."""
+    return any(
+        _has(rule, "apiGroups", "")
+        and _has(rule, "resources", "secrets")
+        and _has(rule, "verbs", verb)
+        and name in (rule.get("resourceNames") or [name])
+        for rule in rules
+    )
+
+
+def _has(rule: Rule, key: str, wanted: str) -> bool:
+    return not {wanted, "*"}.isdisjoint(rule.get(key) or ())
 
 
 @dataclass
@@ -28,6 +48,8 @@ class SecretApi:
 
     folder: Path
     host: str
+    namespace: str = NAMESPACE
+    name: str = NAME
     verbs: set[str] = field(default_factory=lambda: {"get", "patch"})
     data: dict[str, bytes] | None = field(default_factory=dict)
     version: int = 1
@@ -77,20 +99,36 @@ class SecretApi:
         found: dict[str, Any] = json.loads(self.get("account.json") or "{}")
         return found
 
-    def _changed(self) -> None:
+    def rules(self) -> Sequence[Rule]:
+        """Of the Roles that the pod's ServiceAccount has in the Secret's namespace."""
+        named = {"resourceNames": [self.name], "verbs": sorted(self.verbs)}
+        return [{"apiGroups": [""], "resources": ["secrets"], **named}]
+
+    def _load(self) -> None:
+        """Before `data` and `version` are used."""
+
+    def _store(self) -> None:
+        """After `data` was changed."""
         self.version += 1
+
+    def _changed(self) -> None:
+        self._store()
         for follow in self.followers:
             follow(self.data or {})
 
     def answer(self, method: str, path: str, authorization: str, kind: str, body: bytes) -> tuple[int, Any]:
-        verb = {"GET": "get", "PATCH": "patch"}.get(method, method.lower())
+        verb = VERBS.get(method, method.lower())
         self.asked.append((verb, path))
         if authorization != f"Bearer {self._token}":
             return 401, {"kind": "Status", "reason": "Unauthorized"}
-        if path != PATH or verb not in self.verbs:
+        asked = PATH.fullmatch(path)
+        if asked is None or asked["namespace"] != self.namespace or not allowed(self.rules(), verb, asked["name"]):
             return 403, {"kind": "Status", "reason": "Forbidden"}
+        if method not in VERBS:
+            return 405, {"kind": "Status", "reason": "MethodNotAllowed"}
         with self.lock:
-            if self.data is None:
+            self._load()
+            if self.data is None or asked["name"] != self.name:
                 return 404, {"kind": "Status", "reason": "NotFound"}
             if verb == "patch":
                 if kind != "application/merge-patch+json":

@@ -12,6 +12,7 @@ from typing import Final
 from local_cloud.cloud import Transaction
 from local_cloud.gandi import zones as gandi
 from local_cloud.gcp.addresses import ADDRESS, ROUTER_NAT
+from local_cloud.gcp.credentials import ACCOUNT
 from local_cloud.gcp.dns_zones import RECORD_SET, ZONE
 from local_cloud.gcp.routers import ROUTER
 from local_cloud.gcp.rules import born, ensure_project, fingerprint, numeric_id
@@ -29,6 +30,8 @@ from sandbox.layout import PROJECT
 
 CLUSTER: Final = "warp-cluster"
 NAMESPACE_NAME: Final = "warp-core"
+RENEWER: Final = "warp-tls-renewer"
+"""The Google service account that the renewer of the certificate acts as: without a role, until a stack grants one."""
 
 SECOND_REGION: Final = "us-east1"
 
@@ -59,6 +62,11 @@ def new_project(tx: Transaction, project: str, region: str) -> None:
     ensure_project(tx, project, region)
     gandi.new_domain(tx, LIVE_DOMAIN)
     gandi.new_domain(tx, "other-owner.example", ours=False)
+    email = f"{RENEWER}@{project}.iam.gserviceaccount.com"
+    account = f"projects/{project}/serviceAccounts/{email}"
+    if tx.get(ACCOUNT, account) is None:
+        body = {"accountId": RENEWER, "project": project, "email": email, "member": f"serviceAccount:{email}"}
+        tx.create(ACCOUNT, account, {**body, "name": account, "uniqueId": numeric_id(tx)})
     _cluster_with_proxy(tx, project, region)
 
 

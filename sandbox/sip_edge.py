@@ -1,7 +1,8 @@
 """The SIP proxy of `make up`: a real Kamailio on the stack's addresses, with the trunk ACL that the stack applied.
 
-Not part of the cloud: it takes the place of the operator's Deployment in production. Without Kamailio on this machine
-everything else works, and the message says how to install it.
+Not part of the cloud: it takes the place of the operator's Deployment in production, and has what that would mount of
+the stack's objects in the cluster. Without Kamailio on this machine everything else works, and the message says how to
+install it.
 """
 
 from __future__ import annotations
@@ -10,18 +11,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from local_cloud.gcp.dns_zones import ZONE
 from local_cloud.layout import CLOUD
-from local_cloud.process import LocalCloud
-from sandbox import certificates
 from sandbox.layout import SandboxError
+from sandbox.mounted import NOTHING, Cluster, Mounted
 from sandbox.sip_proxy import Database, SipProxy
 
 FOLDER = "sip"
 LISTENING = ("active", "draining")
 
 
-def of_stack(directory: Path, outputs: Mapping[str, Any], shared_names: Iterable[str] = ()) -> SipProxy:
+def of_stack(
+    directory: Path, outputs: Mapping[str, Any], shared_names: Iterable[str] = (), mounted: Mounted = NOTHING
+) -> SipProxy:
     """The proxy for a stack's outputs, secrets included. `shared_names`: another stack's names that resolve to it."""
     endpoints = outputs["customerEndpoints"]["endpoints"]
     # The sandbox's IPv6 addresses are from the documentation prefix: no interface of this machine has them.
@@ -43,6 +44,9 @@ def of_stack(directory: Path, outputs: Mapping[str, Any], shared_names: Iterable
         ),
         names=tuple(dict.fromkeys([*encrypted, *shared_names, outputs["ipInventory"]["domain"]])),
         also_listen=tuple(_dedicated(outputs["ipInventory"], endpoints)),
+        protection=mounted.protection,
+        rpc_token=mounted.rpc_token,
+        reload_port=mounted.reload_port,
     )
 
 
@@ -58,35 +62,37 @@ def _dedicated(inventory: Mapping[str, Any], shared: Iterable[Mapping[str, Any]]
                     yield f"{transport.lower()}:{each['address']}:{port}"
 
 
-def start(directory: Path, outputs: Mapping[str, Any], shared_names: Iterable[str] = ()) -> str:
-    """Start it unless it runs as configured. The reason in one line if it cannot be started, else empty."""
+def start(
+    directory: Path, outputs: Mapping[str, Any], shared_names: Iterable[str] = (), cluster: Cluster | None = None
+) -> str:
+    """Start it unless it runs as configured. The reason in one line if it cannot be started, else empty. Without
+    `cluster` it enforces no limits, and has an RPC token of its own."""
     try:
-        of_stack(directory, outputs, shared_names).start()
+        of_stack(directory, outputs, shared_names, cluster.mounted() if cluster else NOTHING).start()
     except SandboxError as error:
         return str(error)
     return ""
 
 
-def certify(cloud: LocalCloud, directory: Path, outputs: Mapping[str, Any], *, at_gandi: bool) -> str:
-    """Have the running proxy serve a certificate of a real CA, for the names that callers look up. The reason in one
-    line if there is none: then it keeps the one that it was started with."""
-    proxy, domain = of_stack(directory, outputs), outputs["dns"]["domain"]
-    if at_gandi:
-        dns = {"host": "gandi", "api": f"{cloud.gandi_api()}/v5", "zone": domain}
-        host, port = cloud.gandi_dns_endpoint()
-    else:
-        zones = [each.body for each in cloud.resources(ZONE) if each.body["dnsName"] == f"{domain}."]
-        zone = next(each for each in zones if each["visibility"] == "public")
-        dns = {"host": "cloudDns", "api": "", "project": zone["project"], "zone": zone["name"], "domain": domain}
-        host, port = cloud.dns_endpoint()
+def certify(cluster: Cluster, directory: Path, outputs: Mapping[str, Any]) -> str:
+    """Have the running proxy serve the certificate of the renewer that the stack declares. The reason in one line if
+    there is none: then it keeps the one that it was started with."""
+    from sandbox import certificates  # large, and only this needs it
+
+    proxy, settings, cloud = of_stack(directory, outputs), cluster.settings, cluster.cloud
+    if settings.tls is None:
+        certificates.stop(proxy)
+        return "the stack declares no certificate (warp-edge:tls)"
+    places = {"gandi": cloud.gandi_dns_endpoint(), certificates.CLOUD_DNS: cloud.dns_endpoint()}
     wish = certificates.Wish(
         directory=str(proxy.directory),
         host=proxy.tcp_address,
-        names=tuple(dict.fromkeys([domain, *proxy.names])),
-        name_server=f"{host}:{port}",
         cloud=str(cloud.directory / CLOUD),
-        dns=dns,
-        token=cloud.env()["GANDI_TOKEN"],
+        cluster=cluster.name,
+        namespace=settings.ingress.namespace,
+        deployment=settings.tls.name,
+        secret=settings.tls.secret,
+        name_servers={host: f"{address}:{port}" for host, (address, port) in places.items()},
     )
     return certificates.start(proxy, wish)
 

@@ -79,6 +79,7 @@ class SipProxy:
     `names`: those that customers look up, all in the certificate (RFC 5922).
     `dedicated`: the fragment with the sockets of dedicated addresses, as the stack outputs it.
     `protection`: the fragment with the settings of limits and capture, as the stack publishes it.
+    `rpc_token`: the one that the stack generated; empty: the proxy gets one of its own at each start.
     `snapshot_hours`: how long a snapshot serves that Kamailio started from; None: it starts with the database only.
     """
 
@@ -99,6 +100,7 @@ class SipProxy:
     names: tuple[str, ...] = ()
     dedicated: str = ""
     protection: str = ""
+    rpc_token: str = field(default="", repr=False)
     substitutions: tuple[tuple[str, str], ...] = ()
     reload: bool = True
     snapshot_hours: float | None = 24
@@ -118,7 +120,7 @@ class SipProxy:
         self.directory.mkdir(parents=True, exist_ok=True)
         account = _account()
         folder = self._make_folder(account)
-        token = secrets.token_urlsafe(32)
+        token = self.rpc_token or secrets.token_urlsafe(32)
         self._write_files(folder, account)
         private_file(
             self._record, json.dumps({"folder": str(folder), "wanted": self._wanted(), "token": token}).encode()
@@ -243,9 +245,8 @@ class SipProxy:
 
     def _wanted(self) -> str:
         """What the running processes were made from, in one word."""
-        return hashlib.sha256(
-            f"{self!r}{sorted((fragments() | fragments(TLS_FRAGMENTS)).items())}{CONFIGURATION}".encode()
-        ).hexdigest()
+        texts = sorted((fragments() | fragments(TLS_FRAGMENTS)).items())
+        return hashlib.sha256(f"{self!r}{self.rpc_token}{texts}{CONFIGURATION}".encode()).hexdigest()
 
     def _make_folder(self, account: Account) -> Path:
         """A folder that the proxy's system user can access and whose path has no space: Kamailio's `include_file` reads
@@ -283,25 +284,12 @@ class SipProxy:
         proxy serves it after `tls.reload`."""
         self._mount(Path(self._recorded()["folder"]), _account(), certificate)
 
-    def _mount(self, folder: Path, account: Account, certificate: Certificate) -> None:
-        data = Path(tempfile.mkdtemp(prefix="tls-", dir=folder))
-        account.own(data)
-        for name, content in (("tls.crt", certificate.chain), ("tls.key", certificate.key)):
-            private_file(data / name, content)
-            account.own(data / name)
-        link = data.with_suffix(".link")
-        link.symlink_to(data)
-        link.replace(folder / "tls")
-
     def _configuration(self, folder: Path) -> str:
+        """Its text. `folder`: where the fragments are."""
         defines = ["#!define WARP_TABLE_PERMISSIONS"] if self.table == "permissions" else []
         defines += [f'#!substdef "!WARP_DEDICATED_LISTEN!{self.udp_address}!g"']
         defines += [f'#!substdef "!{name}!{value}!g"' for name, value in self.substitutions]
-        listens = [
-            f"udp:{self.udp_address}:{self.port}",
-            f"tcp:{self.tcp_address}:{self.port}",
-            *self.also_listen,
-        ]
+        listens = [f"udp:{self.udp_address}:{self.port}", f"tcp:{self.tcp_address}:{self.port}", *self.also_listen]
         # Kamailio 5.6: what serves TLS is one worker (kamailio/tls_listen.cfg), so plain TCP has its own.
         lines = (("socket_workers=2\n" if one.startswith("tcp:") else "") + f"listen={one}" for one in listens)
         if self.wss_port:
@@ -321,6 +309,16 @@ class SipProxy:
             tls_port=self.tls_port,
             reload_port=self.reload_port,
         )
+
+    def _mount(self, folder: Path, account: Account, certificate: Certificate) -> None:
+        data = Path(tempfile.mkdtemp(prefix="tls-", dir=folder))
+        account.own(data)
+        for name, content in (("tls.crt", certificate.chain), ("tls.key", certificate.key)):
+            private_file(data / name, content)
+            account.own(data / name)
+        link = data.with_suffix(".link")
+        link.symlink_to(data)
+        link.replace(folder / "tls")
 
     # Processes
 

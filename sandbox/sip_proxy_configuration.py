@@ -1,4 +1,4 @@
-"""kamailio.cfg of the sandbox's SIP proxy, as a template for `str.format`."""
+"""The SIP proxy's `kamailio.cfg`: the minimum that the fragments need around them."""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ from review import preview
 from review.markdown import markdown
 from review.report import report
 from sandbox import Sandbox, SandboxError, next_steps, sip_edge
+from sandbox.mounted import Cluster
 from sandbox.next_steps import CUSTOMER
 from sandbox.recovery import ready
 from sandbox.workspace import ROOT, Workspace
@@ -57,14 +58,16 @@ def up(sandbox: Sandbox, console: Console) -> int:
         return status
     console.print(f"[dim]{time.monotonic() - began:.0f} s[/]\n")
     outputs = workspace.cli.outputs(secrets=True)
-    at_gandi = _hosts(workspace)[0] == "gandi"
+    settings = Settings.parse(*workspace.cli.config())
+    at_gandi = settings.dns.hosts[0] == "gandi"
     if "trunkAcl" in outputs:
         console.print("[bold]sip[/]     Kamailio on these addresses, with the trunk ACL")
-        if missing := sip_edge.start(DIRECTORY, outputs):
+        cluster = Cluster(sandbox, settings)
+        if missing := sip_edge.start(DIRECTORY, outputs, cluster=cluster):
             console.print(f"[yellow]no SIP proxy[/]: {escape(missing)}", highlight=False)
         else:
-            console.print("[bold]tls[/]     a certificate for 5061 by a real ACME CA, Pebble, over this cloud's DNS")
-            if missing := sip_edge.certify(sandbox, DIRECTORY, outputs, at_gandi=at_gandi):
+            console.print("[bold]tls[/]     the stack's renewer, with a real ACME CA, Pebble, over this cloud's DNS")
+            if missing := sip_edge.certify(cluster, DIRECTORY, outputs):
                 why = f"{escape(missing)}; 5061 has a certificate of its own"
                 console.print(f"[yellow]no CA[/]: {why}", highlight=False)
     console.print(ip_inventory_table(outputs["ipInventory"]))
@@ -113,11 +116,11 @@ def outputs() -> int:
 
 
 def site(console: Console) -> int:
-    """Write the site's files, byte for byte as the stack uploads them to its bucket."""
+    """Write the site's files, byte for byte as the stack (`inventorySite.pdf` is on) uploads them to its bucket."""
     found = _outputs()
     base_url = ((found.get("inventorySite") or {}).get("url") or "").removesuffix(INDEX)
     try:
-        files = render(reading.read(json.dumps(found)), base_url)
+        files = render(reading.read(json.dumps(found)), base_url, pdf=True)
         folder.replace(SITE, files)
     except Refusal as error:
         raise SandboxError(f"{error.wrong}\n  -> move it away") from None

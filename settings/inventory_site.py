@@ -33,6 +33,10 @@ class InventorySite(Section):
         Annotated[str, like(BASE_URL, "write it as https://ips.example.com/, with a slash at the end", max_length=200)]
         | None
     ) = Field(None, description="public URL of the site; absent: https://storage.googleapis.com/BUCKET/")
+    pdf: bool = Field(
+        False,
+        description="sheets and guides also as PDF; about a second more for each preview",
+    )
     keep_days: int = Field(365, ge=1, le=3650, description="how long earlier versions of files are kept")
 
     @rule

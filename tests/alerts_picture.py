@@ -27,10 +27,8 @@ from tests.site.conftest import chromium
 from tests.stacks import ROOT
 
 PICTURE = ROOT / "docs" / "alerts.png"
-PLAYED = ("SipProbeFailed", "UnauthorisedAttempts", "TrunkLimitHit", "AclStale", "NoReloader")
+PLAYED = ("SipProbeFailed", "UnauthorisedAttempts", "TrunkLimitHit", "AclStale", "NoReloader", "CertificateNearEnd")
 WIDTH, HEIGHT, COLOURS = 560, 150, ("#1a73e8", "#d93025", "#188038", "#e37400", "#9334e6", "#5f6368")
-# No renewer runs there.
-ABSENT = {Exporter.GOOGLE, Exporter.RENEWER}
 
 
 def drawn(panel: Panel, answers: Mapping[str, list[dict[str, Any]]], begin: float, end: float) -> str:
@@ -58,7 +56,7 @@ def main() -> None:
     shown = [
         each
         for each in PANELS
-        if not any(METRICS[name].exporter in ABSENT for query in each.series.values() for name in named(query))
+        if not any(METRICS[name].exporter is Exporter.GOOGLE for query in each.series.values() for name in named(query))
     ]
     with tempfile.TemporaryDirectory(prefix="warp-alerts-") as folder:
         Path(folder).chmod(0o755)

@@ -44,6 +44,11 @@ def without_site(config: Config) -> Config:
     return {key: value for key, value in config.items() if key != "warp-edge:inventorySite"}
 
 
+def without_tls(config: Config) -> Config:
+    """And so without a renewer, which has a pod beside the reloader's and cannot be without that."""
+    return {key: value for key, value in config.items() if key != "warp-edge:tls"}
+
+
 def as_engine_gives_it(config: Config) -> dict[str, str]:
     """Every value as text, objects as JSON; the engine sorts their keys, whatever the order in the YAML."""
     return {

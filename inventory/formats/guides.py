@@ -19,6 +19,7 @@ from inventory.formats.selection import Audience, Format, NothingToListError, Se
 from inventory.formats.sheets import (
     MEDIA,
     about,
+    day,
     egress_of,
     firewall,
     footer,
@@ -124,7 +125,9 @@ def customer_guide(selection: Selection) -> Document:
         *retired(selection),
         _whom_to_ask(selection),
     ]
-    return Document("Customer guide: connect your telephone system", about(selection), blocks, footer(selection))
+    return Document(
+        "Customer guide: connect your telephone system", about(selection), blocks, footer(selection), day(selection)
+    )
 
 
 def _ways(selection: Selection) -> list[Endpoint]:
@@ -287,7 +290,7 @@ def vendor_guide(selection: Selection) -> Document:
         *retired(selection),
         _whom_to_ask(selection),
     ]
-    return Document("Vendor guide: take our calls", about(selection), blocks, footer(selection))
+    return Document("Vendor guide: take our calls", about(selection), blocks, footer(selection), day(selection))
 
 
 def _notice(selection: Selection) -> str:

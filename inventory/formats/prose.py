@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from inventory.templates import template
@@ -28,12 +29,13 @@ class Block:
 
 @dataclass(frozen=True)
 class Document:
-    """`about`: lines below the title: of when it is, and whom to ask."""
+    """`about`: lines below the title: of when it is, and whom to ask; `day`: its date, if there is one."""
 
     title: str
     about: Sequence[str]
     blocks: Sequence[Block]
     footer: Sequence[str]
+    day: date | None = None
 
 
 MARKDOWN = str.maketrans({character: f"\\{character}" for character in r"\`*_[]<>|&~#!"})

@@ -6,6 +6,7 @@ The short texts in the stack's outputs are in `inventory/sheet_texts.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 from inventory import sheet_texts
 from inventory.address import Address, Direction, Status
@@ -30,7 +31,7 @@ def vendor_sheet(selection: Selection) -> Document:
         *shortened(selection.living),
         *retired(selection),
     ]
-    return Document("Vendor sheet: addresses of our calls", about(selection), blocks, footer(selection))
+    return Document("Vendor sheet: addresses of our calls", about(selection), blocks, footer(selection), day(selection))
 
 
 def customer_sheet(selection: Selection) -> Document:
@@ -42,16 +43,21 @@ def customer_sheet(selection: Selection) -> Document:
         *shortened([*selection.living, *egress_of(selection)]),
         *retired(selection),
     ]
-    return Document("Customer sheet: how to reach us", about(selection), blocks, footer(selection))
+    return Document("Customer sheet: how to reach us", about(selection), blocks, footer(selection), day(selection))
+
+
+def day(selection: Selection) -> date | None:
+    """Of when it is."""
+    return last_change(selection.inventories)
 
 
 def about(selection: Selection) -> list[str]:
     """Of when it is, and whom to ask."""
-    day = last_change(selection.inventories)
+    issued = day(selection)
     found = dict.fromkeys(str(each.contact) for each in selection.inventories if each.contact)
     return [
-        f"Issued {day}, the day of the last change of an address."
-        if day
+        f"Issued {issued}, the day of the last change of an address."
+        if issued
         else "Initial issue, before the first dated change of an address.",
         *([f"Questions and faults: {'; '.join(found)}"] if found else []),
         *([f"All addresses, and every change of them: {selection.site}index.html"] if selection.site else []),

@@ -1,4 +1,4 @@
-"""The files of a site. The list is fixed: a stack declares them before any address is known."""
+"""The files of a site. The list is fixed, with or without PDF: a stack declares them before any address is known."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _CONTENT_TYPES: Final = {
     ".xml": "application/xml",
     ".csv": "text/csv; charset=utf-8",
     ".md": "text/markdown; charset=utf-8",
+    ".pdf": "application/pdf",
 }
 PLAIN_TEXT: Final = "text/plain; charset=utf-8"  # also for configurations: browsers display it
 
@@ -44,7 +45,8 @@ def _forms() -> Iterator[Form]:
 
 
 FORMS: Final = tuple(_forms())
-FILES: Final = (INDEX, RANGES, GOOGLE_RANGES, FEED, SCHEMA, *(form.path for form in FORMS))
+PDFS: Final = tuple(form.path for form in FORMS if form.path.endswith(".pdf"))
+FILES: Final = (INDEX, RANGES, GOOGLE_RANGES, FEED, SCHEMA, *(form.path for form in FORMS if form.path not in PDFS))
 
 
 def content_type(path: str) -> str:

@@ -60,7 +60,13 @@ class Download:
     missing: str | None
 
 
-def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mapping[str, str], base_url: str) -> str:
+def page(
+    inventories: Sequence[PublishedInventory],
+    ranges: Json,
+    forms: Sequence[files.Form],
+    missing: Mapping[str, str],
+    base_url: str,
+) -> str:
     """The complete document. `missing`: path of a format to the reason why it could not be written; `base_url`: of the
     site, for paper, which has no address line."""
     regions = [_region(each) for each in inventories]
@@ -86,7 +92,8 @@ def page(inventories: Sequence[PublishedInventory], ranges: Json, missing: Mappi
         # Announcements are changes too: the feed links every event to its place here.
         changes=sorted(events(inventories), key=lambda event: event.updated, reverse=True),
         base_url=base_url,
-        downloads={audience: _downloads(audience, missing) for audience in Audience},
+        pdf=any(form.path in files.PDFS for form in forms),
+        downloads={audience: _downloads(audience, forms, missing) for audience in Audience},
         files=files,
         token=ranges["syncToken"],
         created=ranges["createDate"][: len("2026-01-31")],
@@ -121,10 +128,10 @@ def _soonest(row: Row) -> tuple[date, str, str]:
     return row.day or date.max, row.address.region, row.address.address
 
 
-def _downloads(audience: Audience, missing: Mapping[str, str]) -> list[Download]:
+def _downloads(audience: Audience, forms: Sequence[files.Form], missing: Mapping[str, str]) -> list[Download]:
     return [
         Download(form.path, _name(form), FORMATS[form.format].about.replace("`", ""), missing.get(form.path))
-        for form in files.FORMS
+        for form in forms
         if form.audience is audience
     ]
 

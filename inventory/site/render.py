@@ -14,8 +14,9 @@ from inventory.site.page import page
 from inventory.site.ranges import google_ranges, ip_ranges
 
 
-def render(found: Sequence[PublishedInventory], base_url: str = "") -> dict[str, bytes]:
-    """Every file of `files.FILES`, of these inventories (as `inventory.reading.read` gives them).
+def render(found: Sequence[PublishedInventory], base_url: str = "", *, pdf: bool = False) -> dict[str, bytes]:
+    """Every file of `files.FILES`, and with `pdf` of `files.PDFS`, of these inventories (as `inventory.reading.read`
+    gives them).
 
     Raises `NothingToListError` if two regions have the same living address. A format that cannot be written for these
     addresses is one line with the reason, which a program cannot mistake for an (empty) list.
@@ -25,14 +26,15 @@ def render(found: Sequence[PublishedInventory], base_url: str = "") -> dict[str,
     base_url = base_with_slash(base_url)
     formats: dict[str, str] = {}
     missing: dict[str, str] = {}
-    for form in files.FORMS:
+    forms = [form for form in files.FORMS if pdf or form.path not in files.PDFS]
+    for form in forms:
         try:
             formats[form.path] = FORMATS[form.format].select(inventories, form.audience, form.family, base_url)
         except NothingToListError as error:
             missing[form.path] = str(error)
     ranges = ip_ranges(inventories)
     texts = {
-        files.INDEX: page(inventories, ranges, missing, base_url),
+        files.INDEX: page(inventories, ranges, forms, missing, base_url),
         files.RANGES: _json(ranges),
         files.GOOGLE_RANGES: _json(google_ranges(inventories)),
         files.SCHEMA: _json(json_schema()),

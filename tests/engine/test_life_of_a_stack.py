@@ -18,7 +18,7 @@ import pytest
 from dns import message, query
 
 from inventory.reading import read
-from inventory.site.files import FILES, content_type
+from inventory.site.files import FILES, PDFS, content_type
 from inventory.site.render import render
 from review.markdown import markdown
 from review.preview import read as read_preview
@@ -135,8 +135,8 @@ def test_everybody_reads_what_the_outputs_say(edge: Stack, cloud: Sandbox) -> No
     outputs = edge.cli.outputs()
     url = outputs["inventorySite"]["url"]
     assert url == f"https://storage.googleapis.com/{SITE}/index.html"
-    expected = render(read(json.dumps(outputs)), url.removesuffix("index.html"))
-    assert set(expected) == set(FILES)
+    expected = render(read(json.dumps(outputs)), url.removesuffix("index.html"), pdf=True)
+    assert set(expected) == {*FILES, *PDFS}
     for path, content in expected.items():
         status, headers, body = get(cloud, path)
         assert (status, body) == (200, content), path

@@ -19,7 +19,7 @@ from sandbox import Sandbox
 from sandbox.regions import REGIONS, settings_of
 from settings import Settings
 from tests.engine.conftest import Stack
-from tests.stacks import stack_config, without_site
+from tests.stacks import stack_config, without_site, without_tls
 
 FIRST, SECOND = REGIONS.values()
 DATABASE, ACL = "warp-edge:database", "warp-edge:trunkAcl"
@@ -30,7 +30,7 @@ def regions(cloud: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> tuple[S
     """Owner and reader, up. A region with dedicated customers cannot be a replica's, so there are none."""
     cloud.seed("second-region")
     folder = tmp_path_factory.mktemp("stacks")
-    shipped = without_site(stack_config("sandbox")) | {"warp-edge:inventorySite": {}}
+    shipped = without_tls(without_site(stack_config("sandbox"))) | {"warp-edge:inventorySite": {}}
     given = {key: value for key, value in settings_of(FIRST, shipped).items() if key != "warp-edge:dedicated"}
     first = Stack(folder, cloud, given, FIRST)
     first.up()

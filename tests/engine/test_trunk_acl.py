@@ -22,7 +22,7 @@ from engine.tokens import SECURITY_POLICY as POLICY
 from engine.tokens import SERVICE
 from sandbox import Sandbox
 from tests.engine.conftest import Stack, operations
-from tests.stacks import ROOT, stack_config
+from tests.stacks import ROOT, stack_config, without_tls
 
 ROWS = "trunk-acl-rows"
 NEXT = len(migrations.load()) + 1
@@ -44,7 +44,7 @@ class Edge(Stack):
             shutil.copytree(ROOT / name, self.program / name, ignore=shutil.ignore_patterns("__pycache__"))
         self._undeployed: dict[Path, str | None] = {}
         self._outputs: dict[str, Any] = {}
-        super().__init__(folder, cloud, stack_config("sandbox"), program=self.program)
+        super().__init__(folder, cloud, without_tls(stack_config("sandbox")), program=self.program)
 
     def up(self, *more: str) -> str:
         printed = super().up(*more)

@@ -112,6 +112,11 @@ AROUND = {
         "projects/warp-real/regions/us-central1/securityPolicies/rules",
         {"type": "CLOUD_ARMOR_NETWORK", "region": "us-central1"},
     ),
+    # Advanced network protection needs it.
+    "gcp:compute/projectCloudArmorTier:ProjectCloudArmorTier": (
+        "projects/warp-real",
+        {"cloudArmorTier": "CA_ENTERPRISE_PAYGO"},
+    ),
 }
 DASHBOARD = "gcp:monitoring/dashboard:Dashboard"  # its recorded JSON has an empty list, which the API drops: no rest
 

@@ -42,6 +42,19 @@ def test_a_process_of_its_own_says_and_ends_as_a_call_does(command: tuple[str, .
     assert (done.stdout, done.stderr) == (call.stdout, call.stderr)
 
 
+def test_a_pdf_is_not_written_to_a_terminal() -> None:
+    ours, terminal = os.openpty()
+    command = [sys.executable, "-m", "inventory", "render", "--format", "vendor-sheet-pdf"]
+    with os.fdopen(ours, "rb"), os.fdopen(terminal, "wb") as screen:
+        done = subprocess.run(
+            command, input=json.dumps(LIVE).encode(), cwd=ROOT, stdout=screen, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr.decode() == (
+        "vendor-sheet-pdf is not for a terminal\n  -> write it to a file: > vendor-sheet.pdf\n"
+    )
+
+
 @pytest.mark.parametrize(
     "command",
     [

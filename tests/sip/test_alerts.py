@@ -13,7 +13,7 @@ from sandbox.alerts import SCENARIOS, Outcome, Scenario, play, shown
 from tests.sip.conftest import NETWORK
 from tests.unit.promtool import require_promtool
 
-PLAYED = [each for each in SCENARIOS if each.alert in ("SipProbeFailed", "NoReloader")]
+PLAYED = [each for each in SCENARIOS if each.alert in ("SipProbeFailed", "NoReloader", "CertificateNearEnd")]
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 from inventory import folder
 from inventory.site.files import content_type
-from tests.site.inventories import CROWD, EVERYTHING, rendered
-from tests.unit.published import EUROPE
+from tests.site.inventories import EVERYTHING, rendered
+from tests.unit.published import CROWD, EUROPE
 
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")

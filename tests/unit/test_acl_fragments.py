@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from kamailio import fragments
+from kamailio import TLS_FRAGMENTS, fragments
+from secret_text import hidden
 
 DECIDING = ("IP_AUTH", "WARP_NAME", "WARP_KEY", "WARP_LOOKUP", "WARP_REJECT", "WARP_NO_TABLE")
 # As measured with 5.6.3 (kamailio/ip_auth.cfg): each of these takes 5 to 7 us, a whole decision without them 9.
@@ -27,3 +28,9 @@ def test_no_decision_goes_through_what_is_slow(table: str, slow: str) -> None:
         for line in routes[name].splitlines():
             if not line.strip().startswith(("#", "xlog(")):  # a line of the log comes once a second
                 assert not re.search(SLOW[slow], line), f"route {name}: {line.strip()}"
+
+
+def test_no_file_of_the_config_map_reads_like_a_secret() -> None:
+    """The policy `no-plaintext-secret` would refuse the stack."""
+    for name, text in (fragments() | fragments(TLS_FRAGMENTS)).items():
+        assert hidden(text) == text, name

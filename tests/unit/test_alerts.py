@@ -22,7 +22,7 @@ from policies.declared import UNKNOWN
 from policies.rules.alerts import NO_CHANNEL
 from settings import Settings, SettingsError
 from settings.alerts import Thresholds
-from tests.stacks import ROOT, Config, as_engine_gives_it, changed, stack_config
+from tests.stacks import ROOT, Config, as_engine_gives_it, changed, stack_config, without_tls
 from tests.unit.policies_under_test import refused, resource, silent, unjudged
 from tests.unit.recording import Declared, Edge, declare_once
 from tests.unit.tls import ALONE, AT_GANDI, parsed, with_tls
@@ -35,7 +35,7 @@ TOKEN = "not-a-real-token"
 
 
 def with_alerts(**settings: Any) -> Config:
-    return changed(stack_config("sandbox"), ("warp-edge:alerts",), {"manage": True, **settings})
+    return changed(without_tls(stack_config("sandbox")), ("warp-edge:alerts",), {"manage": True, **settings})
 
 
 def edge(**settings: Any) -> Edge:

@@ -12,11 +12,11 @@ from engine.record import DedicatedUse
 from engine.refusal import RefusedError
 from plan.import_ids import import_ids
 from settings import Settings, SettingsError
-from tests.stacks import Config, as_engine_gives_it, changed, stack_config, without_site
+from tests.stacks import Config, as_engine_gives_it, changed, stack_config, without_site, without_tls
 from tests.unit.cloud import LIVE_ADDRESSES, Cloud
 from tests.unit.recording import Declared, Edge, declare, declare_once
 
-SANDBOX = without_site(stack_config("sandbox"))
+SANDBOX = without_tls(without_site(stack_config("sandbox")))
 
 ADDRESS = "gcp:compute/address:Address"
 SERVICE = "kubernetes:core/v1:Service"

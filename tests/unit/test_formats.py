@@ -43,6 +43,7 @@ BOTH_FAMILIES = [name for name in READERS if name not in ONE_FAMILY]
 def test_every_format_has_a_reader() -> None:
     people = {"json", "csv", "vendor-sheet", "vendor-sheet-html", "customer-sheet", "customer-sheet-html"}
     people |= {"vendor-guide", "customer-guide"}
+    people |= {"vendor-sheet-pdf", "customer-sheet-pdf", "vendor-guide-pdf", "customer-guide-pdf"}
     assert set(READERS) | people | {"kamailio"} == set(FORMATS)
 
 

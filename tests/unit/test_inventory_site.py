@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from inventory.reading import read
-from inventory.site.files import FILES
+from inventory.site.files import FILES, PDFS
 from inventory.site.render import render
 from plan.import_ids import import_ids
 from settings import Settings, SettingsError
@@ -80,6 +80,20 @@ def test_the_files_are_those_of_the_published_inventory(edge: Edge) -> None:
         assert inputs["cacheControl"] == "public, max-age=300"
     assert found["feed.xml"]["contentType"] == "application/atom+xml"
     assert edge.outputs["inventorySite"] == {"schema": 1, "url": f"{base}index.html"}
+
+
+def test_with_pdf_sheets_and_guides_are_published_as_text_of_that_type() -> None:
+    edge = declare(with_site(pdf=True))
+    base = "https://storage.googleapis.com/warp-ips/"
+    expected = render(read(json.dumps(edge.outputs["ipInventory"])), base, pdf=True)
+    found = {each.inputs["name"]: each.inputs for each in edge.of_type(OBJECT)}
+    assert {path: inputs["content"].encode() for path, inputs in found.items()} == expected
+    assert set(found) - set(FILES) == set(PDFS)
+    assert len(PDFS) == 4
+    for path in PDFS:
+        assert found[path]["contentType"] == "application/pdf"
+        assert found[path]["content"].startswith("%PDF-")
+        assert path in found["index.html"]["content"]
 
 
 def test_people_find_it_where_the_settings_say() -> None:

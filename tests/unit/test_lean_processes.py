@@ -11,7 +11,18 @@ import pytest
 from tests.stacks import ROOT
 
 # What takes long to import and is used by other commands, or by an update that has something to do.
-HEAVY = {"aiohttp", "cryptography", "dns", "google.cloud", "jinja2", "psycopg", "pulumi_gcp", "requests", "rich"}
+HEAVY = {
+    "aiohttp",
+    "cryptography",
+    "dns",
+    "fpdf",
+    "google.cloud",
+    "jinja2",
+    "psycopg",
+    "pulumi_gcp",
+    "requests",
+    "rich",
+}
 NESTED = "pulumi_kubernetes.core.v1._inputs"
 PROGRAM = "import runpy, components.inventory_site; runpy.run_path('__main__.py', run_name='program')"
 TRUNKS, GANDI = "import components.trunk_acl.provider", "import components.gandi.provider"

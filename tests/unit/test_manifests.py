@@ -8,11 +8,11 @@ import jsonschema
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 
-from tests.stacks import Config, changed, stack_config, without_site
+from tests.stacks import Config, changed, stack_config, without_site, without_tls
 from tests.unit.recording import declare_once
 from tests.unit.tls import AT_GANDI, with_tls
 
-SANDBOX = without_site(stack_config("sandbox"))
+SANDBOX = without_tls(without_site(stack_config("sandbox")))
 
 LIVE_VERSION = "1.33"
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from inventory.formats import FORMATS, NothingToListError
 from inventory.reading import read
-from inventory.site.files import FILES, FORMS, content_type
+from inventory.site.files import FILES, FORMS, PDFS, content_type
 from inventory.site.ranges import _second_of, created_on
 from inventory.site.render import render
 from tests.cases import cases
@@ -34,8 +34,8 @@ ASIA: Json = LIVE | {
 }
 
 
-def site(*inventories: Json, base_url: str = "") -> dict[str, bytes]:
-    return render(read(json.dumps(list(inventories))), base_url)
+def site(*inventories: Json, base_url: str = "", pdf: bool = False) -> dict[str, bytes]:
+    return render(read(json.dumps(list(inventories))), base_url, pdf=pdf)
 
 
 def ranges(*inventories: Json) -> Json:
@@ -73,11 +73,13 @@ def test_a_site_has_always_the_same_files() -> None:
     nothing = LIVE | {"addresses": [], "endpoints": []}
     for inventories in ((LIVE,), (EUROPE, LIVE), (nothing,), (hostile(HOSTILE[0]),)):
         assert set(site(*inventories)) == set(FILES)
+        assert set(site(*inventories, pdf=True)) == {*FILES, *PDFS}
 
 
 def test_every_format_is_a_file_for_those_whom_it_is_for() -> None:
     assert {form.format for form in FORMS} == set(FORMATS)
-    assert len(set(FILES)) == len(FILES), "two formats write one file"
+    assert len({*FILES, *PDFS}) == len(FILES) + len(PDFS), "two formats write one file"
+    files = site(LIVE, pdf=True)
     for form in FORMS:
         assert form.audience in FORMATS[form.format].audiences
         (inventory,) = read(json.dumps(LIVE, sort_keys=True))
@@ -86,7 +88,7 @@ def test_every_format_is_a_file_for_those_whom_it_is_for() -> None:
         except NothingToListError as error:
             assert form.family == 6
             expected = f"not available: {error}\n"
-        assert site(LIVE)[form.path].decode() == expected
+        assert files[form.path].decode() == expected
 
 
 def test_a_format_that_cannot_be_written_says_why_where_no_program_takes_it_for_a_list() -> None:
@@ -108,6 +110,7 @@ def test_content_types_are_those_that_browsers_show_and_readers_know() -> None:
     assert content_type("index.html") == "text/html; charset=utf-8"
     assert content_type("feed.xml") == "application/atom+xml"
     assert content_type("formats/inventory.json") == "application/json"
+    assert content_type("formats/vendor-guide.pdf") == "application/pdf"
     assert content_type("formats/nftables.nft") == "text/plain; charset=utf-8"
 
 
@@ -121,6 +124,7 @@ def test_two_regions_that_claim_one_address_are_refused() -> None:
 
 def test_the_same_inventories_give_the_same_bytes_in_any_order() -> None:
     expected = site(ASIA, EUROPE, LIVE)
+    assert site(LIVE, ASIA, EUROPE, pdf=True) == site(EUROPE, LIVE, ASIA, pdf=True)
     for order in permutations((LIVE, EUROPE, ASIA)):
         assert site(*order) == expected
         assert site(*(upside_down(each) for each in order)) == expected
@@ -359,12 +363,13 @@ def test_the_page_is_html_without_a_mistake() -> None:
 
 
 def test_the_pages_links_lead_to_files_of_the_site() -> None:
-    files = site(LIVE, EUROPE)
-    page = files["index.html"].decode()
-    links = set(re.findall(r'href="([^"#]+)"', page)) - {"data:,"}
-    missing = {path for path, content in files.items() if content.startswith(b"not available: no IPv6 address")}
-    assert links == set(FILES) - {"index.html"} - missing
-    assert not re.search(r'(src|href)="(https?:)?//', page)
+    for pdf in (False, True):
+        files = site(LIVE, EUROPE, pdf=pdf)
+        page = files["index.html"].decode()
+        links = set(re.findall(r'href="([^"#]+)"', page)) - {"data:,"}
+        missing = {path for path, content in files.items() if content.startswith(b"not available: no IPv6 address")}
+        assert links == set(files) - {"index.html"} - missing
+        assert not re.search(r'(src|href)="(https?:)?//', page)
 
 
 # Hostile text

@@ -10,7 +10,7 @@ import pytest
 
 from inventory import folder
 from inventory.reading import read
-from inventory.site.files import FILES
+from inventory.site.files import FILES, PDFS
 from inventory.site.render import render
 from tests.unit.commands import called
 from tests.unit.published import EUROPE, LIVE, signed
@@ -33,8 +33,8 @@ def test_the_command_writes_the_site_of_all_regions(tmp_path: Path) -> None:
     out = tmp_path / "new" / "site"
     done = site({"prod": LIVE, "eu": {"ipInventory": EUROPE}}, "--out", str(out), "--base-url", "https://a.example")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{len(FILES)} files; open {out}/index.html\n"
-    assert contents(out) == render(read(json.dumps([LIVE, EUROPE])), "https://a.example/")
+    assert done.stdout == f"{len(FILES) + len(PDFS)} files; open {out}/index.html\n"
+    assert contents(out) == render(read(json.dumps([LIVE, EUROPE])), "https://a.example/", pdf=True)
 
 
 def test_files_in_any_order_give_the_same_site(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_files_in_any_order_give_the_same_site(tmp_path: Path) -> None:
 def test_what_is_no_longer_rendered_is_gone_and_nothing_is_left_beside(tmp_path: Path) -> None:
     folder.replace(tmp_path / "site", {"old/file.txt": b"old", "index.html": b"old"})
     assert site(LIVE, "--out", str(tmp_path / "site")).returncode == 0
-    assert set(contents(tmp_path / "site")) == set(FILES)
+    assert set(contents(tmp_path / "site")) == {*FILES, *PDFS}
     assert [each.name for each in tmp_path.iterdir()] == ["site"]
 
 

@@ -12,7 +12,7 @@ from plan.certificate import certificate_names
 from refusal import Refusal
 from settings import SettingsError
 from settings.all_regions import GlobalSettings
-from tests.stacks import Config, as_engine_gives_it, changed, stack_config, written_config
+from tests.stacks import Config, as_engine_gives_it, changed, stack_config, without_tls, written_config
 from tests.unit.everything import DEDICATED
 from tests.unit.test_records import zone_of
 from tests.unit.tls import ACCOUNT, ALONE, AT_CLOUD_DNS, AT_GANDI, HMAC_KEY, ROBOT, TOKEN, parsed, with_tls
@@ -30,7 +30,7 @@ def refused(config: Config) -> str:
 
 
 def test_it_is_off_until_it_is_asked_for() -> None:
-    assert parsed(stack_config("sandbox")).tls is None
+    assert parsed(without_tls(stack_config("sandbox"))).tls is None
     assert parsed(with_tls({})).tls is None
     assert certificate_names(parsed(with_tls({}))) == ()
 

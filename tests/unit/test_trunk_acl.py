@@ -19,7 +19,7 @@ from engine.tokens import ACL_ENFORCEMENT
 from plan.import_ids import import_ids
 from settings import Settings, SettingsError
 from settings.trunk_acl import Confirmed, Removals, TrunkAcl
-from tests.stacks import Config, as_engine_gives_it, changed, stack_config, without_site
+from tests.stacks import Config, as_engine_gives_it, changed, stack_config, without_site, without_tls
 from tests.unit.cloud import Cloud
 from tests.unit.everything import ADDRESSES, BEFORE, everything
 from tests.unit.recording import HIDDEN, Declared, Edge, declare, declare_once
@@ -32,7 +32,7 @@ SERVICE = "kubernetes:core/v1:Service"
 
 
 def with_acl(*path: str, value: Any = True, stack: str = "sandbox") -> Config:
-    config = changed(without_site(stack_config(stack)), ("warp-edge:trunkAcl", "manage"), True)
+    config = changed(without_tls(without_site(stack_config(stack))), ("warp-edge:trunkAcl", "manage"), True)
     return changed(config, ("warp-edge:trunkAcl", *path), value) if path else config
 
 
@@ -122,7 +122,7 @@ def test_the_limit_per_source_is_for_the_ports_that_callers_reach() -> None:
 
 def test_the_readers_credentials_are_in_the_secret_and_nowhere_else() -> None:
     edge = declare(stack_config("sandbox"))  # with its site: files that everybody reads
-    secret = one(edge, SECRET)
+    secret = edge.named("acl-enforcement-credentials")
     assert secret.clear["stringData"] == HIDDEN or secret.clear["stringData"]["WARP_ACL_DB_URL"] == HIDDEN
     url = secret.inputs["stringData"]["WARP_ACL_DB_URL"]
     assert url.startswith("postgres://warp_acl_reader:")

@@ -13,7 +13,7 @@ from components.trunk_acl import reach
 from components.trunk_acl.provider import TrunkAclProvider
 from refusal import Refusal
 from settings import Settings, SettingsError
-from tests.stacks import Config, as_engine_gives_it, changed, stack_config
+from tests.stacks import Config, as_engine_gives_it, changed, stack_config, without_tls
 from tests.unit.cloud import Cloud
 from tests.unit.recording import declare
 
@@ -27,7 +27,7 @@ BY_IAM = {"signIn": {"passwords": False, "readers": [READER]}, "enforcement": {"
 
 
 def stack(database: Config, acl: Config, *, manage: bool = True) -> Config:
-    config = changed(stack_config("sandbox"), ("warp-edge:trunkAcl",), {"manage": manage} | acl)
+    config = changed(without_tls(stack_config("sandbox")), ("warp-edge:trunkAcl",), {"manage": manage} | acl)
     return changed(config, ("warp-edge:database",), {"instance": "warp-db", "network": AUTHORISED} | database)
 
 
