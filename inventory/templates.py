@@ -35,14 +35,12 @@ def pieces(word: str) -> list[str]:
     if len(word) > LONGEST_FIGURE:
         parts = re.split(r"(?<=[.-])(?=\w)", word)
         return [piece for part in parts for piece in ([part] if len(part) <= LONGEST_UNBROKEN * 3 else part)]
-    if _FIGURE.fullmatch(word) or len(word) <= LONGEST_UNBROKEN:
-        return [word]
-    return _points(word)
+    return [word] if _FIGURE.fullmatch(word) else _points(word)
 
 
 def _points(word: str) -> list[str]:
     """Its parts after each point before a letter: never inside of an address or a number."""
-    return re.split(r"(?<=\.)(?=[^\W\d])", word)
+    return [word] if len(word) <= LONGEST_UNBROKEN else re.split(r"(?<=\.)(?=[^\W\d])", word)
 
 
 def unbroken(text: str) -> Markup:
