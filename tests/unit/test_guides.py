@@ -150,8 +150,8 @@ def test_asterisk_is_told_of_a_transport_that_is_not_udp() -> None:
 def test_freeswitch_has_a_gateway_that_does_not_register() -> None:
     include = ElementTree.fromstring(listing(guide("customer-guide")["FreeSWITCH/The gateway"]))
     gateway, second = include
-    assert second.find("param[@name='proxy']").get("value") == "sip-tcp.ringer.tel:5060"
-    assert second.find("param[@name='register-transport']").get("value") == "tcp"
+    backup = {each.get("name"): each.get("value") for each in second.iter("param")}
+    assert (backup["proxy"], backup["register-transport"]) == ("sip-tcp.ringer.tel:5060", "tcp")
     assert (gateway.get("name"), second.get("name")) == ("warp", "warp-second")
     parameters = {each.get("name"): each.get("value") for each in gateway.iter("param")}
     assert parameters["proxy"] == "sip.ringer.tel:5060"
