@@ -6,6 +6,7 @@ Every list in them is the file of its format, so that what a guide shows is what
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urljoin
 
 from inventory.address import Status
 from inventory.endpoint import Endpoint
@@ -22,7 +23,9 @@ from inventory.formats.sheets import (
     egress_of,
     firewall,
     footer,
+    retired,
     servers,
+    shortened,
     ways_in,
     whitelist,
 )
@@ -64,6 +67,7 @@ def customer_guide(selection: Selection) -> Document:
         *firewall(selection),
         _files(selection),
         MEDIA,
+        *_other_ways(selection),
         *(_set_ups(selection, ways) if ways else ()),
         Block(
             "Test",
@@ -117,6 +121,8 @@ def customer_guide(selection: Selection) -> Document:
                 ),
             ],
         ),
+        *shortened([*selection.living, *egress_of(selection)]),
+        *retired(selection),
         _whom_to_ask(selection),
     ]
     return Document(
@@ -129,6 +135,43 @@ def _ways(selection: Selection) -> list[Endpoint]:
     found = ways_in(selection)
     own = [each for each in found if each[1].customer] or found
     return systems.servers([way for region, way in own if region == own[0][0]])
+
+
+def _other_ways(selection: Selection) -> list[Block]:
+    """What else a customer may send by: by the transports that there are, and by name alone."""
+    found = {way.transport for _, way in ways_in(selection)}
+    domains = dict.fromkeys(each.domain for each in selection.inventories if each.domain)
+    rows = [
+        *(
+            [
+                (
+                    "TLS",
+                    "SIP over TLS, version 1.2 or later. The certificate has the server's name as in the table, and the"
+                    " domain's: verify it. You need no certificate: we know you by your address.",
+                ),
+                ("SRTP", "TLS encrypts the signalling alone. Ask us before you require encrypted media."),
+            ]
+            if found & {"TLS", "WSS"}
+            else []
+        ),
+        *(
+            [("WS, WSS", "SIP over WebSocket (RFC 7118), which browsers speak. The systems below do not call by it.")]
+            if found & {"WS", "WSS"}
+            else []
+        ),
+        *(
+            [
+                (
+                    "Domain",
+                    f"A system that looks up SRV records (RFC 3263) can have {' or '.join(domains)} as its server,"
+                    " without a port. It then finds servers, ports and transports by itself.",
+                )
+            ]
+            if domains and not selection.customer
+            else []
+        ),
+    ]
+    return [Block("Other ways to send calls", "", ("What", "How"), rows)] if rows else []
 
 
 def _region(selection: Selection, way: Endpoint) -> str:
@@ -147,17 +190,26 @@ def _files(selection: Selection) -> Block:
         own = f"{RENDER} --customer {selection.customer} --for"
         return Block(
             heading,
-            f"{text} They have addresses that are yours alone, so they are not on our site: ask us for them. We make them"
-            " with these commands.",
+            f"{text} They have addresses that are yours alone, so they are not on our site: ask us for them. We make"
+            " them with these commands.",
             ("For", "Command"),
             [(f"{device}, {words}", f"{own} {to} --format {form.name}") for form, device, to, words in rules],
             below=True,
         )
-    links = [
-        (f"customers/{form.file}" if to is Audience.CUSTOMERS else form.file, f"{device}, {words}")
-        for form, device, to, words in rules
-    ]
+    links = _at(
+        selection,
+        *(
+            (f"customers/{form.file}" if to is Audience.CUSTOMERS else form.file, f"{device}, {words}")
+            for form, device, to, words in rules
+        ),
+    )
     return Block(heading, f"{text} More formats are on our site.", links=links, below=True)
+
+
+def _at(selection: Selection, *links: tuple[str, str]) -> list[tuple[str, str]]:
+    """Links from the folder `formats`, with the site's URL if that is known: on paper nothing can be followed."""
+    base = selection.site and f"{selection.site}formats/"
+    return [(urljoin(base, path), about) for path, about in links]
 
 
 def _set_ups(selection: Selection, ways: list[Endpoint]) -> Iterator[Block]:
@@ -193,7 +245,6 @@ def _set_ups(selection: Selection, ways: list[Endpoint]) -> Iterator[Block]:
 
 def vendor_guide(selection: Selection) -> Document:
     """Integration: what to let in, and how it stays right."""
-    notice = min((each.notice_days for each in selection.inventories if each.notice_days), default=None)
     ports = sorted({port for address in selection.living for port in address.ports})
     blocks = [
         whitelist(selection),
@@ -206,34 +257,55 @@ def vendor_guide(selection: Selection) -> Document:
         ),
         Block(
             "How changes are announced",
-            (f"A new address is announced at least {notice} days before its first call. " if notice else "")
-            + "Subscribe to the feed, or let a program fetch your device's file once an hour: send the ETag of the last"
-            " answer as If-None-Match, load the file if it is new, and keep the last one if it cannot be read.",
-            links=[
+            f"{_notice(selection)} Subscribe to the feed, or let a program fetch your device's file once an hour: send"
+            " the ETag of the last answer as If-None-Match, load the file if it is new, and keep the last one if it"
+            " cannot be read.",
+            links=_at(
+                selection,
                 ("../feed.xml", "Atom feed: an entry for every change, with its date and what to do"),
                 ("../index.html", "the page with all addresses, and what changed"),
                 ("../ip-ranges.json", "all ranges, for programs; syncToken changes when anything does"),
-            ],
+            ),
         ),
         Block("Worked lists", f"Each file says in its first lines how it is loaded. {COPY}"),
         *(block for name, heading in WORKED.items() for block in _list(LISTS[name], selection, heading)),
         Block(
             "What a test call looks like",
             "An INVITE from any address of the list, from any source port, to your SIP port. We use no registration and"
-            " no password: answer it as you answer a call of ours. If it does not arrive, look on your side:",
+            f" no password: answer it as you answer a call of ours. Ask us for one, and for what this guide does not"
+            f" have, before the first call: {_desk(selection)}. If it does not arrive, look on your side:",
             ("Field", "Value"),
             [
                 ("Source address", ", ".join(dict.fromkeys(address.address for address in selection.living))),
                 ("Source port", "any: it is that of a NAT"),
                 ("Destination port", ", ".join(map(str, ports))),
                 ("Transport", _transports(selection)),
+                ("Codecs, DTMF", "as the SDP of the INVITE offers; ask which"),
+                ("Number format, and caller in From and P-Asserted-Identity", "not the same for every vendor: ask"),
             ],
             [_capture(selection, ports)],
         ),
         MEDIA,
+        *shortened(selection.living),
+        *retired(selection),
         _whom_to_ask(selection),
     ]
     return Document("Vendor guide: take our calls", about(selection), blocks, footer(selection), day(selection))
+
+
+def _notice(selection: Selection) -> str:
+    """What is promised, in the region with the least; of one without a promise, that there is none."""
+    days = {each.notice_days or 0 for each in selection.inventories}
+    less = " Where one had less, it is below, with the reason." if shortened(selection.living) else ""
+    if days == {0}:
+        return f"A new address is announced before its first call.{less}"
+    if len(days) == 1:
+        return f"A new address is announced at least {min(days)} days before its first call.{less}"
+    words = (
+        f"{each.region} {f'at least {each.notice_days} days' if each.notice_days else 'without a promised time'}"
+        for each in selection.inventories
+    )
+    return f"A new address is announced before its first call: {', '.join(words)}.{less}"
 
 
 def _transports(selection: Selection) -> str:
@@ -267,7 +339,12 @@ def _list(form: Format, selection: Selection, heading: str) -> Iterator[Block]:
         links.append((file_of(form.file, 6), "the same for IPv6"))
     if form.name == "kamailio":
         links.append((LISTS["kamailio-sql"].file, "its rows, if your peers are in a database"))
-    yield Block(heading, listing=text.splitlines(), links=links, below=True)
+    yield Block(heading, listing=text.splitlines(), links=_at(selection, *links), below=True)
+
+
+def _desk(selection: Selection) -> str:
+    found = dict.fromkeys(str(each.contact) for each in selection.inventories if each.contact)
+    return "; ".join(found) or "the person at WARP who sent you this guide"
 
 
 def _whom_to_ask(selection: Selection) -> Block:

@@ -32,7 +32,7 @@ NAMES: Final = ("warp", "warp-second")
 def servers(ways: Sequence[Endpoint]) -> list[Endpoint]:
     """The one to use and, if there is one, the one to fall back to: another server, port or transport.
 
-    Of these systems' transports; the first of `ways` that has one, then plain SIP before TLS. None if all are WebSocket.
+    The first of `ways` with a transport of these systems, then plain SIP before TLS. None if all are WebSocket.
     """
     usable = [way for way in ways if way.transport in PREFERENCE]
     sockets = [(way.server, way.port, way.transport) for way in usable]
@@ -56,8 +56,8 @@ def asterisk_trunk(ways: Sequence[Endpoint]) -> str:
     return lines(
         "; Once, in pjsip.conf: calls to us are Dial(PJSIP/NUMBER@warp), ours to you arrive in context from-warp.",
         *([f";{dialled}"] if dialled else []),
-        "; qualify_2xx_only is for Asterisk from 20.12, 21.7 and 22.2 on: without it a refusal counts as available. Leave",
-        "; it out in older ones.",
+        "; qualify_2xx_only: Asterisk from 20.12, 21.7 and 22.2 on. Leave it out in older ones, for which a refusal is",
+        "; an answer like any other.",
         *(line for name, way in zip(NAMES, ways, strict=False) for line in _asterisk(name, way)),
     )
 

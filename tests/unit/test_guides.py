@@ -24,6 +24,7 @@ from tests.unit.published import (
     HOSTILE,
     LIVE,
     NAT,
+    RETIRED,
     TCP,
     UDP,
     Json,
@@ -96,6 +97,18 @@ def test_links_of_a_guide_lead_to_files_of_the_site(name: str) -> None:
         assert not files[path].startswith(b"not available"), link
 
 
+@pytest.mark.parametrize("name", [*GUIDES, "vendor-sheet-html", "customer-sheet-html"])
+def test_on_paper_it_says_where_the_site_is(name: str) -> None:
+    files = site(LIVE, EUROPE, base_url="https://ips.example.com/a")
+    page = html_page(files[f"formats/{FORMATS[name].file.removeprefix('formats/')}"].decode())
+    assert "All addresses, and every change of them: https://ips.example.com/a/index.html" in words(page)
+    for link in page.iter("a"):
+        assert words(link) == link.get("href"), "what is printed"
+        assert link.get("href").removeprefix("https://ips.example.com/a/") in files
+    assert len(list(page.iter("a"))) == 0 or name in GUIDES
+    assert "This page: https://ips.example.com/a/" in words(html_page(files["index.html"].decode()))
+
+
 # --- Worked set-ups. ---
 
 
@@ -137,8 +150,8 @@ def test_asterisk_is_told_of_a_transport_that_is_not_udp() -> None:
 def test_freeswitch_has_a_gateway_that_does_not_register() -> None:
     include = ElementTree.fromstring(listing(guide("customer-guide")["FreeSWITCH/The gateway"]))
     gateway, second = include
-    assert second.find("param[@name='proxy']").get("value") == "sip-tcp.ringer.tel:5060"
-    assert second.find("param[@name='register-transport']").get("value") == "tcp"
+    backup = {each.get("name"): each.get("value") for each in second.iter("param")}
+    assert (backup["proxy"], backup["register-transport"]) == ("sip-tcp.ringer.tel:5060", "tcp")
     assert (gateway.get("name"), second.get("name")) == ("warp", "warp-second")
     parameters = {each.get("name"): each.get("value") for each in gateway.iter("param")}
     assert parameters["proxy"] == "sip.ringer.tel:5060"
@@ -303,6 +316,53 @@ def test_a_vendor_is_told_what_to_do_in_every_state() -> None:
     assert list(found)[1:] == [str(status) for status in Status]
     for status in Status:
         assert ("Remove" in found[status]) == (not status.state.listed)
+
+
+def test_a_customer_learns_of_every_transport_and_of_the_domain() -> None:
+    wss = endpoint("wss", "sip-tcp.ringer.tel", TCP, 8443, "WSS")
+    told = rows(
+        guide("customer-guide", signed(LIVE | {"endpoints": [*LIVE["endpoints"], wss]}))["Other ways to send calls"]
+    )
+    assert list(told) == ["What", "TLS", "SRTP", "WS, WSS", "Domain"]
+    assert "version 1.2 or later" in told["TLS"]
+    assert "can have ringer.tel as its server" in told["Domain"]
+    # The same of every proxy of ours.
+    assert set(re.findall(r"^method = (\S+)$", (ROOT / "kamailio/tls.cfg").read_text(), re.M)) == {"TLSv1.2+"}
+    plain = signed(LIVE | {"endpoints": LIVE["endpoints"][:1]})
+    assert list(rows(guide("customer-guide", plain)["Other ways to send calls"])) == ["What", "Domain"]
+
+
+def test_freeswitch_learns_which_profile_takes_our_calls() -> None:
+    found = guide("customer-guide")
+    assert "the list belongs to the profile that listens on 5060" in words(found["FreeSWITCH"])
+    assert "the SIP profile that listens on port 5060" in render("freeswitch", LIVE)
+
+
+def test_a_vendor_learns_how_to_get_a_test_call_and_what_to_ask() -> None:
+    told = words(guide("vendor-guide", signed(LIVE | {"contact": CONTACT}))["What a test call looks like"])
+    assert f"before the first call: {', '.join(CONTACT.values())}." in told
+    assert {"Codecs, DTMF", "Number format, and caller in From and P-Asserted-Identity"} <= set(
+        rows(guide("vendor-guide")["What a test call looks like"])
+    )
+
+
+def test_a_vendor_guide_promises_no_more_notice_than_there_is() -> None:
+    found = guide("vendor-guide", LIVE, EUROPE)
+    assert "at least 30 days before its first call. Where one had less, it is below, with the reason." in words(
+        found["How changes are announced"]
+    )
+    assert ["198.51.100.1", "2026-01-01 to 2026-01-08", "the carrier asked for it"] in cells(found["Shortened notice"])
+    assert "Where one had less" not in words(guide("vendor-guide")["How changes are announced"])
+    for none in ({"noticeDays": 0}, {"noticeDays": None}):
+        soon = signed({key: value for key, value in (EUROPE | none).items() if value is not None})
+        told = words(guide("vendor-guide", LIVE, soon)["How changes are announced"])
+        assert "us-central1 at least 30 days, europe-west4 without a promised time." in told
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_a_guide_lists_what_is_to_be_removed(name: str) -> None:
+    gone = cells(guide(name)["Retired"])[1:]
+    assert [row[0] for row in gone] == [RETIRED[name == "customer-guide"]]
 
 
 def test_a_capture_shows_every_address() -> None:
