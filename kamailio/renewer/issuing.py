@@ -198,14 +198,14 @@ class Issuer:
         if lacks := pair.lacks(self._configuration.names):
             raise OrderLostError("authorization", f"the CA's certificate is not for {', '.join(lacks)}")
         now = datetime.datetime.now(datetime.UTC)
-        wrong = ""
+        fault = ""
         if pair.ends <= now:
-            wrong = f"has expired at {pair.ends}"
+            fault = f"has expired at {pair.ends}"
         elif pair.begins > now + SKEW:
-            wrong = f"is not valid before {pair.begins}"
+            fault = f"is not valid before {pair.begins}"
         elif self._good_until and pair.ends < self._good_until:
-            wrong = f"ends at {pair.ends}, before the present one ({self._good_until})"
-        if wrong:
-            words = f"the CA's certificate {wrong}; it is not used: look at the clocks, of this node and of the CA"
+            fault = f"ends at {pair.ends}, before the present one ({self._good_until})"
+        if fault:
+            words = f"the CA's certificate {fault}; it is not used: look at the clocks, of this node and of the CA"
             raise OrderLostError("authorization", words, AFTER_A_USELESS_ONE)
         return pair

@@ -139,7 +139,12 @@ def test_the_renewer_s_name_servers_are_not_asked_about_the_chain(
 ) -> None:
     """They are authoritative; here this machine's resolver is asked, which is another one."""
     asked: list[Sequence[str]] = []
-    monkeypatch.setattr(dns_chain, "look", lambda _, resolvers: asked.append(resolvers) or "")
+
+    def look(_: str, resolvers: Sequence[str]) -> str:
+        asked.append(resolvers)
+        return ""
+
+    monkeypatch.setattr(dns_chain, "look", look)
     declare(with_tls(AT_CLOUD_DNS | {"caa": {"accountUris": [ACCOUNT]}, "nameServers": [server.place]}))
     assert asked == [()]
 

@@ -393,7 +393,12 @@ def test_a_proxy_that_refuses_is_tried_for_a_day(
     """What it refuses costs it nothing."""
     thread, _, now = looked(pair())
     tries: list[float] = []
-    monkeypatch.setattr(Proxies, "_reload", lambda *_: tries.append(now[0]) or "no answer")
+
+    def refuse(*_: object) -> str:
+        tries.append(now[0])
+        return "no answer"
+
+    monkeypatch.setattr(Proxies, "_reload", refuse)
     thread.want(pair(), since=0)
     for _ in range(2 * 2880):
         thread.turn()

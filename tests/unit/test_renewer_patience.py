@@ -285,7 +285,7 @@ def test_the_certificate_is_in_the_secret_before_values_are_taken_away(
     pod: Pod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody has to wait for a slow host; and a crash in between leaves none behind."""
-    there = []
+    there: list[tuple[str, str]] = []
 
     class Crash(BaseException):
         pass
