@@ -153,10 +153,13 @@ def test_as_many_calls_a_second_as_the_trunk_has_and_no_more(limits_acl: Acl, li
 
 
 def test_calls_a_second_are_counted_across_transports_and_workers(limits_acl: Acl, limited: Edge) -> None:
-    most = 4
+    most = 1
     trunk(limits_acl, limited, "mixed", "127.0.61.0/24", most, ENDLESS)
     before = items(limited, "came"), items(limited, "passed")
-    answers = [invite(limited, f"127.0.61.{n}", TRANSPORTS[n % 3]) for n in range(30)]
+    answers: list[Answer] = []
+    # However slow the machine is: until two calls came within a second of the proxy's clock.
+    while len(answers) < 30 or ({answer.status for answer in answers} == {200} and len(answers) < 240):
+        answers.append(invite(limited, f"127.0.61.{len(answers)}", TRANSPORTS[len(answers) % 3]))
     seconds = in_each_second(limited, before)
     assert all(passed == min(came, most) for came, passed in seconds.values()), seconds
     assert {answer.status for answer in answers} == {200, 503}
