@@ -44,7 +44,7 @@ HELP: Mapping[str, str] = {
     "warp_acl_accepted_total": "counter requests of customers that the proxy accepted; 0 again when it is started",
     "warp_acl_rejected_total": "counter requests of unknown sources that the proxy answered with 403",
     "warp_acl_no_table_total": "counter requests that the proxy answered with 503 for want of a table",
-    "warp_acl_silenced_total": "counter requests of unknown sources that the proxy did not answer any more",
+    "warp_acl_silenced_total": "counter requests to be refused that the proxy did not answer",
     "warp_acl_limited_total": "counter calls that the proxy refused, by trunk (BAN/name) and limit",
 }
 
