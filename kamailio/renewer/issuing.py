@@ -141,9 +141,10 @@ class Issuer:
 
     def _look_at_delegations(self, challenges: list[Challenge]) -> None:
         if domain := self._configuration.challenge_domain:
-            for authorization, _ in challenges:
-                name = authorization.body.identifier.value
-                self._servers.delegated(name, challenge_name(name, domain))
+            asked = {authorization.body.identifier.value for authorization, _ in challenges}
+            for name in self._configuration.names:
+                if name in asked:
+                    self._servers.delegated(name, challenge_name(name, domain))
 
     def _publish(self, values: tuple[tuple[str, str], ...]) -> None:
         """Write every value, and wait until all name servers give them."""
