@@ -17,7 +17,7 @@ from components.acl_network import Network, Opening, of_proxies, of_reloader
 from components.sdk.kubernetes import NetworkPolicy, PodDisruptionBudget
 from components.workload import SECURITY, Workload, headless_service
 from settings.ingress import Ingress
-from settings.tls import Tls
+from settings.tls import RELOAD_PORT, Tls
 from settings.trunk_acl import Reloader
 
 # Where the ConfigMap is mounted (kamailio/README.md).
@@ -82,7 +82,7 @@ def declare_reloader(name: str, args: ReloaderArgs, opts: pulumi.ResourceOptions
             workload,
             reloader.port,
             tuple(args.openings),
-            tls.reload_port if tls else None,
+            RELOAD_PORT if tls else None,
             {"app": tls.name} if tls and tls.issuer else None,
         )
         NetworkPolicy(

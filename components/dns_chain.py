@@ -35,11 +35,11 @@ class _Broken(Exception):
     """The chain, in a few words."""
 
 
-def look(domain: str, name_servers: Sequence[str] = ()) -> str:
-    """Advice, or nothing: one line where the chain could not be looked at. `name_servers`: `address:port` of resolvers
-    to ask; else this machine's. Raises `RefusedError` for a chain that does not validate."""
+def look(domain: str, resolvers: Sequence[str] = ()) -> str:
+    """Advice, or nothing: one line where the chain could not be looked at. `resolvers`: `address:port`, the first of
+    which is asked; else this machine's. Raises `RefusedError` for a chain that does not validate."""
     try:
-        place = _place(name_servers)
+        place = _place(resolvers)
         zone = _zone_of(place, dns.name.from_text(domain))
         _check(place, zone)
     except _Unanswered as problem:
@@ -55,9 +55,9 @@ def look(domain: str, name_servers: Sequence[str] = ()) -> str:
     return ""
 
 
-def _place(name_servers: Sequence[str]) -> Place:
-    if name_servers:
-        host, _, port = name_servers[0].rpartition(":")
+def _place(resolvers: Sequence[str]) -> Place:
+    if resolvers:
+        host, _, port = resolvers[0].rpartition(":")
         return host.strip("[]"), int(port)
     try:
         return str(dns.resolver.Resolver().nameservers[0]), 53
@@ -68,6 +68,9 @@ def _place(name_servers: Sequence[str]) -> Place:
 def _zone_of(place: Place, name: dns.name.Name) -> dns.name.Name:
     """The zone that has the name: the owner of the SOA record in the answer, or in the authority section."""
     answer = _ask(place, name, "SOA")
+    if not answer.flags & dns.flags.RA:
+        # The zone's own server does not have the parent's DS records: every chain would be whole.
+        raise _Unanswered(f"{place[0]} is no resolver, see tls.resolvers")
     if answer.rcode() == dns.rcode.SERVFAIL:
         if _ask(place, name, "SOA", checked=False).rcode() == dns.rcode.NOERROR:
             raise _Broken(f"{place[0]} validates, and refuses the zone")

@@ -74,5 +74,20 @@ def look_before_caa(dns: Dns, tls: Tls) -> None:
     `RefusedError` for a zone whose DNSSEC chain is broken."""
     from components.dns_chain import look  # noqa: PLC0415 - a DNS library, which other stacks do without
 
-    if advice := look(dns.domain, tls.name_servers):
+    if advice := look(dns.domain, tls.resolvers):
         pulumi.log.warn(advice)
+    if locked_out := _locked_out(dns.domain, tls):
+        pulumi.log.warn(locked_out)
+
+
+def _locked_out(domain: str, tls: Tls) -> str:
+    """CAA records are for all names below the domain, also those of other teams: a web site's CA, for example."""
+    assert tls.caa
+    missing = [key for key in ("others", "wildcards") if not getattr(tls.caa, key)]
+    if not missing:
+        return ""
+    kinds = {"others": "certificates", "wildcards": "wildcard certificates"}
+    allowed = {"others": f"no CA but {tls.caa_issuer}", "wildcards": "no CA"}
+    said = ", and ".join(f"{allowed[key]} can issue {kinds[key]}" for key in missing)
+    keys = " and ".join(f"tls.caa.{key}" for key in missing)
+    return f"CAA: {said} for any name of {domain}, the web site's too; list other CAs in {keys} (docs/certificates.md)"

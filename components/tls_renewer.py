@@ -18,7 +18,7 @@ from components.workload import DNS_PORT, Workload, both, pods
 from settings import Settings
 from settings.dns import Dns
 from settings.ingress import Ingress
-from settings.tls import Tls
+from settings.tls import RELOAD_PORT, Tls
 from settings.tls_rules import challenge_host
 from settings.trunk_acl import Reloader
 
@@ -120,7 +120,7 @@ def pod(of: Renewal, rpc_secret: pulumi.Input[str], credentials: Sequence[str]) 
         "env": [
             {"name": "WARP_TLS_CONFIG", "value": f"{MOUNTED}/{CONFIGURATION}"},
             {"name": "WARP_ACL_PROXIES", "value": f"{reloader.service}.{of.ingress.namespace}.svc"},
-            {"name": "WARP_TLS_RPC_PORT", "value": str(tls.reload_port)},
+            {"name": "WARP_TLS_RPC_PORT", "value": str(RELOAD_PORT)},
             {"name": "WARP_TLS_PORT", "value": str(of.shown_at)},
             # These keys alone: the Secret has the database's password as well.
             *(
@@ -164,7 +164,7 @@ def network_policy(of: Renewal) -> dict[str, Any]:
             *(metadata if of.at_cloud_dns else ()),
             {
                 "to": [pods(of.ingress.selector)],
-                "ports": [{"protocol": "TCP", "port": port} for port in (tls.reload_port, of.shown_at)],
+                "ports": [{"protocol": "TCP", "port": port} for port in (RELOAD_PORT, of.shown_at)],
             },
         ]
     )

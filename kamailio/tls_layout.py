@@ -7,14 +7,18 @@ it does not understand it leaves to Kamailio. Python 3.11, nothing else: it is m
 from __future__ import annotations
 
 import contextlib
+import operator
 import re
 import ssl
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+FRAGMENT = "tls_listen.cfg"
 RELOAD_PORT = "WARP_TLS_RELOAD_PORT"  # in tls_listen.cfg
 USUAL = "/etc/kamailio/kamailio.cfg"
 DEEPEST = 20  # includes in includes
@@ -24,11 +28,18 @@ MANY = 8  # workers, where none are set: Kamailio takes `children`, whose defaul
 _DIRECTIVE = re.compile(r"\s*#!(\w+)\s*(.*)")
 _SUBST = re.compile(r'"(?P<by>.)(?P<name>.+?)(?P=by)(?P<text>.*?)(?P=by)\w*"')
 _INCLUDE = re.compile(r'\s*(?:include_file|import_file)\s+"?([^"\s]+)"?')
-_NUMBER = re.compile(r"\s*(children|tcp_children|socket_workers|tls_threads_mode)\s*=\s*(\d+)")
+_NUMBER = re.compile(r"\s*(children|tcp_children|socket_workers|tls_threads_mode)\s*=\s*(\w+)")
 _LISTEN = re.compile(r'\s*listen\s*=\s*"?(\w+):(\S+?)"?(?:\s|$)')
 _MODPARAM = re.compile(r'\s*modparam\(\s*"tls"\s*,\s*"(\w+)"\s*,\s*"?([^")]*)"?\s*\)')
 _LOAD = re.compile(r'\s*loadmodule\s+"(?:.*/)?tls(?:\.so)?"')
-_PROFILE = re.compile(r"\s*(certificate|private_key)\s*=\s*(\S+)")
+_PROFILE = re.compile(r'\s*(certificate|private_key)\s*=\s*(?:"([^"]*)"|(\S+))')
+_TOKENS = re.compile(r'"(?:\\.|[^"\\\n])*"|^[ \t]*(?:#|//)[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL | re.MULTILINE)
+_COMPARISONS = {
+    "==": operator.eq, "!=": operator.ne, ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt,
+}  # fmt: skip
+_COMPARED = re.compile(r"(!)?\s*(?:defined\s+)?(\w+)(?:\s*(==|!=|>=|<=|>|<)\s*(\d+))?")
+# The same machine, by address or by socket.
+_LOCAL = re.compile(r"(?:postgres(?:ql)?://(?:[^@/]*@)?(?:127\.[\d.]+|localhost|\[::1\])?(?:[:/?]|$))")
 _VERSION = re.compile(r"version:\s*kamailio\s+(\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -42,6 +53,7 @@ class Layout:
     ones. `tcp`: the same of plain TCP sockets, by port."""
 
     loaded: bool = False
+    included: bool = False  # tls_listen.cfg
     numbers: dict[str, int] = field(default_factory=dict)
     modparams: dict[str, str] = field(default_factory=dict)
     tls: list[int | None] = field(default_factory=list)
@@ -56,15 +68,17 @@ class Layout:
 class Reader:
     """kamailio.cfg, line by line, as Kamailio's preprocessor would pass it on."""
 
-    def __init__(self, defined: Sequence[str] = ()) -> None:
-        self._defined = {name.partition("=")[0] for name in defined}
+    def __init__(self, defined: Sequence[str], version: Callable[[], Sequence[int]]) -> None:
+        """`version`: Kamailio's, for conditions that name it."""
+        self._defined = {name: text for name, _, text in (each.partition("=") for each in defined)}
+        self._version = version
         self.replaced: dict[str, str] = {}
 
     def lines(self, file: Path, depth: int = 0) -> Iterator[str]:
         """Those of the file and of what it includes. A file that cannot be read has none: Kamailio says so itself."""
         text = ""
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            text = file.read_text(encoding="utf-8")
+            text = _without_blocks(file.read_text(encoding="utf-8"))
         on = [True]
         for line in text.splitlines():
             if found := _DIRECTIVE.match(line):
@@ -76,23 +90,46 @@ class Reader:
                     yield from self.lines(file.parent / included[1], depth + 1)
 
     def _directive(self, word: str, rest: str, on: list[bool]) -> None:
-        name = rest.split(maxsplit=1)[0] if rest else ""
+        name, value = (*rest.split(maxsplit=1), "", "")[:2]
         if word in ("ifdef", "ifndef"):
             on.append((name in self._defined) == (word == "ifdef"))
+        elif word == "ifexp":
+            on.append(self._holds(rest))
         elif word == "else" and len(on) > 1:
             on[-1] = not on[-1]
         elif word == "endif" and len(on) > 1:
             on.pop()
         elif all(on) and word in ("define", "trydef", "redefine"):
-            self._defined.add(name)
+            self._defined[name] = value
         elif all(on) and word in ("subst", "substdef", "substdefs") and (found := _SUBST.match(rest)):
             self.replaced[found["name"]] = found["text"]
-            self._defined.add(found["name"])
+            self._defined[found["name"]] = found["text"]
+
+    def _holds(self, expression: str) -> bool:
+        """`NAME`, `!NAME`, `defined NAME`, `NAME >= 5008000`; what is more than that is taken to hold."""
+        found = _COMPARED.fullmatch(expression.strip().removeprefix("(").removesuffix(")").strip())
+        if not found:
+            return True
+        value = self._defined.get(found[2])
+        if found[2] == "KAMAILIO_VERSION":
+            major, minor, patch = (*self._version(), 0)[:3]
+            value = str(major * 1_000_000 + minor * 1_000 + patch)
+        if not found[3]:
+            return (value is not None) != bool(found[1])
+        return bool(value and value.isdecimal() and _COMPARISONS[found[3]](int(value), int(found[4])))
 
     def _with_replacements(self, line: str) -> str:
         for name, text in self.replaced.items():
             line = line.replace(name, text)
+        # A number by its name (`tcp_children=N`).
+        if (number := _NUMBER.match(line)) and (value := self._defined.get(number[2])):
+            return f"{number[1]}={value}"
         return line
+
+
+def _without_blocks(text: str) -> str:
+    """Without /* */, and not where that stands in a text or behind # or //; lines stay lines."""
+    return _TOKENS.sub(lambda found: "\n" * found[0].count("\n") if found[0].startswith("/*") else found[0], text)
 
 
 def read(lines: Iterator[str]) -> Layout:
@@ -100,10 +137,14 @@ def read(lines: Iterator[str]) -> Layout:
     layout, workers = Layout(), None
     for line in lines:
         if found := _NUMBER.match(line):
+            if not found[2].isdecimal():
+                continue
             if found[1] == "socket_workers":
                 workers = int(found[2])
             else:
                 layout.numbers[found[1]] = int(found[2])
+        elif found := _INCLUDE.match(line):
+            layout.included |= Path(found[1]).name == FRAGMENT
         elif found := _LISTEN.match(line):
             if found[1] == "tls":
                 layout.tls.append(workers)
@@ -118,11 +159,14 @@ def read(lines: Iterator[str]) -> Layout:
 
 
 def check(command: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Raises `LayoutError`. Nothing is checked of a Kamailio without TLS."""
-    file = Path(_option(command, "-f") or USUAL)
-    reader = Reader(_options(command, "-A"))
+    """Raises `LayoutError`. Nothing is checked of a Kamailio without tls_listen.cfg: its TLS is not this project's, and
+    one that only calls others needs no certificate; a line says so."""
+    file, version = Path(_option(command, "-f") or USUAL), cache(lambda: _version(command))
+    reader = Reader(_options(command, "-A"), version)
     layout = read(reader.lines(file))
-    if not layout.loaded:
+    if not layout.included:
+        if layout.tls:
+            print(f"warp-edge start: TLS without {FRAGMENT}: its layout is not checked", file=sys.stderr)
         return
     for name in ("certificate", "private_key"):
         if name in layout.modparams:
@@ -130,7 +174,7 @@ def check(command: Sequence[str], environment: Mapping[str, str]) -> None:
                 f'modparam("tls", "{name}") names the certificate: a renewed one would never be served; remove it, and'
                 " include tls_listen.cfg, whose tls.cfg is read again at every reload"
             )
-    threads = _version(command[0]) >= THREADS_FROM
+    threads = version() >= THREADS_FROM
     if threads and not layout.numbers.get("tls_threads_mode"):
         raise LayoutError(
             "this Kamailio has tls_threads_mode, and it is off: TLS connections are lost under load; write `#!define"
@@ -160,12 +204,15 @@ def _check_one_worker(layout: Layout, reload_port: str) -> None:
 
 
 def _check_database(environment: Mapping[str, str]) -> None:
-    mode = environment.get("PGSSLMODE", "")
-    if environment.get("WARP_ACL_DB_URL") and mode in ("require", "verify-ca", "verify-full"):
-        raise LayoutError(
-            f"PGSSLMODE is {mode}: libpq's TLS and module tls in one process fail at random; reach the database over a"
-            " Cloud SQL Auth Proxy in the pod (WARP_ACL_DB_URL to 127.0.0.1, PGSSLMODE=disable)"
-        )
+    url = environment.get("WARP_ACL_DB_URL", "")
+    # libpq's default is `prefer`: it speaks TLS with every server that can.
+    mode = environment.get("PGSSLMODE", "") or "prefer"
+    if not url or mode == "disable" or (mode in ("allow", "prefer") and _LOCAL.match(url)):
+        return
+    raise LayoutError(
+        f"PGSSLMODE is {mode}: libpq's TLS and module tls in one process fail at random; reach the database over a"
+        " Cloud SQL Auth Proxy in the pod (WARP_ACL_DB_URL to 127.0.0.1, PGSSLMODE=disable)"
+    )
 
 
 def _check_files(config: Path) -> None:
@@ -173,7 +220,7 @@ def _check_files(config: Path) -> None:
         text = config.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise LayoutError(f"{config} cannot be read ({_why(error)}); mount the stack's ConfigMap there") from None
-    pair = {found[1]: Path(found[2]) for found in map(_PROFILE.match, text.splitlines()) if found}
+    pair = {found[1]: Path(found[2] or found[3]) for found in map(_PROFILE.match, text.splitlines()) if found}
     for name in ("certificate", "private_key"):
         if name not in pair:
             raise LayoutError(f"{config} names no {name}; take the stack's tls.cfg")
@@ -195,16 +242,18 @@ def _check_files(config: Path) -> None:
         ) from None
 
 
-def _version(program: str) -> tuple[int, ...]:
-    try:
-        done = subprocess.run(
-            [program, "-v"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False
-        )
-    except (OSError, subprocess.SubprocessError):
-        return THREADS_FROM
-    found = _VERSION.search(done.stdout)
+def _version(command: Sequence[str]) -> tuple[int, ...]:
+    """Of the Kamailio in the command, which may stand behind another program (nice, tini, gosu): the first word that
+    is one. Words that are no programs, or do not end in time, are passed over."""
+    for program in (each for each in command if Path(each).name.startswith("kamailio") and not each.startswith("-")):
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            done = subprocess.run(
+                [program, "-v"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False
+            )
+            if found := _VERSION.search(done.stdout):
+                return tuple(int(each or 0) for each in found.groups())
     # One that does not say is somebody's own: taken for a new one.
-    return tuple(int(each or 0) for each in found.groups()) if found else THREADS_FROM
+    return THREADS_FROM
 
 
 def _options(command: Sequence[str], name: str) -> list[str]:

@@ -17,11 +17,10 @@ RPC_KEY: Final = "WARP_ACL_RPC_TOKEN"
 
 @dataclass(frozen=True)
 class Mounted:
-    """`protection`: the fragment of limits; `rpc_token`: of the Secret; `reload_port`: of the settings."""
+    """`protection`: the fragment of limits; `rpc_token`: of the Secret."""
 
     protection: str = ""
     rpc_token: str = field(default="", repr=False)
-    reload_port: int = 9064
 
 
 NOTHING: Final = Mounted()
@@ -44,7 +43,7 @@ class Cluster:
 
     def mounted(self) -> Mounted:
         """Raises `SandboxError` where the ConfigMap or the Secret does not exist."""
-        enforcement, tls = self.settings.enforcement, self.settings.tls
+        enforcement = self.settings.enforcement
         if enforcement is None:
             return NOTHING
         namespace = f"{self.name}/{self.settings.ingress.namespace}"
@@ -54,5 +53,4 @@ class Cluster:
         return Mounted(
             fragments.get(PROTECTION, b"").decode(),
             variables[RPC_KEY].decode(),
-            tls.reload_port if tls else NOTHING.reload_port,
         )

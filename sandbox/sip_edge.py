@@ -46,7 +46,6 @@ def of_stack(
         also_listen=tuple(_dedicated(outputs["ipInventory"], endpoints)),
         protection=mounted.protection,
         rpc_token=mounted.rpc_token,
-        reload_port=mounted.reload_port,
     )
 
 

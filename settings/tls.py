@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
-from settings.base import Domain, EachOnce, Line, Name, Port, Section, Text
+from settings.base import Domain, EachOnce, Line, Name, Section, Text
 from settings.problems import form, refuse, show
 from settings.rules import rule
 from settings.trunk_acl import Quantity
@@ -20,6 +20,9 @@ ISSUERS = {
     "letsEncrypt": ("https://acme-v02.api.letsencrypt.org/directory", "letsencrypt.org"),
     "google": ("https://dv.acme-v02.api.pki.goog/directory", "pki.goog"),
 }
+# The proxies' TCP port inside the cluster for reloads: WARP_TLS_RELOAD_PORT of kamailio/tls_listen.cfg, which keeps it
+# from the rest of Kamailio. One port in both places; a key here would open another one than the fragment guards.
+RELOAD_PORT = 9064
 MOST_NAMES = 100  # of one certificate: letsencrypt.org/docs/rate-limits, "Identifiers per Certificate"
 _A_URL = re.compile(r"https://[a-z0-9.-]+(:[0-9]{1,5})?(/[!-~]*)?")
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----\n?")
@@ -121,15 +124,17 @@ class Tls(Section):
     )
     name_servers: tuple[str, ...] = Field(
         (),
-        description="`address:port` of servers at which the renewer waits for the challenge, and at which a preview"
-        " checks DNSSEC; absent: the zone's own, and this machine's resolver",
+        description="`address:port` of the zone's authoritative servers, at which the renewer waits for the challenge;"
+        " absent: those that its NS records name",
+    )
+    resolvers: tuple[str, ...] = Field(
+        (),
+        description="`address:port` of resolvers, the first of which a preview asks about DNSSEC where there are CAA"
+        " records; absent: this machine's",
     )
     caa: Caa | None = Field(None, description="CAA records beside the names; absent: none are declared")
     secret: Name = Field("warp-tls", description="Secret with `tls.crt` and `tls.key`, which the proxies mount")
     name: Name = Field("warp-tls-renewer", description="name of the renewer's Deployment and ServiceAccount")
-    reload_port: Port = Field(
-        9064, description="the proxies' TCP port inside the cluster for reloads (`kamailio/tls_listen.cfg`)"
-    )
     cpu: Quantity = Field("20m", description="requested CPU")
     memory: Quantity = Field("128Mi", description="requested memory, and its limit")
 
@@ -181,9 +186,10 @@ class Tls(Section):
                 )
         return tuple(names) if isinstance(names, list) else names  # JSON's list, which a strict model takes no more
 
-    @rule
-    def _places(cls, name_servers: tuple[str, ...]) -> None:
-        for place in name_servers:
+    @field_validator("name_servers", "resolvers")
+    @classmethod
+    def _places(cls, places: tuple[str, ...]) -> tuple[str, ...]:
+        for place in places:
             host, _, port = place.rpartition(":")
             try:
                 ip_address(host.strip("[]"))
@@ -191,6 +197,7 @@ class Tls(Section):
                 host = ""
             if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
                 raise refuse(f"{show(place)} is not an address with a port", "write it as 192.0.2.1:53")
+        return places
 
     @rule
     def _the_ca_has_a_name(cls, caa: Caa | None, issuer: str | None = "letsEncrypt") -> None:

@@ -13,7 +13,7 @@ from settings.ingress import Ingress
 from settings.problems import config_key, refuse
 from settings.rules import Given, Rule
 from settings.secret_texts import TLS_DNS_TOKEN, TLS_HMAC_KEY
-from settings.tls import Tls
+from settings.tls import RELOAD_PORT, Tls
 from settings.trunk_acl import TrunkAcl
 
 if TYPE_CHECKING:
@@ -47,8 +47,11 @@ def _the_reload_port_is_free(
     taken |= {first + each for own in dedicated.values() for first in [own.target_port] for each in range(len(ROLES))}
     if trunk_acl.enforcement and trunk_acl.enforcement.reloader:
         taken.add(trunk_acl.enforcement.reloader.port)
-    if tls and tls.reload_port in taken:
-        raise refuse(f"port {tls.reload_port} of the pods is in use", "choose another tls.reloadPort")
+    if tls and RELOAD_PORT in taken:
+        raise refuse(
+            f"port {RELOAD_PORT} of the pods is in use; the proxies reload there (kamailio/tls_listen.cfg)",
+            "choose another port for what uses it: ingress, a dedicated customer, or trunkAcl.enforcement.reloader",
+        )
 
 
 def _a_renewer_runs_beside_the_reloader(tls: Tls | None, trunk_acl: TrunkAcl, database: Database) -> None:

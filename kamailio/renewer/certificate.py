@@ -7,18 +7,21 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from acme import crypto_util
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+RSA_BITS: Final = 2048
+
 
 def new_key(kind: str) -> str:
     """A key of that kind (`KEYS` of the configuration), PEM, not encrypted: Kamailio reads no other."""
-    key = ec.generate_private_key(ec.SECP256R1()) if kind == "ecdsaP256" else rsa.generate_private_key(65537, 2048)
+    key = ec.generate_private_key(ec.SECP256R1()) if kind == "ecdsaP256" else rsa.generate_private_key(65537, RSA_BITS)
     return key.private_bytes(Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
 
 
@@ -58,6 +61,13 @@ class Pair:
         """Unix time from which this part of its life is left."""
         return (self.ends - (self.ends - self.begins) * remaining).timestamp()
 
+    def is_of(self, kind: str) -> bool:
+        """Whether its key is of that kind, or a larger one."""
+        key = self.leaf.public_key()
+        if kind == "ecdsaP256":
+            return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
+        return isinstance(key, rsa.RSAPublicKey) and key.key_size >= RSA_BITS
+
     def lacks(self, names: Iterable[str]) -> list[str]:
         """The names that it is not for."""
         try:
@@ -75,7 +85,7 @@ def read(chain: bytes, key: bytes) -> Pair:
         raise ValueError("tls.crt is not a certificate chain in PEM") from None
     try:
         private = serialization.load_pem_private_key(key, password=None)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         raise ValueError("tls.key is not an unencrypted private key in PEM") from None
     same = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
     if private.public_key().public_bytes(*same) != certificates[0].public_key().public_bytes(*same):
@@ -83,7 +93,7 @@ def read(chain: bytes, key: bytes) -> Pair:
     for issued, issuer in itertools.pairwise(certificates):
         try:
             issued.verify_directly_issued_by(issuer)
-        except (ValueError, TypeError, InvalidSignature):
+        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
             raise ValueError(
                 f"tls.crt: {issuer.subject.rfc4514_string()} did not issue what stands before it"
             ) from None

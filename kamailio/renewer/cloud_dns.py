@@ -18,7 +18,8 @@ from kamailio.renewer.dns_host import TIMEOUT, TTL, DnsHost, Waits, ask, bare, q
 from kamailio.renewer.failures import Failure
 
 WRITES: Final = 8
-CONFLICTS: Final = (409, 412)
+# 404, of a change that deletes: the record set is gone by now ("'entity.change.deletions[0]' ... does not exist").
+CONFLICTS, GONE = (409, 412), 404
 # Google's libraries know this variable, too (cloud.google.com/compute/docs/metadata).
 METADATA: Final = "GCE_METADATA_HOST"
 TOKEN_PATH: Final = "/computeMetadata/v1/instance/service-accounts/default/token"  # noqa: S105
@@ -52,7 +53,7 @@ class CloudDnsHost(DnsHost):
             answer = self._ask("POST", f"{self._url}/changes", body)
             if answer.status_code < BAD_REQUEST:
                 return
-            if answer.status_code not in CONFLICTS:
+            if answer.status_code not in CONFLICTS and not (old and answer.status_code == GONE):
                 raise self._refused(f"a change of {name} TXT", answer)
             self._waits(random.uniform(0.05, 0.5))  # noqa: S311
         raise Failure("dns-host", f"{name}: another writer changes the TXT record again and again")

@@ -59,6 +59,11 @@ class Configuration:
     namespace: str
     secret: str
 
+    @property
+    def source(self) -> str:
+        """What the certificate is of: the directory, and the profile where one is asked for."""
+        return f"{self.directory} {self.profile}".rstrip()
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -5,6 +5,7 @@ The authoritative servers are asked themselves: no resolver's memory of "there i
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Final
 
@@ -18,7 +19,10 @@ import dns.rdatatype
 import dns.resolver
 
 from kamailio.reloader.environment import Endpoint
+from kamailio.renewer.dns_host import Waits
 from kamailio.renewer.failures import Failure
+
+log = logging.getLogger("renewer")
 
 ASK_SECONDS: Final = 5.0
 CHALLENGE: Final = "_acme-challenge"
@@ -30,14 +34,17 @@ def challenge_name(name: str, challenge_domain: str) -> str:
 
 
 class NameServers:
-    """Those of the configuration, or every zone's own."""
+    """Those of the configuration, or every zone's own, for one attempt. `waits(0)` is called before every question."""
 
-    def __init__(self, given: tuple[Endpoint, ...]) -> None:
-        self._given = given
+    def __init__(self, given: tuple[Endpoint, ...], waits: Waits) -> None:
+        self._given, self._waits = given, waits
         self._found: dict[str, list[list[Endpoint]]] = {}
+        # Each costs its time once, not once for every name.
+        self._silent: set[Endpoint] = set()
 
     def lacking(self, name: str, value: str) -> str:
-        """The first server that does not give the value, in words; empty: all do."""
+        """The first server that answers without the value, in words; empty: none does. Raises `Failure` where no
+        server answers; one that is silent beside others that do is logged: a CA asks the others as well."""
         for server, answer in self._answers(name, dns.rdatatype.TXT):
             found = {
                 b"".join(each.strings).decode(errors="replace")
@@ -63,26 +70,42 @@ class NameServers:
                 )
 
     def _answers(self, name: str, kind: dns.rdatatype.RdataType) -> Iterator[tuple[Endpoint, dns.message.Message]]:
-        """Of each server one answer, of the first of its addresses that gives one."""
+        """Of each server that answers one answer, of the first of its addresses that gives one. Raises `Failure` for a
+        server that gives an error, and where all are silent."""
+        answered, problem = False, f"the zone of {name} has no name servers"
         for addresses in [[each] for each in self._given] or self._authoritative(name):
-            problem = ""
+            refused = ""
             for server in addresses:
-                query = dns.message.make_query(name, kind, use_edns=0)
-                query.flags &= ~dns.flags.RD
+                if server in self._silent:
+                    continue
                 try:
-                    answer, _ = dns.query.udp_with_fallback(query, server.host, ASK_SECONDS, server.port)
+                    answer = self._asked(server, name, kind)
                 except (OSError, dns.exception.DNSException) as error:
                     problem = f"{server} does not answer for {name}: {error or type(error).__name__}"
+                    log.warning("%s; it is left out of this attempt if others answer", problem)
+                    self._silent.add(server)
                     continue
-                if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-                    problem = f"{server} answers {dns.rcode.to_text(answer.rcode())} for {name}"
-                    continue
-                yield server, answer
-                break
+                if answer.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+                    answered = True
+                    yield server, answer
+                    break
+                refused = f"{server} answers {dns.rcode.to_text(answer.rcode())} for {name}"
             else:
-                raise Failure("propagation", problem)
+                if refused:
+                    raise Failure("propagation", refused)
+        if not answered:
+            self._silent.clear()
+            raise Failure("propagation", problem)
+
+    def _asked(self, server: Endpoint, name: str, kind: dns.rdatatype.RdataType) -> dns.message.Message:
+        self._waits(0)
+        query = dns.message.make_query(name, kind, use_edns=0)
+        query.flags &= ~dns.flags.RD
+        answer, _ = dns.query.udp_with_fallback(query, server.host, ASK_SECONDS, server.port)
+        return answer
 
     def _authoritative(self, name: str) -> list[list[Endpoint]]:
+        self._waits(0)
         try:
             zone = dns.resolver.zone_for_name(name, lifetime=ASK_SECONDS * 2).to_text()
             if zone not in self._found:

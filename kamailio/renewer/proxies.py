@@ -7,6 +7,7 @@ files follow the Secret only after a minute or two (kubelet's sync period and ca
 
 from __future__ import annotations
 
+import itertools
 import logging
 import socket
 import ssl
@@ -28,19 +29,39 @@ log = logging.getLogger("renewer")
 
 HANDSHAKE_SECONDS: Final = 5.0
 RELOAD_SECONDS: Final = 15.0
-# Reloads of one proxy for one certificate, and what is between two of them, as a part of WARP_TLS_MOUNT_SECONDS. After
-# the last one there is a fault that reloads do not mend: once an hour from then on.
+# What is before each reload of one proxy for one certificate, as a part of WARP_TLS_MOUNT_SECONDS. After the last one
+# there is a fault that reloads do not mend, and there are no more. One that the proxy refuses, or does not answer, is
+# tried for longer, once an hour: a day.
 PAUSES: Final = (1.0, 0.5, 0.5, 1.0, 2.0, 5.0)
 HOUR: Final = 3600.0
+MOST_TRIES: Final = len(PAUSES) + 24
 
 
 @dataclass
 class _Known:
-    """A proxy: how often it was reloaded for the present certificate, and from when on it may be again."""
+    """A proxy: its reloads for the present certificate, tries, done or not, and the time of the next one."""
 
-    reloads: int = 0
-    not_before: float = 0.0
+    reloads: int
+    tries: int
+    not_before: float
     alert: bool = False
+
+    @property
+    def has_enough(self) -> bool:
+        """No reload will mend it."""
+        return self.reloads >= len(PAUSES) or self.tries >= MOST_TRIES
+
+    def tried(self, mount_seconds: float, *, done: bool) -> None:
+        """Another one, now."""
+        self.reloads, self.tries = self.reloads + done, self.tries + 1
+        pause = PAUSES[self.tries] * mount_seconds if self.tries < len(PAUSES) else HOUR
+        self.not_before = time.monotonic() + pause
+
+
+def spent(since: float, mount_seconds: float) -> int:
+    """Reloads that an earlier pod may have done of a certificate that has been in the Secret for so long; one is left
+    for what happened while there was no pod."""
+    return min(len(PAUSES) - 1, sum(each * mount_seconds < since for each in itertools.accumulate(PAUSES)))
 
 
 class Proxies:
@@ -49,7 +70,7 @@ class Proxies:
     def __init__(self, settings: Settings, status: RenewerStatus) -> None:
         self._settings, self._status = settings, status
         self._wanted: Pair | None = None
-        self._first = 0.0
+        self._first, self._spent = 0.0, 0
         self._known: dict[Endpoint, _Known] = {}
         self._changed = threading.Condition()
         self._ended = False
@@ -72,6 +93,7 @@ class Proxies:
             if self._wanted is not None and self._wanted.der == pair.der:
                 return
             self._wanted, self._known = pair, {}
+            self._spent = spent(since, self._settings.mount_seconds)
             self._first = time.monotonic() + max(0.0, self._settings.mount_seconds * PAUSES[0] - since)
             self._changed.notify()
 
@@ -87,8 +109,8 @@ class Proxies:
         with self._changed:
             wanted, known = self._wanted, self._known
         found, complete = resolve(self._settings.proxies)
+        # What it was reloaded for stays known: one that is not ready now and then is no new proxy.
         for where in known.keys() - found if complete else ():
-            del known[where]
             self._status.forget(str(where))
         late = [where for where in sorted(found, key=str) if not self._true(where, wanted, known)]
         self._status.proxies_late(late=bool(late))
@@ -98,36 +120,29 @@ class Proxies:
         served, problem = self._served(where)
         if wanted is None:
             return True
-        proxy = known.setdefault(where, _Known(not_before=self._first))
+        proxy = known.setdefault(where, _Known(self._spent, self._spent, self._first))
         if served == wanted.leaf:
-            proxy.reloads, proxy.alert = 0, False
-        elif time.monotonic() >= proxy.not_before:
-            return self._renewed(where, wanted, proxy, problem)
-        return proxy.reloads < len(PAUSES)
-
-    def _renewed(self, where: Endpoint, wanted: Pair, proxy: _Known, problem: str) -> bool:
-        """Reload it. False once it had enough of them."""
-        said = self._reload(where)
-        proxy.reloads += 1
-        pause = self._settings.mount_seconds * PAUSES[proxy.reloads] if proxy.reloads < len(PAUSES) else HOUR
-        proxy.not_before = time.monotonic() + pause
-        if not said:
-            served, problem = self._served(where)
-            if served == wanted.leaf:
-                log.info("%s serves the new certificate after %d reloads", where, proxy.reloads)
-                proxy.reloads, proxy.alert = 0, False
-                return True
-        words = said or problem or "it loaded its files, which are old ones"
-        if proxy.reloads < len(PAUSES):
-            log.info("%s does not serve the new certificate yet, reload %d: %s", where, proxy.reloads, words)
+            proxy.alert = False
             return True
-        (log.debug if proxy.alert else log.error)(
-            "ALERT %s does not serve the certificate of the Secret after %d reloads: %s; see its log, and whether it"
-            " mounts the Secret as a folder (subPath never follows)",
-            where,
-            proxy.reloads,
-            words,
-        )
+        if not proxy.has_enough and time.monotonic() >= proxy.not_before:
+            said = self._reload(where)
+            proxy.tried(self._settings.mount_seconds, done=not said)
+            if not said:
+                served, problem = self._served(where)
+                if served == wanted.leaf:
+                    log.info("%s serves the new certificate after %d reloads", where, proxy.reloads)
+                    return True
+            problem = said or problem
+            if proxy.tries < len(PAUSES):
+                log.info("%s does not serve the new certificate yet, reload %d: %s", where, proxy.tries, problem)
+        if proxy.tries < len(PAUSES):
+            return True
+        if not proxy.alert:
+            log.error(
+                "ALERT %s does not serve the certificate of the Secret after %d reloads: %s; see its log, and whether"
+                " it mounts the Secret as a folder (subPath never follows)",
+                where, proxy.reloads, problem or "it loaded its files, which are old ones",
+            )  # fmt: skip
         proxy.alert = True
         return False
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from josepy.errors import Error as JoseError
 from josepy.jwk import JWK, JWKEC
 from josepy.util import ComparableECKey
+
+from kamailio.renewer.failures import Cause
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,10 @@ class Order:
 class Record:
     """`key`: the account's, as JWK; `uri`: the account at `directory`, empty until it is registered.
 
-    `failures`: in a row; `not_before`: Unix time of the next attempt, so that a restart does not hasten it.
+    `failures`: in a row; `cause`: of the last one; `not_before`: Unix time of the next attempt, so that a restart does
+    not hasten it; `attempted`, `issued`: Unix times of the last attempt and success, 0: none; `successes`: each within
+    a week of the one before. `source`: what the certificate is of (`Configuration.source`), empty: unknown. `leftover`:
+    TXT names and values of an order that is over, to be removed.
     """
 
     key: Mapping[str, str] = field(repr=False)
@@ -40,12 +45,32 @@ class Record:
     order: Order | None = None
     failures: int = 0
     not_before: float = 0
+    cause: Cause | None = None
+    attempted: float = 0
+    issued: float = 0
+    successes: int = 0
+    source: str = ""
+    leftover: tuple[tuple[str, str], ...] = ()
 
     def at(self, directory: str) -> Record:
-        """The same key at that CA: account and order of another one do not count."""
+        """The same key at that CA: account, order and limits of another one do not count. Values that were published
+        for its order are left over."""
         if self.directory == directory:
             return self
-        return replace(self, directory=directory, uri="", order=None, failures=0, not_before=0)
+        return replace(
+            self, directory=directory, uri="", order=None, failures=0, not_before=0, cause=None, successes=0,
+            source=self.source or self.directory, leftover=self._published(),
+        )  # fmt: skip
+
+    def anew(self) -> Record:
+        """Another account; what is known of the certificate, and of how often there was one, stays."""
+        return replace(
+            new(), directory=self.directory, attempted=self.attempted, issued=self.issued, successes=self.successes,
+            source=self.source, leftover=self._published(),
+        )  # fmt: skip
+
+    def _published(self) -> tuple[tuple[str, str], ...]:
+        return (*self.leftover, *(self.order.published if self.order else ()))
 
     def json(self) -> bytes:
         """As `read` reads it."""
@@ -63,6 +88,12 @@ class Record:
             "order": order,
             "failures": self.failures,
             "notBefore": self.not_before,
+            "cause": self.cause,
+            "attempted": self.attempted,
+            "issued": self.issued,
+            "successes": self.successes,
+            "source": self.source,
+            "leftover": self.leftover,
         }
         return json.dumps(given, indent=1).encode()
 
@@ -93,6 +124,13 @@ def read(text: bytes) -> Record:
             ),
             failures=int(given["failures"]),
             not_before=float(given["notBefore"]),
+            cause=cause if (cause := given.get("cause")) in get_args(Cause) else None,
+            # Keys that an earlier version did not write.
+            attempted=float(given.get("attempted", 0)),
+            issued=float(given.get("issued", 0)),
+            successes=int(given.get("successes", 0)),
+            source=str(given.get("source", "")),
+            leftover=tuple((name, value) for name, value in given.get("leftover", ())),
         )
-    except (ValueError, TypeError, LookupError, AttributeError, JoseError):
+    except (ValueError, OverflowError, TypeError, LookupError, AttributeError, JoseError):
         raise ValueError("account.json is not what the renewer writes") from None

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Final
 
 from kamailio.reloader.status import Status
 from kamailio.renewer.certificate import Pair
 from kamailio.renewer.failures import CAUSES, Cause
+from kamailio.renewer.record import Record
 
 FAILURE: Final = "warp_tls_last_failure"
+LAST_ATTEMPT, LAST_SUCCESS = "warp_tls_last_attempt_seconds", "warp_tls_last_success_seconds"
 ATTEMPTS: Final = "warp_tls_attempts_total"
 
 
@@ -18,8 +19,8 @@ HELP: Final[Mapping[str, str]] = {
     "warp_tls_not_after_seconds": "gauge end of the certificate in the Secret, as Unix time",
     "warp_tls_not_before_seconds": "gauge begin of the certificate in the Secret, as Unix time",
     "warp_tls_served_not_after_seconds": "gauge end of the certificate that the proxy serves, as Unix time",
-    "warp_tls_last_attempt_seconds": "gauge when a certificate was last applied for, as Unix time",
-    "warp_tls_last_success_seconds": "gauge when one was last issued, as Unix time",
+    LAST_ATTEMPT: "gauge when a certificate was last applied for, as Unix time",
+    LAST_SUCCESS: "gauge when one was last issued, as Unix time",
     ATTEMPTS: "counter certificates that were applied for, by result",
     FAILURE: "gauge 1 for the cause of what fails now; no line while nothing does",
     "warp_tls_reloads_total": "counter times that the proxy loaded its certificate on demand",
@@ -51,14 +52,15 @@ class RenewerStatus(Status):
         self.set("warp_tls_not_after_seconds", pair.ends.timestamp())
         self.set("warp_tls_not_before_seconds", pair.begins.timestamp())
 
-    def attempt(self) -> None:
-        """One begins."""
-        self.set("warp_tls_last_attempt_seconds", time.time())
+    def kept(self, record: Record) -> None:
+        """What the Secret knows of earlier attempts, also those of another pod."""
+        for name, value in ((LAST_ATTEMPT, record.attempted), (LAST_SUCCESS, record.issued)):
+            if value:
+                self.set(name, value)
 
     def issued(self) -> None:
-        """It ended with a certificate."""
+        """An attempt ended with a certificate."""
         self.add(ATTEMPTS, result="issued")
-        self.set("warp_tls_last_success_seconds", time.time())
 
     def failed(self) -> None:
         """It ended without."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dns.dnssec
@@ -37,7 +37,7 @@ class Server:
     def __init__(self) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
-        self.signed_by, self.parent, self.validates = KEY, [DS], False
+        self.signed_by, self.parent, self.validates, self.resolves = KEY, [DS], False, True
         self.asked: list[str] = []
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
@@ -62,7 +62,7 @@ class Server:
     def _answer(self, query: dns.message.Message) -> dns.message.Message:
         (question,) = query.question
         self.asked.append(dns.rdatatype.to_text(question.rdtype))
-        answer = dns.message.make_response(query)
+        answer = dns.message.make_response(query, recursion_available=self.resolves)
         if self.validates and self.signed_by is not KEY and not query.flags & dns.flags.CD:
             answer.set_rcode(dns.rcode.SERVFAIL)
         elif question.rdtype == dns.rdatatype.SOA and question.name == ZONE:
@@ -129,8 +129,28 @@ def test_without_an_answer_it_is_advice_and_no_refusal(monkeypatch: pytest.Monke
     assert "could not be looked at (127.0.0.1: " in dns_chain.look("ringer.tel", [place])
 
 
+def test_the_zone_s_own_server_which_has_no_ds_records_is_not_taken_for_a_resolver(server: Server) -> None:
+    server.parent, server.resolves = [], False
+    assert "127.0.0.1 is no resolver, see tls.resolvers" in dns_chain.look("ringer.tel", [server.place])
+
+
+def test_the_renewer_s_name_servers_are_not_asked_about_the_chain(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are authoritative; here this machine's resolver is asked, which is another one."""
+    asked: list[Sequence[str]] = []
+
+    def look(_: str, resolvers: Sequence[str]) -> str:
+        asked.append(resolvers)
+        return ""
+
+    monkeypatch.setattr(dns_chain, "look", look)
+    declare(with_tls(AT_CLOUD_DNS | {"caa": {"accountUris": [ACCOUNT]}, "nameServers": [server.place]}))
+    assert asked == [()]
+
+
 def test_a_stack_with_caa_records_looks_before_it_declares_anything(server: Server) -> None:
-    tls = AT_CLOUD_DNS | {"caa": {"accountUris": [ACCOUNT]}, "nameServers": [server.place]}
+    tls = AT_CLOUD_DNS | {"caa": {"accountUris": [ACCOUNT]}, "resolvers": [server.place]}
     edge = declare(with_tls(tls))
     assert any(each.inputs.get("type") == "CAA" for each in edge.resources)
     server.signed_by = OTHER
@@ -138,13 +158,29 @@ def test_a_stack_with_caa_records_looks_before_it_declares_anything(server: Serv
         declare(with_tls(tls))
 
 
+def test_the_preview_says_which_cas_are_locked_out(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", said.append)
+    caa: dict[str, list[str]] = {"accountUris": [ACCOUNT]}
+    declare(with_tls(AT_CLOUD_DNS | {"caa": caa, "resolvers": [server.place]}))
+    assert said == [
+        "CAA: no CA but letsencrypt.org can issue certificates, and no CA can issue wildcard certificates for any name"
+        " of ringer.tel, the web site's too; list other CAs in tls.caa.others and tls.caa.wildcards"
+        " (docs/certificates.md)"
+    ]
+    said.clear()
+    caa |= {"others": ["pki.goog"], "wildcards": ["pki.goog"]}
+    declare(with_tls(AT_CLOUD_DNS | {"caa": caa, "resolvers": [server.place]}))
+    assert said == []
+
+
 def test_a_stack_without_caa_records_asks_nobody(server: Server) -> None:
-    declare(with_tls(AT_CLOUD_DNS | {"nameServers": [server.place]}))
+    declare(with_tls(AT_CLOUD_DNS | {"resolvers": [server.place]}))
     assert server.asked == []
 
 
 def test_the_stack_of_the_shared_names_publishes_and_looks_as_well(server: Server) -> None:
-    tls = AT_CLOUD_DNS | {"caa": {"accountUris": [ACCOUNT]}, "nameServers": [server.place]}
+    tls = AT_CLOUD_DNS | {"caa": {"accountUris": [ACCOUNT]}, "resolvers": [server.place]}
     config = changed(written_config("global"), ("warp-edge:tls",), tls)
     edge = declare_global(config)
     (caa,) = [data for (name, type_), data in record_sets(edge).items() if (name, type_) == ("ringer.tel", "CAA")]
@@ -156,7 +192,7 @@ def test_the_stack_of_the_shared_names_publishes_and_looks_as_well(server: Serve
 
 
 def test_a_region_below_the_domain_has_no_caa_record_and_asks_nobody(server: Server) -> None:
-    tls = AT_CLOUD_DNS | {"caa": {"accountUris": [ACCOUNT]}, "nameServers": [server.place]}
+    tls = AT_CLOUD_DNS | {"caa": {"accountUris": [ACCOUNT]}, "resolvers": [server.place]}
     config = changed(with_tls(tls), ("warp-edge:dns", "scope"), "region")
     edge = declare(changed(config, ("warp-edge:dns", "zone", "manage"), True))
     assert not [each for each in edge.resources if each.inputs.get("type") == "CAA"]

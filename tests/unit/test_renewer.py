@@ -20,9 +20,10 @@ from kamailio.reloader.environment import Endpoint, SettingError
 from kamailio.renewer import certificate, proxies, record
 from kamailio.renewer.configuration import Settings
 from kamailio.renewer.failures import CAUSES, Failure
+from kamailio.renewer.patience import GROWTH, LONGEST_PAUSE
 from kamailio.renewer.proxies import Proxies
-from kamailio.renewer.secret import Content
-from kamailio.renewer.service import GROWTH, LONGEST_PAUSE, Service
+from kamailio.renewer.secret import ChangedError, Content
+from kamailio.renewer.service import Service
 from kamailio.renewer.status import HELP, RenewerStatus
 from tests.stacks import ROOT
 
@@ -30,7 +31,7 @@ NAMES = ["ringer.tel", "sip.ringer.tel"]
 GIVEN: dict[str, Any] = {
     "directory": "https://acme-v02.api.letsencrypt.org/directory",
     "contact": ["mailto:noc@example.com"],
-    "key": "rsa2048",
+    "key": "ecdsaP256",
     "names": NAMES,
     "renewAtRemaining": 0.33,
     "dns": {"host": "gandi", "api": "https://api.gandi.net/v5", "zone": "ringer.tel"},
@@ -51,8 +52,8 @@ def settings(folder: Path, given: Mapping[str, Any] = GIVEN, **environment: str)
     return Settings.read({**ENVIRONMENT, "WARP_TLS_CONFIG": str(file), **environment})
 
 
-def pair(*names: str) -> certificate.Pair:
-    issued = trustme.CA().issue_cert(*(names or NAMES))
+def pair(*names: str, **given: Any) -> certificate.Pair:
+    issued = trustme.CA().issue_cert(*(names or NAMES), **given)
     return certificate.read(b"".join(each.bytes() for each in issued.cert_chain_pems), issued.private_key_pem.bytes())
 
 
@@ -154,9 +155,13 @@ def test_names_are_compared_and_the_rest_of_a_life_is_counted() -> None:
 def test_a_record_is_read_as_it_was_written_and_is_another_ca_s_without_account_and_order() -> None:
     order = record.Order("https://ca/order/1", {"finalize": "https://ca/f"}, "PEM", tuple(NAMES), (("a", "b"),))
     kept = replace(record.new(), directory="https://ca", uri="https://ca/1", order=order, failures=2, not_before=3.5)
+    kept = replace(kept, cause="caa", attempted=1.5, issued=2.5, successes=3, leftover=(("c", "d"),))
     assert record.read(kept.json()) == kept
     assert kept.at("https://ca") == kept
-    assert kept.at("https://other") == record.Record(key=kept.key, directory="https://other")
+    assert kept.at("https://other") == record.Record(
+        key=kept.key, directory="https://other", attempted=1.5, issued=2.5,
+        source="https://ca", leftover=(("c", "d"), ("a", "b")),
+    )  # fmt: skip
     assert "PEM" not in repr(kept)
     assert kept.key["d"] not in repr(kept)
     for wrong in (b"", b"{}", b'{"key": {"kty": "RSA"}}'):
@@ -168,13 +173,17 @@ def test_a_record_is_read_as_it_was_written_and_is_another_ca_s_without_account_
 
 
 class FakeSecret:
+    """Every write is a version; one of another version than it was made for is refused, as by Kubernetes."""
+
     def __init__(self) -> None:
         self.name, self.data, self.written = "a/b", dict[str, bytes](), list[dict[str, Any]]()
 
     def read(self) -> Content:
-        return Content("1", dict(self.data))
+        return Content(str(len(self.written)), dict(self.data))
 
     def write(self, data: dict[str, bytes], version: str) -> Content:
+        if version != str(len(self.written)):
+            raise ChangedError("secret", "it was changed meanwhile")
         self.written.append(data)
         self.data |= data
         return self.read()
@@ -298,6 +307,7 @@ def test_metrics_are_read_as_prometheus_reads_them_and_a_cause_goes_with_its_fai
     status.proxies_late(late=True)
     status.add("warp_tls_reloads_total", proxy='a"b\\c')
     status.issued()
+    status.kept(replace(record.new(), attempted=1e9, issued=2e9))
     families = {each.name: each for each in text_string_to_metric_families(status.text())}
     assert {each.type for each in families.values()} <= {"gauge", "counter"}
     assert {each.labels["cause"] for each in families["warp_tls_last_failure"].samples} == {"propagation", "proxy"}
@@ -305,6 +315,8 @@ def test_metrics_are_read_as_prometheus_reads_them_and_a_cause_goes_with_its_fai
     assert {each.labels["result"]: each.value for each in families["warp_tls_attempts"].samples} == {
         "issued": 1, "failed": 0,
     }  # fmt: skip
+    assert families["warp_tls_last_attempt_seconds"].samples[0].value == 1e9
+    assert families["warp_tls_last_success_seconds"].samples[0].value == 2e9
     status.cause(None)
     assert 'cause="proxy"' in status.text()
     assert 'cause="propagation"' not in status.text()
@@ -342,20 +354,57 @@ def looked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tup
     return make
 
 
-def test_a_proxy_that_never_follows_is_reloaded_a_few_times_and_then_once_an_hour(
-    looked: Callable[..., tuple[Proxies, list[float], list[float]]], caplog: pytest.LogCaptureFixture
+def test_a_proxy_that_never_follows_is_reloaded_six_times_and_then_left_alone(
+    looked: Callable[..., tuple[Proxies, list[float], list[float]]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Each reload costs it memory for ever."""
+    """Each reload costs it memory for ever. One that is not ready now and then is no new proxy."""
     thread, reloads, now = looked(pair())
+    here = {Endpoint("10.0.0.2", 9064)}
     thread.want(pair(), since=0)
-    for _ in range(2 * 720):
+    for number in range(2 * 1440):
+        monkeypatch.setattr(proxies, "resolve", lambda _, n=number: (here if n % 10 else set(), True))
         thread.turn()
-        now[0] += 5
-    assert reloads[0] == 1060, "its files cannot be there earlier"
-    assert len([each for each in reloads if each < 1000 + 900]) == 6
-    assert len(reloads) == 7
+        now[0] += 30
+    assert reloads[0] >= 1060, "its files cannot be there earlier"
+    assert len(reloads) == 6
     assert caplog.text.count("ALERT 10.0.0.2:9064 does not serve the certificate of the Secret") == 1
     assert 'warp_tls_last_failure{cause="proxy"} 1' in thread._status.text()
+
+
+def test_a_renewer_that_begins_again_and_again_has_no_six_reloads_more(
+    looked: Callable[..., tuple[Proxies, list[float], list[float]]],
+) -> None:
+    served, wanted, counted = pair(), pair(), []
+    for since in (600.0, 1200.0, 1e9):
+        thread, reloads, now = looked(served)
+        thread.want(wanted, since=since)
+        for _ in range(200):
+            thread.turn()
+            now[0] += 30
+        counted.append(len(reloads))
+    assert counted == [1, 1, 1]
+
+
+def test_a_proxy_that_refuses_is_tried_for_a_day(
+    looked: Callable[..., tuple[Proxies, list[float], list[float]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it refuses costs it nothing."""
+    thread, _, now = looked(pair())
+    tries: list[float] = []
+
+    def refuse(*_: object) -> str:
+        tries.append(now[0])
+        return "no answer"
+
+    monkeypatch.setattr(Proxies, "_reload", refuse)
+    thread.want(pair(), since=0)
+    for _ in range(2 * 2880):
+        thread.turn()
+        now[0] += 30
+    assert len(tries) == proxies.MOST_TRIES
+    assert 20 * 3600 < tries[-1] - tries[0] < 30 * 3600
 
 
 def test_a_proxy_that_serves_the_certificate_is_never_reloaded(

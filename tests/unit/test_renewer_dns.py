@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import dns.exception
+import dns.query
 import pytest
 
 from kamailio.reloader.environment import Endpoint
@@ -88,7 +90,10 @@ class CloudZone:
         self.before_change()
         self.changes.append(body)
         for each in body["deletions"]:
-            if self.sets.get((each["name"], each["type"])) != each:
+            if (each["name"], each["type"]) not in self.sets:
+                words = f"The 'entity.change.deletions[0]' resource named '{each['name']} (TXT)' does not exist."
+                return 404, {}, {"error": {"message": words}}
+            if self.sets[each["name"], each["type"]] != each:
                 return 412, {}, {"error": {"message": "Precondition not met for 'entity.change.deletions[0]'"}}
         for each in body["additions"]:
             if (each["name"], each["type"]) in self.sets and not body["deletions"]:
@@ -153,6 +158,20 @@ def test_a_change_that_came_too_late_is_made_again_from_what_is_there(
     zone.before_change = another_writer
     host.add(NAME, OURS)
     assert host.values(NAME) == [*theirs, "YW5vdGhlcg", OURS]
+
+
+def test_a_record_set_that_went_meanwhile_is_made_anew(cloud: tuple[CloudZone, CloudDnsHost, Clock]) -> None:
+    """404: another writer took its value away, which was the last one."""
+    zone, host, _ = cloud
+    zone.put(THEIRS)
+
+    def another_writer() -> None:
+        zone.before_change = lambda: None
+        zone.sets.clear()
+
+    zone.before_change = another_writer
+    host.add(NAME, OURS)
+    assert host.values(NAME) == [OURS]
 
 
 def test_a_writer_who_is_always_faster_is_told_and_not_fought_for_ever(
@@ -279,23 +298,54 @@ def name_server(records: list[ZoneData]) -> Iterator[Endpoint]:
         server.stop()
 
 
+def servers(*given: Endpoint) -> NameServers:
+    return NameServers(given, lambda _: None)
+
+
 def test_a_value_is_there_when_every_server_gives_it() -> None:
     with name_server(zone(THEIRS, OURS)) as first, name_server(zone(THEIRS)) as second:
-        assert NameServers((first,)).lacking(NAME, OURS) == ""
-        assert NameServers((first, second)).lacking(NAME, OURS) == (
-            f"{second} has 1 TXT values for {NAME}, not this one"
-        )
+        assert servers(first).lacking(NAME, OURS) == ""
+        assert servers(first, second).lacking(NAME, OURS) == f"{second} has 1 TXT values for {NAME}, not this one"
     with name_server(zone()) as empty:
-        assert "has 0 TXT values" in NameServers((empty,)).lacking(NAME, OURS)
+        assert "has 0 TXT values" in servers(empty).lacking(NAME, OURS)
     with pytest.raises(Failure, match="does not answer"):
-        NameServers((empty,)).lacking(NAME, OURS)
+        servers(empty).lacking(NAME, OURS)
+
+
+def test_a_server_that_is_silent_is_asked_once_and_holds_nothing_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A CA asks the others as well. Where all are silent, nothing is known, and they are asked again."""
+    dead, steps, silences = Endpoint("127.0.0.1", 9), list[float](), list[int]()
+    ask = dns.query.udp_with_fallback
+
+    def asked(query: Any, host: str, seconds: float, port: int) -> Any:
+        if port == dead.port:
+            silences.append(port)
+            raise dns.exception.Timeout
+        return ask(query, host, seconds, port)
+
+    monkeypatch.setattr(dns.query, "udp_with_fallback", asked)
+    with name_server(zone(OURS)) as good:
+        found = NameServers((dead, good), steps.append)
+        for _ in range(5):
+            assert found.lacking(NAME, OURS) == ""
+            assert "has 1 TXT values" in found.lacking(NAME, THEIRS)
+        assert len(silences) == 1
+        assert steps == [0] * 11, "a sign of life before each question"
+        assert caplog.text.count(f"{dead} does not answer for {NAME}") == 1
+        alone = servers(dead)
+        for _ in range(2):
+            with pytest.raises(Failure, match="does not answer"):
+                alone.lacking(NAME, OURS)
+        assert len(silences) == 3
 
 
 def test_a_challenge_that_is_not_delegated_as_configured_is_told_with_the_record_to_publish() -> None:
     target = challenge_name("ringer.tel", "acme.example.net")
     with name_server(zone(cname=target)) as server:
-        NameServers((server,)).delegated("ringer.tel", target)
+        servers(server).delegated("ringer.tel", target)
         with pytest.raises(Failure, match=r"has no `_acme-challenge.ringer.tel CNAME other.` \(but ringer.tel.acme"):
-            NameServers((server,)).delegated("ringer.tel", "other")
+            servers(server).delegated("ringer.tel", "other")
     with name_server(zone()) as server, pytest.raises(Failure, match="but nothing"):
-        NameServers((server,)).delegated("ringer.tel", target)
+        servers(server).delegated("ringer.tel", target)

@@ -31,6 +31,7 @@ class Pod:
     def __init__(self, folder: Path, certificate: Path) -> None:
         self.folder, self.environment = folder, dict[str, str]()
         self.options: list[str] = []
+        self.wrapper: list[str] = []
         (folder / "warp").mkdir()
         for name, text in fragments(TLS_FRAGMENTS).items():
             (folder / "warp" / name).write_text(text)
@@ -43,7 +44,9 @@ class Pod:
         program.write_text(f"#!/bin/sh\necho 'version: kamailio {version} (x86_64/linux)'\n")
         program.chmod(0o755)
         try:
-            tls_layout.check([str(program), "-DD", "-E", "-f", str(file), *self.options], self.environment)
+            tls_layout.check(
+                [*self.wrapper, str(program), "-DD", "-E", "-f", str(file), *self.options], self.environment
+            )
         except tls_layout.LayoutError as error:
             return str(error)
         return ""
@@ -55,6 +58,7 @@ def pod(tmp_path: Path, issued: Path) -> Pod:
 
 
 THREADS = "#!define WARP_TLS_THREADS\n"
+IFEXP = f"#!ifexp KAMAILIO_VERSION >= 5008000\n{THREADS}#!endif\n"
 
 
 @pytest.mark.parametrize(
@@ -66,6 +70,14 @@ THREADS = "#!define WARP_TLS_THREADS\n"
         ("tcp_children=8\n" + THREADS + PLAIN + INCLUDE, FIRST_WITH_THREADS),
         ("tcp_children=8\n" + THREADS + PLAIN + INCLUDE, NEW),
         ("tcp_children=8\nlisten=tcp:10.0.0.1:5060\n", OLD),
+        (IFEXP + PLAIN + INCLUDE, OLD),
+        (IFEXP + PLAIN + INCLUDE, NEW),
+        (f"#!define A\n#!ifdef A\n{IFEXP}#!endif\n" + INCLUDE, OLD),
+        ('/* of before:\nmodparam("tls", "certificate", "/x")\nlisten=tls:1.2.3.4:5061 */\n' + INCLUDE, OLD),
+        ('modparam("a", "b", "/*")\n# /*\n' + INCLUDE + "/* */\n", OLD),
+        (INCLUDE + "#!define N 1\ntcp_children=N\n", OLD),
+        ('loadmodule "tls.so"\ntcp_children=8\n', OLD),
+        ('loadmodule "tls.so"\nlisten=tls:10.0.0.1:5061\nmodparam("tls", "certificate", "/x.pem")\n', NEW),
         ("#!ifdef NOT_DEFINED\ntcp_children=8\nlisten=tls:10.0.0.1:5061\n#!else\n" + INCLUDE + "#!endif\n", OLD),
     ],
 )
@@ -81,8 +93,8 @@ def test_the_documented_layouts_are_started(pod: Pod, configuration: str, versio
         (INCLUDE + "#!define MANY\n#!ifdef MANY\ntcp_children=4\n#!endif\n", OLD, "4 workers serve TLS"),
         ("socket_workers=1\nlisten=tls:10.0.0.1:5063\n" + INCLUDE, OLD, "2 workers serve TLS"),
         ("socket_workers=1\n" + INCLUDE, OLD, "2 workers serve TLS"),
-        ('loadmodule "tls.so"\nenable_tls=yes\nlisten=tls:10.0.0.1:5061\n', OLD, "8 workers serve TLS"),
-        ('loadmodule "tls"\nchildren=1\nlisten=tls:10.0.0.1:5061\n', OLD, "no port for reloads"),
+        (INCLUDE + "#!define N 8\ntcp_children=N\n", OLD, "8 workers serve TLS"),
+        (f"#!ifexp KAMAILIO_VERSION >= 5008000\n{THREADS}#!endif\n" + INCLUDE + "tcp_children=2\n", OLD, "2 workers"),
         ('#!substdef "!WARP_TLS_RELOAD_PORT!9065!g"\n' + INCLUDE, OLD, "no port for reloads"),
         (PLAIN + INCLUDE, NEW, "write `#!define WARP_TLS_THREADS`"),
         (PLAIN + INCLUDE, FIRST_WITH_THREADS, "write `#!define WARP_TLS_THREADS`"),
@@ -99,12 +111,40 @@ def test_a_definition_of_the_command_line_counts(pod: Pod) -> None:
     assert pod.refusal(PLAIN + INCLUDE, NEW) == ""
 
 
-def test_two_tls_libraries_in_one_process_are_not_started(pod: Pod) -> None:
-    pod.environment = {"WARP_ACL_DB_URL": "postgres://u:secret@10.0.0.9/warp", "PGSSLMODE": "verify-ca"}
+@pytest.mark.parametrize(
+    ("host", "mode", "refused"),
+    [
+        ("10.0.0.9", "verify-ca", True), ("10.0.0.9", "", True), ("10.0.0.9", "prefer", True),
+        ("10.0.0.9", "disable", False), ("127.0.0.1:5432", "", False), ("127.0.0.1", "require", True),
+        ("localhost", "prefer", False), ("localhost.example.net", "", True),
+    ],
+)  # fmt: skip
+def test_two_tls_libraries_in_one_process_are_not_started(pod: Pod, host: str, mode: str, refused: bool) -> None:
+    """libpq speaks TLS of itself with a server that can, unless that is the same machine."""
+    pod.environment = {"WARP_ACL_DB_URL": f"postgres://u:secret@{host}/warp"} | ({"PGSSLMODE": mode} if mode else {})
     words = pod.refusal(INCLUDE)
-    assert "PGSSLMODE is verify-ca" in words
+    assert (f"PGSSLMODE is {mode or 'prefer'}" in words) == refused
+    assert bool(words) == refused
     assert "secret" not in words
-    pod.environment["PGSSLMODE"] = "disable"
+
+
+def test_tls_without_the_fragment_is_said_and_started(pod: Pod, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pod.refusal('loadmodule "tls.so"\nlisten=tls:10.0.0.1:5061\n') == ""
+    assert "TLS without tls_listen.cfg: its layout is not checked" in capsys.readouterr().err
+
+
+def test_a_kamailio_behind_another_program_is_the_one_that_is_asked(pod: Pod) -> None:
+    pod.wrapper = ["/usr/bin/env", "-i"]
+    assert pod.refusal(PLAIN + INCLUDE, OLD) == ""
+    assert "2 workers serve TLS" in pod.refusal(INCLUDE + "tcp_children=2\n", OLD)
+
+
+def test_quoted_paths_of_the_profiles_are_paths(pod: Pod, issued: Path) -> None:
+    text = pod.profiles.read_text()
+    for name in ("tls.crt", "tls.key"):
+        text = text.replace(f"{issued}/{name}", f'"{issued}/{name}"')
+    assert text.count('"') >= 4
+    pod.profiles.write_text(text)
     assert pod.refusal(INCLUDE) == ""
 
 

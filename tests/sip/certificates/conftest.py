@@ -27,7 +27,8 @@ def quick(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> 
     monkeypatch.setattr(issuing, "LONGEST_LOOK", 0.05)
     monkeypatch.setattr(authority, "FIRST_LOOK", 0.05)
     monkeypatch.setattr(gandi, "APART", (0.005, 0.05))
-    monkeypatch.setattr("kamailio.renewer.service.GROWTH", 1.0)
+    monkeypatch.setattr("kamailio.renewer.patience.GROWTH", 1.0)
+    monkeypatch.setattr("kamailio.renewer.patience.RESTS", (0.1,))
     monkeypatch.setattr("acme.client.time", SimpleNamespace(sleep=lambda _: time.sleep(0.05)))
 
 
