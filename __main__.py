@@ -100,9 +100,16 @@ def build(settings: Settings, before: Record, on_failure: pulumi.ErrorHook | Non
     def trunk_acl(*after: pulumi.Resource) -> TrunkAclSchema | None:
         if not settings.trunk_acl.manage:
             return None
-        only = checked.admission is not None
+        admitted = checked.admission or Admission()
         return TrunkAclSchema(
-            "trunk-acl", settings, database, checked.files, dedicated=dedicated, files_only=only, after=after
+            "trunk-acl",
+            settings,
+            database,
+            checked.files,
+            dedicated=dedicated,
+            files_only=bool(admitted.ranges),
+            closes=admitted.closes,
+            after=after,
         )
 
     ingress, acl = _ingress_and_acl(replace(way, admission=checked.admission), in_cluster, trunk_acl)

@@ -17,6 +17,7 @@ STACK = {
     "gateway": "label matchers of the NAT gateway's metrics",
     "database": "Cloud SQL's id of the instance, `project:instance`",
     "checks": "ids of the uptime checks",
+    "uptime_window": "for how long a location's last result stands: two periods of the checks",
     "egress": "addresses that the gateway may have",
     "ports_of_a_vm": "ports that one VM can have at most",
     "ports_of_the_pool": "ports of all active addresses",

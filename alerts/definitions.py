@@ -12,13 +12,23 @@ _NAT = 'monitored_resource="nat_gateway",$gateway'
 _SQL = 'monitored_resource="cloudsql_database",database_id="$database"'
 _UP = f"cloudsql_googleapis_com:database_up{{{_SQL}}}"
 _LAG = f"cloudsql_googleapis_com:database_replication_replica_lag{{{_SQL}}}"
-# Of unknown sources: what was answered with 403, and what is no longer answered.
-_STRANGERS = (
-    "(sum(rate(warp_acl_rejected_total{{$pods}}[{0}]{1})) + (sum(rate(warp_acl_silenced_total{{$pods}}[{0}]{1}))"
-    " or vector(0)))"
-)
+
+
+def _strangers(window: str) -> str:
+    """Requests of unknown sources per second: what was answered with 403, and what is no longer answered."""
+    answered, silenced = (f"sum(rate(warp_acl_{each}_total{{$pods}}{window}))" for each in ("rejected", "silenced"))
+    return f"({answered} + ({silenced} or vector(0)) or {silenced})"
+
+
+# An attack becomes usual only when it lasted a day; the mean of a day would have an attack of an hour in it.
+_A_DAY_AGO, _HALF_A_DAY_AGO = _strangers("[1h] offset 1d"), _strangers("[1h] offset 12h")
+_USUAL = f"({_A_DAY_AGO} < {_HALF_A_DAY_AGO} or {_HALF_A_DAY_AGO} or {_A_DAY_AGO} or vector(0))"
+_NO_TABLE = "warp_acl_no_table_total{$pods}"
 _LIMITED = "warp_acl_limited_total{$pods}"
 _NOT_AFTER, _NOT_BEFORE = "max(warp_tls_not_after_seconds{$pods})", "max(warp_tls_not_before_seconds{$pods})"
+_SEEN_FROM, _SEEN_UNTIL = (
+    f"max by (target) (warp_sip_probe_not_{each}_seconds{{$pods}})" for each in ("before", "after")
+)
 
 ALERTS: tuple[Alert, ...] = (
     # Egress
@@ -74,8 +84,8 @@ ALERTS: tuple[Alert, ...] = (
         Part.INGRESS,
         CRITICAL,
         "An ingress address takes no TCP connection from several places in the world.",
-        "count by (check_id) (monitoring_googleapis_com:uptime_check_check_passed"
-        '{monitored_resource="uptime_url",check_id=~"$checks"} == 0) > $uptimeLocations',
+        "count by (check_id) (last_over_time(monitoring_googleapis_com:uptime_check_check_passed"
+        '{monitored_resource="uptime_url",check_id=~"$checks"}[$uptime_window]) == 0) > $uptimeLocations',
         hold=60,
         threshold="uptimeLocations",
     ),
@@ -96,6 +106,15 @@ ALERTS: tuple[Alert, ...] = (
         hold=300,
     ),
     Alert(
+        "SipProbeNotSent",
+        Part.PROBER,
+        ERROR,
+        "The SIP prober cannot send to one of its targets: whether calls are answered there is not known.",
+        "max by (target, transport) (warp_sip_probe_configured{$pods})"
+        " unless max by (target, transport) (warp_sip_probe_success{$pods})",
+        hold=300,
+    ),
+    Alert(
         "NameMoved",
         Part.PROBER,
         CRITICAL,
@@ -110,6 +129,23 @@ ALERTS: tuple[Alert, ...] = (
         CRITICAL,
         "The certificate has less of its life left than renewal would have allowed.",
         f"100 * ({_NOT_AFTER} - time()) / ({_NOT_AFTER} - {_NOT_BEFORE}) < $certificatePercent",
+        hold=3600,
+        threshold="certificatePercent",
+    ),
+    Alert(
+        "RenewerMissing",
+        Part.CERTIFICATE,
+        ERROR,
+        "The renewer reports no certificate: it does not run, or never got one. Nothing is renewed.",
+        "absent(warp_tls_not_after_seconds{$pods})",
+        hold=900,
+    ),
+    Alert(
+        "ServedCertificateNearEnd",
+        Part.PROBER,
+        CRITICAL,
+        "Clients get a certificate over TLS that has less of its life left than renewal would have allowed.",
+        f"100 * ({_SEEN_UNTIL} - time()) / ({_SEEN_UNTIL} - {_SEEN_FROM}) < $certificatePercent",
         hold=3600,
         threshold="certificatePercent",
     ),
@@ -152,7 +188,11 @@ ALERTS: tuple[Alert, ...] = (
         Part.TRUNK_ACL,
         CRITICAL,
         "A proxy answers 503 because it has no complete trunk ACL: nobody can call there.",
-        "sum by (proxy) (increase(warp_acl_no_table_total{$pods}[5m])) > 0",
+        # The first answers of a new proxy are no increase: its whole value counts. New is what was not there within an
+        # hour although a reloader led: after a gap nothing is new.
+        f"sum by (proxy) (increase({_NO_TABLE}[5m])) > 0"
+        f" or (max by (proxy) ({_NO_TABLE}) unless max by (proxy) (max_over_time({_NO_TABLE}[1h] offset 5m))) > 0"
+        " and on () sum(warp_acl_leading{$pods} offset 5m) > 0",
         hold=0,
     ),
     Alert(
@@ -162,6 +202,14 @@ ALERTS: tuple[Alert, ...] = (
         "A SIP proxy does not answer the reloader: no change reaches it.",
         "max by (proxy) (warp_acl_proxy_up{$pods}) < 1",
         hold=60,
+    ),
+    Alert(
+        "NoProxies",
+        Part.TRUNK_ACL,
+        CRITICAL,
+        "No SIP proxy is known to any reloader: none is ready, and no call is answered.",
+        "max(warp_acl_proxies{$pods}) < 1",
+        hold=120,
     ),
     Alert(
         "NoReloader",
@@ -176,8 +224,8 @@ ALERTS: tuple[Alert, ...] = (
         Part.TRUNK_ACL,
         WARNING,
         "Far more requests from unknown sources than usual: an attack, or a customer who is not in the trunk ACL.",
-        f"{_STRANGERS.format('5m', '')} > $rejectedFloor"
-        f" + $rejectedFactor * ({_STRANGERS.format('1d', ' offset 1h')} or vector(0))",
+        f"{_strangers('[5m]')} > $rejectedFloor + $rejectedFactor * {_USUAL}"
+        f" or {_strangers('[5m]')} > $rejectedCeiling",
         hold=120,
         threshold="rejectedFloor",
     ),

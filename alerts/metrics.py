@@ -77,6 +77,7 @@ _ALL = (
     # kamailio/reloader/status.py
     _own(Exporter.RELOADER, "gauge", "warp_acl_database_up"),
     _own(Exporter.RELOADER, "gauge", "warp_acl_leading"),
+    _own(Exporter.RELOADER, "gauge", "warp_acl_proxies"),
     _own(Exporter.RELOADER, "gauge", "warp_acl_proxy_up", "proxy"),
     _own(Exporter.RELOADER, "gauge", "warp_acl_proxy_complete", "proxy"),
     _own(Exporter.RELOADER, "gauge", "warp_acl_proxy_tables_timestamp_seconds", "proxy"),
@@ -91,9 +92,12 @@ _ALL = (
     _own(Exporter.RENEWER, "gauge", "warp_tls_not_before_seconds"),
     _own(Exporter.RENEWER, "gauge", "warp_tls_served_not_after_seconds", "proxy"),
     _own(Exporter.RENEWER, "gauge", "warp_tls_last_failure", "cause"),
-    # kamailio/prober.py
+    # verify/prober.py
+    _own(Exporter.PROBER, "gauge", "warp_sip_probe_configured", "target", "transport"),
     _own(Exporter.PROBER, "gauge", "warp_sip_probe_success", "target", "transport"),
     _own(Exporter.PROBER, "gauge", "warp_sip_probe_seconds", "target", "transport"),
+    _own(Exporter.PROBER, "gauge", "warp_sip_probe_not_before_seconds", "target", "transport"),
+    _own(Exporter.PROBER, "gauge", "warp_sip_probe_not_after_seconds", "target", "transport"),
     _own(Exporter.PROBER, "gauge", "warp_dns_probe_success", "host"),
 )
 METRICS = {each.name: each for each in _ALL}

@@ -40,8 +40,8 @@ def run() -> Iterator[Result]:
 
 
 def everything() -> Iterator[Result]:
-    """Yield results; uses two temporary sandboxes. The reference is the sandbox's stack, with
-    its site, without its certificate."""
+    """Yield results; uses two temporary sandboxes. The reference is the sandbox's stack, with its site and without its
+    certificate."""
     with sandbox_aside("warp-edge-bench-") as (ours, folder), sandbox_aside("warp-edge-bench-") as (theirs, other):
         config = yaml.safe_load((ROOT / "Pulumi.sandbox.yaml").read_text())["config"]
         config.pop("warp-edge:tls")

@@ -33,6 +33,8 @@ def _limits(limits: CallLimits) -> Iterator[str]:
         yield "#!define WARP_LIMITED_FORBIDDEN"
     yield _text("WARP_RETRY_AFTER", limits.retry_after_seconds)
     yield _text("WARP_LONGEST_CALL", 3600 * limits.longest_call_hours)
+    own = limits.dedicated
+    yield _text("WARP_DEDICATED_LIMITS", f"{own.calls_per_second}|{own.concurrent_calls}")
 
 
 def _unknown(unknown: UnknownSources) -> Iterator[str]:

@@ -7,7 +7,7 @@ firewall before the trunk ACL has it, and leaves it after the ACL: what the ACL 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
 import pulumi
@@ -27,15 +27,19 @@ HEALTH_CHECKERS = ("35.191.0.0/16", "209.85.152.0/22", "209.85.204.0/22", "2600:
 SHOWN = 5  # trunks named in a message
 
 
-def admission(ingress: Ingress, files: TrunkFiles | None, before: Sequence[Set[str]], project: str) -> Admission | None:
-    """None where everybody is admitted. `before`: source ranges of each of the shared LoadBalancers after the last
-    update, empty where it admits everybody.
+def admission(
+    ingress: Ingress, files: TrunkFiles | None, before: Mapping[str, Set[str]], project: str
+) -> Admission | None:
+    """None where everybody is admitted, and was. `before`: source ranges of each of the shared LoadBalancers after the
+    last update, by logical name; empty where it admits everybody.
 
     Call it before anything is declared. Raises `RefusedError` if callers may come from anywhere, if there is no
     customer, for more ranges than allowed, and if Google's uptime checkers cannot be looked up.
     """
     if ingress.admit == "everybody" or files is None:
-        return None
+        own = joined(map(ip_network, ingress.source_ranges))
+        # A new customer may be in the same update.
+        return Admission(opens=True) if any(not own or _lacks(each, own) for each in _closed(before).values()) else None
     customers = _customers(files)
     others = (*HEALTH_CHECKERS, *_uptime_checkers(project), *ingress.admit_also)
     wanted = joined((*customers, *map(ip_network, others)))
@@ -46,26 +50,42 @@ def admission(ingress: Ingress, files: TrunkFiles | None, before: Sequence[Set[s
             "raise ingress.admitAtMost, up to 5000, or set ingress.admit: everybody: the trunk ACL alone decides then",
         )
     found = planned(wanted, before)
-    if found.left:
+    if len(found.ranges) > ingress.admit_at_most:
+        raise RefusedError(
+            f"ingress.admit: customers: this update adds source ranges while {found.left} that are not needed any more"
+            f" are still admitted: {len(found.ranges)} together, and ingress.admitAtMost is {ingress.admit_at_most}",
+            "close first: run `pulumi up` without the new ranges in the trunk files and ingress.admitAlso, then add"
+            " them; or raise ingress.admitAtMost, up to 5000",
+        )
+    if found.left or found.open:
+        more = [f"{found.left} ranges more than ingress.admit: customers needs"] if found.left else []
+        more += [f"every source at {each}" for each in sorted(found.open)]
         pulumi.log.warn(
-            f"the firewall admits {found.left} ranges more than ingress.admit: customers needs, because this update"
-            " also adds some: new ranges are admitted before the trunk ACL has them. Another `pulumi up` closes them;"
-            " until then the trunk ACL alone rejects their calls"
+            f"the firewall admits {' and '.join(more)}, because this update also adds some: new ranges are admitted"
+            " before the trunk ACL has them. Another `pulumi up` closes them; until then the trunk ACL alone rejects"
+            " their calls"
         )
     return found
 
 
-def planned(wanted: tuple[Network, ...], before: Sequence[Set[str]]) -> Admission:
-    """What both Services get in this update, and whether before the trunk ACL or after it.
+def planned(wanted: tuple[Network, ...], before: Mapping[str, Set[str]]) -> Admission:
+    """What the Services get in this update, and whether before the trunk ACL or after it.
 
-    An update that opens closes nothing: a closing has to come after the trunk ACL, which checks that no rows but those
-    of the files are there.
+    An update that opens closes nothing, neither a range nor a Service that admits every source: a closing has to come
+    after the trunk ACL, which checks that no rows but those of the files are there.
     """
-    services = [joined(map(ip_network, each)) for each in before]
-    if not services or not all(services) or not any(_lacks(each, wanted) for each in services):
-        return Admission(wanted)
-    ranges = joined((*wanted, *(each for service in services for each in service)))
-    return Admission(ranges, opens=True, left=len(set(ranges) - set(wanted)))
+    closed = _closed(before)
+    if any(_lacks(each, wanted) for each in closed.values()):
+        ranges = joined((*wanted, *(each for service in closed.values() for each in service)))
+        left, every = len(set(ranges) - set(wanted)), frozenset(before.keys() - closed)
+        return Admission(ranges, opens=True, left=left, open=every)
+    closes = len(closed) < len(before) or any(joined((*wanted, *each)) != wanted for each in closed.values())
+    return Admission(wanted, closes=closes)
+
+
+def _closed(before: Mapping[str, Set[str]]) -> dict[str, tuple[Network, ...]]:
+    """The Services that do not admit every source."""
+    return {name: joined(map(ip_network, ranges)) for name, ranges in before.items() if ranges}
 
 
 def joined(ranges: Iterable[Network]) -> tuple[Network, ...]:

@@ -115,8 +115,10 @@ class EdgeAlerts(pulumi.ComponentResource):
     def _known(self) -> dict[str, object]:
         """Values of expressions that the settings have."""
         settings = self._args.settings
-        cluster, egress = settings.cluster, settings.egress
+        cluster, egress, connections = settings.cluster, settings.egress, settings.database.connections
         return {
+            # Four fifths of what it takes.
+            **({} if connections is None else {"databaseConnections": connections * 4 // 5}),
             **settings.alerts.thresholds.values(),
             "pods": of_pods(
                 region=settings.region,
@@ -125,6 +127,7 @@ class EdgeAlerts(pulumi.ComponentResource):
                 location=cluster.location,
             ),
             "gateway": of_gateway(region=settings.region, name=egress.nat),
+            "uptime_window": settings.alerts.uptime_window,
             "ports_of_a_vm": egress.most_ports_of_a_vm,
             "ports_of_the_pool": len(egress.active) * PORTS_PER_ADDRESS,
         }

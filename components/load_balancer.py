@@ -44,17 +44,22 @@ class ServicePort:
 
 @dataclass(frozen=True)
 class Admission:
-    """`ranges`: sorted, IPv4 first, none inside another. `opens`: the firewall has to change before the trunk ACL,
-    otherwise after it. `left`: ranges that stay admitted until the next update, because this one opens."""
+    """`ranges`: sorted, IPv4 first, none inside another; empty: those of the settings, or every source. `opens`: the
+    firewall has to change before the trunk ACL, otherwise after it. `closes`: a Service will admit less than now.
+    `left`: ranges that stay admitted until the next update, because this one opens; `open`: Services that admit every
+    source until then, by logical name."""
 
-    ranges: tuple[Network, ...]
+    ranges: tuple[Network, ...] = ()
     opens: bool = False
+    closes: bool = False
     left: int = 0
+    open: frozenset[str] = frozenset()
 
-    def of(self, *, dual: bool) -> list[str]:
-        """For a Service of IPv4, or of both families. An IPv4 Service gets no IPv6 ranges: GKE's older load balancer
-        puts all into one firewall rule, which holds one family. Never empty: GKE takes that for every source."""
-        return [str(each) for each in self.ranges if dual or each.version == 4]
+    def of(self, service: str, *, dual: bool) -> list[str]:
+        """For this Service, of IPv4 or of both families. An IPv4 Service gets no IPv6 ranges: GKE's older load balancer
+        puts all into one firewall rule, which holds one family. Empty only for one of `open`: GKE takes that for every
+        source."""
+        return [] if service in self.open else [str(each) for each in self.ranges if dual or each.version == 4]
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,8 @@ class WayIn:
     addresses and the LoadBalancers.
 
     `on_failure`: run by the engine if a LoadBalancer does not come up, for example `explain_pending`. `admission`: the
-    only sources of its LoadBalancers; None: those of the settings, or all. `after`: what has to be there first.
+    only sources of its LoadBalancers; None, or one without ranges: those of the settings, or all. `after`: what has to
+    be there first.
     """
 
     ingress: Ingress
@@ -105,7 +111,9 @@ class WayIn:
         """A LoadBalancer on its reserved addresses, IPv4 first. `up` waits for the address, with a bound, and for
         nothing else. `new`: no such Service was ever made by hand, so nothing is taken over, and no rule moves."""
         ingress, hook = self.ingress, self.on_failure
-        spec = load_balancer_spec(ingress, ports, dual=len(reserved) > 1, admission=self.admission)
+        dual = len(reserved) > 1
+        sources = self.admission.of(name, dual=dual) if self.admission and self.admission.ranges else None
+        spec = load_balancer_spec(ingress, ports, dual=dual, sources=sources)
         annotations: dict[str, pulumi.Input[str]] = {
             WAIT_FOR: HAS_ADDRESS,
             WAIT_SECONDS: str(ingress.address_timeout_seconds),
@@ -126,9 +134,10 @@ class WayIn:
 
 
 def load_balancer_spec(
-    ingress: Ingress, ports: Sequence[ServicePort], *, dual: bool = False, admission: Admission | None = None
+    ingress: Ingress, ports: Sequence[ServicePort], *, dual: bool = False, sources: Sequence[str] | None = None
 ) -> Properties:
-    """The spec of a LoadBalancer Service that carries SIP, without its address.
+    """The spec of a LoadBalancer Service that carries SIP, without its address. `sources`: the ranges it admits, empty
+    for every source; None: those of the settings.
 
     Raises `RefusedError` for a Service that mixes protocols: on GKE before 1.36 it stays `<pending>` forever
     (docs.cloud.google.com/kubernetes-engine/docs/how-to/mixed-protocol-lb).
@@ -147,7 +156,7 @@ def load_balancer_spec(
         "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": ingress.affinity_seconds}},
         "selector": ingress.selector,
         "ports": service_ports(ports),
-        "loadBalancerSourceRanges": (admission.of(dual=dual) if admission else list(ingress.source_ranges)) or None,
+        "loadBalancerSourceRanges": list(ingress.source_ranges if sources is None else sources) or None,
         "ipFamilyPolicy": "RequireDualStack" if dual else None,
         "ipFamilies": ["IPv4", "IPv6"] if dual else None,
     }

@@ -53,8 +53,8 @@ class DedicatedUse:
 class Record:
     """`gateway`: what the NAT gateway used; `serving`: names of the shared addresses at which LoadBalancers answered;
     `trunks`: BAN to trunks' text; `dedicated`: name of each dedicated address to its names and row; `rotation`: how
-    often the reader's credentials were changed; `admitted`: the source ranges of each shared LoadBalancer, empty where
-    it admits all; `token`: how often the RPC token was changed. None: there was none.
+    often the reader's credentials were changed; `admitted`: logical name of each shared LoadBalancer to its source
+    ranges, empty where it admits all; `token`: how often the RPC token was changed. None: there was none.
     """
 
     gateway: GatewayUse | None = None
@@ -62,7 +62,7 @@ class Record:
     trunks: Mapping[str, str] | None = None
     dedicated: Mapping[str, DedicatedUse] = field(default_factory=dict)
     rotation: int | None = None
-    admitted: tuple[frozenset[str], ...] = ()
+    admitted: Mapping[str, frozenset[str]] = field(default_factory=dict)
     token: int | None = None
 
 
@@ -159,13 +159,15 @@ def _serving(resources: Iterable[Mapping[str, Any]]) -> frozenset[str]:
     )
 
 
-def _admitted(by_urn: Mapping[str, Any]) -> tuple[frozenset[str], ...]:
+def _admitted(by_urn: Mapping[str, Any]) -> dict[str, frozenset[str]]:
     """Of each LoadBalancer of the shared ingress."""
-    services = _outputs_of((each for urn, each in by_urn.items() if within(urn, SIP_INGRESS)), SERVICE)
-    specs = (each.get("spec") or {} for each in services)
-    return tuple(
-        frozenset(spec.get("loadBalancerSourceRanges") or ()) for spec in specs if spec.get("type") == "LoadBalancer"
-    )
+    found = {}
+    for urn, each in by_urn.items():
+        for outputs in _outputs_of([each], SERVICE) if within(urn, SIP_INGRESS) else ():
+            spec = outputs.get("spec") or {}
+            if spec.get("type") == "LoadBalancer":
+                found[logical_name(urn)] = frozenset[str](spec.get("loadBalancerSourceRanges") or ())
+    return found
 
 
 def _token(by_urn: Mapping[str, Any]) -> int | None:

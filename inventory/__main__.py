@@ -18,7 +18,7 @@ from inventory.formats import FORMATS, Audience, NothingToListError, merged, vis
 from inventory.formats.selection import remark
 from inventory.outputs import SCHEMA
 from inventory.reading import NotWholeError, PublishedInventory, UnreadableError, json_schema, read
-from inventory.site import BASE_URL
+from inventory.site import BASE_URL, base_with_slash
 from inventory.table import ip_inventory_table
 from refusal import Refusal
 
@@ -57,14 +57,16 @@ def main() -> int:
     site.add_argument(
         "--out", type=Path, required=True, metavar="FOLDER", help="new, empty, or written by this command"
     )
-    site.add_argument("--base-url", default="", metavar="URL", help="the site's public URL, for the feed's links")
+    for command in (render, site):
+        command.add_argument("--base-url", default="", metavar="URL", help="the site's public URL, for links to it")
     chosen = parser.parse_args()
     if chosen.command == "schema":
         print(json.dumps(json_schema(), indent=2))
         return 0
     try:
+        base_url = _base_url(chosen.base_url)
         found = _read(chosen.file, chosen.command)
-        return _site(found, chosen) if chosen.command == "site" else _render(found, chosen)
+        return _site(found, chosen, base_url) if chosen.command == "site" else _render(found, chosen, base_url)
     except Refusal as refused:
         print(refused, file=sys.stderr)
         return 2
@@ -100,14 +102,18 @@ def _read(files: Sequence[Path], command: str) -> list[PublishedInventory]:
     return found
 
 
-def _site(found: list[PublishedInventory], chosen: argparse.Namespace) -> int:
+def _base_url(text: str) -> str:
+    if text and not re.fullmatch(BASE_URL, text):
+        raise Refusal(f"--base-url {text!r} is not a site's URL", "write it as https://ips.example.com/")
+    return base_with_slash(text)
+
+
+def _site(found: list[PublishedInventory], chosen: argparse.Namespace, base_url: str) -> int:
     from inventory.site.files import INDEX  # noqa: PLC0415 - the other commands do not wait for it
     from inventory.site.render import render  # noqa: PLC0415
 
-    if chosen.base_url and not re.fullmatch(BASE_URL, chosen.base_url):
-        raise Refusal(f"--base-url {chosen.base_url!r} is not a site's URL", "write it as https://ips.example.com/")
     try:
-        files = render(found, chosen.base_url, pdf=True)
+        files = render(found, base_url, pdf=True)
         folder.replace(chosen.out, files)
     except NothingToListError as error:
         raise Refusal(str(error), "leave the old file out") from None
@@ -117,14 +123,14 @@ def _site(found: list[PublishedInventory], chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _render(found: list[PublishedInventory], chosen: argparse.Namespace) -> int:
+def _render(found: list[PublishedInventory], chosen: argparse.Namespace, base_url: str) -> int:
     try:
         inventories = merged(visible_to(chosen.customer, found))
         if chosen.format == TABLE:
             for inventory in inventories:
                 Console().print(ip_inventory_table(inventory.raw, chosen.audience))
             return 0
-        text = FORMATS[chosen.format].select(inventories, chosen.audience, chosen.ip)
+        text = FORMATS[chosen.format].select(inventories, chosen.audience, chosen.ip, base_url)
     except NothingToListError as error:
         raise Refusal(
             str(error), "choose with --for and --ip, a customer with --customer, or render the regions one by one"

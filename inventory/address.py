@@ -41,9 +41,9 @@ class State:
 
     `headline`, `meaning`: of the feed, the latter for an address that customers send to and for one that vendors see.
     `colour`: in a terminal. `dates`: fields of `Address` that are shown with it, and the word before each; the first is
-    the day on which it began, the last the one that matters most. `remark`: what a vendor should know of an address
-    that is not simply in use; `{start}` in it is `from 2026-01-31` or `soon`. `listed`: whether it is ours, so that
-    people must have it in their lists.
+    the day on which it began, the last the one that matters most. `remark`: what to know of an address that is not
+    simply in use, for both as `meaning`; `{start}` in it is `from 2026-01-31` or `soon`. `listed`: whether it is ours,
+    so that people must have it in their lists.
     """
 
     calls: Calls
@@ -51,7 +51,7 @@ class State:
     colour: str
     dates: tuple[tuple[str, str], ...]
     meaning: tuple[str, str]
-    remark: str = ""
+    remark: tuple[str, str] = ("", "")
     listed: bool = True
 
 
@@ -69,7 +69,6 @@ class Status(StrEnum):
         return STATES[self]
 
 
-_DRAINS = "No new calls come from it, calls that run may end: keep it in your list."
 _OURS_NO_MORE = "It is no longer ours: remove it from your lists."
 STATES: Final[Mapping[Status, State]] = {
     Status.ANNOUNCED: State(
@@ -78,7 +77,7 @@ STATES: Final[Mapping[Status, State]] = {
         colour="cyan",
         dates=(("announced_on", "on"), ("active_on", "active from")),
         meaning=("It was announced.", "It was announced."),
-        remark="will be used {start}, accept it now",
+        remark=("will answer {start}, open your firewall to it now", "will be used {start}, accept it now"),
     ),
     Status.ACTIVE: State(
         calls=Calls.NEW,
@@ -92,8 +91,14 @@ STATES: Final[Mapping[Status, State]] = {
         headline="Draining",
         colour="yellow",
         dates=(("drained_on", "since"),),
-        meaning=(_DRAINS, _DRAINS),
-        remark="accept it until it is retired",
+        meaning=(
+            "Send no new calls to it, calls that run may end: keep your firewall open to it until it is retired.",
+            "No new calls come from it, calls that run may end: keep it in your list.",
+        ),
+        remark=(
+            "send no new calls to it, keep your firewall open to it until it is retired",
+            "accept it until it is retired",
+        ),
     ),
     Status.RETIRED: State(
         calls=Calls.OVER,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from inventory.address import Address
+from inventory.address import Address, Direction
 from inventory.contact import Contact
 from inventory.endpoint import Endpoint
 
@@ -14,8 +14,8 @@ AUTHENTICATION = "source IP, no credentials"
 
 
 def when(address: Address) -> str:
-    """What a vendor should know of an address that is not simply in use."""
-    remark = address.status.state.remark
+    """What to know and to do about an address that is not simply in use."""
+    remark = address.status.state.remark[0 if address.direction is Direction.INBOUND else 1]
     since = f" since {address.day}" if address.day and not address.coming else ""
     return f"{address.status}{since}: {remark.format(start=address.start)}" if remark else ""
 

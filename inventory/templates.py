@@ -23,6 +23,8 @@ def printable(text: str) -> str:
 
 # An address, a range, a socket or a date.
 _FIGURE = re.compile(r"(?=.*\d)(?=.*[.:-])[0-9a-f.:/\[\]-]+[,;]?", re.IGNORECASE)
+# One inside of a word: `address=192.0.2.1`.
+_ADDRESS = re.compile(r"(\d+(?:\.\d+){2,}|(?<![0-9a-z])[0-9a-f]*(?::[0-9a-f]*){2,})", re.IGNORECASE)
 LONGEST_UNBROKEN = 8  # `G.729`, which is no host name
 LONGEST_FIGURE = len("[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]:65535,")
 
@@ -33,23 +35,33 @@ def pieces(word: str) -> list[str]:
     if len(word) > LONGEST_FIGURE:
         parts = re.split(r"(?<=[.-])(?=\w)", word)
         return [piece for part in parts for piece in ([part] if len(part) <= LONGEST_UNBROKEN * 3 else part)]
-    if _FIGURE.fullmatch(word) or len(word) <= LONGEST_UNBROKEN:
-        return [word]
-    return re.split(r"(?<=\.)(?=\w)", word)
+    return [word] if _FIGURE.fullmatch(word) else _points(word)
+
+
+def _points(word: str) -> list[str]:
+    """Its parts after each point before a letter: never inside of an address or a number."""
+    return [word] if len(word) <= LONGEST_UNBROKEN else re.split(r"(?<=\.)(?=[^\W\d])", word)
 
 
 def unbroken(text: str) -> Markup:
-    """Text whose addresses and dates are never broken at a line's end (class `figure`), while host names may be after a
-    point, and words longer than any address (class `long`) anywhere. Escaped, and printable.
+    """Text whose addresses and dates are never broken at a line's end (class `figure`), whatever surrounds them, while
+    host names may be after a point, and words longer than any address (class `long`) anywhere. Escaped, and printable.
     """
     from markupsafe import Markup, escape  # noqa: PLC0415
+
+    def figure(word: str) -> Markup:
+        return Markup('<span class="figure">{}</span>').format(word)
 
     def shown(word: str) -> Markup:
         if len(word) > LONGEST_FIGURE:
             return Markup('<span class="long">{}</span>').format(word)
         if _FIGURE.fullmatch(word):
-            return Markup('<span class="figure">{}</span>').format(word)
-        return Markup("<wbr>").join(escape(piece) for piece in pieces(word))
+            return figure(word)
+        # Every second part is an address.
+        parts = enumerate(_ADDRESS.split(word))
+        return Markup("").join(
+            figure(part) if place % 2 else Markup("<wbr>").join(map(escape, _points(part))) for place, part in parts
+        )
 
     return Markup(" ").join(shown(word) for word in printable(text).split(" "))
 

@@ -39,7 +39,7 @@ request_route {{
         sl_send_reply("200", "OK");
         exit;
     }}
-    if ($tt != $null && loose_route()) {{
+    if (route(WARP_IN_DIALOG) && loose_route()) {{
         t_relay_to_udp("{udp}", "{callee_port}");
         exit;
     }}
@@ -47,6 +47,13 @@ request_route {{
     route(IP_AUTH);
     route(WARP_CAPTURE);
     route(WARP_TRUNK_LIMITS);
+#!ifdef WARP_CONCURRENT_CALLS
+    # Of a customer's call from before the start.
+    if ($tt != $null && loose_route()) {{
+        t_relay_to_udp("{udp}", "{callee_port}");
+        exit;
+    }}
+#!endif
     if (is_method("ACK")) {{
         exit;
     }}

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from ipaddress import ip_address
 from typing import Annotated
 
 from pydantic import Field, field_validator
 from pydantic import ValidationInfo as Info
 
-from settings.base import DOMAIN, Port, Section
-from settings.problems import LONGEST_NAME, form, refuse
+from settings.base import Address, Port, Section
+from settings.problems import refuse
+
+
+class DedicatedLimits(Section):
+    """Limits of each customer at dedicated addresses of no trunk, for callers without an entry."""
+
+    calls_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        50, description="calls in a second of the clock"
+    )
+    concurrent_calls: Annotated[int, Field(ge=1, le=1_000_000)] = Field(500, description="calls at a time")
 
 
 class CallLimits(Section):
@@ -29,6 +37,9 @@ class CallLimits(Section):
     )
     longest_call_hours: Annotated[int, Field(ge=1, le=168)] = Field(
         4, description="a call whose end was not seen counts for so long; one that goes on longer is not counted then"
+    )
+    dedicated: DedicatedLimits = Field(
+        DedicatedLimits(), description="of each customer, for calls to its dedicated addresses that are of no trunk"
     )
 
     @field_validator("concurrent_calls")
@@ -51,26 +62,18 @@ class UnknownSources(Section):
 class Capture(Section):
     """Copies of customers' SIP messages in HEP3 (`kamailio/hep.cfg`): unencrypted, so inside the network only."""
 
-    collector: Annotated[
-        str,
-        Field(
-            pattern=form(
-                rf"^({DOMAIN}|[0-9.]+|[0-9a-f:]+)$",
-                "write an address, or a name as heplify.monitoring.svc.cluster.local",
-                of_hosts=True,
-            ),
-            max_length=LONGEST_NAME,
-        ),
-    ] = Field(description="address or name of the collector, such as Homer's heplify-server")
+    collector: Address = Field(description="address of the collector, such as Homer's heplify-server; no name")
     port: Port = Field(9060, description="its UDP port")
     id: Annotated[int, Field(ge=1, le=2_147_483_647)] = Field(1, description="by which the collector knows this stack")
 
-    @field_validator("collector")
+    @field_validator("collector", mode="before")
     @classmethod
-    def _an_address_or_a_name(cls, collector: str) -> str:
-        if re.fullmatch(DOMAIN, collector):
-            return collector
+    def _no_name(cls, collector: object) -> object:
         try:
-            return str(ip_address(collector))
+            ip_address(str(collector))
         except ValueError:
-            raise refuse("neither an address nor a name", "write it as 10.0.0.5, or as a full name") from None
+            raise refuse(
+                "not an address; Kamailio looks a name up for every message, and answers no call while DNS does not",
+                "write the collector's address, as 10.0.0.5: its Service's clusterIP, or an internal LoadBalancer's",
+            ) from None
+        return collector

@@ -11,10 +11,14 @@ from pydantic import ValidationInfo as Info
 from alerts.definition import Part
 from alerts.definitions import BY_NAME
 from settings.base import Address, EachOnce, HostLabel, Line, Name, Port, Section
+from settings.database import Database
 from settings.problems import config_key, form, refuse, show
 from settings.rules import Given
+from settings.tls import Tls
 from settings.trunk_acl import Image, Quantity, TrunkAcl
 
+# Alerts on the remaining life of a certificate.
+_OF_LIFE = frozenset(("CertificateNearEnd", "ServedCertificateNearEnd"))
 Percent = Annotated[int, Field(ge=1, le=100)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 
@@ -86,11 +90,16 @@ class Thresholds(Section):
         5, description="requests of unknown sources per second that are never an alert, whatever is usual"
     )
     rejected_factor: Annotated[int, Field(ge=1, le=1000)] = Field(
-        10, description="times the average of the last day that an alert takes on top of that"
+        10, description="times the usual rate that an alert takes on top of that; usual: docs/alerts.md"
+    )
+    rejected_ceiling: Count = Field(
+        100, description="requests of unknown sources per second that are always an alert, however usual"
     )
     limited_calls: Count = Field(10, description="calls of one trunk rejected by one of its limits in 5 minutes")
-    database_connections: Count = Field(
-        20, description="connections; a db-f1-micro takes 25 (`SHOW max_connections`), larger machines more"
+    database_connections: Count | None = Field(
+        None,
+        description="connections; absent: four fifths of database.flags.max_connections or of the 25 of a db-f1-micro."
+        " Other machines need it: `SHOW max_connections`",
     )
     database_disk_percent: Percent = Field(85, description="used part of the database's disk")
     replica_lag_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
@@ -98,8 +107,8 @@ class Thresholds(Section):
     )
 
     def values(self) -> dict[str, object]:
-        """By the names that expressions use."""
-        return dict(self.model_dump(by_alias=True))
+        """By the names that expressions use; without what only the database knows."""
+        return {name: value for name, value in self.model_dump(by_alias=True).items() if value is not None}
 
 
 class Target(Section):
@@ -189,6 +198,12 @@ class Alerts(Section):
                 raise refuse(f"there is no alert {show(name)}", "use a name of docs/alerts.md")
         return off
 
+    @property
+    def uptime_window(self) -> str:
+        """For how long a location's last result stands, in PromQL: with the 5 minutes of an instant query, a check
+        every 600 s would have no result half of the time."""
+        return f"{max(300, 2 * int(self.uptime_period.removesuffix('s')))}s"
+
     def parts(self, *, reloader: bool, renewer: bool, replica: bool) -> frozenset[Part]:
         """What the alerts are about: `reloader`, `renewer` whose metrics are collected; `replica`: the database is
         one."""
@@ -228,6 +243,28 @@ def tokens_are_secrets_of_channels(alert_tokens: Mapping[str, str], alerts: Aler
                 "a token without a channel",
                 f"remove alertTokens.{name}, or add alerts.channels.{name} of a type with one",
             )
+
+
+def renewal_is_before_its_alert(alerts: Alerts, tls: Tls | None) -> None:
+    """Rule: a certificate that is renewed in time is no alert."""
+    least = alerts.thresholds.certificate_percent
+    if alerts.manage and tls and tls.issuer and least >= tls.renew_at_percent and _OF_LIFE - set(alerts.off):
+        raise refuse(
+            f"a certificate is renewed with {tls.renew_at_percent} per cent of its life left, and with less than"
+            f" {least} it is an alert: each renewal would be one",
+            f"set alerts.thresholds.certificatePercent below {tls.renew_at_percent}, or raise tls.renewAtPercent",
+        )
+
+
+def most_connections_are_known(alerts: Alerts, database: Database) -> None:
+    """Rule: the alert on connections fits the machine."""
+    known = alerts.thresholds.database_connections is not None or database.connections is not None
+    if alerts.manage and not known and "DatabaseConnections" not in alerts.off:
+        raise refuse(
+            f"how many connections a {database.tier} takes is not known: the alert DatabaseConnections needs it",
+            "set alerts.thresholds.databaseConnections to four fifths of what `SHOW max_connections` says there, or"
+            " database.flags.max_connections",
+        )
 
 
 def prober_has_an_image(alerts: Alerts, trunk_acl: TrunkAcl) -> None:

@@ -190,6 +190,13 @@ class Database(Section):
         """The instance's name, with an `x` for each random character."""
         return f"{self.instance}-{'x' * SUFFIX}" if self.unique_name else self.instance
 
+    @property
+    def connections(self) -> int | None:
+        """How many it takes (`max_connections`); None: not known. Of a db-f1-micro 25 by default
+        (docs.cloud.google.com/sql/docs/postgres/flags); the default of others depends on their memory."""
+        flag = self.flags.get("max_connections", "25" if self.tier == SHARED_CORE[0] else "")
+        return int(flag) if flag.isascii() and flag.isdigit() else None
+
     @rule
     def _edition_has_the_tier(cls, tier: str, edition: str = "") -> None:
         if tier in SHARED_CORE and edition == "ENTERPRISE_PLUS":

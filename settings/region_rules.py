@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from inventory.address import Direction, Status
-from settings.alerts import channels_have_tokens, prober_has_an_image, tokens_are_secrets_of_channels
+from settings.alerts import (
+    channels_have_tokens,
+    most_connections_are_known,
+    prober_has_an_image,
+    renewal_is_before_its_alert,
+    tokens_are_secrets_of_channels,
+)
 from settings.cost import Quotas
 from settings.database import LONGEST_CONNECTION, Database
 from settings.dedicated import DedicatedCustomer, listeners, refuse_clashes
@@ -232,6 +238,8 @@ RULES: tuple[Rule, ...] = (
     _the_project_may_have_it_all,
     *TLS_RULES,
     prober_has_an_image,
+    renewal_is_before_its_alert,
+    most_connections_are_known,
     channels_have_tokens,
     tokens_are_secrets_of_channels,
 )

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from cryptography import x509
+
 from kamailio.reloader.environment import Endpoint
 from kamailio.reloader.status import Status, serve
 from verify.sip import NoWayError, Peer, SipError, options
@@ -31,11 +33,16 @@ LISTEN = f"0.0.0.0:{STATUS_PORT}"
 # An answer that takes longer is none: a PBX has given up.
 ANSWER_SECONDS = 4.0
 HELP: Mapping[str, str] = {
+    "warp_sip_probe_configured": "gauge 1 for each target; one without the numbers below cannot be asked from here",
     "warp_sip_probe_success": "gauge 1 while OPTIONS is answered with the expected status",
     "warp_sip_probe_status": "gauge status of the last answer; 0: none",
     "warp_sip_probe_seconds": "gauge time to the last answer; 0: none",
+    "warp_sip_probe_not_before_seconds": "gauge begin of the certificate that was last seen over TLS, as Unix time",
+    "warp_sip_probe_not_after_seconds": "gauge end of the certificate that was last seen over TLS, as Unix time",
     "warp_dns_probe_success": "gauge 1 while the name resolves to exactly the addresses of the inventory",
 }
+# Of a target; all but the first are of an answer, or of none.
+_CONFIGURED, *_FOUND = (name for name in HELP if name.startswith("warp_sip_"))
 _KEYS = frozenset({"targets", "names", "everySeconds", "expected"})
 
 
@@ -91,20 +98,37 @@ class Config:
 async def probe(target: Target, expected: int, status: Status) -> None:
     """Ask once, and record what came."""
     labels = {"target": target.name, "transport": target.peer.transport}
+    status.set(_CONFIGURED, 1, **labels)
     try:
         answer = await options(target.peer, server_name=target.server_name, seconds=ANSWER_SECONDS)
     except NoWayError as error:
-        # Nothing is known about the target: no number, as `verify` says "not checked".
+        # Nothing is known about the target any more: no number, as `verify` says "not checked".
         log.warning("%s (%s): %s", target.name, target.peer, error)
+        for name in _FOUND:
+            status.drop(name, **labels)
         return
     except SipError as error:
         log.warning("%s (%s): %s", target.name, target.peer, error)
         code, seconds = 0, 0.0
     else:
         code, seconds = answer.status, answer.milliseconds / 1000
+        _dates(answer.certificate, status, labels)
     status.set("warp_sip_probe_success", code == expected, **labels)
     status.set("warp_sip_probe_status", code, **labels)
     status.set("warp_sip_probe_seconds", seconds, **labels)
+
+
+def _dates(certificate: bytes, status: Status, labels: Mapping[str, str]) -> None:
+    """Of what clients get, whether our renewer or somebody else writes the Secret."""
+    if not certificate:
+        return
+    try:
+        found = x509.load_der_x509_certificate(certificate)
+    except ValueError as error:
+        log.warning("%s shows a certificate that cannot be read: %s", labels["target"], error)
+        return
+    status.set("warp_sip_probe_not_before_seconds", found.not_valid_before_utc.timestamp(), **labels)
+    status.set("warp_sip_probe_not_after_seconds", found.not_valid_after_utc.timestamp(), **labels)
 
 
 async def look_up(name: str, wanted: frozenset[str], status: Status) -> None:

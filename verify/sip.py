@@ -63,11 +63,13 @@ class Peer:
 
 @dataclass(frozen=True)
 class Answer:
-    """Status code and headers, names in lower case; the first of several with the same name."""
+    """Status code and headers, names in lower case; the first of several with the same name. `certificate`: the
+    server's (DER), not verified; empty where the transport has none."""
 
     status: int
     headers: dict[str, str]
     milliseconds: float = 0.0
+    certificate: bytes = b""
 
 
 def request(method: str, peer: Peer, more: str = "") -> str:
@@ -209,7 +211,9 @@ async def _by_stream(text: str, reader: asyncio.StreamReader, writer: asyncio.St
     try:
         began = time.monotonic()
         writer.write(text.encode())
-        return await _final(_heads(reader), text, began)
+        answer = await _final(_heads(reader), text, began)
+        tls: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
+        return replace(answer, certificate=(tls and tls.getpeercert(binary_form=True)) or b"")
     finally:
         writer.transport.abort()
 

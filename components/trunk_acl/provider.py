@@ -17,7 +17,8 @@ from refusal import Refusal
 Props = dict[str, Any]
 
 # What makes a change. Not `places`, where a customer stands in the files: it is for messages, and a line may move. Not
-# `removals`, which says what the next change may take away.
+# `removals`, which says what the next change may take away. Not `closes`, which is a change while it is set: what the
+# firewall no longer admits must be in no row, and the database alone knows those (components/admission.py).
 COMPARED = (
     "instance", "database", "host", "user", "password", "serverCa", "reach", "migrations", "createCustomers", "signIn",
     "readerPassword", "secondReaderPassword", "writerPassword", "limits", "owner", "trunks", "dedicated",
@@ -49,12 +50,13 @@ class TrunkAclProvider(ResourceProvider):
         return UpdateResult(_applied(news, olds.get("owner")))
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
-        """Compares the last outputs with the inputs, nothing else; drift that `read` found is a change."""
+        """Compares the last outputs with the inputs, nothing else; drift that `read` found is a change, and so is
+        `closes`."""
         # The engine leaves out what is null, so a missing key is a null.
         changed = [key for key in COMPARED if olds.get(key) != news.get(key)]
         # The old one is let go of, the new one is built.
         moved = [key for key in changed if key in IDENTITY]
-        return DiffResult(changes=bool(changed or olds.get(DRIFT)), replaces=moved)
+        return DiffResult(changes=bool(changed or olds.get(DRIFT) or news.get("closes")), replaces=moved)
 
     def read(self, id_: str, props: Props) -> ReadResult:
         """What is there: rows of the trunk files as they are, and what was changed by hand. Never writes."""

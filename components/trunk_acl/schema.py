@@ -58,8 +58,9 @@ class TrunkAclSchema(pulumi.ComponentResource):
     passwords, the rows of the trunk files, and those of customers' dedicated addresses. It deliberately does not manage
     `accounts.customers`, which is the billing system's (a new database may get a minimal one), nor the rows that the
     portal writes; and it never drops anything, also when it is deleted. `files`: the customers' trunks, None when the
-    portal alone keeps them; `dedicated`: customers' own addresses; `files_only`: rows of others are refused; `after`:
-    what has to be there first.
+    portal alone keeps them; `dedicated`: customers' own addresses; `files_only`: rows of others are refused;
+    `closes`: the firewall will admit less, so that this is checked although nothing changed; `after`: what has to be
+    there first.
 
     Outputs: `reader`, `writer` (roles that sign in), `reader_password`, `writer_password` (secret; empty when they sign
     in by IAM), `counts` (customers, trunks and entries of the trunk files).
@@ -80,6 +81,7 @@ class TrunkAclSchema(pulumi.ComponentResource):
         *,
         dedicated: DedicatedIngress | None,
         files_only: bool = False,
+        closes: bool = False,
         after: Sequence[pulumi.Resource] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -133,6 +135,7 @@ class TrunkAclSchema(pulumi.ComponentResource):
                 "dedicated": (dedicated.rows() if dedicated else None) or None,
                 # Left out where others may keep rows, as in stacks of before.
                 "filesOnly": files_only or None,
+                "closes": closes or None,
                 "removals": asdict(acl.removals.allowed) if acl.removals != Removals() else None,
             },
             # Users of the instance that roles are given to must be there; they are the database component's.

@@ -92,6 +92,11 @@ class Selection:
         other = others.get(self.family)
         return other if other and Selection(self.inventories, self.audience, other)._in_use else None
 
+    @cached_property
+    def customer(self) -> str | None:
+        """The BAN of the customer whose dedicated addresses are shown; None: the public ones alone."""
+        return next((a.customer for inventory in self.inventories for a in inventory.addresses if a.customer), None)
+
     @property
     def regions(self) -> str:
         """The regions, as text."""

@@ -28,8 +28,8 @@ def vendor_sheet(selection: Selection) -> Document:
         whitelist(selection),
         Block("As an ACL", listing=[f"allow from {address.cidr}" for address in selection.living]),
         MEDIA,
-        *_shortened(selection.living),
-        *_retired(selection),
+        *shortened(selection.living),
+        *retired(selection),
     ]
     return Document("Vendor sheet: addresses of our calls", about(selection), blocks, footer(selection), day(selection))
 
@@ -40,8 +40,8 @@ def customer_sheet(selection: Selection) -> Document:
         servers(selection),
         *firewall(selection),
         MEDIA,
-        *_shortened([*selection.living, *egress_of(selection)]),
-        *_retired(selection),
+        *shortened([*selection.living, *egress_of(selection)]),
+        *retired(selection),
     ]
     return Document("Customer sheet: how to reach us", about(selection), blocks, footer(selection), day(selection))
 
@@ -60,6 +60,7 @@ def about(selection: Selection) -> list[str]:
         if issued
         else "Initial issue, before the first dated change of an address.",
         *([f"Questions and faults: {'; '.join(found)}"] if found else []),
+        *([f"All addresses, and every change of them: {selection.site}index.html"] if selection.site else []),
     ]
 
 
@@ -74,7 +75,7 @@ def whitelist(selection: Selection) -> Block:
         f"WARP{f' ({domains})' if domains else ''}, wholesale termination. Please accept inbound SIP"
         f" ({protocols} {ports}) from all of them: any may be the source of an INVITE, from any source port.",
         ("Address", "Region", "Status", "Remark"),
-        [(a.address, a.region, str(a.status), sheet_texts.when(a)) for a in living],
+        [(a.address, a.region, str(a.status), _remark(a)) for a in living],
     )
 
 
@@ -85,25 +86,37 @@ def servers(selection: Selection) -> Block:
         f"Codecs: {', '.join(sheet_texts.CODECS)}. DTMF: {sheet_texts.DTMF}."
         f" Authentication: {sheet_texts.AUTHENTICATION}.",
         ("Region", "Role", "Server", "Address", "Transport"),
-        [
-            (inventory.region, way.role, way.server, sheet_texts.socket(way), way.transport)
-            for inventory in selection.inventories
-            for way in endpoints_of(inventory)
-        ],
+        [(region, way.role, way.server, sheet_texts.socket(way), way.transport) for region, way in ways_in(selection)],
     )
+
+
+def ways_in(selection: Selection) -> list[tuple[str, Endpoint]]:
+    """Every endpoint with its region, the customer's own first. An inventory of several regions has it by address."""
+    found = [
+        (next((a.region for a in inventory.addresses if a.address == way.address), inventory.region), way)
+        for inventory in selection.inventories
+        for way in endpoints_of(inventory)
+    ]
+    return sorted(found, key=lambda each: each[1].customer is None)
 
 
 def firewall(selection: Selection) -> list[Block]:
     """What a customer's firewall lets out and in."""
     ingress = [address for address in selection.living if address.direction is Direction.INBOUND]
-    announced = [sheet_texts.coming(address) for address in ingress if address.coming]
     return [
         Block(
             "Your firewall, outbound",
             "",
-            ("To", "Protocol", "Ports", "Region", "Status"),
+            ("To", "Protocol", "Ports", "Region", "Status", "Remark"),
             [
-                (a.address, "/".join(a.opened), ", ".join(str(port) for port in a.ports), a.region, str(a.status))
+                (
+                    a.address,
+                    "/".join(a.opened),
+                    ", ".join(str(port) for port in a.ports),
+                    a.region,
+                    str(a.status),
+                    _remark(a),
+                )
                 for a in ingress
             ],
         ),
@@ -111,10 +124,14 @@ def firewall(selection: Selection) -> list[Block]:
             "Your firewall, inbound",
             "Our calls to you come from these addresses.",
             ("From", "Protocol", "Region", "Status", "Remark"),
-            [(a.cidr, "/".join(a.opened), a.region, str(a.status), sheet_texts.when(a)) for a in egress_of(selection)],
+            [(a.cidr, "/".join(a.opened), a.region, str(a.status), _remark(a)) for a in egress_of(selection)],
         ),
-        *([Block("Announced", listing=announced)] if announced else []),
     ]
+
+
+def _remark(address: Address) -> str:
+    """Beside the status."""
+    return sheet_texts.when(address).removeprefix(address.status).lstrip(": ")
 
 
 def egress_of(selection: Selection) -> list[Address]:
@@ -132,14 +149,15 @@ def endpoints_of(inventory: PublishedInventory) -> list[Endpoint]:
     if inventory.endpoints:
         return list(inventory.endpoints)
     return [
-        Endpoint("SIP", address.address, address.address, address.ports[0], protocol)
+        Endpoint("SIP", address.address, address.address, address.ports[0], protocol, address.customer)
         for address in inventory.addresses
         if address.direction is Direction.INBOUND and address.status is Status.ACTIVE
         for protocol in address.protocols
     ]
 
 
-def _shortened(addresses: Sequence[Address]) -> list[Block]:
+def shortened(addresses: Sequence[Address]) -> list[Block]:
+    """Addresses that come with less notice than promised; no block without any."""
     rows = [
         (a.address, f"{a.announced_on} to {a.active_on}", a.notice_reason)
         for a in addresses
@@ -149,7 +167,8 @@ def _shortened(addresses: Sequence[Address]) -> list[Block]:
     return [Block("Shortened notice", text, ("Address", "Notice", "Reason"), rows)] if rows else []
 
 
-def _retired(selection: Selection) -> list[Block]:
+def retired(selection: Selection) -> list[Block]:
+    """What is to be removed; no block without any."""
     gone = [address for address in selection.everything if not address.published]
     rows = [(a.address, str(a.retired_on or ""), ", ".join(a.replaced_by)) for a in gone]
     text = "No longer ours: please remove them."

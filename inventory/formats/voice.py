@@ -28,8 +28,11 @@ def kamailio(selection: Selection) -> str:
     group, address, prefix length, source port, tag."""
     head = (
         selection.heading,
+        "Only if `permissions` has no db_url: with an address_file it reads no database, and cuts off the peers there.",
+        "Else load kamailio-address.sql.",
         "With peers of your own, put both into one file, because `permissions` reads one: cat OWN FILE > address.list",
         'modparam("permissions", "address_file", "/etc/kamailio/address.list")',
+        f'And once, in request_route, where calls are let in: if (allow_source_address("{GROUP}")) {{ ... }}',
         "After each update: kamcmd permissions.addressReload",
     )
     rows = (
@@ -54,6 +57,7 @@ def kamailio_sql(selection: Selection) -> str:
         (
             f"Each load replaces the rows whose tag begins with {prefix} in one transaction, and those that a file",
             "before 2026-11-28 wrote. All other rows stay, in group 1 too. Then: kamcmd permissions.addressReload",
+            f'Once, in request_route, where calls are let in: if (allow_source_address("{GROUP}")) {{ ... }}',
         ),
         f"tag LIKE '{prefix}%' OR (grp = {GROUP} AND ({' OR '.join(before)}))",
         "grp, ip_addr, mask, port, tag",
@@ -114,7 +118,8 @@ def freeswitch(selection: Selection) -> str:
         selection.heading,
         f"Replace conf/acl/{name}.xml by this file each time. Once, inside of network-lists in",
         'autoload_configs/acl.conf.xml, in angle brackets: X-PRE-PROCESS cmd="include" data="../acl/*.xml"/',
-        f'and in the SIP profile: <param name="apply-inbound-acl" value="{name}"/>',
+        "and in the SIP profile that listens on port 5060 (as delivered: internal):",
+        f'<param name="apply-inbound-acl" value="{name}"/>',
         "After each update: fs_cli -x reloadacl",
     )
     # A line with these words and without a bracket before them is dropped, and its address with it.

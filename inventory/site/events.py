@@ -40,7 +40,7 @@ class Event:
 
     @property
     def updated(self) -> date:
-        """For what must have a date: its own, or the last one known before it."""
+        """Of a page in order of days: its own, or the last one known before it."""
         earlier = [day for state, day in self.address.reached.items() if _ORDER.index(state) <= self._place]
         return max(earlier, default=UNKNOWN_DAY)
 

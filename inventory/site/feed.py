@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from inventory.reading import PublishedInventory
 from inventory.site.events import NAMESPACE, events
 from inventory.site.files import FEED, INDEX
-from inventory.site.ranges import created_on
+from inventory.site.ranges import UNKNOWN_DAY, addresses, created_on
 from inventory.templates import printable
 
 ATOM = "http://www.w3.org/2005/Atom"
@@ -25,11 +25,17 @@ def feed(inventories: Sequence[PublishedInventory], base_url: str) -> bytes:
     _text(SubElement(root, "author"), "name", "WARP")
     SubElement(root, "link", rel="self", type="application/atom+xml", href=f"{base_url}{FEED}")
     SubElement(root, "link", rel="alternate", type="text/html", href=f"{base_url}{INDEX}")
+    first = min((day for each in addresses(inventories) for day in each.reached.values()), default=None)
     for event in events(inventories):
+        # An entry must have a date (RFC 4287, section 4.1.2). One without has the first that is known of any address,
+        # because that does not change with what happens later. If there is none, it is on the page alone.
+        day = event.updated if event.updated != UNKNOWN_DAY else first
+        if day is None:
+            continue
         entry = SubElement(root, "entry")
         _text(entry, "title", event.title)
         _text(entry, "id", event.id)
-        _text(entry, "updated", _time(event.updated))
+        _text(entry, "updated", _time(day))
         if event.day:
             _text(entry, "published", _time(event.day))
         SubElement(entry, "category", term=str(event.status))

@@ -61,9 +61,14 @@ class Download:
 
 
 def page(
-    inventories: Sequence[PublishedInventory], ranges: Json, forms: Sequence[files.Form], missing: Mapping[str, str]
+    inventories: Sequence[PublishedInventory],
+    ranges: Json,
+    forms: Sequence[files.Form],
+    missing: Mapping[str, str],
+    base_url: str,
 ) -> str:
-    """The complete document. `missing`: path of a format to the reason why it could not be written."""
+    """The complete document. `missing`: path of a format to the reason why it could not be written; `base_url`: of the
+    site, for paper, which has no address line."""
     regions = [_region(each) for each in inventories]
     rows = [row for region in regions for row in (*region.egress, *region.ingress)]
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
@@ -84,8 +89,10 @@ def page(
         changed=last_change(inventories),
         contacts=list(dict.fromkeys(each.contact for each in inventories if each.contact)),
         printed=[each for each in ("vendor", "customer") if f"formats/{each}-guide.html" not in missing],
+        # Announcements are changes too: the feed links every event to its place here.
+        changes=sorted(events(inventories), key=lambda event: event.updated, reverse=True),
+        base_url=base_url,
         pdf=any(form.path in files.PDFS for form in forms),
-        changes=[event for event in events(inventories) if not event.coming],
         downloads={audience: _downloads(audience, forms, missing) for audience in Audience},
         files=files,
         token=ranges["syncToken"],
@@ -112,12 +119,9 @@ def _row(address: Address) -> Row:
 
 def _note(address: Address) -> str:
     """What to know and to do, beside the status."""
-    if not address.status.state.remark:
-        return f"since {address.day}" if address.day else ""
-    if address.coming and address.direction is Direction.INBOUND:
-        return f"will answer {address.start}, open your firewall to it now"
     # The status stands beside it already.
-    return sheet_texts.when(address).removeprefix(address.status).lstrip(": ")
+    remark = sheet_texts.when(address).removeprefix(address.status).lstrip(": ")
+    return remark or (f"since {address.day}" if address.day else "")
 
 
 def _soonest(row: Row) -> tuple[date, str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from inventory.formats import FORMATS, NothingToListError, merged, visible_to
 from inventory.reading import PublishedInventory, json_schema
-from inventory.site import files
+from inventory.site import base_with_slash, files
 from inventory.site.feed import feed
 from inventory.site.page import page
 from inventory.site.ranges import google_ranges, ip_ranges
@@ -23,7 +23,7 @@ def render(found: Sequence[PublishedInventory], base_url: str = "", *, pdf: bool
     """
     # Public: dedicated addresses are shown to their customers only.
     inventories = merged(visible_to(None, _ordered(found)))
-    base_url = base_url and f"{base_url.rstrip('/')}/"
+    base_url = base_with_slash(base_url)
     formats: dict[str, str] = {}
     missing: dict[str, str] = {}
     forms = [form for form in files.FORMS if pdf or form.path not in files.PDFS]
@@ -34,7 +34,7 @@ def render(found: Sequence[PublishedInventory], base_url: str = "", *, pdf: bool
             missing[form.path] = str(error)
     ranges = ip_ranges(inventories)
     texts = {
-        files.INDEX: page(inventories, ranges, forms, missing),
+        files.INDEX: page(inventories, ranges, forms, missing, base_url),
         files.RANGES: _json(ranges),
         files.GOOGLE_RANGES: _json(google_ranges(inventories)),
         files.SCHEMA: _json(json_schema()),

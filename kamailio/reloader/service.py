@@ -69,6 +69,7 @@ class Service:
             waits = True
             for where in list(self._proxies):
                 self._proxies.pop(where).end()
+            self._status.set("warp_acl_proxies", 0)
             self._status.turn()
             time.sleep(STAND_BY_SECONDS)
             # What is announced meanwhile is the leading one's to do. Nothing of it may pile up here, for weeks.
@@ -138,6 +139,7 @@ class Service:
         for where in self._proxies.keys() - found if complete else ():
             log.info("%s is gone", where)
             self._proxies.pop(where).end()
+        self._status.set("warp_acl_proxies", len(self._proxies))
 
 
 def resolve(names: Iterable[Endpoint]) -> tuple[set[Endpoint], bool]:

@@ -29,6 +29,7 @@ ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 HELP: Mapping[str, str] = {
     "warp_acl_database_up": "gauge 1 while the database answers the reloader; 0 within 15 s when it stops",
     "warp_acl_leading": "gauge 1 while this reloader calls the proxies; 0 while it stands by for another",
+    "warp_acl_proxies": "gauge SIP proxies that this reloader knows; 0 while it stands by",
     "warp_acl_proxy_up": "gauge 1 while the proxy answers RPC",
     "warp_acl_proxy_answered_timestamp_seconds": "gauge when the proxy last answered RPC, as Unix time",
     "warp_acl_proxy_complete": "gauge 1 when the last count of the proxy's rows was the database's; 0 is an alert",
@@ -43,7 +44,7 @@ HELP: Mapping[str, str] = {
     "warp_acl_accepted_total": "counter requests of customers that the proxy accepted; 0 again when it is started",
     "warp_acl_rejected_total": "counter requests of unknown sources that the proxy answered with 403",
     "warp_acl_no_table_total": "counter requests that the proxy answered with 503 for want of a table",
-    "warp_acl_silenced_total": "counter requests of unknown sources that the proxy did not answer any more",
+    "warp_acl_silenced_total": "counter requests to be refused that the proxy did not answer",
     "warp_acl_limited_total": "counter calls that the proxy refused, by trunk (BAN/name) and limit",
 }
 

@@ -44,7 +44,7 @@ def test_it_is_made_at_once_and_settles(declared: list[Declared], gcp: Plugin, c
             assert again is not None
             assert gcp.diff(again, inputs).changes == {}, f"{each.name} after a refresh"
     with cloud.view() as tx:
-        assert len(tx.all(ALERT_POLICY)) == 25 - 2 - 3  # no replica, no renewer
+        assert len(tx.all(ALERT_POLICY)) == 29 - 2  # no replica
         assert len(tx.all(UPTIME_CHECK)) == 2
 
 

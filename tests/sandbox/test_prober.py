@@ -3,25 +3,34 @@ them."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+import trustme
 from prometheus_client.parser import text_string_to_metric_families
 
+from kamailio.reloader.status import Status
 from local_cloud import marks
 from tests.sandbox.sip_servers import answer, servers
 from tests.stacks import ROOT
-from verify.prober import HELP
+from verify.prober import HELP, Target, probe
+from verify.sip import Answer, NoWayError, Peer, SilentError
+
+ENDS = datetime(2099, 1, 1, tzinfo=UTC)
 
 
 def configuration(targets: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
@@ -71,15 +80,21 @@ def test_what_answers_counts_and_what_does_not_is_an_alert(tmp_path: Path) -> No
         status = {"first": "SIP/2.0 200 OK"}
         udp = sip.udp(lambda request: answer(request, status["first"]))
         tcp = sip.tcp(lambda request: answer(request, "SIP/2.0 403 Forbidden"))
+        certificate = trustme.CA().issue_cert("ringer.tel", not_after=ENDS)
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        certificate.configure_cert(context)
+        tls = sip.tcp(answer, last=3, tls=context)
         targets = [
             {"name": "udp", "address": f"{sip.network}.1", "port": udp, "transport": "udp"},
             {"name": "tcp", "address": f"{sip.network}.2", "port": tcp, "transport": "tcp"},
             {"name": "gone", "address": f"{sip.network}.8", "port": 5060, "transport": "tcp"},
+            {"name": "tls", "address": f"{sip.network}.3", "port": tls, "transport": "tls"},
         ]
         here = sorted({str(each[4][0]) for each in socket.getaddrinfo("localhost", None)})
         names = {"localhost": here, "nothing.invalid.": ["192.0.2.1"]}
         with probing(tmp_path, configuration(targets, names=names)) as numbers:
-            assert within(lambda: ("warp_dns_probe_success", "nothing.invalid") in numbers())
+            last = ("warp_dns_probe_success", "nothing.invalid"), ("warp_sip_probe_not_after_seconds", "tls")
+            assert within(lambda: numbers().keys() >= {*last})
             found = numbers()
             assert {name for name, _ in found} == set(HELP)
             assert {which: found["warp_sip_probe_success", which] for which in ("udp", "tcp", "gone")} == {
@@ -88,6 +103,10 @@ def test_what_answers_counts_and_what_does_not_is_an_alert(tmp_path: Path) -> No
             assert {which: found["warp_sip_probe_status", which] for which in ("udp", "tcp", "gone")} == {
                 "udp": 200, "tcp": 403, "gone": 0,
             }  # fmt: skip
+            # Of a CA that the prober does not know: a certificate ends all the same.
+            assert found["warp_sip_probe_not_after_seconds", "tls"] == ENDS.timestamp()
+            assert found["warp_sip_probe_not_before_seconds", "tls"] < ENDS.timestamp()
+            assert {which for name, which in found if name.startswith("warp_sip_probe_not_")} == {"tls"}
             assert 0 < found["warp_sip_probe_seconds", "udp"] < 4
             assert found["warp_dns_probe_success", "nothing.invalid"] == 0
             assert found["warp_dns_probe_success", "localhost"] == 1
@@ -95,6 +114,20 @@ def test_what_answers_counts_and_what_does_not_is_an_alert(tmp_path: Path) -> No
             assert within(lambda: numbers().get(("warp_sip_probe_success", "udp")) == 0)
             status["first"] = "SIP/2.0 200 OK"
             assert within(lambda: numbers().get(("warp_sip_probe_success", "udp")) == 1)
+
+
+def test_a_target_that_cannot_be_asked_any_more_has_no_number() -> None:
+    """Its last one would be green for ever."""
+    status, target = Status(described=HELP), Target("x", Peer("2001:db8::1", 5060, "udp"), None)
+    seen: list[set[str]] = []
+    for came in (Answer(200, {}, 3), SilentError("no answer"), NoWayError("Network is unreachable")):
+        with patch("verify.prober.options", side_effect=[came]):
+            asyncio.run(probe(target, 200, status))
+        families = text_string_to_metric_families(status.text())
+        seen.append({sample.name for family in families for sample in family.samples})
+    answered, silent, no_way = seen
+    assert answered == silent == {f"warp_sip_probe_{each}" for each in ("configured", "success", "status", "seconds")}
+    assert no_way == {"warp_sip_probe_configured"}
 
 
 @pytest.mark.parametrize(

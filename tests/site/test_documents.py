@@ -127,7 +127,16 @@ def test_a_printed_page_is_without_what_only_a_screen_has(browser: Browser, site
         assert seen.page.locator("button:visible, nav:visible").count() == 0
 
 
-def test_two_regions_with_everything_are_two_pages_at_most(browser: Browser) -> None:
+def test_two_regions_with_everything_are_one_page(browser: Browser) -> None:
     for name in SHEETS:
         with document(browser, rendered(name, LIVE, EUROPE)) as pdf:
-            assert pages(pdf) <= 2
+            assert pages(pdf) == 1
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_on_a_phone_nothing_of_a_table_is_out_of_sight(browser: Browser, site: str, file: str) -> None:
+    with opened(browser, f"{site}{file}", viewport=PHONE) as seen:
+        hidden = "[...document.querySelectorAll('.table')].filter((each) => each.scrollWidth > each.clientWidth).length"
+        assert seen.page.evaluate(hidden) == 0
+        label = "getComputedStyle(document.querySelector('.wide td'), '::before').content"
+        assert "attr" not in seen.page.evaluate(label) != "none", "each cell has the name of its column"

@@ -31,6 +31,8 @@ VALUES: dict[str, object] = {
     "gateway": of_gateway(region="us-central1", name="warp-nat"),
     "database": "warp-prod:warp-db",
     "checks": any_of(["sip-1", "sips-2"]),
+    "uptime_window": "300s",
+    "databaseConnections": 20,
     "egress": any_of(["34.1.1.1", "34.1.1.2"]),
     "ports_of_a_vm": 1024,
     "ports_of_the_pool": 2 * 64_512,
@@ -56,8 +58,7 @@ class Series:
                 counted += value * STEP
                 value = counted
             values.append("_" if value is None else repr(value))
-        labels = ",".join(f'{name}="{value}"' for name, value in self.labels.items())
-        return {"series": f"{self.metric}{{{labels}}}", "values": " ".join(values)}
+        return {"series": _series(self.metric, self.labels), "values": " ".join(values)}
 
 
 @dataclass(frozen=True)
@@ -104,13 +105,43 @@ def judged(folder: Path, alert: Alert, series: Iterable[Series], labels: Mapping
     return run(folder, [alert], [each.written(alert.hold) for each in series], tests)
 
 
+def fires(
+    folder: Path,
+    alert: Alert,
+    series: Iterable[tuple[str, Mapping[str, str], str]],
+    moments: Mapping[int, bool],
+    every: int = STEP,
+) -> str:
+    """What promtool objects to. `series`: metric, labels, and values, one a minute; `moments`: minute to whether one
+    alert fires then; `every`: seconds between evaluations."""
+    given = [{"series": _series(metric, labels), "values": values} for metric, labels, values in series]
+    tests = [
+        {
+            "expr": 'count(ALERTS{alertstate="firing"})',
+            "eval_time": f"{minute}m",
+            "exp_samples": [{"labels": "{}", "value": 1}] if firing else [],
+        }
+        for minute, firing in moments.items()
+    ]
+    return run(folder, [alert], given, tests, step=60, every=every)
+
+
+def _series(metric: str, labels: Mapping[str, str]) -> str:
+    return metric + "{" + ",".join(f'{name}="{value}"' for name, value in labels.items()) + "}"
+
+
 def run(
-    folder: Path, alerts: Iterable[Alert], series: list[dict[str, str]], tests: list[dict[str, Any]], step: int = STEP
+    folder: Path,
+    alerts: Iterable[Alert],
+    series: list[dict[str, str]],
+    tests: list[dict[str, Any]],
+    step: int = STEP,
+    every: int = STEP,
 ) -> str:
     """Let promtool run the tests. Returns what it objects to."""
-    (folder / "rules.yml").write_text(json.dumps(rule_file(alerts, VALUES)))
+    (folder / "rules.yml").write_text(json.dumps(rule_file(alerts, VALUES, interval=f"{every}s")))
     group = {"interval": f"{step}s", "input_series": series, "promql_expr_test": tests}
-    document = {"rule_files": ["rules.yml"], "evaluation_interval": f"{STEP}s", "tests": [group]}
+    document = {"rule_files": ["rules.yml"], "evaluation_interval": f"{every}s", "tests": [group]}
     (folder / "tests.yml").write_text(json.dumps(document))
     done = subprocess.run(
         [require_promtool(), "test", "rules", "tests.yml"],

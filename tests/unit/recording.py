@@ -12,7 +12,7 @@ import copy
 import importlib.util
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -110,12 +110,12 @@ def declare(
     before: GatewayUse | None = None,
     serving: frozenset[str] = frozenset(),
     cloud: Cloud | None = None,
-    admitted: tuple[frozenset[str], ...] = (),
+    admitted: Mapping[str, frozenset[str]] | None = None,
 ) -> Edge:
     """Run the whole program with a stack's configuration.
 
     `before`: what the gateway used until now; `serving`: names of the addresses at which LoadBalancers answered;
-    `admitted`: source ranges of each of the shared ones.
+    `admitted`: source ranges of each of the shared ones, by logical name.
     """
     answering = cloud or Cloud(str(config["gcp:project"]), LIVE_ADDRESSES)
     with patch.dict(os.environ, {"PULUMI_CONFIG": json.dumps(as_engine_gives_it(config))}):
@@ -123,7 +123,7 @@ def declare(
 
         def as_when_run() -> None:
             hook = pulumi.ErrorHook("explain-pending", explain_pending)
-            edge_program.build(edge_program.load(), Record(before, serving, admitted=admitted), hook)
+            edge_program.build(edge_program.load(), Record(before, serving, admitted=admitted or {}), hook)
 
         return run(as_when_run, answering)
 

@@ -14,7 +14,13 @@ from tests.unit.recording import declare
 from tests.unit.test_trunk_acl import with_acl
 
 EVERYTHING: dict[str, Any] = {
-    "callLimits": {"proxies": 3, "forbidden": True, "retryAfterSeconds": 7, "longestCallHours": 2},
+    "callLimits": {
+        "proxies": 3,
+        "forbidden": True,
+        "retryAfterSeconds": 7,
+        "longestCallHours": 2,
+        "dedicated": {"callsPerSecond": 7},
+    },
     "unknownSources": {"answers": 5, "seconds": 30},
     "capture": {"collector": "fd00::5", "id": 77},
 }
@@ -42,6 +48,7 @@ def test_they_become_a_fragment() -> None:
         "#!define WARP_LIMITED_FORBIDDEN",
         '#!substdef "!WARP_RETRY_AFTER!7!g"',
         '#!substdef "!WARP_LONGEST_CALL!7200!g"',
+        '#!substdef "!WARP_DEDICATED_LIMITS!7|500!g"',
         "#!define WARP_UNKNOWN_ANSWERS 5",
         '#!substdef "!WARP_UNKNOWN_SECONDS!30!g"',
         '#!substdef "!WARP_CAPTURE_TO!sip:[fd00::5]:9060!g"',
@@ -51,10 +58,8 @@ def test_they_become_a_fragment() -> None:
         "#!define WARP_CALLS_PER_SECOND",
         '#!substdef "!WARP_RETRY_AFTER!1!g"',
         '#!substdef "!WARP_LONGEST_CALL!14400!g"',
+        '#!substdef "!WARP_DEDICATED_LIMITS!50|500!g"',
     ]
-    assert "!sip:heplify.monitoring.svc.cluster.local:9060!" in str(
-        published(capture={"collector": "heplify.monitoring.svc.cluster.local"})
-    )
 
 
 def test_every_name_in_it_is_one_that_the_fragments_read() -> None:
@@ -68,6 +73,9 @@ def test_every_name_in_it_is_one_that_the_fragments_read() -> None:
     [
         ({"callLimits": {"callsPerSecond": False, "concurrentCalls": False}}, "callLimits.concurrentCalls"),
         ({"capture": {"collector": "10.0.0.300"}}, "capture.collector"),
+        ({"capture": {"collector": "heplify.monitoring.svc.cluster.local"}}, "capture.collector"),
+        ({"capture": {"collector": 'fe80::1%x!g"'}}, "capture.collector"),
+        ({"capture": {"collector": 7}}, "capture.collector"),
         ({"capture": {"collector": 'x!g"'}}, "capture.collector"),
         ({"unknownSources": {"answers": 0}}, "unknownSources.answers"),
     ],

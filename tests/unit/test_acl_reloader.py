@@ -619,3 +619,23 @@ def test_the_probes_are_answered(status: Status, path: str, ready: int, code: in
 def test_reloaders_with_the_same_token_share_a_lease_and_others_do_not() -> None:
     assert lease_of("one") == lease_of("one") != lease_of("two")
     assert all(-(2**63) <= lease_of(str(number)) < 2**63 for number in range(100))
+
+
+def test_how_many_proxies_are_known_is_a_number_also_where_there_is_none(
+    status: Status, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy that is gone has no numbers of its own: without this one, the last to go would end every alert."""
+    there: list[tuple[set[Endpoint], bool]] = [
+        (set(), True),
+        ({Endpoint("192.0.2.8", 9061), Endpoint("192.0.2.9", 9061)}, True),
+        (set(), False),  # DNS did not answer
+        (set(), True),
+    ]
+    monkeypatch.setattr("kamailio.reloader.service.resolve", lambda _: there.pop(0))
+    monkeypatch.setattr("kamailio.reloader.service.Proxy.start", lambda _: None)
+    looking = service.Service(Settings.read(ENVIRONMENT), status)
+    known = []
+    while there:
+        looking._look_for_proxies(at_once=True)
+        known += [line.split()[1] for line in status.text().splitlines() if line.startswith("warp_acl_proxies ")]
+    assert known == ["0", "2", "2", "0"]

@@ -93,7 +93,9 @@ def test_with_everybody_nothing_is_looked_up_and_nothing_depends_on_the_acl() ->
     assert "filesOnly" not in edge.of_type(ACL)[0].inputs
 
 
+UDP, TCP = "ingress-udp", "ingress-tcp"
 NOW = frozenset({"198.18.4.0/24", *(each for each in (*HEALTH_CHECKERS, *CHECKERS) if ":" not in each)})
+BOTH = dict.fromkeys((UDP, TCP), NOW)
 
 
 def services_before_acl(edge: Edge) -> bool:
@@ -106,30 +108,67 @@ def services_before_acl(edge: Edge) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("admitted", "ranges", "first", "left"),
+    ("admitted", "ranges", "first", "left", "closes"),
     [
-        ((), ["198.18.4.0/24"], False, set()),
-        ((frozenset(), frozenset()), ["198.18.4.0/24"], False, set()),
-        ((NOW, NOW), ["198.18.4.0/24"], False, set()),
-        ((NOW, NOW), ["198.18.4.0/25"], False, set()),
-        ((NOW, NOW), ["198.18.4.0/24", "198.18.6.0/24"], True, set()),
-        ((NOW, NOW), ["198.18.6.0/24"], True, {"198.18.4.0/24"}),
-        ((NOW, frozenset()), ["198.18.6.0/24"], False, set()),
+        ({}, ["198.18.4.0/24"], False, set(), False),
+        (dict.fromkeys((UDP, TCP), frozenset()), ["198.18.4.0/24"], False, set(), True),
+        (BOTH, ["198.18.4.0/24"], False, set(), False),
+        (BOTH, ["198.18.4.0/25"], False, set(), True),
+        (BOTH, ["198.18.4.0/24", "198.18.6.0/24"], True, set(), False),
+        (BOTH, ["198.18.6.0/24"], True, {"198.18.4.0/24"}, False),
+        ({UDP: NOW, TCP: frozenset()}, ["198.18.4.0/24"], False, set(), True),
     ],
     ids=["new", "switched on", "the same", "removed", "added", "added and removed", "cut off when switched on"],
 )
 def test_the_firewall_opens_before_the_acl_and_closes_after_it(
-    tmp_path: Path, admitted: tuple[frozenset[str], ...], ranges: list[str], first: bool, left: set[str]
+    tmp_path: Path, admitted: dict[str, frozenset[str]], ranges: list[str], first: bool, left: set[str], closes: bool
 ) -> None:
     edge = declare(customers(tmp_path, trunk("one", *ranges)), admitted=admitted)
     assert services_before_acl(edge) is first
     assert of_sources(edge, "udp") == of_sources(edge, "tcp") == {*ranges, *left}
-    assert edge.of_type(ACL)[0].inputs["filesOnly"] is True
+    (acl,) = edge.of_type(ACL)
+    assert acl.inputs["filesOnly"] is True
+    assert acl.inputs.get("closes", False) is closes
+
+
+def test_of_one_closed_and_one_open_service_the_closed_one_opens_first_and_the_open_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an update that was cut off, with a new customer: its range must not be in the ACL before UDP admits it."""
+    warned = list[str]()
+    monkeypatch.setattr("pulumi.log.warn", lambda text, *_: warned.append(text))
+    edge = declare(customers(tmp_path, trunk("one", "198.18.6.0/24")), admitted={UDP: NOW, TCP: frozenset()})
+    assert services_before_acl(edge) is True
+    assert of_sources(edge, "udp") == {"198.18.4.0/24", "198.18.6.0/24"}
+    assert "loadBalancerSourceRanges" not in edge.named(TCP).inputs["spec"]
+    assert [each for each in warned if "1 ranges more" in each and f"and every source at {TCP}" in each]
+
+
+@pytest.mark.parametrize(("own", "before_acl"), [([], True), (["198.18.4.0/22"], True), (["198.18.4.0/25"], False)])
+def test_with_everybody_again_the_firewall_opens_before_the_acl(own: list[str], before_acl: bool) -> None:
+    """A new customer may come with the same update."""
+    config = changed(without_site(stack_config("sandbox")), ("warp-edge:ingress", "sourceRanges"), own)
+    edge = declare(config, admitted=dict.fromkeys((UDP, TCP), frozenset({"198.18.4.0/24"})))
+    (acl,) = edge.of_type(ACL)
+    for name in (UDP, TCP):
+        assert (edge.named(name).urn in acl.dependencies) is before_acl
+        assert edge.named(name).inputs["spec"].get("loadBalancerSourceRanges", []) == own
+    assert "filesOnly" not in acl.inputs
+
+
+def test_an_update_that_adds_and_removes_is_bounded_too(tmp_path: Path) -> None:
+    """3 health checkers and an uptime checker in IPv4, one of each in IPv6."""
+    both = dict.fromkeys((UDP, TCP), NOW | {f"198.18.{number}.0/25" for number in range(10, 20)})
+    config = customers(tmp_path, *(trunk(f"t{each}", f"198.18.{each}.0/25") for each in range(20, 30)), admitAtMost=26)
+    text = refusal(config, admitted=both)
+    assert "11 that are not needed any more are still admitted: 27 together, and ingress.admitAtMost is 26" in text
+    assert "-> close first: run `pulumi up` without the new ranges" in text
+    assert len(sources(declare(changed(config, ("warp-edge:ingress", "admitAtMost"), 27), admitted=both))) == 25
 
 
 def test_a_service_that_becomes_dual_stack_does_not_lack_what_it_could_not_have() -> None:
     wanted = joined(map(ip_network, ("198.18.4.0/24", "2001:500::/48")))
-    assert planned(wanted, [frozenset({"198.18.4.0/24"})]) == Admission(wanted)
+    assert planned(wanted, {UDP: frozenset({"198.18.4.0/24"})}) == Admission(wanted)
 
 
 def test_an_update_that_adds_and_removes_says_that_another_has_to_close(
@@ -137,7 +176,7 @@ def test_an_update_that_adds_and_removes_says_that_another_has_to_close(
 ) -> None:
     warned = list[str]()
     monkeypatch.setattr("pulumi.log.warn", lambda text, *_: warned.append(text))
-    declare(customers(tmp_path, trunk("one", "198.18.6.0/24")), admitted=(NOW, NOW))
+    declare(customers(tmp_path, trunk("one", "198.18.6.0/24")), admitted=BOTH)
     assert [each for each in warned if "admits 1 ranges more" in each and "Another `pulumi up`" in each]
 
 
@@ -214,14 +253,14 @@ def test_the_record_has_what_each_shared_load_balancer_admits(monkeypatch: pytes
 
     ranges = ["192.0.2.0/24"]
     found = (
-        service(SIP_INGRESS, "udp", {"type": "LoadBalancer", "loadBalancerSourceRanges": ranges})
-        | service(SIP_INGRESS, "tcp", {"type": "LoadBalancer"})
+        service(SIP_INGRESS, UDP, {"type": "LoadBalancer", "loadBalancerSourceRanges": ranges})
+        | service(SIP_INGRESS, TCP, {"type": "LoadBalancer"})
         | service(SIP_INGRESS, "internal", {"type": "ClusterIP"})
         | service(DEDICATED_INGRESS, "own", {"type": "LoadBalancer", "loadBalancerSourceRanges": ranges})
     )
     monkeypatch.setattr(record, "_read", lambda *_: found)
     monkeypatch.setattr("pulumi.get_organization", lambda: "o")
-    assert record.last_update().admitted == (frozenset(ranges), frozenset())
+    assert record.last_update().admitted == {UDP: frozenset(ranges), TCP: frozenset()}
 
 
 def test_whether_others_may_keep_rows_is_a_change_of_the_acl() -> None:
@@ -229,3 +268,12 @@ def test_whether_others_may_keep_rows_is_a_change_of_the_acl() -> None:
     assert diff("", {}, {"filesOnly": True}).changes
     assert diff("", {"filesOnly": True}, {}).changes
     assert not diff("", {"filesOnly": True}, {"filesOnly": True}).changes
+
+
+def test_a_closing_checks_the_database_although_the_files_did_not_change() -> None:
+    """The portal may have written a row of a range that an earlier update left in the firewall."""
+    diff = provider.TrunkAclProvider().diff
+    assert diff("", {"filesOnly": True}, {"filesOnly": True, "closes": True}).changes
+    # Cut off after the check, and before a Service was closed.
+    assert diff("", {"filesOnly": True, "closes": True}, {"filesOnly": True, "closes": True}).changes
+    assert not diff("", {"filesOnly": True, "closes": True}, {"filesOnly": True}).changes

@@ -25,7 +25,7 @@ from settings.alerts import Thresholds
 from tests.stacks import ROOT, Config, as_engine_gives_it, changed, stack_config, without_tls
 from tests.unit.policies_under_test import refused, resource, silent, unjudged
 from tests.unit.recording import Declared, Edge, declare_once
-from tests.unit.tls import ALONE, AT_GANDI, parsed, with_tls
+from tests.unit.tls import ALONE, AT_GANDI, SECRET_KEYS, parsed, with_tls
 from verify import prober
 
 PAGE = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
@@ -109,7 +109,7 @@ def test_a_label_cannot_break_the_page_of_numbers() -> None:
 
 
 def test_expressions_use_values_that_exist() -> None:
-    known = {*STACK, *Thresholds().values()}
+    known = {*STACK, *Thresholds().values(), "databaseConnections"}
     for each in ALERTS:
         assert each.names <= known
         assert not each.threshold or each.threshold in each.names
@@ -210,6 +210,61 @@ def test_settings_that_are_refused(alerts: dict[str, Any], tokens: dict[str, str
         Settings.parse(as_engine_gives_it(config), keys)
     assert words in str(refusal.value)
     assert TOKEN not in str(refusal.value)
+
+
+def in_settings(config: Config) -> Settings:
+    return Settings.parse(as_engine_gives_it(config), SECRET_KEYS)
+
+
+@pytest.mark.parametrize(
+    ("renew", "alert", "right"), [(20, 30, False), (30, 30, False), (31, 30, True), (20, 19, True)]
+)
+def test_a_certificate_that_is_renewed_in_time_is_no_alert(renew: int, alert: int, right: bool) -> None:
+    def config(**alerts: Any) -> Config:
+        given = {"manage": True, "thresholds": {"certificatePercent": alert}, **alerts}
+        return with_tls(AT_GANDI | {"renewAtPercent": renew}, alerts=given)
+
+    if right:
+        in_settings(config())
+        return
+    with pytest.raises(SettingsError, match=f"set alerts.thresholds.certificatePercent below {renew}"):
+        in_settings(config())
+    in_settings(config(off=["CertificateNearEnd", "ServedCertificateNearEnd"]))
+
+
+@pytest.mark.parametrize(
+    ("database", "threshold", "alert"),
+    [
+        ({}, {}, "20"),
+        ({}, {"databaseConnections": 0}, "0"),
+        ({"flags": {"max_connections": "50"}}, {}, "40"),
+        ({"tier": "db-custom-2-7680", "flags": {"max_connections": "400"}}, {}, "320"),
+        ({"tier": "db-custom-2-7680"}, {"databaseConnections": 300}, "300"),
+        ({"tier": "db-custom-2-7680"}, {}, None),
+        ({"tier": "db-g1-small"}, {}, None),
+    ],
+)
+def test_the_alert_on_connections_fits_the_machine(
+    database: dict[str, Any], threshold: dict[str, int], alert: str | None
+) -> None:
+    def config(**alerts: Any) -> Config:
+        found = with_alerts(thresholds=threshold, **alerts)
+        for key, value in database.items():
+            found = changed(found, ("warp-edge:database", key), value)
+        return found
+
+    if alert is not None:
+        assert condition(alerts_of(declare_once(config()))["DatabaseConnections"])["query"].endswith(f"> {alert}")
+        return
+    with pytest.raises(SettingsError, match="four fifths of what `SHOW max_connections` says"):
+        in_settings(config())
+    assert "DatabaseConnections" not in alerts_of(declare_once(config(off=["DatabaseConnections"])))
+
+
+@pytest.mark.parametrize(("period", "window"), [("60s", "300s"), ("300s", "600s"), ("900s", "1800s")])
+def test_a_locations_result_stands_for_two_periods(period: str, window: str) -> None:
+    query = condition(alerts_of(edge(uptimePeriod=period))["IngressUnreachable"])["query"]
+    assert f"[{window}]) == 0" in query
 
 
 def test_a_prober_needs_an_image() -> None:

@@ -12,6 +12,7 @@ import pytest
 from alerts.definition import scaled
 from alerts.definitions import ALERTS, BY_NAME
 from alerts.metrics import METRICS, named
+from settings.alerts import Alerts
 from tests.unit.promtool import (
     GATEWAY,
     PODS,
@@ -21,6 +22,7 @@ from tests.unit.promtool import (
     Counter,
     Course,
     Series,
+    fires,
     gauge,
     judged,
     require_promtool,
@@ -30,6 +32,7 @@ from tests.unit.promtool import (
 NAT = {**GATEWAY, "router_id": "1"}
 UPTIME = {"monitored_resource": "uptime_url", "host": "34.1.2.1", "check_id": "sip-1"}
 PROBED = {**PODS, "target": "34.1.2.1:5060", "transport": "udp"}
+OVER_TLS = {**PODS, "target": "34.1.2.1:5061", "transport": "tls"}
 PROXY = {**PODS, "proxy": "10.0.0.1:9061"}
 YEAR = 31_536_000.0
 
@@ -115,6 +118,16 @@ CASES = (
     ),
     Case("SipProbeMissing", (Series("warp_sip_probe_success", PROBED, gauge(1, None)),), {"namespace": "warp-core"}),
     Case(
+        "SipProbeNotSent",
+        (
+            Series("warp_sip_probe_configured", PROBED, gauge(1, 1)),
+            Series("warp_sip_probe_success", PROBED, gauge(1, None)),
+            Series("warp_sip_probe_configured", PROBED | {"transport": "tcp"}, gauge(1, 1)),
+            Series("warp_sip_probe_success", PROBED | {"transport": "tcp"}, gauge(0, 0)),
+        ),
+        {"target": "34.1.2.1:5060", "transport": "udp"},
+    ),
+    Case(
         "NameMoved",
         (Series("warp_dns_probe_success", {**PODS, "host": "sip.ringer.tel"}, gauge(1, 0)),),
         {"host": "sip.ringer.tel"},
@@ -126,6 +139,17 @@ CASES = (
             Series("warp_tls_not_before_seconds", PODS, gauge(0, -0.71 * YEAR)),
         ),
         NONE,
+    ),
+    Case(
+        "RenewerMissing", (Series("warp_tls_not_after_seconds", PODS, gauge(YEAR, None)),), {"namespace": "warp-core"}
+    ),
+    Case(
+        "ServedCertificateNearEnd",
+        (
+            Series("warp_sip_probe_not_after_seconds", OVER_TLS, gauge(YEAR, 0.29 * YEAR)),
+            Series("warp_sip_probe_not_before_seconds", OVER_TLS, gauge(0, -0.71 * YEAR)),
+        ),
+        {"target": "34.1.2.1:5061"},
     ),
     Case(
         "CertificateNotServed",
@@ -143,7 +167,11 @@ CASES = (
     ),
     Case("AclStale", (Series("warp_acl_proxy_tables_timestamp_seconds", PROXY, STANDS_STILL),), BY_PROXY),
     Case("AclIncomplete", (Series("warp_acl_proxy_complete", PROXY, gauge(1, 0)),), BY_PROXY),
-    Case("RequestsWithoutTable", (Series("warp_acl_no_table_total", PROXY, Counter(0, 0.1)),), BY_PROXY),
+    Case(
+        "RequestsWithoutTable",
+        (Series("warp_acl_no_table_total", PROXY, Counter(0, 0.1)), Series("warp_acl_leading", PODS, gauge(1, 1))),
+        BY_PROXY,
+    ),
     Case(
         "ProxyUnreachable",
         (
@@ -151,6 +179,14 @@ CASES = (
             Series("warp_acl_proxy_up", PROXY | {"proxy": "other"}, gauge(1, 1)),
         ),
         BY_PROXY,
+    ),
+    Case(
+        "NoProxies",
+        tuple(
+            Series("warp_acl_proxies", {**PODS, "instance": each}, gauge(known, 0))
+            for each, known in (("a", 3), ("b", 0))
+        ),
+        NONE,
     ),
     Case(
         "NoReloader",
@@ -211,22 +247,60 @@ def test_promtool_objects_to_an_alert_that_never_fires(tmp_path: Path) -> None:
     assert "exp" in judged(tmp_path, deaf, case.series, case.labels)
 
 
-@pytest.mark.parametrize(("rate", "fires"), [(34, False), (36, True)])
-def test_unauthorised_attempts_are_compared_with_the_usual(rate: int, fires: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("rate", "fires_then"), [(34, False), (36, True)])
+def test_unauthorised_attempts_are_compared_with_the_usual(rate: int, fires_then: bool, tmp_path: Path) -> None:
     """3 a second for a day: 5 + 10 * 3 are not unusual."""
-    alert, minutes = BY_NAME["UnauthorisedAttempts"], 26 * 60
-    counted = [3 * 60 * minute for minute in range(minutes)]
-    counted += [counted[-1] + rate * 60 * minute for minute in range(1, 15)]
-    labels = ",".join(f'{name}="{value}"' for name, value in PROXY.items())
-    series = {"series": f"warp_acl_rejected_total{{{labels}}}", "values": " ".join(map(str, counted))}
-    tests = [
-        {
-            "expr": 'count(ALERTS{alertstate="firing"})',
-            "eval_time": f"{minutes + 12}m",
-            "exp_samples": [{"labels": "{}", "value": 1}] if fires else [],
-        }
-    ]
-    assert run(tmp_path, [alert], [series], tests, step=60) == ""
+    day = 26 * 60
+    series = [("warp_acl_rejected_total", PROXY, f"0+180x{day} {day * 180}+{rate * 60}x60")]
+    moments = {day - 10: False, day + 40: fires_then}
+    assert fires(tmp_path, BY_NAME["UnauthorisedAttempts"], series, moments, every=600) == ""
+
+
+def test_an_attack_is_an_alert_for_as_long_as_it_lasts(tmp_path: Path) -> None:
+    """1 a second for a day, then 50 for almost another; and 300 for more than a day."""
+    usual, attack = 24 * 60, 22 * 60
+    values = f"0+60x{usual} {usual * 60}+3000x{attack} {usual * 60 + attack * 3000}+60x120"
+    flood = "0+18000x1800"
+    course = {usual: False, usual + attack + 40: False}
+    course |= dict.fromkeys((usual + 20, usual + 60, usual + 3 * 60, usual + 13 * 60, usual + 21 * 60), True)
+    for metric, counted, moments in (
+        ("warp_acl_rejected_total", values, course),
+        ("warp_acl_silenced_total", flood, dict.fromkeys((20, 60, 13 * 60, 29 * 60), True)),
+    ):
+        series = [(metric, PROXY, counted)]
+        assert fires(tmp_path, BY_NAME["UnauthorisedAttempts"], series, moments, every=600) == ""
+
+
+@pytest.mark.parametrize("period", [300, 600, 900])
+def test_an_unreachable_ingress_is_one_alert_at_every_period_of_the_checks(period: int, tmp_path: Path) -> None:
+    every = period // 60
+    series = [
+        ("monitoring_googleapis_com:uptime_check_check_passed", UPTIME | {"checker_location": str(place)},
+         " ".join(("_ " * (place % every) + "0" + " _" * (every - 1 - place % every)) for _ in range(240 // every)))
+        for place in range(0, 6)
+    ]  # fmt: skip
+    alert = BY_NAME["IngressUnreachable"]
+    window = Alerts.model_validate({"uptimePeriod": f"{period}s"}).uptime_window
+    alert = replace(alert, expression=alert.expression.replace("$uptime_window", window))
+    assert fires(tmp_path, alert, series, dict.fromkeys(range(60, 92, 2), True)) == ""
+
+
+def test_the_first_answers_of_a_new_proxy_without_a_table_count_and_a_gap_is_none(tmp_path: Path) -> None:
+    """A proxy that begins at 500; one that the reloader lost for half an hour; and a reloader that was away."""
+    leading = ("warp_acl_leading", PODS, "1x300")
+    born = ("warp_acl_no_table_total", PROXY, "_x29 500x270")
+    lost = ("warp_acl_no_table_total", PROXY, "500x29 _x29 500x240")
+    for number, (series, course) in enumerate(
+        [
+            ([leading, born], {28: False, 30: True, 33: True, 40: False}),
+            ([leading, lost], {29: False, 61: False, 63: False, 70: False}),
+            ([("warp_acl_leading", PODS, "1x29 _x99 1x170"), ("warp_acl_no_table_total", PROXY, "500x29 _x99 500x170")],
+             {29: False, 131: False, 133: False, 140: False}),
+        ]
+    ):  # fmt: skip
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert fires(folder, BY_NAME["RequestsWithoutTable"], series, course) == ""
 
 
 def test_the_first_refusals_of_a_limit_count_and_neither_another_reloader_nor_a_gap_is_one(tmp_path: Path) -> None:
@@ -260,5 +334,8 @@ def test_the_rule_file_is_one(tmp_path: Path) -> None:
 def test_scaling_touches_durations_alone() -> None:
     expression = BY_NAME["UnauthorisedAttempts"].filled(VALUES)
     short = scaled(expression, 1 / 30)
-    assert short.replace("[10s]", "[5m]").replace("[2880s]", "[1d]").replace("offset 120s", "offset 1h") == expression
+    for scaled_down, written in (("[10s]", "[5m]"), ("[120s]", "[1h]"), ("2880s", "1d"), ("1440s", "12h")):
+        assert scaled_down in short
+        short = short.replace(scaled_down, written)
+    assert short == expression
     assert STEP == 30

@@ -10,7 +10,7 @@ import html5lib
 import pytest
 from markdown_it import MarkdownIt
 
-from tests.unit.published import EUROPE, HOSTILE, LIVE, NAT, RETIRED, TCP, UDP, hostile
+from tests.unit.published import EUROPE, HOSTILE, LIVE, NAT, RETIRED, TCP, UDP, hostile, signed
 from tests.unit.test_formats import render
 
 # --- Sheets. ---
@@ -59,8 +59,8 @@ def test_the_customers_sheet_matches_the_published_text(form: str) -> None:
     assert ["us-central1", "primary", "sip.ringer.tel", f"{UDP}:5060", "UDP"] in rows
     assert ["us-central1", "secondary", "sip-tcp.ringer.tel", f"{TCP}:5060", "TCP"] in rows
     assert ["us-central1", "tls", "sip-tcp.ringer.tel", f"{TCP}:5061", "TLS"] in rows
-    assert [UDP, "UDP/TCP", "5060", "us-central1", "active"] in rows
-    assert [TCP, "TCP", "5060, 5061, 8080, 8443", "us-central1", "active"] in rows
+    assert [UDP, "UDP/TCP", "5060", "us-central1", "active", ""] in rows
+    assert [TCP, "TCP", "5060, 5061, 8080, 8443", "us-central1", "active", ""] in rows
     assert [row[0] for row in rows if row[0].endswith("/32")] == [f"{address}/32" for address in NAT]
     assert [row for row in rows if row[0] == RETIRED[1]] == [[RETIRED[1], "", UDP]]
 
@@ -72,14 +72,41 @@ def test_sheets_of_several_regions_show_what_comes_and_goes(form: str) -> None:
     assert rows["198.51.100.3"] == [
         "europe-west4",
         "draining",
-        "draining since 2026-02-01: accept it until it is retired",
+        "since 2026-02-01: accept it until it is retired",
     ]
     assert ["198.51.100.1", "2026-01-01 to 2026-01-08", "the carrier asked for it"] in cells(vendors)
-    assert "announced: will be used from 2026-01-08, accept it now" in "".join(vendors.itertext())
+    assert "will be used from 2026-01-08, accept it now" in "".join(vendors.itertext())
     customers = "".join(SHEETS[form](render(f"customer-{form}", LIVE, EUROPE)).itertext())
-    assert "192.0.2.2 will answer from 2026-02-01; open your firewall to it now: UDP/TCP 5060" in customers
+    rows = {row[0]: row for row in cells(SHEETS[form](render(f"customer-{form}", LIVE, EUROPE)))}
+    assert rows["192.0.2.2"][1:3] == ["UDP/TCP", "5060"]
+    assert rows["192.0.2.2"][-1] == "will answer from 2026-02-01, open your firewall to it now"
     assert "sip.eu.ringer.tel" in customers
     assert "sip.ringer.tel" in customers
+
+
+@pytest.mark.parametrize("form", SHEETS)
+def test_a_customer_learns_that_an_address_to_which_it_sends_is_leaving(form: str) -> None:
+    gone = {"status": "draining", "drainedOn": "2026-02-01"}
+    document = signed(EUROPE | {"addresses": [{**EUROPE["addresses"][0], **gone}, *EUROPE["addresses"][1:]]})
+    (row,) = [
+        row for row in cells(SHEETS[form](render(f"customer-{form}", document))) if row[:2] == ["192.0.2.1", "UDP/TCP"]
+    ]
+    assert row[-2:] == [
+        "draining",
+        "since 2026-02-01: send no new calls to it, keep your firewall open to it until it is retired",
+    ]
+
+
+@pytest.mark.parametrize("form", SHEETS)
+def test_each_server_has_the_region_of_its_address(form: str) -> None:
+    """The inventory of a stack of several regions."""
+    both = LIVE | {
+        "region": "us-central1, europe-west4",
+        "addresses": [*LIVE["addresses"], *EUROPE["addresses"]],
+        "endpoints": [*LIVE["endpoints"], *EUROPE["endpoints"]],
+    }
+    rows = cells(SHEETS[form](render(f"customer-{form}", signed(both))))
+    assert [row[0] for row in rows if row[2].endswith("ringer.tel")] == ["us-central1"] * 3 + ["europe-west4"]
 
 
 def structure(page: Any) -> list[str]:

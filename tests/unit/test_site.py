@@ -268,6 +268,17 @@ def test_what_is_to_come_stands_first_and_then_the_newest() -> None:
     ]
 
 
+def test_every_entry_of_the_feed_leads_to_its_place_on_the_page() -> None:
+    page = site(LIVE, EUROPE, ASIA)["index.html"].decode()
+    changes = re.findall(r'<li id="([^"]+)">', page)
+    for entry in feed(LIVE, EUROPE, ASIA).entries:
+        assert entry.link.rpartition("#")[2] in changes
+    (announced,) = [each for each in changes if each.endswith("198.51.100.1-announced")]
+    shown = page[page.index(f'<li id="{announced}">') :].partition("</li>")[0]
+    assert "2026-01-01" in shown, "the day of the announcement"
+    assert "from 2026-01-08" in shown
+
+
 def test_an_address_has_an_entry_for_every_state_that_it_reached() -> None:
     life = {"announcedOn": "2025-01-01", "activeOn": "2025-02-01", "drainedOn": "2026-02-01", "retiredOn": "2026-03-01"}
     entries = feed(with_address(ASIA, "a", status="retired", **life)).entries
@@ -285,6 +296,10 @@ def test_entries_say_what_it_means_and_what_to_do() -> None:
     assert "Less notice than promised: the carrier asked for it" in reported["Announced: 198.51.100.1"]
     assert "open your firewall to it now" in reported["Announced: 192.0.2.2"]
     assert "keep it in your list" in reported["Draining: 198.51.100.3"]
+    leaving = with_address(EUROPE, "eu-udp", status="draining", drainedOn="2026-02-01")
+    (inward,) = [each for each in feed(leaving).entries if each.title.startswith("Draining: 192.0.2.1,")]
+    assert "Send no new calls to it" in inward.content[0].value
+    assert "come from it" not in inward.content[0].value
     assert "remove it from your lists" in reported["Retired: 198.51.100.4"]
     assert f"Replaced by {', '.join(NAT)}." in reported[f"Retired: {RETIRED[0]}"]
     assert "the day was not written down" in reported[f"Retired: {RETIRED[0]}"]
@@ -293,7 +308,9 @@ def test_entries_say_what_it_means_and_what_to_do() -> None:
 def test_a_state_without_a_date_is_reported_while_it_lasts() -> None:
     undated = with_address(EUROPE, "eu-new", announcedOn=None, activeOn=None, noticeOverride=None)
     (entry,) = [each for each in feed(undated).entries if "198.51.100.1," in each.title]
-    assert (entry.title, entry.updated) == ("Announced: 198.51.100.1, europe-west4", "1970-01-01T00:00:00Z")
+    assert (entry.title, entry.updated) == ("Announced: 198.51.100.1, europe-west4", "2025-12-31T00:00:00Z")
+    assert not feed(LIVE).entries, "where no day is known, no entry can have one"
+    assert not [each for each in feed(LIVE, EUROPE).entries if each.updated < "2025"]
     assert "will be used soon" in entry.content[0].value
     assert not [each for each in feed(LIVE).entries if "In use" in each.title], "that is no news"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from unittest.mock import patch
@@ -52,3 +53,16 @@ def test_python_that_keeps_nothing_keeps_no_templates(page: Path, monkeypatch: p
     (page.parent / "__pycache__").mkdir()
     fresh(page)
     assert list((page.parent / "__pycache__").iterdir()) == []
+
+
+@pytest.mark.parametrize("before", ["", "address=", "sip:", "(", "https://", "[", "host="])
+@pytest.mark.parametrize("after", ["", ":5060", ")", ";transport=tcp", "/32", "]:5060"])
+@pytest.mark.parametrize("ip", ["136.111.96.47", "2001:db8::5", "2001:db8:1:2:3:4:5:6"])
+def test_an_address_is_never_broken_whatever_surrounds_it(before: str, ip: str, after: str) -> None:
+    shown = templates.unbroken(f"add {before}{ip}{after} list")
+    assert re.sub(r"<[^>]+>", "", shown) == f"add {before}{ip}{after} list"
+    assert re.search(rf'<span class="figure">[^ ]*{re.escape(ip)}[^ ]*</span>', shown)
+
+
+def test_a_host_name_may_be_broken_after_a_point() -> None:
+    assert templates.unbroken("sip-tcp.ringer.tel:5060") == "sip-tcp.<wbr>ringer.<wbr>tel:5060"
