@@ -66,6 +66,7 @@ def _asterisk(name: str, way: Endpoint) -> Iterator[str]:
     # A semicolon begins a comment, unless it is escaped.
     transport = "" if way.transport == "UDP" else rf"\;transport={way.transport.lower()}"
     yield from (
+        "",
         f"[{name}]",
         "type=aor",
         f"contact=sip:{host(way)}:{way.port}{transport}",
