@@ -2,130 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import ipaddress
 import logging
-import socket
-import time
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from prometheus_client import Metric
-from prometheus_client.parser import text_string_to_metric_families
 
 from kamailio.reloader import service
-from kamailio.reloader.database import CONNECT_SECONDS, DatabaseDown, Views, lease_of
-from kamailio.reloader.environment import Endpoint, SettingError, Settings
+from kamailio.reloader.database import CONNECT_SECONDS, DatabaseDown
+from kamailio.reloader.environment import Endpoint, Settings
 from kamailio.reloader.proxy import Proxy
 from kamailio.reloader.rpc import Refused, RpcError
-from kamailio.reloader.status import HELP, STALE_SECONDS, Status, serve
-from kamailio.reloader.tables import TABLES, incomplete
-from kamailio.reloader.work import EVERYTHING, MOST_SINGLE, NOTHING, Network, Work, name, work_for
-from tests.cases import cases
+from kamailio.reloader.status import Status
+from kamailio.reloader.tables import TABLES
+from kamailio.reloader.work import EVERYTHING, NOTHING, Network, Work, work_for
+from tests.unit.test_reloader_settings import ENVIRONMENT
 
-ENVIRONMENT = {
-    "WARP_ACL_DB_URL": "postgres://warp_acl_reader:secretpassword@db:5432/warp",
-    "WARP_ACL_RPC_TOKEN": "secrettoken",
-    "WARP_ACL_PROXIES": "kamailio-acl.warp-core:9061",
-}
 FOUR, SIX = ipaddress.ip_network("192.0.2.1"), ipaddress.ip_network("2001:db8::1")
-
-
-# What a payload asks for
-
-
-def test_hosts_are_looked_up_one_by_one() -> None:
-    assert work_for("192.0.2.1/32 2001:db8::1/128") == Work(hosts=frozenset({FOUR, SIX}))
-
-
-def test_dedicated_addresses_load_no_entries() -> None:
-    assert work_for("dedicated") == Work(dedicated=True)
-
-
-def test_limits_are_looked_up_one_by_one() -> None:
-    assert work_for("limits main|ACME a.b_c-1|b.B_-9") == Work(limits=frozenset({"main|ACME", "a.b_c-1|b.B_-9"}))
-    many = "limits " + " ".join(f"t{n}|ACME" for n in range(MOST_SINGLE + 1))
-    for payload in ("limits", many, "limits main", "limits main|ACME x|y|z", "limits Main|ACME"):
-        assert work_for(payload) == Work(all_limits=True)
-
-
-def test_a_range_loads_the_ranges() -> None:
-    assert work_for("192.0.2.0/24") == Work(ranges=True)
-    assert work_for("192.0.2.1/32 2001:db8::/48") == Work(hosts=frozenset({FOUR}), ranges=True)
-
-
-@pytest.mark.parametrize("payload", ["all", "", " ", "192.0.2.1/24", "192.0.2.1/32;", "x", "192.0.2.1/32 \x00", "/"])
-def test_what_is_not_understood_loads_everything(payload: str) -> None:
-    assert work_for(payload) == EVERYTHING
-
-
-@cases(100, least=100)
-@given(st.text())
-def test_no_payload_is_an_error_or_nothing(payload: str) -> None:
-    assert work_for(payload)
-
-
-def test_many_hosts_are_one_reload() -> None:
-    hosts = [f"10.{n // 250}.{n % 250}.1/32" for n in range(MOST_SINGLE + 1)]
-    assert len(work_for(" ".join(hosts[:-1])).hosts) == MOST_SINGLE
-    assert work_for(" ".join(hosts[:-1])) | work_for(hosts[-1]) == Work(all_hosts=True)
-
-
-works = st.builds(
-    Work, st.frozensets(st.sampled_from([FOUR, SIX])), st.booleans(), st.booleans(), st.booleans(),
-    st.frozensets(st.sampled_from(["main|ACME", "six|ACME"])), st.booleans(),
-).map(lambda work: NOTHING | work)  # fmt: skip
-
-
-@given(works, works, works)
-def test_the_order_in_which_work_comes_does_not_matter(one: Work, two: Work, three: Work) -> None:
-    assert one | two == two | one
-    assert (one | two) | three == one | (two | three)
-    assert one | NOTHING == one == one | one
-    assert one | EVERYTHING == EVERYTHING
-
-
-def test_a_host_is_called_as_the_view_calls_it() -> None:
-    assert name(FOUR) == "192.0.2.1"
-    assert name(SIX) == "620010db8000000000000000000000001"
-
-
-# Which calls do it
-
-
-def test_mtree_sets_what_is_there_and_deletes_what_is_not() -> None:
-    calls = list(TABLES["mtree"].calls(Work(hosts=frozenset({FOUR, SIX})), {SIX: "main|ACME"}))
-    assert calls == [
-        ("htable.delete", "acl_hosts", "192.0.2.1"),
-        ("htable.sets", "acl_hosts", "620010db8000000000000000000000001", "main|ACME"),
-    ]
-
-
-def test_mtree_loads_hosts_ranges_and_dedicated_addresses_anew() -> None:
-    assert list(TABLES["mtree"].calls(EVERYTHING, {})) == [
-        ("htable.reload", "acl_hosts"),
-        ("mtree.reload", "acl_prefixes"),
-        ("htable.reload", "dedicated"),
-    ]
-    assert list(TABLES["mtree"].calls(Work(ranges=True), {})) == [("mtree.reload", "acl_prefixes")]
-
-
-@pytest.mark.parametrize("work", [Work(hosts=frozenset({FOUR})), Work(all_hosts=True), Work(ranges=True)])
-def test_permissions_loads_all_entries_for_any(work: Work) -> None:
-    assert list(TABLES["permissions"].calls(work, {})) == [("permissions.addressReload",)]
-
-
-# When a count is an alert
-
-
-def test_a_count_names_part_both_figures_and_remedy() -> None:
-    held, counted = {"subnets": 512, "dedicated": 1}, {"hosts": 9, "subnets": 600, "prefixes": 9, "dedicated": 1}
-    (line,) = incomplete(TABLES["permissions"], held, counted)
-    assert line.startswith("holds 512 of 600 subnets; raise WARP_MAX_SUBNETS ")
-    assert incomplete(TABLES["permissions"], held | {"subnets": 600}, counted) == []
 
 
 class FakeProxy:
@@ -411,68 +304,6 @@ def test_a_reload_too_soon_after_the_last_is_tried_again(
     assert not proxy._todo
 
 
-# Settings
-
-
-@pytest.mark.parametrize("name", list(ENVIRONMENT))
-def test_a_missing_variable_is_named_with_its_remedy(name: str) -> None:
-    with pytest.raises(SettingError, match=f"{name} is not set; "):
-        Settings.read(ENVIRONMENT | {name: " "})
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("WARP_ACL_TABLE", "redis"),
-        ("WARP_ACL_PROXIES", "a:0"),
-        ("WARP_ACL_PROXIES", "a,,b"),
-        ("WARP_ACL_PROXIES", "a:http"),
-        ("WARP_ACL_PROXIES", ":9061"),
-        ("WARP_ACL_STATUS_LISTEN", ":"),
-        ("WARP_ACL_FULL_SECONDS", "0"),
-        ("WARP_ACL_FULL_SECONDS", "nan"),
-        ("WARP_ACL_WATCH_SECONDS", "soon"),
-        ("WARP_ACL_POLL_SECONDS", "-1"),
-    ],
-)
-def test_a_wrong_variable_is_named(name: str, value: str) -> None:
-    with pytest.raises(SettingError, match=f"{name} "):
-        Settings.read(ENVIRONMENT | {name: value})
-
-
-def test_proxies_may_be_many_and_have_a_usual_port() -> None:
-    settings = Settings.read(ENVIRONMENT | {"WARP_ACL_PROXIES": "one, two:1,[2001:db8::1]:2"})
-    assert settings.proxies == (Endpoint("one", 9061), Endpoint("two", 1), Endpoint("2001:db8::1", 2))
-    other = Settings.read(ENVIRONMENT | {"WARP_ACL_PROXIES": "one,two:1", "WARP_ACL_RPC_PORT": "9070"})
-    assert other.proxies == (Endpoint("one", 9070), Endpoint("two", 1))
-
-
-def test_secrets_are_in_no_representation() -> None:
-    assert "secret" not in repr(Settings.read(ENVIRONMENT))
-
-
-def test_a_database_that_is_not_there_is_reported_without_the_password() -> None:
-    with pytest.raises(DatabaseDown) as down:
-        Views("postgres://warp_acl_reader:secretpassword@127.0.0.1:9/warp").counts()
-    assert "127.0.0.1" in str(down.value)
-    assert "secretpassword" not in str(down.value)
-
-
-# Proxies' addresses
-
-
-def test_every_address_of_a_name_is_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    def answers(host: str, port: int, **_: object) -> list[tuple[Any, ...]]:
-        if host == "gone":
-            raise OSError("no such name")
-        return [(0, 0, 0, "", (address, port)) for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1")]
-
-    monkeypatch.setattr("kamailio.reloader.service.socket.getaddrinfo", answers)
-    both = {Endpoint("192.0.2.1", 9061), Endpoint("192.0.2.2", 9061)}
-    assert service.resolve([Endpoint("pods", 9061)]) == (both, True)
-    assert service.resolve([Endpoint("pods", 9061), Endpoint("gone", 9061)]) == (both, False)
-
-
 # What is reported
 
 
@@ -549,93 +380,5 @@ def test_every_call_of_a_long_reload_is_a_sign_of_life(
     assert f'warp_acl_proxy_answered_timestamp_seconds{{proxy="192.0.2.9:9061"}} {answered}\n' in status.text()
 
 
-def test_numbers_are_whole_however_long_an_attack_lasts(status: Status) -> None:
-    status.set("warp_acl_rejected", 12_345_678_901, proxy="p")
-    assert 'warp_acl_rejected{proxy="p"} 12345678901\n' in status.text()
-
-
 def test_the_database_is_back_within_ten_seconds() -> None:
     assert service.LONGEST_PAUSE + CONNECT_SECONDS < 10
-
-
-# What Prometheus and the cluster's probes read
-
-
-def read(text: str) -> list[Metric]:
-    """By Prometheus' own parser; it raises where a line is wrong. It takes `_total` off a counter's name."""
-    return list(text_string_to_metric_families(text))
-
-
-def test_prometheus_reads_every_number_with_its_type_and_help(status: Status) -> None:
-    """Without a type a collector keeps it twice, as a gauge and as a counter."""
-    for number in HELP:
-        if number.endswith("_total"):
-            status.add(number, proxy="10.0.0.1:9061")
-        else:
-            status.set(number, 1.5, proxy='a "quoted" name\\with\nmore')
-    found = read(status.text())
-    assert {family.type for family in found} == {"gauge", "counter"}
-    assert sorted(sample.name for family in found for sample in family.samples) == sorted(HELP)
-    for family in found:
-        assert family.documentation
-        assert len(family.samples) == 1
-        assert (family.type == "counter") == family.samples[0].name.endswith("_total")
-    (up,) = (family for family in found if family.name == "warp_acl_proxy_up")
-    assert up.samples[0].labels == {"proxy": 'a "quoted" name\\with\nmore'}
-
-
-def test_it_is_ready_while_the_database_answers_and_the_main_loop_turns(
-    status: Status, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert not status.ready, "it has not been let in yet"
-    status.set("warp_acl_database_up", 1)
-    assert status.ready
-    status.set("warp_acl_proxy_up", 0, proxy="10.0.0.1:9061")
-    assert status.ready, "a proxy's fault must not hold back a new reloader"
-    status.set("warp_acl_database_up", 0)
-    assert not status.ready
-    assert status.alive
-    status.set("warp_acl_database_up", 1)
-    now = time.monotonic()
-    monkeypatch.setattr(time, "monotonic", lambda: now + STALE_SECONDS + 1)
-    assert not status.ready
-
-
-@pytest.mark.parametrize(("path", "ready", "code"), [("/readyz", 1, 200), ("/readyz", 0, 503), ("/healthz", 0, 200)])
-def test_the_probes_are_answered(status: Status, path: str, ready: int, code: int) -> None:
-    status.set("warp_acl_database_up", ready)
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        port = int(probe.getsockname()[1])
-    server = serve(status, Endpoint("127.0.0.1", port), "token")
-    try:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        connection.request("GET", path)
-        assert connection.getresponse().status == code
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def test_reloaders_with_the_same_token_share_a_lease_and_others_do_not() -> None:
-    assert lease_of("one") == lease_of("one") != lease_of("two")
-    assert all(-(2**63) <= lease_of(str(number)) < 2**63 for number in range(100))
-
-
-def test_how_many_proxies_are_known_is_a_number_also_where_there_is_none(
-    status: Status, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A proxy that is gone has no numbers of its own: without this one, the last to go would end every alert."""
-    there: list[tuple[set[Endpoint], bool]] = [
-        (set(), True),
-        ({Endpoint("192.0.2.8", 9061), Endpoint("192.0.2.9", 9061)}, True),
-        (set(), False),  # DNS did not answer
-        (set(), True),
-    ]
-    monkeypatch.setattr("kamailio.reloader.service.resolve", lambda _: there.pop(0))
-    monkeypatch.setattr("kamailio.reloader.service.Proxy.start", lambda _: None)
-    looking = service.Service(Settings.read(ENVIRONMENT), status)
-    known = []
-    while there:
-        looking._look_for_proxies(at_once=True)
-        known += [line.split()[1] for line in status.text().splitlines() if line.startswith("warp_acl_proxies ")]
-    assert known == ["0", "2", "2", "0"]

@@ -24,7 +24,7 @@ from kamailio.reloader.status import Status, serve
 from kamailio.snapshot import Part, Snapshot, Unusable, _read, fetch, seal, unseal
 from kamailio.start import main
 from tests.cases import cases
-from tests.unit.test_acl_reloader import ENVIRONMENT
+from tests.unit.test_reloader_settings import ENVIRONMENT
 
 PART = Part(("key_name", "key_value"), (1043, 1043), zlib.compress(b"192.0.2.1\tmain|ACME\n"))
 SNAPSHOT = Snapshot(1_000_000, 1_086_400, {"acl_hosts": PART, "dedicated": Part((), (), zlib.compress(b""))})
