@@ -80,7 +80,7 @@ def test_a_dedicated_address_on_the_replica_loads_no_entries_anew(
     acl.dedicate("ACME", DEDICATED)
     try:
         replicated(acl, replica)
-        seconds_until(lambda: "0 single hosts, 1 reloads" in edge.proxy.reloader_log.read_text(), AIM)
+        seconds_until(lambda: "0 single hosts, 0 single limits, 1 reloads" in edge.proxy.reloader_log.read_text(), AIM)
     finally:
         acl.release(DEDICATED)
 
