@@ -23,11 +23,11 @@ while IFS= read -r file; do
     tests/unit/format_readers.py | tests/unit/device_models.py) need database test-sip ;;
     tests/unit/firewall_probe.py | tests/unit/test_devices.py | tests/unit/test_formats.py) need database ;;
     tests/unit/test_sheets.py | tests/unit/test_site.py) need database ;;
-    tests/unit/promtool.py) need test-sip ;;
-    tests/unit/cloud.py | tests/unit/recording.py) need sandbox-tests database engine ;;
-    tests/unit/everything.py) need sandbox-tests ;;
+    tests/unit/promtool.py | tests/unit/state_goldens.py) need test-sip ;;
+    tests/unit/cloud.py | tests/unit/recording.py) need sandbox-tests database test-sip engine ;;
+    tests/unit/everything.py) need sandbox-tests test-sip ;;
     tests/unit/state_golden/prod.json) need test-site ;;
-    tests/unit/test_global_stack.py) need engine ;;
+    tests/unit/test_global_stack.py) need test-sip engine ;;
     tests/unit/review_golden/*) need engine ;;
     tests/unit/* | tests/processes/*) ;;
     tests/sandbox/zone_server.py) need sandbox-tests test-sip ;;
