@@ -75,7 +75,7 @@ rehearse: ## adopt a copy of the live edge in a separate sandbox; prints ipInven
 	@$(BOOTSTRAP) >&2
 	@$(PYTHON) -m sandbox.rehearsal
 
-quick: setup-dev ## formatter, linter, types and unit tests in parallel: a minute on two cores
+quick: setup-dev ## formatter, linter, types and unit tests in parallel: 2 to 3 minutes on two cores
 	@$(MAKE) --no-print-directory -j 2 --output-sync=target lint unit
 
 test: setup-dev lint unit processes sandbox-tests database test-sip test-site engine ## everything: linter, types and all tests
