@@ -13,7 +13,7 @@ from settings.secret_texts import SECRETS
 from tests.stacks import ROOT, changed
 from tests.unit.everything import ADDRESSES, BEFORE, everything
 from tests.unit.recording import HIDDEN, Edge, declare
-from tests.unit.test_trunk_acl import PASSWORD, Passwords
+from tests.unit.test_acl_rotation import PASSWORD, Passwords
 
 PAGE = (ROOT / "docs" / "secrets.md").read_text()
 SECRET = "kubernetes:core/v1:Secret"
